@@ -1,0 +1,51 @@
+"""Research-grade telemetry for AI and ML experiments, in the notebook and on pandas.
+
+Examples:
+    >>> import crucible_nb as cr
+    >>> with cr.start("demo") as exp:
+    ...     _ = exp.record("llm.request", latency_ms=812.4, model="gpt-4o", success=True)
+    >>> exp.metrics().reliability.success_rate
+    1.0
+"""
+
+from crucible_nb import accumulators, events
+from crucible_nb.accessor import CrucibleAccessor
+from crucible_nb.errors import (
+    ConfigError,
+    CrucibleError,
+    CrucibleWarning,
+    LifecycleError,
+    SchemaError,
+    StatError,
+    StoreError,
+)
+from crucible_nb.experiment import Experiment
+from crucible_nb.files import load
+from crucible_nb.metrics import Metrics
+from crucible_nb.prices import PriceTable
+from crucible_nb.session import current, experiments, record, span, start, track
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "CrucibleAccessor",
+    "CrucibleError",
+    "CrucibleWarning",
+    "Experiment",
+    "LifecycleError",
+    "Metrics",
+    "PriceTable",
+    "SchemaError",
+    "StatError",
+    "StoreError",
+    "accumulators",
+    "current",
+    "events",
+    "experiments",
+    "load",
+    "record",
+    "span",
+    "start",
+    "track",
+]

@@ -1,0 +1,147 @@
+"""The kept events as typed columns, handed out as a time-indexed frame without copying."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.buffer.columns import Column, MaskedColumn, NumberColumn, column_of
+from crucible_nb.buffer.growing import Growing
+from crucible_nb.cells import Batch, Cells, Dictionary
+from crucible_nb.schema import COLUMNS, EVERY
+
+_UTC = pd.DatetimeTZDtype("ns", "UTC")
+_NEUTRAL = {"weight": 1.0}
+
+HIDDEN = frozenset({"_priced"})
+"""Columns kept for the house, not shown: whether the cost came from the price table."""
+
+
+def time_index(nanoseconds: np.ndarray) -> pd.DatetimeIndex:
+    """int64 UTC nanoseconds as an index named `time`, sharing memory."""
+    return pd.DatetimeIndex(nanoseconds, dtype=_UTC, copy=False, name="time")
+
+
+class Buffer:
+    """Columns that grow at the end; a frame over them is a view.
+
+    Rows are appended in order of recording. A look sorts them by (time, seq) when some came late, once, into
+    new arrays, so that frames already handed out stay what they were.
+
+    Args:
+        dictionaries: Column name to the dictionary of its categories, shared with whoever encodes them.
+        max_rows: Keep only the newest rows by time; None keeps all.
+    """
+
+    def __init__(self, dictionaries: dict[str, Dictionary], max_rows: int | None = None) -> None:
+        self._dictionaries = dictionaries
+        self._max_rows = max_rows
+        self._times = Growing(np.int64)
+        self._start = 0
+        self._sorted = True
+        self._columns: dict[str, Column] = {name: self._new(name, COLUMNS[name].kind) for name in EVERY}
+        self._frame: pd.DataFrame | None = None
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return self._times.length - self._start
+
+    def _new(self, name: str, kind: Any) -> Column:
+        if name in _NEUTRAL:
+            return NumberColumn(np.float64, _NEUTRAL[name])
+        if kind == "category":
+            return column_of(kind, self._dictionaries.setdefault(name, Dictionary()))
+        return column_of(kind)
+
+    def append(self, batch: Batch) -> None:
+        """Add a batch; its columns may be any subset, new ones begin missing."""
+        if not len(batch):
+            return
+        start, times = self._times.length, batch.time
+        last = self._times.data[start - 1] if start else times[0]
+        self._sorted &= bool(times[0] >= last and (np.diff(times) >= 0).all())
+        self._times.append(times)
+        seq = np.arange(batch.first_seq, batch.first_seq + len(batch))
+        self._columns["seq"].append(Cells("count", seq), start)
+        for name, cells in batch.cells.items():
+            self._column(name, cells.kind).append(cells, start)
+        self._frame = None
+        self._evict()
+
+    def _column(self, name: str, kind: Any) -> Column:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = self._new(name, kind)
+        elif kind == "float" and isinstance(column, MaskedColumn):
+            column = self._columns[name] = column.to_float()
+        return column
+
+    def _evict(self) -> None:
+        """Let the oldest rows go; memory is given back once they are as many as those kept."""
+        if self._max_rows is None or len(self) <= self._max_rows:
+            return
+        self._settle()
+        gone = len(self) - self._max_rows
+        self._start += gone
+        self.evicted += gone
+        if self._start >= max(self._max_rows, 1024):
+            self._rebuild(np.arange(self._start, self._times.length))
+
+    def _settle(self) -> None:
+        """Sort by (time, seq) if rows came late; they are in order of seq, so a stable sort does it."""
+        if not self._sorted:
+            times = self._times.data[self._start : self._times.length]
+            self._rebuild(self._start + np.argsort(times, kind="stable"))
+            self._sorted = True
+
+    def _rebuild(self, order: np.ndarray) -> None:
+        length = self._times.length
+        times = Growing(np.int64)
+        times.append(self._times.data[order])
+        self._columns = {name: column.taken(order, length) for name, column in self._columns.items()}
+        self._times, self._start, self._frame = times, 0, None
+
+    def frame(self) -> pd.DataFrame:
+        """All rows, sorted by (time, seq); a view that is cached until rows arrive.
+
+        Two things keep a user's write out of the buffer: this frame holds a second reference to every block,
+        so pandas copies before it writes; and the arrays below are read-only.
+        """
+        self._settle()
+        if self._frame is None:
+            start, stop = self._start, self._times.length
+            shown = ((name, column) for name, column in self._columns.items() if name not in HIDDEN)
+            arrays = {name: column.array(start, stop) for name, column in shown}
+            index = time_index(self._times.view(start, stop))
+            self._frame = pd.DataFrame(arrays, index=index, copy=False)
+        return self._frame
+
+    def times(self) -> np.ndarray:
+        """int64 nanoseconds of all rows in time order, read-only."""
+        self._settle()
+        return self._times.view(self._start, self._times.length)
+
+    def numbers(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows start to stop, in time order, of a numeric, boolean or category column as a numpy array."""
+        self._settle()
+        column = self._columns[name]
+        return column.numbers(self._start + start, self._start + stop)  # type: ignore[union-attr]
+
+    def has(self, name: str) -> bool:
+        """Whether the column exists."""
+        return name in self._columns
+
+    @property
+    def nbytes(self) -> int:
+        """Payload held: bytes of the columns in use."""
+        return self._times.nbytes + sum(column.nbytes for column in self._columns.values())
+
+    def overwrite(self, name: str, cells: Cells) -> None:
+        """Replace a whole column, given in time order (a new price table); frames handed out keep the old one."""
+        self._settle()
+        column = self._new(name, cells.kind)
+        column.append(cells, self._start)
+        self._columns[name] = column
+        self._frame = None

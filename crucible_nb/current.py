@@ -1,0 +1,45 @@
+"""Which experiment is meant where none is named: contextvars, so threads and tasks do not mix."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+
+class Current:
+    """The innermost experiment that is entered in this context, else the kernel's default.
+
+    Examples:
+        >>> current = Current()
+        >>> current.push("outer"); current.push("inner")
+        >>> current.get()
+        'inner'
+        >>> current.pop("inner")
+        >>> current.get()
+        'outer'
+    """
+
+    def __init__(self) -> None:
+        self._stack: ContextVar[tuple[Any, ...]] = ContextVar("crucible_current", default=())
+        self.default: Any = None
+
+    def push(self, experiment: Any) -> None:
+        """Enter an experiment."""
+        self._stack.set((*self._stack.get(), experiment))
+
+    def pop(self, experiment: Any) -> None:
+        """Leave an experiment; only its innermost entry goes, whatever the order."""
+        stack = list(self._stack.get())
+        for place in range(len(stack) - 1, -1, -1):
+            if stack[place] is experiment:
+                del stack[place]
+                break
+        self._stack.set(tuple(stack))
+
+    def get(self) -> Any:
+        """The experiment that is meant, or None."""
+        stack = self._stack.get()
+        return stack[-1] if stack else self.default
+
+
+CURRENT = Current()

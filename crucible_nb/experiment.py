@@ -1,0 +1,635 @@
+"""The core: one experiment, the only place with a lock, a clock and a lifecycle."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks, files, html
+from crucible_nb.clock import EventClock, SteadyClock
+from crucible_nb.current import CURRENT
+from crucible_nb.errors import CrucibleError
+from crucible_nb.folding import FOLDER
+from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
+from crucible_nb.lifecycle import Lifecycle, Status
+from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
+from crucible_nb.metrics import BLOCK, Metrics
+from crucible_nb.notes import Notes
+from crucible_nb.pipeline import Pipeline
+from crucible_nb.prices import PriceTable
+from crucible_nb.query import Where, query_window
+from crucible_nb.tracking import Span, track
+from crucible_nb.windows import windowed_metrics
+
+_STAGE = WIDTH * BLOCK
+_BACKLOG = 32 * _STAGE  # staged cells at which the caller folds by itself, so that memory stays bounded
+
+
+class Experiment:
+    """Telemetry of one experiment: record into it, pause it, look at it at any time.
+
+    Made by `cr.start`; all methods may be called from any thread.
+
+    Attributes:
+        id: Generated, unique.
+        name: As given, any text.
+        condition, hypothesis, tags, metadata, sample_size: As given to `cr.start`.
+        record: Records one event; see its own help.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> with cr.start("demo") as exp:
+        ...     _ = exp.record("llm.request", latency_ms=100.0, success=True)
+        >>> exp.status, exp.metrics().latency.mean
+        ('stopped', 100.0)
+    """
+
+    record: Recorder
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        condition: str | None = None,
+        hypothesis: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        sample_size: int | None = None,
+        windows: Sequence[int] = (),
+        by: Sequence[str] = (),
+        max_events: int | None = None,
+        clock: SteadyClock,
+        prices: PriceTable,
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.name, self.condition, self.hypothesis = name, condition, hypothesis
+        self.tags, self.metadata, self.sample_size = tuple(tags), dict(metadata or {}), sample_size
+        self._lock = threading.RLock()
+        self._clock, self._notes = clock, Notes(name)
+        self._pipeline = Pipeline(clock, self._notes, by=by, windows=windows, max_events=max_events, prices=prices)
+        self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
+        self._staged: list[Any] = []
+        self._running = [True]
+        self._limit = [_STAGE]
+        self.record = recorder(self._staged, self._running, self._limit, clock.read, self._wake, self._notes)
+
+    # -- recording ------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """A stage is full: have it folded in the background, or here when that cannot keep up."""
+        self._limit[0] += _STAGE
+        if len(self._staged) > _BACKLOG:
+            self._fold()
+        else:
+            FOLDER.ask(self._fold)
+
+    def _fold(self) -> None:
+        """Take everything staged through the pipeline."""
+        with self._lock:
+            while self._staged:
+                rows = self._staged[:_STAGE]
+                del self._staged[: len(rows)]
+                try:
+                    self._pipeline.rows(rows)
+                except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                    said = f"events could not be taken in: {type(error).__name__}: {error}"
+                    self._notes.say("errors", said, len(rows) // WIDTH)
+            self._limit[0] = _STAGE
+
+    def extend(self, frame: Any, event: str | None = None) -> int:
+        """Record many events at once; the same meaning as one `record` per row.
+
+        Args:
+            frame: DataFrame, list of mappings, or Arrow table. Times come from a DatetimeIndex or a `time` column
+                (any resolution, naive means UTC), else the clock. A `weight` column is kept; `seq` and the
+                `anomaly` columns are dropped and counted.
+            event: Name for the rows that have none.
+
+        Returns:
+            Events collected; 0 while the experiment is paused or over.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.extend(pd.DataFrame({"latency_ms": [1.0, 2.0]}), event="llm.request")
+            2
+            >>> exp.stop()
+        """
+        with self._lock:
+            self._fold()
+            if not self._running:
+                return 0
+            try:
+                if isinstance(frame, list):
+                    return self._extend_rows([row_of(self._clock.read(), event, row, self._notes) for row in rows_of(frame)])
+                return self._pipeline.frame(frame_of(frame), event)
+            except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                size = len(frame) if hasattr(frame, "__len__") else 1
+                self._notes.say("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
+                return 0
+
+    def _extend_rows(self, rows: list[tuple[Any, ...]]) -> int:
+        for row in rows:
+            self._staged += row
+        self._fold()
+        return len(rows)
+
+    def span(self, event: str, **fields: Any) -> Span:
+        """A context manager around a piece of work that becomes one event when it ends.
+
+        Args:
+            event: Name of the event.
+            **fields: Columns of the event; `span.set(...)` adds more inside.
+
+        Returns:
+            The span; latency (ms), success and error class are measured.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     with exp.span("llm.request", model="gpt-4o") as span:
+            ...         span.set(prompt_tokens=311)
+            >>> exp.df.prompt_tokens.item()
+            311
+        """
+        return Span(self.record, event, fields)
+
+    def track(self, event: Any, **fields: Any) -> Any:
+        """A decorator that records every call: functions, coroutines, generators, async generators.
+
+        Args:
+            event: Name of the events; used bare (`@exp.track`), the function's name is it.
+            **fields: Columns of every event.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> @exp.track("llm.request")
+            ... def ask(prompt):
+            ...     return prompt.upper()
+            >>> ask("hi")
+            'HI'
+            >>> exp.df.event.item(), exp.df.success.item()
+            ('llm.request', True)
+            >>> exp.stop()
+        """
+        return track(lambda name, given: Span(self.record, name, given), event, fields)
+
+    # -- lifecycle ------------------------------------------------------------------------------------------------
+
+    def _move(self, verb: str) -> None:
+        with self._lock:
+            self._life.check(verb)
+            self._running.clear()
+            self._fold()
+            self._begin()
+            self._life.move(verb, self._clock.now(), self._pipeline.seq)
+            if self._life.status == "running":
+                self._running.append(True)
+
+    def _begin(self) -> None:
+        """In event time an experiment begins with its first event."""
+        if self._life.started is None and self._pipeline.seq:
+            self._life.started = int(self._pipeline.measure.look().total.panel.span[0, 0])
+
+    def pause(self) -> None:
+        """Stop collecting for a while; the time until `resume` does not count as active.
+
+        Raises:
+            LifecycleError: It is not running.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.pause()
+            >>> exp.record("ignored"), exp.paused
+            (False, True)
+            >>> exp.stop()
+        """
+        self._move("pause")
+
+    def resume(self) -> None:
+        """Collect again.
+
+        Raises:
+            LifecycleError: It is not paused.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.pause(); exp.resume()
+            >>> exp.status, exp.resume_count
+            ('running', 1)
+            >>> exp.stop()
+        """
+        self._move("resume")
+
+    def stop(self) -> None:
+        """End the experiment; everything recorded stays readable.
+
+        Raises:
+            LifecycleError: It has ended already.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.stop()
+            >>> exp.status
+            'stopped'
+        """
+        self._move("stop")
+
+    def archive(self, path: str | Path) -> Path:
+        """Put a finished experiment into one zip file: its facts as JSON, its events as Parquet.
+
+        Args:
+            path: File to write, ending in .zip; `cr.load` reads the events back.
+
+        Returns:
+            The path.
+
+        Raises:
+            LifecycleError: It has not ended.
+            StoreError: The file cannot be written.
+
+        Examples:
+            >>> import tempfile, pathlib
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("tick")
+            >>> path = exp.archive(pathlib.Path(tempfile.mkdtemp()) / "run.zip")
+            >>> exp.status, len(cr.load(path))
+            ('archived', 1)
+        """
+        with self._lock:
+            self._life.check("archive")
+            written = files.archive(self.frame(), path, self._facts())
+            self._move("archive")
+            return written
+
+    def __enter__(self) -> Experiment:
+        if not self._life.alive:
+            self._life.check("enter")
+        CURRENT.push(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        CURRENT.pop(self)
+        if self._life.alive:
+            self._move("stop" if error is None else "fail")
+
+    @property
+    def status(self) -> Status:
+        """running, paused, stopped, failed or archived."""
+        return self._life.status
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused now."""
+        return self._life.status == "paused"
+
+    @property
+    def paused_at(self) -> pd.Timestamp | None:
+        """Since when it is paused (UTC), None when it is not."""
+        return _stamp(self._life.paused_at())
+
+    @property
+    def pause_count(self) -> int:
+        """How often it was paused."""
+        return self._life.count("pause")
+
+    @property
+    def resume_count(self) -> int:
+        """How often it was resumed."""
+        return self._life.count("resume")
+
+    @property
+    def started_at(self) -> pd.Timestamp | None:
+        """When it began (UTC); with clock="events" its first event, None before it."""
+        with self._lock:
+            self._fold()
+            self._begin()
+        return _stamp(self._life.started)
+
+    @property
+    def stopped_at(self) -> pd.Timestamp | None:
+        """When it ended (UTC), None while it lives."""
+        return _stamp(self._life.ended)
+
+    @property
+    def paused_spans(self) -> pd.IntervalIndex:
+        """The paused spans as intervals of UTC time, closed left; an open one ends now."""
+        return self._life.intervals(self._now())
+
+    def _now(self) -> int:
+        """Where looks end: the clock while it lives, the end after."""
+        return self._clock.peek() if self._life.ended is None else self._life.ended
+
+    def summary(self) -> dict[str, Any]:
+        """Status, durations and counts.
+
+        Returns:
+            wall_clock_duration, active_duration, paused_duration in seconds; pause_count, resume_count;
+            total_events (collected), kept_events (rows in memory), evicted_events (rows that left, see
+            `max_events`), errors (events that could not be recorded), misfits (values that went to `metadata`),
+            progress (share of `sample_size`, None without one), and the facts given to `cr.start`.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", sample_size=4) as exp:
+            ...     _ = exp.record("tick")
+            >>> exp.summary()["total_events"], exp.summary()["progress"]
+            (1, 0.25)
+        """
+        with self._lock:
+            self._fold()
+            self._begin()
+            now, life, counts = self._now(), self._life, self._notes.counts
+            started = now if life.started is None else life.started
+            paused = life.paused(started, now)
+            total = self._pipeline.seq
+            return {
+                "name": self.name,
+                "status": life.status,
+                "condition": self.condition,
+                "hypothesis": self.hypothesis,
+                "tags": list(self.tags),
+                "started_at": _stamp(life.started),
+                "stopped_at": _stamp(life.ended),
+                "wall_clock_duration": (now - started) / 1e9,
+                "active_duration": (now - started - paused) / 1e9,
+                "paused_duration": paused / 1e9,
+                "pause_count": self.pause_count,
+                "resume_count": self.resume_count,
+                "total_events": total,
+                "kept_events": len(self._pipeline.buffer),
+                "evicted_events": self._pipeline.buffer.evicted,
+                "sample_size": self.sample_size,
+                "progress": None if self.sample_size is None else total / self.sample_size,
+                "errors": counts["errors"],
+                "misfits": counts["misfits"],
+            }
+
+    def _facts(self) -> dict[str, Any]:
+        """What travels with the events into a file."""
+        facts = {"id": self.id, **self.summary(), "metadata": self.metadata}
+        changes = [[change.verb, change.time, change.seq] for change in self._life.changes]
+        return {**{name: _plain(value) for name, value in facts.items()}, "changes": changes}
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def frame(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """All kept events, complete, in order of time; costs no copy, and writing to it changes nothing here.
+
+        Args:
+            columns: Only these columns.
+
+        Returns:
+            DataFrame with a UTC DatetimeIndex `time`. Where rows left memory (`max_events`),
+            `attrs["evicted_events"]` says how many.
+
+        Raises:
+            SchemaError: No such column.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("train.step", step=1, loss=0.5)
+            >>> exp.frame(["event", "step", "loss"]).iloc[0].to_dict()
+            {'event': 'train.step', 'step': 1, 'loss': 0.5}
+        """
+        with self._lock:
+            self._fold()
+            frame = self._pipeline.buffer.frame().iloc[:]
+            evicted = self._pipeline.buffer.evicted
+        if columns is not None:
+            frame = frame[list(checks.columns("columns", columns, frame.columns))]
+        if evicted:
+            frame.attrs["evicted_events"] = evicted
+        return frame
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """All kept events; the same as `frame()`."""
+        return self.frame()
+
+    def query_window(
+        self,
+        *,
+        last: Any = None,
+        last_n: int | None = None,
+        start: Any = None,
+        end: Any = None,
+        sliding: Any = None,
+        step: Any = None,
+        where: Where = None,
+    ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
+        """Kept events of a window of time; exactly one form.
+
+        Args:
+            last: Duration up to now ("5min"), both edges included.
+            last_n: The newest n rows.
+            start, end: From start (included) to end (excluded); either may be left out. datetime, Timestamp,
+                ISO text or int ns.
+            sliding, step: Length and step of sliding windows, on the grid of `windowed_metrics`.
+            where: Condition on the rows: text for `DataFrame.eval`, or a callable frame -> mask.
+
+        Returns:
+            DataFrame, a view without a copy unless `where` filters; with `sliding` an iterator of (window_start,
+            window_end, DataFrame).
+
+        Raises:
+            ConfigError: Not exactly one form, or an argument of the wrong type.
+            SchemaError: `where` names a column that is not there.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     for ms in (1.0, 2.0, 3.0):
+            ...         _ = exp.record("tick", latency_ms=ms)
+            >>> exp.query_window(last_n=2, where="latency_ms > 2").latency_ms.tolist()
+            [3.0]
+        """
+        with self._lock:
+            self._fold()
+            buffer = self._pipeline.buffer
+            frame, times, now = buffer.frame(), buffer.times(), self._now()
+        return query_window(
+            frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
+        )
+
+    def windowed_metrics(
+        self,
+        window: Any,
+        step: Any = None,
+        by: str | Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
+        origin: Any = "start_day",
+        closed: str = "left",
+        exact: bool = True,
+    ) -> pd.DataFrame:
+        """Metrics of every window of the kept events; see `df.crucible.windowed_metrics`.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", clock="events") as exp:
+            ...     for second in (0, 30, 60):
+            ...         _ = exp.record("tick", latency_ms=1.0, time=second * 10**9)
+            >>> exp.windowed_metrics("1min").event_count.tolist()
+            [2, 1]
+        """
+        return windowed_metrics(
+            self.frame(), window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
+        )
+
+    def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
+        """Metrics of every event, also of those whose rows are not kept.
+
+        Args:
+            last: Only the events of this duration up to `at`, both edges included; rates divide by the active
+                time within. Windows given to `cr.start(windows=...)` are live: their cost does not grow with the
+                events.
+            by: Column to group by: event, model and `cr.start(by=...)` over every event, others (or several
+                columns, or with `last`) over the kept rows.
+            at: Moment the metrics speak of; default now, which is the end once the experiment has ended.
+
+        Returns:
+            Metrics; with `by` indexable by group.
+
+        Raises:
+            ConfigError, SchemaError: A wrong duration or moment; no such column.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("llm.request", model="a", latency_ms=10.0)
+            ...     _ = exp.record("llm.request", model="b", latency_ms=20.0)
+            >>> exp.metrics().latency.max, exp.metrics(by="model")["a"].latency.max
+            (20.0, 10.0)
+        """
+        span = None if last is None else checks.duration("last", last)
+        with self._lock:
+            self._fold()
+            self._begin()
+            now = self._now() if at is None else checks.instant("at", at)
+            if by is None and at is None and span is None:
+                return total_metrics(self._pipeline, self._life, now)
+            if by is None and span is not None:
+                return window_metrics(self._pipeline, self._life, now - span, now)
+            if isinstance(by, str) and span is None and at is None:
+                grouped = group_metrics(self._pipeline, self._life, now, by)
+                if grouped is not None:
+                    return grouped
+            start = self._life.started if span is None else now - span
+            buffer = self._pipeline.buffer
+            first, beyond = np.searchsorted(buffer.times(), [start or 0, now + 1])
+            rows = buffer.frame().iloc[int(first) : int(beyond)]
+        return frame_metrics(rows, by, self._life, (start, now), partial=bool(buffer.evicted))
+
+    # -- money, files, faces ----------------------------------------------------------------------------------------
+
+    def unpriced(self) -> dict[str, int]:
+        """Models whose events have tokens but no price; their cost is NaN, not a guess.
+
+        Returns:
+            Model to number of events, in order of first appearance.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("llm.request", model="my-own", prompt_tokens=10, completion_tokens=5)
+            >>> exp.unpriced()
+            {'my-own': 1}
+        """
+        with self._lock:
+            self._fold()
+            return dict(self._pipeline.enrich.unpriced)
+
+    def reprice(self, table: Any) -> None:
+        """Price all events anew, also those to come; a cost that came with an event stays.
+
+        Args:
+            table: PriceTable, or mapping of model to USD per million tokens: {"my-own": {"input": 1, "output": 2}}.
+
+        Raises:
+            ConfigError: The table is not usable.
+            CrucibleError: Rows have left memory (`max_events`), so that totals cannot be made anew.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("llm.request", model="my-own", prompt_tokens=10**6, completion_tokens=0)
+            >>> exp.reprice({"my-own": {"input": 1.5, "output": 2.0}})
+            >>> exp.metrics().cost.total
+            1.5
+        """
+        table = table if isinstance(table, PriceTable) else PriceTable.from_dict(table)
+        with self._lock:
+            self._fold()
+            if self._pipeline.buffer.evicted:
+                raise CrucibleError(
+                    f"cannot reprice {self.name!r}: {self._pipeline.buffer.evicted} events left memory (max_events)"
+                )
+            self._pipeline.reprice(table)
+
+    def export(self, path: str | Path, format: str | None = None, *, escape_formulas: bool = True) -> Path:
+        """Write the kept events and the facts of the experiment to a file.
+
+        Args:
+            path: File to write; .parquet, .csv (facts in `path`.json beside it) or .jsonl.
+            format: "parquet", "csv" or "jsonl" where the name does not say.
+            escape_formulas: For CSV, put a ' before cells that a spreadsheet would run; `cr.load` takes it off.
+
+        Returns:
+            The path.
+
+        Raises:
+            ConfigError: Unknown format.
+            StoreError: The file cannot be written.
+
+        Examples:
+            >>> import tempfile, pathlib
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("tick", latency_ms=1.0)
+            >>> path = exp.export(pathlib.Path(tempfile.mkdtemp()) / "run.parquet")
+            >>> cr.load(path).equals(exp.frame())
+            True
+        """
+        return files.write_table(
+            self.frame(), path, format, facts=self._facts(), escape_formulas=escape_formulas
+        )
+
+    def _rows(self) -> list[tuple[str, str]]:
+        facts = self.summary()
+        progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
+        return [
+            ("status", facts["status"]),
+            ("condition", self.condition or "–"),
+            ("events", f"{facts['total_events']:,}{progress}"),
+            ("active", f"{facts['active_duration']:,.1f} s of {facts['wall_clock_duration']:,.1f} s"),
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self.name!r} {self.status}, {self.summary()['total_events']:,} events>"
+
+    def _repr_html_(self) -> str:
+        return html.table(self._rows(), caption=f"Experiment {self.name}")
+
+
+def _stamp(nanoseconds: int | None) -> pd.Timestamp | None:
+    return None if nanoseconds is None else pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, pd.Timestamp) else value

@@ -1,0 +1,265 @@
+"""Between Arrow and pandas, a column at a time: what fits a kind, exactly, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crucible_nb.files.disk import too_large
+from crucible_nb.files.layout import Column, Layout
+from crucible_nb.schema import DTYPES
+
+TEXT = pa.large_string()
+TIME = pa.timestamp("ns", "UTC")
+UNKNOWN = ("", "NA", "N/A", "NaN", "nan", "null", "None")
+"""Text that means "missing" in a column of numbers or booleans; in a text column each is just text."""
+
+ARROW = {
+    "category": pa.dictionary(pa.int32(), TEXT),
+    "string": TEXT,
+    "float": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "flag": pa.bool_(),
+    "count": pa.int64(),
+    "time": TIME,
+}
+_PANDAS: dict[str, Any] = {**DTYPES, "time": "datetime64[ns, UTC]"}
+_CALLED = {
+    "category": "text",
+    "string": "text",
+    "float": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "flag": "true or false",
+    "count": "a whole number",
+    "time": "a time",
+}
+_EXACT = 2.0**53
+
+
+class Misfit(ValueError):
+    """A value does not fit the kind of its column."""
+
+
+def fit(name: str, values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    """`values` as the Arrow type of a kind; Misfit names the first value that will not go."""
+    if values.null_count and kind in ("flag", "count"):
+        raise Misfit(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
+    cast = _CASTS[kind]
+    try:
+        result = cast(values)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError) as error:
+        raise Misfit(f"column {name!r}: {_first_misfit(values, cast)!r} is not {_CALLED[kind]}") from error
+    if result.null_count and kind in ("flag", "count"):
+        raise Misfit(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
+    return result
+
+
+def _first_misfit(values: pa.ChunkedArray, cast: Callable[[pa.ChunkedArray], object]) -> Any:
+    """By halving: the longest prefix that casts ends before it."""
+    low, high = 0, len(values)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            cast(values.slice(low, middle - low))
+            low = middle
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError):
+            high = middle
+    return values[low].as_py()
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type holds text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`values` without dictionary, extension or nesting: a nested value becomes JSON text."""
+    if isinstance(values.type, pa.BaseExtensionType):
+        return plain(pa.chunked_array([chunk.storage for chunk in values.chunks], values.type.storage_type))
+    if pa.types.is_dictionary(values.type):
+        return plain(values.cast(values.type.value_type))
+    if pa.types.is_nested(values.type):
+        dumped = [None if value is None else as_json(value) for value in values.to_pylist()]
+        return pa.chunked_array([pa.array(dumped, TEXT)])
+    if pa.types.is_decimal(values.type) or pa.types.is_float16(values.type):
+        return values.cast(pa.float64())
+    if pa.types.is_duration(values.type):  # seconds, as elsewhere a bare duration is
+        return pc.divide(values.cast(pa.duration("ns")).cast(pa.int64()).cast(pa.float64()), 1e9)
+    return values
+
+
+def as_json(value: Any) -> str:
+    """A nested value as compact JSON."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def known(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text without blanks around it, null where it says that nothing is known; other types as they are."""
+    if not is_text(values.type):
+        return values
+    trimmed = pc.utf8_trim_whitespace(values)
+    return pc.if_else(pc.is_in(trimmed, pa.array(UNKNOWN, trimmed.type)), pa.scalar(None, trimmed.type), trimmed)
+
+
+def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    flat = plain(values)
+    return flat.cast(TEXT) if flat.type != TEXT else flat
+
+
+def _category(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(values.type) and is_text(values.type.value_type):
+        return values.cast(ARROW["category"])
+    return _text(values).dictionary_encode()
+
+
+def _float(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    flat = plain(values)
+    return known(flat).cast(pa.float64(), safe=is_text(flat.type))
+
+
+def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers, also as "12.0" or 12.0 while a float still tells neighbours apart."""
+    flat = known(plain(values))
+    if is_text(flat.type):
+        try:
+            return flat.cast(pa.int64())
+        except pa.ArrowInvalid:
+            flat = flat.cast(pa.float64())
+    if pa.types.is_floating(flat.type):
+        flat = pc.if_else(pc.is_nan(flat), pa.scalar(None, flat.type), flat)
+        if pc.any(pc.greater(pc.abs(flat), _EXACT)).as_py():
+            raise pa.ArrowInvalid("beyond 2**53 a float is no exact whole number")
+    return flat.cast(pa.int64())
+
+
+def _boolean(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Through text, so that of the numbers only 0 and 1 pass."""
+    return known(_text(values)).cast(pa.bool_())
+
+
+def _time(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return plain(values).cast(TIME)
+
+
+_CASTS: dict[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+    "category": _category,
+    "string": _text,
+    "float": _float,
+    "integer": _whole,
+    "boolean": _boolean,
+    "flag": _boolean,
+    "count": _whole,
+    "time": _time,
+}
+
+
+def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.DataFrame:
+    """Tables that follow each other as one frame of the layout's dtypes; ValueError above the cap.
+
+    A column that a table lacks is missing in its rows (JSON lines leave out what they do not know).
+    """
+    rows = sum(table.num_rows for table in tables)
+    if 8 * rows * len(layout.columns) + sum(map(_spread, tables)) > max_bytes:
+        raise ValueError(too_large(max_bytes))
+    parts = {column.name: _fitted(tables, column) for column in layout.columns}
+    index = pd.RangeIndex(rows) if layout.index is None else to_index(parts.pop(layout.index), layout.index)
+    kinds = {column.name: column for column in layout.columns}
+    data = {name: to_pandas(part, kinds[name]) for name, part in parts.items()}
+    frame = pd.DataFrame(data, index=index, columns=pd.Index(list(data), dtype="str"), copy=False)
+    frame.attrs.update(layout.attrs)
+    return frame
+
+
+def _fitted(tables: Sequence[pa.Table], column: Column) -> pa.ChunkedArray:
+    """The column's parts as one. Each is fitted before they meet: their Arrow types may differ."""
+    chunks: list[pa.Array] = []
+    for table in tables:
+        here = column.name in table.column_names
+        values = table[column.name] if here else pa.chunked_array([pa.nulls(table.num_rows)])
+        chunks += fit(column.name, values, column.kind).chunks
+    return pa.chunked_array(chunks, ARROW[column.kind])
+
+
+def _spread(table: pa.Table) -> int:
+    """Bytes that dictionary-encoded text takes once it is written out."""
+    return sum(
+        pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+        for values in table.columns
+        if pa.types.is_dictionary(values.type) and is_text(values.type.value_type)
+        for chunk in values.chunks
+    )
+
+
+def to_index(values: pa.ChunkedArray, name: str) -> pd.DatetimeIndex:
+    """Fitted times as an index."""
+    return pd.DatetimeIndex(to_pandas(values, Column(name, "time")), name=name)
+
+
+def to_pandas(values: pa.ChunkedArray, column: Column) -> Any:
+    """Fitted values as the pandas array of the column's kind, the caller's to write into."""
+    if column.kind == "category":
+        return _categorical(values, column)
+    if column.kind in ("float", "flag", "count"):
+        return np.array(values.to_numpy(), dtype=_PANDAS[column.kind])
+    dtype: Any = pd.api.types.pandas_dtype(_PANDAS[column.kind])
+    return dtype.__from_arrow__(values)
+
+
+def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
+    """Codes into the categories that were written, or into the sorted labels of a foreign file."""
+    whole = values.unify_dictionaries().combine_chunks()
+    found = whole.dictionary.to_pylist()
+    used = {found[code] for code in pc.unique(whole.indices).to_pylist() if code is not None}
+    labels = sorted(used - {None}) if column.categories is None else list(column.categories)
+    strange = used.difference(labels, {None})
+    if strange:
+        raise Misfit(f"column {column.name!r}: {min(strange)!r} is not among its categories")
+    places = {label: place for place, label in enumerate(labels)}
+    codes = np.array([places.get(label, -1) for label in found] + [-1], dtype=np.int64)
+    indices = whole.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
+    dtype = pd.CategoricalDtype(pd.Index(labels, dtype=column.dtype), ordered=column.ordered)
+    return pd.Categorical.from_codes(codes[indices], dtype=dtype)
+
+
+def to_tables(frame: pd.DataFrame, layout: Layout, rows: int) -> Iterator[pa.Table]:
+    """The frame as Arrow tables of at most `rows` rows, at least one; Misfit when a value is not of its kind."""
+    for start in range(0, max(len(frame), 1), rows):
+        yield to_table(frame.iloc[start : start + rows], layout)
+
+
+def to_table(frame: pd.DataFrame, layout: Layout) -> pa.Table:
+    """The frame as an Arrow table of the layout's types; Misfit when a value is not of its kind."""
+    arrays = [from_pandas(frame.index if c.name == layout.index else frame[c.name], c) for c in layout.columns]
+    return pa.Table.from_arrays(arrays, names=layout.names)
+
+
+def from_pandas(values: Any, column: Column) -> pa.Array:
+    """A Series or index as the Arrow array of the column's kind."""
+    if column.kind == "time":
+        values = pd.DatetimeIndex(values)
+        values = values.tz_localize("UTC") if values.tz is None else values
+    try:
+        array = pa.array(values, from_pandas=True)
+        if column.kind == "string" and not (is_text(array.type) or pa.types.is_null(array.type)):
+            raise TypeError(f"they are {array.type}")  # a cast would turn numbers into text
+        return array.cast(ARROW[column.kind])
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise Misfit(f"column {column.name!r}: not all values are {_CALLED[column.kind]} ({error})") from error
+
+
+def converted(values: pd.Series, name: str, kind: str) -> Any:
+    """A Series of any dtype as the pandas array of a kind; Misfit names the first value that will not go."""
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise Misfit(f"column {name!r}: not all values are {_CALLED[kind]} ({error})") from error
+    chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return to_pandas(fit(name, chunks, kind), Column(name, kind))

@@ -1,0 +1,141 @@
+"""CSV: text cells, `""` for the empty text and nothing for a missing one; the header in a JSON file beside it.
+
+References:
+    OWASP, "CSV Injection": cells that begin with = + - @ tab or carriage return run as formulas.
+    RFC 4180, "Common Format and MIME Type for Comma-Separated Values (CSV) Files".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crucible_nb.files.columns import TEXT, to_tables
+from crucible_nb.files.disk import opened
+from crucible_nb.files.guess import guess, kind_of_text
+from crucible_nb.files.layout import KEY, Layout, unpack
+from crucible_nb.files.source import Source
+
+_BLOCK = 32 << 20  # bytes parsed at a time; a row must fit
+_ROWS = 65_536
+_DANGEROUS = r"^[=+\-@\t\r']"
+_ESCAPED = r"^'([=+\-@\t\r'])"
+
+
+def side_path(path: Path) -> Path:
+    """The JSON file beside a CSV."""
+    return path.with_name(path.name + ".json")
+
+
+def write(frame: pd.DataFrame, layout: Layout, stream: BinaryIO) -> None:
+    """The frame as CSV; formulas escaped where the layout says so."""
+    import pyarrow.csv
+
+    names = pa.array(layout.names, TEXT)
+    schema = pa.schema([(name, TEXT) for name in (_escape(names) if layout.escaped else names).to_pylist()])
+    with pyarrow.csv.CSVWriter(stream, schema) as writer:
+        for table in to_tables(frame, layout, _ROWS):
+            texts = [_cells(values, layout.escaped) for values in table.columns]
+            writer.write_table(pa.Table.from_arrays(texts, schema=schema))
+
+
+def _cells(values: pa.ChunkedArray, escaped: bool) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(values.type):
+        return iso(values)
+    if pa.types.is_large_string(values.type) or pa.types.is_dictionary(values.type):
+        texts = values.cast(TEXT)
+        return _escape(texts) if escaped else texts
+    return values.cast(TEXT)
+
+
+def iso(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times as ISO text to the nanosecond, e.g. 2025-01-01T00:00:00.000000001Z."""
+    return pc.replace_substring(times.cast(TEXT), " ", "T", max_replacements=1)
+
+
+def _escape(texts: Any) -> Any:
+    dangerous = pc.match_substring_regex(texts, _DANGEROUS)
+    return pc.if_else(dangerous, pc.binary_join_element_wise(pa.scalar("'", TEXT), texts, pa.scalar("", TEXT)), texts)
+
+
+def _unescape(texts: Any) -> Any:
+    return pc.replace_substring_regex(texts, _ESCAPED, r"\1", max_replacements=1)
+
+
+def source(path: Path, max_bytes: int) -> Source:
+    """A CSV, plain or gzipped; ours when its side file is there.
+
+    Without a side file the apostrophe before a formula is taken off as well: that is what spreadsheets mean by it.
+    """
+    layout, facts = _side(side_path(path))
+    pieces = partial(_pieces, path, max_bytes, layout)
+    return Source(pieces, partial(guess, kind_of=kind_of_text), layout, facts)
+
+
+def _side(path: Path) -> tuple[Layout | None, dict[str, Any]]:
+    if not path.is_file():
+        return None, {}
+    try:
+        beside = orjson.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"the file beside it, {path.name!r}, is not JSON ({error})") from error
+    return unpack(beside[KEY]) if isinstance(beside, dict) and KEY in beside else (None, {})
+
+
+def _pieces(path: Path, max_bytes: int, layout: Layout | None, rows: int) -> Iterator[pa.Table]:
+    import pyarrow.csv as arrow_csv
+
+    escaped = layout is None or layout.escaped
+    names = _names(path, max_bytes)
+    shown = _plain_names(names, escaped)
+    if layout is not None and shown != layout.names:
+        raise ValueError(f"its columns are not those that {side_path(path).name!r} tells of")
+    texts = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, TEXT),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    with opened(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options(), texts) as reader:
+        for batch in reader:
+            columns = [_checked(cells, layout is None, escaped) for cells in batch.columns]
+            table = pa.Table.from_arrays(columns, names=shown)
+            yield from (table.slice(start, rows) for start in range(0, table.num_rows, rows))
+
+
+def _options() -> tuple[Any, Any]:
+    import pyarrow.csv as arrow_csv
+
+    return (
+        arrow_csv.ReadOptions(block_size=_BLOCK),
+        arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+    )
+
+
+def _names(path: Path, max_bytes: int) -> list[str]:
+    import pyarrow.csv as arrow_csv
+
+    with opened(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options()) as reader:
+        return list(reader.schema.names)
+
+
+def _plain_names(names: list[str], escaped: bool) -> list[str]:
+    array = pa.array(names, TEXT)
+    shown: list[str] = (_unescape(array) if escaped else array).to_pylist()
+    twice = {name for name in shown if shown.count(name) > 1}
+    if twice:
+        raise ValueError(f"the column {min(twice)!r} is there twice")
+    return shown
+
+
+def _checked(cells: pa.Array, foreign: bool, escaped: bool) -> pa.Array:
+    if foreign and pc.any(pc.match_substring(cells, "\0")).as_py():
+        raise ValueError("it holds NUL characters: binary data, not text")
+    return _unescape(cells) if escaped else cells

@@ -1,0 +1,121 @@
+"""The layout of a foreign file: known columns by their name, the others by all of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crucible_nb.files.columns import is_text, known
+from crucible_nb.files.layout import Column, Layout
+from crucible_nb.schema import COLUMNS
+
+# What says more than the value itself stays text: 007 and 20-digit numbers are names, not quantities.
+_WHOLE = r"^-?(0|[1-9][0-9]{0,18})$"
+_FLOAT = r"(?i)^[-+]?(((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|inf|infinity)$"
+_TRUTH = r"(?i)^(true|false)$"
+
+_NULLABLE = {"count": "integer", "flag": "boolean"}
+
+
+def guess(tables: Iterable[pa.Table], ours: Collection[str], kind_of: Callable[[pa.ChunkedArray], str]) -> Layout:
+    """The layout that fits every one of the tables.
+
+    Args:
+        tables: The whole file, piece by piece.
+        ours: Columns that the caller's map replaces; their kind is not forced on what the file holds.
+        kind_of: The kind of one piece of a column; "empty" where nothing is there, "unknown" where all there is
+            are words such as NA.
+    """
+    kinds: dict[str, str] = {}
+    holes: dict[str, int] = {}
+    rows = 0
+    for table in tables:
+        for name in table.column_names:
+            kind = kind_of(table[name])
+            kinds[name] = joined(kinds.get(name, "empty"), kind)
+            there = len(table) - _missing(table[name], kind)
+            holes[name] = holes.get(name, 0) + there
+        rows += table.num_rows
+    return foreign({name: (kind, holes[name] < rows) for name, kind in kinds.items()}, ours)
+
+
+def foreign(kinds: dict[str, tuple[str, bool]], ours: Collection[str]) -> Layout:
+    """A layout from each column's kind and whether it has missing values."""
+    return Layout(tuple(_column(name, kind, gaps, ours) for name, (kind, gaps) in kinds.items()))
+
+
+def _column(name: str, kind: str, gaps: bool, ours: Collection[str]) -> Column:
+    if name in COLUMNS and name not in ours:
+        return Column(name, COLUMNS[name].kind)
+    kind = {"empty": "float", "unknown": "string"}.get(kind, kind)
+    return Column(name, _NULLABLE.get(kind, kind) if gaps else kind)
+
+
+def joined(one: str, other: str) -> str:
+    """The narrowest kind that holds both; text holds everything."""
+    for weak in ("empty", "unknown"):
+        if weak in (one, other):
+            return one if other == weak else other
+    if one == other:
+        return one
+    return "float" if {one, other} == {"count", "float"} else "string"
+
+
+def _missing(values: pa.ChunkedArray, kind: str) -> int:
+    return int((values if kind == "string" else known(values)).null_count)
+
+
+def kind_of_text(values: pa.ChunkedArray) -> str:
+    """The kind of a CSV column: what every one of its texts can be read as."""
+    given = known(values).drop_null()
+    if not len(given):
+        return "empty" if pc.all(pc.equal(values, "")).as_py() is not False else "unknown"
+    for kind, pattern in (("count", _WHOLE), ("float", _FLOAT), ("flag", _TRUTH)):
+        if pc.all(pc.match_substring_regex(given, pattern)).as_py():
+            return kind if kind != "count" or _fits(given) else "string"
+    return "string"
+
+
+def _fits(values: pa.ChunkedArray) -> bool:
+    try:
+        values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def kind_of_values(values: pa.ChunkedArray) -> str:
+    """The kind of a typed column."""
+    return kind_of_type(values.type)
+
+
+def kind_of_type(arrow: pa.DataType) -> str:
+    """The kind that holds an Arrow type; ValueError for a type that none holds."""
+    if isinstance(arrow, pa.BaseExtensionType):
+        return kind_of_type(arrow.storage_type)
+    if pa.types.is_dictionary(arrow):
+        return "category" if is_text(arrow.value_type) else kind_of_type(arrow.value_type)
+    for kind, tests in _TYPES.items():
+        if any(test(arrow) for test in tests):
+            return kind
+    raise ValueError(f"nothing holds the type {arrow}")
+
+
+_TYPES: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "empty": (pa.types.is_null,),
+    "flag": (pa.types.is_boolean,),
+    "count": (pa.types.is_integer,),
+    "float": (pa.types.is_floating, pa.types.is_decimal, pa.types.is_duration),
+    "time": (pa.types.is_timestamp, pa.types.is_date),
+    "string": (
+        is_text,
+        pa.types.is_time,
+        pa.types.is_nested,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+        pa.types.is_fixed_size_binary,
+    ),
+}

@@ -1,0 +1,129 @@
+"""Frames into files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.errors import SchemaError
+from crucible_nb.files import csv, jsonl, parquet, zipped
+from crucible_nb.files.columns import Misfit
+from crucible_nb.files.disk import as_path, replacing, target_format
+from crucible_nb.files.layout import KEY, Layout, describe, pack
+
+
+def write_table(
+    frame: pd.DataFrame,
+    path: Any,
+    format: str | None = None,  # noqa: A002  the public name of the argument
+    *,
+    facts: Mapping[str, Any] | None = None,
+    escape_formulas: bool = True,
+) -> Path:
+    """Write a frame so that `load` gives it back equal: dtypes, missing values, order, time zone, attrs.
+
+    The file appears under its name at once and whole, or not at all; an existing one is replaced. An unnamed
+    DatetimeIndex comes back as `time`, other widths of number as the dtype of their kind (float64, int64, Int64).
+
+    Args:
+        frame: Rows under a DatetimeIndex or a plain RangeIndex; columns of text, category, numbers, booleans or
+            datetimes, each name once.
+        path: Where to; its suffix tells the format.
+        format: "parquet", "csv" or "jsonl", for a path with another suffix.
+        facts: What to remember of the experiment; anything that JSON can hold. It travels in the file, for CSV in
+            the JSON file beside it (`run.csv.json`).
+        escape_formulas: Whether text in a CSV that a spreadsheet would run as a formula gets a leading apostrophe,
+            which `load` takes off again.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        ConfigError: The path's suffix or `format` is unknown, or `facts` does not fit into JSON.
+        SchemaError: The frame has an index, a column name or a value that a file could not give back.
+        StoreError: The folder does not exist, or the disk refuses.
+
+    Examples:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> from crucible_nb.files import load, write_table
+        >>> calls = pd.DataFrame({"model": ["a", None]}, pd.DatetimeIndex(["2025-01-01", "2025-01-02"], tz="UTC"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_table(calls, f"{folder}/run.csv", facts={"name": "demo"})
+        ...     back = load(path)
+        >>> path.name, back.index.name, back["model"].isna().tolist()
+        ('run.csv', 'time', [False, True])
+    """
+    target = as_path(path)
+    wanted = target_format(target, format)
+    layout = replace(describe(frame), escaped=wanted == "csv" and escape_formulas)
+    header = pack(layout, facts)
+    with _fitting():
+        if wanted == "csv":
+            _write_csv(frame, layout, header, target)
+            return target
+        write = parquet.write if wanted == "parquet" else jsonl.write
+        with replacing(target) as stream:
+            write(frame, layout, header, stream)
+    return target
+
+
+def _write_csv(frame: pd.DataFrame, layout: Layout, header: bytes, target: Path) -> None:
+    """Whenever this stops, no CSV stands beside a side file that tells of another."""
+    side = csv.side_path(target)
+    with replacing(side) as beside, replacing(target) as stream:
+        csv.write(frame, layout, stream)
+        beside.write(orjson.dumps({KEY: orjson.loads(header)}, option=orjson.OPT_INDENT_2))
+        stream.flush()
+        with suppress(FileNotFoundError):
+            side.unlink()
+
+
+def archive(frame: pd.DataFrame, path: Any, facts: Mapping[str, Any] | None = None) -> Path:
+    """Write a frame and its experiment's facts into one zip, which `load` and `read_facts` read.
+
+    Args:
+        frame: As for `write_table`.
+        path: Where to; it ends in .zip.
+        facts: What to remember of the experiment; anything that JSON can hold.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        ConfigError: The path does not end in .zip, or `facts` does not fit into JSON.
+        SchemaError: The frame has an index, a column name or a value that a file could not give back.
+        StoreError: The folder does not exist, or the disk refuses.
+
+    Examples:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> from crucible_nb.files import archive, load, read_facts
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = archive(pd.DataFrame({"loss": [0.5]}), f"{folder}/run.zip", {"name": "demo"})
+        ...     load(path)["loss"].tolist(), read_facts(path)
+        ([0.5], {'name': 'demo'})
+    """
+    target = as_path(path)
+    if target.suffix.lower() != ".zip":
+        raise checks.wrong("path", str(target), "a name that ends in .zip")
+    layout = describe(frame)
+    header = pack(layout, facts)
+    with _fitting(), replacing(target) as stream:
+        zipped.write(frame, layout, header, facts or {}, stream)
+    return target
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    try:
+        yield
+    except Misfit as error:
+        raise SchemaError(str(error)) from error

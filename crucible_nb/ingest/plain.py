@@ -1,0 +1,84 @@
+"""Keyword values made plain at the moment of recording, so that a later change of theirs changes nothing."""
+
+from __future__ import annotations
+
+import json
+from types import NoneType
+from typing import Any
+
+import numpy as np
+import orjson
+
+PLAIN = frozenset({float, int, str, bool, NoneType})
+"""Types that are kept as they are; None stands for missing."""
+
+EXTRA = None
+"""Key under which a settled mapping holds the JSON text of what is not plain."""
+
+
+def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
+    """A mapping with plain values only, and the names of those that went to JSON.
+
+    numpy scalars and 0-d arrays or tensors give their number, an exception under `error` its class; a
+    mapping under `metadata` is what the caller wants there. Everything else becomes JSON.
+    """
+    plain: dict[str | None, Any] = {}
+    rest: dict[str, Any] = {}
+    strangers = []
+    for name, value in fields.items():
+        if type(value) in PLAIN:
+            plain[name] = value
+        elif name == "metadata" and isinstance(value, dict):
+            rest.update({str(key): item for key, item in value.items()})
+        elif name == "time":
+            plain[name] = value
+        elif name == "error" and isinstance(value, BaseException):
+            plain[name] = type(value).__name__
+        else:
+            number = scalar(value)
+            if type(number) in PLAIN:
+                plain[name] = number
+            else:
+                rest[name] = value
+                strangers.append(name)
+    if rest:
+        plain[EXTRA] = to_json(rest)
+    return plain, strangers
+
+
+def scalar(value: Any) -> Any:
+    """The Python number or text inside a numpy scalar, a 0-d array, a one-element tensor; else the value."""
+    if isinstance(value, np.generic) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item")):
+        item = value.item()
+        return item if type(item) in PLAIN else value
+    if isinstance(value, str):
+        return str.__str__(value)
+    return value
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """A JSON object as text; what JSON cannot say is kept as its repr, NaN and infinity as text."""
+    try:
+        return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps({name: repr(item) for name, item in value.items()})
+
+
+def _finite(value: Any) -> Any:
+    """orjson writes NaN and infinities as null, which would lose them."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(float(value))
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _plainer(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    plain = scalar(value)
+    return _finite(plain) if type(plain) in PLAIN else repr(value)

@@ -1,0 +1,110 @@
+"""Status, its transitions, and the time that counts: active, not paused."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from crucible_nb.errors import LifecycleError
+
+Status = Literal["running", "paused", "stopped", "failed", "archived"]
+
+_ALLOWED: dict[str, dict[str, Status]] = {
+    "running": {"pause": "paused", "stop": "stopped", "fail": "failed"},
+    "paused": {"resume": "running", "stop": "stopped", "fail": "failed"},
+    "stopped": {"archive": "archived"},
+    "failed": {"archive": "archived"},
+    "archived": {},
+}
+
+
+class Change(NamedTuple):
+    """A transition: what happened, when, and before which event."""
+
+    verb: str
+    time: int
+    seq: int
+
+
+class Lifecycle:
+    """The state machine of one experiment; times are UTC nanoseconds that somebody else read.
+
+    Attributes:
+        status: Where it stands.
+        started: When it began; None while an event clock has seen no event.
+        ended: When it stopped or failed.
+        changes: All transitions in order.
+
+    Examples:
+        >>> life = Lifecycle("demo", started=0)
+        >>> life.move("pause", 10, seq=3)
+        >>> life.move("resume", 15, seq=3)
+        >>> life.active(0, 20)
+        15
+    """
+
+    def __init__(self, name: str, started: int | None) -> None:
+        self.name = name
+        self.status: Status = "running"
+        self.started = started
+        self.ended: int | None = None
+        self.changes: list[Change] = []
+
+    def move(self, verb: str, time: int, seq: int) -> None:
+        """Make a transition, or raise LifecycleError that says which are allowed."""
+        self.check(verb)
+        self.status = _ALLOWED[self.status][verb]
+        self.changes.append(Change(verb, time, seq))
+        if verb in ("stop", "fail"):
+            self.ended = time
+
+    def check(self, verb: str) -> None:
+        """Raise LifecycleError unless the transition is allowed."""
+        allowed = [name for name in _ALLOWED[self.status] if name != "fail"]
+        if verb not in _ALLOWED[self.status]:
+            raise LifecycleError(
+                f"cannot {verb} {self.name!r}: its status is {self.status!r} (allowed: {', '.join(allowed) or 'nothing'})"
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Running or paused."""
+        return self.status in ("running", "paused")
+
+    def count(self, verb: str) -> int:
+        """How often a transition happened."""
+        return sum(change.verb == verb for change in self.changes)
+
+    def paused_at(self) -> int | None:
+        """Since when it is paused, None when it is not."""
+        return self.changes[-1].time if self.status == "paused" else None
+
+    def pauses(self, now: int) -> list[tuple[int, int]]:
+        """Paused spans; one that is still open, or was when it ended, closes there."""
+        spans, begin = [], None
+        for change in self.changes:
+            if change.verb == "pause":
+                begin = change.time
+            elif begin is not None:
+                spans.append((begin, change.time))
+                begin = None
+        return spans if begin is None else [*spans, (begin, max(begin, now))]
+
+    def paused(self, start: int, stop: int) -> int:
+        """Nanoseconds of [start, stop] that were paused."""
+        return sum(max(0, min(stop, end) - max(start, begin)) for begin, end in self.pauses(stop))
+
+    def active(self, start: int, stop: int) -> int:
+        """Nanoseconds of [start, stop] that count: from the start to the end, pauses left out."""
+        if self.started is None:
+            return 0
+        start = max(start, self.started)
+        stop = stop if self.ended is None else min(stop, self.ended)
+        return max(0, stop - start) - self.paused(start, stop) if stop > start else 0
+
+    def intervals(self, now: int) -> pd.IntervalIndex:
+        """Paused spans as an IntervalIndex of UTC times, closed left."""
+        spans = pd.DataFrame(self.pauses(now), columns=["left", "right"], dtype="int64")
+        left, right = (pd.DatetimeIndex(spans[side], dtype="datetime64[ns, UTC]") for side in ("left", "right"))
+        return pd.IntervalIndex.from_arrays(left, right, closed="left", name="paused")

@@ -1,0 +1,146 @@
+"""Looking: metrics of an experiment in total, by group, over a window. Reads, never advances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.buffer import Buffer
+from crucible_nb.errors import SchemaError
+from crucible_nb.ingest import times_of
+from crucible_nb.lifecycle import Lifecycle
+from crucible_nb.metrics import BLOCK, GROUPS, Metrics, Tally, block_of, tally_of
+from crucible_nb.pipeline import Pipeline
+
+
+def total_metrics(pipeline: Pipeline, life: Lifecycle, now: int) -> Metrics:
+    """Metrics over every event so far."""
+    return _metrics(pipeline.measure.look().total, life, (life.started, now))
+
+
+def group_metrics(pipeline: Pipeline, life: Lifecycle, now: int, by: str) -> Metrics | None:
+    """Metrics by a column that is counted live, over every event; None when it is not."""
+    measure = pipeline.measure
+    place = next((i for i, grouping in enumerate(measure.groupings) if grouping.name == by), None)
+    if place is None:
+        return None
+    live = measure.look()
+    tally, labels = live.groups[place], measure.groupings[place].labels()[:GROUPS]
+    names = [None, *labels, "(other groups)"]
+    # row 0 holds the events without a group; show it last, and only when there are any
+    rows = [row for row in [*range(1, len(tally)), 0] if tally.panel.sums[0, row] > 0]
+    span = (life.started, now)
+    groups = {names[row]: _metrics(tally.fold(np.array([row])), life, span) for row in rows}
+    return total_metrics(pipeline, life, now).grouped(groups, (by,))
+
+
+def window_metrics(pipeline: Pipeline, life: Lifecycle, start: int, stop: int) -> Metrics:
+    """Metrics of the events in [start, stop].
+
+    Exact from the rows where they are few or the window is not a live one; else from the live panes, with the
+    rows of the pane that the window cuts. Where those rows left memory the window begins at the next pane.
+    """
+    buffer, live = pipeline.buffer, pipeline.measure.look()
+    times = buffer.times()
+    first, beyond = np.searchsorted(times, [start, stop + 1]).tolist()
+    whole = not buffer.evicted or (len(times) > 0 and int(times[0]) <= start)
+    ring = live.rings.get(stop - start)
+    newest = int(live.total.panel.span[1, 0])
+    if ring is None or newest > stop or (whole and beyond - first <= BLOCK):
+        return _metrics(_rows(buffer, first, beyond), life, (start, stop), estimated=not whole)
+    edge = -(-start // ring.width) * ring.width
+    state = ring.fold(edge, (stop // ring.width + 1) * ring.width)
+    if whole:
+        cut = int(np.searchsorted(times, edge))
+        state = _rows(buffer, first, cut).merge(state)
+        edge = start
+    return _metrics(state, life, (edge, stop))
+
+
+def _rows(buffer: Buffer, first: int, beyond: int) -> Tally:
+    def numbers(name: str) -> np.ndarray | None:
+        return buffer.numbers(name, first, beyond) if first < beyond else None
+
+    return tally_of(block_of(numbers, buffer.times()[first:beyond]))
+
+
+def _metrics(state: Tally, life: Lifecycle, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:
+    start, stop = span
+    if start is None:
+        return Metrics(state)
+    active = life.active(start, stop) / 1e9
+    return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or _weighted(state))
+
+
+def _weighted(state: Tally) -> bool:
+    """Whether rows stand for other events than themselves."""
+    return bool(state.panel.sums[0, 0] != state.panel.sums[1, 0])
+
+
+def frame_metrics(
+    frame: pd.DataFrame,
+    by: Any = None,
+    life: Lifecycle | None = None,
+    span: tuple[int | None, int] = (None, 0),
+    *,
+    partial: bool = False,
+) -> Metrics:
+    """Metrics of the rows of a DataFrame; quantiles are exact.
+
+    Args:
+        frame: Any of the event columns; a time index or `time` column where rates are wanted.
+        by: Column or columns to group by.
+        life: Lifecycle of the experiment whose rows they are, for active time.
+        span: The window they stand for, in nanoseconds; without a start their own times are.
+        partial: Whether rows of the window are missing.
+    """
+    names = () if by is None else checks.columns("by", by, frame.columns)
+    timed = times_of(frame)
+    times = np.zeros(len(frame), np.int64) if timed is None else timed[0]
+    block = block_of(lambda name: _numbers(frame, name), times)
+
+    def view(state: Tally) -> Metrics:
+        if life is not None:
+            return _metrics(state, life, span, estimated=partial)
+        return Metrics(state, estimated=_weighted(state), active_seconds=0.0 if timed is None else None)
+
+    total = view(tally_of(block))
+    if not names:
+        return total
+    groups = {}
+    if len(frame):
+        codes = frame.groupby(list(names), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+        keys = _keys(frame, names, codes)
+        tally = tally_of(block, codes, len(keys))
+        groups = {key: view(tally.fold(np.array([row]))) for row, key in enumerate(keys)}
+    return total.grouped(groups, names)
+
+
+def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[Any]:
+    """The key of each group, numbered from 0 in order of first appearance; missing is None."""
+    _, first = np.unique(codes, return_index=True)
+    rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
+    plain = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
+    return [row[0] for row in plain] if len(names) == 1 else plain
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
+    """A column as float64, NaN where missing; total tokens from their parts when they are not there."""
+    if name not in frame.columns:
+        if name == "total_tokens" and {"prompt_tokens", "completion_tokens"} <= set(frame.columns):
+            parts = (_numbers(frame, part) for part in ("prompt_tokens", "completion_tokens"))
+            return np.add(*parts)  # type: ignore[no-any-return, call-overload]
+        return None
+    column = frame[name]
+    try:
+        if column.dtype == object:
+            column = column.astype("boolean" if name == "success" else "float64")
+        return column.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"{name}: expected numbers, got {column.dtype}") from error
+
+

@@ -1,0 +1,65 @@
+"""A sliding window as a ring of panes that are folded, never subtracted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crucible_nb.metrics.panel import Block
+from crucible_nb.metrics.tally import Tally, cut
+
+PANES = 60
+"""Panes a window is made of."""
+
+_EMPTY = np.iinfo(np.int64).min
+
+
+class Ring:
+    """The last `window` nanoseconds of event time in `PANES` panes; memory does not grow with events.
+
+    Args:
+        window: Length in nanoseconds.
+
+    Attributes:
+        width: Length of a pane in nanoseconds; pane `i` holds the times in [i * width, (i + 1) * width).
+    """
+
+    __slots__ = ("ids", "newest", "tally", "width")
+
+    def __init__(self, window: int) -> None:
+        self.width = -(-window // PANES)
+        self.tally = Tally(PANES + 2)
+        self.ids = np.full(PANES + 2, _EMPTY)
+        self.newest = _EMPTY
+
+    def add(self, block: Block) -> None:
+        """Fold a block in; events older than the ring reaches are not its business."""
+        pane = block.time // self.width
+        self.newest = max(self.newest, int(pane.max()))
+        oldest = self.newest - len(self.ids) + 1
+        if int(pane.min()) < oldest:
+            inside = np.flatnonzero(pane >= oldest)
+            block, pane = block.take(inside), pane[inside]
+            if not len(block):
+                return
+        pieces = cut(block, pane)
+        slots = pieces.keys % len(self.ids)
+        stale = slots[self.ids[slots] != pieces.keys]
+        if len(stale):
+            self.tally.clear(stale)
+        self.ids[slots] = pieces.keys
+        self.tally.add(slots, pieces)
+
+    def fold(self, start: int, stop: int) -> Tally:
+        """The panes that lie whole in [start, stop), oldest first, as one group.
+
+        `start` and `stop` are multiples of `width`.
+        """
+        inside = np.flatnonzero((self.ids >= start // self.width) & (self.ids < stop // self.width))
+        return self.tally.fold(inside[np.argsort(self.ids[inside])])
+
+    def copy(self) -> Ring:
+        """A copy to fold a tail into."""
+        ring = Ring(self.width * PANES)
+        ring.width, ring.newest = self.width, self.newest
+        ring.tally, ring.ids = self.tally.copy(), self.ids.copy()
+        return ring

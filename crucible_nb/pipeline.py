@@ -1,0 +1,110 @@
+"""One event's way: enrich, measure, keep. Later stages (judge, sample, store) have their place in `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.buffer import Buffer
+from crucible_nb.cells import Batch, Cells, Dictionary
+from crucible_nb.clock import SteadyClock
+from crucible_nb.enrich import Enrich
+from crucible_nb.ingest import Columns, batch_of_rows, batches_of_frame
+from crucible_nb.metrics import NUMBERS, Grouping, Measure
+from crucible_nb.notes import Notes
+from crucible_nb.prices import PriceTable
+
+ALWAYS = ("event", "model")
+"""Columns whose groups are always counted live."""
+
+
+class Pipeline:
+    """The stages in their order. What it says depends on the events and their order alone.
+
+    Args:
+        clock: Steadies the times that the caller's clock gave.
+        notes: Where trouble is counted.
+        by: Columns whose groups are counted live, beside event and model.
+        windows: Lengths of the live windows in nanoseconds.
+        max_events: Rows to keep.
+        prices: Price table for events without a cost.
+    """
+
+    def __init__(
+        self,
+        clock: SteadyClock,
+        notes: Notes,
+        *,
+        by: Sequence[str] = (),
+        windows: Sequence[int] = (),
+        max_events: int | None = None,
+        prices: PriceTable,
+    ) -> None:
+        self.clock, self.notes = clock, notes
+        self.columns = Columns()
+        self.seq = 0
+        self.enrich = Enrich(self.columns.dictionaries["model"], prices)
+        groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
+        self.measure = Measure(groupings, windows)
+        self.buffer = Buffer(self.columns.dictionaries, max_events)
+
+    def rows(self, rows: list[Any]) -> None:
+        """Take staged rows in."""
+        self.run(batch_of_rows(rows, self.seq, self.columns, self.notes))
+
+    def frame(self, frame: pd.DataFrame, event: str | None = None) -> int:
+        """Take a table in; returns how many events it held."""
+        begin, reading = self.seq, self.clock.read()
+        for batch in batches_of_frame(frame, self.seq, self.columns, self.notes):
+            _name(batch, event, self.columns.dictionaries["event"])
+            if batch.given is not None and not batch.given.all():
+                batch.time = np.where(batch.given, batch.time, reading)
+            self.run(batch)
+        return self.seq - begin
+
+    def run(self, batch: Batch) -> None:
+        """One batch through all stages; it may end anywhere in the stream."""
+        batch.time = self.clock.settle(batch.time, batch.given)
+        self.seq += len(batch)
+        self.enrich(batch)
+        # judge: detectors write anomaly, anomaly_score and anomaly_metric here
+        self.measure.add(batch)
+        # sample: samplers drop rows and write weight here
+        self.buffer.append(batch)
+
+    def reprice(self, table: PriceTable) -> None:
+        """Start over with the same events, in their order, and another price table."""
+        buffer, measure = self.buffer, self.measure
+        frame = buffer.frame()
+        order = np.argsort(frame["seq"].to_numpy(), kind="stable")
+        used = dict.fromkeys((*_PRICED_BY, *(grouping.name for grouping in measure.groupings)))
+        rows = frame[[name for name in used if name in frame.columns]].iloc[order]
+        priced = buffer.numbers("_priced", 0, len(frame))[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
+        rows["cost_usd"] = rows["cost_usd"].mask(priced)
+        self.enrich = Enrich(self.columns.dictionaries["model"], table)
+        self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
+        cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
+        for batch in batches_of_frame(rows, 0, self.columns, self.notes):
+            self.enrich(batch)
+            self.measure.add(batch)
+            at = order[batch.first_seq : batch.first_seq + len(batch)]
+            for name, column in (("cost_usd", cost), ("_priced", flags)):
+                if name in batch.cells:
+                    column[at] = batch.cells[name].values
+        buffer.overwrite("cost_usd", Cells("float", cost))
+        buffer.overwrite("_priced", Cells("flag", flags))
+
+
+_PRICED_BY = (*NUMBERS, "success", "weight", "model", "cache_read_tokens", "cache_write_tokens")
+
+
+def _name(batch: Batch, event: str | None, events: Dictionary) -> None:
+    """The name for events of a table that brings none."""
+    if event is not None:
+        cells = batch.cells.get("event")
+        codes = np.full(len(batch), -1, np.int32) if cells is None else cells.values
+        if (codes < 0).any():
+            batch.cells["event"] = Cells("category", np.where(codes < 0, events.code(event), codes))

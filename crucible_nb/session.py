@@ -1,0 +1,242 @@
+"""The kernel's experiments: start one, find the current one, record into it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.clock import EventClock, SteadyClock
+from crucible_nb.current import CURRENT
+from crucible_nb.errors import CrucibleWarning, LifecycleError
+from crucible_nb.experiment import Experiment
+from crucible_nb.prices import PriceTable
+from crucible_nb.tracking import Span
+from crucible_nb.tracking import track as _track
+
+
+class _Kernel:
+    """Every experiment of this process, in order of starting; one that ended stays as long as somebody holds it."""
+
+    def __init__(self) -> None:
+        self._all: list[Callable[[], Experiment | None]] = []
+        self.warned = False
+
+    def add(self, experiment: Experiment) -> None:
+        self._all.append(lambda: experiment)
+
+    def list(self) -> list[Experiment]:
+        self._all = [self._loosened(holder) for holder in self._all if holder() is not None]
+        return [experiment for holder in self._all if (experiment := holder()) is not None]
+
+    @staticmethod
+    def _loosened(holder: Callable[[], Experiment | None]) -> Callable[[], Experiment | None]:
+        experiment = holder()
+        if experiment is None or experiment.status in ("running", "paused"):
+            return holder
+        return weakref.ref(experiment)
+
+    def living(self, name: str) -> Experiment | None:
+        return next((one for one in reversed(self.list()) if one.name == name and one.status in ("running", "paused")), None)
+
+
+_KERNEL = _Kernel()
+
+
+def start(
+    name: str,
+    *,
+    condition: str | None = None,
+    hypothesis: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    sample_size: int | None = None,
+    windows: Sequence[Any] = ("1min", "5min", "1h"),
+    by: Sequence[str] = (),
+    max_events: int | None = None,
+    clock: Callable[[], int] | str | None = None,
+    on_exists: str = "new",
+    default: bool = False,
+) -> Experiment:
+    """Start an experiment.
+
+    Args:
+        name: Any text.
+        condition: Arm of a comparison, e.g. "treatment".
+        hypothesis: What you expect, e.g. "p95 < 2 s".
+        tags: Labels.
+        metadata: Facts to keep with it, e.g. {"sha": "..."}.
+        sample_size: Target number of events, shown as progress.
+        windows: Durations of the live sliding windows; () turns them off.
+        by: Columns whose groups are counted live, beside event and model; at most 1,000 groups each, the rest
+            are counted together.
+        max_events: Rows held in memory; the oldest leave, counted. Metrics go on counting every event.
+        clock: Callable () -> int, UTC nanoseconds since 1970; "events": now is the newest event time, for replays
+            and imports; None: the computer's clock.
+        on_exists: What to do when an experiment of this name runs in this kernel: "new" stops it and says so,
+            "resume" continues it, "error" raises.
+        default: Make it what `cr.current()` returns outside any `with`.
+
+    Returns:
+        The running Experiment; use it with `with` to have it stopped, or marked failed by an exception.
+
+    Raises:
+        ConfigError: An argument is not what is accepted.
+        LifecycleError: With on_exists="error", the name is in use.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> with cr.start("gpt4_vs_mini", condition="treatment", tags=["ab"]) as exp:
+        ...     _ = exp.record("llm.request", latency_ms=812.4, model="gpt-4o")
+        >>> exp
+        <Experiment 'gpt4_vs_mini' stopped, 1 events>
+    """
+    checks.text("name", name)
+    checks.one_of("on_exists", on_exists, ("new", "resume", "error"))
+    spans = [checks.duration("windows", window) for window in _listed("windows", windows)]
+    options: dict[str, Any] = {
+        "condition": checks.text("condition", condition, optional=True),
+        "hypothesis": checks.text("hypothesis", hypothesis, optional=True),
+        "tags": checks.texts("tags", tags),
+        "metadata": checks.mapping("metadata", metadata),
+        "sample_size": checks.whole("sample_size", sample_size, least=1, optional=True),
+        "windows": spans,
+        "by": checks.texts("by", by),
+        "max_events": checks.whole("max_events", max_events, least=1, optional=True),
+    }
+    steady = _clock(clock)
+    experiment = _existing(name, on_exists)
+    if experiment is None:
+        experiment = Experiment(name, clock=steady, prices=PriceTable.default(), **options)
+        _KERNEL.add(experiment)
+    if default:
+        CURRENT.default = experiment
+    return experiment
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise checks.wrong(name, value, "a list of durations such as ('1min', '1h')")
+    return list(value)
+
+
+def _clock(clock: Callable[[], int] | str | None) -> SteadyClock:
+    if clock is None:
+        return SteadyClock(time.time_ns)
+    if isinstance(clock, str):
+        checks.one_of("clock", clock, ("events",))
+        return EventClock()
+    if not callable(clock):
+        raise checks.wrong("clock", clock, "a callable () -> int (UTC nanoseconds), 'events' or None")
+    return SteadyClock(clock)
+
+
+def _existing(name: str, on_exists: str) -> Experiment | None:
+    """The running namesake to continue, if that is asked for; else it makes room or is in the way."""
+    namesake = _KERNEL.living(name)
+    if namesake is None:
+        return None
+    if on_exists == "error":
+        raise LifecycleError(f"cannot start {name!r}: it is {namesake.status!r} here (allowed: on_exists='new', 'resume')")
+    if on_exists == "resume":
+        if namesake.paused:
+            namesake.resume()
+        return namesake
+    namesake.stop()
+    print(f"crucible_nb: stopped the earlier {name!r} ({namesake.summary()['total_events']:,} events)")  # noqa: T201
+    return None
+
+
+def current() -> Experiment | None:
+    """The innermost experiment entered in this context (thread or task), else the default, else None.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> with cr.start("demo") as exp:
+        ...     cr.current() is exp
+        True
+    """
+    return CURRENT.get()  # type: ignore[no-any-return]
+
+
+def experiments() -> pd.DataFrame:
+    """The experiments of this kernel, one row each, in order of starting.
+
+    Returns:
+        DataFrame indexed by id: name, status, condition, tags, started_at, stopped_at, total_events, kept_events,
+        wall_clock_duration, active_duration (s), errors.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> exp = cr.start("demo")
+        >>> cr.experiments().loc[exp.id, "status"]
+        'running'
+        >>> exp.stop()
+    """
+    shown = (
+        "name", "status", "condition", "tags", "started_at", "stopped_at", "total_events", "kept_events",
+        "wall_clock_duration", "active_duration", "errors",
+    )  # fmt: skip
+    found = _KERNEL.list()
+    rows = [{key: facts[key] for key in shown} for facts in (one.summary() for one in found)]
+    index = pd.Index([one.id for one in found], name="id", dtype="str")
+    return pd.DataFrame(rows, index=index, columns=list(shown))
+
+
+def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any) -> bool:
+    """Record one event into the current experiment; without any: False, and one warning.
+
+    Args:
+        event, values, **fields: As in `Experiment.record`.
+
+    Returns:
+        Whether it was collected.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> with cr.start("demo"):
+        ...     cr.record("tick", latency_ms=1.0)
+        True
+    """
+    experiment = current()
+    if experiment is None:
+        if not _KERNEL.warned:
+            _KERNEL.warned = True
+            warnings.warn("no experiment is running: nothing is recorded (cr.start makes one)", CrucibleWarning, stacklevel=2)
+        return False
+    return experiment.record(event, values, **fields)
+
+
+def span(event: str, **fields: Any) -> Span:
+    """A span of the experiment that is current when it ends; see `Experiment.span`.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> with cr.start("demo") as exp:
+        ...     with cr.span("work"):
+        ...         pass
+        >>> exp.df.event.item()
+        'work'
+    """
+    return Span(record, event, fields)
+
+
+def track(event: Any, **fields: Any) -> Any:
+    """A decorator that records calls into the experiment that is current at the time; see `Experiment.track`.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> @cr.track("double")
+        ... def double(x):
+        ...     return 2 * x
+        >>> with cr.start("demo") as exp:
+        ...     _ = double(2)
+        >>> exp.df.event.item()
+        'double'
+    """
+    return _track(lambda name, given: Span(record, name, given), event, fields)
