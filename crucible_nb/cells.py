@@ -86,6 +86,9 @@ class Dictionary:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __contains__(self, value: str | None) -> bool:
+        return value in self._codes
+
     def code(self, value: str | None) -> int:
         """The code of one value; a new value gets the next one."""
         code = self._codes.get(value)

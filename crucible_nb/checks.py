@@ -148,3 +148,25 @@ def keyword(name: str, options: dict[str, Any], key: str, default: Any = _ABSENT
     if default is _ABSENT:
         raise wrong(name, options, f"a mapping with the key {key!r}")
     return default
+
+
+def floats(name: str, value: Any) -> np.ndarray:
+    """`value` as a 1-D float64 array, NaN where it is missing; not copied when it is one already."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(())
+    if array.ndim != 1:
+        raise wrong(name, value, "numbers in one dimension", StatError)
+    return array
+
+
+def fractions(name: str, value: Any) -> np.ndarray:
+    """`value`, one number or an array, as float64 inside [0, 1]."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.full((), np.nan)
+    if not ((array >= 0) & (array <= 1)).all():
+        raise wrong(name, value, "a number or numbers in [0, 1]")
+    return array

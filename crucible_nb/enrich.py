@@ -7,23 +7,27 @@ from collections import Counter
 import numpy as np
 
 from crucible_nb.cells import Batch, Cells, Dictionary
-from crucible_nb.prices import PriceTable, cost_usd
+from crucible_nb.prices import PriceTable, Rates
+
+_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
 class Enrich:
     """Fills what follows from other columns of the same event; what is not known stays missing.
 
     Args:
-        models: Dictionary of the `model` column.
+        dictionaries: Of the `model` and `provider` columns.
         table: Prices by model.
 
     Attributes:
-        unpriced: Model to number of events with tokens but without a price.
+        unpriced: Model (with its provider, where one was recorded) to number of events with tokens but no price.
     """
 
-    def __init__(self, models: Dictionary, table: PriceTable) -> None:
-        self._models = models
-        self.table = table
+    def __init__(self, dictionaries: dict[str, Dictionary], table: PriceTable) -> None:
+        self._models, self._providers = dictionaries["model"], dictionaries["provider"]
+        self._names = Dictionary()
+        self._rates = Rates(table, self._names.values)
+        self._alone = np.zeros(0, np.int32)
         self.unpriced: Counter[str] = Counter()
 
     def __call__(self, batch: Batch) -> None:
@@ -31,41 +35,47 @@ class Enrich:
         cells = batch.cells
         if "prompt_tokens" in cells and "completion_tokens" in cells:
             _total(batch)
-        if "model" in cells and ("prompt_tokens" in cells or "completion_tokens" in cells):
-            self._price(batch)
-
-    def _price(self, batch: Batch) -> None:
-        cells = batch.cells
         given = cells["cost_usd"].values if "cost_usd" in cells else None
-        if given is not None and not np.isnan(given).any():
-            return
-        codes = cells["model"].values
-        prompt, completion, read, write = (
-            cells[name].floats() if name in cells else None
-            for name in ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
-        )
-        cost = cost_usd(self.table, self._models.values, codes, _known(prompt, batch), _known(completion, batch), read, write)
-        missing = np.isnan(given) if given is not None else np.ones(len(batch), np.bool_)
-        self._count(codes, cost, missing & _any_known(prompt, completion))
-        priced = missing & ~np.isnan(cost)
+        if "model" in cells and "prompt_tokens" in cells and (given is None or np.isnan(given).any()):
+            self._price(batch, given)
+
+    def _price(self, batch: Batch, given: np.ndarray | None) -> None:
+        cells = batch.cells
+        codes = self._codes(cells["model"].values, cells["provider"].values if "provider" in cells else None)
+        tokens = [cells[name].floats() if name in cells else None for name in _TOKENS]
+        cost = self._rates.cost(codes, *tokens)
+        missing = np.ones(len(batch), np.bool_) if given is None else np.isnan(given)
+        unknown = np.isnan(cost)
+        if unknown.any():
+            known = np.logical_or.reduce([~np.isnan(part) for part in tokens[:2] if part is not None])
+            self._count(codes[missing & unknown & known & (codes >= 0)])
+        priced = missing & ~unknown
         if priced.any():
             cells["cost_usd"] = Cells("float", cost if given is None else np.where(missing, cost, given))
             cells["_priced"] = Cells("flag", priced)
 
-    def _count(self, codes: np.ndarray, cost: np.ndarray, wanted: np.ndarray) -> None:
-        without = codes[wanted & np.isnan(cost) & (codes >= 0)]
-        for code, count in enumerate(np.bincount(without).tolist()) if len(without) else ():
-            if count:
-                self.unpriced[self._models.values[code]] += count
+    def _codes(self, models: np.ndarray, providers: np.ndarray | None) -> np.ndarray:
+        """Places in the list of names to price: the model, with its provider before it where there is one."""
+        if len(self._alone) <= len(self._models):
+            names = [self._names.code(name) for name in self._models.values]
+            self._alone = np.array([*names, -1], np.int32)
+        codes = self._alone[models]
+        if providers is None:
+            return codes
+        both = np.flatnonzero((providers >= 0) & (models >= 0))
+        pairs, place = np.unique(providers[both].astype(np.int64) << 32 | models[both], return_inverse=True)
+        names = [
+            self._names.code(f"{self._providers.values[pair >> 32]}/{self._models.values[pair & 0xFFFFFFFF]}")
+            for pair in pairs.tolist()
+        ]
+        codes[both] = np.array(names, np.int32)[place]
+        return codes
 
-
-def _known(tokens: np.ndarray | None, batch: Batch) -> np.ndarray:
-    return np.full(len(batch), np.nan) if tokens is None else tokens
-
-
-def _any_known(*tokens: np.ndarray | None) -> np.ndarray:
-    known = [~np.isnan(one) for one in tokens if one is not None]
-    return np.logical_or.reduce(known)
+    def _count(self, codes: np.ndarray) -> None:
+        """Models without a price; a model that has one only lacks tokens here and there."""
+        for code, count in enumerate(np.bincount(codes).tolist()):
+            if count and not self._rates.knows(code):
+                self.unpriced[self._names.values[code]] += count
 
 
 def _total(batch: Batch) -> None:

@@ -20,7 +20,7 @@ from crucible_nb.folding import FOLDER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
 from crucible_nb.lifecycle import Lifecycle, Status
 from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
-from crucible_nb.metrics import BLOCK, Metrics
+from crucible_nb.metrics import Metrics
 from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.prices import PriceTable
@@ -28,8 +28,7 @@ from crucible_nb.query import Where, query_window
 from crucible_nb.tracking import Span, track
 from crucible_nb.windows import windowed_metrics
 
-_STAGE = WIDTH * BLOCK
-_BACKLOG = 32 * _STAGE  # staged cells at which the caller folds by itself, so that memory stays bounded
+_STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
 
 class Experiment:
@@ -76,24 +75,32 @@ class Experiment:
         self._pipeline = Pipeline(clock, self._notes, by=by, windows=windows, max_events=max_events, prices=prices)
         self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
         self._staged: list[Any] = []
-        self._running = [True]
-        self._limit = [_STAGE]
-        self.record = recorder(self._staged, self._running, self._limit, clock.read, self._wake, self._notes)
+        self._running = True
+        self.record, self._set_limit = recorder(self._staged, clock.read, self._admit, self._notes)
+        self._set_limit(_STAGE)
 
     # -- recording ------------------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
-        """A stage is full: have it folded in the background, or here when that cannot keep up."""
-        self._limit[0] += _STAGE
-        if len(self._staged) > _BACKLOG:
+    def _admit(self) -> bool:
+        """Whether to collect an event that finds the stage full, or the experiment not running.
+
+        A full stage is folded in the background. When the second one is full too the background has not come to
+        it, because the caller never lets go of the interpreter; then the caller folds, which is cheaper than to
+        fight over it, and bounds the memory.
+        """
+        if not self._running:
+            return False
+        if len(self._staged) >= 2 * _STAGE:
             self._fold()
         else:
+            self._set_limit(2 * _STAGE)
             FOLDER.ask(self._fold)
+        return True
 
     def _fold(self) -> None:
-        """Take everything staged through the pipeline."""
+        """Take everything staged so far through the pipeline."""
         with self._lock:
-            while self._staged:
+            for _ in range(-(-len(self._staged) // _STAGE)):
                 rows = self._staged[:_STAGE]
                 del self._staged[: len(rows)]
                 try:
@@ -101,7 +108,8 @@ class Experiment:
                 except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                     said = f"events could not be taken in: {type(error).__name__}: {error}"
                     self._notes.say("errors", said, len(rows) // WIDTH)
-            self._limit[0] = _STAGE
+            if self._running:
+                self._set_limit(_STAGE)
 
     def extend(self, frame: Any, event: str | None = None) -> int:
         """Record many events at once; the same meaning as one `record` per row.
@@ -188,12 +196,14 @@ class Experiment:
     def _move(self, verb: str) -> None:
         with self._lock:
             self._life.check(verb)
-            self._running.clear()
+            self._running = False
+            self._set_limit(0)
             self._fold()
             self._begin()
             self._life.move(verb, self._clock.now(), self._pipeline.seq)
             if self._life.status == "running":
-                self._running.append(True)
+                self._running = True
+                self._set_limit(_STAGE)
 
     def _begin(self) -> None:
         """In event time an experiment begins with its first event."""
@@ -559,7 +569,8 @@ class Experiment:
         """Price all events anew, also those to come; a cost that came with an event stays.
 
         Args:
-            table: PriceTable, or mapping of model to USD per million tokens: {"my-own": {"input": 1, "output": 2}}.
+            table: A PriceTable replaces the whole table; a mapping of model to USD per million tokens, such as
+                {"my-own": {"input": 1, "output": 2}}, is put before it.
 
         Raises:
             ConfigError: The table is not usable.
@@ -573,7 +584,7 @@ class Experiment:
             >>> exp.metrics().cost.total
             1.5
         """
-        table = table if isinstance(table, PriceTable) else PriceTable.from_dict(table)
+        table = table if isinstance(table, PriceTable) else PriceTable.default().updated(table)
         with self._lock:
             self._fold()
             if self._pipeline.buffer.evicted:

@@ -13,8 +13,11 @@ from crucible_nb.buffer import Buffer
 from crucible_nb.errors import SchemaError
 from crucible_nb.ingest import times_of
 from crucible_nb.lifecycle import Lifecycle
-from crucible_nb.metrics import BLOCK, GROUPS, Metrics, Tally, block_of, tally_of
+from crucible_nb.metrics import GROUPS, Metrics, Tally, block_of, tally_of
 from crucible_nb.pipeline import Pipeline
+
+FEW = 4096
+"""Rows whose exact metrics cost no more than a fold of panes."""
 
 
 def total_metrics(pipeline: Pipeline, life: Lifecycle, now: int) -> Metrics:
@@ -50,7 +53,7 @@ def window_metrics(pipeline: Pipeline, life: Lifecycle, start: int, stop: int) -
     whole = not buffer.evicted or (len(times) > 0 and int(times[0]) <= start)
     ring = live.rings.get(stop - start)
     newest = int(live.total.panel.span[1, 0])
-    if ring is None or newest > stop or (whole and beyond - first <= BLOCK):
+    if ring is None or newest > stop or (whole and beyond - first <= FEW):
         return _metrics(_rows(buffer, first, beyond), life, (start, stop), estimated=not whole)
     edge = -(-start // ring.width) * ring.width
     state = ring.fold(edge, (stop // ring.width + 1) * ring.width)

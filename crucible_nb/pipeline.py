@@ -12,7 +12,7 @@ from crucible_nb.buffer import Buffer
 from crucible_nb.cells import Batch, Cells, Dictionary
 from crucible_nb.clock import SteadyClock
 from crucible_nb.enrich import Enrich
-from crucible_nb.ingest import Columns, batch_of_rows, batches_of_frame
+from crucible_nb.ingest import Columns, batch_of_rows, batches_of_frame, times_of
 from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.notes import Notes
 from crucible_nb.prices import PriceTable
@@ -46,7 +46,7 @@ class Pipeline:
         self.clock, self.notes = clock, notes
         self.columns = Columns()
         self.seq = 0
-        self.enrich = Enrich(self.columns.dictionaries["model"], prices)
+        self.enrich = Enrich(self.columns.dictionaries, prices)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
@@ -58,22 +58,29 @@ class Pipeline:
     def frame(self, frame: pd.DataFrame, event: str | None = None) -> int:
         """Take a table in; returns how many events it held."""
         begin, reading = self.seq, self.clock.read()
+        timed = times_of(frame)
+        latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
         for batch in batches_of_frame(frame, self.seq, self.columns, self.notes):
             _name(batch, event, self.columns.dictionaries["event"])
             if batch.given is not None and not batch.given.all():
                 batch.time = np.where(batch.given, batch.time, reading)
-            self.run(batch)
+            self.run(batch, latest, more=begin + len(frame) - self.seq - len(batch))
         return self.seq - begin
 
-    def run(self, batch: Batch) -> None:
-        """One batch through all stages; it may end anywhere in the stream."""
+    def run(self, batch: Batch, latest: int | None = None, more: int = 0) -> None:
+        """One batch through all stages; it may end anywhere in the stream.
+
+        Of a larger lot the newest time is known (`latest`) and how many events follow (`more`).
+        """
+        if not len(batch):
+            return
         batch.time = self.clock.settle(batch.time, batch.given)
         self.seq += len(batch)
         self.enrich(batch)
         # judge: detectors write anomaly, anomaly_score and anomaly_metric here
-        self.measure.add(batch)
+        self.measure.add(batch, latest)
         # sample: samplers drop rows and write weight here
-        self.buffer.append(batch)
+        self.buffer.append(batch, more)
 
     def reprice(self, table: PriceTable) -> None:
         """Start over with the same events, in their order, and another price table."""
@@ -84,7 +91,7 @@ class Pipeline:
         rows = frame[[name for name in used if name in frame.columns]].iloc[order]
         priced = buffer.numbers("_priced", 0, len(frame))[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
         rows["cost_usd"] = rows["cost_usd"].mask(priced)
-        self.enrich = Enrich(self.columns.dictionaries["model"], table)
+        self.enrich = Enrich(self.columns.dictionaries, table)
         self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
         cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
         for batch in batches_of_frame(rows, 0, self.columns, self.notes):
@@ -98,7 +105,7 @@ class Pipeline:
         buffer.overwrite("_priced", Cells("flag", flags))
 
 
-_PRICED_BY = (*NUMBERS, "success", "weight", "model", "cache_read_tokens", "cache_write_tokens")
+_PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")
 
 
 def _name(batch: Batch, event: str | None, events: Dictionary) -> None:

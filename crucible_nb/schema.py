@@ -69,6 +69,8 @@ _EVERY = (
 )
 
 _KNOWN = (
+    Column("cache_read_tokens", "integer", "tokens", "record", "tokens of the prompt that came from a cache"),
+    Column("cache_write_tokens", "integer", "tokens", "record", "tokens of the prompt that went into a cache"),
     Column("epoch", "integer", "", "record", "training epoch"),
     Column("batch", "integer", "", "record", "batch within the epoch"),
     Column("step", "integer", "", "record", "optimiser step"),

@@ -55,18 +55,19 @@ class Buffer:
             return column_of(kind, self._dictionaries.setdefault(name, Dictionary()))
         return column_of(kind)
 
-    def append(self, batch: Batch) -> None:
-        """Add a batch; its columns may be any subset, new ones begin missing."""
+    def append(self, batch: Batch, more: int = 0) -> None:
+        """Add a batch; its columns may be any subset, new ones begin missing. `more` rows are about to follow."""
         if not len(batch):
             return
         start, times = self._times.length, batch.time
         last = self._times.data[start - 1] if start else times[0]
-        self._sorted &= bool(times[0] >= last and (np.diff(times) >= 0).all())
-        self._times.append(times)
+        self._sorted &= bool(times[0] >= last and (times[1:] >= times[:-1]).all())
+        room = start + len(batch) + more if more else 0
+        self._times.append(times, room)
         seq = np.arange(batch.first_seq, batch.first_seq + len(batch))
-        self._columns["seq"].append(Cells("count", seq), start)
+        self._columns["seq"].append(Cells("count", seq), start, room)
         for name, cells in batch.cells.items():
-            self._column(name, cells.kind).append(cells, start)
+            self._column(name, cells.kind).append(cells, start, room)
         self._frame = None
         self._evict()
 

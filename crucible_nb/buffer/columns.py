@@ -25,8 +25,8 @@ class NumberColumn:
         self.dtype, self.fill = np.dtype(dtype), fill
         self.values: Growing | None = None
 
-    def append(self, cells: Cells, start: int) -> None:
-        self._begin(start).append(cells.values)
+    def append(self, cells: Cells, start: int, room: int = 0) -> None:
+        self._begin(start).append(cells.values, room)
 
     def _begin(self, length: int) -> Growing:
         if self.values is None:
@@ -61,13 +61,13 @@ class MaskedColumn:
         self.values = Growing(dtype)
         self.mask: Growing | None = None
 
-    def append(self, cells: Cells, start: int) -> None:
+    def append(self, cells: Cells, start: int, room: int = 0) -> None:
         self._pad(start)
         if cells.mask is not None and self.mask is None:
             self.mask = Growing(np.bool_, False, self.values.length)
-        self.values.append(cells.values)
+        self.values.append(cells.values, room)
         if self.mask is not None:
-            self.mask.append(np.zeros(len(cells.values), np.bool_) if cells.mask is None else cells.mask)
+            self.mask.append(np.zeros(len(cells.values), np.bool_) if cells.mask is None else cells.mask, room)
 
     def _pad(self, length: int) -> None:
         """Rows that nobody appended are missing."""
@@ -119,9 +119,9 @@ class CodeColumn:
         self.dictionary = dictionary
         self.codes = NumberColumn(np.int8, -1)
 
-    def append(self, cells: Cells, start: int) -> None:
+    def append(self, cells: Cells, start: int, room: int = 0) -> None:
         self._widen()
-        self.codes.append(cells, start)
+        self.codes.append(cells, start, room)
 
     def _widen(self) -> None:
         dtype = self.dictionary.code_dtype
@@ -159,13 +159,13 @@ class TextColumn:
         self.valid = Growing(np.uint8)
         self.length = 0
 
-    def append(self, cells: Cells, start: int) -> None:
+    def append(self, cells: Cells, start: int, room: int = 0) -> None:
         self._pad(start)
         text = cells.values
         count, (bits, offsets, data) = len(text), text.buffers()
         offsets = np.frombuffer(offsets, np.int64, count + 1, text.offset * 8)
         first, last = int(offsets[0]), int(offsets[-1])
-        self.offsets.append(offsets[1:] + (self.bytes.length - first))
+        self.offsets.append(offsets[1:] + (self.bytes.length - first), room + 1 if room else 0)
         if last > first:
             self.bytes.append(np.frombuffer(data, np.uint8, last - first, first))
         valid = np.ones(count, np.bool_)

@@ -29,19 +29,22 @@ class Growing:
         self.data[:length] = fill
         self.length = length
 
-    def reserve(self, extra: int) -> int:
-        """Make room for `extra` more items; returns where they begin."""
+    def reserve(self, extra: int, room: int = 0) -> int:
+        """Make room for `extra` more items; returns where they begin.
+
+        When it has to move it takes twice the size, or `room` items where more are known to come.
+        """
         start, need = self.length, self.length + extra
         if need > len(self.data):
-            bigger = np.empty(max(2 * len(self.data), need), self.data.dtype)
+            bigger = np.empty(max(2 * len(self.data) if room < need else room, need), self.data.dtype)
             bigger[:start] = self.data[:start]
             self.data = bigger
         self.length = need
         return start
 
-    def append(self, values: np.ndarray) -> None:
+    def append(self, values: np.ndarray, room: int = 0) -> None:
         """Add an array at the end."""
-        start = self.reserve(len(values))
+        start = self.reserve(len(values), room)
         self.data[start : self.length] = values
 
     def pad(self, length: int, fill: Any) -> None:

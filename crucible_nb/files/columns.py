@@ -30,7 +30,7 @@ ARROW = {
     "count": pa.int64(),
     "time": TIME,
 }
-_PANDAS: dict[str, Any] = {**DTYPES, "time": "datetime64[ns, UTC]"}
+_PANDAS: dict[str, Any] = {str(kind): dtype for kind, dtype in DTYPES.items()} | {"time": "datetime64[ns, UTC]"}
 _CALLED = {
     "category": "text",
     "string": "text",
@@ -44,21 +44,21 @@ _CALLED = {
 _EXACT = 2.0**53
 
 
-class Misfit(ValueError):
+class MisfitError(ValueError):
     """A value does not fit the kind of its column."""
 
 
 def fit(name: str, values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-    """`values` as the Arrow type of a kind; Misfit names the first value that will not go."""
+    """`values` as the Arrow type of a kind; MisfitError names the first value that will not go."""
     if values.null_count and kind in ("flag", "count"):
-        raise Misfit(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
+        raise MisfitError(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
     cast = _CASTS[kind]
     try:
         result = cast(values)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError) as error:
-        raise Misfit(f"column {name!r}: {_first_misfit(values, cast)!r} is not {_CALLED[kind]}") from error
+        raise MisfitError(f"column {name!r}: {_first_misfit(values, cast)!r} is not {_CALLED[kind]}") from error
     if result.null_count and kind in ("flag", "count"):
-        raise Misfit(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
+        raise MisfitError(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
     return result
 
 
@@ -221,7 +221,7 @@ def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
     labels = sorted(used - {None}) if column.categories is None else list(column.categories)
     strange = used.difference(labels, {None})
     if strange:
-        raise Misfit(f"column {column.name!r}: {min(strange)!r} is not among its categories")
+        raise MisfitError(f"column {column.name!r}: {min(strange)!r} is not among its categories")
     places = {label: place for place, label in enumerate(labels)}
     codes = np.array([places.get(label, -1) for label in found] + [-1], dtype=np.int64)
     indices = whole.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
@@ -230,13 +230,13 @@ def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
 
 
 def to_tables(frame: pd.DataFrame, layout: Layout, rows: int) -> Iterator[pa.Table]:
-    """The frame as Arrow tables of at most `rows` rows, at least one; Misfit when a value is not of its kind."""
+    """The frame as Arrow tables of at most `rows` rows, at least one; MisfitError when a value is not of its kind."""
     for start in range(0, max(len(frame), 1), rows):
         yield to_table(frame.iloc[start : start + rows], layout)
 
 
 def to_table(frame: pd.DataFrame, layout: Layout) -> pa.Table:
-    """The frame as an Arrow table of the layout's types; Misfit when a value is not of its kind."""
+    """The frame as an Arrow table of the layout's types; MisfitError when a value is not of its kind."""
     arrays = [from_pandas(frame.index if c.name == layout.index else frame[c.name], c) for c in layout.columns]
     return pa.Table.from_arrays(arrays, names=layout.names)
 
@@ -252,14 +252,14 @@ def from_pandas(values: Any, column: Column) -> pa.Array:
             raise TypeError(f"they are {array.type}")  # a cast would turn numbers into text
         return array.cast(ARROW[column.kind])
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise Misfit(f"column {column.name!r}: not all values are {_CALLED[column.kind]} ({error})") from error
+        raise MisfitError(f"column {column.name!r}: not all values are {_CALLED[column.kind]} ({error})") from error
 
 
 def converted(values: pd.Series, name: str, kind: str) -> Any:
-    """A Series of any dtype as the pandas array of a kind; Misfit names the first value that will not go."""
+    """A Series of any dtype as the pandas array of a kind; MisfitError names the first value that will not go."""
     try:
         array = pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise Misfit(f"column {name!r}: not all values are {_CALLED[kind]} ({error})") from error
+        raise MisfitError(f"column {name!r}: not all values are {_CALLED[kind]} ({error})") from error
     chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     return to_pandas(fit(name, chunks, kind), Column(name, kind))

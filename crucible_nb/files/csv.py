@@ -16,6 +16,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
 
 from crucible_nb.files.columns import TEXT, to_tables
 from crucible_nb.files.disk import opened
@@ -36,11 +37,9 @@ def side_path(path: Path) -> Path:
 
 def write(frame: pd.DataFrame, layout: Layout, stream: BinaryIO) -> None:
     """The frame as CSV; formulas escaped where the layout says so."""
-    import pyarrow.csv
-
     names = pa.array(layout.names, TEXT)
     schema = pa.schema([(name, TEXT) for name in (_escape(names) if layout.escaped else names).to_pylist()])
-    with pyarrow.csv.CSVWriter(stream, schema) as writer:
+    with arrow_csv.CSVWriter(stream, schema) as writer:
         for table in to_tables(frame, layout, _ROWS):
             texts = [_cells(values, layout.escaped) for values in table.columns]
             writer.write_table(pa.Table.from_arrays(texts, schema=schema))
@@ -90,8 +89,6 @@ def _side(path: Path) -> tuple[Layout | None, dict[str, Any]]:
 
 
 def _pieces(path: Path, max_bytes: int, layout: Layout | None, rows: int) -> Iterator[pa.Table]:
-    import pyarrow.csv as arrow_csv
-
     escaped = layout is None or layout.escaped
     names = _names(path, max_bytes)
     shown = _plain_names(names, escaped)
@@ -111,8 +108,6 @@ def _pieces(path: Path, max_bytes: int, layout: Layout | None, rows: int) -> Ite
 
 
 def _options() -> tuple[Any, Any]:
-    import pyarrow.csv as arrow_csv
-
     return (
         arrow_csv.ReadOptions(block_size=_BLOCK),
         arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
@@ -120,8 +115,6 @@ def _options() -> tuple[Any, Any]:
 
 
 def _names(path: Path, max_bytes: int) -> list[str]:
-    import pyarrow.csv as arrow_csv
-
     with opened(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options()) as reader:
         return list(reader.schema.names)
 

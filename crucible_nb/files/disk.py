@@ -89,11 +89,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes appear under `path` all at once when the block ends well, and else never."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as stream:
+        with temporary.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
@@ -147,7 +147,7 @@ def too_large(most: int) -> str:
 @contextmanager
 def opened(path: Path, max_bytes: int) -> Iterator[Any]:
     """The bytes of a text file, gzip taken off within the cap; ValueError for empty files and web pages."""
-    with open(path, "rb") as raw, gzip.GzipFile(fileobj=raw) as unzipped:
+    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unzipped:
         packed = raw.peek(2)[:2] == b"\x1f\x8b"
         with io.BufferedReader(_Capped(unzipped, max_bytes), 1 << 16) if packed else raw as stream:
             _look(stream.peek(512))

@@ -22,7 +22,7 @@ from crucible_nb.files.layout import KEY, Layout, unpack
 from crucible_nb.files.source import Source
 
 _LINE = 64 << 20  # bytes of one line
-_COLUMNS = 16_384
+_COLUMNS = 16_384  # that lines may name in all; a file of ours may have more
 _CELLS = 1 << 22  # of one piece: lines that each bring columns of their own stay within bounds
 _ROWS = 16_384
 
@@ -50,8 +50,11 @@ def source(path: Path, max_bytes: int) -> Source:
     """JSON lines, plain or gzipped; ours when the first line is our header."""
     with opened(path, max_bytes) as stream:
         number, first = next(_objects(stream), (0, {}))
+    if not number:
+        raise ValueError("it holds no rows")
     layout, facts = unpack(first[KEY]) if number == 1 and _is_header(first) else (None, {})
-    pieces = partial(_pieces, path, max_bytes)
+    columns = max(_COLUMNS, len(layout.columns) if layout else 0)
+    pieces = partial(_pieces, path, max_bytes, columns)
     return Source(pieces, partial(guess, kind_of=kind_of_values), layout, facts)
 
 
@@ -75,7 +78,7 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
     try:
         found = _parsed(line)
         if not isinstance(found, dict):
-            raise TypeError(f"expected an object, got {type(found).__name__}")  # noqa: TRY301
+            raise TypeError(f"expected an object, got {type(found).__name__}")
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from error
     return found
@@ -98,12 +101,17 @@ def _parsed(line: bytes) -> Any:
         raise
 
 
-def _pieces(path: Path, max_bytes: int, rows: int) -> Iterator[pa.Table]:
+def _pieces(path: Path, max_bytes: int, columns: int, rows: int) -> Iterator[pa.Table]:
+    seen: set[str] = set()
     with opened(path, max_bytes) as stream:
         objects = _objects(stream)
         lines = (_flat(row, number) for number, row in objects if number > 1 or not _is_header(row))
         while piece := _piece(lines, rows):
-            yield _table(piece)
+            table = _table(piece)
+            seen.update(table.column_names)
+            if len(seen) > columns:
+                raise ValueError(f"its lines name more than {columns:,} columns")
+            yield table
 
 
 def _piece(lines: Iterator[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
@@ -112,8 +120,6 @@ def _piece(lines: Iterator[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
     for line in islice(lines, rows):
         piece.append(line)
         names.update(line)
-        if len(names) > _COLUMNS:
-            raise ValueError(f"its lines name more than {_COLUMNS:,} columns")
         if len(names) * len(piece) > _CELLS:
             break
     return piece

@@ -168,7 +168,8 @@ def _read_column(raw: dict[str, Any]) -> Column:
     return Column(**{**raw, "categories": tuple(labels) if isinstance(labels, list) else labels})
 
 
-def _sound(layout: Layout) -> bool:
+def _sound(layout: Any) -> bool:
+    """Whether the fields are of their types: what was read is anything."""
     names = layout.names
     return (
         all(isinstance(name, str) for name in names)
@@ -181,7 +182,7 @@ def _sound(layout: Layout) -> bool:
     )
 
 
-def _sound_column(column: Column) -> bool:
+def _sound_column(column: Any) -> bool:
     labels = column.categories
     if column.kind not in KINDS or type(column.ordered) is not bool or column.dtype not in _CATEGORIES:
         return False

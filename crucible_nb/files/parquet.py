@@ -22,10 +22,11 @@ _GROUP = 131_072  # rows of a row group
 
 def write(frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO) -> None:
     """The frame as Parquet. pandas' own metadata goes along, so `pd.read_parquet` gives the frame as well."""
-    import pyarrow.parquet
+    import pyarrow.parquet  # noqa: PLC0415  slow to import, and not every session needs it
 
     bare = frame.iloc[:0].rename_axis(index=layout.index)
-    bare.attrs = dict(layout.attrs)
+    bare.attrs.clear()
+    bare.attrs.update(layout.attrs)
     metadata = {b"pandas": pa.Schema.from_pandas(bare).metadata[b"pandas"], KEY.encode(): header}
     table = to_table(frame, layout).replace_schema_metadata(metadata)
     pyarrow.parquet.write_table(
@@ -35,20 +36,20 @@ def write(frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO) 
 
 def source(file: Any, max_bytes: int) -> Source:
     """A Parquet file, by path or as an Arrow buffer reader; refused when it would expand beyond the cap."""
-    import pyarrow.parquet
+    import pyarrow.parquet  # noqa: PLC0415  slow to import, and not every session needs it
 
     with pyarrow.parquet.ParquetFile(_rewound(file)) as parquet:
         schema, metadata = parquet.schema_arrow, parquet.metadata
         if _expanded(metadata) > max_bytes:
             raise ValueError(too_large(max_bytes))
-        gaps = _gaps(metadata, schema.names)
+        gaps, texts = _gaps(metadata, schema.names), _dictionaries(metadata, schema)
     header = (schema.metadata or {}).get(KEY.encode())
     layout, facts = (None, {}) if header is None else unpack(orjson.loads(header))
     if len(set(schema.names)) != len(schema.names):
         raise ValueError("a column is there twice")
     if layout is not None and layout.names != schema.names:
         raise ValueError("its columns are not those of its crucible header")
-    return Source(partial(_pieces, file, schema), partial(_guess, schema, gaps), layout, facts, _pandas_index(schema))
+    return Source(partial(_pieces, file, texts), partial(_guess, schema, gaps), layout, facts, _pandas_index(schema))
 
 
 def _rewound(file: Any) -> Any:
@@ -75,6 +76,17 @@ def _gaps(metadata: Any, names: list[str]) -> set[str]:
     return gaps
 
 
+def _dictionaries(metadata: Any, schema: pa.Schema) -> list[str]:
+    """The text columns to read as dictionaries: all but those in the delta encodings, which Arrow cannot read so."""
+    delta = {
+        column.path_in_schema
+        for group in map(metadata.row_group, range(metadata.num_row_groups))
+        for column in map(group.column, range(group.num_columns))
+        if any(encoding.startswith("DELTA") for encoding in column.encodings)
+    }
+    return [field.name for field in schema if is_text(field.type) and field.name not in delta]
+
+
 def _guess(schema: pa.Schema, gaps: set[str], pieces: Iterable[pa.Table], ours: Collection[str]) -> Layout:
     del pieces  # the schema says it all
     kinds = {field.name: (kind_of_type(field.type), field.name in gaps) for field in schema}
@@ -90,11 +102,10 @@ def _pandas_index(schema: pa.Schema) -> str | None:
     return None
 
 
-def _pieces(file: Any, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+def _pieces(file: Any, texts: list[str], rows: int) -> Iterator[pa.Table]:
     """Text is read as dictionaries: a run of one long text costs its indices until someone spreads it out."""
-    import pyarrow.parquet
+    import pyarrow.parquet  # noqa: PLC0415  slow to import, and not every session needs it
 
-    texts = [field.name for field in schema if is_text(field.type)]
     options = {"read_dictionary": texts, "page_checksum_verification": True, "pre_buffer": False}
     with pyarrow.parquet.ParquetFile(_rewound(file), **options) as parquet:
         for batch in parquet.iter_batches(batch_size=rows, use_threads=False):

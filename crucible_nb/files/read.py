@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from crucible_nb import checks
 from crucible_nb.files import csv, jsonl, parquet, zipped
-from crucible_nb.files.columns import Misfit, to_frame
-from crucible_nb.files.disk import MAX_BYTES, as_path, reading, source_format
+from crucible_nb.files.columns import MisfitError, to_frame
+from crucible_nb.files.disk import MAX_BYTES, as_path, reading, source_format, too_large
 from crucible_nb.files.layout import Layout
 from crucible_nb.files.shaping import Shaping, shaping
 from crucible_nb.files.source import Source
@@ -33,7 +33,7 @@ def load(
     format: str | None = None,  # noqa: A002
     max_bytes: int = MAX_BYTES,
 ) -> pd.DataFrame:
-    """Read a file of events: one that crucible_nb wrote comes back equal, a foreign one as you map it.
+    r"""Read a file of events: one that crucible_nb wrote comes back equal, a foreign one as you map it.
 
     Args:
         path: A .parquet, .csv, .jsonl (both also .gz) or .zip of `archive`.
@@ -64,21 +64,21 @@ def load(
         >>> from crucible_nb.files import load
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "calls.csv")
-        ...     _ = path.write_text("at,seconds,kind\\n0.5,1.25,chat\\n2,0.5,embed\\n")
+        ...     _ = path.write_text("at,seconds,kind\n0.5,1.25,chat\n2,0.5,embed\n")
         ...     calls = load(path, {"latency_ms": "seconds * 1000"}, "at", "kind", unit="s", origin="2025-01-01")
         >>> calls["latency_ms"].tolist(), calls["event"].tolist()
         ([1250.0, 500.0], ['chat', 'embed'])
         >>> calls.index[0]
         Timestamp('2025-01-01 00:00:00.500000+0000', tz='UTC')
     """
-    wishes = shaping(map, time, event, unit, origin, where)
+    wishes = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
     file, most = as_path(path), checks.whole("max_bytes", max_bytes, least=1)
     with reading(file):
         source = _open(file, format, most)
-        tables = list(_counted(source, _ROWS))
+        tables = list(_held(_counted(source, _ROWS), most))
         layout = source.layout or source.guess(tables, wishes.columns)
         frame = to_frame(tables, layout, most)
-    with reading(file, Misfit):
+    with reading(file, MisfitError):
         frame = wishes.rows(frame)
         return _settled(wishes, frame, source).timed(frame)
 
@@ -96,13 +96,20 @@ def iter_table(
     chunk_rows: int = _ROWS,
     max_bytes: int = MAX_BYTES,
 ) -> Iterator[pd.DataFrame]:
-    """Read a file of events piece by piece, in bounded memory; the pieces together are what `load` gives.
+    r"""Read a file of events piece by piece, in bounded memory; the pieces together are what `load` gives.
 
     A foreign CSV or JSONL is gone through twice, so that every piece has the dtypes of the whole. Only the
     categories of a foreign file are each piece's own.
 
     Args:
-        path: As for `load`, and so are `map`, `time`, `event`, `unit`, `origin`, `where`, `format`.
+        path: As for `load`.
+        map: As for `load`; callables see one piece at a time.
+        time: As for `load`; what the first piece shows holds for all.
+        event: As for `load`.
+        unit: As for `load`.
+        origin: As for `load`.
+        where: As for `load`; callables see one piece at a time.
+        format: As for `load`.
         chunk_rows: At most this many rows of the file at a time.
         max_bytes: Refuse a compressed file, or a piece, that expands to more than this.
 
@@ -119,11 +126,11 @@ def iter_table(
         >>> from crucible_nb.files import iter_table
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "numbers.csv")
-        ...     _ = path.write_text("n\\n1\\n2\\n3\\n")
+        ...     _ = path.write_text("n\n1\n2\n3\n")
         ...     [piece["n"].tolist() for piece in iter_table(path, chunk_rows=2)]
         [[1, 2], [3]]
     """
-    wishes = shaping(map, time, event, unit, origin, where)
+    wishes = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
     file, most = as_path(path), checks.whole("max_bytes", max_bytes, least=1)
     rows = checks.whole("chunk_rows", chunk_rows, least=1)
     return _shaped(file, format, most, rows, wishes)
@@ -135,7 +142,7 @@ def _shaped(file: Path, format: str | None, most: int, rows: int, wishes: Shapin
         layout = source.layout or source.guess(source.pieces(rows), wishes.columns)
     settled: Shaping | None = None
     for piece in _frames(file, source, layout, rows, most):
-        with reading(file, Misfit):
+        with reading(file, MisfitError):
             frame = wishes.rows(piece)
             if len(frame):
                 settled = settled or _settled(wishes, frame, source)
@@ -158,6 +165,16 @@ def _counted(source: Source, rows: int) -> Iterator[pa.Table]:
         yield table
     if source.layout is not None and source.layout.rows != found:
         raise ValueError(f"it holds {found:,} rows, its header tells of {source.layout.rows:,}: cut short or edited")
+
+
+def _held(tables: Iterator[pa.Table], most: int) -> Iterator[pa.Table]:
+    """The tables while they fit into memory together; dictionaries are shared and counted when they unfold."""
+    held = 0
+    for table in tables:
+        held += sum(values.nbytes for values in table.columns if not pa.types.is_dictionary(values.type))
+        if held > most:
+            raise ValueError(too_large(most))
+        yield table
 
 
 def _settled(wishes: Shaping, frame: pd.DataFrame, source: Source) -> Shaping:

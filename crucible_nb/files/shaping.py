@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.errors import ConfigError
-from crucible_nb.files.columns import Misfit, converted
+from crucible_nb.files.columns import MisfitError, converted
 from crucible_nb.files.expressions import parse
 from crucible_nb.files.layout import kind_of
 from crucible_nb.schema import COLUMNS
@@ -63,7 +63,7 @@ class Shaping:
     def _holds_times(self, values: pd.Series) -> bool:
         try:
             instants(values, self.unit, self.origin)
-        except (Misfit, ConfigError):
+        except (MisfitError, ConfigError):
             return False
         return True
 
@@ -77,7 +77,13 @@ class Shaping:
 
 
 def shaping(
-    columns: Mapping[str, Any] | None, time: str | None, event: str | None, unit: str | None, origin: Any, where: Any
+    columns: Mapping[str, Any] | None,
+    where: Any,
+    *,
+    event: str | None,
+    time: str | None,
+    unit: str | None,
+    origin: Any,
 ) -> Shaping:
     """Check the wishes of a `load` before a byte is read; its arguments, `columns` being its `map`."""
     return Shaping(
@@ -124,7 +130,7 @@ def _mask(kept: Any, rows: int) -> np.ndarray:
 
 
 def instants(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeIndex:
-    """Times as a UTC index to the nanosecond; Misfit names the first value that is none.
+    """Times as a UTC index to the nanosecond; MisfitError names the first value that is none.
 
     Args:
         values: Datetimes of any resolution (naive means UTC), ISO text, or numbers counted in `unit`.
@@ -132,13 +138,13 @@ def instants(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeInd
         origin: UTC nanoseconds where numbers start.
     """
     if values.isna().any():
-        raise Misfit(f"column {values.name!r}: a time is missing")
+        raise MisfitError(f"column {values.name!r}: a time is missing")
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         return _counted(values, unit, origin)
     try:
         times = pd.to_datetime(_plain(values), utc=True, format="ISO8601", errors="coerce").dt.as_unit("ns")
     except (TypeError, ValueError) as error:
-        raise Misfit(f"column {values.name!r}: not all values are times ({error})") from error
+        raise MisfitError(f"column {values.name!r}: not all values are times ({error})") from error
     _refuse(values, times.isna().to_numpy())
     return pd.DatetimeIndex(times, name="time")
 
@@ -160,4 +166,4 @@ def _counted(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeInd
 
 def _refuse(values: pd.Series, bad: np.ndarray) -> None:
     if bad.any():
-        raise Misfit(f"column {values.name!r}: {values[bad].iloc[0]!r} is not a time")
+        raise MisfitError(f"column {values.name!r}: {values[bad].tolist()[0]!r} is not a time")

@@ -14,7 +14,7 @@ import pandas as pd
 from crucible_nb import checks
 from crucible_nb.errors import SchemaError
 from crucible_nb.files import csv, jsonl, parquet, zipped
-from crucible_nb.files.columns import Misfit
+from crucible_nb.files.columns import MisfitError
 from crucible_nb.files.disk import as_path, replacing, target_format
 from crucible_nb.files.layout import KEY, Layout, describe, pack
 
@@ -125,5 +125,5 @@ def archive(frame: pd.DataFrame, path: Any, facts: Mapping[str, Any] | None = No
 def _fitting() -> Iterator[None]:
     try:
         yield
-    except Misfit as error:
+    except MisfitError as error:
         raise SchemaError(str(error)) from error

@@ -32,21 +32,28 @@ class Recorder(Protocol):
 
 
 def recorder(
-    staged: list[Any], running: list[bool], limit: list[int], now: Callable[[], int], wake: Callable[[], None], notes: Notes
-) -> Recorder:
-    """Make a `record` that appends to `staged` while `running` is not empty.
+    staged: list[Any], now: Callable[[], int], admit: Callable[[], bool], notes: Notes
+) -> tuple[Recorder, Callable[[int], None]]:
+    """Make a `record` that appends to `staged`.
 
     A closure, because its names are looked up faster than attributes. One flat list takes the cells of all rows:
     adding a tuple to it is atomic, and leaves nothing behind for the garbage collector to count.
 
     Args:
         staged: Flat list of rows of WIDTH cells, drained by somebody else.
-        running: Empty while events are not collected.
-        limit: One number, the length of `staged` from which on `wake` is called; `wake` raises it.
-        now: The clock, UTC nanoseconds.
-        wake: Asks for a fold.
+        now: The clock, UTC nanoseconds. It is read before the gate, so that nothing is later than a pause.
+        admit: Asked once `staged` is as long as the limit, whether to collect the event.
         notes: Where trouble is counted.
+
+    Returns:
+        `record`, and a function that sets the limit; 0 has every event ask.
     """
+    limit = 0
+
+    def set_limit(cells: int) -> None:
+        nonlocal limit
+        limit = cells
+
     def record(
         event: str,
         values: Mapping[str, Any] | None = None,
@@ -92,7 +99,7 @@ def recorder(
         nonlocal staged
         try:
             time = now()
-            if not running:
+            if len(staged) >= limit and not admit():
                 return False
             extra = None
             if fields:
@@ -108,14 +115,12 @@ def recorder(
             staged += (
                 time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra,
             )  # fmt: skip
-            if len(staged) >= limit[0]:
-                wake()
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
             notes.say("errors", f"an event was not recorded: {type(error).__name__}: {error}")
             return False
         return True
 
-    return record
+    return record, set_limit
 
 
 def _settled(fields: dict[str, Any], notes: Notes) -> dict[str, Any]:

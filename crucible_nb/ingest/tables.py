@@ -22,6 +22,8 @@ from crucible_nb.schema import Kind
 CHUNK = 65_536
 """Rows converted at a time: temporaries that fit the cache."""
 
+_LARGEST = np.iinfo(np.int64).max
+
 DROPPED = ("seq", "anomaly", "anomaly_score", "anomaly_metric")
 """Columns that the experiment writes itself; in an input they are of another run."""
 
@@ -162,13 +164,18 @@ def _is_text(dtype: Any) -> bool:
 
 def _integers(column: pd.Series) -> Cells | None:
     """Whole numbers; a float column passes when all its known values are whole."""
-    gone = column.isna().to_numpy()
     if pd.api.types.is_float_dtype(column.dtype):
         floats = column.to_numpy(np.float64, na_value=np.nan)
+        with np.errstate(invalid="ignore"):
+            whole = floats.astype(np.int64)
+        if (whole == floats).all() and whole.max(initial=0) < _LARGEST:
+            return Cells("integer", whole)
+        gone = np.isnan(floats)
         known = np.where(gone, 0.0, floats)
         if (known != np.floor(known)).any() or (np.abs(known) >= 2.0**63).any():
             return None
         return Cells("integer", known.astype(np.int64), gone if gone.any() else None)
+    gone = column.isna().to_numpy()
     if column.dtype == np.uint64 and len(column) and column.max() >= 2**63:
         return None
     values = column.to_numpy(np.int64, na_value=0)
@@ -183,8 +190,10 @@ def _codes(name: str, column: pd.Series, columns: Columns) -> Cells:
     else:
         codes, values = pd.factorize(column)
     mapped = np.full(len(values) + 1, -1, np.int32)  # the last one is for -1, missing
-    used = pd.unique(codes)
-    for code in used[used >= 0].tolist():
+    used = np.flatnonzero(np.bincount(codes[codes >= 0]))
+    if any(values[code] not in dictionary for code in used.tolist()):
+        used = pd.unique(codes[codes >= 0])
+    for code in used.tolist():
         mapped[code] = dictionary.code(values[code])
     return Cells("category", mapped[codes])
 
@@ -198,6 +207,8 @@ def _texts(column: pd.Series) -> Cells:
 
 def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, Any]]) -> None:
     """The input's metadata, where it is a JSON object, and what did not fit."""
+    if not misfits and "metadata" not in frame.columns:
+        return
     texts: list[str | None] = [None] * len(batch)
     if "metadata" in frame.columns:
         for row, value in enumerate(frame["metadata"]):

@@ -29,15 +29,15 @@ class Live:
         self.groups = [Tally() for _ in range(groupings)]
         self.rings = {window: Ring(window) for window in windows}
 
-    def add(self, block: Block) -> None:
-        """Fold a block in, in place."""
+    def add(self, block: Block, latest: int) -> None:
+        """Fold a block in, in place; `latest` is the newest time of the batch it came with."""
         if not len(block):
             return
         everything = whole(block)
         self.total.add(everything.keys, everything)
         for tally, codes in zip(self.groups, block.codes, strict=True):
             # row 0 is for the events without a group, the last one for groups beyond the limit
-            rows = np.minimum(codes, GROUPS) + 1
+            rows = (np.minimum(codes, GROUPS) + 1).astype(np.int16)  # sorting small numbers is a count
             tally.grow(int(rows.max()) + 1)
             if (rows == rows[0]).all():
                 tally.add(rows[:1], everything)
@@ -45,7 +45,7 @@ class Live:
                 pieces = cut(block, rows)
                 tally.add(pieces.keys, pieces)
         for ring in self.rings.values():
-            ring.add(block)
+            ring.add(block, everything, latest)
 
     def copy(self) -> Live:
         """A copy that can be advanced while this one stays."""

@@ -14,8 +14,8 @@ from crucible_nb.cells import Batch, Dictionary
 from crucible_nb.metrics.live import Live
 from crucible_nb.metrics.panel import NUMBERS, Block
 
-BLOCK = 4096
-"""Events a block; live state changes at multiples of it."""
+BLOCK = 16_384
+"""Events a block; live state changes at multiples of it. Larger is cheaper an event, smaller a look."""
 
 
 class Grouping:
@@ -76,16 +76,21 @@ class Measure:
         self._weight = np.empty(BLOCK)
         self._codes = np.empty((len(self.groupings), BLOCK), np.int32)
 
-    def add(self, batch: Batch) -> None:
-        """Take a batch in; it may end anywhere."""
-        done = 0
+    def add(self, batch: Batch, latest: int | None = None) -> None:
+        """Take a batch in; it may end anywhere.
+
+        Args:
+            batch: Events as columns.
+            latest: Newest time of a larger lot it is part of, in the midst of which nobody looks.
+        """
+        done, latest = 0, int(batch.time.max()) if latest is None else latest
         while done < len(batch):
             part = batch.slice(done, min(len(batch), done + BLOCK - self._fill))
             self._copy(part)
             done += len(part)
             self.seen += len(part)
             if self._fill == BLOCK:
-                self.live.add(self._block())
+                self.live.add(self._block(), latest)
                 self._fill = 0
                 self._active.clear()
                 self._weighted = False
@@ -128,6 +133,7 @@ class Measure:
             return self.live
         if self._looked is None or self._looked[0] != self.seen:
             live = self.live.copy()
-            live.add(self._block())
+            block = self._block()
+            live.add(block, int(block.time.max()))
             self._looked = (self.seen, live)
         return self._looked[1]

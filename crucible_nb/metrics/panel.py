@@ -84,8 +84,10 @@ class Panel:
         else:
             panel.sums[_EVENTS] = counts
             panel.sums[_WEIGHT:] = np.add.reduceat(np.stack((weight, weight * ones, weight * zeros)), starts, axis=1)
-        for row in block.active:
-            panel.moments[:, row] = moments_by(block.values[row], starts, weight)
+        if block.active:
+            low, high = block.active[0], block.active[-1] + 1
+            rows = slice(low, high) if high - low == len(block.active) else block.active
+            panel.moments[:, rows] = moments_by(block.values[rows], starts, weight)
         panel.span[0] = np.minimum.reduceat(block.time, starts)
         panel.span[1] = np.maximum.reduceat(block.time, starts)
         return panel

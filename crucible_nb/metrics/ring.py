@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from crucible_nb.metrics.panel import Block
-from crucible_nb.metrics.tally import Tally, cut
+from crucible_nb.metrics.tally import Pieces, Tally, cut
 
-PANES = 60
+PANES = 30
 """Panes a window is made of."""
 
 _EMPTY = np.iinfo(np.int64).min
@@ -31,22 +31,33 @@ class Ring:
         self.ids = np.full(PANES + 2, _EMPTY)
         self.newest = _EMPTY
 
-    def add(self, block: Block) -> None:
-        """Fold a block in; events older than the ring reaches are not its business."""
-        pane = block.time // self.width
-        self.newest = max(self.newest, int(pane.max()))
+    def add(self, block: Block, everything: Pieces, latest: int) -> None:
+        """Fold a block in, given also as one piece.
+
+        `latest` is the newest time that is known, in this block or a later one of the same batch: what the ring will
+        have forgotten by then is not folded in first.
+        """
+        low, high = (everything.panel.span[:, 0] // self.width).tolist()
+        self.newest = max(self.newest, latest // self.width)
         oldest = self.newest - len(self.ids) + 1
-        if int(pane.min()) < oldest:
+        if high < oldest:
+            return
+        if low == high:
+            self._merge(np.array([low]), everything)
+            return
+        pane = block.time // self.width
+        if low < oldest:
             inside = np.flatnonzero(pane >= oldest)
             block, pane = block.take(inside), pane[inside]
-            if not len(block):
-                return
         pieces = cut(block, pane)
-        slots = pieces.keys % len(self.ids)
-        stale = slots[self.ids[slots] != pieces.keys]
+        self._merge(pieces.keys, pieces)
+
+    def _merge(self, panes: np.ndarray, pieces: Pieces) -> None:
+        slots = panes % len(self.ids)
+        stale = slots[self.ids[slots] != panes]
         if len(stale):
             self.tally.clear(stale)
-        self.ids[slots] = pieces.keys
+            self.ids[slots] = panes
         self.tally.add(slots, pieces)
 
     def fold(self, start: int, stop: int) -> Tally:

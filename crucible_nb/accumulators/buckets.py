@@ -1,0 +1,107 @@
+"""Buckets of a log histogram: which one a float64 falls in, what stands for it, and how many are in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+TINY = float(np.finfo(np.float64).smallest_normal)
+_MANTISSA = 52
+_LIFT = 2.0**_MANTISSA  # brings the smallest subnormal to a normal number
+
+
+def keys_of(values: np.ndarray, bits: int) -> np.ndarray:
+    """The bucket of each value: its exponent and the first `bits` bits of its mantissa, read off its own bits.
+
+    Args:
+        values: float64[n], positive and finite.
+        bits: Buckets an octave, as a power of 2.
+
+    Returns:
+        int64[n], in the order of the values. Subnormal values are lifted first, so their buckets are as narrow.
+
+    Examples:
+        >>> import numpy as np
+        >>> keys = keys_of(np.array([1.0, 1.003, 1.004, 2.0]), bits=8)
+        >>> (keys - keys[0]).tolist()
+        [0, 0, 1, 256]
+    """
+    keys = values.view(np.int64) >> (_MANTISSA - bits)
+    small = keys < 1 << bits
+    if small.any():
+        lifted = (values[small] * _LIFT).view(np.int64) >> (_MANTISSA - bits)
+        keys[small] = lifted - (_MANTISSA << bits)
+    return keys
+
+
+def values_of(keys: np.ndarray, bits: int) -> np.ndarray:
+    """The value that stands for each bucket: the harmonic mean of its ends, so the largest relative error is least.
+
+    In a bucket from m to m + 1 (in units of its width, m from 2**bits to 2**(bits + 1) - 1) that error is
+    1 / (2 m + 1), less than 2 ** -(bits + 1).
+
+    Args:
+        keys: int64[n], as from `keys_of`.
+        bits: The bits they were made with.
+
+    Returns:
+        float64[n].
+
+    Examples:
+        >>> import numpy as np
+        >>> values_of(keys_of(np.array([1.0]), bits=8), bits=8).tolist()
+        [1.0019493177387915]
+    """
+    small = keys < 1 << bits
+    low = (np.where(small, keys + (_MANTISSA << bits), keys) << (_MANTISSA - bits)).view(np.float64)
+    steps = (keys & ((1 << bits) - 1)) + (1 << bits)
+    found = low + low / (2 * steps + 1)
+    return np.where(small, found / _LIFT, found)
+
+
+class Buckets:
+    """Weights in a range of consecutive buckets that grows with the data, by whole octaves.
+
+    At most 2,098 octaves exist: 4.3 MB at 8 bits; data within a factor of 1,000 take 22 kB.
+    """
+
+    __slots__ = ("_octave", "start", "weights")
+
+    def __init__(self, bits: int) -> None:
+        self._octave = 1 << bits
+        self.start = 0
+        self.weights = np.zeros(0)
+
+    def add(self, first: int, weights: np.ndarray) -> None:
+        """Add to the buckets from `first` on."""
+        self.reserve(first, first + len(weights))
+        self.weights[first - self.start : first - self.start + len(weights)] += weights
+
+    def reserve(self, first: int, stop: int) -> None:
+        """Make room for the buckets from `first` up to but not including `stop`."""
+        end = self.start + len(self.weights)
+        if len(self.weights) and self.start <= first and stop <= end:
+            return
+        if len(self.weights):
+            first, stop = min(first, self.start), max(stop, end)
+        first -= first % self._octave
+        weights = np.zeros(stop + -stop % self._octave - first)
+        weights[self.start - first : end - first] = self.weights
+        self.start, self.weights = first, weights
+
+    def filled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys and weights of the buckets that hold something, ascending."""
+        at = np.flatnonzero(self.weights)
+        return at + self.start, self.weights[at]
+
+    @classmethod
+    def merged(cls, parts: Sequence[Buckets], bits: int) -> Buckets:
+        """The sum of all parts, in new memory."""
+        both = cls(bits)
+        parts = [part for part in parts if len(part.weights)]
+        if parts:
+            both.reserve(min(part.start for part in parts), max(part.start + len(part.weights) for part in parts))
+        for part in parts:
+            both.add(part.start, part.weights)
+        return both

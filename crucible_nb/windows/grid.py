@@ -1,0 +1,145 @@
+"""Where windows begin and end: pandas `resample` makes the grid, so its rules are ours."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
+from pandas.tseries.offsets import BaseOffset, Day, Tick
+
+from crucible_nb import checks
+from crucible_nb.errors import SchemaError
+
+LIMIT = 10_000_000
+"""The most windows one table may have (about 1 GB of result)."""
+
+_LAST = np.iinfo(np.int64).max
+_ORIGINS = ("start_day", "start", "epoch", "end", "end_day")
+
+
+class Grid(NamedTuple):
+    """Windows in order of time: window i holds the moments t with `lower[i] <= t < upper[i]`.
+
+    Attributes:
+        starts: Left edges as shown, datetime64[ns, UTC].
+        ends: Right edges as shown, datetime64[ns, UTC].
+        lower: First moment inside each window, UTC nanoseconds, int64.
+        upper: First moment after each window, UTC nanoseconds, int64.
+    """
+
+    starts: pd.DatetimeIndex
+    ends: pd.DatetimeIndex
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+def times_of(frame: pd.DataFrame) -> pd.DatetimeIndex:
+    """The rows' times in nanoseconds and their own time zone (naive means UTC): the index, else the `time` column."""
+    times: Any = frame.index
+    if not isinstance(times, pd.DatetimeIndex):
+        if "time" not in frame.columns:
+            kind = type(frame.index).__name__
+            raise SchemaError(f"frame: expected a DatetimeIndex or a 'time' column, got a {kind}")
+        times = _datetimes(frame["time"])
+    times = times if times.tz is not None else times.tz_localize("UTC")
+    if times.hasnans:
+        raise SchemaError(f"frame: expected a time in every row, got {int(times.isna().sum())} without one (NaT)")
+    try:
+        return times if times.unit == "ns" else times.as_unit("ns")
+    except pd.errors.OutOfBoundsDatetime:
+        raise SchemaError("frame: expected times between the years 1678 and 2261, got one outside") from None
+
+
+def _datetimes(column: Any) -> pd.DatetimeIndex:
+    types = pd.api.types
+    if types.is_datetime64_any_dtype(column) or not len(column):
+        return pd.DatetimeIndex(column)
+    if types.is_integer_dtype(column):
+        return pd.DatetimeIndex(pd.to_datetime(column.astype("Int64"), unit="ns", utc=True))
+    if types.is_numeric_dtype(column):
+        raise SchemaError(f"time: expected datetimes, ISO text or int nanoseconds, got dtype {column.dtype}")
+    return pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce"))
+
+
+def grid(times: pd.DatetimeIndex, window: Any, step: Any = None, *, origin: Any, closed: str) -> Grid:
+    """Lay the windows over `times` (any order): tumbling when `step` is None, else one at every step.
+
+    Raises:
+        ConfigError: An argument is wrong, a sliding window has no fixed length, or there would be over `LIMIT` windows.
+    """
+    checks.one_of("closed", closed, ("left", "right"))
+    rule = {"origin": _origin(origin), "closed": closed}
+    name, value, every = ("window", window, _offset(window)) if step is None else ("step", step, _fixed("step", step))
+    length = 0 if step is None else checks.duration("window", window)
+    if not len(times):
+        return _grid(times, times, closed)
+    ends = pd.DatetimeIndex([times.min(), times.max()])
+    if isinstance(every, (Tick, Day)):
+        most = (ends.asi8[1] - ends.asi8[0]) // pd.Timedelta(every).value + 1
+        limit(name, value, int(most))
+    elif not times.is_monotonic_increasing:
+        times = times.sort_values()
+    try:
+        if not isinstance(every, (Tick, Day)):
+            return _calendar(times, every, rule)
+        starts = _sizes(ends, every, rule, "left").index
+        if step is None:
+            return _grid(starts, starts + every, closed)
+    except (OverflowError, ValueError) as error:
+        raise checks.wrong(name, value, f"a grid that pandas can lay: {error}") from error
+    if starts.asi8[-1] > _LAST - length - 1:
+        raise checks.wrong("window", window, "windows that end before the year 2262")
+    return _grid(starts, starts + pd.Timedelta(length), closed)
+
+
+def limit(name: str, value: Any, count: int) -> None:
+    """Refuse more than `LIMIT` windows, naming the argument to change."""
+    if count > LIMIT:
+        raise checks.wrong(name, value, f"at most {LIMIT:,} windows, not {count:,}")
+
+
+def _grid(starts: pd.DatetimeIndex, ends: pd.DatetimeIndex, closed: str) -> Grid:
+    starts, ends = starts.tz_convert("UTC"), ends.tz_convert("UTC")
+    later = int(closed == "right")  # (s, e] is [s + 1 ns, e + 1 ns)
+    return Grid(starts, ends, starts.asi8 + later, ends.asi8 + later)
+
+
+def _sizes(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any], label: str) -> Any:
+    return pd.Series(0, index=times).resample(every, label=label, **rule).size()
+
+
+def _calendar(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any]) -> Grid:
+    # The labels of month or week ends are not the exact edges, so the rows themselves say where the bins part.
+    sizes = _sizes(times, every, rule, "left")
+    ends = _sizes(times, every, rule, "right").index
+    rows = np.concatenate([[0], np.cumsum(sizes.to_numpy())])
+    moments = np.append(times.asi8, times.asi8[-1] + 1)[rows]
+    return Grid(sizes.index.tz_convert("UTC"), ends.tz_convert("UTC"), moments[:-1], moments[1:])
+
+
+def _offset(window: Any) -> BaseOffset:
+    try:
+        offset = to_offset(window)
+    except (TypeError, ValueError):
+        offset = None
+    if offset is None or offset.n <= 0:
+        raise checks.wrong("window", window, "a positive duration or offset alias such as '5min', '1h', 'D', 'W' or 'ME'")
+    return offset
+
+
+def _fixed(name: str, value: Any) -> BaseOffset:
+    nanoseconds = checks.duration(name, value)
+    offset = to_offset(value)
+    return offset if isinstance(offset, Day) else to_offset(pd.Timedelta(nanoseconds))
+
+
+def _origin(origin: Any) -> Any:
+    if isinstance(origin, str) and origin in _ORIGINS:
+        return origin
+    try:
+        return pd.Timestamp(checks.instant("origin", origin), tz="UTC")
+    except checks.CrucibleError:
+        options = ", ".join(repr(option) for option in _ORIGINS)
+        raise checks.wrong("origin", origin, f"one of {options} or a Timestamp") from None

@@ -1,0 +1,102 @@
+"""`windowed_metrics`: one row of metrics for every window of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.windows.columns import numbers, outcomes, tokens, weights
+from crucible_nb.windows.grid import grid, limit, times_of
+from crucible_nb.windows.measure import Measure
+from crucible_nb.windows.rows import groups_of, rows_of
+from crucible_nb.windows.sketch import BOUND
+
+
+def windowed_metrics(
+    frame: pd.DataFrame,
+    window: Any,
+    step: Any = None,
+    *,
+    by: str | Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
+    origin: Any = "start_day",
+    closed: str = "left",
+    exact: bool = True,
+) -> pd.DataFrame:
+    """Metrics of every window of time, over rows in any order.
+
+    Offset aliases, `origin` and `closed` mean what they mean in `DataFrame.resample`, which lays the grid. Days and
+    months are those of the frame's own time zone; the result is in UTC. The first window starts at the grid point at
+    or before the first row, the last at the one at or before the last row; windows without rows are kept.
+
+    Args:
+        frame: Rows with a DatetimeIndex or a `time` column (naive means UTC). Of latency_ms, cost_usd, success,
+            total_tokens (or prompt_tokens and completion_tokens) and weight, what is missing is unknown.
+        window: Length: "5min", Timedelta or timedelta; without `step` also a calendar alias such as "W" or "ME".
+        step: From one window's start to the next; None: windows follow each other without overlap or gap.
+        by: Column or columns whose observed groups become inner index levels; missing keys are a group.
+        columns: Further numeric columns to describe.
+        origin: "start_day", "start", "epoch", "end", "end_day" or a Timestamp.
+        closed: "left": windows are [start, end); "right": (start, end].
+        exact: Quantiles equal `np.quantile` of each window's rows; False: windows of over 2,048 rows take
+            log-bucket histograms, with a guaranteed relative error. `result.attrs["quantiles"]` says which.
+
+    Returns:
+        DataFrame indexed by window_start (datetime64[ns, UTC]), then the levels of `by`: window_end, event_count,
+        mean_latency_ms, p50_latency_ms, p95_latency_ms, p99_latency_ms [ms], total_cost_usd [USD], success_count,
+        failure_count, success_rate (of known outcomes), total_tokens; mean_, p50_, p95_, p99_ of each of `columns`.
+        Counts are int64 and tokens Int64. Without rows: counts and totals 0, the rest NaN. With rows whose cost or
+        tokens nobody knows: the total is NaN or NA. With weights other than 1 counts and totals are estimates of
+        the full log (float64, Float64), means, rates and quantiles are weighted.
+
+    Raises:
+        ConfigError: A wrong argument, or over 10 million windows.
+        SchemaError: No times, no such column, or a column that holds no numbers.
+        StatError: A weight that is negative or not finite.
+
+    Examples:
+        >>> import pandas as pd
+        >>> times = pd.to_datetime(["2025-01-01 00:00:10", "2025-01-01 00:00:50", "2025-01-01 00:02:00"], utc=True)
+        >>> frame = pd.DataFrame({"latency_ms": [100.0, 300.0, 500.0], "success": [True, False, True]}, index=times)
+        >>> table = windowed_metrics(frame, "1min")
+        >>> table[["event_count", "mean_latency_ms", "success_rate"]].reset_index(drop=True)
+           event_count  mean_latency_ms  success_rate
+        0            2            200.0           0.5
+        1            0              NaN           NaN
+        2            1            500.0           1.0
+    """
+    checks.one_of("exact", exact, (True, False))
+    names = () if columns is None else checks.columns("columns", columns, frame.columns)
+    times = times_of(frame)
+    windows = grid(times, window, step, origin=origin, closed=closed)
+    keys, codes = groups_of(frame, by)
+    limit(*(("window", window) if step is None else ("step", step)), len(windows.starts) * len(keys))
+    measure = Measure(rows_of(times, windows, codes, len(keys)), weights(frame), exact=exact)
+    table = {"window_end": windows.ends.repeat(len(keys)), **_standard(measure, frame)}
+    for name in names:
+        table |= measure.describe(name, numbers(frame, name))
+    result = pd.DataFrame(table, index=_index(windows.starts, keys, by))
+    result.attrs["quantiles"] = "exact" if exact else f"relative error <= {BOUND}"
+    return result
+
+
+def _standard(measure: Measure, frame: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "event_count": measure.counts(),
+        **measure.describe("latency_ms", numbers(frame, "latency_ms")),
+        "total_cost_usd": measure.totals(numbers(frame, "cost_usd")),
+        **measure.outcomes(outcomes(frame)),
+        "total_tokens": measure.tokens(tokens(frame)),
+    }
+
+
+def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any) -> pd.Index:
+    if by is None:
+        return starts.rename("window_start")
+    across = np.tile(np.arange(len(keys)), len(starts))
+    inner = [keys.get_level_values(level).take(across) for level in range(keys.nlevels)]
+    return pd.MultiIndex.from_arrays([starts.repeat(len(keys)), *inner], names=["window_start", *keys.names])

@@ -1,0 +1,66 @@
+"""Shared fixtures: real data where it is, and a clock that tests hold in their hands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.current import CURRENT
+
+SECOND = 1_000_000_000
+NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
+
+
+def missing(part: str) -> None:
+    """Skip for a part that is not here; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have {part}")
+    pytest.skip(f"{part} is not here")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real traces beside the checkout, or where CRUCIBLE_SHARED_DATA points."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CRUCIBLE_SHARED_DATA", beside))
+    if not (folder / "README.md").is_file():
+        missing("the shared data (set CRUCIBLE_SHARED_DATA)")
+    return folder
+
+
+class ManualClock:
+    """UTC nanoseconds that move when told to."""
+
+    def __init__(self, now: int = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def tick(self, seconds: float) -> None:
+        self.now += int(seconds * SECOND)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20250101)
+
+
+@pytest.fixture(autouse=True)
+def quiet_kernel() -> Iterator[None]:
+    """No experiment of one test is current, default or alive in the next."""
+    yield
+    CURRENT.default = None
+    for name in cr.experiments().query("status in ('running', 'paused')")["name"]:
+        cr.session._KERNEL.living(name).stop()

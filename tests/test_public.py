@@ -1,0 +1,98 @@
+"""The public face: what it offers, that all of it is documented by example, what importing it costs in modules."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import crucible_nb as cr
+import crucible_nb.metrics
+import crucible_nb.replay
+import crucible_nb.testing
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Every public function, class and method, by dotted name."""
+    modules: list[ModuleType] = [cr, cr.accumulators, cr.events, crucible_nb.metrics, crucible_nb.testing, crucible_nb.replay]
+    for module in modules:
+        for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
+            thing = getattr(module, name)
+            if getattr(thing, "__module__", "").startswith("crucible_nb") and callable(thing):
+                yield f"{module.__name__}.{name}", thing
+                if inspect.isclass(thing):
+                    yield from methods(f"{module.__name__}.{name}", thing)
+
+
+def methods(prefix: str, cls: type) -> Iterator[tuple[str, Any]]:
+    for name, member in vars(cls).items():
+        if not name.startswith("_") and not isinstance(member, type):
+            if isinstance(member, (staticmethod, classmethod)):
+                member = member.__func__
+            if inspect.isfunction(member) or isinstance(member, property):
+                yield f"{prefix}.{name}", member
+
+
+NAMES = dict(public())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_documented_with_an_example(name: str) -> None:
+    thing = NAMES[name]
+    assert inspect.getdoc(thing), f"{name} has no docstring"
+    if not isinstance(thing, property):
+        assert ">>>" in (inspect.getdoc(thing) or ""), f"{name} has no example"
+
+
+def test_record_is_documented_where_users_ask() -> None:
+    exp = cr.start("docs")
+    assert ">>>" in inspect.getdoc(exp.record)
+    assert list(inspect.signature(exp.record).parameters)[:3] == ["event", "values", "latency_ms"]
+
+
+def test_names_of_this_release() -> None:
+    named = {"start", "current", "experiments", "record", "span", "track", "load", "events", "accumulators"}
+    assert named <= set(cr.__all__)
+    assert all(hasattr(cr, name) for name in cr.__all__)
+
+
+HEAVY = ("IPython", "ipywidgets", "anywidget", "plotly", "scipy", "statsmodels", "dask", "sklearn", "psycopg", "sqlite3", "numba")
+
+
+def test_import_pulls_in_nothing_heavy() -> None:
+    code = f"import sys, crucible_nb; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_recording_and_looking_import_nothing_more() -> None:
+    code = (
+        "import sys, crucible_nb as cr\n"
+        "exp = cr.start('x'); before = set(sys.modules)\n"
+        "exp.record('llm.request', latency_ms=1.0, model='gpt-4o', prompt_tokens=3, completion_tokens=4, foo='x')\n"
+        "exp.metrics(); exp.frame()\n"
+        "print(sorted(m for m in set(sys.modules) - before if m.split('.')[0] not in ('encodings', 'pandas', 'numpy', 'pyarrow')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_machine_address_in_a_repr() -> None:
+    exp = cr.start("repr")
+    for thing in (exp, exp.metrics(), exp.metrics(by="model")):
+        assert " at 0x" not in repr(thing)
+        assert "<table" in thing._repr_html_()
+
+
+def test_hostile_names_are_escaped() -> None:
+    evil = '<img src=x onerror="alert(1)">'
+    exp = cr.start(evil, condition=evil)
+    exp.record(evil, model=evil, latency_ms=1.0)
+    for thing in (exp, exp.metrics(by="model"), exp.metrics(by="event")):
+        assert "<img" not in thing._repr_html_()
+        assert "&lt;img" in thing._repr_html_()
