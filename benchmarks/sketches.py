@@ -1,6 +1,6 @@
 """Accuracy and cost of the quantile sketches, side by side in one run, as Markdown.
 
-    python benchmarks/sketches.py [--quick]
+Run it with `python benchmarks/sketches.py [--quick]`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ def sketches() -> dict[str, Callable[[np.ndarray], Callable[[Any], Any]]]:
 
         return build
 
-    found = {"TDigest(1000)": filled(TDigest), "LogHistogram(8)": filled(LogHistogram), "Quantiles()": filled(Quantiles)}
+    found = {
+        "TDigest(1000)": filled(TDigest),
+        "LogHistogram(8)": filled(LogHistogram),
+        "Quantiles()": filled(Quantiles),
+    }
     package = have("fastdigest")
     if package is not None:
         found["fastdigest 1000"] = _fastdigest(package)

@@ -165,8 +165,8 @@ class Experiment:
             >>> with cr.start("demo") as exp:
             ...     with exp.span("llm.request", model="gpt-4o") as span:
             ...         span.set(prompt_tokens=311)
-            >>> exp.df.prompt_tokens.item()
-            311
+            >>> exp.df.prompt_tokens.tolist()
+            [311]
         """
         return Span(self.record, event, fields)
 
@@ -185,8 +185,8 @@ class Experiment:
             ...     return prompt.upper()
             >>> ask("hi")
             'HI'
-            >>> exp.df.event.item(), exp.df.success.item()
-            ('llm.request', True)
+            >>> exp.df.event.tolist(), exp.df.success.tolist()
+            (['llm.request'], [True])
             >>> exp.stop()
         """
         return track(lambda name, given: Span(self.record, name, given), event, fields)

@@ -40,8 +40,8 @@ class Span:
             >>> import crucible_nb as cr
             >>> with cr.start("demo") as exp, exp.span("judge") as span:
             ...     span.set(success=False, score=0.2)
-            >>> exp.df.success.item()
-            False
+            >>> exp.df.success.tolist()
+            [False]
         """
         self._fields.update(fields)
 

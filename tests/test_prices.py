@@ -133,10 +133,10 @@ def test_provider_given_cost_wins_and_unknown_models_are_listed() -> None:
     exp = cr.start("costs")
     for extra in ({"cost_usd": 9.0}, {}, {"model": "mystery"}, {"model": "mystery", "cost_usd": 1.0}, {"model": None}):
         exp.record("llm.request", **{"model": "gpt-4o", "prompt_tokens": 10**6, "completion_tokens": 0, **extra})
-    exp.record("llm.request", model="gpt-4o", provider="azure", prompt_tokens=10**6, completion_tokens=0)
+    exp.record("llm.request", model="phi-4", provider="azure", prompt_tokens=10**6, completion_tokens=0)
     exp.record("llm.request", model="gpt-4o", provider="garage", prompt_tokens=10**6, completion_tokens=0)
     exp.record("llm.request", model="gpt-4o", prompt_tokens=5)
-    azure = TABLE.lookup("gpt-4o", "azure").input
+    azure = TABLE.lookup("phi-4", "azure").input
     assert exp.df.cost_usd.fillna(-1).tolist() == [9.0, 2.5, -1, 1.0, -1, azure, -1, -1]
     assert exp.unpriced() == {"mystery": 1, "garage/gpt-4o": 1}
 

@@ -13,7 +13,6 @@ from crucible_nb.accumulators.buckets import TINY, Buckets, keys_of, values_of
 from crucible_nb.accumulators.inputs import known
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result
 from crucible_nb.accumulators.state import Opened, Stateful, alike
-from crucible_nb.errors import StoreError
 
 _BLOCK = 8192  # values whose temporaries stay in the cache
 _HUGE = float(np.finfo(np.float64).max)
@@ -272,15 +271,10 @@ class LogHistogram(Stateful):
         for name, buckets in (("positive", new._positive), ("negative", new._negative)):
             keys = opened.wholes(f"{name}_keys")
             weights = opened.weights(f"{name}_weights", len(keys))
+            lowest, highest = keys_of(np.array([5e-324, _HUGE]), new.bits).tolist()
+            if ((keys < lowest) | (keys > highest)).any():  # would reserve the memory of the machine
+                raise opened.broken(f"{name}_keys: expected numbers from {lowest} to {highest}")
             if len(keys):
-                _check_range(int(keys[0]), int(keys[-1]), new.bits)
                 buckets.reserve(int(keys[0]), int(keys[-1]) + 1)
                 buckets.weights[keys - buckets.start] = weights
         return new
-
-
-def _check_range(first: int, last: int, bits: int) -> None:
-    """A broken key must not reserve the memory of the machine."""
-    ends = keys_of(np.array([5e-324, _HUGE]), bits)
-    if first < ends[0] or last > ends[1]:
-        raise StoreError(f"state of 'loghistogram': expected keys from {ends[0]} to {ends[1]}, got {first} to {last}")

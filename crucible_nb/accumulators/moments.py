@@ -17,7 +17,7 @@ _WHOLE = np.zeros(1, np.intp)
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def combine(
+def combine(  # noqa: PLR0917  two triples
     n_a: Any, mean_a: Any, m2_a: Any, n_b: Any, mean_b: Any, m2_b: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Moments of two sets together, elementwise over arrays that broadcast.
@@ -78,30 +78,33 @@ def moments_by(
     References:
         Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
     """
-    lengths = np.diff(starts, append=values.shape[-1])
+    lengths = np.concatenate((starts[1:], [values.shape[-1]])) - starts
     if weights is None:
         total = np.add.reduceat(values, starts, axis=-1)
         if np.isfinite(total).all():
-            n = np.broadcast_to(lengths.astype(np.float64), total.shape)
-            mean = total / n
-            deviations = values - np.repeat(mean, lengths, axis=-1)
-            off = np.add.reduceat(deviations, starts, axis=-1)
-            np.multiply(deviations, deviations, out=deviations)
-            return n, *_corrected(n, mean, off, np.add.reduceat(deviations, starts, axis=-1))
+            return _known_moments(values, starts, lengths.astype(np.float64), total / lengths)
     there = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
     w = there.astype(np.float64) if weights is None else np.where(there, weights, 0.0)
     x = np.where(there, values, 0.0)
     n = np.add.reduceat(w, starts, axis=-1)
-    mean = np.add.reduceat(x * w, starts, axis=-1) / np.where(n == 0, 1.0, n)
+    divisor = np.where(n == 0, 1.0, n)
+    mean = np.add.reduceat(x * w, starts, axis=-1) / divisor
     deviations = np.where(there, x - np.repeat(mean, lengths, axis=-1), 0.0)
-    off = np.add.reduceat(w * deviations, starts, axis=-1)
-    return n, *_corrected(n, mean, off, np.add.reduceat(w * deviations * deviations, starts, axis=-1))
+    weighted = w * deviations
+    shift = np.add.reduceat(weighted, starts, axis=-1) / divisor
+    m2 = np.add.reduceat(weighted * deviations, starts, axis=-1) - n * shift * shift
+    return n, np.where(np.isfinite(mean), mean + shift, mean), np.maximum(m2, 0.0)
 
 
-def _corrected(n: np.ndarray, mean: np.ndarray, off: np.ndarray, m2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the squares freed from the first mean's rounding, of which `off`, the summed deviations, tells."""
-    shift = off / np.where(n == 0, 1.0, n)
-    return np.where(np.isfinite(mean), mean + shift, mean), np.maximum(m2 - off * shift, 0.0)
+def _known_moments(
+    values: np.ndarray, starts: np.ndarray, n: np.ndarray, mean: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The second pass where all values are known; it also takes away the rounding of the first pass's mean."""
+    deviations = values - (mean if len(starts) == 1 else np.repeat(mean, n.astype(np.intp), axis=-1))
+    shift = np.add.reduceat(deviations, starts, axis=-1) / n
+    np.multiply(deviations, deviations, out=deviations)
+    m2 = np.add.reduceat(deviations, starts, axis=-1) - n * shift * shift
+    return np.broadcast_to(n, mean.shape), mean + shift, np.maximum(m2, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,9 @@ class QuantileResult:
 
 def quantile_result(sketch: Any) -> QuantileResult:
     """The result of an accumulator with the attributes and the `quantile` that it takes."""
-    shown = sketch.quantile(np.array([0.0, 0.5, 0.9, 0.95, 0.99, 1.0])).tolist()
+    low, p50, p90, p95, p99, high = sketch.quantile(np.array([0.0, 0.5, 0.9, 0.95, 0.99, 1.0])).tolist()
     return QuantileResult(
-        sketch.count, *shown, sketch.missing, sketch.infinite, sketch.exact, sketch.error_bound
+        sketch.count, low, p50, p90, p95, p99, high, sketch.missing, sketch.infinite, sketch.exact, sketch.error_bound
     )
 
 
@@ -114,7 +114,7 @@ def _weighted_ranks(q: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 
 @np.errstate(invalid="ignore", over="ignore")
 def _between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """numpy's formula to the bit, where the difference of the two is finite."""
+    """The formula of numpy to the bit, where the difference of the two is finite."""
     gap = b - a
     found: np.ndarray = np.where(share < 0.5, a + gap * share, b - gap * (1 - share))
     if np.isfinite(gap).all():

@@ -9,9 +9,13 @@ import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.accumulators.inputs import Chunk, joined, known
+from crucible_nb.accumulators.kept import Kept
 from crucible_nb.accumulators.loghistogram import LogHistogram
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result, sort_pair
 from crucible_nb.accumulators.state import Opened, Stateful, alike
+
+_LARGE = 2048  # values that are worth a histogram of their own, which others may share
+_WAITING = 8192  # values that wait to be binned together
 
 
 class Quantiles(Stateful):
@@ -44,7 +48,7 @@ class Quantiles(Stateful):
         self.limit: int = checks.whole("limit", limit, least=1)
         self.bits: int = checks.one_of("bits", bits, range(1, 17))
         self.count = self.missing = self._waiting = 0
-        self._chunks: list[Chunk] = []
+        self._chunks: list[Kept] = []
         self._histogram: LogHistogram | None = None
         self._sorted: Chunk | None = None
         self._bins: LogHistogram | None = None
@@ -52,12 +56,12 @@ class Quantiles(Stateful):
     @property
     def exact(self) -> bool:
         """Whether quantiles are exact: true up to `limit` known values."""
-        return self._histogram is None
+        return self.count <= self.limit
 
     @property
     def error_bound(self) -> float:
         """Most that a quantile can be off, as a share of it: 0 while exact, else the histogram's bound."""
-        return 0.0 if self._histogram is None else self._histogram.relative_error_bound
+        return 0.0 if self.exact else self._binned().relative_error_bound
 
     @property
     def minimum(self) -> float:
@@ -72,7 +76,7 @@ class Quantiles(Stateful):
     @property
     def infinite(self) -> int:
         """Values that were infinite."""
-        if self._histogram is None:
+        if self.exact:
             return int(np.count_nonzero(np.isinf(self._ordered()[0])))
         return self._binned().infinite
 
@@ -94,13 +98,30 @@ class Quantiles(Stateful):
             1.0
         """
         x, w, missing = known(values, weights)
-        self.missing += missing
-        if len(x):
-            self.count += len(x)
-            self._waiting += len(x)
-            self._chunks.append((x.copy(), None if w is None else w.copy()))
+        return self.keep(Kept(x.copy(), None if w is None else w.copy(), missing))
+
+    def keep(self, values: Kept) -> Self:
+        """Take known values in without a copy; who holds the same ones shares the work on them.
+
+        Args:
+            values: Memory that nobody writes to again.
+
+        Returns:
+            The accumulator itself.
+
+        Examples:
+            >>> import numpy as np
+            >>> from crucible_nb.accumulators.kept import Kept
+            >>> Quantiles().keep(Kept(np.array([1.0, 3.0]))).quantile(0.5)
+            2.0
+        """
+        self.missing += values.missing
+        if len(values.values):
+            self.count += len(values.values)
+            self._waiting += len(values.values)
+            self._chunks.append(values)
             self._sorted = self._bins = None
-            if self._waiting > self.limit:
+            if self._waiting > self.limit and self._waiting > _WAITING:
                 self._flush()
         return self
 
@@ -111,14 +132,18 @@ class Quantiles(Stateful):
     def _binned(self) -> LogHistogram:
         """All values as a histogram."""
         if self._bins is None:
-            bins = LogHistogram(self.bits) if self._histogram is None else self._histogram
-            self._bins = bins.copy().update(*joined(self._chunks)) if self._chunks else bins
+            parts = [LogHistogram(self.bits) if self._histogram is None else self._histogram]
+            parts += [one.binned(self.bits) for one in self._chunks if len(one.values) >= _LARGE]
+            small = [one.chunk for one in self._chunks if len(one.values) < _LARGE]
+            if small:
+                parts.append(LogHistogram(self.bits).update(*joined(small)))
+            self._bins = LogHistogram.merge_all(parts) if len(parts) > 1 else parts[0]
         return self._bins
 
     def _ordered(self) -> Chunk:
         """All values sorted, with their weights."""
         if self._sorted is None:
-            self._sorted = sort_pair(*joined(self._chunks))
+            self._sorted = sort_pair(*joined([one.chunk for one in self._chunks]))
         return self._sorted
 
     @classmethod
@@ -194,7 +219,7 @@ class Quantiles(Stateful):
             >>> Quantiles().update([1.0, 2.0, 4.0]).quantile([0.5, 0.75]).tolist()
             [2.0, 3.0]
         """
-        if self._histogram is not None:
+        if not self.exact:
             return self._binned().quantile(q)
         values, weights = self._ordered()
         return quantile_of_sorted(values, q, weights)
@@ -215,7 +240,7 @@ class Quantiles(Stateful):
             >>> Quantiles().update([2.0, 1.0]).to_dict()["values"]
             [2.0, 1.0]
         """
-        values, weights = joined(self._chunks if self.exact else [])
+        values, weights = joined([one.chunk for one in self._chunks] if self.exact else [])
         return {
             **super().to_dict(),
             "limit": self.limit,
@@ -240,10 +265,15 @@ class Quantiles(Stateful):
         new = opened.build(cls)
         new.limit, missing = opened.whole("limit", least=1), opened.whole("missing")
         values = opened.numbers("values")
+        if len(values) > new.limit:
+            raise opened.broken(f"values: expected at most {new.limit} numbers, got {len(values)}")
         weights = None if opened.part("weights") is None else opened.weights("weights", len(values))
         new.update(values, weights)
         new.missing = missing
         if opened.part("histogram") is not None:
-            new._histogram = new._bins = LogHistogram.from_dict(opened.part("histogram"))
-            new.count = new._histogram.count
+            histogram = LogHistogram.from_dict(opened.part("histogram"))
+            if histogram.bits != new.bits:
+                raise opened.broken(f"histogram: expected {new.bits} bits, got {histogram.bits}")
+            new._histogram = new._bins = histogram
+            new.count = histogram.count
         return new

@@ -91,18 +91,19 @@ class Opened:
             raise checks.wrong("state", state, f"the to_dict() of {kind!r}", StoreError)
         self._state = state
         if self.whole("version") > version:
-            raise self._broken(f"version={state['version']!r}: expected at most {version}; a newer release wrote it")
+            raise self.broken(f"version={state['version']!r}: expected at most {version}; a newer release wrote it")
 
-    def _broken(self, what: object) -> StoreError:
+    def broken(self, what: object) -> StoreError:
+        """The error for a state that cannot be; the caller raises it."""
         return StoreError(f"state of {self._kind!r}: {what}")
 
     def _checked(self, name: str, check: Callable[..., Any], **bounds: Any) -> Any:
         if name not in self._state:
-            raise self._broken(f"{name!r} is missing")
+            raise self.broken(f"{name!r} is missing")
         try:
             return check(name, self._state[name], **bounds)
         except CrucibleError as error:
-            raise self._broken(error) from error
+            raise self.broken(error) from error
 
     def build(self, cls: type[T]) -> T:
         """A fresh accumulator with the parameters of the state."""
@@ -110,7 +111,7 @@ class Opened:
         try:
             return cls(**parameters)
         except CrucibleError as error:
-            raise self._broken(error) from error
+            raise self.broken(error) from error
 
     def whole(self, name: str, least: int = 0) -> int:
         """A whole number of at least `least`."""
@@ -136,23 +137,23 @@ class Opened:
         """A list of finite floats, none smaller than the one before."""
         array = self.numbers(name)
         if not np.isfinite(array).all() or (np.diff(array) < 0).any():
-            raise self._broken(f"{name}: expected ascending numbers")
+            raise self.broken(f"{name}: expected ascending numbers")
         return array
 
     def wholes(self, name: str) -> np.ndarray:
         """A strictly ascending list of whole numbers, negative ones included."""
         array = self.ascending(name)
         if (array != np.floor(array)).any() or (np.abs(array) >= 2**53).any() or (np.diff(array) == 0).any():
-            raise self._broken(f"{name}: expected ascending whole numbers")
+            raise self.broken(f"{name}: expected ascending whole numbers")
         return array.astype(np.int64)
 
     def texts(self, name: str) -> list[str]:
         """A list of different strings."""
         values = self._state.get(name)
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise self._broken(f"{name}: expected a list of strings")
+            raise self.broken(f"{name}: expected a list of strings")
         if len(set(values)) < len(values):
-            raise self._broken(f"{name}: expected different strings")
+            raise self.broken(f"{name}: expected different strings")
         return values
 
     def part(self, name: str) -> Any:

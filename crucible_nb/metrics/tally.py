@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crucible_nb.accumulators import Quantiles
+from crucible_nb.accumulators.kept import Kept
 from crucible_nb.metrics.panel import Block, Panel
 
 _WHOLE = np.zeros(1, np.intp)
@@ -14,12 +15,11 @@ _LATENCY = 0
 
 
 class Pieces(NamedTuple):
-    """A block cut by group: keys of the groups, their panel, and the latencies of each."""
+    """A block cut by group: keys of the groups, their panel, and the latencies of each (none: nobody has any)."""
 
     keys: np.ndarray
     panel: Panel
-    latencies: list[np.ndarray]
-    weights: list[np.ndarray] | None
+    latencies: list[Kept]
 
 
 def cut(block: Block, key: np.ndarray) -> Pieces:
@@ -28,18 +28,30 @@ def cut(block: Block, key: np.ndarray) -> Pieces:
         order = np.argsort(key, kind="stable")
         block, key = block.take(order), key[order]
     starts = np.concatenate((_WHOLE, np.flatnonzero(key[1:] != key[:-1]) + 1))
-    known = _LATENCY in block.active
-    edges = [*starts.tolist(), len(block)]
-    slices = list(zip(edges[:-1], edges[1:], strict=True))
-    latencies = [block.values[_LATENCY, a:b] for a, b in slices] if known else []
-    weights = None if block.weight is None else [block.weight[a:b] for a, b in slices]
-    return Pieces(key[starts], Panel.of(block, starts), latencies, weights)
+    return Pieces(key[starts], Panel.of(block, starts), _latencies(block, [*starts.tolist(), len(block)]))
 
 
 def whole(block: Block) -> Pieces:
     """A block as one piece with key 0."""
-    latencies = [block.values[_LATENCY]] if _LATENCY in block.active else []
-    return Pieces(_WHOLE, Panel.of(block, _WHOLE), latencies, None if block.weight is None else [block.weight])
+    return Pieces(_WHOLE, Panel.of(block, _WHOLE), _latencies(block, [0, len(block)]))
+
+
+def _latencies(block: Block, edges: list[int]) -> list[Kept]:
+    """The known latencies between neighbouring edges, copied."""
+    if _LATENCY not in block.active:
+        return []
+    values, weights = block.values[_LATENCY], block.weight
+    missing = np.isnan(values)
+    holes = bool(missing.any())
+    pieces = []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        x, w = values[start:stop], None if weights is None else weights[start:stop]
+        if holes:
+            known = ~missing[start:stop]
+            pieces.append(Kept(x[known], None if w is None else w[known], len(x) - int(known.sum())))
+        else:
+            pieces.append(Kept(x.copy(), None if w is None else w.copy()))
+    return pieces
 
 
 class Tally:
@@ -65,11 +77,10 @@ class Tally:
     def add(self, rows: np.ndarray, pieces: Pieces) -> None:
         """Merge pieces into the groups at `rows`, in place."""
         self.panel.add(rows, pieces.panel)
-        weights: Any = pieces.weights or [None] * len(pieces.latencies)
-        for row, values, weight in zip(rows.tolist(), pieces.latencies, weights, strict=False):
+        for row, latencies in zip(rows.tolist(), pieces.latencies, strict=False):
             if self._borrowed:
                 self.sketches[row] = self.sketches[row].copy()
-            self.sketches[row].update(values, weight)
+            self.sketches[row].keep(latencies)
 
     def clear(self, rows: np.ndarray) -> None:
         """Forget the groups at `rows`."""

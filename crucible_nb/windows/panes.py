@@ -34,20 +34,22 @@ class Panes:
     def __init__(self, lo: np.ndarray, hi: np.ndarray) -> None:
         self.cuts = np.unique(np.concatenate([lo, hi]))
         self.rows = np.diff(self.cuts)
+        self.count = hi - lo
         self.first = np.searchsorted(self.cuts, lo)
-        self.length = np.searchsorted(self.cuts, hi) - self.first
+        length = np.searchsorted(self.cuts, hi) - self.first
+        self.steps, self.blocks = list(_steps(self.first, length)), list(_blocks(self.cuts))
 
     def sums(self, column: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Sum and number of the known values of each window (their weighted sum and weight, with `weights`)."""
-        table = np.zeros((max(len(self.cuts) - 1, 0), 2))
+        total, known = np.zeros(len(self.rows)), self.rows.astype(np.float64)
+        complete = weights is None
         with np.errstate(invalid="ignore", over="ignore"):
-            for panes, rows in self._blocks():
+            for panes, rows in self.blocks:
                 some = None if weights is None else weights[rows]
-                total, known = _sums(floats(column[rows]), some, self.cuts[panes] - rows.start)
-                table[panes, 0] = total
-                table[panes, 1] = self.rows[panes] if known is None else known
-            folded = self.fold(table)
-        return folded[:, 0], folded[:, 1]
+                total[panes], there = _sums(floats(column[rows]), some, self.cuts[panes] - rows.start)
+                if there is not None:
+                    known[panes], complete = there, False
+            return self.fold(total), self.count.astype(np.float64) if complete else self.fold(known)
 
     def fold(self, table: np.ndarray) -> np.ndarray:
         """Sum a table (panes, ...) over each window's run of panes: (windows, ...).
@@ -55,22 +57,31 @@ class Panes:
         Runs are put together from sums of 1, 2, 4, ... panes, so rounding grows with the logarithm of their length.
         """
         result = np.zeros((len(self.first), *table.shape[1:]))
-        position, size = self.first.copy(), 1
-        while size <= self.length.max(initial=0):
-            some = np.flatnonzero(self.length & size)
-            result[some] += table[position[some]]
-            position[some] += size
-            table = table[:-size] + table[size:]
-            size *= 2
+        for level, (windows, panes) in enumerate(self.steps):
+            if level:
+                half = 1 << (level - 1)
+                table = table[:-half] + table[half:]
+            result[windows] += table[panes]
         return result
 
-    def _blocks(self) -> Iterator[tuple[slice, slice]]:
-        pane, last = 0, len(self.cuts) - 1
-        while pane < last:
-            after = int(np.searchsorted(self.cuts, self.cuts[pane] + _BLOCK, side="right")) - 1
-            after = max(after, pane + 1)
-            yield slice(pane, after), slice(int(self.cuts[pane]), int(self.cuts[after]))
-            pane = after
+
+def _steps(first: np.ndarray, length: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For sums of 1, 2, 4, ... panes: the windows that take one, and where it begins."""
+    position, size = first.copy(), 1
+    while size <= length.max(initial=0):
+        windows = np.flatnonzero(length & size)
+        yield windows, position[windows]
+        position[windows] += size
+        size *= 2
+
+
+def _blocks(cuts: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Slices of panes, and of their rows, about `_BLOCK` rows at a time."""
+    pane, last = 0, len(cuts) - 1
+    while pane < last:
+        after = max(int(np.searchsorted(cuts, cuts[pane] + _BLOCK, side="right")) - 1, pane + 1)
+        yield slice(pane, after), slice(int(cuts[pane]), int(cuts[after]))
+        pane = after
 
 
 def _sums(
@@ -78,7 +89,7 @@ def _sums(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Sum and number (or weight) of the known values from each start to the next; no number: all are known."""
     total = np.add.reduceat(values if weights is None else values * weights, starts)
-    if not np.isnan(total).any():
+    if not np.isnan(total).any():  # nor is any value
         return total, None if weights is None else np.add.reduceat(weights, starts)
     known = ~np.isnan(values)
     weights = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)

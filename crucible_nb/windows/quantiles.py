@@ -46,13 +46,19 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
     else:
         _select(values, lo, hi, rank.astype(np.int64), pairs)
     pairs += 0.0  # one zero: -0.0 + 0.0 is 0.0
-    with np.errstate(invalid="ignore"):
-        return _between(pairs[0], pairs[1], place - rank)
+    return between(pairs[0], pairs[1], place - rank)
 
 
-def _between(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    # The two forms of numpy's own interpolation: never outside [a, b], exact at both ends.
-    return np.where(t >= 0.5, b - (b - a) * (1 - t), a + (b - a) * t)
+@np.errstate(invalid="ignore", over="ignore")
+def between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """From `a` to `b`: numpy's two forms to the bit, and between a finite and an infinite value the infinite one."""
+    gap = b - a
+    found = np.where(share >= 0.5, b - gap * (1 - share), a + gap * share)
+    wide = ~np.isfinite(gap)
+    if wide.any():
+        mixed = np.where(share == 0, a, np.where(share == 1, b, a * (1 - share) + b * share))
+        found = np.where(wide, mixed, found)
+    return found
 
 
 def _pays(values: np.ndarray, rows: np.ndarray) -> bool:
