@@ -110,12 +110,15 @@ def duration(name: str, value: Any) -> int:
 
 def instant(name: str, value: Any) -> int:
     """A moment in UTC nanoseconds since 1970: datetime, Timestamp, ISO text or int ns; naive means UTC."""
+    if type(value) is int:
+        return value
     try:
         if isinstance(value, (bool, np.bool_, float)):
             raise TypeError  # noqa: TRY301
-        stamp = pd.Timestamp(int(value), unit="ns") if isinstance(value, (int, np.integer)) else pd.Timestamp(value)
-        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-        return int(stamp.as_unit("ns").value)
+        if isinstance(value, np.integer):
+            return int(value)
+        # the value of a Timestamp counts from 1970 in UTC, with or without a zone
+        return int(pd.Timestamp(value).as_unit("ns").value)
     except (TypeError, ValueError, OverflowError, AttributeError):
         raise wrong(name, value, "a datetime, a Timestamp, ISO text or int nanoseconds (naive means UTC)") from None
 

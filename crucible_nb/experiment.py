@@ -28,6 +28,7 @@ from crucible_nb.query import Where, query_window
 from crucible_nb.tracking import Span, track
 from crucible_nb.windows import windowed_metrics
 
+_ANSWERS = 16  # windows whose metrics are remembered until the next event
 _STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
 
@@ -535,7 +536,7 @@ class Experiment:
             if by is None and at is None and span is None:
                 return total_metrics(self._pipeline, self._life, now)
             if by is None and span is not None:
-                return window_metrics(self._pipeline, self._life, now - span, now)
+                return self._window(now - span, now)
             if isinstance(by, str) and span is None and at is None:
                 grouped = group_metrics(self._pipeline, self._life, now, by)
                 if grouped is not None:
@@ -545,6 +546,15 @@ class Experiment:
             first, beyond = np.searchsorted(buffer.times(), [start or 0, now + 1])
             rows = buffer.frame().iloc[int(first) : int(beyond)]
         return frame_metrics(rows, by, self._life, (start, now), partial=bool(buffer.evicted))
+
+    def _window(self, start: int, stop: int) -> Metrics:
+        """Metrics of a window; as long as nothing happens the answer stays."""
+        looked, key = self._pipeline.looked, (start, stop, len(self._life.changes))
+        if key not in looked:
+            if len(looked) >= _ANSWERS:
+                looked.clear()
+            looked[key] = window_metrics(self._pipeline, self._life, start, stop)
+        return looked[key]
 
     # -- money, files, faces ----------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class Pipeline:
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
+        self.looked: dict[Any, Any] = {}  # answers that hold until the next event
 
     def rows(self, rows: list[Any]) -> None:
         """Take staged rows in."""
@@ -76,6 +77,7 @@ class Pipeline:
             return
         batch.time = self.clock.settle(batch.time, batch.given)
         self.seq += len(batch)
+        self.looked.clear()
         self.enrich(batch)
         # judge: detectors write anomaly, anomaly_score and anomaly_metric here
         self.measure.add(batch, latest)
@@ -103,6 +105,7 @@ class Pipeline:
                     column[at] = batch.cells[name].values
         buffer.overwrite("cost_usd", Cells("float", cost))
         buffer.overwrite("_priced", Cells("flag", flags))
+        self.looked.clear()
 
 
 _PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")

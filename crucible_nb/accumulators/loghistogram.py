@@ -14,6 +14,7 @@ from crucible_nb.accumulators.inputs import known
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result
 from crucible_nb.accumulators.state import Opened, Stateful, alike
 
+_BITS = tuple(range(1, 17))
 _BLOCK = 8192  # values whose temporaries stay in the cache
 _HUGE = float(np.finfo(np.float64).max)
 
@@ -61,7 +62,7 @@ class LogHistogram(Stateful):
     shown = ("bits", "count", "minimum", "maximum")
 
     def __init__(self, bits: int = 8) -> None:
-        self.bits: int = checks.one_of("bits", bits, range(1, 17))
+        self.bits: int = bits if bits in _BITS else checks.one_of("bits", bits, _BITS)
         self.count = self.missing = self.infinite = 0
         self.minimum = self.maximum = math.nan
         self._zero = self._below = self._above = 0.0

@@ -14,6 +14,7 @@ from crucible_nb.accumulators.state import Stateful, alike
 
 _BLOCK = 16_384  # values whose temporaries stay in the cache
 _WHOLE = np.zeros(1, np.intp)
+_LEAST = 5e-324
 
 
 @np.errstate(invalid="ignore", over="ignore")
@@ -41,16 +42,16 @@ def combine(  # noqa: PLR0917  two triples
         Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
     """
     n = np.add(n_a, n_b, dtype=np.float64)
-    share = n_b / np.where(n == 0, 1.0, n)
+    share = n_b / np.maximum(n, _LEAST)
     delta = np.subtract(mean_b, mean_a)
     mean = mean_a + delta * share
     if not np.isfinite(delta).all():  # infinite means add up as IEEE 754 says
         mean = np.where(np.isfinite(delta), mean, np.add(mean_a, mean_b))
     m2 = np.add(m2_a, m2_b) + delta * delta * (n_a * share)
-    first, second = np.equal(n_b, 0), np.equal(n_a, 0)
-    if first.any() or second.any():
-        mean = np.where(first, mean_a, np.where(second, mean_b, mean))
-        m2 = np.where(first, m2_a, np.where(second, m2_b, m2))
+    if not np.logical_and(n_a, n_b).all():
+        only_a, only_b = np.equal(n_b, 0), np.equal(n_a, 0)
+        mean = np.where(only_a, mean_a, np.where(only_b, mean_b, mean))
+        m2 = np.where(only_a, m2_a, np.where(only_b, m2_b, m2))
     return n, mean, m2
 
 
@@ -104,7 +105,7 @@ def _known_moments(
     shift = np.add.reduceat(deviations, starts, axis=-1) / n
     np.multiply(deviations, deviations, out=deviations)
     m2 = np.add.reduceat(deviations, starts, axis=-1) - n * shift * shift
-    return np.broadcast_to(n, mean.shape), mean + shift, np.maximum(m2, 0.0)
+    return n if n.shape == mean.shape else np.broadcast_to(n, mean.shape), mean + shift, np.maximum(m2, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from crucible_nb.accumulators.loghistogram import LogHistogram
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result, sort_pair
 from crucible_nb.accumulators.state import Opened, Stateful, alike
 
+_BITS = tuple(range(1, 17))
 _LARGE = 2048  # values that are worth a histogram of their own, which others may share
 _WAITING = 8192  # values that wait to be binned together
 
@@ -46,7 +48,7 @@ class Quantiles(Stateful):
 
     def __init__(self, limit: int = 2048, bits: int = 8) -> None:
         self.limit: int = checks.whole("limit", limit, least=1)
-        self.bits: int = checks.one_of("bits", bits, range(1, 17))
+        self.bits: int = bits if bits in _BITS else checks.one_of("bits", bits, _BITS)
         self.count = self.missing = self._waiting = 0
         self._chunks: list[Kept] = []
         self._histogram: LogHistogram | None = None
@@ -66,12 +68,12 @@ class Quantiles(Stateful):
     @property
     def minimum(self) -> float:
         """Smallest value, exact; NaN until known."""
-        return float(self.quantile(0.0))
+        return self._binned().minimum if not self.exact else float(self.quantile(0.0))
 
     @property
     def maximum(self) -> float:
         """Largest value, exact; NaN until known."""
-        return float(self.quantile(1.0))
+        return self._binned().maximum if not self.exact else float(self.quantile(1.0))
 
     @property
     def infinite(self) -> int:
@@ -132,12 +134,7 @@ class Quantiles(Stateful):
     def _binned(self) -> LogHistogram:
         """All values as a histogram."""
         if self._bins is None:
-            parts = [LogHistogram(self.bits) if self._histogram is None else self._histogram]
-            parts += [one.binned(self.bits) for one in self._chunks if len(one.values) >= _LARGE]
-            small = [one.chunk for one in self._chunks if len(one.values) < _LARGE]
-            if small:
-                parts.append(LogHistogram(self.bits).update(*joined(small)))
-            self._bins = LogHistogram.merge_all(parts) if len(parts) > 1 else parts[0]
+            self._bins = _histogram(self.bits, [self])
         return self._bins
 
     def _ordered(self) -> Chunk:
@@ -171,7 +168,7 @@ class Quantiles(Stateful):
             both.count += part.count
             both.missing += part.missing
         if both.count > both.limit:
-            both._histogram = both._bins = LogHistogram.merge_all([part._binned() for part in parts if part.count])
+            both._histogram = both._bins = _histogram(both.bits, parts)
         else:
             both._chunks = [chunk for part in parts for chunk in part._chunks]
             both._waiting = both.count
@@ -197,9 +194,7 @@ class Quantiles(Stateful):
             >>> Quantiles().update([1.0]).copy().count
             1
         """
-        new = type(self)(self.limit, self.bits)
-        for name in self.__slots__:
-            setattr(new, name, getattr(self, name))
+        new = copy(self)
         new._chunks = self._chunks.copy()
         return new
 
@@ -277,3 +272,14 @@ class Quantiles(Stateful):
             new._histogram = new._bins = histogram
             new.count = histogram.count
         return new
+
+
+def _histogram(bits: int, parts: Sequence[Quantiles]) -> LogHistogram:
+    """All values of some accumulators; few values of many are binned together, many of one for everybody."""
+    found = [part._histogram for part in parts if part._histogram is not None]
+    waiting = [one for part in parts for one in part._chunks]
+    found += [one.binned(bits) for one in waiting if len(one.values) >= _LARGE]
+    small = [one.chunk for one in waiting if len(one.values) < _LARGE]
+    if small or not found:
+        found.append(LogHistogram(bits).update(*joined(small)))
+    return LogHistogram.merge_all(found) if len(found) > 1 else found[0]

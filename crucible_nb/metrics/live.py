@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Live:
 
     def copy(self) -> Live:
         """A copy that can be advanced while this one stays."""
-        live = Live()
+        live = copy(self)
         live.total = self.total.copy()
         live.groups = [tally.copy() for tally in self.groups]
         live.rings = {window: ring.copy() for window, ring in self.rings.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from crucible_nb.metrics.panel import Block
@@ -23,13 +25,14 @@ class Ring:
         width: Length of a pane in nanoseconds; pane `i` holds the times in [i * width, (i + 1) * width).
     """
 
-    __slots__ = ("ids", "newest", "tally", "width")
+    __slots__ = ("_folded", "ids", "newest", "tally", "width")
 
     def __init__(self, window: int) -> None:
         self.width = -(-window // PANES)
         self.tally = Tally(PANES + 2)
         self.ids = np.full(PANES + 2, _EMPTY)
         self.newest = _EMPTY
+        self._folded: tuple[int, int, Tally] | None = None
 
     def add(self, block: Block, everything: Pieces, latest: int) -> None:
         """Fold a block in, given also as one piece.
@@ -39,6 +42,7 @@ class Ring:
         """
         low, high = (everything.panel.span[:, 0] // self.width).tolist()
         self.newest = max(self.newest, latest // self.width)
+        self._folded = None
         oldest = self.newest - len(self.ids) + 1
         if high < oldest:
             return
@@ -65,12 +69,14 @@ class Ring:
 
         `start` and `stop` are multiples of `width`.
         """
-        inside = np.flatnonzero((self.ids >= start // self.width) & (self.ids < stop // self.width))
-        return self.tally.fold(inside[np.argsort(self.ids[inside])])
+        first, beyond = start // self.width, stop // self.width
+        if self._folded is None or self._folded[:2] != (first, beyond):
+            inside = np.flatnonzero((self.ids >= first) & (self.ids < beyond))
+            self._folded = (first, beyond, self.tally.fold(inside[np.argsort(self.ids[inside])]))
+        return self._folded[2]
 
     def copy(self) -> Ring:
         """A copy to fold a tail into."""
-        ring = Ring(self.width * PANES)
-        ring.width, ring.newest = self.width, self.newest
+        ring = copy(self)
         ring.tally, ring.ids = self.tally.copy(), self.ids.copy()
         return ring

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ class Tally:
 
     def copy(self) -> Tally:
         """A copy to fold a tail into; sketches are copied when they are written."""
-        tally = Tally(0)
+        tally = copy(self)
         tally.panel = self.panel.resized(len(self))
         tally.sketches = list(self.sketches)
         tally._borrowed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -273,7 +274,7 @@ class Metrics:
         n, mean, _ = self._moments(name)
         return n * mean if n else _NAN
 
-    @property
+    @cached_property
     def latency(self) -> Latency:
         """Latency in ms."""
         n, mean, m2 = self._moments("latency_ms")

@@ -3,12 +3,18 @@
 Rows are cut into blocks and each block is sorted once. A window is a run of whole blocks plus loose rows at both
 ends; a rank is found by counting below a pivot (bisection inside blocks, a scan of the loose rows) until few values
 are left. Neighbouring windows have neighbouring answers, so the first pivot is the answer of the window before.
+
+`where` is (lo, a, first, last, b, hi): a window's whole blocks are `first:last`, its loose rows `lo:a` and `b:hi`.
+In block j the answer lies in `blocks[spots[0, j]:spots[1, j]]`; `spots[2, j]` is where the last pivot passes it.
+Kernels take plain arguments: numba counts references to what a tuple of arrays holds, which costs a tenth of the time.
 """
+# ruff: noqa: PLR0917
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba as nb
 import numpy as np
@@ -19,7 +25,12 @@ _NEAR = 32
 _SHARE = 32
 """A block holds about one part in so many of a window."""
 
-jit: Any = nb.njit(cache=True, nogil=True)
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def jit(kernel: Kernel) -> Kernel:
+    """Compile at the first call, and keep the result on disk."""
+    return cast("Kernel", nb.njit(cache=True, nogil=True)(kernel))
 
 
 def select(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, rank: np.ndarray, pairs: np.ndarray) -> None:
@@ -63,26 +74,18 @@ def _search(values: Any, blocks: Any, cuts: Any, windows: Any, rank: Any, pairs:
 def _pick(
     values: Any, blocks: Any, cuts: Any, where: Any, rank: int, guess: float, spots: Any, few: Any
 ) -> tuple[float, float]:
-    """The values of `rank` and `rank + 1` among the whole blocks and loose rows of a window.
-
-    `where` is (lo, a, first, last, b, hi): blocks `first:last`, loose rows `lo:a` and `b:hi`.
-    """
-    first, last = where[2], where[3]
+    """The values of `rank` and `rank + 1` in a window."""
     least, most = -np.inf, np.inf  # the answer is in [least, most], which
     start, stop = 0, where[5] - where[0]  # are the ranks start:stop of the window
     count = 0 if np.isnan(guess) else _under(values, blocks, cuts, where, guess, spots)
-    for j in range(first, last):  # in block j, it is in spots[0, j]:spots[1, j]
-        spots[0, j] = spots[2, j] if 0 < count <= rank else cuts[j]
-        spots[1, j] = spots[2, j] if count > rank else cuts[j + 1]
+    _open(cuts, where, spots, 0 < count <= rank, count > rank)
     if count > rank:
         most, stop = np.nextafter(guess, -np.inf), count
     elif count:
         least, start = guess, count
     turn = 0
     while stop - start > _FEW:
-        pivot = _pivot(blocks, where, spots, _share((rank - start) / (stop - start), turn))
-        if np.isnan(pivot):
-            pivot = _loose(values, where, least, most)
+        pivot = _pivot(values, blocks, where, spots, _share((rank - start) / (stop - start), turn), least, most)
         turn += 1
         count = _under(values, blocks, cuts, where, pivot, spots)
         if count > rank:
@@ -117,6 +120,14 @@ def _restore(cuts: Any, where: Any, before: Any, spots: Any) -> None:
 
 
 @jit
+def _open(cuts: Any, where: Any, spots: Any, low: bool, high: bool) -> None:
+    """Let all of each block be searched, up from the place last found (`low`) or down from it (`high`)."""
+    for j in range(where[2], where[3]):
+        spots[_HEAD, j] = spots[2, j] if low else cuts[j]
+        spots[_TAIL, j] = spots[2, j] if high else cuts[j + 1]
+
+
+@jit
 def _keep(where: Any, spots: Any, side: int) -> None:
     for j in range(where[2], where[3]):
         spots[side, j] = spots[2, j]
@@ -131,17 +142,19 @@ def _share(share: float, turn: int) -> float:
 
 
 @jit
-def _pivot(blocks: Any, where: Any, spots: Any, share: float) -> float:
-    """A value at `share` of the block that has most left; NaN when none has any."""
+def _pivot(values: Any, blocks: Any, where: Any, spots: Any, share: float, least: float, most: float) -> Any:
+    """A value at `share` of the block that has most left; a loose one when none has any."""
     widest, width = 0, 0
     for j in range(where[2], where[3]):
         if spots[1, j] - spots[0, j] > width:
             widest, width = j, spots[1, j] - spots[0, j]
-    return blocks[spots[0, widest] + min(int(share * width), width - 1)] if width else np.nan
+    if width == 0:
+        return _loose(values, where, least, most)
+    return blocks[spots[0, widest] + min(int(share * width), width - 1)]
 
 
 @jit
-def _loose(values: Any, where: Any, least: float, most: float) -> float:
+def _loose(values: Any, where: Any, least: float, most: float) -> Any:
     """The middle one of the loose values in [least, most]: in no order of size, so as good as a random one."""
     wanted = 0
     for a, b in ((where[0], where[1]), (where[4], where[5])):

@@ -45,4 +45,5 @@ def sliding_frames(frame: pd.DataFrame, window: Any, step: Any) -> Iterator[Slic
         frame, times = frame.iloc[order], times[order]
     windows = grid(times, window, step, origin="start_day", closed="left")
     first, beyond = np.searchsorted(times.asi8, [windows.lower, windows.upper]).tolist()
-    return ((windows.starts[i], windows.ends[i], frame.iloc[a:b]) for i, (a, b) in enumerate(zip(first, beyond, strict=True)))
+    edges = zip(windows.starts, windows.ends, first, beyond, strict=True)
+    return ((start, end, frame.iloc[a:b]) for start, end, a, b in edges)

@@ -10,7 +10,7 @@ from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset, Day, Tick
 
 from crucible_nb import checks
-from crucible_nb.errors import SchemaError
+from crucible_nb.errors import ConfigError, SchemaError
 
 LIMIT = 10_000_000
 """The most windows one table may have (about 1 GB of result)."""
@@ -47,9 +47,10 @@ def times_of(frame: pd.DataFrame) -> pd.DatetimeIndex:
     if times.hasnans:
         raise SchemaError(f"frame: expected a time in every row, got {int(times.isna().sum())} without one (NaT)")
     try:
-        return times if times.unit == "ns" else times.as_unit("ns")
+        nanoseconds: pd.DatetimeIndex = times if times.unit == "ns" else times.as_unit("ns")
     except pd.errors.OutOfBoundsDatetime:
         raise SchemaError("frame: expected times between the years 1678 and 2261, got one outside") from None
+    return nanoseconds
 
 
 def _datetimes(column: Any) -> pd.DatetimeIndex:
@@ -77,7 +78,7 @@ def grid(times: pd.DatetimeIndex, window: Any, step: Any = None, *, origin: Any,
         return _grid(times, times, closed)
     ends = pd.DatetimeIndex([times.min(), times.max()])
     if isinstance(every, (Tick, Day)):
-        most = (ends.asi8[1] - ends.asi8[0]) // pd.Timedelta(every).value + 1
+        most = (ends.asi8[1] - ends.asi8[0]) // checks.duration(name, every) + 1
         limit(name, value, int(most))
     elif not times.is_monotonic_increasing:
         times = times.sort_values()
@@ -106,7 +107,7 @@ def _grid(starts: pd.DatetimeIndex, ends: pd.DatetimeIndex, closed: str) -> Grid
     return Grid(starts, ends, starts.asi8 + later, ends.asi8 + later)
 
 
-def _sizes(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any], label: str) -> Any:
+def _sizes(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any], label: Any) -> Any:
     return pd.Series(0, index=times).resample(every, label=label, **rule).size()
 
 
@@ -120,12 +121,13 @@ def _calendar(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any]) 
 
 
 def _offset(window: Any) -> BaseOffset:
+    offset: BaseOffset | None
     try:
         offset = to_offset(window)
     except (TypeError, ValueError):
         offset = None
     if offset is None or offset.n <= 0:
-        raise checks.wrong("window", window, "a positive duration or offset alias such as '5min', '1h', 'D', 'W' or 'ME'")
+        raise checks.wrong("window", window, "a positive duration or offset such as '5min', '1h', 'D', 'W' or 'ME'")
     return offset
 
 
@@ -140,6 +142,6 @@ def _origin(origin: Any) -> Any:
         return origin
     try:
         return pd.Timestamp(checks.instant("origin", origin), tz="UTC")
-    except checks.CrucibleError:
+    except ConfigError:
         options = ", ".join(repr(option) for option in _ORIGINS)
         raise checks.wrong("origin", origin, f"one of {options} or a Timestamp") from None

@@ -84,9 +84,7 @@ def _blocks(cuts: np.ndarray) -> Iterator[tuple[slice, slice]]:
         pane = after
 
 
-def _sums(
-    values: np.ndarray, weights: np.ndarray | None, starts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _sums(values: np.ndarray, weights: np.ndarray | None, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Sum and number (or weight) of the known values from each start to the next; no number: all are known."""
     total = np.add.reduceat(values if weights is None else values * weights, starts)
     if not np.isnan(total).any():  # nor is any value

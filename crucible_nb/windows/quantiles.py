@@ -40,7 +40,7 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
     rank = np.maximum(np.floor(place), 0.0)
     pairs = np.full((2, *place.shape), np.nan)
     if compiled if compiled is not None else _pays(values, hi - lo) and have("numba"):
-        from crucible_nb.windows import _compiled
+        from crucible_nb.windows import _compiled  # noqa: PLC0415  numba is heavy, and an extra
 
         _compiled.select(values, lo, hi, rank.astype(np.int64), pairs)
     else:
@@ -53,7 +53,7 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
 def between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     """From `a` to `b`: numpy's two forms to the bit, and between a finite and an infinite value the infinite one."""
     gap = b - a
-    found = np.where(share >= 0.5, b - gap * (1 - share), a + gap * share)
+    found: np.ndarray = np.where(share >= 0.5, b - gap * (1 - share), a + gap * share)
     wide = ~np.isfinite(gap)
     if wide.any():
         mixed = np.where(share == 0, a, np.where(share == 1, b, a * (1 - share) + b * share))

@@ -43,12 +43,12 @@ def sketch(
     result = np.full((len(q), len(lo)), np.nan)
     for start in range(0, len(lo), _WINDOWS):
         some = slice(start, start + _WINDOWS)
-        _fill(result[:, some], values, lo[some], hi[some], q, weights)
+        _fill(result[:, some], values, lo[some], hi[some], q, weights=weights)
     return result
 
 
 def _fill(
-    result: np.ndarray, values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray, weights: np.ndarray | None
+    result: np.ndarray, values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray, *, weights: np.ndarray | None
 ) -> None:
     panes = Panes(lo, hi)
     rows = slice(int(panes.cuts[0]), int(panes.cuts[-1]))
@@ -56,8 +56,8 @@ def _fill(
     count = len(panes.cuts) - 1
     if count * len(buckets) > _CELLS and len(lo) > 1:
         half = len(lo) // 2
-        _fill(result[:, :half], values, lo[:half], hi[:half], q, weights)
-        _fill(result[:, half:], values, lo[half:], hi[half:], q, weights)
+        _fill(result[:, :half], values, lo[:half], hi[:half], q, weights=weights)
+        _fill(result[:, half:], values, lo[half:], hi[half:], q, weights=weights)
     elif count:
         cell = bucket + np.repeat(np.arange(count) * len(buckets), np.diff(panes.cuts))
         table = np.bincount(cell, None if weights is None else weights[rows], minlength=count * len(buckets))
@@ -104,4 +104,5 @@ def _bucket(values: np.ndarray) -> np.ndarray:
 
 def _value(buckets: np.ndarray) -> np.ndarray:
     """What stands for each bucket; zero and infinity stand for themselves."""
-    return np.copysign(values_of(np.abs(buckets) - _LIFT, BITS), buckets)
+    value: np.ndarray = np.copysign(values_of(np.abs(buckets) - _LIFT, BITS), buckets)
+    return value
