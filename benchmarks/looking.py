@@ -60,8 +60,19 @@ def windows(sizes: list[int]) -> list[Row]:
         pandas = [timed(lambda: frame.iloc[a:n]) for _ in range(7)]
         flat[n] = median(ours)
         window = exp.query_window(start=start)
-        copied = 0 if np.shares_memory(window.latency_ms.to_numpy(), frame.latency_ms.to_numpy()) else window.memory_usage().sum()
-        rows.append(at_most(f"last 1 % of {n:.0e} events, against `iloc`", median(x / y for x, y in zip(ours, pandas, strict=True)), 1.3, note=f" ({flat[n]:.0f} µs)"))
+        copied = (
+            0
+            if np.shares_memory(window.latency_ms.to_numpy(), frame.latency_ms.to_numpy())
+            else window.memory_usage().sum()
+        )
+        rows.append(
+            at_most(
+                f"last 1 % of {n:.0e} events, against `iloc`",
+                median(x / y for x, y in zip(ours, pandas, strict=True)),
+                1.3,
+                note=f" ({flat[n]:.0f} µs)",
+            )
+        )
         rows.append(at_most("… bytes copied", copied, 0, " B"))
         if n == 10**7:
             mask = timed(lambda: frame[frame.index >= start], 5)

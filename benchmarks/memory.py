@@ -51,11 +51,22 @@ def main(quick: bool = False) -> str:
     rows: list[Row] = []
     for n in (10**6,) if quick else (10**6, 10**7):
         grown, payload = growth(n, kept=True)
-        rows.append(at_most(f"growth at {n:.0e} events, of the payload", grown / payload, 1.3, note=f" ({grown:.0f} B an event)"))
+        rows.append(
+            at_most(
+                f"growth at {n:.0e} events, of the payload", grown / payload, 1.3, note=f" ({grown:.0f} B an event)"
+            )
+        )
     gone, _ = growth(10**6, kept=False)
     rows.append(at_most("growth with `max_events=1000`, an event", gone, 1, " B"))
     pairs = [(importing("crucible_nb"), importing("pandas")) for _ in range(3 if quick else 9)]
-    rows.append(at_most("`import crucible_nb`, against `import pandas`", median(a / b for a, b in pairs), 1.3, note=f" ({median(a for a, _ in pairs):.2f} s)"))
+    rows.append(
+        at_most(
+            "`import crucible_nb`, against `import pandas`",
+            median(a / b for a, b in pairs),
+            1.3,
+            note=f" ({median(a for a, _ in pairs):.2f} s)",
+        )
+    )
     return table("Memory and import", rows)
 
 

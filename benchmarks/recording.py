@@ -150,7 +150,9 @@ def overhead(body: float, runs: int) -> float:
         start = perf_counter()
         for _ in range(n):
             _spin(units)
-            exp.record("llm.request", latency_ms=812.4, cost_usd=0.0021, success=True, model="gpt-4o", prompt_tokens=311)
+            exp.record(
+                "llm.request", latency_ms=812.4, cost_usd=0.0021, success=True, model="gpt-4o", prompt_tokens=311
+            )
         spent = perf_counter() - start
         exp.stop()
         return spent
@@ -181,7 +183,12 @@ def _timed(units: int) -> float:
 def peers() -> dict[str, Callable[[], float]]:
     """ns an event of the trackers that are installed, on the same five values."""
     found: dict[str, Callable[[], float]] = {}
-    for name, make in (("OpenTelemetry span", _otel), ("trackio.log", _trackio), ("wandb offline log", _wandb), ("mlflow.log_metric", _mlflow)):
+    for name, make in (
+        ("OpenTelemetry span", _otel),
+        ("trackio.log", _trackio),
+        ("wandb offline log", _wandb),
+        ("mlflow.log_metric", _mlflow),
+    ):
         try:
             found[name] = make()
         except ImportError:
@@ -271,12 +278,26 @@ def main(quick: bool = False) -> str:
     ns = {name: median(values) for name, values in times.items()}
     rows = [
         Row("floor: append a 7-tuple to a list drained every 1,000", f"{ns['floor']:.0f} ns", "", True),
-        at_most("`record()`, five keywords, caller's side", ratio(times, "caller", "floor"), 4, note=f" ({ns['caller']:.0f} ns)"),
+        at_most(
+            "`record()`, five keywords, caller's side",
+            ratio(times, "caller", "floor"),
+            4,
+            note=f" ({ns['caller']:.0f} ns)",
+        ),
         at_most("… with every default consumer", ratio(times, "all", "floor"), 8, note=f" ({ns['all']:.0f} ns)"),
-        at_most("two extra keywords, caller's side", ratio(times, "caller extra", "floor"), 12, note=f" ({ns['caller extra']:.0f} ns)"),
-        at_most("… with every default consumer", ratio(times, "all extra", "floor"), 16, note=f" ({ns['all extra']:.0f} ns)"),
+        at_most(
+            "two extra keywords, caller's side",
+            ratio(times, "caller extra", "floor"),
+            12,
+            note=f" ({ns['caller extra']:.0f} ns)",
+        ),
+        at_most(
+            "… with every default consumer", ratio(times, "all extra", "floor"), 16, note=f" ({ns['all extra']:.0f} ns)"
+        ),
     ]
-    high, higher, worst, collections = (float(np.median(one)) for one in zip(*(tails() for _ in range(1 if quick else 7)), strict=True))
+    high, higher, worst, collections = (
+        float(np.median(one)) for one in zip(*(tails() for _ in range(1 if quick else 7)), strict=True)
+    )
     rows += [
         at_most("one call in bursts, p99.9", high, 10, " µs"),
         at_most("one call in bursts, p99.99", higher, 50, " µs"),
@@ -286,7 +307,14 @@ def main(quick: bool = False) -> str:
     ]
     pairs = [extend() for _ in range(3 if quick else 7)]
     share = median(one / two for one, two in pairs)
-    rows.append(at_most("`extend` of a frame, against `np.sum` of three columns", share, 25, note=f" ({median(p[0] for p in pairs):.0f} ns)"))
+    rows.append(
+        at_most(
+            "`extend` of a frame, against `np.sum` of three columns",
+            share,
+            25,
+            note=f" ({median(p[0] for p in pairs):.0f} ns)",
+        )
+    )
     rows += [
         at_most("overhead on a 100 µs body", overhead(1e-4, 5 if quick else 21), 1, " %"),
         at_most("overhead on a 1 ms body", abs(overhead(1e-3, 5 if quick else 21)), 0.3, " %"),
@@ -295,7 +323,12 @@ def main(quick: bool = False) -> str:
     paired = rounds({"record": lambda: everything(_loop), **others}, 3 if quick else 7)
     wanted = {"OpenTelemetry span": 40, "trackio.log": 20, "wandb offline log": 300, "mlflow.log_metric": 500}
     rows += [
-        at_least(f"cheaper than {name}", ratio(paired, name, "record"), wanted[name], note=f" ({median(paired[name]) / 1e3:.3g} µs)")
+        at_least(
+            f"cheaper than {name}",
+            ratio(paired, name, "record"),
+            wanted[name],
+            note=f" ({median(paired[name]) / 1e3:.3g} µs)",
+        )
         for name in others
     ]
     assert threading.active_count() >= 1

@@ -98,8 +98,9 @@ def duration(name: str, value: Any) -> int:
     """A span of time in nanoseconds, > 0: offset text such as '5min', a Timedelta, a timedelta."""
     try:
         if isinstance(value, (bool, int, float)):
-            raise TypeError  # noqa: TRY301  a bare number has no unit
-        delta = pd.Timedelta(pd.tseries.frequencies.to_offset(value) if isinstance(value, str) else value)
+            raise TypeError
+        offset: Any = pd.tseries.frequencies.to_offset(value) if isinstance(value, str) else value
+        delta = pd.Timedelta(offset)
         nanoseconds = int(delta.as_unit("ns").value)
     except (TypeError, ValueError, OverflowError, pd.errors.OutOfBoundsTimedelta):
         nanoseconds = 0
@@ -114,7 +115,7 @@ def instant(name: str, value: Any) -> int:
         return value
     try:
         if isinstance(value, (bool, np.bool_, float)):
-            raise TypeError  # noqa: TRY301
+            raise TypeError
         if isinstance(value, np.integer):
             return int(value)
         # the value of a Timestamp counts from 1970 in UTC, with or without a zone

@@ -59,7 +59,7 @@ class Enrich:
         if len(self._alone) <= len(self._models):
             names = [self._names.code(name) for name in self._models.values]
             self._alone = np.array([*names, -1], np.int32)
-        codes = self._alone[models]
+        codes: np.ndarray = self._alone[models]
         if providers is None:
             return codes
         both = np.flatnonzero((providers >= 0) & (models >= 0))
@@ -79,7 +79,7 @@ class Enrich:
 
 
 def _total(batch: Batch) -> None:
-    """prompt + completion where both are known and no total was given."""
+    """Prompt + completion where both are known and no total was given."""
     prompt, completion = batch.cells["prompt_tokens"], batch.cells["completion_tokens"]
     total, mask = prompt.values + completion.values, _either(prompt.mask, completion.mask)
     given = batch.cells.get("total_tokens")
@@ -93,4 +93,5 @@ def _total(batch: Batch) -> None:
 def _either(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
     if one is None or two is None:
         return two if one is None else one
-    return one | two
+    both: np.ndarray = one | two
+    return both

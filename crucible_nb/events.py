@@ -153,10 +153,10 @@ def info(name: str) -> EventInfo:
         >>> events.info("train.epoc")
         Traceback (most recent call last):
         ...
-        crucible_nb.errors.ConfigError: name='train.epoc': not a standard event (close: train.epoch); any name can be recorded
+        crucible_nb.errors.ConfigError: name='train.epoc': not a standard event (close: train.epoch), yet welcome
     """
     if name in _REGISTRY:
         return _REGISTRY[name]
     near = difflib.get_close_matches(str(name), _REGISTRY, n=1)
     hint = f" (close: {near[0]})" if near else ""
-    raise ConfigError(f"name={name!r}: not a standard event{hint}; any name can be recorded")
+    raise ConfigError(f"name={name!r}: not a standard event{hint}, yet welcome")

@@ -138,7 +138,8 @@ class Experiment:
                 return 0
             try:
                 if isinstance(frame, list):
-                    return self._extend_rows([row_of(self._clock.read(), event, row, self._notes) for row in rows_of(frame)])
+                    reading = self._clock.read()
+                    return self._extend_rows([row_of(reading, event, row, self._notes) for row in rows_of(frame)])
                 return self._pipeline.frame(frame_of(frame), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                 size = len(frame) if hasattr(frame, "__len__") else 1
@@ -554,7 +555,8 @@ class Experiment:
             if len(looked) >= _ANSWERS:
                 looked.clear()
             looked[key] = window_metrics(self._pipeline, self._life, start, stop)
-        return looked[key]
+        found: Metrics = looked[key]
+        return found
 
     # -- money, files, faces ----------------------------------------------------------------------------------------
 
@@ -627,9 +629,7 @@ class Experiment:
             >>> cr.load(path).equals(exp.frame())
             True
         """
-        return files.write_table(
-            self.frame(), path, format, facts=self._facts(), escape_formulas=escape_formulas
-        )
+        return files.write_table(self.frame(), path, format, facts=self._facts(), escape_formulas=escape_formulas)
 
     def _rows(self) -> list[tuple[str, str]]:
         facts = self.summary()

@@ -61,11 +61,9 @@ class Lifecycle:
 
     def check(self, verb: str) -> None:
         """Raise LifecycleError unless the transition is allowed."""
-        allowed = [name for name in _ALLOWED[self.status] if name != "fail"]
         if verb not in _ALLOWED[self.status]:
-            raise LifecycleError(
-                f"cannot {verb} {self.name!r}: its status is {self.status!r} (allowed: {', '.join(allowed) or 'nothing'})"
-            )
+            allowed = ", ".join(name for name in _ALLOWED[self.status] if name != "fail") or "nothing"
+            raise LifecycleError(f"cannot {verb} {self.name!r}: its status is {self.status!r} (allowed: {allowed})")
 
     @property
     def alive(self) -> bool:

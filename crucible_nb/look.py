@@ -135,8 +135,8 @@ def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
     """A column as float64, NaN where missing; total tokens from their parts when they are not there."""
     if name not in frame.columns:
         if name == "total_tokens" and {"prompt_tokens", "completion_tokens"} <= set(frame.columns):
-            parts = (_numbers(frame, part) for part in ("prompt_tokens", "completion_tokens"))
-            return np.add(*parts)  # type: ignore[no-any-return, call-overload]
+            prompt, completion = _numbers(frame, "prompt_tokens"), _numbers(frame, "completion_tokens")
+            return prompt + completion  # type: ignore[operator, no-any-return]
         return None
     column = frame[name]
     try:
@@ -145,5 +145,3 @@ def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
         return column.to_numpy(np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise SchemaError(f"{name}: expected numbers, got {column.dtype}") from error
-
-

@@ -113,10 +113,10 @@ class PriceTable:
         """A table from plain data.
 
         Args:
-            table: {model: {"input": USD per million tokens, "output": ..., "cache_read": ..., "cache_write": ...}},
-                or {"models": {model: {"match": {...}, "provider": ..., "prices": {"input_mtok": ...}}}, "date": ...,
-                "source": ...}. A rule is {"equals" | "starts_with" | "ends_with" | "contains" | "regex": text} or
-                {"or": [...]}, {"and": [...]}; without one a model matches its own name. Case does not matter.
+            table: Model to USD per million tokens, {"my-own": {"input": 1, "output": 2, "cache_read": 0.5}}; or
+                {"models": {model: {"match": rule, "provider": text, "prices": {...}}}, "date": text, "source": text}.
+                A rule is {"equals" | "starts_with" | "ends_with" | "contains" | "regex": text} or {"or": [rules]},
+                {"and": [rules]}; without one a model matches its own name. Case does not matter.
 
         Raises:
             ConfigError: Not such a table; the message names model and field.
@@ -182,7 +182,7 @@ class PriceTable:
             >>> cr.PriceTable.from_dict({"m": {"input": 1.0, "output": 2.0}}).to_frame().loc["m", "output"]
             np.float64(2.0)
         """
-        rows = [{"provider": one.provider, **{rate: getattr(one.price, rate) for rate in _RATES}} for one in self._entries]
+        rows = [(one.provider, *(getattr(one.price, rate) for rate in _RATES)) for one in self._entries]
         index = pd.Index([one.model for one in self._entries], name="model", dtype="str")
         return pd.DataFrame(rows, index=index, columns=["provider", *_RATES])
 
@@ -206,22 +206,24 @@ def _entry(model: str, value: Any) -> _Entry:
 def _price(model: str, prices: Any) -> Price:
     given = checks.mapping(f"price of {model!r}", prices)
     rates = {rate: given.get(rate, given.get(f"{rate}_mtok")) for rate in _RATES}
-    starts = sorted({tier["start"] for rate in rates.values() if isinstance(rate, Mapping) for tier in rate.get("tiers", ())})
+    tiered = [rate for rate in rates.values() if isinstance(rate, Mapping)]
+    starts = sorted({tier["start"] for rate in tiered for tier in rate.get("tiers", ())})
 
-    def at(start: int) -> dict[str, float]:
-        return {rate: _rate(model, rate, value, start) for rate, value in rates.items()}
+    def at(start: int, above: tuple[tuple[int, Price], ...] = ()) -> Price:
+        found = {rate: _rate(model, rate, value, start) for rate, value in rates.items()}
+        return Price(found["input"], found["output"], found["cache_read"], found["cache_write"], above)
 
-    base = at(0)
-    if math.isnan(base["input"]):
+    price = at(0, tuple((start, at(start)) for start in starts))
+    if math.isnan(price.input):
         raise ConfigError(f"price of {model!r}, input={rates['input']!r}: expected a number >= 0")
-    return Price(**base, above=tuple((start, Price(**at(start))) for start in starts))
+    return price
 
 
 def _rate(model: str, rate: str, value: Any, start: int) -> float:
     """A rate for prompts of more than `start` tokens."""
     if isinstance(value, Mapping):
-        steps = [value.get("base"), *(tier["price"] for tier in value.get("tiers", ()) if tier["start"] <= start and start)]
-        value = steps[-1]
+        reached = [tier["price"] for tier in value.get("tiers", ()) if 0 < tier["start"] <= start]
+        value = [value.get("base"), *reached][-1]
     if value is None:
         return math.nan
     return checks.number(f"price of {model!r}, {rate}", value, least=0, below=math.inf)
@@ -309,7 +311,8 @@ class Rates:
                 at = np.flatnonzero((codes == code) & (prompt > start))
                 if len(at):
                     rates = np.repeat(np.array([_filled(larger)]).T, len(at), axis=1)
-                    cost[at] = _cost(rates, *(None if part is None else part[at] for part in (prompt, completion, read, write)))
+                    tokens = (None if part is None else part[at] for part in (prompt, completion, read, write))
+                    cost[at] = _cost(rates, *tokens)
         return cost
 
 

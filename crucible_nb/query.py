@@ -50,20 +50,19 @@ def query_window(
     elif last is not None:
         span = checks.duration("last", last)
         stop = now if now is not None else int(times[-1]) if len(times) else 0
-        first, beyond = np.searchsorted(times, [stop - span, stop + 1])
+        first, beyond = np.searchsorted(times, [stop - span, stop + 1]).tolist()
     else:
-        first = 0 if start is None else np.searchsorted(times, checks.instant("start", start))
-        beyond = len(times) if end is None else np.searchsorted(times, checks.instant("end", end))
-    return _where(frame.iloc[int(first) : max(int(first), int(beyond))], where)
+        first = 0 if start is None else int(np.searchsorted(times, checks.instant("start", start)))
+        beyond = len(times) if end is None else int(np.searchsorted(times, checks.instant("end", end)))
+    return _where(frame.iloc[first : max(first, beyond)], where)
 
 
 def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any) -> None:
     forms = [last is not None, last_n is not None, any(edge is not None for edge in bounds), sliding is not None]
     if sum(forms) != 1:
         came = [name for name, used in zip(("last", "last_n", "start/end", "sliding"), forms, strict=True) if used]
-        raise ConfigError(
-            f"query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, got {' and '.join(came) or 'none'}"
-        )
+        said = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding="
+        raise ConfigError(f"{said}, got {' and '.join(came) or 'none'}")
 
 
 def _where(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -74,7 +73,7 @@ def _where(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
         mask = where(rows) if callable(where) else rows.eval(where, engine="python")
     except (NameError, KeyError, SyntaxError, pd.errors.UndefinedVariableError) as error:
         raise SchemaError(f"where={where!r}: {error}; columns: {', '.join(rows.columns)}") from error
+    mask = pd.Series(mask, index=rows.index) if isinstance(mask, np.ndarray) and mask.shape == (len(rows),) else mask
     if not isinstance(mask, pd.Series) or not pd.api.types.is_bool_dtype(mask.dtype):
-        if not (isinstance(mask, np.ndarray) and mask.dtype == np.bool_):
-            raise checks.wrong("where", where, "a condition that is true or false for every row")
-    return rows[mask.fillna(False).astype(bool) if isinstance(mask, pd.Series) else mask]
+        raise checks.wrong("where", where, "a condition that is true or false for every row")
+    return rows[mask.fillna(False).to_numpy(np.bool_)]

@@ -19,6 +19,8 @@ from crucible_nb.prices import PriceTable
 from crucible_nb.tracking import Span
 from crucible_nb.tracking import track as _track
 
+_ALIVE = ("running", "paused")
+
 
 class _Kernel:
     """Every experiment of this process, in order of starting; one that ended stays as long as somebody holds it."""
@@ -37,12 +39,13 @@ class _Kernel:
     @staticmethod
     def _loosened(holder: Callable[[], Experiment | None]) -> Callable[[], Experiment | None]:
         experiment = holder()
-        if experiment is None or experiment.status in ("running", "paused"):
+        if experiment is None or experiment.status in _ALIVE:
             return holder
         return weakref.ref(experiment)
 
     def living(self, name: str) -> Experiment | None:
-        return next((one for one in reversed(self.list()) if one.name == name and one.status in ("running", "paused")), None)
+        found = (one for one in reversed(self.list()) if one.name == name and one.status in _ALIVE)
+        return next(found, None)
 
 
 _KERNEL = _Kernel()
@@ -142,7 +145,8 @@ def _existing(name: str, on_exists: str) -> Experiment | None:
     if namesake is None:
         return None
     if on_exists == "error":
-        raise LifecycleError(f"cannot start {name!r}: it is {namesake.status!r} here (allowed: on_exists='new', 'resume')")
+        allowed = "on_exists='new', 'resume'"
+        raise LifecycleError(f"cannot start {name!r}: one of that name is {namesake.status!r} (allowed: {allowed})")
     if on_exists == "resume":
         if namesake.paused:
             namesake.resume()
@@ -207,7 +211,8 @@ def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any
     if experiment is None:
         if not _KERNEL.warned:
             _KERNEL.warned = True
-            warnings.warn("no experiment is running: nothing is recorded (cr.start makes one)", CrucibleWarning, stacklevel=2)
+            said = "no experiment is running: nothing is recorded (cr.start makes one)"
+            warnings.warn(said, CrucibleWarning, stacklevel=2)
         return False
     return experiment.record(event, values, **fields)
 

@@ -24,7 +24,10 @@ assert windows.p50_latency_ms.iloc[0] == 149.5
 for name in ("run.parquet", "run.csv", "run.jsonl"):
     pd.testing.assert_frame_equal(cr.load(exp.export(folder / name)), exp.frame())
 done = subprocess.run(
-    [sys.executable, "-m", "crucible_nb", "replay", str(folder / "run.parquet")], capture_output=True, text=True, check=True
+    [sys.executable, "-m", "crucible_nb", "replay", str(folder / "run.parquet")],
+    capture_output=True,
+    text=True,
+    check=True,
 )
 assert "5,000" in done.stdout, done.stdout
 done = subprocess.run([sys.executable, "-m", "crucible_nb", "demo"], capture_output=True, text=True, check=False)

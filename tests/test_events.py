@@ -16,7 +16,9 @@ def test_the_eight_categories_share_out_all_names() -> None:
     assert all(events.by_category(category) for category in CATEGORIES)
 
 
-@pytest.mark.parametrize("name", ["llm.request", "train.epoch", "train.step", "inference.predict", "pipeline.stage", "tool.call", "cell"])
+@pytest.mark.parametrize(
+    "name", ["llm.request", "train.epoch", "train.step", "inference.predict", "pipeline.stage", "tool.call", "cell"]
+)
 def test_names_that_everybody_uses(name: str) -> None:
     assert events.info(name).name == name
 
@@ -33,7 +35,7 @@ def test_columns_of_an_event_exist(name: str) -> None:
 def test_an_unknown_name_is_met_with_a_suggestion() -> None:
     with pytest.raises(events.ConfigError) as error:
         events.info("llm.requst")
-    assert str(error.value) == "name='llm.requst': not a standard event (close: llm.request); any name can be recorded"
+    assert str(error.value) == "name='llm.requst': not a standard event (close: llm.request), yet welcome"
     with pytest.raises(events.ConfigError) as error:
         events.by_category("gpu")
     assert str(error.value).startswith("category='gpu': expected one of 'llm', 'training'")

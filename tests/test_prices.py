@@ -21,7 +21,9 @@ COMMON = [
 ]  # fmt: skip
 
 
-def cost(table: PriceTable, model: str, prompt: float, completion: float, read: float = math.nan, write: float = math.nan) -> float:
+def cost(
+    table: PriceTable, model: str, prompt: float, completion: float, read: float = math.nan, write: float = math.nan
+) -> float:
     parts = (np.array([part], float) for part in (prompt, completion, read, write))
     return float(Rates(table, [model]).cost(np.array([0]), *parts)[0])
 
@@ -40,7 +42,9 @@ def test_the_shared_table_says_the_same(shared_data: Path) -> None:
     assert len(shared) == 11
     for model in shared.to_frame().index:
         for prompt in (1_000, 300_000):
-            assert cost(TABLE, model, prompt, 10, 5, 5) == pytest.approx(cost(shared, model, prompt, 10, 5, 5), rel=1e-12)
+            assert cost(TABLE, model, prompt, 10, 5, 5) == pytest.approx(
+                cost(shared, model, prompt, 10, 5, 5), rel=1e-12
+            )
 
 
 def test_the_table_is_dated_and_says_where_it_is_from() -> None:
@@ -80,7 +84,12 @@ def test_tiers_hold_above_their_start() -> None:
     rate = {"base": 1, "tiers": [{"start": 100, "price": 2}, {"start": 1000, "price": 3}]}
     table = PriceTable.from_dict({"m": {"input": rate, "output": 0}})
     prompts = np.array([100.0, 101.0, 1000.0, 1001.0])
-    assert (Rates(table, ["m"]).cost(np.zeros(4, int), prompts, np.zeros(4)) * 1e6 / prompts).round(9).tolist() == [1, 2, 2, 3]
+    assert (Rates(table, ["m"]).cost(np.zeros(4, int), prompts, np.zeros(4)) * 1e6 / prompts).round(9).tolist() == [
+        1,
+        2,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +156,9 @@ def test_reprice_equals_having_had_the_table_from_the_start() -> None:
     before = exp.df
     for i in range(3000):
         cost = {"cost_usd": 0.5} if i % 7 == 0 else {}
-        exp.record("a", model=["mystery", "gpt-4o", "never"][i % 3], prompt_tokens=i, completion_tokens=1, route=i % 2, **cost)
+        exp.record(
+            "a", model=["mystery", "gpt-4o", "never"][i % 3], prompt_tokens=i, completion_tokens=1, route=i % 2, **cost
+        )
     assert set(exp.unpriced()) == {"mystery", "never"}
     held, bits = exp.df, exp.df.cost_usd.to_numpy().tobytes()
     exp.reprice(mine)

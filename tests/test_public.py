@@ -9,17 +9,24 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import crucible_nb.replay
 import pytest
 
 import crucible_nb as cr
 import crucible_nb.metrics
-import crucible_nb.replay
 import crucible_nb.testing
 
 
 def public() -> Iterator[tuple[str, Any]]:
     """Every public function, class and method, by dotted name."""
-    modules: list[ModuleType] = [cr, cr.accumulators, cr.events, crucible_nb.metrics, crucible_nb.testing, crucible_nb.replay]
+    modules: list[ModuleType] = [
+        cr,
+        cr.accumulators,
+        cr.events,
+        crucible_nb.metrics,
+        crucible_nb.testing,
+        crucible_nb.replay,
+    ]
     for module in modules:
         for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
             thing = getattr(module, name)
@@ -61,7 +68,19 @@ def test_names_of_this_release() -> None:
     assert all(hasattr(cr, name) for name in cr.__all__)
 
 
-HEAVY = ("IPython", "ipywidgets", "anywidget", "plotly", "scipy", "statsmodels", "dask", "sklearn", "psycopg", "sqlite3", "numba")
+HEAVY = (
+    "IPython",
+    "ipywidgets",
+    "anywidget",
+    "plotly",
+    "scipy",
+    "statsmodels",
+    "dask",
+    "sklearn",
+    "psycopg",
+    "sqlite3",
+    "numba",
+)
 
 
 def test_import_pulls_in_nothing_heavy() -> None:

@@ -64,7 +64,9 @@ def main() -> None:
             prices = current(model.prices, today)
             if prices is None or prices.input_mtok is None:
                 continue
-            rates = {name: rate(value) for name in RATES if (value := getattr(prices, f"{name}_mtok", None)) is not None}
+            rates = {
+                name: rate(value) for name in RATES if (value := getattr(prices, f"{name}_mtok", None)) is not None
+            }
             entry = {"provider": provider.id, "match": rule(model.match), "prices": rates}
             key = model.id if model.id not in models else f"{provider.id}/{model.id}"
             models[key] = entry if key == model.id else {"model": model.id, **entry}

@@ -182,7 +182,7 @@ class Counts(Stateful):
 
 def _missing(value: Any) -> bool:
     try:
-        return value is None or bool(value != value)  # noqa: PLR0124  NaN differs from itself
+        return value is None or bool(value != value)
     except TypeError:  # NA does not say
         return True
 

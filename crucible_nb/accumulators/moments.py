@@ -18,7 +18,7 @@ _LEAST = 5e-324
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def combine(  # noqa: PLR0917  two triples
+def combine(
     n_a: Any, mean_a: Any, m2_a: Any, n_b: Any, mean_b: Any, m2_b: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Moments of two sets together, elementwise over arrays that broadcast.

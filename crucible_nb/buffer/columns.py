@@ -133,9 +133,7 @@ class CodeColumn:
 
     def array(self, start: int, stop: int) -> pd.Categorical:
         self._widen()
-        return pd.Categorical.from_codes(
-            self.codes.numbers(start, stop), dtype=self.dictionary.dtype, validate=False
-        )
+        return pd.Categorical.from_codes(self.codes.numbers(start, stop), dtype=self.dictionary.dtype, validate=False)
 
     def numbers(self, start: int, stop: int) -> np.ndarray:
         return self.codes.numbers(start, stop)
@@ -200,7 +198,8 @@ class TextColumn:
         return pa.LargeStringArray.from_buffers(stop - start, *buffers, -1, start)
 
     def array(self, start: int, stop: int) -> Any:
-        return pd.arrays.ArrowStringArray(pa.chunked_array([self._arrow(start, stop)]), dtype=_STRING)
+        make: Any = pd.arrays.ArrowStringArray
+        return make(pa.chunked_array([self._arrow(start, stop)]), dtype=_STRING)
 
     def taken(self, order: np.ndarray, length: int) -> TextColumn:
         column = TextColumn()

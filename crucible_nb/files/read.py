@@ -23,14 +23,14 @@ _ROWS = 65_536
 
 def load(
     path: Any,
-    map: Mapping[str, Any] | None = None,  # noqa: A002  the public name of the argument
+    map: Mapping[str, Any] | None = None,
     time: str | None = None,
     event: str | None = None,
     *,
     unit: str | None = None,
     origin: Any = None,
     where: Any = None,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> pd.DataFrame:
     r"""Read a file of events: one that crucible_nb wrote comes back equal, a foreign one as you map it.
@@ -86,13 +86,13 @@ def load(
 def iter_table(
     path: Any,
     *,
-    map: Mapping[str, Any] | None = None,  # noqa: A002
+    map: Mapping[str, Any] | None = None,
     time: str | None = None,
     event: str | None = None,
     unit: str | None = None,
     origin: Any = None,
     where: Any = None,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     chunk_rows: int = _ROWS,
     max_bytes: int = MAX_BYTES,
 ) -> Iterator[pd.DataFrame]:
@@ -136,7 +136,7 @@ def iter_table(
     return _shaped(file, format, most, rows, wishes)
 
 
-def _shaped(file: Path, format: str | None, most: int, rows: int, wishes: Shaping) -> Iterator[pd.DataFrame]:  # noqa: A002
+def _shaped(file: Path, format: str | None, most: int, rows: int, wishes: Shaping) -> Iterator[pd.DataFrame]:
     with reading(file):
         source = _open(file, format, most)
         layout = source.layout or source.guess(source.pieces(rows), wishes.columns)
@@ -207,5 +207,5 @@ def read_facts(path: Any) -> dict[str, Any]:
         return _open(file, None, MAX_BYTES).facts
 
 
-def _open(file: Path, format: str | None, most: int) -> Source:  # noqa: A002
+def _open(file: Path, format: str | None, most: int) -> Source:
     return _SOURCES[source_format(file, format)](file, most)

@@ -22,7 +22,7 @@ from crucible_nb.files.layout import KEY, Layout, describe, pack
 def write_table(
     frame: pd.DataFrame,
     path: Any,
-    format: str | None = None,  # noqa: A002  the public name of the argument
+    format: str | None = None,
     *,
     facts: Mapping[str, Any] | None = None,
     escape_formulas: bool = True,

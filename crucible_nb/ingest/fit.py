@@ -72,7 +72,7 @@ def _with_gaps(kind: Kind, values: list[Any], dictionary: Dictionary | None) -> 
     if kind in ("integer", "boolean"):
         dtype = np.int64 if kind == "integer" else np.bool_
         mask = np.array([value is None for value in values])
-        filled = np.array([0 if value is None else value for value in values], dtype)
+        filled: np.ndarray = np.array([0 if value is None else value for value in values], dtype)
         return Cells(kind, filled, mask if mask.any() else None)
     return _whole(kind, values, dictionary)
 

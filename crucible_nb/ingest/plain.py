@@ -65,7 +65,7 @@ def to_json(value: dict[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """orjson writes NaN and infinities as null, which would lose them."""
+    """Orjson writes NaN and infinities as null, which would lose them."""
     if isinstance(value, float) and not np.isfinite(value):
         return str(float(value))
     if isinstance(value, dict):

@@ -86,9 +86,7 @@ def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Note
     return batch
 
 
-def _settle(
-    batch: Batch, name: str, values: list[Any], columns: Columns, misfits: dict[int, dict[str, Any]]
-) -> None:
+def _settle(batch: Batch, name: str, values: list[Any], columns: Columns, misfits: dict[int, dict[str, Any]]) -> None:
     cells, strangers = columns.fit(name, values)
     if cells is not None:
         batch.cells[name] = cells

@@ -15,6 +15,8 @@ from crucible_nb.notes import Notes
 class Recorder(Protocol):
     """The type of `exp.record`."""
 
+    # the signature of `record` below, which carries the documentation
+
     def __call__(
         self,
         event: str,
@@ -132,19 +134,19 @@ def _settled(fields: dict[str, Any], notes: Notes) -> dict[str, Any]:
 
 
 def _merged(
-    time: int, values: Mapping[str, Any], standard: tuple[Any, ...], extra: dict[str, Any] | None, notes: Notes
+    time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, notes: Notes
 ) -> tuple[Any, ...]:
     """A staged row whose values came in a mapping; keywords win over it."""
     if not isinstance(values, Mapping):
         values = {"values": values}
-    merged = _settled({str(name): value for name, value in values.items()}, notes)
+    merged: dict[Any, Any] = _settled({str(name): value for name, value in values.items()}, notes)
     given = dict(zip(STANDARD, standard, strict=True))
     for name in STANDARD[1:]:
         value = merged.pop(name, None)
         given[name] = value if given[name] is None else given[name]
     row: dict[Any, Any] = {**merged, **(extra or {})}
     if extra is not None and EXTRA in extra and EXTRA in merged:
-        row[EXTRA] = to_json({**orjson.loads(merged[EXTRA]), **orjson.loads(extra[EXTRA])})  # type: ignore[index]
+        row[EXTRA] = to_json({**orjson.loads(merged[EXTRA]), **orjson.loads(extra[EXTRA])})
     return (time, *given.values(), row or None)
 
 

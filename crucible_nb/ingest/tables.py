@@ -110,9 +110,7 @@ def _weights(column: pd.Series) -> np.ndarray:
     return weights
 
 
-def _settle(
-    batch: Batch, name: str, column: pd.Series, columns: Columns, misfits: dict[int, dict[str, Any]]
-) -> None:
+def _settle(batch: Batch, name: str, column: pd.Series, columns: Columns, misfits: dict[int, dict[str, Any]]) -> None:
     cells = cells_of(name, column, columns)
     if cells is None:
         values = [None if gone else scalar(value) for value, gone in zip(column, column.isna(), strict=True)]
@@ -159,7 +157,7 @@ def _kind_of(dtype: Any) -> Kind | None:
 def _is_text(dtype: Any) -> bool:
     if isinstance(dtype, pd.CategoricalDtype):
         return isinstance(dtype.categories.dtype, pd.StringDtype)
-    return isinstance(dtype, pd.StringDtype) or dtype == pd.ArrowDtype(pa.string()) or dtype == pd.ArrowDtype(pa.large_string())
+    return isinstance(dtype, pd.StringDtype) or dtype in (pd.ArrowDtype(pa.string()), pd.ArrowDtype(pa.large_string()))
 
 
 def _integers(column: pd.Series) -> Cells | None:
@@ -192,7 +190,7 @@ def _codes(name: str, column: pd.Series, columns: Columns) -> Cells:
     mapped = np.full(len(values) + 1, -1, np.int32)  # the last one is for -1, missing
     used = np.flatnonzero(np.bincount(codes[codes >= 0]))
     if any(values[code] not in dictionary for code in used.tolist()):
-        used = pd.unique(codes[codes >= 0])
+        used = pd.unique(codes[codes >= 0].astype(np.int64))
     for code in used.tolist():
         mapped[code] = dictionary.code(values[code])
     return Cells("category", mapped[codes])
@@ -216,7 +214,7 @@ def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, An
                 texts[row] = to_json(value)
             elif isinstance(value, str) and _is_object(value):
                 texts[row] = value
-            elif not (value is None or value is pd.NA or value != value):
+            elif not pd.isna(value):
                 misfits.setdefault(row, {})["metadata"] = value
     for row, values in misfits.items():
         text = texts[row]

@@ -8,9 +8,9 @@ from crucible_nb.metrics.tally import Tally
 from crucible_nb.metrics.view import Cost, Latency, Metrics, Reliability, Span, Summary, Tokens
 
 __all__ = [
+    "BLOCK",
     "GROUPS",
     "NUMBERS",
-    "BLOCK",
     "Block",
     "Cost",
     "Grouping",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def _latencies(block: Block, edges: list[int]) -> list[Kept]:
     missing = np.isnan(values)
     holes = bool(missing.any())
     pieces = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         x, w = values[start:stop], None if weights is None else weights[start:stop]
         if holes:
             known = ~missing[start:stop]

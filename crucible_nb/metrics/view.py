@@ -288,7 +288,10 @@ class Metrics:
             variance,
             sketch.minimum,
             sketch.maximum,
-            *shown,
+            shown[0],
+            shown[1],
+            shown[2],
+            shown[3],
             sketch.exact,
             sketch.error_bound,
             sketch,
@@ -352,7 +355,9 @@ class Metrics:
         try:
             return self._groups[key]
         except KeyError:
-            raise ConfigError(f"group {key!r}: not among {', '.join(map(repr, self._groups)) or 'any (no `by`)'}") from None
+            raise ConfigError(
+                f"group {key!r}: not among {', '.join(map(repr, self._groups)) or 'any (no `by`)'}"
+            ) from None
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._groups)
@@ -400,7 +405,7 @@ class Metrics:
             1.0
         """
         sections: dict[str, Any] = {name: _plain(getattr(self, name)) for name in _SECTIONS}
-        sections["span"] = [None if pd.isna(edge) else edge.isoformat() for edge in self.span]
+        sections["span"] = [edge.isoformat() if self.events or self._span else None for edge in self.span]
         sections["estimated"] = self.estimated
         if self._by:
             sections["groups"] = {_label(key): metrics.to_dict() for key, metrics in self._groups.items()}
@@ -441,8 +446,15 @@ class Metrics:
             ("events", f"{summary.events:,}" + (" (estimated from weights)" if self.estimated else "")),
             ("active", f"{summary.active_seconds:,.1f} s, {_short(summary.events_per_second)} events/s"),
             ("latency mean ± sd", f"{_short(latency.mean)} ± {_short(latency.std)} ms"),
-            ("latency p50 / p95 / p99", f"{' / '.join(map(_short, (latency.p50, latency.p95, latency.p99)))} ms ({bound})"),
-            ("cost", f"{_short(cost.total)} USD, {_short(cost.per_1k_requests)} per 1k, {_short(summary.cost_per_hour)} an hour"),
+            (
+                "latency p50 / p95 / p99",
+                f"{' / '.join(map(_short, (latency.p50, latency.p95, latency.p99)))} ms ({bound})",
+            ),
+            (
+                "cost",
+                f"{_short(cost.total)} USD, {_short(cost.per_1k_requests)} per 1k, "
+                f"{_short(summary.cost_per_hour)} an hour",
+            ),
             ("success", f"{_short(reliability.success_rate * 100)} % of {reliability.total_requests:,}"),
             ("tokens", f"{_short(tokens.total_prompt)} in, {_short(tokens.total_completion)} out"),
         ]
@@ -461,9 +473,8 @@ class Metrics:
 
 
 _SECTIONS = ("latency", "cost", "reliability", "tokens", "summary")
-_BRIEF = [
-    "summary_events", "latency_mean", "latency_p50", "latency_p95", "latency_p99", "cost_total", "reliability_success_rate",
-]  # fmt: skip
+_BRIEF = ["summary_events", *(f"latency_{name}" for name in ("mean", "p50", "p95", "p99")), "cost_total"]
+_BRIEF += ["reliability_success_rate"]
 
 
 def _plain(section: Any) -> dict[str, Any]:

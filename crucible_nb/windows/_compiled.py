@@ -8,7 +8,6 @@ are left. Neighbouring windows have neighbouring answers, so the first pivot is 
 In block j the answer lies in `blocks[spots[0, j]:spots[1, j]]`; `spots[2, j]` is where the last pivot passes it.
 Kernels take plain arguments: numba counts references to what a tuple of arrays holds, which costs a tenth of the time.
 """
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

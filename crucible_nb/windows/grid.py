@@ -71,28 +71,21 @@ def grid(times: pd.DatetimeIndex, window: Any, step: Any = None, *, origin: Any,
         ConfigError: An argument is wrong, a sliding window has no fixed length, or there would be over `LIMIT` windows.
     """
     checks.one_of("closed", closed, ("left", "right"))
-    rule = {"origin": _origin(origin), "closed": closed}
+    rule = {"origin": _origin(origin, times), "closed": closed}
     name, value, every = ("window", window, _offset(window)) if step is None else ("step", step, _fixed("step", step))
-    length = 0 if step is None else checks.duration("window", window)
+    length = None if step is None else checks.duration("window", window)
     if not len(times):
         return _grid(times, times, closed)
-    ends = pd.DatetimeIndex([times.min(), times.max()])
-    if isinstance(every, (Tick, Day)):
-        most = (ends.asi8[1] - ends.asi8[0]) // checks.duration(name, every) + 1
-        limit(name, value, int(most))
-    elif not times.is_monotonic_increasing:
-        times = times.sort_values()
     try:
         if not isinstance(every, (Tick, Day)):
-            return _calendar(times, every, rule)
-        starts = _sizes(ends, every, rule, "left").index
-        if step is None:
-            return _grid(starts, starts + every, closed)
+            return _calendar(_zoneless(times.sort_values()), every, rule)
+        edges = pd.DatetimeIndex([times.min(), times.max()])
+        limit(name, value, int(edges.asi8[1] - edges.asi8[0]) // checks.duration(name, every) + 1)
+        return _even(_zoneless(edges), every, length, rule)
+    except ConfigError:
+        raise
     except (OverflowError, ValueError) as error:
-        raise checks.wrong(name, value, f"a grid that pandas can lay: {error}") from error
-    if starts.asi8[-1] > _LAST - length - 1:
-        raise checks.wrong("window", window, "windows that end before the year 2262")
-    return _grid(starts, starts + pd.Timedelta(length), closed)
+        raise checks.wrong(name, value, f"windows that pandas can lay: {error}") from error
 
 
 def limit(name: str, value: Any, count: int) -> None:
@@ -101,10 +94,27 @@ def limit(name: str, value: Any, count: int) -> None:
         raise checks.wrong(name, value, f"at most {LIMIT:,} windows, not {count:,}")
 
 
+def _even(edges: pd.DatetimeIndex, every: BaseOffset, length: int | None, rule: dict[str, Any]) -> Grid:
+    starts = _sizes(edges, every, rule, "left").index
+    side: Any = "left" if rule["closed"] == "right" else "right"
+    starts = starts[int(np.searchsorted(starts.asi8, edges.asi8[0], side=side)) - 1 :]  # pandas may begin a day early
+    if length is not None and starts.asi8[-1] > _LAST - length - 1:
+        raise checks.wrong("window", str(pd.Timedelta(length)), "windows that end before the year 2262")
+    return _grid(starts, starts + (every if length is None else pd.Timedelta(length)), rule["closed"])
+
+
 def _grid(starts: pd.DatetimeIndex, ends: pd.DatetimeIndex, closed: str) -> Grid:
-    starts, ends = starts.tz_convert("UTC"), ends.tz_convert("UTC")
+    starts, ends = _utc(starts), _utc(ends)
     later = int(closed == "right")  # (s, e] is [s + 1 ns, e + 1 ns)
     return Grid(starts, ends, starts.asi8 + later, ends.asi8 + later)
+
+
+def _utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return times.tz_localize("UTC") if times.tz is None else times.tz_convert("UTC")
+
+
+def _zoneless(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return times.tz_localize(None) if str(times.tz) == "UTC" else times  # only there pandas lets `origin` move days
 
 
 def _sizes(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any], label: Any) -> Any:
@@ -117,7 +127,7 @@ def _calendar(times: pd.DatetimeIndex, every: BaseOffset, rule: dict[str, Any]) 
     ends = _sizes(times, every, rule, "right").index
     rows = np.concatenate([[0], np.cumsum(sizes.to_numpy())])
     moments = np.append(times.asi8, times.asi8[-1] + 1)[rows]
-    return Grid(sizes.index.tz_convert("UTC"), ends.tz_convert("UTC"), moments[:-1], moments[1:])
+    return Grid(_utc(sizes.index), _utc(ends), moments[:-1], moments[1:])
 
 
 def _offset(window: Any) -> BaseOffset:
@@ -137,11 +147,12 @@ def _fixed(name: str, value: Any) -> BaseOffset:
     return offset if isinstance(offset, Day) else to_offset(pd.Timedelta(nanoseconds))
 
 
-def _origin(origin: Any) -> Any:
+def _origin(origin: Any, times: pd.DatetimeIndex) -> Any:
     if isinstance(origin, str) and origin in _ORIGINS:
         return origin
     try:
-        return pd.Timestamp(checks.instant("origin", origin), tz="UTC")
+        moment = pd.DatetimeIndex([checks.instant("origin", origin)], tz="UTC")
     except ConfigError:
         options = ", ".join(repr(option) for option in _ORIGINS)
         raise checks.wrong("origin", origin, f"one of {options} or a Timestamp") from None
+    return _zoneless(moment.tz_convert(times.tz))[0]

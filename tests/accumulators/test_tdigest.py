@@ -42,7 +42,7 @@ def test_accuracy_in_value(kind):
     assert (error <= TARGET).all()
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 20, 2000, 65_536])
+@pytest.mark.parametrize("n", [1, 2, 3, 20, 2000, 131_072])
 def test_exact_as_numpy_while_the_buffer_holds(n):
     values = np.random.default_rng(n).lognormal(size=n)
     digest = filled(values)
@@ -140,7 +140,7 @@ def test_parameters():
     with pytest.raises(ConfigError) as error:
         TDigest().merge(TDigest(delta=20))
     assert str(error.value) == (
-        "later=TDigest(delta=20, buffer=65536, count=0, exact=True): expected TDigest(delta=1000, buffer=65536)"
+        "later=TDigest(delta=20, buffer=131072, count=0, exact=True): expected TDigest(delta=1000, buffer=131072)"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -119,6 +120,24 @@ def test_a_broken_law_is_named(fault):
 
 def test_a_user_s_own_accumulator_passes():
     check_accumulator(_Sum, rtol=1e-6)
+
+
+class _Named(NamedTuple):
+    total: float
+    pair: np.ndarray
+
+
+def test_results_may_be_tuples_and_arrays():
+    class Both(_Sum):
+        def merge(self, later):
+            new = type(self)(self.fault)
+            new.total = self.total + later.total
+            return new
+
+        def result(self):
+            return _Named(self.total, np.array([self.total, 2 * self.total]))
+
+    check_accumulator(Both, rtol=1e-6)
 
 
 def test_check_accumulator_refuses_what_it_cannot_use():

@@ -62,7 +62,9 @@ def original() -> tuple[pd.DataFrame, str]:
     return exp.frame(), look(exp)
 
 
-def run(events: list[tuple[int, str, dict[str, Any]]], cuts: set[int], kinds: np.ndarray | None = None) -> cr.Experiment:
+def run(
+    events: list[tuple[int, str, dict[str, Any]]], cuts: set[int], kinds: np.ndarray | None = None
+) -> cr.Experiment:
     clock = ManualClock(events[0][0])
     exp = cr.start("law", clock=clock, by=("note",))
     looks = (exp.metrics, exp.frame, exp.summary, lambda: exp.metrics(last="5min"), lambda: exp.metrics(by="model"))
