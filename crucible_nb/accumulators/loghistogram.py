@@ -62,7 +62,7 @@ class LogHistogram(Stateful):
     shown = ("bits", "count", "minimum", "maximum")
 
     def __init__(self, bits: int = 8) -> None:
-        self.bits: int = bits if bits in _BITS else checks.one_of("bits", bits, _BITS)
+        self.bits: int = bits if type(bits) is int and bits in _BITS else checks.one_of("bits", bits, _BITS)
         self.count = self.missing = self.infinite = 0
         self.minimum = self.maximum = math.nan
         self._zero = self._below = self._above = 0.0

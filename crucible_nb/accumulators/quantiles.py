@@ -48,7 +48,7 @@ class Quantiles(Stateful):
 
     def __init__(self, limit: int = 2048, bits: int = 8) -> None:
         self.limit: int = checks.whole("limit", limit, least=1)
-        self.bits: int = bits if bits in _BITS else checks.one_of("bits", bits, _BITS)
+        self.bits: int = bits if type(bits) is int and bits in _BITS else checks.one_of("bits", bits, _BITS)
         self.count = self.missing = self._waiting = 0
         self._chunks: list[Kept] = []
         self._histogram: LogHistogram | None = None

@@ -18,7 +18,7 @@ from crucible_nb import checks
 from crucible_nb.errors import ConfigError, CrucibleError
 
 _LONGEST = 4_000
-_ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, and, or, not and parentheses"
+_ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, is None, and, or, not and parentheses"
 _QUOTED = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|`([^`]+)`""")
 
 _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -37,6 +37,8 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
     ast.In: lambda value, options: _among(value, options),  # noqa: PLW0108  defined below
     ast.NotIn: lambda value, options: _not(_among(value, options)),
+    ast.Is: lambda value, none: _missing(value, none),  # noqa: PLW0108
+    ast.IsNot: lambda value, none: _not(_missing(value, none)),
 }
 _SIGNS: dict[type[ast.AST], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 _LOGIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {ast.And: operator.and_, ast.Or: operator.or_}
@@ -51,7 +53,7 @@ class Formula:
     """A parsed expression; call it with a frame.
 
     Missing values behave as in pandas: unequal to everything in a float or text column, unknown (so not kept) in
-    a nullable one.
+    a nullable one; `column is None` finds them.
 
     Attributes:
         argument: The argument it came from, for messages.
@@ -139,7 +141,7 @@ def parse(text: str, argument: str) -> Formula:
         Traceback (most recent call last):
         ...
         crucible_nb.errors.ConfigError: where="__import__('os')": expected column names, numbers, text, + - * / **, \
-comparisons, in, and, or, not and parentheses
+comparisons, in, is None, and, or, not and parentheses
     """
     names: dict[str, str] = {}
 
@@ -155,13 +157,13 @@ comparisons, in, and, or, not and parentheses
         tree = ast.parse(_QUOTED.sub(stand_in, text).strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise checks.wrong(argument, text, f"an expression of {_ACCEPTED}") from None
-    if not all(map(_allowed, ast.walk(tree))):
+    if not all(map(_allowed, ast.walk(tree))) or isinstance(tree.body, ast.Constant) and tree.body.value is None:
         raise checks.wrong(argument, text, _ACCEPTED)
     return Formula(argument, text, tree.body, names)
 
 
 def _allowed(node: ast.AST) -> bool:
-    return isinstance(node, _NODES) or (isinstance(node, ast.Constant) and type(node.value) in (bool, int, float, str))
+    return isinstance(node, _NODES) or (isinstance(node, ast.Constant) and type(node.value) in (bool, int, float, str, type(None)))
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -199,6 +201,12 @@ def _among(value: Any, options: Any) -> Any:
     if not isinstance(options, list) or any(isinstance(option, (pd.Series, list)) for option in options):
         raise TypeError("expected a list of numbers or text after in, such as ['a', 'b']")
     return value.isin(options) if isinstance(value, pd.Series) else value in options
+
+
+def _missing(value: Any, none: Any) -> Any:
+    if none is not None:
+        raise TypeError("expected None after is")
+    return pd.isna(value)
 
 
 def _called(value: Any) -> str:

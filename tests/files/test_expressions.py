@@ -8,7 +8,7 @@ import pytest
 from crucible_nb.errors import ConfigError, SchemaError
 from crucible_nb.files.expressions import parse
 
-ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, and, or, not and parentheses"
+ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, is None, and, or, not and parentheses"
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_scalars(frame):
 @pytest.mark.parametrize(
     "text",
     ["f(a)", "a.b", "a[0]", "lambda: 1", "a if a else 1", "[x for x in a]", "f'{a}'", "a // 2", "a % 2", "a & 1", "~a",
-     "a is None", "None", "b'x'", "1j", "...", "{1: 2}", "(a := 1)", "a; b", "a = 1", "*a", "", "  ", "(", "`a", "a b",
+     "b'x'", "1j", "...", "{1: 2}", "(a := 1)", "a; b", "a = 1", "*a", "", "  ", "(", "`a", "a b",
      "'" * 3, "1" * 5_000, "(" * 500 + "1" + ")" * 500, "\0", "__import__('os').system('x')", "a @ a", "yield"],
 )  # fmt: skip
 def test_nothing_else_is_accepted(text):
@@ -98,3 +98,13 @@ def test_a_missing_column(frame):
     with pytest.raises(SchemaError) as caught:
         parse("latency * 2", "map")(frame)
     assert str(caught.value) == "map='latency': no such column; available: a, n, m, ok, a b/c, seconds*2"
+
+
+def test_missing_values_are_found_with_is_none() -> None:
+    frame = pd.DataFrame({"code": pd.array([429, None], "Int64"), "text": ["a", None], "x": [1.0, None]})
+    for column in frame:
+        assert parse(f"{column} is None", "where")(frame).tolist() == [False, True]
+        assert parse(f"{column} is not None", "where")(frame).tolist() == [True, False]
+    with pytest.raises(ConfigError) as error:
+        parse("x is 3", "where")(frame)
+    assert str(error.value) == "where='x is 3': expected None after is"

@@ -1,0 +1,11 @@
+"""The laws of each family as checks, for your own plug-ins: run them in your tests.
+
+Examples:
+    >>> from crucible_nb.accumulators import Moments
+    >>> from crucible_nb.testing import check_accumulator
+    >>> check_accumulator(Moments)
+"""
+
+from crucible_nb.testing.accumulators import ACCUMULATOR_LAWS, check_accumulator
+
+__all__ = ["ACCUMULATOR_LAWS", "check_accumulator"]
