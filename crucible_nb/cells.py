@@ -89,6 +89,10 @@ class Dictionary:
     def __contains__(self, value: str | None) -> bool:
         return value in self._codes
 
+    def find(self, value: str | None) -> int:
+        """The code of one value; -1 for one that is not here."""
+        return self._codes.get(value, -1)
+
     def code(self, value: str | None) -> int:
         """The code of one value; a new value gets the next one."""
         code = self._codes.get(value)

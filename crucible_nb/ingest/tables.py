@@ -187,13 +187,14 @@ def _codes(name: str, column: pd.Series, columns: Columns) -> Cells:
         codes, values = column.cat.codes.to_numpy(), column.cat.categories
     else:
         codes, values = pd.factorize(column)
-    mapped = np.full(len(values) + 1, -1, np.int32)  # the last one is for -1, missing
-    used = np.flatnonzero(np.bincount(codes[codes >= 0]))
-    if any(values[code] not in dictionary for code in used.tolist()):
-        used = pd.unique(codes[codes >= 0].astype(np.int64))
-    for code in used.tolist():
-        mapped[code] = dictionary.code(values[code])
-    return Cells("category", mapped[codes])
+    most = int(codes.max(initial=-1))
+    if any(value not in dictionary for value in values[: most + 1]):
+        for code in pd.unique(codes[codes >= 0].astype(np.int64)).tolist():
+            dictionary.code(values[code])
+    mapped = [dictionary.find(value) for value in values[: most + 1]]
+    if mapped == list(range(most + 1)):
+        return Cells("category", codes)
+    return Cells("category", np.array([*mapped, -1], np.int32)[codes])  # the last one is for -1, missing
 
 
 def _texts(column: pd.Series) -> Cells:

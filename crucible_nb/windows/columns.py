@@ -22,8 +22,7 @@ def numbers(frame: pd.DataFrame, name: str) -> Any:
     series: Any = frame[name]
     if series.dtype == object:
         series = series.convert_dtypes()
-    types = pd.api.types
-    if types.is_numeric_dtype(series) and not types.is_complex_dtype(series):
+    if series.dtype.kind in "iufb":
         return series.array if series.dtype.kind in "iub" and series.hasnans else series.to_numpy()
     if series.isna().all():
         return None

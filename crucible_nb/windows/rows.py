@@ -43,10 +43,10 @@ def rows_of(times: pd.DatetimeIndex, windows: Grid, codes: np.ndarray | None, gr
         order = np.argsort(codes, kind="stable") if order is None else order[np.argsort(codes[order], kind="stable")]
     moments = moments if order is None else moments[order]
     ends = np.array([len(moments)]) if codes is None else np.cumsum(np.bincount(codes, minlength=groups))
-    lo, hi, start = [], [], 0
-    for end in ends.tolist():
-        lo.append(np.searchsorted(moments[start:end], windows.lower) + start)
-        hi.append(np.searchsorted(moments[start:end], windows.upper) + start)
+    lo, hi = np.zeros((2, len(ends), len(windows.starts)), np.int64)
+    start = 0
+    for group, end in enumerate(ends.tolist()):
+        lo[group] = start + np.searchsorted(moments[start:end], windows.lower)
+        hi[group] = start + np.searchsorted(moments[start:end], windows.upper)
         start = end
-    shape = (len(ends), len(windows.starts))
-    return Rows(order, np.reshape(lo, shape), np.reshape(hi, shape))
+    return Rows(order, lo, hi)
