@@ -145,7 +145,9 @@ def overhead(body: float, runs: int) -> float:
             middle = process_time()
             for _ in range(turn):
                 _spin(units)
-                record("llm.request", latency_ms=812.4, cost_usd=0.0021, success=True, model="gpt-4o", prompt_tokens=311)
+                record(
+                    "llm.request", latency_ms=812.4, cost_usd=0.0021, success=True, model="gpt-4o", prompt_tokens=311
+                )
             measured += process_time() - middle
             plain += middle - start
         exp.stop()

@@ -118,6 +118,8 @@ def instant(name: str, value: Any) -> int:
             raise TypeError
         if isinstance(value, np.integer):
             return int(value)
+        if pd.isna(value):
+            raise TypeError
         # the value of a Timestamp counts from 1970 in UTC, with or without a zone
         return int(pd.Timestamp(value).as_unit("ns").value)
     except (TypeError, ValueError, OverflowError, AttributeError):

@@ -29,7 +29,9 @@ NIST = ["lottery", "lew", "mavro", "numacc1", "numacc2", "numacc3"]
 def test_llmperf_published_quantiles(shared_data: Path, run: str, column: str) -> None:
     summary = json.loads((shared_data / "llmperf_published_summary.json").read_text())[run]
     rows = cr.load(
-        shared_data / "llmperf_requests.parquet", map={"latency_ms": column}, where=f"run == '{run}' and error_code is None"
+        shared_data / "llmperf_requests.parquet",
+        map={"latency_ms": column},
+        where=f"run == '{run}' and error_code is None",
     )
     latency = rows.crucible.metrics().latency
     assert latency.exact
@@ -110,11 +112,14 @@ def test_azure_medians(shared_data: Path) -> None:
     )
     assert len(rows) == 19_366
     assert (rows.prompt_tokens.median(), rows.completion_tokens.median()) == (1020, 129)
-    assert rows.index[0] == pd.Timestamp("2023-11-16 18:15:46.680590", tz="UTC").floor("us") or rows.index.tz is not None
+    assert (
+        rows.index[0] == pd.Timestamp("2023-11-16 18:15:46.680590", tz="UTC").floor("us") or rows.index.tz is not None
+    )
     tokens = rows.crucible.metrics().tokens
     assert tokens.total_prompt == int(rows.prompt_tokens.sum())
     minute = rows.crucible.windowed_metrics("1min")
     assert minute.total_tokens.sum() == tokens.total
-    assert minute.event_count.equals(rows.prompt_tokens.resample("1min").count().rename("event_count")) or (
-        minute.event_count.to_numpy() == rows.prompt_tokens.resample("1min").count().to_numpy()
-    ).all()
+    assert (
+        minute.event_count.equals(rows.prompt_tokens.resample("1min").count().rename("event_count"))
+        or (minute.event_count.to_numpy() == rows.prompt_tokens.resample("1min").count().to_numpy()).all()
+    )

@@ -86,7 +86,7 @@ def quantile_of_sorted(values: np.ndarray, q: Any, weights: np.ndarray | None = 
         found = np.full(at.shape, np.nan)
     else:
         below, share = _ranks(at, len(values)) if weights is None else _weighted_ranks(at, weights)
-        found = _between(values[below], values[np.minimum(below + 1, len(values) - 1)], share)
+        found = between(values[below], values[np.minimum(below + 1, len(values) - 1)], share)
     return found if at.ndim else float(found)
 
 
@@ -113,7 +113,7 @@ def _weighted_ranks(q: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def _between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+def between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The formula of numpy to the bit, where the difference of the two is finite."""
     gap = b - a
     found: np.ndarray = np.where(share < 0.5, a + gap * share, b - gap * (1 - share))

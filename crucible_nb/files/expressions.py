@@ -157,13 +157,15 @@ comparisons, in, is None, and, or, not and parentheses
         tree = ast.parse(_QUOTED.sub(stand_in, text).strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise checks.wrong(argument, text, f"an expression of {_ACCEPTED}") from None
-    if not all(map(_allowed, ast.walk(tree))) or isinstance(tree.body, ast.Constant) and tree.body.value is None:
+    if not all(map(_allowed, ast.walk(tree))) or (isinstance(tree.body, ast.Constant) and tree.body.value is None):
         raise checks.wrong(argument, text, _ACCEPTED)
     return Formula(argument, text, tree.body, names)
 
 
 def _allowed(node: ast.AST) -> bool:
-    return isinstance(node, _NODES) or (isinstance(node, ast.Constant) and type(node.value) in (bool, int, float, str, type(None)))
+    return isinstance(node, _NODES) or (
+        isinstance(node, ast.Constant) and type(node.value) in (bool, int, float, str, type(None))
+    )
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pandas as pd
 
 PLAIN = frozenset({float, int, str, bool, NoneType})
 """Types that are kept as they are; None stands for missing."""
@@ -28,6 +29,8 @@ def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
     for name, value in fields.items():
         if type(value) in PLAIN:
             plain[name] = value
+        elif value is pd.NA or value is pd.NaT:
+            plain[name] = None
         elif name == "metadata" and isinstance(value, dict):
             rest.update({str(key): item for key, item in value.items()})
         elif name == "time":
@@ -58,10 +61,15 @@ def scalar(value: Any) -> Any:
 
 def to_json(value: dict[str, Any]) -> str:
     """A JSON object as text; what JSON cannot say is kept as its repr, NaN and infinity as text."""
+    return "{" + ",".join(f"{json.dumps(name)}:{_item(item)}" for name, item in value.items()) + "}"
+
+
+def _item(value: Any) -> str:
+    """JSON of one value; integers beyond 64 bits are beyond orjson, circles and depth beyond both."""
     try:
         return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):
-        return json.dumps({name: repr(item) for name, item in value.items()})
+        return json.dumps(value if isinstance(value, int) else repr(value))
 
 
 def _finite(value: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 
 from crucible_nb import checks
 from crucible_nb.cells import Batch, Cells, Dictionary
@@ -147,5 +147,5 @@ def _metadata(batch: Batch, misfits: Mapping[int, dict[str, Any]]) -> None:
     texts = [None] * len(batch) if cells is None else cells.values.to_pylist()
     for row, values in misfits.items():
         text = texts[row]
-        texts[row] = to_json({**(orjson.loads(text) if text else {}), **values})
+        texts[row] = to_json({**(json.loads(text) if text else {}), **values})
     batch.cells["metadata"] = text_cells(texts)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-
-import orjson
 
 from crucible_nb.ingest.plain import EXTRA, PLAIN, settle, to_json
 from crucible_nb.ingest.rows import STANDARD
@@ -146,7 +145,7 @@ def _merged(
         given[name] = value if given[name] is None else given[name]
     row: dict[Any, Any] = {**merged, **(extra or {})}
     if extra is not None and EXTRA in extra and EXTRA in merged:
-        row[EXTRA] = to_json({**orjson.loads(merged[EXTRA]), **orjson.loads(extra[EXTRA])})
+        row[EXTRA] = to_json({**json.loads(merged[EXTRA]), **json.loads(extra[EXTRA])})
     return (time, *given.values(), row or None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -219,7 +220,7 @@ def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, An
                 misfits.setdefault(row, {})["metadata"] = value
     for row, values in misfits.items():
         text = texts[row]
-        texts[row] = to_json({**(orjson.loads(text) if text else {}), **values})
+        texts[row] = to_json({**(json.loads(text) if text else {}), **values})
     if any(text is not None for text in texts):
         batch.cells["metadata"] = text_cells(texts)
 

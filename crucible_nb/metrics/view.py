@@ -439,42 +439,54 @@ class Metrics:
         }
 
     def _rows(self) -> list[tuple[str, str]]:
+        """Name and value of what is known, for people."""
         latency, cost, tokens, summary = self.latency, self.cost, self.tokens, self.summary
-        bound = "exact" if latency.exact else f"within {latency.error_bound:.2%}"
         reliability = self.reliability
-        return [
-            ("events", f"{summary.events:,}" + (" (estimated from weights)" if self.estimated else "")),
-            ("active", f"{summary.active_seconds:,.1f} s, {_short(summary.events_per_second)} events/s"),
-            ("latency mean ± sd", f"{_short(latency.mean)} ± {_short(latency.std)} ms"),
+        bound = "exact" if latency.exact else f"within {latency.error_bound:.2%}"
+        quantiles = " / ".join(map(_short, (latency.p50, latency.p95, latency.p99)))
+        spent = f"{_short(cost.per_1k_requests)} per 1k, {_short(summary.cost_per_hour)} an hour"
+        rows = [
+            ("events", f"{summary.events:,}" + (" (estimated)" if self.estimated else ""), True),
+            ("active", f"{summary.active_seconds:,.1f} s, {_short(summary.events_per_second)} events/s", True),
+            ("latency mean ± sd", f"{_short(latency.mean)} ± {_short(latency.std)} ms", latency.count),
+            ("latency p50 / p95 / p99", f"{quantiles} ms ({bound})", latency.count),
+            ("cost", f"{_short(cost.total)} USD, {spent}", cost.count),
             (
-                "latency p50 / p95 / p99",
-                f"{' / '.join(map(_short, (latency.p50, latency.p95, latency.p99)))} ms ({bound})",
+                "success",
+                f"{_short(reliability.success_rate * 100)} % of {reliability.total_requests:,}",
+                reliability.total_requests,
             ),
-            (
-                "cost",
-                f"{_short(cost.total)} USD, {_short(cost.per_1k_requests)} per 1k, "
-                f"{_short(summary.cost_per_hour)} an hour",
-            ),
-            ("success", f"{_short(reliability.success_rate * 100)} % of {reliability.total_requests:,}"),
-            ("tokens", f"{_short(tokens.total_prompt)} in, {_short(tokens.total_completion)} out"),
+            ("tokens", f"{_short(tokens.total_prompt)} in, {_short(tokens.total_completion)} out", tokens.total > 0),
         ]
+        return [(name, text) for name, text, known in rows if known]
+
+    def _brief(self) -> list[list[str]]:
+        """A row of text a group: its key and the numbers of `_BRIEF`."""
+        frame = self.to_frame()[list(_BRIEF)]
+        return [[_label(key), *map(_short, row)] for key, row in zip(self._groups, frame.to_numpy(), strict=True)]
 
     def __repr__(self) -> str:
         if self._by:
-            return f"Metrics by {', '.join(self._by)}\n{self.to_frame()[_BRIEF].to_string()}"
+            table = pd.DataFrame(self._brief(), columns=[" · ".join(self._by), *_BRIEF.values()])
+            return f"Metrics by {', '.join(self._by)}\n{table.to_string(index=False)}"
         return "Metrics\n" + "\n".join(f"  {name:<24} {text}" for name, text in self._rows())
 
     def _repr_html_(self) -> str:
         if self._by:
-            frame = self.to_frame()[_BRIEF]
-            rows = [(_label(key), *map(_short, row)) for key, row in zip(frame.index, frame.to_numpy(), strict=True)]
-            return html.table(rows, (" · ".join(self._by), *_BRIEF), "Metrics")
+            return html.table(self._brief(), (" · ".join(self._by), *_BRIEF.values()), "Metrics")
         return html.table(self._rows(), caption="Metrics")
 
 
 _SECTIONS = ("latency", "cost", "reliability", "tokens", "summary")
-_BRIEF = ["summary_events", *(f"latency_{name}" for name in ("mean", "p50", "p95", "p99")), "cost_total"]
-_BRIEF += ["reliability_success_rate"]
+_BRIEF = {
+    "summary_events": "events",
+    "latency_mean": "mean ms",
+    "latency_p50": "p50 ms",
+    "latency_p95": "p95 ms",
+    "latency_p99": "p99 ms",
+    "cost_total": "USD",
+    "reliability_success_rate": "success",
+}
 
 
 def _plain(section: Any) -> dict[str, Any]:

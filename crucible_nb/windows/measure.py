@@ -97,13 +97,13 @@ def _of_known(
     q = np.array(list(QUANTILES.values()))
     result = np.full((len(q), len(lo)), np.nan)
     large = (hi - lo > EXACT) & (not exact)
+    small = (hi > lo) & ~large
     if large.any():
         result[:, large] = sketch(values, lo[large], hi[large], q, weights)
-    lo, hi = lo[~large], hi[~large]
     if weights is None:
-        result[:, ~large] = quantiles(values, lo, hi, q)
+        result[:, small] = quantiles(values, lo[small], hi[small], q)
     else:
-        result[:, ~large] = weighted_quantiles(values, lo, hi, q, weights)
+        result[:, small] = weighted_quantiles(values, lo[small], hi[small], q, weights)
     return result
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from crucible_nb.accumulators.order import between
 from crucible_nb.optional import have
 
 _SMALL = 512
@@ -47,18 +48,6 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
         _select(values, lo, hi, rank.astype(np.int64), pairs)
     pairs += 0.0  # one zero: -0.0 + 0.0 is 0.0
     return between(pairs[0], pairs[1], place - rank)
-
-
-@np.errstate(invalid="ignore", over="ignore")
-def between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """From `a` to `b`: numpy's two forms to the bit, and between a finite and an infinite value the infinite one."""
-    gap = b - a
-    found: np.ndarray = np.where(share >= 0.5, b - gap * (1 - share), a + gap * share)
-    wide = ~np.isfinite(gap)
-    if wide.any():
-        mixed = np.where(share == 0, a, np.where(share == 1, b, a * (1 - share) + b * share))
-        found = np.where(wide, mixed, found)
-    return found
 
 
 def _pays(values: np.ndarray, rows: np.ndarray) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from crucible_nb.accumulators.buckets import keys_of, values_of
+from crucible_nb.accumulators.order import between
 from crucible_nb.windows.panes import Panes
-from crucible_nb.windows.quantiles import between
 
 BITS = 8
 BOUND = 2.0 ** -(BITS + 1)

@@ -1,0 +1,93 @@
+"""`python -m crucible_nb`: the main job on your machine (`demo`), or on a trace you have (`replay`)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crucible_nb import __version__, demo
+from crucible_nb.errors import ConfigError, CrucibleError
+from crucible_nb.replay import Progress, replay, report
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, or 2 for input that cannot be used."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        if args.command == "demo":
+            demo.run(Path(args.out), predictions=args.predictions)
+        else:
+            _replay(args)
+    except CrucibleError as error:
+        print(f"crucible_nb: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m crucible_nb", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"crucible_nb {__version__}")
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    job = commands.add_parser("demo", help="measure two real classifiers as an A/B, every prediction an event")
+    job.add_argument("--out", default="out", metavar="DIR", help="where the Parquet files go (default: out)")
+    job.add_argument(
+        "--predictions", type=int, default=3000, metavar="N", help="predictions of each arm (default: 3000)"
+    )
+    trace = commands.add_parser("replay", help="stream a CSV, JSONL or Parquet trace, event time as its clock")
+    trace.add_argument("file", metavar="FILE")
+    trace.add_argument("--where", metavar="EXPR", help="only rows for which this holds: \"release == 'v8'\"")
+    trace.add_argument("--time", metavar="COLUMN", help="column that holds the time")
+    trace.add_argument("--unit", choices=("s", "ms", "us", "ns"), help="unit of relative times")
+    trace.add_argument("--origin", metavar="DATE", help="what relative times count from: 2025-01-01")
+    trace.add_argument(
+        "--map",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NEW=EXPR",
+        help="columns from others: latency_ms=latency_s*1000",
+    )
+    trace.add_argument("--event", metavar="NAME", help="column that holds the event's name, or one name for all")
+    trace.add_argument("--by", metavar="COLUMN", help="break the metrics down by this column")
+    trace.add_argument("--window", metavar="LENGTH", help="length of the windows: 5min (default: a round one)")
+    trace.add_argument("--max-events", type=int, metavar="N", help="rows to keep in memory")
+    trace.add_argument("--out", metavar="FILE", help="write the events to .parquet, .csv or .jsonl")
+    trace.add_argument("--name", metavar="TEXT", help="name of the experiment (default: the file's)")
+    return parser
+
+
+def _replay(args: argparse.Namespace) -> None:
+    progress = Progress()
+    exp = replay(
+        args.file,
+        name=args.name,
+        map=dict(map(_pair, args.map)),
+        time=args.time,
+        event=args.event,
+        unit=args.unit,
+        origin=args.origin,
+        where=args.where,
+        max_events=args.max_events,
+        progress=progress,
+    )
+    progress.close()
+    print(report(exp, args.by, args.window))
+    if args.out:
+        print(f"\nwritten: {exp.export(args.out)}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, expression = text.partition("=")
+    if not (name and sign and expression):
+        raise ConfigError(f"--map {text!r}: expected NEW=EXPRESSION, such as latency_ms=latency_s*1000")
+    return name.strip(), expression.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The commands, as a user types them."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.__main__ import main
+from crucible_nb.replay import Progress, replay, report, round_window
+
+
+@pytest.fixture
+def trace() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    return pd.DataFrame(
+        {
+            "at": rng.permutation(np.arange(900.0)),
+            "seconds": rng.lognormal(0, 0.5, 900),
+            "model": rng.choice(["a", "b"], 900),
+            "kind": rng.choice(["call", "other"], 900),
+        }
+    )
+
+
+def written(trace: pd.DataFrame, path: Path) -> Path:
+    if path.suffix == ".parquet":
+        trace.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        trace.to_json(path, orient="records", lines=True, double_precision=15)
+    else:
+        trace.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.jsonl", "t.csv.gz"])
+def test_replay_of_every_format(trace: pd.DataFrame, tmp_path: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    path, out = written(trace, tmp_path / name), tmp_path / "out.parquet"
+    words = ["replay", str(path), "--where", "kind == 'call'", "--time", "at", "--unit", "s", "--origin", "2025-01-01"]
+    words += ["--map", "latency_ms=seconds*1000", "double=seconds * 2", "--map", "half=seconds/2"]
+    assert main([*words, "--event", "llm.call", "--by", "model", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    calls = trace[trace.kind == "call"].sort_values("at")
+    assert f"{len(calls):,} events from 2025-01-01" in said.out
+    assert f"p50 {calls.seconds.median():.4g}" in said.out
+    assert re.search(r"60 windows of 15s, the first 8", said.out)
+    assert "Metrics by model" in said.out
+    assert said.err.splitlines()[-1].startswith(f"{len(calls):,} events, ")
+    rows = cr.load(out)
+    np.testing.assert_allclose(rows.latency_ms, calls.seconds * 1000, rtol=1e-12)
+    np.testing.assert_allclose(rows.double, rows.half * 4, rtol=1e-12)
+    assert (rows.event == "llm.call").all()
+    assert rows.index[0] == pd.Timestamp("2025-01-01", tz="UTC") + pd.Timedelta(seconds=calls["at"].iloc[0])
+
+
+def test_replay_from_python_equals_the_frame(trace: pd.DataFrame, tmp_path: Path) -> None:
+    exp = replay(
+        written(trace, tmp_path / "t.csv"),
+        map={"latency_ms": "seconds*1000"},
+        time="at",
+        unit="s",
+        origin="2025-01-01",
+        max_events=100,
+    )
+    assert exp.status == "stopped"
+    assert exp.metrics().events == 900
+    assert len(exp.df) == 100
+    assert exp.metrics().latency.mean == pytest.approx(trace.seconds.mean() * 1000, rel=1e-12)
+    assert "rows that left: 800" in report(exp)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["absent.csv"], "crucible_nb: cannot read 'absent.csv': no such file"),
+        (
+            ["t.csv", "--map", "latency_ms"],
+            "crucible_nb: --map 'latency_ms': expected NEW=EXPRESSION, such as latency_ms=latency_s*1000",
+        ),
+        (["t.csv", "--by", "nothing"], "crucible_nb: by='nothing': no such column; available: "),
+        (["t.csv", "--where", "import os"], "crucible_nb: where='import os': expected an expression of "),
+        (["t.csv", "--map", "x=y*2"], "crucible_nb: map='y': no such column; available: at, seconds, model, kind"),
+        (["t.csv", "--window", "soon"], "crucible_nb: window='soon': expected "),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    trace: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    words: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(trace, Path("t.csv"))
+    assert main(["replay", *words]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(sentence)
+
+
+def test_the_agents_of_the_shared_data(shared_data: Path, capsys: pytest.CaptureFixture) -> None:
+    words = [
+        "replay",
+        str(shared_data / "agent_llm_calls.parquet"),
+        "--where",
+        "release == 'v8' and event == 'llm.call'",
+    ]
+    words += ["--time", "t_s", "--unit", "s", "--origin", "2025-01-01", "--map", "latency_ms=latency_s*1000"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "49,334 events" in out
+    found = dict(re.findall(r"(p[\d.]+) ([\d.]+)", out.split("Latency in seconds")[1]))
+    assert float(found["p50"]) == pytest.approx(6.08, rel=0.003)
+    assert float(found["p95"]) == pytest.approx(28.5, rel=0.003)
+    assert float(found["p99"]) == pytest.approx(60.7, rel=0.003)
+
+
+def test_azure_of_the_shared_data(shared_data: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["replay", str(shared_data / "azure_llm_2023_conv.csv.gz"), "--time", "TIMESTAMP"]
+    assert main([*words, "--map", "prompt_tokens=ContextTokens", "completion_tokens=GeneratedTokens"]) == 0
+    out = capsys.readouterr().out
+    assert "19,366 events from 2023-11-16 18:15:46" in out
+    assert "latency" not in out.split("windows")[0]
+
+
+def test_an_empty_trace_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "t.jsonl").write_text('{"latency_ms": 1, "time": "2025-01-01"}\n')
+    assert main(["replay", str(tmp_path / "t.jsonl"), "--where", "latency_ms > 5"]) == 0
+    assert "0 events" in capsys.readouterr().out
+
+
+def test_progress_rewrites_its_line_in_a_terminal_only() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for out, before in ((Terminal(), "\r"), (io.StringIO(), "")):
+        progress = Progress(out, every=-1)
+        progress.add(5)
+        progress.close()
+        lines = out.getvalue()
+        assert lines.startswith((f"{before}5 events, ", "\r5 events"))
+        assert lines.endswith("a second\n")
+
+
+@pytest.mark.parametrize(
+    ("span", "window"),
+    [("0s", "1s"), ("1min", "1s"), ("90min", "5min"), ("10D", "6h"), ("9000D", "364D"), ("90000D", "364D")],
+)
+def test_round_window(span: str, window: str) -> None:
+    assert round_window(pd.Timedelta(span)) == window
+
+
+def test_the_module_runs_and_helps() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "crucible_nb", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"crucible_nb {cr.__version__}\n"
+    done = subprocess.run([sys.executable, "-m", "crucible_nb"], capture_output=True, text=True, check=True)
+    assert "replay" in done.stdout
+    assert "demo" in done.stdout
+
+
+def test_demo_measures_real_work(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["demo", "--out", str(tmp_path / "deep" / "out"), "--predictions", "200"]) == 0
+    out = capsys.readouterr().out
+    assert "200 of 200" in out
+    right = dict(zip(("logistic", "neighbours"), re.search(r"right +([\d.]+)% +([\d.]+)%", out).groups(), strict=True))
+    for arm, epochs in (("logistic", 12), ("neighbours", 1)):
+        rows = cr.load(tmp_path / "deep" / "out" / f"digits_{arm}.parquet")
+        counts = rows.event.value_counts()
+        assert (counts["inference.predict"], counts["train.epoch"], counts["train.validation"]) == (200, epochs, epochs)
+        done = rows[rows.event == "inference.predict"]
+        assert (done.latency_ms > 0).all()
+        assert done.sample_id.notna().all()
+        assert float(right[arm]) == pytest.approx(done.success.mean() * 100, abs=0.006)
+        assert rows.loc[rows.event == "train.validation", "accuracy"].iloc[-1] > 0.9
+    assert "12 pauses" in out
+
+
+def test_demo_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError(name, name="sklearn")
+
+    monkeypatch.setattr("crucible_nb.optional.importlib.import_module", absent)
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert "pip install 'crucible_nb[anomaly]'" in capsys.readouterr().err
