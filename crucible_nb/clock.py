@@ -71,11 +71,18 @@ class SteadyClock:
 
     def now(self) -> int:
         """A steady reading that counts: no later time will be before it."""
-        return int(self.many(np.array([self.read()], np.int64))[0])
+        return int(self.many(np.array([self._reading()], np.int64))[0])
+
+    def _reading(self) -> int:
+        """A clock that fails stands still: events are refused and counted, looking and stopping go on."""
+        try:
+            return int(self.read())
+        except Exception:  # noqa: BLE001
+            return 0 if self.last is None else self.last - self.shift
 
     def peek(self) -> int:
         """What `now` would say, without moving anything."""
-        time = self.read() + self.shift
+        time = self._reading() + self.shift
         return time if self.last is None or time > self.last else self.last
 
 

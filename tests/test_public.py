@@ -9,31 +9,27 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import crucible_nb.replay
 import pytest
 
 import crucible_nb as cr
 import crucible_nb.metrics
+import crucible_nb.replay
 import crucible_nb.testing
+
+MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, crucible_nb.testing]
+RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary")
 
 
 def public() -> Iterator[tuple[str, Any]]:
     """Every public function, class and method, by dotted name."""
-    modules: list[ModuleType] = [
-        cr,
-        cr.accumulators,
-        cr.events,
-        crucible_nb.metrics,
-        crucible_nb.testing,
-        crucible_nb.replay,
-    ]
-    for module in modules:
-        for name in getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")]):
-            thing = getattr(module, name)
-            if getattr(thing, "__module__", "").startswith("crucible_nb") and callable(thing):
-                yield f"{module.__name__}.{name}", thing
-                if inspect.isclass(thing):
-                    yield from methods(f"{module.__name__}.{name}", thing)
+    found = {f"{module.__name__}.{name}": getattr(module, name) for module in MODULES for name in module.__all__}
+    found |= {f"crucible_nb.metrics.{name}": getattr(crucible_nb.metrics, name) for name in RESULTS}
+    found |= {f"crucible_nb.replay.{name}": getattr(crucible_nb.replay, name) for name in ("replay", "report")}
+    for name, thing in found.items():
+        if callable(thing):
+            yield name, thing
+            if inspect.isclass(thing) and not getattr(thing, "_is_protocol", False):
+                yield from methods(name, thing)
 
 
 def methods(prefix: str, cls: type) -> Iterator[tuple[str, Any]]:

@@ -22,6 +22,10 @@ class CountsResult:
         other: Sum of the weights of the categories that were not kept.
         total: Sum of all weights.
         missing: Values that were None, NaN or NA.
+
+    Examples:
+        >>> Counts().update(["a", "b", "a"]).result().counts
+        {'a': 2.0, 'b': 1.0}
     """
 
     counts: dict[str, float]

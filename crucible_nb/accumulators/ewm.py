@@ -26,6 +26,10 @@ class EWMomentsResult:
         std: Its root.
         missing: Values that were NaN.
         infinite: Values that were infinite; they are skipped.
+
+    Examples:
+        >>> EWMoments(0.5).update([1.0, 1.0]).result().mean
+        1.0
     """
 
     count: int

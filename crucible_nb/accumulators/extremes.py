@@ -20,6 +20,10 @@ class ExtremesResult:
         minimum: Smallest of them; infinite ones count.
         maximum: Largest of them.
         missing: Values that were NaN.
+
+    Examples:
+        >>> Extremes().update([1.0, 2.0, 6.0]).result().maximum
+        6.0
     """
 
     count: int

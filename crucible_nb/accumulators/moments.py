@@ -121,6 +121,10 @@ class MomentsResult:
         total: Weighted sum.
         missing: Values that were NaN.
         infinite: Values that were infinite; they make mean and variance infinite or NaN.
+
+    Examples:
+        >>> Moments().update([1.0, 2.0, 6.0]).result().mean
+        3.0
     """
 
     count: int

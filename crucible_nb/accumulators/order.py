@@ -26,6 +26,11 @@ class QuantileResult:
         infinite: Values that were infinite.
         exact: Whether the quantiles are exact; the extremes always are.
         error_bound: Most that a quantile can be off, as a share of it; NaN when nothing is guaranteed.
+
+    Examples:
+        >>> from crucible_nb.accumulators import Quantiles
+        >>> Quantiles().update([1.0, 2.0, 6.0]).result().p50
+        2.0
     """
 
     count: int

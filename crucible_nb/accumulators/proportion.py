@@ -22,6 +22,10 @@ class ProportionResult:
         failures: Sum of the weights of those that are false.
         rate: successes / (successes + failures).
         missing: Values that were NaN or NA.
+
+    Examples:
+        >>> Proportion().update([1, 0, 1, 1]).result().rate
+        0.75
     """
 
     count: int

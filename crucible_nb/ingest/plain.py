@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from types import NoneType
 from typing import Any
@@ -88,5 +89,7 @@ def _plainer(value: Any) -> Any:
         return _finite(value.tolist())
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
+    if isinstance(value, (dt.date, dt.time)):
+        return value.isoformat()
     plain = scalar(value)
     return _finite(plain) if type(plain) in PLAIN else repr(value)
