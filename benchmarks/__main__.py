@@ -15,12 +15,14 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", default=NAMES, choices=NAMES)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all without any")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds")
     parser.add_argument("--write", action="store_true", help="keep the tables in docs/performance.md")
     args = parser.parse_args()
+    if unknown := set(args.names) - set(NAMES):
+        parser.error(f"no such tables: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     tables = []
-    for name in args.names:
+    for name in args.names or NAMES:
         tables.append(importlib.import_module(f"benchmarks.{name}").main(quick=args.quick))
         print(tables[-1], flush=True)
     if args.write:

@@ -8,7 +8,9 @@ Examples:
     1.0
 """
 
-from crucible_nb import accumulators, events
+from typing import TYPE_CHECKING, Any
+
+from crucible_nb import accumulators, events, files
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.errors import (
     ConfigError,
@@ -20,10 +22,12 @@ from crucible_nb.errors import (
     StoreError,
 )
 from crucible_nb.experiment import Experiment
-from crucible_nb.files import load
 from crucible_nb.metrics import Metrics
 from crucible_nb.prices import PriceTable
 from crucible_nb.session import current, experiments, record, span, start, track
+
+if TYPE_CHECKING:
+    from crucible_nb.files import load
 
 __version__ = "0.1.0"
 
@@ -49,3 +53,14 @@ __all__ = [
     "start",
     "track",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`load` with the first file, see `crucible_nb.files`."""
+    if name == "load":
+        return files.load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -32,11 +32,12 @@ class Growing:
     def reserve(self, extra: int, room: int = 0) -> int:
         """Make room for `extra` more items; returns where they begin.
 
-        When it has to move it takes twice the size, or `room` items where more are known to come.
+        When it has to move it takes twice the size, of `room` items where more are known to come: room that nobody
+        touches costs nothing, and what comes after a large lot should not have to move it.
         """
         start, need = self.length, self.length + extra
         if need > len(self.data):
-            bigger = np.empty(max(2 * len(self.data) if room < need else room, need), self.data.dtype)
+            bigger = np.empty(2 * max(len(self.data), need, room), self.data.dtype)
             bigger[:start] = self.data[:start]
             self.data = bigger
         self.length = need
