@@ -10,7 +10,7 @@ import pandas as pd
 
 import crucible_nb as cr
 
-for extra in ("numba", "sklearn", "pytest", "hypothesis", "IPython.display_that_is_not"):
+for extra in ("numba", "sklearn", "pytest", "hypothesis", "IPython", "plotly", "scipy", "statsmodels"):
     assert extra not in sys.modules
 
 folder = Path(tempfile.mkdtemp())
