@@ -22,6 +22,8 @@ STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_token
 WIDTH = len(STANDARD) + 2
 """Cells of a staged row: clock reading, the standard columns, a mapping of all other keywords or None."""
 
+_WHOLE = {int, type(None)}
+
 
 class Columns:
     """What the columns of one experiment are: kinds of the known ones, kinds that others took, dictionaries.
@@ -49,21 +51,30 @@ class Columns:
             if first is None:
                 return None, {}
             kind = self.kinds[name] = kind_of(first)
-        if kind == "integer" and name not in COLUMNS:
-            kind = self._promoted(name, values)
-        return fit(name, kind, values, self.dictionary(name))
+        if kind != "integer" or name in COLUMNS or name in self._large:
+            return fit(name, kind, values, self.dictionary(name))
+        if not set(map(type, values)) <= _WHOLE:
+            return fit(name, self._promoted(name, values), values, self.dictionary(name))
+        cells, strangers = fit(name, kind, values, self.dictionary(name))
+        if strangers or (cells is not None and _rounds(cells.values)):
+            self._large.add(name)
+        return cells, strangers
 
     def _promoted(self, name: str, values: list[Any]) -> Kind:
         """An inferred whole-number column turns to floats at its first fraction, unless that would round."""
-        if name not in self._large:
-            for value in values:
-                if isinstance(value, float):
-                    self.kinds[name] = "float"
-                    return "float"
-                if isinstance(value, int) and abs(value) > EXACT:
-                    self._large.add(name)
-                    break
+        for value in values:
+            if isinstance(value, float):
+                self.kinds[name] = "float"
+                return "float"
+            if isinstance(value, int) and abs(value) > EXACT:
+                self._large.add(name)
+                break
         return "integer"
+
+
+def _rounds(numbers: np.ndarray) -> bool:
+    """Whether any of the whole numbers is not exact as a float."""
+    return bool(((numbers > EXACT) | (numbers < -EXACT)).any())
 
 
 def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Notes) -> Batch:
