@@ -10,7 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, events, files
+from crucible_nb import accumulators, events, files, sampling
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.errors import (
     ConfigError,
@@ -49,6 +49,7 @@ __all__ = [
     "experiments",
     "load",
     "record",
+    "sampling",
     "span",
     "start",
     "track",

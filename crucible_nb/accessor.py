@@ -14,6 +14,7 @@ from crucible_nb.ingest import times_of
 from crucible_nb.look import frame_metrics
 from crucible_nb.metrics import Metrics
 from crucible_nb.query import Where, query_window
+from crucible_nb.sampled import check_weights
 from crucible_nb.windows import windowed_metrics
 
 
@@ -53,6 +54,7 @@ class CrucibleAccessor:
             >>> frame.crucible.metrics(by="model")["a"].cost.total
             4.0
         """
+        check_weights(self._frame)
         frame = self._frame if last is None else self.query_window(last=last)
         return frame_metrics(frame, by)  # type: ignore[arg-type]
 
@@ -93,6 +95,7 @@ class CrucibleAccessor:
             >>> frame.crucible.windowed_metrics("5min").mean_latency_ms.tolist()
             [2.0]
         """
+        check_weights(self._frame)
         return windowed_metrics(
             self._frame, window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
         )

@@ -30,6 +30,10 @@ class Cells(NamedTuple):
         mask = None if self.mask is None else self.mask[start:stop]
         return Cells(self.kind, self.values[start:stop], mask)
 
+    def take(self, rows: np.ndarray) -> Cells:
+        """The given rows, copied."""
+        return Cells(self.kind, self.values.take(rows), None if self.mask is None else self.mask[rows])
+
     def floats(self) -> np.ndarray:
         """The values as float64, NaN where missing."""
         floats = np.asarray(self.values, np.float64)
@@ -47,20 +51,31 @@ class Batch:
         first_seq: Sequence number of the first event.
         cells: Column name to its cells.
         given: True where the time was given by the caller, None when it never was.
+        seq: Sequence numbers of a batch that has lost some of its events, else None.
     """
 
     time: np.ndarray
     first_seq: int
     cells: dict[str, Cells] = field(default_factory=dict)
     given: np.ndarray | None = None
+    seq: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def numbered(self) -> np.ndarray:
+        """The sequence number of each event."""
+        return np.arange(self.first_seq, self.first_seq + len(self)) if self.seq is None else self.seq
 
     def slice(self, start: int, stop: int) -> Batch:
         """The events from start to stop, no copy."""
         cells = {name: cell.slice(start, stop) for name, cell in self.cells.items()}
         return Batch(self.time[start:stop], self.first_seq + start, cells)
+
+    def take(self, rows: np.ndarray) -> Batch:
+        """The given events, in order, copied."""
+        cells = {name: cell.take(rows) for name, cell in self.cells.items()}
+        return Batch(self.time[rows], self.first_seq, cells, seq=self.first_seq + rows)
 
 
 class Dictionary:

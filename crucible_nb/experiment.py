@@ -25,6 +25,8 @@ from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.prices import PriceTable
 from crucible_nb.query import Where, query_window
+from crucible_nb.sampled import mark
+from crucible_nb.sampling import Sampler, sampling_of
 from crucible_nb.tracking import Span, track
 from crucible_nb.windows import windowed_metrics
 
@@ -67,13 +69,18 @@ class Experiment:
         max_events: int | None = None,
         clock: SteadyClock,
         prices: PriceTable,
+        sampling: Sampler | None = None,
+        seed: int = 0,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.name, self.condition, self.hypothesis = name, condition, hypothesis
         self.tags, self.metadata, self.sample_size = tuple(tags), dict(metadata or {}), sample_size
         self._lock = threading.RLock()
         self._clock, self._notes = clock, Notes(name)
-        self._pipeline = Pipeline(clock, self._notes, by=by, windows=windows, max_events=max_events, prices=prices)
+        self._pipeline = Pipeline(
+            clock, self._notes, by=by, windows=windows, max_events=max_events, prices=prices, seed=seed
+        )
+        self._pipeline.keeping.use(sampling, 0)
         self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
         self._staged: list[Any] = []
         self._running = True
@@ -192,6 +199,36 @@ class Experiment:
             >>> exp.stop()
         """
         return track(lambda name, given: Span(self.record, name, given), event, fields)
+
+    def set_sampling(self, sampling: Any = None, config: Mapping[str, Any] | None = None) -> None:
+        """Sample by another policy from now on. Rows kept so far stay, with the weights they have now.
+
+        Args:
+            sampling: None keeps every event; a name ("uniform", "reservoir", "stratified", "adaptive",
+                "importance") or a sampler.
+            config: Arguments of a sampler given by name.
+
+        Raises:
+            ConfigError: No such sampler, or wrong arguments of it.
+            LifecycleError: The experiment has ended.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     for ms in range(10):
+            ...         _ = exp.record("tick", latency_ms=ms)
+            ...     exp.set_sampling("reservoir", {"size": 2})
+            ...     for ms in range(10):
+            ...         _ = exp.record("tick", latency_ms=ms)
+            >>> exp.df.weight.tolist()
+            [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0]
+        """
+        policy = sampling_of(sampling, config)
+        with self._lock:
+            if not self._life.alive:
+                self._life.check("set the sampling of")
+            self._fold()
+            self._pipeline.keeping.use(policy, self._pipeline.seq)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
@@ -353,8 +390,10 @@ class Experiment:
         Returns:
             wall_clock_duration, active_duration, paused_duration in seconds; pause_count, resume_count;
             total_events (collected), kept_events (rows in memory), evicted_events (rows that left, see
-            `max_events`), errors (events that could not be recorded), misfits (values that went to `metadata`),
-            progress (share of `sample_size`, None without one), and the facts given to `cr.start`.
+            `max_events`), sampling and seed, effective_sample_size (Kish: (sum w)^2 / sum w^2 of the kept rows),
+            strata (of the sampling policy: {label: {"seen", "kept"}}), errors (events that could not be recorded),
+            misfits (values that went to `metadata`), progress (share of `sample_size`, None without one), and the
+            facts given to `cr.start`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -369,7 +408,7 @@ class Experiment:
             now, life, counts = self._now(), self._life, self._notes.counts
             started = now if life.started is None else life.started
             paused = life.paused(started, now)
-            total = self._pipeline.seq
+            total, keeping = self._pipeline.seq, self._pipeline.keeping
             return {
                 "name": self.name,
                 "status": life.status,
@@ -386,6 +425,10 @@ class Experiment:
                 "total_events": total,
                 "kept_events": len(self._pipeline.buffer),
                 "evicted_events": self._pipeline.buffer.evicted,
+                "sampling": None if keeping.policy is None else repr(keeping.policy),
+                "seed": keeping.seed if keeping.thins else None,
+                "effective_sample_size": keeping.effective_size(),
+                "strata": keeping.strata(),
                 "sample_size": self.sample_size,
                 "progress": None if self.sample_size is None else total / self.sample_size,
                 "errors": counts["errors"],
@@ -395,6 +438,7 @@ class Experiment:
     def _facts(self) -> dict[str, Any]:
         """What travels with the events into a file."""
         facts = {"id": self.id, **self.summary(), "metadata": self.metadata}
+        facts["strata"] = {str(label): counts for label, counts in facts["strata"].items()}
         changes = [[change.verb, change.time, change.seq] for change in self._life.changes]
         return {**{name: _plain(value) for name, value in facts.items()}, "changes": changes}
 
@@ -423,12 +467,13 @@ class Experiment:
         with self._lock:
             self._fold()
             frame = self._pipeline.buffer.frame().iloc[:]
-            evicted = self._pipeline.buffer.evicted
+            evicted, total = self._pipeline.buffer.evicted, self._pipeline.seq
+            facts = self._pipeline.keeping.facts()
         if columns is not None:
             frame = frame[list(checks.columns("columns", columns, frame.columns))]
         if evicted:
             frame.attrs["evicted_events"] = evicted
-        return frame
+        return mark(frame, {**facts, "seen": total, "kept": len(frame)}) if facts else frame
 
     @property
     def df(self) -> pd.DataFrame:
@@ -476,6 +521,9 @@ class Experiment:
             self._fold()
             buffer = self._pipeline.buffer
             frame, times, now = buffer.frame(), buffer.times(), self._now()
+            facts = self._pipeline.keeping.facts()
+        if facts:
+            frame = mark(frame.iloc[:], facts)
         return query_window(
             frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
         )
@@ -546,7 +594,7 @@ class Experiment:
             buffer = self._pipeline.buffer
             first, beyond = np.searchsorted(buffer.times(), [start or 0, now + 1])
             rows = buffer.frame().iloc[int(first) : int(beyond)]
-        return frame_metrics(rows, by, self._life, (start, now), partial=bool(buffer.evicted))
+        return frame_metrics(rows, by, self._life, (start, now), partial=not self._pipeline.complete)
 
     def _window(self, start: int, stop: int) -> Metrics:
         """Metrics of a window; as long as nothing happens the answer stays."""
@@ -586,7 +634,7 @@ class Experiment:
 
         Raises:
             ConfigError: The table is not usable.
-            CrucibleError: Rows have left memory (`max_events`), so that totals cannot be made anew.
+            CrucibleError: Not every event is in memory (`max_events`, sampling), so that totals cannot be made anew.
 
         Examples:
             >>> import crucible_nb as cr
@@ -599,9 +647,11 @@ class Experiment:
         table = table if isinstance(table, PriceTable) else PriceTable.default().updated(table)
         with self._lock:
             self._fold()
-            if self._pipeline.buffer.evicted:
+            if not self._pipeline.complete:
+                gone = self._pipeline.seq - len(self._pipeline.buffer)
                 raise CrucibleError(
-                    f"cannot reprice {self.name!r}: {self._pipeline.buffer.evicted} events left memory (max_events)"
+                    f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so that "
+                    "totals over every event cannot be made anew"
                 )
             self._pipeline.reprice(table)
 

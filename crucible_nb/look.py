@@ -50,7 +50,7 @@ def window_metrics(pipeline: Pipeline, life: Lifecycle, start: int, stop: int) -
     buffer, live = pipeline.buffer, pipeline.measure.look()
     times = buffer.times()
     first, beyond = np.searchsorted(times, [start, stop + 1]).tolist()
-    whole = not buffer.evicted or (len(times) > 0 and int(times[0]) <= start)
+    whole = pipeline.complete or (not pipeline.keeping.thins and len(times) > 0 and int(times[0]) <= start)
     ring = live.rings.get(stop - start)
     newest = int(live.total.panel.span[1, 0])
     if ring is None or newest > stop or (whole and beyond - first <= FEW):

@@ -1,4 +1,4 @@
-"""One event's way: enrich, measure, keep. Later stages (judge, sample, store) have their place in `run`."""
+"""One event's way: enrich, measure, sample, keep. Later stages (judge, store) have their place in `run`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from crucible_nb.cells import Batch, Cells, Dictionary
 from crucible_nb.clock import SteadyClock
 from crucible_nb.enrich import Enrich
 from crucible_nb.ingest import Columns, batch_of_rows, batches_of_frame, times_of
+from crucible_nb.keeping import Keeping
 from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.notes import Notes
 from crucible_nb.prices import PriceTable
@@ -31,6 +32,7 @@ class Pipeline:
         windows: Lengths of the live windows in nanoseconds.
         max_events: Rows to keep.
         prices: Price table for events without a cost.
+        seed: Of the sampling stage.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Pipeline:
         windows: Sequence[int] = (),
         max_events: int | None = None,
         prices: PriceTable,
+        seed: int = 0,
     ) -> None:
         self.clock, self.notes = clock, notes
         self.columns = Columns()
@@ -50,6 +53,7 @@ class Pipeline:
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
+        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed)
         self.looked: dict[Any, Any] = {}  # answers that hold until the next event
 
     def rows(self, rows: list[Any]) -> None:
@@ -81,8 +85,13 @@ class Pipeline:
         self.enrich(batch)
         # judge: detectors write anomaly, anomaly_score and anomaly_metric here
         self.measure.add(batch, latest)
-        # sample: samplers drop rows and write weight here
-        self.buffer.append(batch, more)
+        kept = self.keeping(batch)
+        self.buffer.append(kept, more if kept is batch else 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every event is there as a row."""
+        return not (self.buffer.evicted or self.keeping.thins)
 
     def reprice(self, table: PriceTable) -> None:
         """Start over with the same events, in their order, and another price table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import warnings
 import weakref
@@ -16,6 +17,7 @@ from crucible_nb.current import CURRENT
 from crucible_nb.errors import CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
 from crucible_nb.prices import PriceTable
+from crucible_nb.sampling import sampling_of
 from crucible_nb.tracking import Span
 from crucible_nb.tracking import track as _track
 
@@ -59,9 +61,12 @@ def start(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     sample_size: int | None = None,
+    sampling: Any = None,
+    sampling_config: Mapping[str, Any] | None = None,
     windows: Sequence[Any] = ("1min", "5min", "1h"),
     by: Sequence[str] = (),
     max_events: int | None = None,
+    seed: int | None = None,
     clock: Callable[[], int] | str | None = None,
     on_exists: str = "new",
     default: bool = False,
@@ -75,10 +80,15 @@ def start(
         tags: Labels.
         metadata: Facts to keep with it, e.g. {"sha": "..."}.
         sample_size: Target number of events, shown as progress.
+        sampling: Which events stay as rows: None keeps all; "uniform", "reservoir", "stratified", "adaptive" or
+            "importance" with `sampling_config`, or a sampler of `cr.sampling`. Metrics count every event all the same.
+        sampling_config: Arguments of a sampler given by name, e.g. {"rate": 0.1}.
         windows: Durations of the live sliding windows; () turns them off.
         by: Columns whose groups are counted live, beside event and model; at most 1,000 groups each, the rest
             are counted together.
         max_events: Rows held in memory; the oldest leave, counted. Metrics go on counting every event.
+        seed: Of the samplers' coins: the same seed and events give the same sample. None draws one; `exp.summary()`
+            says which.
         clock: Callable () -> int, UTC nanoseconds since 1970; "events": now is the newest event time, for replays
             and imports; None: the computer's clock.
         on_exists: What to do when an experiment of this name runs in this kernel: "new" stops it and says so,
@@ -111,6 +121,8 @@ def start(
         "windows": spans,
         "by": checks.texts("by", by),
         "max_events": checks.whole("max_events", max_events, least=1, optional=True),
+        "sampling": sampling_of(sampling, sampling_config),
+        "seed": secrets.randbits(32) if seed is None else checks.whole("seed", seed, least=0),
     }
     steady = _clock(clock)
     experiment = _existing(name, on_exists)

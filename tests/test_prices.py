@@ -185,5 +185,5 @@ def test_reprice_refuses_what_it_cannot_do() -> None:
     for _ in range(20):
         exp.record("a", model="gpt-4o", prompt_tokens=1, completion_tokens=1)
     exp.metrics()
-    with pytest.raises(cr.CrucibleError, match=r"^cannot reprice 'gone': 10 events left memory \(max_events\)$"):
+    with pytest.raises(cr.CrucibleError, match=r"^cannot reprice 'gone': 10 events are not in memory"):
         exp.reprice({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from crucible_nb.cells import Batch, Cells, Dictionary
 from crucible_nb.schema import COLUMNS, EVERY
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
-_NEUTRAL = {"weight": 1.0}
+_NEUTRAL = {"weight": 1.0, "_weight": 1.0}
+_LEAVING = 4096
 
-HIDDEN = frozenset({"_priced"})
-"""Columns kept for the house, not shown: whether the cost came from the price table."""
+HIDDEN = frozenset({"_priced", "_weight"})
+"""Columns kept for the house, not shown: whether the cost came from the price table, the weight an event brought."""
 
 
 def time_index(nanoseconds: np.ndarray) -> pd.DatetimeIndex:
@@ -28,11 +30,17 @@ class Buffer:
     """Columns that grow at the end; a frame over them is a view.
 
     Rows are appended in order of recording. A look sorts them by (time, seq) when some came late, once, into
-    new arrays, so that frames already handed out stay what they were.
+    new arrays, so that frames already handed out stay what they were. So do rows leave that a sample disowned.
 
     Args:
         dictionaries: Column name to the dictionary of its categories, shared with whoever encodes them.
         max_rows: Keep only the newest rows by time; None keeps all.
+
+    Attributes:
+        evicted: Rows that left for `max_rows`.
+        weigh: Weights now of the rows with these sequence numbers, asked at a look after `stale`; None: they stay
+            as they came.
+        stale: Whether weights have changed since the last look.
     """
 
     def __init__(self, dictionaries: dict[str, Dictionary], max_rows: int | None = None) -> None:
@@ -43,10 +51,14 @@ class Buffer:
         self._sorted = True
         self._columns: dict[str, Column] = {name: self._new(name, COLUMNS[name].kind) for name in EVERY}
         self._frame: pd.DataFrame | None = None
+        self._disowned: list[np.ndarray] = []
+        self._leaving = 0
         self.evicted = 0
+        self.weigh: Callable[[np.ndarray], np.ndarray] | None = None
+        self.stale = False
 
     def __len__(self) -> int:
-        return self._times.length - self._start
+        return self._times.length - self._start - self._leaving
 
     def _new(self, name: str, kind: Any) -> Column:
         if name in _NEUTRAL:
@@ -64,8 +76,7 @@ class Buffer:
         self._sorted &= bool(times[0] >= last and (times[1:] >= times[:-1]).all())
         room = start + len(batch) + more if more else 0
         self._times.append(times, room)
-        seq = np.arange(batch.first_seq, batch.first_seq + len(batch))
-        self._columns["seq"].append(Cells("count", seq), start, room)
+        self._columns["seq"].append(Cells("count", batch.numbered()), start, room)
         for name, cells in batch.cells.items():
             self._column(name, cells.kind).append(cells, start, room)
         self._frame = None
@@ -90,12 +101,33 @@ class Buffer:
         if self._start >= max(self._max_rows, 1024):
             self._rebuild(np.arange(self._start, self._times.length))
 
+    def discard(self, seq: np.ndarray) -> None:
+        """Let the rows with these sequence numbers go; no look shows them any more."""
+        if not len(seq):
+            return
+        self._disowned.append(seq)
+        self._leaving += len(seq)
+        if self.evicted or self._leaving > max(_LEAVING, len(self)):
+            self._sift()
+
     def _settle(self) -> None:
-        """Sort by (time, seq) if rows came late; they are in order of seq, so a stable sort does it."""
+        """What a look may see: no disowned rows, order of (time, seq), weights of now."""
+        self._sift()
         if not self._sorted:
+            # rows are in order of seq where times are equal, so a stable sort does it
             times = self._times.data[self._start : self._times.length]
             self._rebuild(self._start + np.argsort(times, kind="stable"))
             self._sorted = True
+        if self.stale and self.weigh is not None:
+            self.stale = False
+            self.overwrite("weight", Cells("float", self.weigh(self.numbers("seq", 0, len(self)))))
+
+    def _sift(self) -> None:
+        if self._leaving:
+            leaving = np.concatenate(self._disowned)
+            self._disowned, self._leaving = [], 0
+            seq = self._columns["seq"].numbers(self._start, self._times.length)  # type: ignore[union-attr]
+            self._rebuild(self._start + np.flatnonzero(np.isin(seq, leaving, invert=True)))
 
     def _rebuild(self, order: np.ndarray) -> None:
         length = self._times.length

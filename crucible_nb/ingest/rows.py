@@ -56,7 +56,7 @@ class Columns:
         if not set(map(type, values)) <= _WHOLE:
             return fit(name, self._promoted(name, values), values, self.dictionary(name))
         cells, strangers = fit(name, kind, values, self.dictionary(name))
-        if strangers or (cells is not None and _rounds(cells.values)):
+        if strangers or _rounds(cells.values):
             self._large.add(name)
         return cells, strangers
 

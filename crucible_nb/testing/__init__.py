@@ -7,5 +7,6 @@ Examples:
 """
 
 from crucible_nb.testing.accumulators import ACCUMULATOR_LAWS, check_accumulator
+from crucible_nb.testing.samplers import SAMPLER_LAWS, check_sampler
 
-__all__ = ["ACCUMULATOR_LAWS", "check_accumulator"]
+__all__ = ["ACCUMULATOR_LAWS", "SAMPLER_LAWS", "check_accumulator", "check_sampler"]

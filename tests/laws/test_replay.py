@@ -16,6 +16,13 @@ from tests.conftest import NOON, SECOND, ManualClock
 
 BLOCK = 1024  # smaller than in earnest, so that a short stream crosses several
 EVENTS = 4 * BLOCK + 700
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "uniform": {"rate": 0.2},
+    "reservoir": {"size": 300},
+    "stratified": {"rates": {False: 1.0}, "default": 0.1},
+    "adaptive": {"base_rate": 0.1, "min_samples": 200},
+    "importance": {"size": 200, "by": "latency_ms"},
+}
 PAUSES = {1100: "pause", 1300: "resume", 4 * BLOCK - 3: "pause", 4 * BLOCK + 2: "resume"}
 
 
@@ -63,10 +70,14 @@ def original() -> tuple[pd.DataFrame, str]:
 
 
 def run(
-    events: list[tuple[int, str, dict[str, Any]]], cuts: set[int], kinds: np.ndarray | None = None
+    events: list[tuple[int, str, dict[str, Any]]],
+    cuts: set[int],
+    kinds: np.ndarray | None = None,
+    sampling: str | None = None,
 ) -> cr.Experiment:
     clock = ManualClock(events[0][0])
-    exp = cr.start("law", clock=clock, by=("note",))
+    config = SAMPLERS[sampling] if sampling else None
+    exp = cr.start("law", clock=clock, by=("note",), sampling=sampling, sampling_config=config, seed=7)
     looks = (exp.metrics, exp.frame, exp.summary, lambda: exp.metrics(last="5min"), lambda: exp.metrics(by="model"))
     for i, (time, event, fields) in enumerate(events):
         clock.now = time
@@ -94,6 +105,20 @@ def test_a_thousand_cuts_and_looks_change_no_bit(original: tuple[pd.DataFrame, s
         for column in ("event", "model"):
             assert got[column].cat.categories.tolist() == frame[column].cat.categories.tolist()
         assert look(exp) == numbers
+
+
+@pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+@pytest.mark.parametrize("sampling", SAMPLERS)
+def test_cuts_and_looks_change_no_bit_of_a_sample(original: tuple[pd.DataFrame, str], sampling: str) -> None:
+    events = stream()
+    whole = run(events, set(), sampling=sampling)
+    assert 100 < len(whole.frame()) < len(original[0]) / 2
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        cuts = set(rng.choice(EVENTS, rng.integers(1, 12), replace=False).tolist())
+        exp = run(events, cuts, rng.integers(0, 5, EVENTS), sampling)
+        pd.testing.assert_frame_equal(exp.frame(), whole.frame(), check_exact=True)
+        assert look(exp) == look(whole)
 
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")

@@ -1,0 +1,187 @@
+"""The laws of samplers, to be run over your own ones as over those that ship.
+
+Every law is a function `law(sampler, frame, size)` whose name is the sentence that holds; it raises AssertionError
+when it does not. `frame` is a stream of events, `size` the promised number of rows, if any.
+"""
+# ruff: noqa: ARG001  all laws have the same arguments
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.sampling import Events, Sampler
+
+_SEEDS = 400
+
+
+def check_sampler(sampler: Sampler, *, frame: pd.DataFrame | None = None, size: int | None = None) -> None:
+    """Check that a sampler obeys the laws of samplers.
+
+    Args:
+        sampler: An instance with its parameters.
+        frame: Events to run it on, a few hundred; None is seeded latencies, costs, outcomes and models with gaps.
+        size: Number of rows it promises not to exceed; None: it promises none.
+
+    Raises:
+        AssertionError: When a law is broken; the message names it.
+        ConfigError: When `sampler` is no sampler.
+
+    Examples:
+        >>> from crucible_nb.sampling import Uniform
+        >>> check_sampler(Uniform(0.2))
+    """
+    if not isinstance(sampler, Sampler):
+        raise checks.wrong("sampler", sampler, "an instance of a subclass of cr.sampling.Sampler")
+    events = stream() if frame is None else frame
+    for law in SAMPLER_LAWS:
+        try:
+            law(sampler, events, size)
+        except AssertionError as broken:
+            raise AssertionError(f"{sampler!r}: {law.__name__.replace('_', ' ')}: {broken}") from broken
+
+
+def stream(n: int = 600, seed: int = 0) -> pd.DataFrame:
+    """A stream of events: skewed numbers with gaps, zeros and a negative, two models, a few failures.
+
+    Examples:
+        >>> len(stream())
+        600
+    """
+    rng = np.random.default_rng(seed)
+    latency, cost = rng.lognormal(6, 1, n), rng.lognormal(-6, 1.5, n)
+    latency[::17], cost[::5], cost[7:8] = np.nan, 0.0, -1.0
+    success = pd.array(rng.random(n) < 0.9, dtype="boolean")
+    success[::11] = pd.NA
+    model = np.array(["large", "small", None])[rng.choice(3, n, p=[0.2, 0.7, 0.1])]
+    columns = {"latency_ms": latency, "cost_usd": cost, "success": success, "model": model}
+    return pd.DataFrame(columns, index=pd.date_range("2025-01-01", periods=n, freq="s", tz="UTC", name="time"))
+
+
+def run(sampler: Sampler, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> dict[int, float]:
+    """The kept events and their weights after the whole stream, taken in with cuts at these places.
+
+    Examples:
+        >>> from crucible_nb.sampling import Uniform
+        >>> run(Uniform(1.0).begin(0), stream(3), cuts=[1])
+        {0: 1.0, 1: 1.0, 2: 1.0}
+    """
+    kept: dict[int, float] = {}
+    edges = [0, *cuts, len(frame)]
+    for start, stop in pairwise(edges):
+        _advance(sampler, frame, start, stop, kept)
+    return _now(sampler, kept)
+
+
+def _advance(sampler: Sampler, frame: pd.DataFrame, start: int, stop: int, kept: dict[int, float]) -> None:
+    choice = sampler.choose(Events.of_frame(frame.iloc[start:stop], start))
+    assert len(choice.keep) == len(choice.weight) == stop - start, "keep and weight are not one an event"
+    for seq in choice.dropped.tolist():
+        assert kept.pop(seq, None) is not None, f"event {seq} is dropped, but was not kept"
+    rows = np.flatnonzero(choice.keep)
+    kept.update(zip((rows + start).tolist(), choice.weight[rows].tolist(), strict=True))
+
+
+def _now(sampler: Sampler, kept: dict[int, float]) -> dict[int, float]:
+    seq = np.array(sorted(kept), np.int64)
+    weight = sampler.weights(seq)
+    now = [kept[one] for one in seq.tolist()] if weight is None else weight.tolist()
+    return dict(zip(seq.tolist(), now, strict=True))
+
+
+def the_same_seed_gives_the_same_sample(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """Also when an instance serves several experiments."""
+    first, other = sampler.begin(3), sampler.begin(4)
+    run(other, frame)
+    assert run(first, frame) == run(sampler.begin(3), frame), "two runs with one seed differ"
+
+
+def no_cut_changes_a_bit(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """Blocks may end anywhere."""
+    rng, whole = np.random.default_rng(0), run(sampler.begin(3), frame)
+    for cuts in (range(1, len(frame)), *(np.sort(rng.integers(0, len(frame), 9)).tolist() for _ in range(10))):
+        assert run(sampler.begin(3), frame, cuts) == whole, f"cut at {list(cuts)[:9]} the sample is another one"
+
+
+def an_empty_block_is_nothing(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """Nor does it change what follows."""
+    running = sampler.begin(3)
+    choice = running.choose(Events.of_frame(frame.iloc[:0]))
+    assert len(choice.keep) == 0, "something is kept of no events"
+    assert run(running, frame) == run(sampler.begin(3), frame), "after an empty block the sample is another one"
+
+
+def the_input_is_left_alone(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """A sampler reads."""
+    before = frame.copy(deep=True)
+    run(sampler.begin(3), frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def weights_are_at_least_one(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """A weight is 1 / probability."""
+    for seed in range(20):
+        weights = list(run(sampler.begin(seed), frame).values())
+        assert all(1 <= weight < np.inf for weight in weights), f"there is a weight of {min(weights)}"
+
+
+def weights_estimate_counts_and_totals(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """Over many seeds, the mean of the estimates is the truth: of all events, of a half, of a total."""
+    rng = np.random.default_rng(1)
+    halves = {
+        "the events": np.ones(len(frame)),
+        "every second event": np.arange(len(frame)) % 2,
+        "a total": rng.exponential(1, len(frame)),
+    }
+    samples = [run(sampler.begin(seed), frame) for seed in range(_SEEDS)]
+    for what, values in halves.items():
+        estimates = np.array([sum(values[seq] * weight for seq, weight in kept.items()) for kept in samples])
+        error = estimates.std(ddof=1) / np.sqrt(_SEEDS)
+        off = abs(estimates.mean() - values.sum())
+        assert off <= 4.5 * error + 1e-9 * values.sum(), f"{what}: {estimates.mean():g} instead of {values.sum():g}"
+
+
+def it_keeps_its_size(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """At every moment."""
+    if size is None:
+        return
+    running: Sampler = sampler.begin(3)
+    kept: dict[int, float] = {}
+    for start in range(0, len(frame), 50):
+        _advance(running, frame, start, min(start + 50, len(frame)), kept)
+        assert len(kept) <= size, f"{len(kept)} rows are kept where {size} were promised"
+
+
+def it_goes_on_from_its_state(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """Written down as JSON in mid-stream and read again, it draws the same coins."""
+    running, half = sampler.begin(3), len(frame) // 2
+    kept: dict[int, float] = {}
+    _advance(running, frame, 0, half, kept)
+    again = sampler.from_dict(json.loads(json.dumps(running.to_dict())))
+    _advance(again, frame, half, len(frame), kept)
+    assert _now(again, kept) == run(sampler.begin(3), frame), "after a round trip the sample is another one"
+
+
+def streams_share_no_coins(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
+    """Two writers with one seed keep different rows, unless there is nothing to choose."""
+    one, other = run(sampler.begin(3), frame), run(sampler.begin(3, stream=1), frame)
+    assert one != other or all(weight == 1 for weight in one.values()), "two streams keep the same rows"
+
+
+SAMPLER_LAWS: tuple[Callable[[Sampler, pd.DataFrame, int | None], None], ...] = (
+    the_same_seed_gives_the_same_sample,
+    no_cut_changes_a_bit,
+    an_empty_block_is_nothing,
+    the_input_is_left_alone,
+    weights_are_at_least_one,
+    weights_estimate_counts_and_totals,
+    it_keeps_its_size,
+    it_goes_on_from_its_state,
+    streams_share_no_coins,
+)
+"""All laws, in the order in which they are checked."""
