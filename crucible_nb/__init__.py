@@ -10,7 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, events, files, sampling
+from crucible_nb import accumulators, events, files, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.errors import (
     ConfigError,
@@ -25,6 +25,7 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.prices import PriceTable
 from crucible_nb.session import current, experiments, record, span, start, track
+from crucible_nb.stats import confidence_interval
 
 if TYPE_CHECKING:
     from crucible_nb.files import load
@@ -44,6 +45,7 @@ __all__ = [
     "StatError",
     "StoreError",
     "accumulators",
+    "confidence_interval",
     "current",
     "events",
     "experiments",
@@ -52,6 +54,7 @@ __all__ = [
     "sampling",
     "span",
     "start",
+    "stats",
     "track",
 ]
 

@@ -409,6 +409,7 @@ class Experiment:
             started = now if life.started is None else life.started
             paused = life.paused(started, now)
             total, keeping = self._pipeline.seq, self._pipeline.keeping
+            effective = keeping.effective_size()  # first: it has the sample let go what it put off
             return {
                 "name": self.name,
                 "status": life.status,
@@ -427,7 +428,7 @@ class Experiment:
                 "evicted_events": self._pipeline.buffer.evicted,
                 "sampling": None if keeping.policy is None else repr(keeping.policy),
                 "seed": keeping.seed if keeping.thins else None,
-                "effective_sample_size": keeping.effective_size(),
+                "effective_sample_size": effective,
                 "strata": keeping.strata(),
                 "sample_size": self.sample_size,
                 "progress": None if self.sample_size is None else total / self.sample_size,

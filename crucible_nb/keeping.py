@@ -36,7 +36,7 @@ class Keeping:
         self.policy, self.since = policy, seq
         self.sampler = None if policy is None else policy.begin(self.seed, self.changes)
         self.changes += 1
-        self.buffer.weigh = self._weigh if self.sampler is not None and self.sampler.revises else None
+        self.buffer.sample = self if self.sampler is not None and self.sampler.revises else None
 
     def __call__(self, batch: Batch) -> Batch:
         """The events of a batch that stay, with their weights."""
@@ -57,7 +57,11 @@ class Keeping:
                 batch.cells["_weight"] = brought
         return batch if choice.keep.all() else batch.take(np.flatnonzero(choice.keep))
 
-    def _weigh(self, seq: np.ndarray) -> np.ndarray:
+    def settle(self) -> np.ndarray:
+        """Rows that leave the sample at a look."""
+        return np.empty(0, np.int64) if self.sampler is None else self.sampler.settle()
+
+    def weigh(self, seq: np.ndarray) -> np.ndarray:
         """Weights now: of the running policy's rows as it says, of earlier rows as they were."""
         buffer, sampler = self.buffer, self.sampler
         weight = np.array(buffer.numbers("weight", 0, len(seq)))

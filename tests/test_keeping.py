@@ -48,6 +48,7 @@ def sampled(name: str | None, frame: pd.DataFrame, seed: int = 1, **options: Any
 def test_metrics_see_every_event_and_only_rows_are_sampled(name: str) -> None:
     frame = trace()
     exp, full = sampled(name, frame), sampled(None, frame)
+    assert exp.summary()["kept_events"] == len(exp.df)
     for look in ({}, {"by": "model"}, {"last": "5min"}):
         got, wanted = exp.metrics(**look), full.metrics(**look)
         assert got.latency.mean == pytest.approx(wanted.latency.mean, rel=1e-12) or look == {"last": "5min"}

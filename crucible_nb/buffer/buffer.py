@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,6 +25,16 @@ def time_index(nanoseconds: np.ndarray) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(nanoseconds, dtype=_UTC, copy=False, name="time")
 
 
+class Revising(Protocol):
+    """A sample that may let rows go and weigh the others anew."""
+
+    def settle(self) -> np.ndarray:
+        """Sequence numbers of the rows that leave."""
+
+    def weigh(self, seq: np.ndarray) -> np.ndarray:
+        """Weights now of the rows with these sequence numbers."""
+
+
 class Buffer:
     """Columns that grow at the end; a frame over them is a view.
 
@@ -38,9 +47,8 @@ class Buffer:
 
     Attributes:
         evicted: Rows that left for `max_rows`.
-        weigh: Weights now of the rows with these sequence numbers, asked at a look after `stale`; None: they stay
-            as they came.
-        stale: Whether weights have changed since the last look.
+        sample: Who may revise what was kept; asked at a look after `stale`. None: rows and weights stay as they came.
+        stale: Whether there may be revisions since the last look.
     """
 
     def __init__(self, dictionaries: dict[str, Dictionary], max_rows: int | None = None) -> None:
@@ -54,7 +62,7 @@ class Buffer:
         self._disowned: list[np.ndarray] = []
         self._leaving = 0
         self.evicted = 0
-        self.weigh: Callable[[np.ndarray], np.ndarray] | None = None
+        self.sample: Revising | None = None
         self.stale = False
 
     def __len__(self) -> int:
@@ -112,15 +120,18 @@ class Buffer:
 
     def _settle(self) -> None:
         """What a look may see: no disowned rows, order of (time, seq), weights of now."""
+        sample = self.sample if self.stale else None
+        self.stale = False
+        if sample is not None:
+            self.discard(sample.settle())
         self._sift()
         if not self._sorted:
             # rows are in order of seq where times are equal, so a stable sort does it
             times = self._times.data[self._start : self._times.length]
             self._rebuild(self._start + np.argsort(times, kind="stable"))
             self._sorted = True
-        if self.stale and self.weigh is not None:
-            self.stale = False
-            self.overwrite("weight", Cells("float", self.weigh(self.numbers("seq", 0, len(self)))))
+        if sample is not None:
+            self.overwrite("weight", Cells("float", sample.weigh(self.numbers("seq", 0, len(self)))))
 
     def _sift(self) -> None:
         if self._leaving:

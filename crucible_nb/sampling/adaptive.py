@@ -150,7 +150,7 @@ class Adaptive(Sampler):
 
     def _anomalous(self, events: Events) -> np.ndarray:
         if "anomaly" in events:
-            return np.equal(events["anomaly"], 1)
+            return np.asarray(events["anomaly"] == 1)
         tripped = np.zeros(len(events), np.bool_)
         for name, control in self._controls.items():
             if name in events:

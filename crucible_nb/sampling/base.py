@@ -36,7 +36,8 @@ class Sampler:
     earlier coins.
 
     Attributes:
-        revises: Whether earlier choices may be revised; such a sampler overrides `choose` and `weights`.
+        revises: Whether earlier choices may be revised; such a sampler overrides `choose` and `weights`, and `settle`
+            where it puts off letting events go.
         sized_by: Column whose size made the probabilities, None where there is none.
 
     Examples:
@@ -90,6 +91,10 @@ class Sampler:
         keep = self._draws.next(len(events)) < rates
         self.count("all", len(events), int(np.count_nonzero(keep)))
         return Choice(keep, 1 / rates)
+
+    def settle(self) -> np.ndarray:
+        """Before a look: numbers of kept events that leave the sample, where letting them go was put off."""
+        return _NONE
 
     def weights(self, seq: np.ndarray) -> np.ndarray | None:
         """Weights now of kept events, for samplers that revise; None: as they were."""

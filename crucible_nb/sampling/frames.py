@@ -44,7 +44,7 @@ def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame
         raise checks.wrong("sampler", sampler, "a sampler such as cr.sampling.Uniform(0.1)")
     running = sampler.begin(checks.whole("seed", seed))
     choice = running.choose(Events.of_frame(frame))
-    rows = np.flatnonzero(choice.keep)
+    rows = np.setdiff1d(np.flatnonzero(choice.keep), running.settle())
     now = running.weights(rows)
     weight = choice.weight[rows] if now is None else now
     kept = frame.iloc[rows].copy()
@@ -107,7 +107,8 @@ def merge(
 def _thinned(frame: pd.DataFrame, size: int, sized: np.ndarray, seed: int) -> pd.DataFrame:
     chosen = Priorities(size)
     chosen.take(np.arange(len(frame)), sized, 1.0 - Draws(seed).next(len(frame)))
-    rows = np.sort(chosen.members())
+    chosen.settle()
+    rows, weight = chosen.members()
     kept = frame.iloc[rows].copy()
-    kept["weight"] *= chosen.weight_of(sized[rows])
+    kept["weight"] *= weight
     return kept

@@ -21,7 +21,9 @@ _REFRESH = 4096
 class Priorities:
     """A priority sample: of all events offered, the `size` with the largest size / coin.
 
-    One more is remembered; its priority is the threshold t, and an event of size w stands for max(1, t / w).
+    One more is remembered; its priority is the threshold t, and an event of size w stands for max(1, t / w). Events
+    above an earlier threshold wait until they are as many as the sample, then the smallest go at once; `settle` lets
+    them go now. Which ones stay does not depend on when that happens.
 
     Args:
         size: Events to keep.
@@ -33,41 +35,65 @@ class Priorities:
     def __init__(self, size: int) -> None:
         self.size = size
         self.seen = 0
-        self.seq, self.w, self.u = np.empty(0, np.int64), np.empty(0), np.empty(0)
+        self.threshold = 0.0
+        self._rows = np.empty((3, 0))  # number, size and coin of the sample, and last the first one that is not in
+        self._waiting: list[np.ndarray] = []
 
-    @property
-    def threshold(self) -> float:
-        """Priority of the first event that is not in; 0 while all are."""
-        return float((self.w / self.u).min()) if len(self.seq) > self.size else 0.0
+    def take(self, seq: np.ndarray, w: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Offer events with their sizes > 0 and coins in (0, 1].
 
-    def members(self) -> np.ndarray:
-        """Numbers of the events that are in, any order."""
-        if len(self.seq) <= self.size:
-            return self.seq
-        return np.delete(self.seq, np.argmin(self.w / self.u))
-
-    def take(self, seq: np.ndarray, w: np.ndarray, u: np.ndarray) -> None:
-        """Offer events with their sizes > 0 and coins in (0, 1]."""
+        Returns:
+            Positions of those that enter, and the numbers of those that leave, maybe of this very block.
+        """
         self.seen += len(seq)
         near = np.flatnonzero(w / u > self.threshold)
-        parts = ((self.seq, seq), (self.w, w), (self.u, u))
-        self.seq, self.w, self.u = (np.concatenate((old, new[near])) for old, new in parts)
-        if len(self.seq) > self.size + 1:
-            best = np.sort(np.argpartition(-(self.w / self.u), self.size)[: self.size + 1])
-            self.seq, self.w, self.u = self.seq[best], self.w[best], self.u[best]
+        self._waiting.append(np.stack((seq[near], w[near], u[near])))
+        crowded = sum(rows.shape[1] for rows in self._waiting) > self.size
+        return near, self.settle() if crowded else np.empty(0, np.int64)
+
+    def settle(self) -> np.ndarray:
+        """Come down to `size` events; returns the numbers of those that leave."""
+        if not self._waiting:
+            return np.empty(0, np.int64)
+        outside = self._rows[0, self.size :]  # has left already
+        rows = np.concatenate((self._rows, *self._waiting), axis=1)
+        self._waiting = []
+        priority = rows[1] / rows[2]
+        order = np.argsort(-priority, kind="stable")
+        self._rows, leaving = rows[:, order[: self.size + 1]], rows[0, order[self.size :]]
+        if len(leaving):
+            self.threshold = float(priority[order[self.size]])
+        return leaving[np.isin(leaving, outside, invert=True)].astype(np.int64)
+
+    def rescale(self, size: float) -> None:
+        """Give all events so far this size."""
+        self.settle()
+        self._rows[1] = size
+        self.threshold = size / self._rows[2, self.size] if self._rows.shape[1] > self.size else 0.0
+
+    def members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the events that are in, ascending, and what each stands for; after `settle`."""
+        seq, w, _ = self._rows[:, : self.size]
+        order = np.argsort(seq)
+        return seq[order].astype(np.int64), self.weight_of(w[order])
 
     def weight_of(self, w: np.ndarray) -> np.ndarray:
         """What events of these sizes stand for."""
         return np.maximum(1.0, self.threshold / w)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        return {"seen": self.seen, "seq": self.seq.tolist(), "w": self.w.tolist(), "u": self.u.tolist()}
+        """The state as plain data; what waits stays in line."""
+        rows = np.concatenate((self._rows, *self._waiting), axis=1)
+        return {"seen": self.seen, "settled": self._rows.shape[1], "rows": rows.tolist(), "threshold": self.threshold}
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
-        self.seen, self.seq = state["seen"], np.array(state["seq"], np.int64)
-        self.w, self.u = np.array(state["w"]), np.array(state["u"])
+    @classmethod
+    def from_dict(cls, size: int, state: dict[str, Any]) -> Priorities:
+        """A sample that goes on from a state."""
+        sample, rows, settled = cls(size), np.array(state["rows"], np.float64).reshape(3, -1), state["settled"]
+        sample.seen, sample.threshold = state["seen"], state["threshold"]
+        sample._rows, waiting = rows[:, :settled], rows[:, settled:]
+        sample._waiting = [waiting] if waiting.shape[1] else []
+        return sample
 
 
 @dataclass(eq=False)
@@ -112,19 +138,26 @@ class Importance(Sampler):
 
     def choose(self, events: Events) -> Choice:
         """Judge consecutive events; see `Sampler.choose`."""
-        before = self._members()
         values = self._sizes(events)
         w, coins = self._weighed(values), 1.0 - self._draws.next(len(events))
         tail = self._above(values)
-        for sample, rows in ((self._body, np.flatnonzero(~tail)), (self._tail, np.flatnonzero(tail))):
-            sample.take(events.seq[rows], w[rows], coins[rows])
-        after = self._members()
-        keep = np.isin(events.seq, after)
-        weight = np.where(tail, self._tail.weight_of(w), self._body.weight_of(w))
-        return Choice(keep, weight, before[np.isin(before, after, invert=True)])
+        keep, weight, dropped = np.zeros(len(events), np.bool_), np.ones(len(events)), []
+        for sample, inside in ((self._body, ~tail), (self._tail, tail)):
+            rows = np.flatnonzero(inside)
+            near, leaving = sample.take(events.seq[rows], w[rows], coins[rows])
+            keep[rows[near]] = True
+            weight[rows] = sample.weight_of(w[rows])
+            dropped.append(leaving)
+        leaving = np.concatenate(dropped)
+        if len(leaving):
+            here = leaving >= events.seq[0]
+            keep[leaving[here] - events.seq[0]] = False
+            leaving = leaving[~here]
+        return Choice(keep, weight, leaving)
 
-    def _members(self) -> np.ndarray:
-        return np.concatenate((self._body.members(), self._tail.members()))
+    def settle(self) -> np.ndarray:
+        """Numbers of the kept events that leave the sample now."""
+        return np.concatenate((self._body.settle(), self._tail.settle()))
 
     def _sizes(self, events: Events) -> np.ndarray:
         """Sizes as given; NaN where missing, negative or infinite."""
@@ -153,7 +186,7 @@ class Importance(Sampler):
         first = int(np.argmax(x > 0)) if (x > 0).any() else len(x)
         scale = x[first] if first < len(x) else 1.0
         w[:first] = scale
-        self._body.w[:] = scale
+        self._body.rescale(scale)
 
     def _above(self, values: np.ndarray) -> np.ndarray:
         """Which values lie above the quantile of the past; it is read anew at fixed numbers of events."""
@@ -173,15 +206,15 @@ class Importance(Sampler):
 
     def weights(self, seq: np.ndarray) -> np.ndarray:
         """Weights now of kept events."""
-        seqs = np.concatenate((self._body.seq, self._tail.seq))
-        weight = np.concatenate([sample.weight_of(sample.w) for sample in (self._body, self._tail)])
+        parts = [self._body.members(), self._tail.members()]
+        seqs, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.argsort(seqs)
-        return weight[order[np.searchsorted(seqs, seq, sorter=order)]]
+        return np.asarray(weight[order[np.searchsorted(seqs, seq, sorter=order)]])
 
     def strata(self) -> dict[Any, tuple[int, int]]:
         """Events seen and rows kept, of the body and of the tail."""
         samples = {"body": self._body, "tail": self._tail}
-        return {label: (one.seen, len(one.members())) for label, one in samples.items() if one.seen}
+        return {label: (one.seen, len(one.members()[0])) for label, one in samples.items() if one.seen}
 
     def to_dict(self) -> dict[str, Any]:
         """The running state as plain data."""
@@ -197,8 +230,8 @@ class Importance(Sampler):
     def from_dict(self, state: dict[str, Any]) -> Self:
         """A copy that runs on from a state of `to_dict`."""
         sampler = super().from_dict(state)
-        sampler._body.load(state["body"])
-        sampler._tail.load(state["tail"])
+        sampler._body = Priorities.from_dict(self.size, state["body"])
+        sampler._tail = Priorities.from_dict(self.size, state["tail"])
         sampler._values = LogHistogram.from_dict(state["values"])
         sampler._refresh, edge, sampler._total, sampler._known = state["past"]
         sampler._edge = np.inf if edge is None else edge

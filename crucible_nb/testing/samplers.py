@@ -81,13 +81,18 @@ def run(sampler: Sampler, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> dict
 def _advance(sampler: Sampler, frame: pd.DataFrame, start: int, stop: int, kept: dict[int, float]) -> None:
     choice = sampler.choose(Events.of_frame(frame.iloc[start:stop], start))
     assert len(choice.keep) == len(choice.weight) == stop - start, "keep and weight are not one an event"
-    for seq in choice.dropped.tolist():
-        assert kept.pop(seq, None) is not None, f"event {seq} is dropped, but was not kept"
+    _drop(choice.dropped, kept)
     rows = np.flatnonzero(choice.keep)
     kept.update(zip((rows + start).tolist(), choice.weight[rows].tolist(), strict=True))
 
 
+def _drop(leaving: np.ndarray, kept: dict[int, float]) -> None:
+    for seq in leaving.tolist():
+        assert kept.pop(seq, None) is not None, f"event {seq} leaves, but was not kept"
+
+
 def _now(sampler: Sampler, kept: dict[int, float]) -> dict[int, float]:
+    _drop(sampler.settle(), kept)
     seq = np.array(sorted(kept), np.int64)
     weight = sampler.weights(seq)
     now = [kept[one] for one in seq.tolist()] if weight is None else weight.tolist()
@@ -154,6 +159,7 @@ def it_keeps_its_size(sampler: Sampler, frame: pd.DataFrame, size: int | None) -
     kept: dict[int, float] = {}
     for start in range(0, len(frame), 50):
         _advance(running, frame, start, min(start + 50, len(frame)), kept)
+        _now(running, kept)
         assert len(kept) <= size, f"{len(kept)} rows are kept where {size} were promised"
 
 

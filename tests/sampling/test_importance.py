@@ -90,7 +90,10 @@ def test_the_priority_sample_is_the_textbook_one() -> None:
         rows = slice(start, start + 7)
         ours.take(np.arange(500)[rows], w[rows], u[rows])
     order = np.argsort(-w / u)
-    assert sorted(ours.members()) == sorted(order[:20])
+    ours.settle()
+    seq, weight = ours.members()
+    assert seq.tolist() == sorted(order[:20])
+    np.testing.assert_array_equal(weight, np.maximum(1, ours.threshold / w[seq]))
     assert ours.threshold == (w / u)[order[20]]
 
 
@@ -98,7 +101,7 @@ def test_the_state_is_small() -> None:
     running = Importance(30).begin(1)
     for start in range(0, 20_000, 1000):
         running.choose(Events.of_frame(costs(1000, start), start))
-    assert len(running.to_dict()["body"]["seq"]) == 31
+        assert len(running.to_dict()["body"]["rows"][0]) <= 61
 
 
 @pytest.mark.parametrize("config", [{"size": 0}, {"size": 5, "by": ""}, {"size": 5, "by": 3}, {"size": 5, "keep_above": "high"}, {"size": 5, "keep_above": 1.5}])  # fmt: skip
