@@ -63,7 +63,7 @@ class Priorities:
         self._rows, leaving = rows[:, order[: self.size + 1]], rows[0, order[self.size :]]
         if len(leaving):
             self.threshold = float(priority[order[self.size]])
-        return leaving[np.isin(leaving, outside, invert=True)].astype(np.int64)
+        return np.asarray(leaving[np.isin(leaving, outside, invert=True)], np.int64)
 
     def rescale(self, size: float) -> None:
         """Give all events so far this size."""
