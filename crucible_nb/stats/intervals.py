@@ -278,7 +278,7 @@ def rank_limits(q: float, n: float, confidence: float) -> Interval:
             return 0.0
         return float(optimize.brentq(lambda u: special.betainc(u, n - u + 1, q) - chance, 1e-9, n, xtol=1e-10))
 
-    return Interval(at(1 - tail), at(tail))
+    return Interval(min(at(1 - tail), n), at(tail))
 
 
 def _open(values: Values, size: float, q: float, confidence: float) -> str:

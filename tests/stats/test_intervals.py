@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -88,6 +88,7 @@ def test_p99_has_no_upper_limit_below_368_rows_and_says_so() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(n=st.integers(2, 2000), q=st.floats(0.001, 0.999), confidence=st.floats(0.5, 0.999))
+@example(n=2, q=0.875, confidence=0.5)
 def test_ranks_leave_half_the_rest_on_each_side(n: int, q: float, confidence: float) -> None:
     low, high = rank_limits(q, n, confidence)
     tail = (1 - confidence) / 2
