@@ -9,7 +9,7 @@ import numpy as np
 
 from crucible_nb.errors import ConfigError
 from crucible_nb.sampling.draws import Draws
-from crucible_nb.sampling.events import Events
+from crucible_nb.seen import Events
 
 _NONE = np.empty(0, np.int64)
 

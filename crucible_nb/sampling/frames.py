@@ -13,8 +13,8 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.sampled import facts_of, mark
 from crucible_nb.sampling.base import Sampler
 from crucible_nb.sampling.draws import Draws
-from crucible_nb.sampling.events import Events
 from crucible_nb.sampling.importance import Priorities
+from crucible_nb.seen import Events
 
 
 def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame:

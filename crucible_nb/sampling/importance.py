@@ -12,8 +12,8 @@ import pandas as pd
 from crucible_nb import checks
 from crucible_nb.accumulators import LogHistogram
 from crucible_nb.sampling.base import Choice, Sampler
-from crucible_nb.sampling.events import Events
 from crucible_nb.sampling.stratified import By, checked_by
+from crucible_nb.seen import Events
 
 _REFRESH = 4096
 

@@ -10,7 +10,7 @@ import numpy as np
 from crucible_nb import checks
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.draws import Draws
-from crucible_nb.sampling.events import Events
+from crucible_nb.seen import Events
 
 _AHEAD = 256  # entries worked out at a time
 

@@ -12,8 +12,8 @@ from crucible_nb import checks
 from crucible_nb.errors import ConfigError
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.draws import Draws
-from crucible_nb.sampling.events import Events
 from crucible_nb.sampling.reservoir import Slots
+from crucible_nb.seen import Events
 
 By = str | Callable[[pd.DataFrame], Any]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.sampling.base import Sampler
-from crucible_nb.sampling.events import Events
+from crucible_nb.seen import Events
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""What a sampler sees of consecutive events: columns as numbers or labels, nothing of how they are kept."""
+"""What a sampler or a detector sees of events: columns as numbers or labels, nothing of how they are kept."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Events:
 
     Examples:
         >>> import pandas as pd
+        >>> from crucible_nb.seen import Events
         >>> events = Events.of_frame(pd.DataFrame({"latency_ms": [1.0, 2.0], "model": ["a", None]}))
         >>> events["latency_ms"]
         array([1., 2.])
