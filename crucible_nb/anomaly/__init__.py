@@ -1,0 +1,34 @@
+"""Detectors: what is out of line, by how much and why; quiet otherwise."""
+
+from crucible_nb.anomaly.auto import Auto
+from crucible_nb.anomaly.base import Detector, Scores, Verdict
+from crucible_nb.anomaly.cusum import CUSUM
+from crucible_nb.anomaly.ewma import EWMA
+from crucible_nb.anomaly.frames import anomalies, score
+from crucible_nb.anomaly.incidents import Incident, Incidents
+from crucible_nb.anomaly.iqr import IQR
+from crucible_nb.anomaly.isolation_forest import IsolationForest
+from crucible_nb.anomaly.modified_z_score import ModifiedZScore
+from crucible_nb.anomaly.named import detector_of, detectors_of
+from crucible_nb.anomaly.windowed import Windowed
+from crucible_nb.anomaly.z_score import ZScore
+
+__all__ = [
+    "CUSUM",
+    "EWMA",
+    "IQR",
+    "Auto",
+    "Detector",
+    "Incident",
+    "Incidents",
+    "IsolationForest",
+    "ModifiedZScore",
+    "Scores",
+    "Verdict",
+    "Windowed",
+    "ZScore",
+    "anomalies",
+    "detector_of",
+    "detectors_of",
+    "score",
+]

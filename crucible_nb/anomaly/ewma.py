@@ -1,0 +1,68 @@
+"""How far from the recent mean, in recent standard deviations: a threshold that moves with the series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crucible_nb import checks
+from crucible_nb.anomaly.base import Detector, Scores, State, before_each, smoothed
+
+
+def baseline(x: np.ndarray, state: State, share: float) -> tuple[np.ndarray, np.ndarray, State]:
+    """Exponentially weighted mean and sd before each value, and the state after each."""
+    fresh = state["count"] == 0
+    start = np.where(fresh, x[:, :1], state["mean"])
+    after = smoothed(share, x, start)
+    mean = before_each(start, after)
+    # v' = (1 - a) (v + a d^2), with d against the mean before the value
+    variance = smoothed(share, (1 - share) * (x - mean) ** 2, state["variance"])
+    return mean, np.sqrt(before_each(state["variance"], variance)), {"mean": after, "variance": variance}
+
+
+class EWMA(Detector):
+    """Distance from the exponentially weighted mean before the value, in standard deviations weighted alike.
+
+    The value is scored first and learnt then: a score against a mean that already contains the value could never
+    exceed 1 / sqrt(share).
+
+    Args:
+        metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
+        threshold: Standard deviations, default 4.
+        share: Weight of the newest value, in (0, 1); 1 / share values are remembered.
+
+    Examples:
+        >>> import numpy as np
+        >>> import crucible_nb as cr
+        >>> rising = np.arange(300.0) + np.tile([0.0, 3.0], 150)
+        >>> rising[250] += 50
+        >>> cr.anomaly.score(rising, cr.anomaly.EWMA(share=0.1)).idxmax()
+        250
+
+    References:
+        Roberts: Control chart tests based on geometric moving averages. Technometrics 1 (1959).
+        West: Updating mean and variance estimates. CACM 22 (1979).
+    """
+
+    state: ClassVar = {"mean": 0.0, "variance": 0.0}
+    default: ClassVar[float] = 4.0
+    middle = "recent mean"
+
+    def __init__(
+        self,
+        metrics: str | Sequence[str] = ("latency_ms", "cost_usd"),
+        threshold: float | None = None,
+        *,
+        share: float = 0.02,
+        **options: Any,
+    ) -> None:
+        super().__init__(metrics, threshold, **options)
+        self.share = checks.number("share", share, above=0, below=1)
+
+    def algorithm(self, x: np.ndarray, state: State) -> Scores:
+        """See `Detector.algorithm`."""
+        mean, sd, after = baseline(x, state, self.share)
+        distance = (x - mean) / np.maximum(sd, state["floor"])
+        return Scores(np.abs(distance) / self.threshold, {"center": mean, "distance": distance}, after)

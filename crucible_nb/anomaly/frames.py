@@ -1,0 +1,131 @@
+"""Detectors on frames and series: a score a row, or the incidents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.anomaly.base import Detector, Verdict
+from crucible_nb.anomaly.incidents import Incidents, capped
+from crucible_nb.anomaly.named import detector_of
+from crucible_nb.errors import SchemaError
+from crucible_nb.seen import Events
+
+
+def score(
+    data: Any,
+    method: str | Detector = "auto",
+    metric: str | None = None,
+    cooldown: int | None = None,
+    *,
+    offline: bool = False,
+) -> pd.Series:
+    """How much each row is out of line with the rows before it.
+
+    Args:
+        data: Series, array or DataFrame. Rows are judged in order of time where there is a time index or a `time`
+            column (unsorted, repeated and naive times are fine), else in their order.
+        method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
+        metric: Column of a DataFrame; None: the detector's metrics that are there, or the only column of numbers.
+        cooldown: Rows without an alarm that end an incident; only its first row keeps a score of 1.0 or more. None: the
+            detector's own; 0 gives raw scores.
+        offline: Judge each row also against the rows after it, and believe the milder verdict.
+
+    Returns:
+        One score a row, same index and order; 1.0 or more is an alarm, NaN is "warming up".
+
+    Raises:
+        ConfigError: No such detector.
+        SchemaError: No such column, or it holds no numbers.
+
+    Examples:
+        >>> import numpy as np
+        >>> import crucible_nb as cr
+        >>> values = np.r_[np.random.default_rng(0).normal(100, 5, 400), 200.0, 100.0]
+        >>> scores = cr.anomaly.score(values)
+        >>> bool(scores[:150].isna().all()), np.flatnonzero(scores >= 1).tolist()
+        (True, [400])
+    """
+    frame = data if isinstance(data, pd.DataFrame) else pd.Series(data).to_frame("value")
+    detector = _for_frame(frame, method, metric)
+    verdict, order = judged(frame, detector, offline=offline)
+    wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
+    result = np.empty(len(frame))
+    result[order] = capped(verdict.score, wait) if wait else verdict.score
+    return pd.Series(result, index=frame.index, name="anomaly_score")
+
+
+def anomalies(
+    frame: pd.DataFrame,
+    method: str | Detector = "auto",
+    metric: str | None = None,
+    *,
+    by: Any = None,
+    cooldown: int | None = None,
+    offline: bool = False,
+) -> pd.DataFrame:
+    """The incidents of a frame; see `df.crucible.anomalies`."""
+    options = {} if by is None else {"by": by}
+    detector = _for_frame(frame, method, metric, **options)
+    verdict, order = judged(frame, detector, offline=offline)
+    times = _times(frame)
+    times = np.zeros(len(frame), np.int64) if times is None else times[order]
+    found = Incidents(detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown))
+    for i in np.flatnonzero(verdict.score >= 1).tolist():
+        name = detector.metrics[int(verdict.metric[i])]
+        found.add(i, int(times[i]), float(verdict.score[i]), name, verdict.reasons[i])
+    return found.frame()
+
+
+def judged(frame: pd.DataFrame, detector: Detector, *, offline: bool = False) -> tuple[Verdict, np.ndarray]:
+    """The verdict on all rows in order of time, and that order."""
+    times = _times(frame)
+    order = np.arange(len(frame)) if times is None else np.argsort(times, kind="stable")
+    rows = frame.iloc[order]
+    verdict = detector.begin().judge(Events.of_frame(rows))
+    if offline:
+        back = detector.begin().judge(Events.of_frame(rows.iloc[::-1])).score[::-1]
+        verdict = verdict._replace(score=np.fmin(verdict.score, back))
+        late = np.isnan(verdict.score)
+        verdict = verdict._replace(reasons={i: said for i, said in verdict.reasons.items() if not late[i]})
+        for i in np.flatnonzero(verdict.score >= 1).tolist():
+            verdict.reasons.setdefault(i, "out of line with the rows after it")
+        verdict.metric[verdict.metric < 0] = 0
+    return verdict, order
+
+
+def _for_frame(frame: pd.DataFrame, method: Any, metric: str | None, **options: Any) -> Detector:
+    if metric is not None:
+        (metric,) = checks.columns("metric", metric, frame.columns)
+        if isinstance(method, str):
+            return detector_of("method", method, metrics=(metric,), **options)
+        return _only(detector_of("method", method, **options), metric)
+    detector = detector_of("method", method, **options)
+    there = tuple(name for name in detector.metrics if name in frame.columns)
+    if not there:
+        numbers = frame.select_dtypes("number").columns.drop("weight", errors="ignore")
+        if len(numbers) != 1:
+            said = f"expected one of the columns {', '.join(detector.metrics)}, or metric="
+            raise SchemaError(f"frame: {said}; it has {', '.join(map(str, frame.columns))}")
+        there = (str(numbers[0]),)
+    return _only(detector, *there)
+
+
+def _only(detector: Detector, *metrics: str) -> Detector:
+    """The detector, watching these metrics."""
+    if detector.metrics == metrics:
+        return detector
+    narrowed = detector.begin()
+    narrowed.metrics = metrics
+    return narrowed
+
+
+def _times(frame: pd.DataFrame) -> np.ndarray | None:
+    """UTC nanoseconds of the rows; None where there is no time."""
+    times: Any = frame.index if isinstance(frame.index, pd.DatetimeIndex) else frame.get("time")
+    if times is None:
+        return None
+    return pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("ns").asi8

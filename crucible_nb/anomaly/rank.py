@@ -1,0 +1,76 @@
+"""A threshold that holds an asked rate of false alarms: a rank among the scores of the past."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from crucible_nb.accumulators import LogHistogram
+
+_STEP = 1024
+
+
+class Ranks:
+    """Divides scores by the quantile of the past scores of their group, so that 1.0 is passed at the asked rate.
+
+    A score passes when it is larger than all but a share `rate` of the past ones. The quantile is read anew at fixed
+    counts of scores, so it does not depend on where a block ends; there is none before 1 / rate - 1 scores.
+
+    Args:
+        rate: Share of rows that may pass.
+
+    References:
+        Laxhammar, Falkman: Conformal prediction for distribution-independent anomaly detection in streaming vessel
+        data. StreamKDD (2010).
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate = rate or 0.0
+        self._past: dict[int, LogHistogram] = {}
+        self._limit: dict[int, float] = {}
+
+    def calibrated(self, score: np.ndarray, counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Scores (g, m) of the groups `rows`, of which the first `counts` are real, against their own past."""
+        result = np.full(score.shape, np.nan)
+        for i, (row, count) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
+            known = np.flatnonzero(~np.isnan(score[i, :count]))
+            result[i, known] = self._one(row, score[i, known])
+        return result
+
+    def _one(self, row: int, score: np.ndarray) -> np.ndarray:
+        past = self._past.setdefault(row, LogHistogram())
+        result, done = np.full(len(score), np.nan), 0
+        while done < len(score):
+            stop = min(len(score), done + self._next(past.count) - past.count)
+            part = score[done:stop]
+            limit = self._limit.get(row)
+            if limit is not None:
+                result[done:stop] = part / limit
+            past.update(part)
+            if past.count == self._next(past.count - 1):
+                self._limit[row] = self._read(past)
+            done = stop
+        return result
+
+    def _next(self, count: int) -> int:
+        """The count after `count` at which the quantile is read."""
+        at = max(math.ceil(1 / self.rate - 1), 1)
+        while at <= count:
+            at += min(max(at // 4, 1), _STEP)
+        return at
+
+    def _read(self, past: LogHistogram) -> float:
+        share = min(math.ceil((past.count + 1) * (1 - self.rate)) / past.count, 1.0)
+        # ties with the limit pass no more than they should
+        return max(float(past.quantile(share)) * (1 + 2 * past.relative_error_bound), 1e-300)
+
+    def to_dict(self) -> list[list[Any]]:
+        """The state as plain data."""
+        return [[row, past.to_dict(), self._limit.get(row)] for row, past in self._past.items()]
+
+    def load(self, state: list[list[Any]]) -> None:
+        """Take a state over."""
+        self._past = {row: LogHistogram.from_dict(past) for row, past, _ in state}
+        self._limit = {row: limit for row, _, limit in state if limit is not None}

@@ -1,0 +1,124 @@
+"""Robust baselines of the recent past: read anew at fixed numbers of values, constant in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from crucible_nb.anomaly.base import Detector
+
+WINDOW = 256
+"""Values of a group that its baseline is read from."""
+
+
+def next_refresh(count: int) -> int:
+    """The number of values after `count` at which a baseline is read anew: 32, 48, 64, 96, ... then every 256.
+
+    Examples:
+        >>> [next_refresh(count) for count in (0, 32, 48, 64, 200, 256)]
+        [32, 48, 64, 96, 256, 512]
+    """
+    if count >= WINDOW:
+        return (count // WINDOW + 1) * WINDOW
+    at = 32
+    while at <= count:
+        at = at * 3 // 2 if at & (at - 1) == 0 else at * 4 // 3
+    return at
+
+
+@dataclass
+class Recent:
+    """The recent past of one group and what was read from it last."""
+
+    count: int = 0
+    run: int = 0
+    values: np.ndarray = field(default_factory=lambda: np.empty(0))
+    base: tuple[float, ...] = ()
+
+
+class Windowed(Detector):
+    """A detector whose baseline is read from the last 256 values of a group; a subclass has `read` and `distance`."""
+
+    PIECE: ClassVar[int] = 64
+
+    def start(self) -> None:
+        """Set up the state before the first event."""
+        super().start()
+        self._recent: dict[str, dict[int, Recent]] = {metric: {} for metric in self.metrics}
+
+    def read(self, values: np.ndarray) -> tuple[float, ...]:
+        """The baseline of some values; its last number is the floor of the scale."""
+        raise NotImplementedError
+
+    def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:
+        """Signed distance of values from a baseline, in its unit; the baseline's first number is its middle."""
+        raise NotImplementedError
+
+    def floor_of(self, values: np.ndarray) -> float:
+        """Smallest scale believed: as given, or the smallest step between neighbours and 1 % of the mean size."""
+        if self.floor is not None:
+            return max(self.floor, 1e-300)
+        steps = np.abs(np.diff(values))
+        steps = steps[steps > 0]
+        return max(float(steps.min(initial=np.inf)) if len(steps) else 0.0, 0.01 * float(np.abs(values).mean()), 1e-300)
+
+    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        score = np.full(len(x), np.nan)
+        parts = {"center": score.copy(), "distance": score.copy()}
+        for rows, members, counts in self._groups.batches(np.isfinite(x), codes):
+            for row, places, count in zip(rows.tolist(), members, counts.tolist(), strict=True):
+                at = places[:count]
+                recent = self._recent[metric].setdefault(row, Recent())
+                raw, parts["center"][at], parts["distance"][at] = self._one(recent, x[at])
+                if metric in self._ranks:
+                    raw = self._ranks[metric].calibrated(raw[None], np.array([count]), np.array([row]))[0]
+                score[at] = raw
+        return score, parts
+
+    def _one(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Score values of one group and learn them, piece by piece between two readings."""
+        score, center, distance = (np.full(len(x), np.nan) for _ in range(3))
+        done = 0
+        while done < len(x):
+            stop = min(len(x), done + next_refresh(recent.count) - recent.count)
+            part = x[done:stop]
+            if recent.base:
+                far = self.distance(part, recent.base)
+                distance[done:stop], center[done:stop] = far, recent.base[0]
+                if recent.count >= self.warm_up:
+                    score[done:stop] = np.abs(far) / self.threshold
+            self._learn(recent, part, score[done:stop])
+            done = stop
+        return score, center, distance
+
+    def _learn(self, recent: Recent, values: np.ndarray, score: np.ndarray) -> None:
+        if self.learn == "normal":
+            learnt: Any = []
+            for value, alarm in zip(values.tolist(), (score >= 1).tolist(), strict=True):
+                recent.run = recent.run + 1 if alarm else 0
+                if not alarm or recent.run > self.PATIENCE:
+                    learnt.append(value)
+        else:
+            learnt = values
+        recent.values = np.concatenate((recent.values, learnt))[-WINDOW:]
+        recent.count += len(values)
+        if recent.count == next_refresh(recent.count - 1) and len(recent.values) > 1:
+            recent.base = self.read(recent.values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The running state as plain data."""
+        recent = {
+            metric: [[row, one.count, one.run, one.values.tolist(), list(one.base)] for row, one in groups.items()]
+            for metric, groups in self._recent.items()
+        }
+        return {**super().to_dict(), "recent": recent}
+
+    def from_dict(self, state: dict[str, Any]) -> Self:
+        """A copy that runs on from a state of `to_dict`."""
+        detector = super().from_dict(state)
+        for metric, groups in state["recent"].items():
+            for row, count, run, values, base in groups:
+                detector._recent[metric][row] = Recent(count, run, np.array(values), tuple(base))
+        return detector

@@ -1,0 +1,179 @@
+"""The laws of detectors, to be run over your own ones as over those that ship.
+
+Every law is a function `law(detector, frame)` whose name is the sentence that holds; it raises AssertionError when it
+does not. `frame` is a clean stream with the metrics that the detector watches.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.anomaly import Detector
+from crucible_nb.seen import Events
+
+
+def check_detector(detector: Detector, *, frame: pd.DataFrame | None = None) -> None:
+    """Check that a detector obeys the laws of detectors.
+
+    Args:
+        detector: An instance with its parameters.
+        frame: A clean stream of a thousand events or more with the columns it reads; None is seeded normal values of
+            its metrics, two models and gaps.
+
+    Raises:
+        AssertionError: When a law is broken; the message names it.
+        ConfigError: When `detector` is no detector.
+
+    Examples:
+        >>> from crucible_nb.anomaly import ZScore
+        >>> check_detector(ZScore("latency_ms", 6.0))
+    """
+    if not isinstance(detector, Detector):
+        raise checks.wrong("detector", detector, "an instance of a subclass of cr.anomaly.Detector")
+    events = clean(detector.metrics) if frame is None else frame
+    for law in DETECTOR_LAWS:
+        try:
+            law(detector, events)
+        except AssertionError as broken:
+            raise AssertionError(f"{detector!r}: {law.__name__.replace('_', ' ')}: {broken}") from broken
+
+
+def clean(metrics: Sequence[str], n: int = 1500, seed: int = 0) -> pd.DataFrame:
+    """Normal values about 100 with gaps, of two models.
+
+    Examples:
+        >>> clean(["latency_ms"], 4).shape
+        (4, 2)
+    """
+    rng = np.random.default_rng(seed)
+    columns = {name: rng.normal(100, 10, n) for name in metrics}
+    for values in columns.values():
+        values[5::97] = np.nan
+    model = np.array(["large", "small"])[rng.choice(2, n, p=[0.3, 0.7])]
+    return pd.DataFrame({**columns, "model": model})
+
+
+def scores(detector: Detector, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> np.ndarray:
+    """Scores of a frame by a running detector, taken in with cuts at these places.
+
+    Examples:
+        >>> from crucible_nb.anomaly import ZScore
+        >>> bool(np.isnan(scores(ZScore("latency_ms").begin(), clean(["latency_ms"], 10), [3])).all())
+        True
+    """
+    edges = [0, *cuts, len(frame)]
+    parts = [detector.judge(Events.of_frame(frame.iloc[start:stop], start)).score for start, stop in pairwise(edges)]
+    return np.concatenate(parts)
+
+
+def no_cut_changes_a_bit(detector: Detector, frame: pd.DataFrame) -> None:
+    """Blocks may end anywhere."""
+    rng, whole = np.random.default_rng(0), scores(detector.begin(), frame)
+    for cuts in (
+        range(1, min(len(frame), 400)),
+        *(np.sort(rng.integers(0, len(frame), 7)).tolist() for _ in range(10)),
+    ):
+        got = scores(detector.begin(), frame, cuts)
+        assert np.array_equal(got, whole, equal_nan=True), f"cut at {list(cuts)[:7]} the scores are others"
+
+
+def a_score_uses_only_the_past(detector: Detector, frame: pd.DataFrame) -> None:
+    """What comes later changes no score."""
+    half = len(frame) // 2
+    changed = frame.copy()
+    changed.loc[changed.index[half:], list(detector.metrics)] *= 10
+    before = scores(detector.begin(), frame)[:half]
+    after = scores(detector.begin(), changed)[:half]
+    assert np.array_equal(before, after, equal_nan=True), "a later value changed an earlier score"
+
+
+def an_instance_serves_many_experiments(detector: Detector, frame: pd.DataFrame) -> None:
+    """What runs is a copy."""
+    first = detector.begin()
+    scores(detector.begin(), frame.iloc[::-1])
+    again = scores(first, frame)
+    assert np.array_equal(again, scores(detector.begin(), frame), equal_nan=True), "two runs share their state"
+
+
+def the_first_scores_are_unknown(detector: Detector, frame: pd.DataFrame) -> None:
+    """Warming up is NaN, not 0."""
+    assert np.isnan(scores(detector.begin(), frame)[:2]).all(), "there is a score before there is a past"
+
+
+def missing_values_are_passed_over(detector: Detector, frame: pd.DataFrame) -> None:
+    """They have no score, and the others have the same scores as without them."""
+    metrics = list(detector.metrics)
+    known = frame[frame[metrics].notna().all(axis=1)].reset_index(drop=True)
+    gaps = known.loc[np.repeat(known.index, 2)].reset_index(drop=True)
+    gaps.loc[1::2, metrics] = np.nan
+    got = scores(detector.begin(), gaps)
+    assert np.isnan(got[1::2]).all(), "a missing value has a score"
+    assert np.array_equal(got[::2], scores(detector.begin(), known), equal_nan=True), (
+        "missing values changed the others"
+    )
+
+
+def a_planted_spike_is_found_and_explained(detector: Detector, frame: pd.DataFrame) -> None:
+    """Eighty rows, fifty standard deviations high, after a thousand clean ones."""
+    spiked, first = frame.copy(), 2 * len(frame) // 3
+    for name in detector.metrics:
+        high = float(frame[name].mean() + 50 * frame[name].std())
+        spiked.loc[spiked.index[first : first + 80], name] = high
+    verdict = detector.begin().judge(Events.of_frame(spiked))
+    hits = np.flatnonzero(verdict.score[first : first + 80] >= 1)
+    assert len(hits), f"no alarm; the largest score is {np.nanmax(verdict.score[first : first + 80]):.2f}"
+    said = verdict.reasons.get(first + int(hits[0]), "")
+    assert any(name in said for name in detector.metrics), f"the reason {said!r} names no metric"
+
+
+def clean_values_are_mostly_quiet(detector: Detector, frame: pd.DataFrame) -> None:
+    """At most one row in twenty is flagged."""
+    got = scores(detector.begin(), frame)
+    rate = float((got >= 1).mean())
+    assert rate <= 0.05, f"{rate:.1%} of clean rows are flagged"
+
+
+def constant_values_are_quiet(detector: Detector, frame: pd.DataFrame) -> None:
+    """No spread is no reason to divide by it."""
+    got = scores(detector.begin(), frame.assign(**dict.fromkeys(detector.metrics, 7.0)))
+    assert not (got >= 1).any(), "a constant series is flagged"
+
+
+def it_goes_on_from_its_state(detector: Detector, frame: pd.DataFrame) -> None:
+    """Written down as JSON in mid-stream and read again, it scores on as if nothing had happened."""
+    running, half = detector.begin(), len(frame) // 2
+    begin = scores(running, frame.iloc[:half])
+    again = detector.from_dict(json.loads(json.dumps(running.to_dict())))
+    end = again.judge(Events.of_frame(frame.iloc[half:], half)).score
+    whole = scores(detector.begin(), frame)
+    assert np.array_equal(np.concatenate((begin, end)), whole, equal_nan=True), (
+        "after a round trip the scores are others"
+    )
+
+
+def an_empty_block_is_nothing(detector: Detector, frame: pd.DataFrame) -> None:
+    """Nor does it change what follows."""
+    running = detector.begin()
+    assert len(running.judge(Events.of_frame(frame.iloc[:0])).score) == 0
+    assert np.array_equal(scores(running, frame), scores(detector.begin(), frame), equal_nan=True)
+
+
+DETECTOR_LAWS: tuple[Callable[[Detector, pd.DataFrame], None], ...] = (
+    no_cut_changes_a_bit,
+    a_score_uses_only_the_past,
+    an_instance_serves_many_experiments,
+    the_first_scores_are_unknown,
+    missing_values_are_passed_over,
+    a_planted_spike_is_found_and_explained,
+    clean_values_are_mostly_quiet,
+    constant_values_are_quiet,
+    it_goes_on_from_its_state,
+    an_empty_block_is_nothing,
+)
+"""All laws, in the order in which they are checked."""

@@ -1,0 +1,118 @@
+"""The laws of detectors, over every one that ships; and detectors that break one are caught."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, IsolationForest, ModifiedZScore, Scores, ZScore
+from crucible_nb.testing import DETECTOR_LAWS, check_detector
+from crucible_nb.testing.detectors import clean, scores
+
+
+class Range(Detector):
+    """A user's own: how far beyond twice the largest value so far."""
+
+    state: ClassVar = {"largest": 0.0}
+
+    def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
+        largest = np.maximum.accumulate(np.concatenate((state["largest"], x), axis=1), axis=1)
+        past = largest[:, :-1]
+        score = x / (2 * np.maximum(past, 1.0))
+        return Scores(score, {"center": past, "distance": x - past}, {"largest": largest[:, 1:]})
+
+
+KINDS: dict[str, type[Detector]] = {
+    "ZScore": ZScore,
+    "ModifiedZScore": ModifiedZScore,
+    "IQR": IQR,
+    "EWMA": EWMA,
+    "CUSUM": CUSUM,
+    "Auto": Auto,
+    "a user's own": Range,
+}
+FAMILY: dict[str, Detector] = {
+    **{name: made("latency_ms") for name, made in KINDS.items()},
+    **{f"{name}, two metrics": made(["latency_ms", "cost_usd"]) for name, made in KINDS.items()},
+    **{f"{name}, by model": made("latency_ms", by="model") for name, made in KINDS.items()},
+    **{f"{name}, learning from normal values": made("latency_ms", learn="normal") for name, made in KINDS.items()},
+    **{
+        f"{name}, calibrated": made("latency_ms", false_alarm_rate=0.01)
+        for name, made in KINDS.items()
+        if name != "Auto"
+    },
+    "IsolationForest": IsolationForest(["latency_ms", "cost_usd"], trees=20),
+    "IsolationForest, calibrated": IsolationForest(["latency_ms", "cost_usd"], trees=20, false_alarm_rate=0.01),
+    "ZScore with a floor": ZScore("latency_ms", floor=1.0),
+    "ZScore by two columns": ZScore("latency_ms", by=["model", "event"]),
+}
+
+
+@pytest.mark.parametrize("law", DETECTOR_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("member", FAMILY)
+def test_law(member: str, law: Any) -> None:
+    detector = FAMILY[member]
+    law(detector, clean(detector.metrics))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.floats(-1e12, 1e12) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 7.0]), max_size=120),
+    cuts=st.lists(st.integers(0, 120), max_size=4),
+    member=st.sampled_from([name for name in FAMILY if "two metrics" not in name and "Forest" not in name]),
+)
+def test_any_numbers_and_any_cut(values: list[float], cuts: list[int], member: str) -> None:
+    frame = pd.DataFrame(
+        {"latency_ms": np.array(values, float), "model": ["a", "b"] * (len(values) // 2) + ["a"] * (len(values) % 2)}
+    )
+    whole = scores(FAMILY[member].begin(), frame)
+    got = scores(FAMILY[member].begin(), frame, sorted(min(cut, len(values)) for cut in cuts))
+    np.testing.assert_array_equal(got, whole)
+    assert np.isnan(whole[~np.isfinite(frame.latency_ms.to_numpy())]).all()
+
+
+class Peeking(ZScore):
+    def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
+        found = super().algorithm(x, state)
+        return found._replace(score=found.score + x.mean() / 1e6)
+
+
+class Trigger(ZScore):
+    """Compares a value with a mean that contains it."""
+
+    def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
+        found = super().algorithm(x, state)
+        return found._replace(score=np.minimum(found.score, 0.9))
+
+
+class Jumpy(ZScore):
+    default = 0.5
+
+
+class Silent(ZScore):
+    def reason(self, *_args: Any) -> str:
+        return "odd"
+
+
+@pytest.mark.parametrize(
+    ("broken", "law"),
+    [
+        (Peeking("latency_ms"), "no cut changes a bit"),
+        (Trigger("latency_ms"), "a planted spike is found and explained"),
+        (Jumpy("latency_ms"), "clean values are mostly quiet"),
+        (Silent("latency_ms"), "a planted spike is found and explained"),
+    ],
+)
+def test_a_broken_one_is_caught(broken: Detector, law: str) -> None:
+    with pytest.raises(AssertionError, match=law):
+        check_detector(broken)
+
+
+def test_no_detector_is_refused() -> None:
+    with pytest.raises(ValueError, match="detector='auto': expected an instance of a subclass of cr.anomaly.Detector"):
+        check_detector("auto")  # type: ignore[arg-type]
