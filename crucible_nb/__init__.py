@@ -10,7 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, events, files, sampling, stats
+from crucible_nb import accumulators, anomaly, events, files, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.errors import (
     ConfigError,
@@ -45,6 +45,7 @@ __all__ = [
     "StatError",
     "StoreError",
     "accumulators",
+    "anomaly",
     "confidence_interval",
     "current",
     "events",

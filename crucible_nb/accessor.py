@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.anomaly import anomalies
 from crucible_nb.buffer import time_index
 from crucible_nb.errors import SchemaError
 from crucible_nb.ingest import times_of
@@ -99,6 +100,40 @@ class CrucibleAccessor:
         return windowed_metrics(
             self._frame, window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
         )
+
+    def anomalies(
+        self,
+        method: Any = "auto",
+        metric: str | None = None,
+        *,
+        by: str | Sequence[str] | None = None,
+        cooldown: int | None = None,
+        offline: bool = False,
+    ) -> pd.DataFrame:
+        """Incidents among the rows, judged in order of time.
+
+        Args:
+            method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
+            metric: Column to watch; None: latency_ms and cost_usd where they are.
+            by: Columns whose groups have baselines of their own.
+            cooldown: Rows without an alarm that end an incident; None: the detector's own.
+            offline: Judge each row also against the rows after it, and believe the milder verdict.
+
+        Returns:
+            One row an incident: start, end, count, peak, severity, metrics, reason, first_seq, last_seq (rows in
+            order of time).
+
+        Raises:
+            ConfigError, SchemaError: No such detector or column.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb
+            >>> frame = pd.DataFrame({"latency_ms": [100.0, 101.0, 102.0] * 40 + [900.0]})
+            >>> frame.crucible.anomalies("z_score").reason.tolist()
+            ['latency_ms 900 is 799.0 sd above the mean 101']
+        """
+        return anomalies(self._frame, method, metric, by=by, cooldown=cooldown, offline=offline)
 
     def query_window(
         self,

@@ -1,4 +1,4 @@
-"""One event's way: enrich, measure, sample, keep. Later stages (judge, store) have their place in `run`."""
+"""One event's way: enrich, judge, measure, sample, keep. The store will have its place at the end of `run`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.anomaly import Detector
 from crucible_nb.buffer import Buffer
 from crucible_nb.cells import Batch, Cells, Dictionary
 from crucible_nb.clock import SteadyClock
 from crucible_nb.enrich import Enrich
 from crucible_nb.ingest import Columns, batch_of_rows, batches_of_frame, times_of
+from crucible_nb.judging import Judging
 from crucible_nb.keeping import Keeping
 from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.notes import Notes
@@ -33,6 +35,7 @@ class Pipeline:
         max_events: Rows to keep.
         prices: Price table for events without a cost.
         seed: Of the sampling stage.
+        detectors: Of the judging stage.
     """
 
     def __init__(
@@ -45,11 +48,13 @@ class Pipeline:
         max_events: int | None = None,
         prices: PriceTable,
         seed: int = 0,
+        detectors: Sequence[Detector] = (),
     ) -> None:
         self.clock, self.notes = clock, notes
         self.columns = Columns()
         self.seq = 0
         self.enrich = Enrich(self.columns.dictionaries, prices)
+        self.judging = Judging(detectors, self.columns.dictionaries, notes)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
@@ -83,7 +88,7 @@ class Pipeline:
         self.seq += len(batch)
         self.looked.clear()
         self.enrich(batch)
-        # judge: detectors write anomaly, anomaly_score and anomaly_metric here
+        self.judging(batch)
         self.measure.add(batch, latest)
         kept = self.keeping(batch)
         self.buffer.append(kept, more if kept is batch else 0)

@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb import checks
+from crucible_nb.anomaly import detectors_of
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
-from crucible_nb.errors import CrucibleWarning, LifecycleError
+from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
 from crucible_nb.prices import PriceTable
-from crucible_nb.sampling import sampling_of
+from crucible_nb.sampling import Adaptive, sampling_of
 from crucible_nb.tracking import Span
 from crucible_nb.tracking import track as _track
 
@@ -63,6 +64,8 @@ def start(
     sample_size: int | None = None,
     sampling: Any = None,
     sampling_config: Mapping[str, Any] | None = None,
+    anomaly: Any = None,
+    anomaly_config: Mapping[str, Any] | None = None,
     windows: Sequence[Any] = ("1min", "5min", "1h"),
     by: Sequence[str] = (),
     max_events: int | None = None,
@@ -83,6 +86,12 @@ def start(
         sampling: Which events stay as rows: None keeps all; "uniform", "reservoir", "stratified", "adaptive" or
             "importance" with `sampling_config`, or a sampler of `cr.sampling`. Metrics count every event all the same.
         sampling_config: Arguments of a sampler given by name, e.g. {"rate": 0.1}.
+        anomaly: What to look out for: None is nothing; "auto" (recommended), "z_score", "modified_z_score", "iqr",
+            "ewma", "cusum", "isolation_forest", several names, or detectors of `cr.anomaly`. A bare name watches
+            latency_ms and cost_usd.
+        anomaly_config: Arguments of detectors given by name ("metrics", "threshold", "by", "false_alarm_rate", ...),
+            and "action": "flag" marks the events; "alert" also calls back at once; "sample_more" has an adaptive
+            sampler keep what is around; "pause" pauses the experiment.
         windows: Durations of the live sliding windows; () turns them off.
         by: Columns whose groups are counted live, beside event and model; at most 1,000 groups each, the rest
             are counted together.
@@ -124,6 +133,9 @@ def start(
         "sampling": sampling_of(sampling, sampling_config),
         "seed": secrets.randbits(32) if seed is None else checks.whole("seed", seed, least=0),
     }
+    options["detectors"], options["action"] = detectors_of(anomaly, anomaly_config)
+    if options["action"] == "sample_more" and not isinstance(options["sampling"], Adaptive):
+        raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
     steady = _clock(clock)
     experiment = _existing(name, on_exists)
     if experiment is None:

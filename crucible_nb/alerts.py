@@ -1,0 +1,90 @@
+"""Alerts: what was noticed, who is told, and how often."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from crucible_nb.notes import Notes
+
+_MINUTE = 60 * 10**9
+_HISTORY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that was noticed.
+
+    Attributes:
+        time: When, UTC.
+        kind: "anomaly", "rule" or "budget".
+        metric: What was out of line.
+        value: Its value.
+        severity: "low", "medium", "high" or "critical".
+        reason: A sentence for people.
+        action: What was done about it.
+        told: Whether callbacks were called; False beyond the rate limit.
+    """
+
+    time: pd.Timestamp
+    kind: str
+    metric: str
+    value: float
+    severity: str
+    reason: str
+    action: str
+    told: bool = True
+
+
+class Alerts:
+    """Takes alerts in, calls back, remembers.
+
+    Alerts are taken in anywhere and delivered by `deliver`, outside of every lock, so that a callback may call
+    any method of the experiment. An exception in a callback is counted, never raised.
+
+    Args:
+        notes: Where trouble is counted.
+        per_minute: Alerts a minute, by their own times, that callbacks are called for; the others are remembered.
+    """
+
+    def __init__(self, notes: Notes, per_minute: int = 60) -> None:
+        self.notes, self.per_minute = notes, per_minute
+        self.history: deque[Alert] = deque(maxlen=_HISTORY)
+        self.callbacks: list[Callable[[Alert], Any]] = []
+        self._waiting: deque[Alert] = deque()
+        self._recent: deque[int] = deque()
+
+    def take(self, alert: Alert) -> None:
+        """Remember an alert, and put it in line for the callbacks unless they were called too often."""
+        now = alert.time.value
+        while self._recent and self._recent[0] <= now - _MINUTE:
+            self._recent.popleft()
+        if len(self._recent) >= self.per_minute:
+            self.history.append(_untold(alert))
+            return
+        self._recent.append(now)
+        self.history.append(alert)
+        self._waiting.append(alert)
+
+    def deliver(self) -> None:
+        """Call back for what waits."""
+        while self._waiting:
+            alert = self._waiting.popleft()
+            for callback in tuple(self.callbacks):
+                try:
+                    callback(alert)
+                except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                    self.notes.say("errors", f"a callback failed: {type(error).__name__}: {error}")
+
+    def frame(self) -> pd.DataFrame:
+        """The history, one row an alert."""
+        rows = [asdict(alert) for alert in self.history]
+        return pd.DataFrame(rows, columns=list(Alert.__slots__)).set_index("time")
+
+
+def _untold(alert: Alert) -> Alert:
+    return Alert(**{**asdict(alert), "told": False})

@@ -1,0 +1,88 @@
+"""Watching: incidents, rules and budgets turn into alerts and actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crucible_nb.alerts import Alert, Alerts
+from crucible_nb.anomaly import Incident
+from crucible_nb.metrics import Metrics
+from crucible_nb.notes import Notes
+from crucible_nb.rules import Rule
+
+ACTIONS = ("alert", "pause", "stop")
+"""What a rule can do."""
+
+
+@dataclass
+class Watched:
+    """A rule, what it does, and whether it is met now: it fires once, and again only after it was not met."""
+
+    rule: Rule
+    kind: str
+    action: str
+    met: bool = False
+
+
+class Watching:
+    """Takes what happened, says what is to be done.
+
+    Args:
+        notes: Where trouble is counted.
+        action: What an anomaly does: "flag", "alert", "sample_more" or "pause".
+
+    Attributes:
+        fired: Whether something asked for an end or a pause.
+    """
+
+    def __init__(self, notes: Notes, action: str) -> None:
+        self.alerts = Alerts(notes)
+        self.action = action
+        self.rules: list[Watched] = []
+        self.fired = False
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody would notice an alert soon."""
+        return bool(self.alerts.callbacks or self.rules) or self.action in ("alert", "pause")
+
+    def begun(self, incidents: Iterable[Incident]) -> Iterable[str]:
+        """Incidents that begin; gives the actions to take."""
+        for one in incidents:
+            time = pd.Timestamp(one.start, unit="ns", tz="UTC")
+            self.alerts.take(Alert(time, "anomaly", one.metrics[0], one.peak, one.severity, one.reason, self.action))
+            if self.action == "pause":
+                self.fired = True
+                yield "pause"
+
+    def check(self, now: int, metrics: Callable[[int | None], Metrics]) -> Iterable[str]:
+        """The rules at this moment; gives the actions to take."""
+        for one in self.rules:
+            value = one.rule.value(metrics(one.rule.window))
+            met, before = one.rule.holds(value), one.met
+            one.met = met
+            if met and not before:
+                time, metric = pd.Timestamp(now, unit="ns", tz="UTC"), one.rule.metric
+                said = f"{one.rule.text}: it is {value:,.4g}"
+                self.alerts.take(Alert(time, one.kind, metric, value, "high", said, one.action))
+                if one.action != "alert":
+                    self.fired = True
+                    yield one.action
+
+    def add(self, rule: Rule, kind: str, action: str) -> None:
+        """Watch a rule from now on."""
+        self.rules.append(Watched(rule, kind, action))
+
+    def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
+        """Call back for every alert; returns what undoes it."""
+        self.alerts.callbacks.append(callback)
+
+        def undo() -> None:
+            if callback in self.alerts.callbacks:
+                self.alerts.callbacks.remove(callback)
+
+        return undo
