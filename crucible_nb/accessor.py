@@ -131,7 +131,7 @@ class CrucibleAccessor:
             >>> import crucible_nb
             >>> frame = pd.DataFrame({"latency_ms": [100.0, 101.0, 102.0] * 40 + [900.0]})
             >>> frame.crucible.anomalies("z_score").reason.tolist()
-            ['latency_ms 900 is 799.0 sd above the mean 101']
+            ['latency_ms 900 is 791.1 sd above the mean 101']
         """
         return anomalies(self._frame, method, metric, by=by, cooldown=cooldown, offline=offline)
 

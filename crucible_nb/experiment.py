@@ -674,7 +674,7 @@ class Experiment:
             ...     _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
             >>> exp.stop()
             >>> len(said), said[0].reason
-            (1, 'latency_ms 900 is 799.0 sd above the mean 101')
+            (1, 'latency_ms 900 is 791.2 sd above the mean 101')
         """
         undo = self._watching.listen(checks.function("callback", callback))  # type: ignore[arg-type]
         self._listen()

@@ -101,7 +101,8 @@ def test_every_window_is_a_function_of_its_own_rows(
     bins = pd.Series(1, times.sort_values()).resample(
         span["step"] or span["window"], closed=closed, origin=origin, label="left"
     )
-    np.testing.assert_array_equal(starts.asi8, bins.size().index.asi8)
+    sizes = bins.size()  # with origin="end" pandas may begin with a bin before the first event
+    np.testing.assert_array_equal(starts.asi8, sizes.index.asi8[int(np.argmax(sizes > 0)) :])
     if by:
         groups = frame.groupby("model", dropna=False).size().index
         assert len(table) == len(starts) * len(groups)
