@@ -1,7 +1,7 @@
 """Detectors: what is out of line, by how much and why; quiet otherwise."""
 
 from crucible_nb.anomaly.auto import Auto
-from crucible_nb.anomaly.base import Detector, Scores, Verdict
+from crucible_nb.anomaly.base import Detector, Verdict
 from crucible_nb.anomaly.cusum import CUSUM
 from crucible_nb.anomaly.ewma import EWMA
 from crucible_nb.anomaly.frames import anomalies, score
@@ -10,6 +10,7 @@ from crucible_nb.anomaly.iqr import IQR
 from crucible_nb.anomaly.isolation_forest import IsolationForest
 from crucible_nb.anomaly.modified_z_score import ModifiedZScore
 from crucible_nb.anomaly.named import detector_of, detectors_of
+from crucible_nb.anomaly.past import Scores
 from crucible_nb.anomaly.windowed import Windowed
 from crucible_nb.anomaly.z_score import ZScore
 

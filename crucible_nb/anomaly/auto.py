@@ -1,4 +1,4 @@
-"""The recommended detector: two rules that earn their place on labelled data, and quiet otherwise."""
+"""The recommended detector: three rules that earn their place on labelled data, and quiet otherwise."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Scores, State, smoothed
-from crucible_nb.anomaly.z_score import MOMENTS, moments
+from crucible_nb.anomaly.base import Detector, number
+from crucible_nb.anomaly.past import Scores, State, moments, moments_of, smoothed
 
-_SHARE = 0.02  # the recent mean remembers 50 values
-_LIMIT = 3.0  # its standard deviations, among all recent means so far
-_MARGIN = 0.25  # standard deviations by which a value has to exceed all values so far
-_YOUNG_LIMIT, _YOUNG_MARGIN = 100, 500  # with so many values behind it, a history has to be exceeded twice as far
+_SHARE = 0.02  # recent means remember 50 values
+_LIMIT = 3.0  # standard deviations of recent means
+_YOUNG = 300  # with so many values behind it, a past has to be exceeded twice as far
+_MARGIN = 0.5  # standard deviations by which a value has to exceed all values so far
 
 
 class Auto(Detector):
-    """Is the recent mean out of line with all recent means so far, or the value beyond all values so far?
+    """Is the value, the recent level or the recent spread out of line with all that the group did so far?
 
-    - The mean of about the last 50 values, three standard deviations from its own past. One value hardly moves it;
-      a shift, a burst or a drift does.
-    - A new extreme of the whole history, by a quarter of a standard deviation.
+    - Level: the mean of about the last 50 values, three standard deviations from its own past. One value hardly
+      moves it; a shift, a burst or a drift does.
+    - Spread: the same of the values' distance from their mean. Values may begin to scatter about the same level.
+    - Extreme: a value beyond all values so far, by half a standard deviation.
 
-    A long memory makes it quiet: what happened before is no news. A short history is believed less: both limits are
-    wider in the beginning. Alarms merge into one incident until 300 rows pass without one.
+    A long memory, 10,000 values, makes it quiet: what happened before is no news. A short past is believed less: with
+    n values behind them, the limits of level and spread are 1 + 300 / n times as wide. A new level is the normal one
+    once it has filled about a tenth of the memory. Alarms merge into one incident until 300 rows pass without one.
 
     Args:
         metrics, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
-        threshold: Scales both rules, default 1.
+        threshold: Scales all rules, default 1.
         warm_up: Values of a group before the first score, default 150.
 
     Examples:
@@ -39,16 +41,21 @@ class Auto(Detector):
         >>> scores = cr.anomaly.score(latency)
         >>> 2000 <= (scores >= 1).idxmax() < 2020, int((scores >= 1).sum())
         (True, 1)
+
+    References:
+        Roberts: Control chart tests based on geometric moving averages. Technometrics 1 (1959).
+        Lavin, Ahmad: Evaluating real-time anomaly detection algorithms: the Numenta anomaly benchmark. ICMLA (2015).
     """
 
     state: ClassVar = {
-        **MOMENTS,
-        **{f"{name}_recent": value for name, value in MOMENTS.items()},
+        **moments_of("value", "level", "spread"),
+        "weight": 0.0,
+        "level": 0.0,
+        "spread": 0.0,
         "highest": -np.inf,
         "lowest": np.inf,
-        "weight": 0.0,
-        "recent": 0.0,
     }
+    kernel: ClassVar[int] = 3
     default: ClassVar[float] = 1.0
 
     def __init__(
@@ -61,45 +68,42 @@ class Auto(Detector):
     ) -> None:
         super().__init__(metrics, threshold, warm_up=warm_up, **options)
 
+    def params(self) -> tuple[float, ...]:
+        """What the compiled algorithm is given."""
+        return self.threshold, _SHARE, _LIMIT, _YOUNG, _MARGIN
+
     def algorithm(self, x: np.ndarray, state: State) -> Scores:
         """See `Detector.algorithm`."""
-        mean, sd, all_values = moments(x, state)
-        high = np.maximum.accumulate(np.concatenate((state["highest"], x), axis=1), axis=1)
-        low = np.minimum.accumulate(np.concatenate((state["lowest"], x), axis=1), axis=1)
-        beyond = np.maximum(x - high[:, :-1], low[:, :-1] - x) / np.maximum(sd, state["floor"])
+        n, floor = state["n_after"], state["floor"]
+        mean, sd, after = moments("value", x, state, n)
+        sd = np.maximum(sd, floor)
         # the first means of an exponentially weighted sum are of few values: divided by their weight
         weight = smoothed(_SHARE, np.ones(x.shape), state["weight"])
-        total = smoothed(_SHARE, x, state["recent"])
-        recent = total / weight
-        center, spread, all_means = moments(recent, state, "_recent")
-        shift = (recent - center) / np.maximum(spread, state["floor"])
-        seen = np.maximum(state["n"] + np.arange(x.shape[1]), 1.0)
-        shifted = np.abs(shift) / (_LIMIT * (1 + _YOUNG_LIMIT / seen))
-        extreme = beyond / (_MARGIN * (1 + _YOUNG_MARGIN / seen))
-        score = np.fmax(shifted, extreme) / self.threshold
-        after = {**all_values, **all_means, "highest": high[:, 1:], "lowest": low[:, 1:]}
-        parts = {
-            "center": mean,
-            "distance": (x - mean) / np.maximum(sd, state["floor"]),
-            "shift": shift,
-            "recent": recent,
-        }
-        parts |= {"usual": center, "extreme": np.asarray(extreme >= shifted, np.float64)}
-        return Scores(score, parts, {**after, "weight": weight, "recent": total})
+        level = smoothed(_SHARE, x, state["level"])
+        spread = smoothed(_SHARE, np.abs(x - mean), state["spread"])
+        parts = {"center": mean, "distance": (x - mean) / sd}
+        for name, now in (("level", level / weight), ("spread", spread / weight)):
+            usual, scale, sums = moments(name, now, state, n)
+            parts |= {name: now, f"{name}_usual": usual, f"{name}_far": (now - usual) / np.maximum(scale, floor)}
+            after |= sums
+        high = np.maximum.accumulate(np.concatenate((state["highest"], x), axis=1), axis=1)
+        low = np.minimum.accumulate(np.concatenate((state["lowest"], x), axis=1), axis=1)
+        parts["extreme"] = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (_MARGIN * sd)
+        parts["trust"] = 1 / (_LIMIT * (1 + _YOUNG / np.maximum(state["seen"], 1.0)))
+        recent = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"])) * parts["trust"]
+        score = np.maximum(recent, parts["extreme"]) / self.threshold
+        after |= {"weight": weight, "level": level, "spread": spread, "highest": high[:, 1:], "lowest": low[:, 1:]}
+        return Scores(score, parts, after)
 
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
         """A sentence for people."""
-        if parts["extreme"]:
-            which = "highest" if parts["distance"] > 0 else "lowest"
-            side = "above" if parts["distance"] > 0 else "below"
-            said = (
-                f"is the {which} ever{group}, {abs(parts['distance']):.1f} sd {side} the mean {_said(parts['center'])}"
-            )
-            return f"{metric} {_said(value)} {said}"
-        side = "above" if parts["shift"] > 0 else "below"
-        said = f"{_said(parts['recent'])}, {abs(parts['shift']):.1f} sd {side} the usual {_said(parts['usual'])}"
-        return f"{metric}: the mean of the last 50 is {said}{group}"
-
-
-def _said(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        recent = max(("level", "spread"), key=lambda name: abs(parts[f"{name}_far"]))
+        far, now, usual = (parts[name] for name in (f"{recent}_far", recent, f"{recent}_usual"))
+        if parts["extreme"] >= abs(far) * parts["trust"]:
+            which, side = ("highest", "above") if parts["distance"] > 0 else ("lowest", "below")
+            off = f"{abs(parts['distance']):.1f} sd {side} the mean {number(parts['center'])}"
+            return f"{metric} {number(value)} is the {which} ever{group}, {off}"
+        side = "above" if far > 0 else "below"
+        what = "mean" if recent == "level" else "mean deviation"
+        off = f"{number(now)}, {abs(far):.1f} sd {side} the usual {number(usual)}"
+        return f"{metric}: the {what} of the last 50 is {off}{group}"

@@ -9,27 +9,16 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 
 from crucible_nb import checks
+from crucible_nb.anomaly.fast import KERNEL
 from crucible_nb.anomaly.groups import Groups
+from crucible_nb.anomaly.normal import normal
+from crucible_nb.anomaly.past import Scores, State, before_each, faded
 from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.seen import Events
 
-State = dict[str, np.ndarray]
+Parts = dict[str, float]
 Learn = Literal["always", "normal"]
-_CHUNK = 64
-
-
-class Scores(NamedTuple):
-    """What an algorithm says of values of some groups, one row a group.
-
-    Attributes:
-        score: float64[g, m]: 1.0 is the threshold; NaN while unknown.
-        parts: What a reason is made of, by name, float64[g, m].
-        after: State after each value, by name, float64[g, m].
-    """
-
-    score: np.ndarray
-    parts: dict[str, np.ndarray]
-    after: State
+_TINY, _HUGE = 1e-100, 1e100
 
 
 class Verdict(NamedTuple):
@@ -71,12 +60,14 @@ class Detector:
 
     Attributes:
         state: Names of the state of a group and what it is before the first value.
+        kernel: Which compiled algorithm is the same as `algorithm`; only for the very class that names it.
         unit: What one unit of distance is called in a reason.
     """
 
     state: ClassVar[Mapping[str, float]] = {}
     default: ClassVar[float] = 3.0
     unit: ClassVar[str] = "sd"
+    kernel: ClassVar[int]
     PATIENCE: ClassVar[int] = 32
 
     def __init__(
@@ -115,25 +106,32 @@ class Detector:
 
     def start(self) -> None:
         """Set up the state before the first event."""
+        self._fresh = np.array([*COMMON.values(), *self.state.values()])
+        self._names = (*COMMON, *self.state)
         self._groups = Groups(self.by)
-        self._states: dict[str, State] = {metric: {} for metric in self.metrics}
+        self._states = {metric: np.empty((0, len(self._names))) for metric in self.metrics}
         self._ranks = {metric: Ranks(self.false_alarm_rate) for metric in self.metrics if self.false_alarm_rate}
+
+    def params(self) -> tuple[float, ...]:
+        """What the compiled algorithm is given."""
+        return (self.threshold,)
 
     def algorithm(self, x: np.ndarray, state: State) -> Scores:
         """Score values, each against the state before it, and say what the state is after each.
 
         Args:
             x: float64[g, m], one row a group, oldest first.
-            state: float64[g, 1] by name; beside the names of `state`: count, size (sum of |x|), step (smallest
-                difference seen), last.
+            state: By name. Before the first value, float64[g, 1]: the names of `state`, `n` (values remembered) and
+                `last`. For each value, float64[g, m]: `seen` (values before it), `n_after` (values remembered with
+                it) and `floor` (smallest scale believed).
         """
         raise NotImplementedError(f"{type(self).__name__} has no algorithm()")
 
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
         """A sentence for people: why the value is out of line."""
         side = "above" if value >= parts["center"] else "below"
-        said = f"{abs(parts['distance']):.1f} {self.unit} {side} the {self.middle} {_number(parts['center'])}"
-        return f"{metric} {_number(value)} is {said}{group}"
+        said = f"{abs(parts['distance']):.1f} {self.unit} {side} the {self.middle} {number(parts['center'])}"
+        return f"{metric} {number(value)} is {said}{group}"
 
     middle: ClassVar[str] = "mean"
 
@@ -149,104 +147,64 @@ class Detector:
             better = ~np.isnan(score) & ~(score <= best)
             best[better], which[better] = score[better], place
             for i in np.flatnonzero(better & (score >= 1)).tolist():
-                there = {name: float(values[i]) for name, values in parts.items()}
-                reasons[i] = self.reason(metric, float(x[i]), there, self._groups.said(int(codes[i])))
+                reasons[i] = self.reason(metric, float(x[i]), parts[i], self._groups.said(int(codes[i])))
         return Verdict(best, which, reasons)
 
-    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Scores of one metric and what reasons are made of, one an event."""
-        score = np.full(len(x), np.nan)
-        parts: dict[str, np.ndarray] = {}
-        state = self._grown(self._states[metric])
-        for rows, members, counts in self._groups.batches(np.isfinite(x), codes):
+    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[int, Parts]]:
+        """Scores of one metric, one an event, and what the reasons of alarms are made of."""
+        new = len(self._groups) - len(self._states[metric])
+        state = self._states[metric] = np.concatenate((self._states[metric], np.tile(self._fresh, (new, 1))))
+        there = known(x)
+        if KERNEL.pays(len(x)) and "kernel" in vars(type(self)) and metric not in self._ranks:
+            return self._compiled(np.where(there, x, np.nan), codes, state)
+        score, parts = np.full(len(x), np.nan), {}
+        for rows, members, counts in self._groups.batches(there, codes):
+            values, before = x[members], self._named(state[rows])
+            found = self._all(values, before)
+            if self.learn == "normal":
+                found = normal(self._all, self.PATIENCE, values, before, counts, found)
             inside = np.arange(members.shape[1]) < counts[:, None]
-            values = np.where(inside, x[members], 0.0)
-            before = {name: column[rows, None] for name, column in state.items()}
-            found = self._one_by_one(values, before, counts) if self.learn == "normal" else self._all(values, before)
-            raw = found.score
-            if metric in self._ranks:
-                raw = self._ranks[metric].calibrated(raw, counts, rows)
-            flat = members[inside]
-            score[flat] = raw[inside]
-            for name, column in found.parts.items():
-                parts.setdefault(name, np.full(len(x), np.nan))[flat] = np.broadcast_to(column, raw.shape)[inside]
-            for name, column in found.after.items():
-                state[name][rows] = np.take_along_axis(column, counts[:, None] - 1, axis=1)[:, 0]
+            raw = self._ranks[metric].calibrated(found.score, counts, rows) if metric in self._ranks else found.score
+            score[members[inside]] = raw[inside]
+            for i, j in np.argwhere(inside & (raw >= 1)).tolist():
+                parts[int(members[i, j])] = {name: float(column[i, j]) for name, column in found.parts.items()}
+            last = np.arange(len(rows)), counts - 1
+            state[rows] = np.stack([found.after[name][last] for name in self._names], axis=1)
         return score, parts
 
-    def _grown(self, state: State) -> State:
-        """The state of a metric, with a row for every group."""
-        fresh = {**_COMMON, **self.state}
-        for name, value in fresh.items():
-            have = state.get(name, np.empty(0))
-            if len(have) < len(self._groups):
-                state[name] = np.concatenate((have, np.full(len(self._groups) - len(have), value)))
-        return state
+    def _compiled(self, x: np.ndarray, codes: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, dict[int, Parts]]:
+        """The same from the compiled kernel; reasons come from the states before the alarms."""
+        patience = self.PATIENCE if self.learn == "normal" else 0
+        score, where, at = KERNEL.walk(self.kernel, x, codes, state, self.params(), self.warm_up, self.floor, patience)
+        found = self._all(x[where, None], self._named(at)).parts if len(where) else {}
+        said = [{name: float(column[k, 0]) for name, column in found.items()} for k in range(len(where))]
+        return score, dict(zip(where.tolist(), said, strict=True))
+
+    def _named(self, state: np.ndarray) -> State:
+        return {name: state[:, k : k + 1] for k, name in enumerate(self._names)}
 
     def _all(self, x: np.ndarray, state: State) -> Scores:
         """The algorithm, what all of them share, and NaN while warming up."""
-        common = _common(x, state)
-        scale = {"floor": self._floor(common, state)}
-        found = self.algorithm(x, {**state, **scale})
         seen = state["count"] + np.arange(x.shape[1])
+        common = _common(x, state)
+        given = {"n_after": common["n"], "seen": seen, "floor": self._floor(common, state)}
+        found = self.algorithm(x, {**state, **given})
         score = np.where(seen >= self.warm_up, found.score, np.nan)
-        return Scores(score, found.parts, {**found.after, **common})
+        parts = {name: np.broadcast_to(column, x.shape) for name, column in found.parts.items()}
+        after = {name: np.broadcast_to(column, x.shape) for name, column in state.items()}
+        return Scores(score, parts, {**after, **found.after, **common, "count": seen + 1})
 
     def _floor(self, common: State, state: State) -> np.ndarray:
         """Smallest scale believed before each value."""
         if self.floor is not None:
-            return np.full(common["count"].shape, max(self.floor, np.finfo(float).tiny))
-        before = {name: before_each(state[name], common[name]) for name in ("count", "size", "step")}
-        step = np.where(np.isfinite(before["step"]), before["step"], 0.0)
-        size = 0.01 * before["size"] / np.maximum(before["count"], 1)
-        return np.asarray(np.maximum(np.maximum(step, size), 1e-300))
-
-    def _one_by_one(self, x: np.ndarray, state: State, counts: np.ndarray) -> Scores:
-        """learn="normal": stop at each anomaly, forget it, go on."""
-        rows = [
-            self._normal(x[i : i + 1], {k: v[i : i + 1] for k, v in state.items()}, int(n))
-            for i, n in enumerate(counts)
-        ]
-        return Scores(
-            np.concatenate([row.score for row in rows]),
-            {name: np.concatenate([row.parts[name] for row in rows]) for name in rows[0].parts},
-            {name: np.concatenate([row.after[name] for row in rows]) for name in rows[0].after},
-        )
-
-    def _normal(self, x: np.ndarray, state: State, n: int) -> Scores:
-        """One group, in chunks, each up to its first alarm."""
-        score, after = np.full(x.shape, np.nan), {name: np.empty(x.shape) for name in state}
-        parts: dict[str, np.ndarray] = {}
-        start, now = 0, dict(state)
-        while start < n:
-            found = self._all(x[:, start : min(start + _CHUNK, n)], now)
-            alarms = np.flatnonzero(found.score[0] >= 1)
-            stop = int(alarms[0]) if len(alarms) else found.score.shape[1]
-            patient = len(alarms) > 0 and (now["run"][0, 0] if stop == 0 else 0) < self.PATIENCE
-            take = stop + (1 if len(alarms) else 0)
-            at = slice(start, start + take)
-            score[:, at] = found.score[:, :take]
-            for name, column in found.parts.items():
-                parts.setdefault(name, np.full(x.shape, np.nan))[:, at] = np.broadcast_to(column, found.score.shape)[
-                    :, :take
-                ]
-            for name in state:
-                column = found.after.get(name, np.broadcast_to(now[name], found.score.shape))
-                after[name][:, at] = column[:, :take]
-                if patient:  # the anomaly is not learnt: after it, all is as before it
-                    after[name][:, start + stop] = column[0, stop - 1] if stop else now[name][0, 0]
-            run = now["run"][0, 0] + 1 if stop == 0 and len(alarms) else float(len(alarms) > 0)
-            after["run"][:, at] = 0.0
-            after["run"][:, start + take - 1] = run
-            now = {name: column[:, start + take - 1 : start + take] for name, column in after.items()}
-            start += take
-        return Scores(score, parts, after)
+            return np.full(common["n"].shape, max(self.floor, _TINY))
+        n, size, step = (before_each(state[name], common[name]) for name in ("n", "size", "step"))
+        step = np.where(np.isfinite(step), step, 0.0)
+        return np.asarray(np.maximum(np.maximum(step, 0.01 * size / np.maximum(n, 1.0)), _TINY))
 
     def to_dict(self) -> dict[str, Any]:
         """The running state as plain data."""
-        states = {
-            metric: {name: column.tolist() for name, column in state.items()} for metric, state in self._states.items()
-        }
+        states = {metric: state.tolist() for metric, state in self._states.items()}
         ranks = {metric: one.to_dict() for metric, one in self._ranks.items()}
         return {"groups": self._groups.to_dict(), "states": states, "ranks": ranks}
 
@@ -254,43 +212,29 @@ class Detector:
         """A copy that runs on from a state of `to_dict`."""
         detector = self.begin()
         detector._groups.load(state["groups"])
-        for metric, columns in state["states"].items():
-            detector._states[metric] = {name: np.array(column, np.float64) for name, column in columns.items()}
+        for metric, rows in state["states"].items():
+            detector._states[metric] = np.array(rows, np.float64).reshape(-1, len(detector._names))
         for metric, ranks in state["ranks"].items():
             detector._ranks[metric].load(ranks)
         return detector
 
 
-_COMMON = {"count": 0.0, "size": 0.0, "step": np.inf, "last": np.nan, "run": 0.0}
+COMMON = {"count": 0.0, "n": 0.0, "size": 0.0, "step": np.inf, "last": np.nan, "run": 0.0}
 
 
 def _common(x: np.ndarray, state: State) -> State:
     """What every detector knows of a group after each value."""
-    count = state["count"] + np.arange(1, x.shape[1] + 1)
-    size = running_sum(state["size"], np.abs(x))
     steps = np.abs(np.diff(np.concatenate((state["last"], x), axis=1), axis=1))
     steps = np.where(steps > 0, steps, np.inf)  # also NaN, before the first value
     step = np.minimum.accumulate(np.concatenate((state["step"], steps), axis=1), axis=1)[:, 1:]
-    return {"count": count, "size": size, "step": step, "last": x}
+    return {"n": faded(np.ones(x.shape), state["n"]), "size": faded(np.abs(x), state["size"]), "step": step, "last": x}
 
 
-def running_sum(before: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Cumulative sums along the last axis; the carry comes first, so the bits do not depend on the cut."""
-    return np.cumsum(np.concatenate((before, x), axis=-1), axis=-1)[..., 1:]
-
-
-def before_each(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The state before each value, from the one before the first and those after each."""
-    return np.concatenate((before, after[..., :-1]), axis=-1)
-
-
-def smoothed(share: float, x: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Exponentially weighted means along the last axis, after each value; the same bits however x is cut."""
-    from scipy.signal import lfilter  # noqa: PLC0415  heavy; imported with the first detector that needs it
-
-    smooth, _ = lfilter([share], [1.0, share - 1.0], x, axis=-1, zi=(1 - share) * before)
-    return np.asarray(smooth)
-
-
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A number in a sentence."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def known(x: np.ndarray) -> np.ndarray:
+    """Which values are scored and learnt: not missing, not infinite, and with squares that are numbers."""
+    return np.asarray(np.abs(x) < _HUGE)

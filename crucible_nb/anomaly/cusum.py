@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crucible_nb import checks
-from crucible_nb.anomaly.base import Detector, Scores, State
+from crucible_nb.anomaly.base import Detector
 from crucible_nb.anomaly.ewma import baseline
+from crucible_nb.anomaly.past import Scores, State
 
 _CLIP = 4.0  # one spike is no shift
 
@@ -39,6 +40,7 @@ class CUSUM(Detector):
     """
 
     state: ClassVar = {"mean": 0.0, "variance": 0.0, "up": 0.0, "down": 0.0}
+    kernel: ClassVar[int] = 2
     default: ClassVar[float] = 12.0
 
     def __init__(
@@ -55,12 +57,15 @@ class CUSUM(Detector):
         self.slack = checks.number("slack", slack, least=0)
         self.share = checks.number("share", share, above=0, below=1)
 
+    def params(self) -> tuple[float, ...]:
+        """What the compiled algorithm is given."""
+        return self.threshold, self.share, self.slack, _CLIP, self.warm_up / 2
+
     def algorithm(self, x: np.ndarray, state: State) -> Scores:
         """See `Detector.algorithm`."""
         mean, sd, after = baseline(x, state, self.share)
         z = np.clip((x - mean) / np.maximum(sd, state["floor"]), -_CLIP, _CLIP)
-        seen = state["count"] + np.arange(x.shape[1])
-        z = np.where(seen >= self.warm_up / 2, z, 0.0)  # a baseline of a few values is none
+        z = np.where(state["seen"] >= self.warm_up / 2, z, 0.0)  # a baseline of a few values is none
         up, down = reflected(state["up"], z - self.slack), reflected(state["down"], -z - self.slack)
         total = np.maximum(up, down)
         parts = {"center": mean, "distance": np.where(up >= down, total, -total)}

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crucible_nb import checks
-from crucible_nb.anomaly.base import Detector, Scores, State, before_each, smoothed
+from crucible_nb.anomaly.base import Detector
+from crucible_nb.anomaly.past import Scores, State, before_each, smoothed
 
 
 def baseline(x: np.ndarray, state: State, share: float) -> tuple[np.ndarray, np.ndarray, State]:
@@ -47,6 +48,7 @@ class EWMA(Detector):
     """
 
     state: ClassVar = {"mean": 0.0, "variance": 0.0}
+    kernel: ClassVar[int] = 1
     default: ClassVar[float] = 4.0
     middle = "recent mean"
 
@@ -60,6 +62,10 @@ class EWMA(Detector):
     ) -> None:
         super().__init__(metrics, threshold, **options)
         self.share = checks.number("share", share, above=0, below=1)
+
+    def params(self) -> tuple[float, ...]:
+        """What the compiled algorithm is given."""
+        return self.threshold, self.share
 
     def algorithm(self, x: np.ndarray, state: State) -> Scores:
         """See `Detector.algorithm`."""

@@ -12,6 +12,8 @@ from crucible_nb.seen import Events
 LIMIT = 1000
 """Groups of one detector; later ones share the last baseline."""
 
+_FEW = 65_536  # possible combinations of labels that are worth a table
+
 
 class Groups:
     """Numbers the groups of some columns in order of first appearance.
@@ -29,18 +31,24 @@ class Groups:
 
     def codes(self, events: Events) -> np.ndarray:
         """The group number of each event."""
-        if not self.by:
-            return np.zeros(len(events), np.int64)
+        if not self.by or not len(events):
+            return np.zeros(len(events), np.int16)
         columns = [events.labels(name) for name in self.by]
-        mixed = np.zeros(len(events), np.int64)
+        mixed, kinds = np.zeros(len(events), np.int64), 1
         for codes, labels in columns:
             mixed = mixed * (len(labels) + 1) + codes + 1
-        _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
-        numbers = np.empty(len(first), np.int64)
-        for at in np.argsort(first).tolist():  # in order of appearance, whatever the block
-            key = tuple(labels[codes[first[at]]] if codes[first[at]] >= 0 else None for codes, labels in columns)
-            numbers[at] = self._number(key)
-        return numbers[inverse]
+            kinds *= len(labels) + 1
+        if kinds > _FEW:
+            kinds, mixed = (unique := np.unique(mixed, return_inverse=True))[0].size, unique[1]
+        first = np.full(kinds, len(events))
+        first[mixed[::-1]] = np.arange(len(events))[::-1]  # the last write is the first event of a kind
+        numbers = np.zeros(kinds, np.int16)
+        for kind in np.argsort(first, kind="stable")[: np.count_nonzero(first < len(events))].tolist():
+            at = first[kind]  # in order of appearance, whatever the block
+            numbers[kind] = self._number(
+                tuple(labels[codes[at]] if codes[at] >= 0 else None for codes, labels in columns)
+            )
+        return numbers[mixed]
 
     def _number(self, key: tuple[Any, ...]) -> int:
         key = tuple(label.item() if isinstance(label, np.generic) else label for label in key)
@@ -66,10 +74,13 @@ class Groups:
         if len(self) == 1:
             yield np.zeros(1, np.int64), places[None, :], np.array([len(places)])
             return
-        order = places[np.argsort(codes[places], kind="stable")]
-        rows, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
-        for size in np.unique(classes := np.ceil(np.log2(counts)).astype(int)):
-            some = np.flatnonzero(classes == size)
+        there = codes[places]
+        order = places[np.argsort(there, kind="stable")]
+        sizes = np.bincount(there, minlength=len(self))
+        rows = np.flatnonzero(sizes)
+        counts = sizes[rows]
+        starts = np.cumsum(counts) - counts
+        for some in _alike(counts):
             longest = int(counts[some].max())
             at = starts[some, None] + np.minimum(np.arange(longest), counts[some, None] - 1)
             yield rows[some], order[at], counts[some]
@@ -81,3 +92,15 @@ class Groups:
     def load(self, keys: list[list[Any]]) -> None:
         """Take keys over."""
         self._numbers = {tuple(key): number for number, key in enumerate(keys)}
+
+
+def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Places of counts of about the same size: a matrix of all of them would be at least half full."""
+    order = np.argsort(counts, kind="stable")
+    while len(order):
+        most = counts[order[-1]]
+        start = int(np.searchsorted(counts[order], most / 4))  # the last quarter
+        while counts[order[start:]].sum() < most * (len(order) - start) / 2:
+            start += max((len(order) - start) // 2, 1)
+        yield np.sort(order[start:])
+        order = order[:start]

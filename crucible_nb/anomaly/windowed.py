@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector
+from crucible_nb.anomaly.base import Detector, Parts, known
 
 WINDOW = 256
 """Values of a group that its baseline is read from."""
@@ -59,22 +59,23 @@ class Windowed(Detector):
     def floor_of(self, values: np.ndarray) -> float:
         """Smallest scale believed: as given, or the smallest step between neighbours and 1 % of the mean size."""
         if self.floor is not None:
-            return max(self.floor, 1e-300)
+            return max(self.floor, 1e-100)
         steps = np.abs(np.diff(values))
         steps = steps[steps > 0]
-        return max(float(steps.min(initial=np.inf)) if len(steps) else 0.0, 0.01 * float(np.abs(values).mean()), 1e-300)
+        return max(float(steps.min(initial=np.inf)) if len(steps) else 0.0, 0.01 * float(np.abs(values).mean()), 1e-100)
 
-    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        score = np.full(len(x), np.nan)
-        parts = {"center": score.copy(), "distance": score.copy()}
-        for rows, members, counts in self._groups.batches(np.isfinite(x), codes):
+    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[int, Parts]]:
+        score, parts = np.full(len(x), np.nan), {}
+        for rows, members, counts in self._groups.batches(known(x), codes):
             for row, places, count in zip(rows.tolist(), members, counts.tolist(), strict=True):
                 at = places[:count]
                 recent = self._recent[metric].setdefault(row, Recent())
-                raw, parts["center"][at], parts["distance"][at] = self._one(recent, x[at])
+                raw, center, distance = self._one(recent, x[at])
                 if metric in self._ranks:
                     raw = self._ranks[metric].calibrated(raw[None], np.array([count]), np.array([row]))[0]
                 score[at] = raw
+                for i in np.flatnonzero(raw >= 1).tolist():
+                    parts[int(at[i])] = {"center": float(center[i]), "distance": float(distance[i])}
         return score, parts
 
     def _one(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

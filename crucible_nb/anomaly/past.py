@@ -1,0 +1,81 @@
+"""What is known before each value: sums, means and moments that do not depend on where a block begins.
+
+All arrays are float64[g, m], one row a group, oldest first; states are float64[g, 1].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+MEMORY = 10_000
+"""Values that the past of a group remembers, with equal weights at first, fading then."""
+
+State = dict[str, np.ndarray]
+
+
+class Scores(NamedTuple):
+    """What an algorithm says of values of some groups, one row a group.
+
+    Attributes:
+        score: float64[g, m]: 1.0 is the threshold; NaN while unknown.
+        parts: What a reason is made of, by name, float64[g, m] or what broadcasts to it.
+        after: State after each value, by name, likewise.
+    """
+
+    score: np.ndarray
+    parts: dict[str, np.ndarray]
+    after: State
+
+
+def before_each(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The state before each value, from the one before the first and those after each."""
+    return np.concatenate((before, after[..., :-1]), axis=-1)
+
+
+def recursion(keep: float, x: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Y = x + keep * y along the last axis, from the y before the first; the same bits however x is cut."""
+    from scipy.signal import lfilter  # noqa: PLC0415  heavy; imported with the first detector that needs it
+
+    after, _ = lfilter([1.0], [1.0, -keep], x, axis=-1, zi=keep * before)
+    return np.asarray(after)
+
+
+def smoothed(share: float, x: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Exponentially weighted means after each value."""
+    return recursion(1 - share, share * x, before)
+
+
+def faded(x: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Sums after each value over about the last `MEMORY` values."""
+    return recursion(1 - 1 / MEMORY, x, before)
+
+
+def moments(name: str, x: np.ndarray, state: State, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+    """Mean and standard deviation (n - 1) of the remembered values before each, and their state after each.
+
+    Sums are of differences, to the first value and to the mean before, so that an offset costs no digits.
+
+    Args:
+        name: Of the series; its state is kept under `name_anchor`, `name_sum` and `name_square`.
+        x: The series.
+        state: The state before the first value.
+        n: Remembered values after each value (`faded` ones).
+
+    References:
+        West: Updating mean and variance estimates. CACM 22 (1979).
+    """
+    past = before_each(state["n"], n)
+    anchor = np.where(state["n"] > 0, state[f"{name}_anchor"], x[:, :1])
+    total = faded(x - anchor, state[f"{name}_sum"])
+    mean = anchor + before_each(state[f"{name}_sum"], total) / np.maximum(past, 1.0)
+    square = faded((x - mean) ** 2 * (1 - 1 / n), state[f"{name}_square"])
+    variance = before_each(state[f"{name}_square"], square) / np.maximum(past - 1, 1.0)
+    after = {f"{name}_anchor": np.broadcast_to(anchor, x.shape), f"{name}_sum": total, f"{name}_square": square}
+    return mean, np.sqrt(variance), after
+
+
+def moments_of(*names: str) -> dict[str, float]:
+    """The state that `moments` needs, before the first value."""
+    return {f"{name}_{part}": 0.0 for name in names for part in ("anchor", "sum", "square")}
