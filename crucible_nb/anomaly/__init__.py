@@ -11,6 +11,7 @@ from crucible_nb.anomaly.isolation_forest import IsolationForest
 from crucible_nb.anomaly.modified_z_score import ModifiedZScore
 from crucible_nb.anomaly.named import detector_of, detectors_of
 from crucible_nb.anomaly.past import Scores
+from crucible_nb.anomaly.refitted import Refitted
 from crucible_nb.anomaly.windowed import Windowed
 from crucible_nb.anomaly.z_score import ZScore
 
@@ -24,6 +25,7 @@ __all__ = [
     "Incidents",
     "IsolationForest",
     "ModifiedZScore",
+    "Refitted",
     "Scores",
     "Verdict",
     "Windowed",

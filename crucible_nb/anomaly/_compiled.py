@@ -89,8 +89,7 @@ def _auto(x: float, now: Any, past: float, seen: float, floor: float, params: An
     extreme = max(x - now[at + 3], now[at + 4] - x) / (margin * sd)
     now[at + 3] = max(now[at + 3], x)
     now[at + 4] = min(now[at + 4], x)
-    trust = 1 / (limit * (1 + young / max(seen, 1.0)))
-    return float(max(far * trust, extreme) / threshold)
+    return float(max(far / limit, extreme) / ((1 + young / max(seen, 1.0)) * threshold))
 
 
 @jit

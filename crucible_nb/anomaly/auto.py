@@ -12,7 +12,7 @@ from crucible_nb.anomaly.past import Scores, State, moments, moments_of, smoothe
 
 _SHARE = 0.02  # recent means remember 50 values
 _LIMIT = 3.0  # standard deviations of recent means
-_YOUNG = 300  # with so many values behind it, a past has to be exceeded twice as far
+_YOUNG = 300  # after so many values the limits are twice as wide
 _MARGIN = 0.5  # standard deviations by which a value has to exceed all values so far
 
 
@@ -24,9 +24,9 @@ class Auto(Detector):
     - Spread: the same of the values' distance from their mean. Values may begin to scatter about the same level.
     - Extreme: a value beyond all values so far, by half a standard deviation.
 
-    A long memory, 10,000 values, makes it quiet: what happened before is no news. A short past is believed less: with
-    n values behind them, the limits of level and spread are 1 + 300 / n times as wide. A new level is the normal one
-    once it has filled about a tenth of the memory. Alarms merge into one incident until 300 rows pass without one.
+    A long memory, 10,000 values, makes it quiet: what happened before is no news. A short past is believed less: after
+    n values all limits are 1 + 300 / n times as wide. A new level is the normal one once it has filled about a tenth
+    of the memory. Alarms merge into one incident until 300 rows pass without one.
 
     Args:
         metrics, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
@@ -89,9 +89,9 @@ class Auto(Detector):
         high = np.maximum.accumulate(np.concatenate((state["highest"], x), axis=1), axis=1)
         low = np.minimum.accumulate(np.concatenate((state["lowest"], x), axis=1), axis=1)
         parts["extreme"] = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (_MARGIN * sd)
-        parts["trust"] = 1 / (_LIMIT * (1 + _YOUNG / np.maximum(state["seen"], 1.0)))
-        recent = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"])) * parts["trust"]
-        score = np.maximum(recent, parts["extreme"]) / self.threshold
+        recent = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"])) / _LIMIT
+        young = 1 + _YOUNG / np.maximum(state["seen"], 1.0)
+        score = np.maximum(recent, parts["extreme"]) / (young * self.threshold)
         after |= {"weight": weight, "level": level, "spread": spread, "highest": high[:, 1:], "lowest": low[:, 1:]}
         return Scores(score, parts, after)
 
@@ -99,7 +99,7 @@ class Auto(Detector):
         """A sentence for people."""
         recent = max(("level", "spread"), key=lambda name: abs(parts[f"{name}_far"]))
         far, now, usual = (parts[name] for name in (f"{recent}_far", recent, f"{recent}_usual"))
-        if parts["extreme"] >= abs(far) * parts["trust"]:
+        if parts["extreme"] >= abs(far) / _LIMIT:
             which, side = ("highest", "above") if parts["distance"] > 0 else ("lowest", "below")
             off = f"{abs(parts['distance']):.1f} sd {side} the mean {number(parts['center'])}"
             return f"{metric} {number(value)} is the {which} ever{group}, {off}"

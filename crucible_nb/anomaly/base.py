@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
 from crucible_nb import checks
+from crucible_nb.anomaly.discoveries import Discoveries
 from crucible_nb.anomaly.fast import KERNEL
 from crucible_nb.anomaly.groups import Groups
 from crucible_nb.anomaly.normal import normal
@@ -17,6 +18,7 @@ from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.seen import Events
 
 Parts = dict[str, float]
+Lookup = Callable[[np.ndarray], dict[int, Parts]]
 Learn = Literal["always", "normal"]
 _TINY, _HUGE = 1e-100, 1e100
 
@@ -54,6 +56,8 @@ class Detector:
         cooldown: Rows without an anomaly that end an incident.
         false_alarm_rate: Share of rows that may be flagged; the threshold is then a rank among past scores, and there
             are no scores until there are enough for that.
+        false_discovery_rate: Share of the groups flagged at a moment that may be flagged for nothing; for many groups
+            (`by`), see `Discoveries`. Either this or `false_alarm_rate`.
 
     Raises:
         ConfigError: An argument is not what is accepted.
@@ -81,6 +85,7 @@ class Detector:
         learn: Learn = "always",
         cooldown: int = 300,
         false_alarm_rate: float | None = None,
+        false_discovery_rate: float | None = None,
     ) -> None:
         self.metrics = (metrics,) if isinstance(metrics, str) else checks.texts("metrics", metrics)
         self.threshold = self.default if threshold is None else checks.number("threshold", threshold, above=0)
@@ -89,13 +94,16 @@ class Detector:
         self.by = (by,) if isinstance(by, str) else checks.texts("by", by)
         self.learn = checks.one_of("learn", learn, ("always", "normal"))
         self.cooldown = checks.whole("cooldown", cooldown)
-        rate = false_alarm_rate
-        self.false_alarm_rate = None if rate is None else checks.number("false_alarm_rate", rate, above=0, below=1)
+        self.false_alarm_rate = _share("false_alarm_rate", false_alarm_rate)
+        self.false_discovery_rate = _share("false_discovery_rate", false_discovery_rate)
+        if self.false_alarm_rate and self.false_discovery_rate:
+            raise checks.wrong("false_discovery_rate", false_discovery_rate, "None beside a false_alarm_rate")
 
     def __repr__(self) -> str:
         given = [f"{list(self.metrics)}", f"threshold={self.threshold:g}"]
         given += [f"by={list(self.by)}"] if self.by else []
         given += [f"false_alarm_rate={self.false_alarm_rate:g}"] if self.false_alarm_rate else []
+        given += [f"false_discovery_rate={self.false_discovery_rate:g}"] if self.false_discovery_rate else []
         return f"{type(self).__name__}({', '.join(given)})"
 
     def begin(self) -> Self:
@@ -110,7 +118,12 @@ class Detector:
         self._names = (*COMMON, *self.state)
         self._groups = Groups(self.by)
         self._states = {metric: np.empty((0, len(self._names))) for metric in self.metrics}
-        self._ranks = {metric: Ranks(self.false_alarm_rate) for metric in self.metrics if self.false_alarm_rate}
+        self._ranks = {metric: ranks for metric in self.metrics if (ranks := self._calibration()) is not None}
+
+    def _calibration(self) -> Ranks | Discoveries | None:
+        if self.false_discovery_rate:
+            return Discoveries(self.false_discovery_rate)
+        return Ranks(self.false_alarm_rate) if self.false_alarm_rate else None
 
     def params(self) -> tuple[float, ...]:
         """What the compiled algorithm is given."""
@@ -143,42 +156,57 @@ class Detector:
         best, which, reasons = np.full(n, np.nan), np.full(n, -1), {}
         for place, metric in enumerate(self.metrics):
             x = events[metric]
-            score, parts = self._score(metric, x, codes)
+            score, lookup = self._score(metric, x, codes)
+            score = self._calibrated(metric, score, codes)
             better = ~np.isnan(score) & ~(score <= best)
             best[better], which[better] = score[better], place
-            for i in np.flatnonzero(better & (score >= 1)).tolist():
-                reasons[i] = self.reason(metric, float(x[i]), parts[i], self._groups.said(int(codes[i])))
+            alarms = np.flatnonzero(better & (score >= 1))
+            for i, parts in lookup(alarms).items() if len(alarms) else ():
+                reasons[i] = self.reason(metric, float(x[i]), parts, self._groups.said(int(codes[i])))
         return Verdict(best, which, reasons)
 
-    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[int, Parts]]:
-        """Scores of one metric, one an event, and what the reasons of alarms are made of."""
+    def _calibrated(self, metric: str, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        return self._ranks[metric].calibrated(score, codes) if metric in self._ranks else score
+
+    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
+        """Scores of one metric, one an event, and what gives the parts of reasons for some of the events."""
         new = len(self._groups) - len(self._states[metric])
         state = self._states[metric] = np.concatenate((self._states[metric], np.tile(self._fresh, (new, 1))))
         there = known(x)
         if KERNEL.pays(len(x)) and "kernel" in vars(type(self)) and metric not in self._ranks:
             return self._compiled(np.where(there, x, np.nan), codes, state)
-        score, parts = np.full(len(x), np.nan), {}
+        score, done = np.full(len(x), np.nan), []
         for rows, members, counts in self._groups.batches(there, codes):
             values, before = x[members], self._named(state[rows])
             found = self._all(values, before)
             if self.learn == "normal":
                 found = normal(self._all, self.PATIENCE, values, before, counts, found)
-            inside = np.arange(members.shape[1]) < counts[:, None]
-            raw = self._ranks[metric].calibrated(found.score, counts, rows) if metric in self._ranks else found.score
-            score[members[inside]] = raw[inside]
-            for i, j in np.argwhere(inside & (raw >= 1)).tolist():
-                parts[int(members[i, j])] = {name: float(column[i, j]) for name, column in found.parts.items()}
             last = np.arange(len(rows)), counts - 1
             state[rows] = np.stack([found.after[name][last] for name in self._names], axis=1)
-        return score, parts
+            inside = np.arange(members.shape[1]) < counts[:, None]
+            score[members[inside]] = found.score[inside]
+            done.append((members, inside, found.parts))
 
-    def _compiled(self, x: np.ndarray, codes: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, dict[int, Parts]]:
-        """The same from the compiled kernel; reasons come from the states before the alarms."""
+        def lookup(events: np.ndarray) -> dict[int, Parts]:
+            parts: dict[int, Parts] = {}
+            for members, inside, columns in done:
+                for i, j in np.argwhere(np.isin(members, events) & inside).tolist():
+                    parts[int(members[i, j])] = {name: float(column[i, j]) for name, column in columns.items()}
+            return parts
+
+        return score, lookup
+
+    def _compiled(self, x: np.ndarray, codes: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, Lookup]:
+        """The same from the compiled kernel; the parts come from the states before the alarms."""
         patience = self.PATIENCE if self.learn == "normal" else 0
         score, where, at = KERNEL.walk(self.kernel, x, codes, state, self.params(), self.warm_up, self.floor, patience)
-        found = self._all(x[where, None], self._named(at)).parts if len(where) else {}
-        said = [{name: float(column[k, 0]) for name, column in found.items()} for k in range(len(where))]
-        return score, dict(zip(where.tolist(), said, strict=True))
+
+        def lookup(events: np.ndarray) -> dict[int, Parts]:
+            rows = np.searchsorted(where, events)
+            found = self._all(x[events, None], self._named(at[rows])).parts
+            return {i: {name: float(v[k, 0]) for name, v in found.items()} for k, i in enumerate(events.tolist())}
+
+        return score, lookup
 
     def _named(self, state: np.ndarray) -> State:
         return {name: state[:, k : k + 1] for k, name in enumerate(self._names)}
@@ -233,6 +261,10 @@ def _common(x: np.ndarray, state: State) -> State:
 def number(value: float) -> str:
     """A number in a sentence."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _share(name: str, value: float | None) -> float | None:
+    return None if value is None else checks.number(name, value, above=0, below=1)
 
 
 def known(x: np.ndarray) -> np.ndarray:

@@ -31,12 +31,13 @@ class Ranks:
         self._past: dict[int, LogHistogram] = {}
         self._limit: dict[int, float] = {}
 
-    def calibrated(self, score: np.ndarray, counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Scores (g, m) of the groups `rows`, of which the first `counts` are real, against their own past."""
-        result = np.full(score.shape, np.nan)
-        for i, (row, count) in enumerate(zip(rows.tolist(), counts.tolist(), strict=True)):
-            known = np.flatnonzero(~np.isnan(score[i, :count]))
-            result[i, known] = self._one(row, score[i, known])
+    def calibrated(self, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Scores of consecutive events, NaN where there is none, against the past of their groups."""
+        result = np.full(len(score), np.nan)
+        there = np.flatnonzero(~np.isnan(score))
+        for row in np.unique(codes[there]).tolist():
+            at = there[codes[there] == row]
+            result[at] = self._one(row, score[at])
         return result
 
     def _one(self, row: int, score: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Parts, known
+from crucible_nb.anomaly.base import Detector, Lookup, Parts, known
 
 WINDOW = 256
 """Values of a group that its baseline is read from."""
@@ -64,19 +64,18 @@ class Windowed(Detector):
         steps = steps[steps > 0]
         return max(float(steps.min(initial=np.inf)) if len(steps) else 0.0, 0.01 * float(np.abs(values).mean()), 1e-100)
 
-    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, dict[int, Parts]]:
-        score, parts = np.full(len(x), np.nan), {}
+    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
+        score, center, distance = (np.full(len(x), np.nan) for _ in range(3))
         for rows, members, counts in self._groups.batches(known(x), codes):
             for row, places, count in zip(rows.tolist(), members, counts.tolist(), strict=True):
                 at = places[:count]
                 recent = self._recent[metric].setdefault(row, Recent())
-                raw, center, distance = self._one(recent, x[at])
-                if metric in self._ranks:
-                    raw = self._ranks[metric].calibrated(raw[None], np.array([count]), np.array([row]))[0]
-                score[at] = raw
-                for i in np.flatnonzero(raw >= 1).tolist():
-                    parts[int(at[i])] = {"center": float(center[i]), "distance": float(distance[i])}
-        return score, parts
+                score[at], center[at], distance[at] = self._one(recent, x[at])
+
+        def lookup(events: np.ndarray) -> dict[int, Parts]:
+            return {i: {"center": float(center[i]), "distance": float(distance[i])} for i in events.tolist()}
+
+        return score, lookup
 
     def _one(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Score values of one group and learn them, piece by piece between two readings."""
