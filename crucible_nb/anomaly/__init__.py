@@ -10,6 +10,7 @@ from crucible_nb.anomaly.iqr import IQR
 from crucible_nb.anomaly.isolation_forest import IsolationForest
 from crucible_nb.anomaly.modified_z_score import ModifiedZScore
 from crucible_nb.anomaly.named import detector_of, detectors_of
+from crucible_nb.anomaly.one_by_one import OneByOne
 from crucible_nb.anomaly.past import Scores
 from crucible_nb.anomaly.refitted import Refitted
 from crucible_nb.anomaly.windowed import Windowed
@@ -25,6 +26,7 @@ __all__ = [
     "Incidents",
     "IsolationForest",
     "ModifiedZScore",
+    "OneByOne",
     "Refitted",
     "Scores",
     "Verdict",

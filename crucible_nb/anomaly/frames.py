@@ -14,6 +14,8 @@ from crucible_nb.anomaly.named import detector_of
 from crucible_nb.errors import SchemaError
 from crucible_nb.seen import Events
 
+_BLOCK = 16_384
+
 
 def score(
     data: Any,
@@ -85,9 +87,9 @@ def judged(frame: pd.DataFrame, detector: Detector, *, offline: bool = False) ->
     times = _times(frame)
     order = np.arange(len(frame)) if times is None else np.argsort(times, kind="stable")
     rows = frame.iloc[order]
-    verdict = detector.begin().judge(Events.of_frame(rows))
+    verdict = _in_blocks(detector, rows)
     if offline:
-        back = detector.begin().judge(Events.of_frame(rows.iloc[::-1])).score[::-1]
+        back = _in_blocks(detector, rows.iloc[::-1]).score[::-1]
         verdict = verdict._replace(score=np.fmin(verdict.score, back))
         late = np.isnan(verdict.score)
         verdict = verdict._replace(reasons={i: said for i, said in verdict.reasons.items() if not late[i]})
@@ -95,6 +97,18 @@ def judged(frame: pd.DataFrame, detector: Detector, *, offline: bool = False) ->
             verdict.reasons.setdefault(i, "out of line with the rows after it")
         verdict.metric[verdict.metric < 0] = 0
     return verdict, order
+
+
+def _in_blocks(detector: Detector, rows: pd.DataFrame) -> Verdict:
+    """The verdict on rows in their order; block by block, so that it needs little memory."""
+    running, scores, metrics = detector.begin(), [np.empty(0)], [np.empty(0, np.int64)]
+    reasons: dict[int, str] = {}
+    for start in range(0, len(rows), _BLOCK):
+        found = running.judge(Events.of_frame(rows.iloc[start : start + _BLOCK], start))
+        scores.append(found.score)
+        metrics.append(found.metric)
+        reasons |= {start + i: said for i, said in found.reasons.items()}
+    return Verdict(np.concatenate(scores), np.concatenate(metrics), reasons)
 
 
 def _for_frame(frame: pd.DataFrame, method: Any, metric: str | None, **options: Any) -> Detector:

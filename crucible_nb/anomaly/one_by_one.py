@@ -1,0 +1,85 @@
+"""Models that score and learn one event at a time, river's alike."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from crucible_nb.anomaly.base import Detector, Verdict, known, number
+from crucible_nb.seen import Events
+
+
+class Model(Protocol):
+    """What river calls an anomaly detector."""
+
+    def score_one(self, x: dict[str, float]) -> float:
+        """How odd an event is."""
+        ...
+
+    def learn_one(self, x: dict[str, float]) -> Any:
+        """Take it for the past."""
+        ...
+
+
+class OneByOne(Detector):
+    """A detector around a model that scores one event, then learns it; a subclass has `model`.
+
+    Events that lack one of the metrics are passed over. It costs what the model costs. The state of a foreign model
+    cannot be written down, so a resumed experiment begins a new one.
+
+    Args:
+        metrics, warm_up, by, learn, cooldown, false_alarm_rate: See `Detector`.
+        threshold: Score of the model that counts as an anomaly.
+
+    Examples:
+        >>> import numpy as np, pandas as pd
+        >>> import crucible_nb as cr
+        >>> class Record:
+        ...     highest = 0.0
+        ...     def score_one(self, x):
+        ...         return x["loss"] / max(self.highest, 1.0)
+        ...     def learn_one(self, x):
+        ...         self.highest = max(self.highest, x["loss"])
+        >>> class Records(cr.anomaly.OneByOne):
+        ...     def model(self):
+        ...         return Record()
+        >>> loss = np.r_[np.tile([1.0, 2.0], 20), 9.0]
+        >>> scores = cr.anomaly.score(pd.DataFrame({"loss": loss}), Records("loss", threshold=3.0))
+        >>> np.flatnonzero(scores >= 1).tolist()
+        [40]
+    """
+
+    def model(self) -> Model:
+        """A new model, before its first event."""
+        raise NotImplementedError(f"{type(self).__name__} has no model()")
+
+    def start(self) -> None:
+        """Set up the state before the first event."""
+        super().start()
+        self._models: dict[int, tuple[Model, list[int]]] = {}
+
+    def judge(self, events: Events) -> Verdict:
+        """Judge consecutive events; blocks may end anywhere."""
+        x, codes = np.stack([events[metric] for metric in self.metrics], axis=1), self._groups.codes(events)
+        raw = np.full(len(events), np.nan)
+        for i in np.flatnonzero(known(x).all(axis=1)).tolist():
+            raw[i] = self._one(int(codes[i]), dict(zip(self.metrics, x[i].tolist(), strict=True)))
+        score, reasons = self._calibrated(self.metrics[0], raw, codes), {}
+        for i in np.flatnonzero(score >= 1).tolist():
+            said = ", ".join(f"{name} {number(value)}" for name, value in zip(self.metrics, x[i], strict=True))
+            limit = raw[i] * self.threshold / score[i]
+            where = self._groups.said(int(codes[i]))
+            reasons[i] = f"{said} scores {number(raw[i] * self.threshold)}{where}, the limit is {number(limit)}"
+        return Verdict(score, np.where(np.isnan(score), -1, 0), reasons)
+
+    def _one(self, group: int, values: dict[str, float]) -> float:
+        model, counts = (
+            self._models[group] if group in self._models else self._models.setdefault(group, (self.model(), [0, 0]))
+        )
+        score = model.score_one(values) / self.threshold if counts[0] >= self.warm_up else float("nan")
+        counts[0] += 1
+        counts[1] = counts[1] + 1 if score >= 1 else 0
+        if self.learn == "always" or counts[1] == 0 or counts[1] > self.PATIENCE:
+            model.learn_one(values)
+        return score
