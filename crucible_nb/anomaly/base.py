@@ -13,7 +13,7 @@ from crucible_nb.anomaly.discoveries import Discoveries
 from crucible_nb.anomaly.fast import KERNEL
 from crucible_nb.anomaly.groups import Groups
 from crucible_nb.anomaly.normal import normal
-from crucible_nb.anomaly.past import Scores, State, before_each, faded
+from crucible_nb.anomaly.past import Scores, State, before_each, faded, warm
 from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.seen import Events
 
@@ -114,6 +114,7 @@ class Detector:
 
     def start(self) -> None:
         """Set up the state before the first event."""
+        warm()
         self._fresh = np.array([*COMMON.values(), *self.state.values()])
         self._names = (*COMMON, *self.state)
         self._groups = Groups(self.by)

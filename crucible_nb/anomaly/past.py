@@ -34,9 +34,14 @@ def before_each(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.concatenate((before, after[..., :-1]), axis=-1)
 
 
+def warm() -> None:
+    """Import now what `recursion` needs, so that no event has to wait for it."""
+    import scipy.signal  # noqa: F401, PLC0415  heavy; only with detectors
+
+
 def recursion(keep: float, x: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Y = x + keep * y along the last axis, from the y before the first; the same bits however x is cut."""
-    from scipy.signal import lfilter  # noqa: PLC0415  heavy; imported with the first detector that needs it
+    from scipy.signal import lfilter  # noqa: PLC0415  see `warm`
 
     after, _ = lfilter([1.0], [1.0, -keep], x, axis=-1, zi=keep * before)
     return np.asarray(after)
