@@ -74,10 +74,13 @@ def run(
     cuts: set[int],
     kinds: np.ndarray | None = None,
     sampling: str | None = None,
+    detectors: list[cr.anomaly.Detector] | None = None,
 ) -> cr.Experiment:
     clock = ManualClock(events[0][0])
     config = SAMPLERS[sampling] if sampling else None
-    exp = cr.start("law", clock=clock, by=("note",), sampling=sampling, sampling_config=config, seed=7)
+    exp = cr.start(
+        "law", clock=clock, by=("note",), sampling=sampling, sampling_config=config, seed=7, anomaly=detectors
+    )
     looks = (exp.metrics, exp.frame, exp.summary, lambda: exp.metrics(last="5min"), lambda: exp.metrics(by="model"))
     for i, (time, event, fields) in enumerate(events):
         clock.now = time
@@ -119,6 +122,29 @@ def test_cuts_and_looks_change_no_bit_of_a_sample(original: tuple[pd.DataFrame, 
         exp = run(events, cuts, rng.integers(0, 5, EVENTS), sampling)
         pd.testing.assert_frame_equal(exp.frame(), whole.frame(), check_exact=True)
         assert look(exp) == look(whole)
+
+
+@pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+@pytest.mark.parametrize("sampling", [None, "adaptive"])
+def test_cuts_and_looks_change_no_verdict(sampling: str | None) -> None:
+    events = stream()
+    detectors: list[cr.anomaly.Detector] = [
+        cr.anomaly.Auto(["latency_ms", "cost_usd"], by=["event"]),
+        cr.anomaly.ZScore("latency_ms", 6.0, by=["model", "event"], learn="normal"),
+        cr.anomaly.ModifiedZScore("prompt_tokens", 12.0, false_alarm_rate=0.01),
+        cr.anomaly.CUSUM("latency_ms", 20.0),
+        cr.anomaly.IsolationForest(["latency_ms", "prompt_tokens"], trees=10),
+    ]
+    whole = run(events, set(), sampling=sampling, detectors=detectors)
+    assert whole.anomaly_metrics()["total_anomalies"] > 20
+    assert whole.frame().anomaly.sum() > 20
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        cuts = set(rng.choice(EVENTS, rng.integers(1, 12), replace=False).tolist())
+        exp = run(events, cuts, rng.integers(0, 5, EVENTS), sampling, detectors)
+        pd.testing.assert_frame_equal(exp.frame(), whole.frame(), check_exact=True)
+        pd.testing.assert_frame_equal(exp.anomalies(), whole.anomalies(), check_exact=True)
+        assert exp.anomaly_metrics() == whole.anomaly_metrics()
 
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")

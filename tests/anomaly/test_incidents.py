@@ -1,0 +1,182 @@
+"""Incidents: flags that belong together are one, with bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crucible_nb.anomaly import Incident, Incidents
+from crucible_nb.anomaly.incidents import LIMIT, capped
+
+COLUMNS = ["start", "end", "count", "peak", "severity", "metrics", "reason", "first_seq", "last_seq"]
+
+
+def flagged(seqs: list[int], cooldown: int) -> Incidents:
+    incidents = Incidents(cooldown)
+    for seq in seqs:
+        incidents.add(seq, seq, 2.0, "latency_ms", "high")
+    return incidents
+
+
+@pytest.mark.parametrize("cooldown", [1, 5, 300])
+def test_as_many_rows_as_the_cooldown_between_two_flags_end_an_incident(cooldown: int) -> None:
+    together = flagged([7, 7 + cooldown], cooldown).frame()
+    apart = flagged([7, 8 + cooldown], cooldown).frame()
+    assert together[["first_seq", "last_seq"]].values.tolist() == [[7, 7 + cooldown]]
+    assert apart[["first_seq", "last_seq"]].values.tolist() == [[7, 7], [8 + cooldown, 8 + cooldown]]
+
+
+def test_without_a_cooldown_every_flag_is_an_incident() -> None:
+    assert flagged([0, 1, 2, 5], cooldown=0).frame().first_seq.tolist() == [0, 1, 2, 5]
+
+
+def test_every_flag_prolongs_the_cooldown() -> None:
+    frame = flagged([0, 3, 6, 9, 14], cooldown=4).frame()
+    assert frame["count"].tolist() == [4, 1]
+    assert frame.first_seq.tolist() == [0, 14]
+
+
+def test_adding_says_whether_an_incident_begins() -> None:
+    incidents = Incidents(2)
+    begins = [incidents.add(seq, seq, 1.0, "a", "") for seq in (0, 1, 3, 6, 7)]
+    assert begins == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_merging_is_the_grouping_of_gaps(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cooldown = int(rng.integers(0, 8))
+    flags = pd.DataFrame({"seq": np.flatnonzero(rng.random(400) < 0.15)})
+    flags["score"] = 1 + rng.exponential(2, len(flags))
+    flags["metric"] = rng.choice(["a", "b"], len(flags))
+    incidents = Incidents(cooldown)
+    for row in flags.itertuples():
+        incidents.add(row.seq, row.seq * 1000, row.score, row.metric, f"reason {row.seq}")
+    groups = flags.groupby((flags.seq.diff() > cooldown).cumsum())
+    got = incidents.frame()
+    assert got["count"].tolist() == groups.size().tolist()
+    assert got.peak.tolist() == groups.score.max().tolist()
+    assert got.first_seq.tolist() == groups.seq.min().tolist()
+    assert got.last_seq.tolist() == groups.seq.max().tolist()
+    assert got.metrics.tolist() == groups.metric.agg(lambda names: ", ".join(dict.fromkeys(names))).tolist()
+    assert got.reason.tolist() == [f"reason {flags.seq[at]}" for at in groups.score.idxmax()]
+
+
+@pytest.mark.parametrize(
+    ("peak", "severity"),
+    [
+        (1.0, "low"), (np.nextafter(1.5, 0), "low"),
+        (1.5, "medium"), (np.nextafter(3, 0), "medium"),
+        (3.0, "high"), (np.nextafter(6, 0), "high"),
+        (6.0, "critical"), (1e300, "critical"), (np.inf, "critical"),
+    ],
+)  # fmt: skip
+def test_severity_begins_at_1_and_1_5_and_3_and_6(peak: float, severity: str) -> None:
+    assert Incident(0, 0, 1, peak, ("a",), "", 0, 0).severity == severity
+    incidents = Incidents(3)
+    incidents.add(0, 0, 1.0, "a", "")
+    incidents.add(1, 1, peak, "a", "")
+    assert incidents.frame().severity.tolist() == [severity]
+
+
+def test_the_reason_is_that_of_the_first_highest_score() -> None:
+    incidents = Incidents(10)
+    for seq, score, metric in ((0, 2.0, "b"), (1, 5.0, "a"), (2, 5.0, "b"), (3, 1.0, "c")):
+        incidents.add(seq, seq, score, metric, f"{metric} at {seq}")
+    (one,) = incidents.all
+    assert (one.count, one.peak, one.metrics, one.reason) == (4, 5.0, ("b", "a", "c"), "a at 1")
+
+
+def test_late_events_widen_an_incident_and_do_not_turn_it_around() -> None:
+    incidents = Incidents(10)
+    for seq, time in ((0, 500), (1, 200), (2, 300), (3, 900), (4, 100)):
+        incidents.add(seq, time, 1.0, "a", "")
+    (one,) = incidents.all
+    assert (one.start, one.end, one.first_seq, one.last_seq) == (100, 900, 0, 4)
+
+
+def test_memory_is_bounded_and_counts_go_on() -> None:
+    incidents = flagged(list(range(0, 3 * LIMIT, 2)), cooldown=1)
+    frame = incidents.frame()
+    assert len(frame) == LIMIT == 10_000
+    assert frame.first_seq.iloc[[0, -1]].tolist() == [LIMIT, 3 * LIMIT - 2]
+    assert incidents.summary(3 * LIMIT)["total_anomalies"] == 3 * LIMIT // 2
+    assert incidents.summary(3 * LIMIT)["anomalies_by_type"] == {"latency_ms": 3 * LIMIT // 2}
+
+
+def test_an_incident_is_a_value() -> None:
+    one = flagged([1], 3).all[0]
+    with pytest.raises(FrozenInstanceError):
+        one.count = 2  # type: ignore[misc]
+
+
+def test_columns_have_the_same_types_with_and_without_incidents() -> None:
+    empty, some = Incidents(3).frame(), flagged([1, 9], 3).frame()
+    assert list(empty.columns) == list(some.columns) == COLUMNS
+    assert str(some.dtypes["start"]) == str(some.dtypes["end"]) == "datetime64[ns, UTC]"
+    assert empty.dtypes.to_dict() == some.dtypes.to_dict()
+
+
+def test_times_are_utc_to_the_nanosecond() -> None:
+    moment = pd.Timestamp("2025-01-01 12:00:00.123456789", tz="UTC")
+    incidents = Incidents(3)
+    incidents.add(0, moment.value, 1.0, "a", "")
+    assert incidents.frame()[["start", "end"]].iloc[0].tolist() == [moment, moment]
+
+
+def test_summary_counts_flags_of_all_events() -> None:
+    incidents = Incidents(2)
+    for seq, score, metric in ((10, 1.0, "a"), (11, 7.0, "b"), (50, 1.6, "a")):
+        incidents.add(seq, seq * 10**9, score, metric, "")
+    got = incidents.summary(events=60)
+    assert list(got) == ["total_anomalies", "anomaly_rate", "anomalies_by_type", "anomaly_periods"]
+    assert (got["total_anomalies"], got["anomaly_rate"], got["anomalies_by_type"]) == (3, 0.05, {"a": 2, "b": 1})
+    seconds = [pd.Timestamp(second, unit="s", tz="UTC") for second in (10, 11, 50)]
+    assert got["anomaly_periods"] == [
+        {"start": seconds[0], "end": seconds[1], "count": 2, "severity": "critical"},
+        {"start": seconds[2], "end": seconds[2], "count": 1, "severity": "medium"},
+    ]
+
+
+def test_without_events_the_rate_is_unknown() -> None:
+    got = Incidents(2).summary(events=0)
+    assert np.isnan(got.pop("anomaly_rate"))
+    assert got == {"total_anomalies": 0, "anomalies_by_type": {}, "anomaly_periods": []}
+
+
+def test_a_summary_is_the_callers_own() -> None:
+    incidents = flagged([1], 3)
+    incidents.summary(10)["anomalies_by_type"]["latency_ms"] = 99
+    assert incidents.summary(10)["anomalies_by_type"] == {"latency_ms": 1}
+
+
+def test_only_the_first_row_of_an_incident_keeps_its_score() -> None:
+    score = np.array([np.nan, 0.99, 1.0, 5.0, 0.2, np.nan, 2.0, 0.1, 0.1, 0.1, 3.0, 1.0])
+    got = capped(score, 3)
+    kept = [1, 2, 4, 7, 8, 9, 10]
+    np.testing.assert_array_equal(got[kept], score[kept])
+    assert np.isnan(got[[0, 5]]).all()
+    assert (got[[3, 6, 11]] == 1 - 1e-6).all()
+    assert (got[[3, 6, 11]].round(6) < 1).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_capped_scores_begin_incidents_where_merged_flags_do(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    score, cooldown = rng.exponential(0.6, 300), int(rng.integers(0, 9))
+    given = score.copy()
+    got = np.flatnonzero(capped(score, cooldown) >= 1)
+    assert got.tolist() == flagged(np.flatnonzero(score >= 1).tolist(), cooldown).frame().first_seq.tolist()
+    np.testing.assert_array_equal(score, given)
+
+
+def test_without_a_cooldown_scores_stay_raw() -> None:
+    score = np.array([1.0, 2.0, np.nan, 0.5, 3.0])
+    np.testing.assert_array_equal(capped(score, 0), score)
+
+
+def test_nothing_is_capped_to_nothing() -> None:
+    assert capped(np.empty(0), 5).tolist() == []
