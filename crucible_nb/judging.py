@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Judging:
             return
         events = Events.of_batch(batch, self.dictionaries)
         score, names = np.full(len(batch), np.nan), np.full(len(batch), -1, np.int32)
-        reasons: dict[int, str] = {}
+        reasons: dict[int, Callable[[], str]] = {}
         for detector in self.detectors:
             try:
                 verdict = detector.judge(events)
@@ -49,7 +50,7 @@ class Judging:
             codes = np.array([self.dictionaries["anomaly_metric"].code(name) for name in detector.metrics], np.int32)
             better = ~np.isnan(verdict.score) & ~(verdict.score <= score)
             score[better], names[better] = verdict.score[better], codes[verdict.metric[better]]
-            reasons |= {i: said for i, said in verdict.reasons.items() if better[i]}
+            reasons |= {i: partial(verdict.reasons.__getitem__, i) for i in verdict.reasons if better[i]}
         flags = score >= 1
         batch.cells["anomaly"] = Cells("flag", flags)
         batch.cells["anomaly_score"] = Cells("float", score)

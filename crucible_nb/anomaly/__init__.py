@@ -1,7 +1,7 @@
 """Detectors: what is out of line, by how much and why; quiet otherwise."""
 
 from crucible_nb.anomaly.auto import Auto
-from crucible_nb.anomaly.base import Detector, Verdict
+from crucible_nb.anomaly.base import Detector, Given, Verdict
 from crucible_nb.anomaly.cusum import CUSUM
 from crucible_nb.anomaly.ewma import EWMA
 from crucible_nb.anomaly.frames import anomalies, score
@@ -22,6 +22,7 @@ __all__ = [
     "IQR",
     "Auto",
     "Detector",
+    "Given",
     "Incident",
     "Incidents",
     "IsolationForest",

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, number
-from crucible_nb.anomaly.past import Scores, State, moments, moments_of, smoothed
+from crucible_nb.anomaly.base import Detector, Given, number
+from crucible_nb.anomaly.past import Scores, moments, moments_of, smoothed
 
 _SHARE = 0.02  # recent means remember 50 values
 _LIMIT = 3.0  # standard deviations of recent means
@@ -72,9 +72,9 @@ class Auto(Detector):
         """What the compiled algorithm is given."""
         return self.threshold, _SHARE, _LIMIT, _YOUNG, _MARGIN
 
-    def algorithm(self, x: np.ndarray, state: State) -> Scores:
+    def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """See `Detector.algorithm`."""
-        n, floor = state["n_after"], state["floor"]
+        n, floor = state.n, state.floor
         mean, sd, after = moments("value", x, state, n)
         sd = np.maximum(sd, floor)
         # the first means of an exponentially weighted sum are of few values: divided by their weight
@@ -90,7 +90,7 @@ class Auto(Detector):
         low = np.minimum.accumulate(np.concatenate((state["lowest"], x), axis=1), axis=1)
         parts["extreme"] = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (_MARGIN * sd)
         recent = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"])) / _LIMIT
-        young = 1 + _YOUNG / np.maximum(state["seen"], 1.0)
+        young = 1 + _YOUNG / np.maximum(state.seen, 1.0)
         score = np.maximum(recent, parts["extreme"]) / (young * self.threshold)
         after |= {"weight": weight, "level": level, "spread": spread, "highest": high[:, 1:], "lowest": low[:, 1:]}
         return Scores(score, parts, after)

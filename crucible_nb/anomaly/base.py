@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -13,14 +13,28 @@ from crucible_nb.anomaly.discoveries import Discoveries
 from crucible_nb.anomaly.fast import KERNEL
 from crucible_nb.anomaly.groups import Groups
 from crucible_nb.anomaly.normal import normal
-from crucible_nb.anomaly.past import Scores, State, before_each, faded, warm
+from crucible_nb.anomaly.past import Count, Scores, State, before_each, counted, faded, warm
 from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.seen import Events
 
 Parts = dict[str, float]
-Lookup = Callable[[np.ndarray], dict[int, Parts]]
+Lookup = Callable[[int], Parts]
 Learn = Literal["always", "normal"]
 _TINY, _HUGE = 1e-100, 1e100
+
+
+class Given(dict[str, np.ndarray]):
+    """What an algorithm may know: the state before the first value, and what all detectors know of each value.
+
+    Attributes:
+        n: Remembered values, for `moments`.
+        seen: float64[g, m]: values of the group before each.
+        floor: float64[g, m]: smallest scale believed.
+    """
+
+    def __init__(self, state: State, n: Count, seen: np.ndarray, floor: np.ndarray) -> None:
+        super().__init__(state)
+        self.n, self.seen, self.floor = n, seen, floor
 
 
 class Verdict(NamedTuple):
@@ -29,12 +43,32 @@ class Verdict(NamedTuple):
     Attributes:
         score: float64[n]: the largest over its metrics; 1.0 is the threshold; NaN while warming up.
         metric: int64[n]: which metric that was, -1 while none is known.
-        reasons: {event: sentence} for scores of 1 or more.
+        reasons: {event: sentence} for scores of 1 or more; a sentence is made when it is asked for.
     """
 
     score: np.ndarray
     metric: np.ndarray
-    reasons: dict[int, str]
+    reasons: Mapping[int, str]
+
+
+class Reasons(Mapping[int, str]):
+    """Sentences by event, made when somebody asks: few of them are ever read.
+
+    Args:
+        makers: What makes the sentence of an event.
+    """
+
+    def __init__(self, makers: dict[int, Callable[[int], str]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, event: int) -> str:
+        return self._makers[event](event)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 class Detector:
@@ -130,14 +164,13 @@ class Detector:
         """What the compiled algorithm is given."""
         return (self.threshold,)
 
-    def algorithm(self, x: np.ndarray, state: State) -> Scores:
+    def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """Score values, each against the state before it, and say what the state is after each.
 
         Args:
             x: float64[g, m], one row a group, oldest first.
-            state: By name. Before the first value, float64[g, 1]: the names of `state`, `n` (values remembered) and
-                `last`. For each value, float64[g, m]: `seen` (values before it), `n_after` (values remembered with
-                it) and `floor` (smallest scale believed).
+            state: What is known before the first value, float64[g, 1] by the names of `state`, and for each value:
+                `state.n`, `state.seen`, `state.floor`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no algorithm()")
 
@@ -154,7 +187,8 @@ class Detector:
     def judge(self, events: Events) -> Verdict:
         """Judge consecutive events; blocks may end anywhere."""
         n, codes = len(events), self._groups.codes(events)
-        best, which, reasons = np.full(n, np.nan), np.full(n, -1), {}
+        best, which = np.full(n, np.nan), np.full(n, -1)
+        makers: dict[int, Callable[[int], str]] = {}
         for place, metric in enumerate(self.metrics):
             x = events[metric]
             score, lookup = self._score(metric, x, codes)
@@ -162,9 +196,11 @@ class Detector:
             better = ~np.isnan(score) & ~(score <= best)
             best[better], which[better] = score[better], place
             alarms = np.flatnonzero(better & (score >= 1))
-            for i, parts in lookup(alarms).items() if len(alarms) else ():
-                reasons[i] = self.reason(metric, float(x[i]), parts, self._groups.said(int(codes[i])))
-        return Verdict(best, which, reasons)
+            makers |= dict.fromkeys(alarms.tolist(), self._sentence(metric, x, codes, lookup))
+        return Verdict(best, which, Reasons(makers))
+
+    def _sentence(self, metric: str, x: np.ndarray, codes: np.ndarray, lookup: Lookup) -> Callable[[int], str]:
+        return lambda i: self.reason(metric, float(x[i]), lookup(i), self._groups.said(int(codes[i])))
 
     def _calibrated(self, metric: str, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
         return self._ranks[metric].calibrated(score, codes) if metric in self._ranks else score
@@ -188,12 +224,11 @@ class Detector:
             score[members[inside]] = found.score[inside]
             done.append((members, inside, found.parts))
 
-        def lookup(events: np.ndarray) -> dict[int, Parts]:
-            parts: dict[int, Parts] = {}
+        def lookup(event: int) -> Parts:
             for members, inside, columns in done:
-                for i, j in np.argwhere(np.isin(members, events) & inside).tolist():
-                    parts[int(members[i, j])] = {name: float(column[i, j]) for name, column in columns.items()}
-            return parts
+                for i, j in np.argwhere((members == event) & inside).tolist():
+                    return {name: float(np.broadcast_to(c, members.shape)[i, j]) for name, c in columns.items()}
+            raise KeyError(event)
 
         return score, lookup
 
@@ -202,10 +237,10 @@ class Detector:
         patience = self.PATIENCE if self.learn == "normal" else 0
         score, where, at = KERNEL.walk(self.kernel, x, codes, state, self.params(), self.warm_up, self.floor, patience)
 
-        def lookup(events: np.ndarray) -> dict[int, Parts]:
-            rows = np.searchsorted(where, events)
-            found = self._all(x[events, None], self._named(at[rows])).parts
-            return {i: {name: float(v[k, 0]) for name, v in found.items()} for k, i in enumerate(events.tolist())}
+        def lookup(event: int) -> Parts:
+            row = int(np.searchsorted(where, event))
+            found = self._all(x[None, event : event + 1], self._named(at[row : row + 1])).parts
+            return {name: float(np.broadcast_to(column, (1, 1))[0, 0]) for name, column in found.items()}
 
         return score, lookup
 
@@ -215,21 +250,19 @@ class Detector:
     def _all(self, x: np.ndarray, state: State) -> Scores:
         """The algorithm, what all of them share, and NaN while warming up."""
         seen = state["count"] + np.arange(x.shape[1])
-        common = _common(x, state)
-        given = {"n_after": common["n"], "seen": seen, "floor": self._floor(common, state)}
-        found = self.algorithm(x, {**state, **given})
+        n, common = counted(state["n"], x.shape[1]), _common(x, state)
+        found = self.algorithm(x, Given(state, n, seen, self._floor(n, common, state)))
         score = np.where(seen >= self.warm_up, found.score, np.nan)
-        parts = {name: np.broadcast_to(column, x.shape) for name, column in found.parts.items()}
-        after = {name: np.broadcast_to(column, x.shape) for name, column in state.items()}
-        return Scores(score, parts, {**after, **found.after, **common, "count": seen + 1})
+        after = {"run": np.broadcast_to(state["run"], x.shape), "n": n.after, "count": seen + 1, **common}
+        return Scores(score, found.parts, {**found.after, **after})
 
-    def _floor(self, common: State, state: State) -> np.ndarray:
+    def _floor(self, n: Count, common: State, state: State) -> np.ndarray:
         """Smallest scale believed before each value."""
         if self.floor is not None:
-            return np.full(common["n"].shape, max(self.floor, _TINY))
-        n, size, step = (before_each(state[name], common[name]) for name in ("n", "size", "step"))
-        step = np.where(np.isfinite(step), step, 0.0)
-        return np.asarray(np.maximum(np.maximum(step, 0.01 * size / np.maximum(n, 1.0)), _TINY))
+            return np.full(n.after.shape, max(self.floor, _TINY))
+        size, step = (before_each(state[name], common[name]) for name in ("size", "step"))
+        step[step == np.inf] = 0.0
+        return np.asarray(np.maximum(np.maximum(step, 0.01 * size / n.before), _TINY))
 
     def to_dict(self) -> dict[str, Any]:
         """The running state as plain data."""
@@ -256,7 +289,7 @@ def _common(x: np.ndarray, state: State) -> State:
     steps = np.abs(np.diff(np.concatenate((state["last"], x), axis=1), axis=1))
     steps = np.where(steps > 0, steps, np.inf)  # also NaN, before the first value
     step = np.minimum.accumulate(np.concatenate((state["step"], steps), axis=1), axis=1)[:, 1:]
-    return {"n": faded(np.ones(x.shape), state["n"]), "size": faded(np.abs(x), state["size"]), "step": step, "last": x}
+    return {"size": faded(np.abs(x), state["size"]), "step": step, "last": x}
 
 
 def number(value: float) -> str:

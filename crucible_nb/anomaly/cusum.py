@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crucible_nb import checks
-from crucible_nb.anomaly.base import Detector
+from crucible_nb.anomaly.base import Detector, Given
 from crucible_nb.anomaly.ewma import baseline
-from crucible_nb.anomaly.past import Scores, State
+from crucible_nb.anomaly.past import Scores
 
 _CLIP = 4.0  # one spike is no shift
 
@@ -61,11 +61,11 @@ class CUSUM(Detector):
         """What the compiled algorithm is given."""
         return self.threshold, self.share, self.slack, _CLIP, self.warm_up / 2
 
-    def algorithm(self, x: np.ndarray, state: State) -> Scores:
+    def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """See `Detector.algorithm`."""
         mean, sd, after = baseline(x, state, self.share)
-        z = np.clip((x - mean) / np.maximum(sd, state["floor"]), -_CLIP, _CLIP)
-        z = np.where(state["seen"] >= self.warm_up / 2, z, 0.0)  # a baseline of a few values is none
+        z = np.clip((x - mean) / np.maximum(sd, state.floor), -_CLIP, _CLIP)
+        z = np.where(state.seen >= self.warm_up / 2, z, 0.0)  # a baseline of a few values is none
         up, down = reflected(state["up"], z - self.slack), reflected(state["down"], -z - self.slack)
         total = np.maximum(up, down)
         parts = {"center": mean, "distance": np.where(up >= down, total, -total)}
@@ -88,9 +88,10 @@ def reflected(before: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _reflected(level: float, steps: np.ndarray) -> np.ndarray:
-    result, values = [], steps.tolist()
-    for step in values:
+    result = []
+    for step in steps.tolist():
         level += step
-        level = max(level, 0.0)
+        if level < 0.0:  # noqa: PLR1730  max() would cost twice as much
+            level = 0.0
         result.append(level)
     return np.array(result)

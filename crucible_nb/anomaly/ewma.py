@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crucible_nb import checks
-from crucible_nb.anomaly.base import Detector
+from crucible_nb.anomaly.base import Detector, Given
 from crucible_nb.anomaly.past import Scores, State, before_each, smoothed
 
 
@@ -67,8 +67,8 @@ class EWMA(Detector):
         """What the compiled algorithm is given."""
         return self.threshold, self.share
 
-    def algorithm(self, x: np.ndarray, state: State) -> Scores:
+    def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """See `Detector.algorithm`."""
         mean, sd, after = baseline(x, state, self.share)
-        distance = (x - mean) / np.maximum(sd, state["floor"])
+        distance = (x - mean) / np.maximum(sd, state.floor)
         return Scores(np.abs(distance) / self.threshold, {"center": mean, "distance": distance}, after)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,10 +55,14 @@ def score(
     """
     frame = data if isinstance(data, pd.DataFrame) else pd.Series(data).to_frame("value")
     detector = _for_frame(frame, method, metric)
-    verdict, order = judged(frame, detector, offline=offline)
+    order = _order(_times(frame), len(frame))
+    rows = frame.iloc[order]
+    scores = _scores(detector, rows)
+    if offline:
+        scores = np.fmin(scores, _scores(detector, rows.iloc[::-1])[::-1])
     wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
     result = np.empty(len(frame))
-    result[order] = capped(verdict.score, wait) if wait else verdict.score
+    result[order] = capped(scores, wait) if wait else scores
     return pd.Series(result, index=frame.index, name="anomaly_score")
 
 
@@ -72,43 +78,36 @@ def anomalies(
     """The incidents of a frame; see `df.crucible.anomalies`."""
     options = {} if by is None else {"by": by}
     detector = _for_frame(frame, method, metric, **options)
-    verdict, order = judged(frame, detector, offline=offline)
-    times = _times(frame)
-    times = np.zeros(len(frame), np.int64) if times is None else times[order]
     found = Incidents(detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown))
-    for i in np.flatnonzero(verdict.score >= 1).tolist():
-        name = detector.metrics[int(verdict.metric[i])]
-        found.add(i, int(times[i]), float(verdict.score[i]), name, verdict.reasons[i])
+    times = _times(frame)
+    order = _order(times, len(frame))
+    rows, when = frame.iloc[order], np.zeros(len(frame), np.int64) if times is None else times[order]
+    back = _scores(detector, rows.iloc[::-1])[::-1] if offline else np.full(len(rows), np.nan)
+    for start, verdict in _verdicts(detector, rows):
+        scores = np.fmin(verdict.score, back[start : start + len(verdict.score)])
+        for i in np.flatnonzero(scores >= 1).tolist():
+            name = detector.metrics[max(int(verdict.metric[i]), 0)]
+            found.add(start + i, int(when[start + i]), float(scores[i]), name, partial(_sentence, verdict, i))
     return found.frame()
 
 
-def judged(frame: pd.DataFrame, detector: Detector, *, offline: bool = False) -> tuple[Verdict, np.ndarray]:
-    """The verdict on all rows in order of time, and that order."""
-    times = _times(frame)
-    order = np.arange(len(frame)) if times is None else np.argsort(times, kind="stable")
-    rows = frame.iloc[order]
-    verdict = _in_blocks(detector, rows)
-    if offline:
-        back = _in_blocks(detector, rows.iloc[::-1]).score[::-1]
-        verdict = verdict._replace(score=np.fmin(verdict.score, back))
-        late = np.isnan(verdict.score)
-        verdict = verdict._replace(reasons={i: said for i, said in verdict.reasons.items() if not late[i]})
-        for i in np.flatnonzero(verdict.score >= 1).tolist():
-            verdict.reasons.setdefault(i, "out of line with the rows after it")
-        verdict.metric[verdict.metric < 0] = 0
-    return verdict, order
+def _sentence(verdict: Verdict, i: int) -> str:
+    return verdict.reasons.get(i, "out of line with the rows after it")
 
 
-def _in_blocks(detector: Detector, rows: pd.DataFrame) -> Verdict:
-    """The verdict on rows in their order; block by block, so that it needs little memory."""
-    running, scores, metrics = detector.begin(), [np.empty(0)], [np.empty(0, np.int64)]
-    reasons: dict[int, str] = {}
+def _verdicts(detector: Detector, rows: pd.DataFrame) -> Iterator[tuple[int, Verdict]]:
+    """What a detector says of rows in their order; block by block, so that it needs little memory."""
+    running = detector.begin()
     for start in range(0, len(rows), _BLOCK):
-        found = running.judge(Events.of_frame(rows.iloc[start : start + _BLOCK], start))
-        scores.append(found.score)
-        metrics.append(found.metric)
-        reasons |= {start + i: said for i, said in found.reasons.items()}
-    return Verdict(np.concatenate(scores), np.concatenate(metrics), reasons)
+        yield start, running.judge(Events.of_frame(rows.iloc[start : start + _BLOCK], start))
+
+
+def _scores(detector: Detector, rows: pd.DataFrame) -> np.ndarray:
+    return np.concatenate([np.empty(0), *(verdict.score for _, verdict in _verdicts(detector, rows))])
+
+
+def _order(times: np.ndarray | None, length: int) -> np.ndarray:
+    return np.arange(length) if times is None else np.argsort(times, kind="stable")
 
 
 def _for_frame(frame: pd.DataFrame, method: Any, metric: str | None, **options: Any) -> Detector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,19 +62,19 @@ class Incidents:
         self.by_metric: dict[str, int] = {}
         self.all: deque[Incident] = deque(maxlen=LIMIT)
 
-    def add(self, seq: int, time: int, score: float, metric: str, reason: str) -> bool:
-        """Take a flagged event in; returns whether it begins an incident."""
+    def add(self, seq: int, time: int, score: float, metric: str, reason: Callable[[], str]) -> bool:
+        """Take a flagged event in; returns whether it begins an incident. The reason is asked for when it is needed."""
         self.flags += 1
         self.by_metric[metric] = self.by_metric.get(metric, 0) + 1
         last = self.all[-1] if self.all else None
         if last is None or seq - last.last_seq > self.cooldown:
-            self.all.append(Incident(time, time, 1, score, (metric,), reason, seq, seq))
+            self.all.append(Incident(time, time, 1, score, (metric,), reason(), seq, seq))
             return True
         higher = score > last.peak
         metrics = last.metrics if metric in last.metrics else (*last.metrics, metric)
         self.all[-1] = replace(
             last, start=min(last.start, time), end=max(last.end, time), count=last.count + 1, last_seq=seq,
-            metrics=metrics, peak=score if higher else last.peak, reason=reason if higher else last.reason,
+            metrics=metrics, peak=score if higher else last.peak, reason=reason() if higher else last.reason,
         )  # fmt: skip
         return False
 

@@ -32,7 +32,7 @@ def normal(score: Score, patience: int, x: np.ndarray, state: State, counts: np.
     inside = np.arange(x.shape[1]) < counts[:, None]
     some = np.flatnonzero(((found.score >= 1) & inside).any(axis=1)).tolist()
     if some:
-        found = Scores(found.score, _copies(found.parts), _copies(found.after))
+        found = Scores(found.score, _copies(found.parts, x.shape), _copies(found.after, x.shape))
     for i in some:
         one = Scores(found.score[i : i + 1], _row(found.parts, i), _row(found.after, i))
         _walk(score, patience, x[i : i + 1, : counts[i]], _row(state, i), one)
@@ -82,8 +82,8 @@ def _learnt(some: Scores, found: Scores, patience: int, run: float, start: int) 
     return take
 
 
-def _copies(columns: State) -> State:
-    return {name: np.array(column) for name, column in columns.items()}
+def _copies(columns: State, shape: tuple[int, ...]) -> State:
+    return {name: np.array(np.broadcast_to(column, shape)) for name, column in columns.items()}
 
 
 def _row(columns: State, i: int) -> State:

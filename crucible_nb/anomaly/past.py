@@ -57,7 +57,30 @@ def faded(x: np.ndarray, before: np.ndarray) -> np.ndarray:
     return recursion(1 - 1 / MEMORY, x, before)
 
 
-def moments(name: str, x: np.ndarray, state: State, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+class Count(NamedTuple):
+    """How many values are remembered, as `moments` needs it.
+
+    Attributes:
+        after: Remembered values after each value.
+        before: Before each, at least 1.
+        degrees: One less, at least 1.
+        share: 1 - 1 / after: what a value's squared distance to the mean before it adds.
+    """
+
+    after: np.ndarray
+    before: np.ndarray
+    degrees: np.ndarray
+    share: np.ndarray
+
+
+def counted(before: np.ndarray, length: int) -> Count:
+    """Remembered values before and after each of `length` values."""
+    after = faded(np.ones((len(before), length)), before)
+    past = before_each(before, after)
+    return Count(after, np.maximum(past, 1.0), np.maximum(past - 1, 1.0), 1 - 1 / after)
+
+
+def moments(name: str, x: np.ndarray, state: State, n: Count) -> tuple[np.ndarray, np.ndarray, State]:
     """Mean and standard deviation (n - 1) of the remembered values before each, and their state after each.
 
     Sums are of differences, to the first value and to the mean before, so that an offset costs no digits.
@@ -66,17 +89,16 @@ def moments(name: str, x: np.ndarray, state: State, n: np.ndarray) -> tuple[np.n
         name: Of the series; its state is kept under `name_anchor`, `name_sum` and `name_square`.
         x: The series.
         state: The state before the first value.
-        n: Remembered values after each value (`faded` ones).
+        n: Remembered values.
 
     References:
         West: Updating mean and variance estimates. CACM 22 (1979).
     """
-    past = before_each(state["n"], n)
     anchor = np.where(state["n"] > 0, state[f"{name}_anchor"], x[:, :1])
     total = faded(x - anchor, state[f"{name}_sum"])
-    mean = anchor + before_each(state[f"{name}_sum"], total) / np.maximum(past, 1.0)
-    square = faded((x - mean) ** 2 * (1 - 1 / n), state[f"{name}_square"])
-    variance = before_each(state[f"{name}_square"], square) / np.maximum(past - 1, 1.0)
+    mean = anchor + before_each(state[f"{name}_sum"], total) / n.before
+    square = faded((x - mean) ** 2 * n.share, state[f"{name}_square"])
+    variance = before_each(state[f"{name}_square"], square) / n.degrees
     after = {f"{name}_anchor": np.broadcast_to(anchor, x.shape), f"{name}_sum": total, f"{name}_square": square}
     return mean, np.sqrt(variance), after
 

@@ -72,8 +72,8 @@ class Windowed(Detector):
                 recent = self._recent[metric].setdefault(row, Recent())
                 score[at], center[at], distance[at] = self._one(recent, x[at])
 
-        def lookup(events: np.ndarray) -> dict[int, Parts]:
-            return {i: {"center": float(center[i]), "distance": float(distance[i])} for i in events.tolist()}
+        def lookup(event: int) -> Parts:
+            return {"center": float(center[event]), "distance": float(distance[event])}
 
         return score, lookup
 
@@ -94,7 +94,7 @@ class Windowed(Detector):
         return score, center, distance
 
     def _learn(self, recent: Recent, values: np.ndarray, score: np.ndarray) -> None:
-        if self.learn == "normal":
+        if self.learn == "normal" and (recent.run or (score >= 1).any()):
             learnt: Any = []
             for value, alarm in zip(values.tolist(), (score >= 1).tolist(), strict=True):
                 recent.run = recent.run + 1 if alarm else 0

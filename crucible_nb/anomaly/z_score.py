@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector
-from crucible_nb.anomaly.past import Scores, State, moments, moments_of
+from crucible_nb.anomaly.base import Detector, Given
+from crucible_nb.anomaly.past import Scores, moments, moments_of
 
 
 class ZScore(Detector):
@@ -33,8 +33,8 @@ class ZScore(Detector):
     state: ClassVar = moments_of("value")
     kernel: ClassVar[int] = 0
 
-    def algorithm(self, x: np.ndarray, state: State) -> Scores:
+    def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """See `Detector.algorithm`."""
-        mean, sd, after = moments("value", x, state, state["n_after"])
-        distance = (x - mean) / np.maximum(sd, state["floor"])
+        mean, sd, after = moments("value", x, state, state.n)
+        distance = (x - mean) / np.maximum(sd, state.floor)
         return Scores(np.abs(distance) / self.threshold, {"center": mean, "distance": distance}, after)

@@ -37,7 +37,7 @@ def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monk
         found.append(running.judge(Events.of_frame(frame.iloc[half], int(half[0]))))
         running = detector.from_dict(json.loads(json.dumps(running.to_dict())))
     shift = len(found[0].score)
-    reasons = found[0].reasons | {i + shift: said for i, said in found[1].reasons.items()}
+    reasons = dict(found[0].reasons) | {i + shift: said for i, said in found[1].reasons.items()}
     return Verdict(*(np.concatenate(both) for both in zip(*(one[:2] for one in found), strict=True)), reasons)
 
 
