@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.windowed import Windowed
+from crucible_nb.anomaly.windowed import Windowed, middle
 
 
 class IQR(Windowed):
@@ -33,7 +33,8 @@ class IQR(Windowed):
 
     def read(self, values: np.ndarray) -> tuple[float, ...]:
         """Median, quartiles and their distance."""
-        low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+        inorder = np.sort(values)
+        low, median, high = (middle(inorder, q) for q in (0.25, 0.5, 0.75))
         return median, low, high, max(high - low, self.floor_of(values))
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:

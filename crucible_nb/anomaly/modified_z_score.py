@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.windowed import Windowed
+from crucible_nb.anomaly.windowed import Windowed, middle
 
 
 class ModifiedZScore(Windowed):
@@ -36,9 +36,9 @@ class ModifiedZScore(Windowed):
 
     def read(self, values: np.ndarray) -> tuple[float, ...]:
         """Median and robust standard deviation."""
-        median = float(np.median(values))
-        off = np.abs(values - median)
-        scale = 1.4826 * float(np.median(off)) or 1.2533 * float(off.mean())
+        median = middle(np.sort(values), 0.5)
+        off = np.sort(np.abs(values - median))
+        scale = 1.4826 * middle(off, 0.5) or 1.2533 * float(off.mean())
         return median, max(scale, self.floor_of(values))
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:

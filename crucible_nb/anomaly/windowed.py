@@ -38,10 +38,21 @@ class Recent:
     base: tuple[float, ...] = ()
 
 
+def middle(inorder: np.ndarray, q: float) -> float:
+    """A quantile of sorted values, interpolated; `np.quantile` takes ten times as long for so few.
+
+    Examples:
+        >>> middle(np.array([1.0, 2.0, 4.0]), 0.75)
+        3.0
+    """
+    place = (len(inorder) - 1) * q
+    low = int(place)
+    high = min(low + 1, len(inorder) - 1)
+    return float(inorder[low] + (inorder[high] - inorder[low]) * (place - low))
+
+
 class Windowed(Detector):
     """A detector whose baseline is read from the last 256 values of a group; a subclass has `read` and `distance`."""
-
-    PIECE: ClassVar[int] = 64
 
     def start(self) -> None:
         """Set up the state before the first event."""
@@ -60,9 +71,9 @@ class Windowed(Detector):
         """Smallest scale believed: as given, or the smallest step between neighbours and 1 % of the mean size."""
         if self.floor is not None:
             return max(self.floor, 1e-100)
-        steps = np.abs(np.diff(values))
-        steps = steps[steps > 0]
-        return max(float(steps.min(initial=np.inf)) if len(steps) else 0.0, 0.01 * float(np.abs(values).mean()), 1e-100)
+        steps = np.abs(values[1:] - values[:-1])
+        step = float(steps.min(initial=np.inf, where=steps > 0))
+        return max(step if step < np.inf else 0.0, 0.01 * float(np.abs(values).mean()), 1e-100)
 
     def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
         score, center, distance = (np.full(len(x), np.nan) for _ in range(3))
