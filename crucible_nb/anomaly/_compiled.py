@@ -12,9 +12,9 @@ from typing import Any, TypeVar, cast
 import numba as nb
 import numpy as np
 
-from crucible_nb.anomaly.past import MEMORY
+from crucible_nb.anomaly.past import MEMORY, MOST
 
-_KEEP = 1 - 1 / MEMORY
+_KEEP, _MOST = 1 - 1 / MEMORY, MOST
 _COUNT, _N, _SIZE, _STEP, _LAST, _RUN, _OWN = range(7)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -65,7 +65,7 @@ def _ewma(x: float, now: Any, seen: float, floor: float, params: Any) -> float:
 def _cusum(x: float, now: Any, seen: float, floor: float, params: Any) -> float:
     threshold, share, slack, clip, begin = params[0], params[1], params[2], params[3], params[4]
     mean, sd = _baseline(x, now, seen, share)
-    z = min(max((x - mean) / max(sd, floor), -clip), clip)
+    z = min(max((x - mean) / max(sd, floor * params[5]), -clip), clip)
     z = z if seen >= begin else 0.0
     now[_OWN + 2] = max(now[_OWN + 2] + (z - slack), 0.0)
     now[_OWN + 3] = max(now[_OWN + 3] + (-z - slack), 0.0)
@@ -77,7 +77,7 @@ def _auto(x: float, now: Any, past: float, seen: float, floor: float, params: An
     threshold, share, limit, young, margin = params[0], params[1], params[2], params[3], params[4]
     keep, at = 1 - share, _OWN + 9
     mean, sd = _moments(x, now, _OWN, past, now[_N])
-    sd = max(sd, floor)
+    sd, least = max(sd, floor), floor * np.sqrt(share / (2 - share))
     now[at] = share * 1.0 + keep * now[at]
     now[at + 1] = share * x + keep * now[at + 1]
     now[at + 2] = share * abs(x - mean) + keep * now[at + 2]
@@ -85,11 +85,12 @@ def _auto(x: float, now: Any, past: float, seen: float, floor: float, params: An
     for i in range(1, 3):
         recent = now[at + i] / now[at]
         usual, scale = _moments(recent, now, _OWN + 3 * i, past, now[_N])
-        far = max(far, abs((recent - usual) / max(scale, floor)))
-    extreme = max(x - now[at + 3], now[at + 4] - x) / (margin * sd)
+        far = max(far, abs((recent - usual) / max(scale, least)))
+    seen = max(seen, 1.0)
+    extreme = max(x - now[at + 3], now[at + 4] - x) / (margin * sd) / (1 + params[5] / seen)
     now[at + 3] = max(now[at + 3], x)
     now[at + 4] = min(now[at + 4], x)
-    return float(max(far / limit, extreme) / ((1 + young / max(seen, 1.0)) * threshold))
+    return float(max(far / (limit * (1 + young / seen)), extreme) / threshold)
 
 
 @jit
@@ -148,7 +149,7 @@ def walk(
         before[:] = now
         seen, past = now[_COUNT], now[_N]
         floor = _common(value, now, fixed, tiny)
-        found = _score(kind, value, now, past, seen, floor, params)
+        found = min(_score(kind, value, now, past, seen, floor, params), _MOST)
         if seen >= warm_up:
             score[i] = found
         alarm = seen >= warm_up and found >= 1

@@ -7,26 +7,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Given, number
-from crucible_nb.anomaly.past import Scores, moments, moments_of, smoothed
+from crucible_nb.anomaly.base import Detector, Given, distance, number
+from crucible_nb.anomaly.past import Scores, moments, moments_of, smoothed, spread_of_mean
 
 _SHARE = 0.02  # recent means remember 50 values
-_LIMIT = 3.0  # standard deviations of recent means
-_YOUNG = 300  # after so many values the limits are twice as wide
-_MARGIN = 0.5  # standard deviations by which a value has to exceed all values so far
+_LIMIT, _YOUNG = 3.2, 100  # standard deviations of recent means; after so many values it is twice as wide
+_MARGIN, _YOUNG_MARGIN = 0.5, 300  # the same of a value beyond all values so far
 
 
 class Auto(Detector):
     """Is the value, the recent level or the recent spread out of line with all that the group did so far?
 
-    - Level: the mean of about the last 50 values, three standard deviations from its own past. One value hardly
-      moves it; a shift, a burst or a drift does.
+    - Level: the mean of about the last 50 values, 3.2 standard deviations from its own past. One value hardly moves it;
+      a shift, a burst or a drift does.
     - Spread: the same of the values' distance from their mean. Values may begin to scatter about the same level.
     - Extreme: a value beyond all values so far, by half a standard deviation.
 
     A long memory, 10,000 values, makes it quiet: what happened before is no news. A short past is believed less: after
-    n values all limits are 1 + 300 / n times as wide. A new level is the normal one once it has filled about a tenth
-    of the memory. Alarms merge into one incident until 300 rows pass without one.
+    n values the limits of level and spread are 1 + 100 / n times as wide, that of an extreme 1 + 300 / n times. A new
+    level is the normal one once it has filled about a tenth of the memory. Alarms merge into one incident until 300
+    rows pass without one.
 
     Args:
         metrics, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
@@ -70,13 +70,13 @@ class Auto(Detector):
 
     def params(self) -> tuple[float, ...]:
         """What the compiled algorithm is given."""
-        return self.threshold, _SHARE, _LIMIT, _YOUNG, _MARGIN
+        return self.threshold, _SHARE, _LIMIT, _YOUNG, _MARGIN, _YOUNG_MARGIN
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """See `Detector.algorithm`."""
         n, floor = state.n, state.floor
         mean, sd, after = moments("value", x, state, n)
-        sd = np.maximum(sd, floor)
+        sd, least = np.maximum(sd, floor), floor * spread_of_mean(_SHARE)
         # the first means of an exponentially weighted sum are of few values: divided by their weight
         weight = smoothed(_SHARE, np.ones(x.shape), state["weight"])
         level = smoothed(_SHARE, x, state["level"])
@@ -84,14 +84,16 @@ class Auto(Detector):
         parts = {"center": mean, "distance": (x - mean) / sd}
         for name, now in (("level", level / weight), ("spread", spread / weight)):
             usual, scale, sums = moments(name, now, state, n)
-            parts |= {name: now, f"{name}_usual": usual, f"{name}_far": (now - usual) / np.maximum(scale, floor)}
+            parts |= {name: now, f"{name}_usual": usual, f"{name}_far": (now - usual) / np.maximum(scale, least)}
             after |= sums
         high = np.maximum.accumulate(np.concatenate((state["highest"], x), axis=1), axis=1)
         low = np.minimum.accumulate(np.concatenate((state["lowest"], x), axis=1), axis=1)
-        parts["extreme"] = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (_MARGIN * sd)
-        recent = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"])) / _LIMIT
-        young = 1 + _YOUNG / np.maximum(state.seen, 1.0)
-        score = np.maximum(recent, parts["extreme"]) / (young * self.threshold)
+        seen = np.maximum(state.seen, 1.0)
+        beyond = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (_MARGIN * sd)
+        parts["extreme"] = beyond / (1 + _YOUNG_MARGIN / seen)
+        recent = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"]))
+        parts["recent"] = recent / (_LIMIT * (1 + _YOUNG / seen))
+        score = np.maximum(parts["recent"], parts["extreme"]) / self.threshold
         after |= {"weight": weight, "level": level, "spread": spread, "highest": high[:, 1:], "lowest": low[:, 1:]}
         return Scores(score, parts, after)
 
@@ -99,11 +101,11 @@ class Auto(Detector):
         """A sentence for people."""
         recent = max(("level", "spread"), key=lambda name: abs(parts[f"{name}_far"]))
         far, now, usual = (parts[name] for name in (f"{recent}_far", recent, f"{recent}_usual"))
-        if parts["extreme"] >= abs(far) / _LIMIT:
+        if parts["extreme"] >= parts["recent"]:
             which, side = ("highest", "above") if parts["distance"] > 0 else ("lowest", "below")
-            off = f"{abs(parts['distance']):.1f} sd {side} the mean {number(parts['center'])}"
+            off = f"{distance(parts['distance'], 'sd')} {side} the mean {number(parts['center'])}"
             return f"{metric} {number(value)} is the {which} ever{group}, {off}"
         side = "above" if far > 0 else "below"
         what = "mean" if recent == "level" else "mean deviation"
-        off = f"{number(now)}, {abs(far):.1f} sd {side} the usual {number(usual)}"
+        off = f"{number(now)}, {distance(far, 'sd')} {side} the usual {number(usual)}"
         return f"{metric}: the {what} of the last 50 is {off}{group}"

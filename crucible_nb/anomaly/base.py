@@ -13,7 +13,7 @@ from crucible_nb.anomaly.discoveries import Discoveries
 from crucible_nb.anomaly.fast import KERNEL
 from crucible_nb.anomaly.groups import Groups
 from crucible_nb.anomaly.normal import normal
-from crucible_nb.anomaly.past import Count, Scores, State, before_each, counted, faded, warm
+from crucible_nb.anomaly.past import MOST, Count, Scores, State, before_each, counted, faded, warm
 from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.seen import Events
 
@@ -177,7 +177,7 @@ class Detector:
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
         """A sentence for people: why the value is out of line."""
         side = "above" if value >= parts["center"] else "below"
-        said = f"{abs(parts['distance']):.1f} {self.unit} {side} the {self.middle} {number(parts['center'])}"
+        said = f"{distance(parts['distance'], self.unit)} {side} the {self.middle} {number(parts['center'])}"
         return f"{metric} {number(value)} is {said}{group}"
 
     middle: ClassVar[str] = "mean"
@@ -252,7 +252,7 @@ class Detector:
         seen = state["count"] + np.arange(x.shape[1])
         n, common = counted(state["n"], x.shape[1]), _common(x, state)
         found = self.algorithm(x, Given(state, n, seen, self._floor(n, common, state)))
-        score = np.where(seen >= self.warm_up, found.score, np.nan)
+        score = np.where(seen >= self.warm_up, np.minimum(found.score, MOST), np.nan)
         after = {"run": np.broadcast_to(state["run"], x.shape), "n": n.after, "count": seen + 1, **common}
         return Scores(score, found.parts, {**found.after, **after})
 
@@ -290,6 +290,11 @@ def _common(x: np.ndarray, state: State) -> State:
     steps = np.where(steps > 0, steps, np.inf)  # also NaN, before the first value
     step = np.minimum.accumulate(np.concatenate((state["step"], steps), axis=1), axis=1)[:, 1:]
     return {"size": faded(np.abs(x), state["size"]), "step": step, "last": x}
+
+
+def distance(value: float, unit: str) -> str:
+    """A distance in a sentence; where all values were alike there is no unit to measure it by."""
+    return f"{abs(value):.1f} {unit}" if abs(value) < 10_000 else "far"
 
 
 def number(value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from crucible_nb import checks
 from crucible_nb.anomaly.base import Detector, Given
 from crucible_nb.anomaly.ewma import baseline
-from crucible_nb.anomaly.past import Scores
+from crucible_nb.anomaly.past import Scores, spread_of_mean
 
 _CLIP = 4.0  # one spike is no shift
 
@@ -59,12 +59,13 @@ class CUSUM(Detector):
 
     def params(self) -> tuple[float, ...]:
         """What the compiled algorithm is given."""
-        return self.threshold, self.share, self.slack, _CLIP, self.warm_up / 2
+        return self.threshold, self.share, self.slack, _CLIP, self.warm_up / 2, spread_of_mean(self.share)
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:
         """See `Detector.algorithm`."""
         mean, sd, after = baseline(x, state, self.share)
-        z = np.clip((x - mean) / np.maximum(sd, state.floor), -_CLIP, _CLIP)
+        least = state.floor * spread_of_mean(self.share)  # of many values: a step between two is no measure of them
+        z = np.clip((x - mean) / np.maximum(sd, least), -_CLIP, _CLIP)
         z = np.where(state.seen >= self.warm_up / 2, z, 0.0)  # a baseline of a few values is none
         up, down = reflected(state["up"], z - self.slack), reflected(state["down"], -z - self.slack)
         total = np.maximum(up, down)

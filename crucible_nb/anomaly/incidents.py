@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.anomaly.past import BELOW
+
 LIMIT = 10_000
-_BELOW = 1.0 - 1e-6  # just below, also for who rounds
 SEVERITIES = {"low": 1.0, "medium": 1.5, "high": 3.0, "critical": 6.0}
 """The smallest peak score of each severity; 1.0 is the threshold."""
 
@@ -124,5 +125,5 @@ def capped(score: np.ndarray, cooldown: int) -> np.ndarray:
     alarms = np.flatnonzero(score >= 1)
     again = alarms[1:][np.diff(alarms) <= cooldown]
     result = score.copy()
-    result[again] = _BELOW
+    result[again] = BELOW
     return result

@@ -5,12 +5,19 @@ All arrays are float64[g, m], one row a group, oldest first; states are float64[
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 MEMORY = 10_000
 """Values that the past of a group remembers, with equal weights at first, fading then."""
+
+BELOW = 1.0 - 1e-6
+"""A score that is no alarm, also for who rounds."""
+
+MOST = 1000.0
+"""The largest score: where all of the past is alike, anything else would be infinitely far."""
 
 State = dict[str, np.ndarray]
 
@@ -101,6 +108,11 @@ def moments(name: str, x: np.ndarray, state: State, n: Count) -> tuple[np.ndarra
     variance = before_each(state[f"{name}_square"], square) / n.degrees
     after = {f"{name}_anchor": np.broadcast_to(anchor, x.shape), f"{name}_sum": total, f"{name}_square": square}
     return mean, np.sqrt(variance), after
+
+
+def spread_of_mean(share: float) -> float:
+    """Standard deviation of an exponentially weighted mean of independent values, in theirs."""
+    return math.sqrt(share / (2 - share))
 
 
 def moments_of(*names: str) -> dict[str, float]:

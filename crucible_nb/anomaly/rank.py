@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.accumulators import LogHistogram
+from crucible_nb.anomaly.past import BELOW, MOST
 
 _STEP = 1024
+_MORE, _SAVED = 1.25, 32.0
 
 
 class Ranks:
@@ -17,6 +19,10 @@ class Ranks:
 
     A score passes when it is larger than all but a share `rate` of the past ones. The quantile is read anew at fixed
     counts of scores, so it does not depend on where a block ends; there is none before 1 / rate - 1 scores.
+
+    Ranks hold the rate while the scores stay what they are. They do not quite: scores drift with what was learnt, and
+    come in clusters. So there is a budget too: every score adds 1.25 times `rate` to it, every alarm takes 1, and at
+    most 32 are saved up. An alarm that it does not allow is scored just below 1.
 
     Args:
         rate: Share of rows that may pass.
@@ -30,6 +36,7 @@ class Ranks:
         self.rate = rate or 0.0
         self._past: dict[int, LogHistogram] = {}
         self._limit: dict[int, float] = {}
+        self._budget: dict[int, tuple[float, int]] = {}
 
     def calibrated(self, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Scores of consecutive events, NaN where there is none, against the past of their groups."""
@@ -48,12 +55,24 @@ class Ranks:
             part = score[done:stop]
             limit = self._limit.get(row)
             if limit is not None:
-                result[done:stop] = part / limit
+                result[done:stop] = self._afforded(row, past.count, np.minimum(part / limit, MOST))
             past.update(part)
             if past.count == self._next(past.count - 1):
                 self._limit[row] = self._read(past)
             done = stop
         return result
+
+    def _afforded(self, row: int, count: int, score: np.ndarray) -> np.ndarray:
+        """Scores of which those that the budget does not allow are just below 1."""
+        saved, last = self._budget.get(row, (1.0, count))
+        for i in np.flatnonzero(score >= 1).tolist():
+            saved, last = min(saved + _MORE * self.rate * (count + i - last), _SAVED), count + i
+            if saved >= 1:
+                saved -= 1
+            else:
+                score[i] = BELOW
+        self._budget[row] = saved, last
+        return score
 
     def _next(self, count: int) -> int:
         """The count after `count` at which the quantile is read."""
@@ -69,9 +88,10 @@ class Ranks:
 
     def to_dict(self) -> list[list[Any]]:
         """The state as plain data."""
-        return [[row, past.to_dict(), self._limit.get(row)] for row, past in self._past.items()]
+        return [[row, past.to_dict(), self._limit.get(row), self._budget.get(row)] for row, past in self._past.items()]
 
     def load(self, state: list[list[Any]]) -> None:
         """Take a state over."""
-        self._past = {row: LogHistogram.from_dict(past) for row, past, _ in state}
-        self._limit = {row: limit for row, _, limit in state if limit is not None}
+        self._past = {row: LogHistogram.from_dict(past) for row, past, _, _ in state}
+        self._limit = {row: limit for row, _, limit, _ in state if limit is not None}
+        self._budget = {row: (saved[0], saved[1]) for row, _, _, saved in state if saved is not None}

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Lookup, Parts, known
+from crucible_nb.anomaly.past import MOST
 
 WINDOW = 256
 """Values of a group that its baseline is read from."""
@@ -99,7 +100,7 @@ class Windowed(Detector):
                 far = self.distance(part, recent.base)
                 distance[done:stop], center[done:stop] = far, recent.base[0]
                 if recent.count >= self.warm_up:
-                    score[done:stop] = np.abs(far) / self.threshold
+                    score[done:stop] = np.minimum(np.abs(far) / self.threshold, MOST)
             self._learn(recent, part, score[done:stop])
             done = stop
         return score, center, distance

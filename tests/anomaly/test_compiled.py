@@ -20,12 +20,12 @@ def loaded() -> None:
     assert KERNEL.load()
 
 
-def stream(seed: int, n: int = 12_000) -> pd.DataFrame:
+def stream(seed: int, n: int = 5_000) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"latency_ms": rng.lognormal(6, 1, n), "model": rng.choice(list("abcdef"), n)})
     frame.loc[5::97, "latency_ms"] = np.nan
-    frame.loc[7000:9000, "latency_ms"] *= 10
-    frame.loc[11_000:, "latency_ms"] = frame["latency_ms"].iloc[11_000:].round(-2)
+    frame.loc[3000:3800, "latency_ms"] *= 10
+    frame.loc[4500:, "latency_ms"] = frame["latency_ms"].iloc[4500:].round(-2)
     return frame
 
 
