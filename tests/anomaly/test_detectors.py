@@ -48,7 +48,7 @@ def raw(detector: Detector, x: np.ndarray, **columns: Any) -> np.ndarray:
 def incidents(score: np.ndarray, cooldown: int = 300) -> list[int]:
     found = Incidents(cooldown)
     for i in np.flatnonzero(score >= 1).tolist():
-        found.add(i, i, score[i], "value", "")
+        found.add(i, i, score[i], "value", str)
     return [one.first_seq for one in found.all]
 
 

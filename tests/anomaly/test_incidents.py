@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ COLUMNS = ["start", "end", "count", "peak", "severity", "metrics", "reason", "fi
 def flagged(seqs: list[int], cooldown: int) -> Incidents:
     incidents = Incidents(cooldown)
     for seq in seqs:
-        incidents.add(seq, seq, 2.0, "latency_ms", "high")
+        incidents.add(seq, seq, 2.0, "latency_ms", lambda: "high")
     return incidents
 
 
@@ -41,7 +42,7 @@ def test_every_flag_prolongs_the_cooldown() -> None:
 
 def test_adding_says_whether_an_incident_begins() -> None:
     incidents = Incidents(2)
-    begins = [incidents.add(seq, seq, 1.0, "a", "") for seq in (0, 1, 3, 6, 7)]
+    begins = [incidents.add(seq, seq, 1.0, "a", str) for seq in (0, 1, 3, 6, 7)]
     assert begins == [True, False, False, True, False]
 
 
@@ -54,7 +55,7 @@ def test_merging_is_the_grouping_of_gaps(seed: int) -> None:
     flags["metric"] = rng.choice(["a", "b"], len(flags))
     incidents = Incidents(cooldown)
     for row in flags.itertuples():
-        incidents.add(row.seq, row.seq * 1000, row.score, row.metric, f"reason {row.seq}")
+        incidents.add(row.seq, row.seq * 1000, row.score, row.metric, partial("reason {}".format, row.seq))
     groups = flags.groupby((flags.seq.diff() > cooldown).cumsum())
     got = incidents.frame()
     assert got["count"].tolist() == groups.size().tolist()
@@ -77,23 +78,37 @@ def test_merging_is_the_grouping_of_gaps(seed: int) -> None:
 def test_severity_begins_at_1_and_1_5_and_3_and_6(peak: float, severity: str) -> None:
     assert Incident(0, 0, 1, peak, ("a",), "", 0, 0).severity == severity
     incidents = Incidents(3)
-    incidents.add(0, 0, 1.0, "a", "")
-    incidents.add(1, 1, peak, "a", "")
+    incidents.add(0, 0, 1.0, "a", str)
+    incidents.add(1, 1, peak, "a", str)
     assert incidents.frame().severity.tolist() == [severity]
 
 
 def test_the_reason_is_that_of_the_first_highest_score() -> None:
     incidents = Incidents(10)
     for seq, score, metric in ((0, 2.0, "b"), (1, 5.0, "a"), (2, 5.0, "b"), (3, 1.0, "c")):
-        incidents.add(seq, seq, score, metric, f"{metric} at {seq}")
+        incidents.add(seq, seq, score, metric, partial("{} at {}".format, metric, seq))
     (one,) = incidents.all
     assert (one.count, one.peak, one.metrics, one.reason) == (4, 5.0, ("b", "a", "c"), "a at 1")
+
+
+def test_a_reason_is_asked_for_only_when_it_is_needed() -> None:
+    asked: list[float] = []
+
+    def reason(score: float) -> str:
+        asked.append(score)
+        return f"{score}"
+
+    incidents = Incidents(10)
+    for seq, score in ((0, 2.0), (1, 1.5), (2, 3.0), (3, 3.0), (20, 1.0)):
+        incidents.add(seq, seq, score, "a", partial(reason, score))
+    assert asked == [2.0, 3.0, 1.0]
+    assert incidents.frame().reason.tolist() == ["3.0", "1.0"]
 
 
 def test_late_events_widen_an_incident_and_do_not_turn_it_around() -> None:
     incidents = Incidents(10)
     for seq, time in ((0, 500), (1, 200), (2, 300), (3, 900), (4, 100)):
-        incidents.add(seq, time, 1.0, "a", "")
+        incidents.add(seq, time, 1.0, "a", str)
     (one,) = incidents.all
     assert (one.start, one.end, one.first_seq, one.last_seq) == (100, 900, 0, 4)
 
@@ -123,14 +138,14 @@ def test_columns_have_the_same_types_with_and_without_incidents() -> None:
 def test_times_are_utc_to_the_nanosecond() -> None:
     moment = pd.Timestamp("2025-01-01 12:00:00.123456789", tz="UTC")
     incidents = Incidents(3)
-    incidents.add(0, moment.value, 1.0, "a", "")
+    incidents.add(0, moment.value, 1.0, "a", str)
     assert incidents.frame()[["start", "end"]].iloc[0].tolist() == [moment, moment]
 
 
 def test_summary_counts_flags_of_all_events() -> None:
     incidents = Incidents(2)
     for seq, score, metric in ((10, 1.0, "a"), (11, 7.0, "b"), (50, 1.6, "a")):
-        incidents.add(seq, seq * 10**9, score, metric, "")
+        incidents.add(seq, seq * 10**9, score, metric, str)
     got = incidents.summary(events=60)
     assert list(got) == ["total_anomalies", "anomaly_rate", "anomalies_by_type", "anomaly_periods"]
     assert (got["total_anomalies"], got["anomaly_rate"], got["anomalies_by_type"]) == (3, 0.05, {"a": 2, "b": 1})
