@@ -83,7 +83,11 @@ class Alerts:
     def frame(self) -> pd.DataFrame:
         """The history, one row an alert."""
         rows = [asdict(alert) for alert in self.history]
-        return pd.DataFrame(rows, columns=list(Alert.__slots__)).set_index("time")
+        index = pd.DatetimeIndex([row.pop("time") for row in rows], name="time").as_unit("ns")
+        index = index.tz_localize("UTC") if index.tz is None else index
+        frame = pd.DataFrame(rows, index=index, columns=list(Alert.__slots__)[1:])
+        texts = dict.fromkeys(("kind", "metric", "severity", "reason", "action"), "str")
+        return frame.astype({**texts, "value": "float64", "told": "bool"})
 
 
 def _untold(alert: Alert) -> Alert:

@@ -11,8 +11,13 @@ from crucible_nb import checks
 from crucible_nb.errors import ConfigError
 from crucible_nb.metrics import Metrics
 
+
+def _share(some: float, others: float) -> float:
+    return some / (some + others) if some + others else float("nan")
+
+
 METRICS: dict[str, Callable[[Metrics], float]] = {
-    "error_rate": lambda metrics: 1 - metrics.reliability.success_rate,
+    "error_rate": lambda metrics: _share(metrics.reliability.failed, metrics.reliability.successful),
     "success_rate": lambda metrics: metrics.reliability.success_rate,
     "mean_latency_ms": lambda metrics: metrics.latency.mean,
     "max_latency_ms": lambda metrics: metrics.latency.max,

@@ -122,6 +122,8 @@ class Detector:
         false_discovery_rate: float | None = None,
     ) -> None:
         self.metrics = (metrics,) if isinstance(metrics, str) else checks.texts("metrics", metrics)
+        if not self.metrics:
+            raise checks.wrong("metrics", metrics, "at least one column")
         self.threshold = self.default if threshold is None else checks.number("threshold", threshold, above=0)
         self.warm_up = checks.whole("warm_up", warm_up, least=2)
         self.floor = None if floor is None else checks.number("floor", floor, least=0)

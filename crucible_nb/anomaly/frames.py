@@ -17,6 +17,7 @@ from crucible_nb.errors import SchemaError
 from crucible_nb.seen import Events
 
 _BLOCK = 16_384
+_NAT = np.iinfo(np.int64).min
 
 
 def score(
@@ -53,13 +54,14 @@ def score(
         >>> bool(scores[:150].isna().all()), np.flatnonzero(scores >= 1).tolist()
         (True, [400])
     """
-    frame = data if isinstance(data, pd.DataFrame) else pd.Series(data).to_frame("value")
-    detector = _for_frame(frame, method, metric)
+    frame = data.rename(columns=str) if isinstance(data, pd.DataFrame) else _series(data).to_frame("value")
+    alone = metric is None and not isinstance(data, pd.DataFrame)
+    detector = _for_frame(frame, method, "value" if alone else metric)
     order = _order(_times(frame), len(frame))
     rows = frame.iloc[order]
-    scores = _scores(detector, rows)
+    scores = _judged(detector, rows)[0]
     if offline:
-        scores = np.fmin(scores, _scores(detector, rows.iloc[::-1])[::-1])
+        scores = np.fmin(scores, _judged(detector, rows.iloc[::-1])[0][::-1])
     wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
     result = np.empty(len(frame))
     result[order] = capped(scores, wait) if wait else scores
@@ -77,16 +79,19 @@ def anomalies(
 ) -> pd.DataFrame:
     """The incidents of a frame; see `df.crucible.anomalies`."""
     options = {} if by is None else {"by": by}
+    frame = frame.rename(columns=str)
     detector = _for_frame(frame, method, metric, **options)
     found = Incidents(detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown))
     times = _times(frame)
     order = _order(times, len(frame))
-    rows, when = frame.iloc[order], np.zeros(len(frame), np.int64) if times is None else times[order]
-    back = _scores(detector, rows.iloc[::-1])[::-1] if offline else np.full(len(rows), np.nan)
+    rows, when = frame.iloc[order], np.full(len(frame), _NAT) if times is None else times[order]
+    back, named = np.full(len(rows), np.nan), np.zeros(len(rows), np.int64)
+    if offline:
+        back, named = (each[::-1] for each in _judged(detector, rows.iloc[::-1]))
     for start, verdict in _verdicts(detector, rows):
         scores = np.fmin(verdict.score, back[start : start + len(verdict.score)])
         for i in np.flatnonzero(scores >= 1).tolist():
-            name = detector.metrics[max(int(verdict.metric[i]), 0)]
+            name = detector.metrics[int(verdict.metric[i] if verdict.metric[i] >= 0 else named[start + i])]
             found.add(start + i, int(when[start + i]), float(scores[i]), name, partial(_sentence, verdict, i))
     return found.frame()
 
@@ -102,8 +107,20 @@ def _verdicts(detector: Detector, rows: pd.DataFrame) -> Iterator[tuple[int, Ver
         yield start, running.judge(Events.of_frame(rows.iloc[start : start + _BLOCK], start))
 
 
-def _scores(detector: Detector, rows: pd.DataFrame) -> np.ndarray:
-    return np.concatenate([np.empty(0), *(verdict.score for _, verdict in _verdicts(detector, rows))])
+def _judged(detector: Detector, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all rows, and which metric each is of."""
+    found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows)]
+    scores, metrics = zip(*found, strict=True) if found else ((), ())
+    return np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *metrics])
+
+
+def _series(data: Any) -> pd.Series:
+    try:
+        return pd.Series(data)
+    except (TypeError, ValueError) as error:
+        raise checks.wrong(
+            "data", type(data).__name__, f"a Series, array or DataFrame: {error}", SchemaError
+        ) from error
 
 
 def _order(times: np.ndarray | None, length: int) -> np.ndarray:
@@ -112,7 +129,7 @@ def _order(times: np.ndarray | None, length: int) -> np.ndarray:
 
 def _for_frame(frame: pd.DataFrame, method: Any, metric: str | None, **options: Any) -> Detector:
     if metric is not None:
-        (metric,) = checks.columns("metric", metric, frame.columns)
+        (metric,) = checks.columns("metric", checks.text("metric", metric), frame.columns)
         if isinstance(method, str):
             return detector_of("method", method, metrics=(metric,), **options)
         return _only(detector_of("method", method, **options), metric)
@@ -141,4 +158,8 @@ def _times(frame: pd.DataFrame) -> np.ndarray | None:
     times: Any = frame.index if isinstance(frame.index, pd.DatetimeIndex) else frame.get("time")
     if times is None:
         return None
-    return pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("ns").asi8
+    texts = not isinstance(times, pd.DatetimeIndex) and pd.api.types.is_string_dtype(times)
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(times, utc=True, format="ISO8601" if texts else None)).as_unit("ns").asi8
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"time: expected datetimes, ISO text or int nanoseconds, got {error}") from error

@@ -83,13 +83,13 @@ class Incidents:
         """One row an incident: start, end (UTC), count, peak (1.0 is the threshold), severity, metrics, reason."""
         rows = list(self.all)
         columns: dict[str, Any] = {
-            "start": pd.to_datetime([one.start for one in rows], unit="ns", utc=True),
-            "end": pd.to_datetime([one.end for one in rows], unit="ns", utc=True),
+            "start": _times([one.start for one in rows]),
+            "end": _times([one.end for one in rows]),
             "count": np.array([one.count for one in rows], np.int64),
             "peak": np.array([one.peak for one in rows], np.float64),
-            "severity": [one.severity for one in rows],
-            "metrics": [", ".join(one.metrics) for one in rows],
-            "reason": [one.reason for one in rows],
+            "severity": pd.array([one.severity for one in rows], dtype="str"),
+            "metrics": pd.array([", ".join(one.metrics) for one in rows], dtype="str"),
+            "reason": pd.array([one.reason for one in rows], dtype="str"),
             "first_seq": np.array([one.first_seq for one in rows], np.int64),
             "last_seq": np.array([one.last_seq for one in rows], np.int64),
         }
@@ -113,6 +113,10 @@ class Incidents:
             "anomalies_by_type": dict(self.by_metric),
             "anomaly_periods": periods,
         }
+
+
+def _times(nanoseconds: list[int]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(np.array(nanoseconds, np.int64).view("M8[ns]"), tz="UTC")
 
 
 def capped(score: np.ndarray, cooldown: int) -> np.ndarray:

@@ -65,13 +65,13 @@ def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple
     """
     options = checks.mapping("anomaly_config", config)
     action = checks.one_of("anomaly_config['action']", options.pop("action", "flag"), ACTIONS)
-    if anomaly is None:
-        if options:
-            raise checks.wrong("anomaly_config", config, "None without anomaly detectors")
-        return [], action
     if isinstance(anomaly, str):
         anomaly = [name.strip() for name in anomaly.split(",")]
-    listed = list(anomaly) if isinstance(anomaly, Sequence) else [anomaly]
+    listed = [] if anomaly is None else list(anomaly) if isinstance(anomaly, Sequence) else [anomaly]
+    if config and not listed:
+        raise checks.wrong("anomaly_config", config, "None without anomaly detectors")
+    if options and not any(isinstance(one, str) for one in listed):
+        raise checks.wrong("anomaly_config", config, "'action' alone beside detectors that have their own arguments")
     return [detector_of("anomaly", one, **(options if isinstance(one, str) else {})) for one in listed], action
 
 
