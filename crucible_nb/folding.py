@@ -79,18 +79,18 @@ class Ticker:
             time.sleep(min(max(first - time.monotonic(), 0.001), self.LEAST))
 
     def _turn(self, one: weakref.WeakMethod[Callable[[], bool]]) -> None:
+        with self._lock:
+            self._due.pop(one, None)
         tick, more, begun = one(), False, time.thread_time()
         if tick is not None:
-            with contextlib.suppress(Exception):  # telemetry never breaks the code it measures
+            with contextlib.suppress(BaseException):  # telemetry never breaks the code it measures, nor its own thread
                 more = tick()
         del tick
         rest = min(max(self.REST * (time.thread_time() - begun), self.LEAST), self.MOST)
         with self._lock:
             if more:
                 self._due[one] = time.monotonic() + rest
-            else:
-                self._due.pop(one, None)
-            if not self._due:
+            if not self._due:  # nor was it added again meanwhile
                 self._wanted.clear()
 
 

@@ -50,11 +50,11 @@ class Watching:
         """Whether anybody would notice an alert soon."""
         return bool(self.alerts.callbacks or self.rules) or self.action in ("alert", "pause")
 
-    def begun(self, incidents: Iterable[Incident]) -> Iterable[str]:
+    def begun(self, incidents: Iterable[tuple[Incident, float]]) -> Iterable[str]:
         """Incidents that begin; gives the actions to take."""
-        for one in incidents:
+        for one, value in incidents:
             time = pd.Timestamp(one.start, unit="ns", tz="UTC")
-            self.alerts.take(Alert(time, "anomaly", one.metrics[0], one.peak, one.severity, one.reason, self.action))
+            self.alerts.take(Alert(time, "anomaly", one.metrics[0], value, one.severity, one.reason, self.action))
             if self.action == "pause":
                 self.fired = True
                 yield "pause"

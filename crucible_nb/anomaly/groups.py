@@ -60,6 +60,8 @@ class Groups:
         """The group in a sentence; "" where there is only one."""
         if not self.by:
             return ""
+        if number == LIMIT - 1:
+            return " of the other groups"
         return " of " + ", ".join(str(label) for label in list(self._numbers)[number])
 
     def batches(self, known: np.ndarray, codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

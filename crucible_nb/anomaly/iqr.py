@@ -31,11 +31,11 @@ class IQR(Windowed):
     unit: ClassVar[str] = "interquartile ranges"
     middle: ClassVar[str] = "quartiles about"
 
-    def read(self, values: np.ndarray) -> tuple[float, ...]:
+    def read(self, values: np.ndarray, step: float) -> tuple[float, ...]:
         """Median, quartiles and their distance."""
         inorder = np.sort(values)
         low, median, high = (middle(inorder, q) for q in (0.25, 0.5, 0.75))
-        return median, low, high, max(high - low, self.floor_of(values))
+        return median, low, high, max(high - low, self.floor_of(values, step))
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:
         """In interquartile ranges; 0 between the quartiles."""

@@ -11,6 +11,8 @@ from crucible_nb import checks
 from crucible_nb.anomaly.refitted import Model, Refitted
 from crucible_nb.optional import need
 
+_LARGEST = 3e38  # scikit-learn computes in float32
+
 
 class IsolationForest(Refitted):
     """How few random cuts isolate an event from a sample of earlier ones, over all metrics together.
@@ -59,5 +61,5 @@ class IsolationForest(Refitted):
 
     def fit(self, sample: np.ndarray) -> Model:
         """See `Refitted.fit`."""
-        forest = self._make(n_estimators=self.trees, random_state=self.seed).fit(sample)
-        return lambda rows: -forest.score_samples(rows)
+        forest = self._make(n_estimators=self.trees, random_state=self.seed).fit(np.clip(sample, -_LARGEST, _LARGEST))
+        return lambda rows: np.asarray(-forest.score_samples(np.clip(rows, -_LARGEST, _LARGEST)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -34,12 +35,21 @@ class ModifiedZScore(Windowed):
     unit: ClassVar[str] = "robust sd"
     middle: ClassVar[str] = "median"
 
-    def read(self, values: np.ndarray) -> tuple[float, ...]:
+    def read(self, values: np.ndarray, step: float) -> tuple[float, ...]:
         """Median and robust standard deviation."""
         median = middle(np.sort(values), 0.5)
         off = np.sort(np.abs(values - median))
-        scale = 1.4826 * middle(off, 0.5) or 1.2533 * float(off.mean())
-        return median, max(scale, self.floor_of(values))
+        mad = 1.4826 * middle(off, 0.5)
+        return median, max(mad or 1.2533 * float(off.mean()), self.floor_of(values, step)), float(mad == 0)
+
+    def rule(self, base: tuple[float, ...]) -> float:
+        """1 where more than half the values were alike, so that the MAD was 0."""
+        return base[2]
+
+    def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
+        """A sentence for people."""
+        said = super().reason(metric, value, parts, group)
+        return f"{said} (by the mean deviation: most values were alike)" if parts["rule"] else said
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:
         """In robust standard deviations."""

@@ -37,6 +37,8 @@ class Recent:
     run: int = 0
     values: np.ndarray = field(default_factory=lambda: np.empty(0))
     base: tuple[float, ...] = ()
+    step: float = np.inf
+    last: float = np.nan
 
 
 def middle(inorder: np.ndarray, q: float) -> float:
@@ -60,50 +62,53 @@ class Windowed(Detector):
         super().start()
         self._recent: dict[str, dict[int, Recent]] = {metric: {} for metric in self.metrics}
 
-    def read(self, values: np.ndarray) -> tuple[float, ...]:
-        """The baseline of some values; its last number is the floor of the scale."""
+    def read(self, values: np.ndarray, step: float) -> tuple[float, ...]:
+        """The baseline of some values, of whose group `step` is the smallest step so far."""
         raise NotImplementedError
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:
         """Signed distance of values from a baseline, in its unit; the baseline's first number is its middle."""
         raise NotImplementedError
 
-    def floor_of(self, values: np.ndarray) -> float:
-        """Smallest scale believed: as given, or the smallest step between neighbours and 1 % of the mean size."""
+    def rule(self, base: tuple[float, ...]) -> float:  # noqa: ARG002
+        """Which rule a baseline follows, for the reason."""
+        return 0.0
+
+    def floor_of(self, values: np.ndarray, step: float) -> float:
+        """Smallest scale believed: as given, or the smallest step so far and 1 % of the mean size."""
         if self.floor is not None:
             return max(self.floor, 1e-100)
-        steps = np.abs(values[1:] - values[:-1])
-        step = float(steps.min(initial=np.inf, where=steps > 0))
         return max(step if step < np.inf else 0.0, 0.01 * float(np.abs(values).mean()), 1e-100)
 
     def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
-        score, center, distance = (np.full(len(x), np.nan) for _ in range(3))
+        score, center, distance, rule = (np.full(len(x), np.nan) for _ in range(4))
         for rows, members, counts in self._groups.batches(known(x), codes):
             for row, places, count in zip(rows.tolist(), members, counts.tolist(), strict=True):
                 at = places[:count]
                 recent = self._recent[metric].setdefault(row, Recent())
-                score[at], center[at], distance[at] = self._one(recent, x[at])
+                score[at], center[at], distance[at], rule[at] = self._one(recent, x[at])
 
         def lookup(event: int) -> Parts:
-            return {"center": float(center[event]), "distance": float(distance[event])}
+            named = {"center": center, "distance": distance, "rule": rule}
+            return {name: float(column[event]) for name, column in named.items()}
 
         return score, lookup
 
-    def _one(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _one(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Score values of one group and learn them, piece by piece between two readings."""
-        score, center, distance = (np.full(len(x), np.nan) for _ in range(3))
+        score, center, distance, rule = (np.full(len(x), np.nan) for _ in range(4))
         done = 0
         while done < len(x):
             stop = min(len(x), done + next_refresh(recent.count) - recent.count)
             part = x[done:stop]
             if recent.base:
                 far = self.distance(part, recent.base)
-                distance[done:stop], center[done:stop] = far, recent.base[0]
+                distance[done:stop], center[done:stop], rule[done:stop] = far, recent.base[0], self.rule(recent.base)
                 if recent.count >= self.warm_up:
                     score[done:stop] = np.minimum(np.abs(far) / self.threshold, MOST)
             self._learn(recent, part, score[done:stop])
             done = stop
-        return score, center, distance
+        return score, center, distance, rule
 
     def _learn(self, recent: Recent, values: np.ndarray, score: np.ndarray) -> None:
         if self.learn == "normal" and (recent.run or (score >= 1).any()):
@@ -114,15 +119,22 @@ class Windowed(Detector):
                     learnt.append(value)
         else:
             learnt = values
+        known = np.concatenate(((recent.last,), learnt))
+        steps = np.abs(known[1:] - known[:-1])
+        recent.step = float(steps.min(initial=recent.step, where=steps > 0))
+        recent.last = float(known[-1])
         recent.values = np.concatenate((recent.values, learnt))[-WINDOW:]
         recent.count += len(values)
         if recent.count == next_refresh(recent.count - 1) and len(recent.values) > 1:
-            recent.base = self.read(recent.values)
+            recent.base = self.read(recent.values, recent.step)
 
     def to_dict(self) -> dict[str, Any]:
         """The running state as plain data."""
         recent = {
-            metric: [[row, one.count, one.run, one.values.tolist(), list(one.base)] for row, one in groups.items()]
+            metric: [
+                [row, one.count, one.run, one.values.tolist(), list(one.base), one.step, one.last]
+                for row, one in groups.items()
+            ]
             for metric, groups in self._recent.items()
         }
         return {**super().to_dict(), "recent": recent}
@@ -131,6 +143,6 @@ class Windowed(Detector):
         """A copy that runs on from a state of `to_dict`."""
         detector = super().from_dict(state)
         for metric, groups in state["recent"].items():
-            for row, count, run, values, base in groups:
-                detector._recent[metric][row] = Recent(count, run, np.array(values), tuple(base))
+            for row, count, run, values, base, *steps in groups:
+                detector._recent[metric][row] = Recent(count, run, np.array(values), tuple(base), *steps)
         return detector
