@@ -89,10 +89,10 @@ def injected(shared: Path, kind: Kind, method: str = "auto", seeds: int = 5) -> 
 @pytest.mark.parametrize(
     ("kind", "method", "recall", "precision"),
     [
-        ("level shift", "auto", 0.75, 0.35),  # measured: 88 % and 46 % of 50
-        ("cost jump", "auto", 0.80, 0.80),  # 90 % and 94 %
+        ("level shift", "auto", 0.75, 0.35),  # measured: 92 % and 48 % of 50
+        ("error burst", "auto", 0.90, 0.90),  # 100 % and 100 %
+        ("cost jump", "auto", 0.80, 0.80),  # 88 % and 94 %
         ("cost jump", "cusum", 0.85, 0.45),  # 96 % and 60 %
-        ("error burst", "modified_z_score", 0.70, 0.25),  # 84 % and 36 %, beside 27 real errors
     ],
 )
 def test_injected_incidents(shared_data: Path, kind: str, method: str, recall: float, precision: float) -> None:

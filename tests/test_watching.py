@@ -80,14 +80,14 @@ def test_a_callback_is_called_without_anybody_looking() -> None:
     exp.stop()
 
 
-def test_the_value_of_an_alert_is_the_score() -> None:
+def test_the_value_of_an_alert_is_that_of_its_metric() -> None:
     exp, ear = watched(), Ear()
     exp.on_anomaly(ear)
     calm(exp)
     spike(exp, 120)
     (alert,) = ear.wait()
     exp.stop()
-    assert alert.value == exp.alerts().value.item() == exp.anomalies().peak.item() == exp.df.anomaly_score.iloc[-1]
+    assert (alert.metric, alert.value, exp.alerts().value.item()) == ("latency_ms", 900.0, 900.0)
 
 
 def test_an_incident_is_told_once() -> None:

@@ -65,13 +65,10 @@ def rules() -> None:
     x[3200:3320] = 400 + 3 * (x[3200:3320] - 400)
     detector, frame = Auto("latency_ms").begin(), pd.DataFrame({"latency_ms": x})
     _, lookup = detector._score("latency_ms", x, detector._groups.codes(Events.of_frame(frame)))
-    parts = lookup(np.arange(len(x)))
-    young = 1 + 300 / np.arange(1, len(x) + 1)
-    far = {
-        name: np.array([abs(parts[i][f"{name}_far"]) / 3 for i in range(len(x))]) / young
-        for name in ("level", "spread")
-    }
-    far["extreme"] = np.array([max(parts[i]["extreme"], 0.0) for i in range(len(x))]) / young
+    parts = [lookup(i) for i in range(len(x))]
+    young = 3.2 * (1 + 100 / np.arange(1, len(x) + 1))
+    far = {name: np.array([abs(one[f"{name}_far"]) for one in parts]) / young for name in ("spread", "level")}
+    far["extreme"] = np.array([max(one["extreme"], 0.0) for one in parts])
     figure, (above, below) = plt.subplots(2, figsize=(8.6, 4.4), sharex=True, layout="constrained")
     above.plot(x, color=INK, linewidth=0.6)
     above.set(ylabel="latency [ms]", title="A spike, a shift of the level, a change of the spread")
