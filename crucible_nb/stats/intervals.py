@@ -47,7 +47,7 @@ def mean_limits(values: Values, confidence: float, of: Of, method: str | None = 
     if of == "run" and not values.sampled:
         return Limits(estimate, Interval(estimate, estimate), 0.0, "exact")
     _enough(values, 2)
-    error = weighted.standard_error(x, weight, of)
+    error = weighted.standard_error(x, weight, of, values.cluster)
     return _around(estimate, error, values, confidence, method)
 
 
@@ -146,7 +146,7 @@ def rate_limits(values: Values, confidence: float, of: Of, method: str | None = 
         return Limits(share, Interval(share, share), 0.0, "exact")
     if method == "wilson" and values.sampled:
         raise StatError("method='wilson' is for rows that were not sampled; use 'clopper_pearson', or none to choose")
-    error = weighted.standard_error(values.x, values.weight, of)
+    error = weighted.standard_error(values.x, values.weight, of, values.cluster)
     if not values.sampled and method != "clopper_pearson":
         return Limits(share, wilson(share, len(values.x), confidence), error, "wilson")
     return Limits(

@@ -30,10 +30,11 @@ def mean(x: np.ndarray, weight: np.ndarray) -> float:
     return float(weight @ x / weight.sum())
 
 
-def standard_error(x: np.ndarray, weight: np.ndarray, of: Of = "process") -> float:
+def standard_error(x: np.ndarray, weight: np.ndarray, of: Of = "process", cluster: np.ndarray | None = None) -> float:
     """Of Hajek's mean: sqrt(n / (n - 1) sum(s (x - m)^2)) / sum(w), with s from `spread`; NaN below two rows.
 
-    With weights of 1 and of="process" it is sd / sqrt(n).
+    With weights of 1 and of="process" it is sd / sqrt(n). Rows in clusters are summed up within each before they are
+    squared, and n counts clusters; what the coin of a sampler adds (of="run") knows no clusters.
 
     Examples:
         >>> round(standard_error(np.array([1.0, 2.0, 3.0]), np.ones(3)) * np.sqrt(3), 12)
@@ -42,11 +43,24 @@ def standard_error(x: np.ndarray, weight: np.ndarray, of: Of = "process") -> flo
     References:
         Sarndal, Swensson, Wretman: Model Assisted Survey Sampling, section 5.7. Springer (1992).
     """
-    n = len(x)
+    return error_of(x - mean(x, weight), weight, of, cluster)
+
+
+def error_of(deviation: np.ndarray, weight: np.ndarray, of: Of, cluster: np.ndarray | None) -> float:
+    """Standard error of a mean of deviations whose weighted sum is about 0; see `standard_error`."""
+    if cluster is not None and of == "process":
+        totals = np.bincount(cluster, weight * deviation)
+        n, squares = int(np.count_nonzero(np.bincount(cluster))), float(totals @ totals)
+    else:
+        n, squares = len(deviation), float(spread(weight, of) @ deviation**2)
     if n < 2:
         return float("nan")
-    squares = spread(weight, of) @ (x - mean(x, weight)) ** 2
     return float(np.sqrt(n / (n - 1) * squares) / weight.sum())
+
+
+def units(n: int, cluster: np.ndarray | None) -> int:
+    """Independent units: clusters where there are any, else rows."""
+    return n if cluster is None else int(np.count_nonzero(np.bincount(cluster)))
 
 
 def effective_size(weight: np.ndarray) -> float:
