@@ -28,7 +28,7 @@ class Pairs(NamedTuple):
     @property
     def difference(self) -> np.ndarray:
         """float64[n], treatment - control."""
-        return self.treatment.x - self.control.x
+        return np.asarray(self.treatment.x - self.control.x)
 
 
 def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", cluster: str | None = None) -> Pairs:
