@@ -17,7 +17,7 @@ from crucible_nb.alerts import Alert
 from crucible_nb.anomaly import Detector
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
-from crucible_nb.errors import CrucibleError
+from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER, TICKER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
 from crucible_nb.lifecycle import Lifecycle, Status
@@ -25,6 +25,7 @@ from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window
 from crucible_nb.metrics import Metrics
 from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
+from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
 from crucible_nb.query import Where, query_window
 from crucible_nb.rules import Rule
@@ -89,6 +90,7 @@ class Experiment:
         )  # fmt: skip
         self._pipeline.keeping.use(sampling, 0)
         self._watching, self._attending = Watching(self._notes, action), False
+        self._ledger: Ledger | None = None
         self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
         self._staged: list[Any] = []
         self._running = True
@@ -688,7 +690,10 @@ class Experiment:
                 error_rate, success_rate, mean_, max_, p50_, p90_, p95_ and p99_latency_ms, total_ and mean_cost_usd,
                 cost_per_hour, total_tokens, event_count, failure_count, events_per_second.
             action: "alert", "pause" or "stop".
-            min_events: Events there must be; None: 10 for rates, means and quantiles, 1 for counts and totals.
+            min_events: Events there must be. None: 10 for rates, means and quantiles; 1 for counts and totals; 0 for
+                event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
+                notices silence, once the experiment has run for all of the window. Windows end now; with
+                clock="events", where now is the newest event, time stands still in silence.
 
         Raises:
             ConfigError: The rule cannot be read, or there is no such action.
@@ -790,6 +795,66 @@ class Experiment:
         with self._lock:
             self._fold()
             return self._pipeline.judging.incidents.summary(self._pipeline.seq)
+
+    # -- deciding -------------------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        metric: str,
+        margin: float | None = None,
+        alpha: float = 0.05,
+        *,
+        direction: str | None = None,
+        secondary: Sequence[str] = (),
+        sample_size: int | None = None,
+        looks: int = 1,
+        sequential: bool = False,
+        hypothesis: str | None = None,
+    ) -> Plan:
+        """Say what will decide, before it is known; `cr.compare` marks looks and metrics that were not planned.
+
+        Args:
+            metric: The primary metric, as in `cr.compare`.
+            margin: Difference that would matter, in its unit.
+            alpha: Rate of false alarms accepted.
+            direction: "up" or "down", where more or less is better; None goes by the name.
+            secondary: Other metrics to be compared.
+            sample_size: Events of both arms together at which to look.
+            looks: How often until then, evenly; they share alpha (O'Brien-Fleming-like spending).
+            sequential: A test that is valid at every look in place of a sample size.
+            hypothesis: In words; None is that of the experiment.
+
+        Returns:
+            The plan, which cannot be changed; `sha256` is its fingerprint.
+
+        Raises:
+            ConfigError, StatError: An argument is not what is accepted.
+            LifecycleError: There is another plan already.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo", hypothesis="mini is as good")
+            >>> print(exp.plan("score", margin=0.02, direction="up", sample_size=800))
+            score decides at alpha 0.05, margin 0.02, after 800 events [d1c1ce69490c]
+            >>> exp.stop()
+        """
+        with self._lock:
+            self._fold()
+            made = plan_of(
+                metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
+                secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
+                events=self._pipeline.seq,
+            )  # fmt: skip
+            if self._ledger is None:
+                self._ledger = Ledger(made)
+            elif not self._ledger.agrees(made):
+                raise LifecycleError(f"plan(): {self.name!r} has a plan already ({self._ledger.plan}); it is kept")
+            return self._ledger.plan
+
+    @property
+    def planned(self) -> Ledger | None:
+        """The plan and the looks taken so far; None without a plan."""
+        return self._ledger
 
     # -- money, files, faces ----------------------------------------------------------------------------------------
 
