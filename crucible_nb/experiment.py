@@ -536,8 +536,7 @@ class Experiment:
             buffer = self._pipeline.buffer
             frame, times, now = buffer.frame(), buffer.times(), self._now()
             facts = self._pipeline.keeping.facts()
-        if facts:
-            frame = mark(frame.iloc[:], facts)
+        frame = mark(frame.iloc[:], {**facts, "windowed": True})
         return query_window(
             frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
         )
@@ -658,8 +657,9 @@ class Experiment:
     def on_anomaly(self, callback: Callable[[Alert], Any]) -> Callable[[], None]:
         """Be called back when an incident begins, a rule is met or a budget is spent; within 100 ms of `record`.
 
-        Callbacks run in one background thread and may call any method; their exceptions are counted, not raised. At
-        most 60 alerts a minute are called back, the others are in `alerts()`.
+        Callbacks run outside of every lock and may call any method. They run in the thread that is first to notice: a
+        background one, or the one that asks `should_stop` or `alerts()`, pauses, resumes or stops. Their exceptions
+        are counted, not raised. At most 60 alerts a minute are called back, the others are in `alerts()`.
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action.
@@ -748,6 +748,8 @@ class Experiment:
 
     def alerts(self) -> pd.DataFrame:
         """All alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
+
+        `told` is whether callbacks were called: not where there were none at the time, nor beyond 60 a minute.
 
         Examples:
             >>> import crucible_nb as cr
@@ -877,6 +879,9 @@ class Experiment:
 
     def reprice(self, table: Any) -> None:
         """Price all events anew, also those to come; a cost that came with an event stays.
+
+        Events are not judged anew: flags, scores and incidents of `cost_usd` stay those of the prices that were known
+        at the time. `df.crucible.anomalies(metric="cost_usd")` judges the new costs.
 
         Args:
             table: A PriceTable replaces the whole table; a mapping of model to USD per million tokens, such as

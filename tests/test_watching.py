@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,32 @@ def test_no_lock_is_held_while_a_callback_runs(path: Callable[[cr.Experiment], A
     path(exp)
     ear.wait()
     assert seen == [121]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [lambda exp: exp.should_stop, lambda exp: exp.alerts(), lambda exp: exp.pause(), lambda exp: exp.stop()],
+    ids=["should_stop", "alerts", "pause", "stop"],
+)
+def test_whoever_notices_first_calls_back_in_a_thread_of_its_own(
+    path: Callable[[cr.Experiment], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp, names = watched(), []
+    exp.on_anomaly(lambda _: names.append(threading.current_thread().name))
+    calm(exp)
+    spike(exp, 120)
+    end = time.monotonic() + WAIT
+    while not names and time.monotonic() < end:
+        time.sleep(0.01)
+    assert names == ["crucible-tick"]
+    exp.stop()
+    exp, names = watched(), []
+    monkeypatch.setattr(exp, "_listen", lambda: None)
+    exp.on_anomaly(lambda _: names.append(threading.current_thread().name))
+    calm(exp)
+    spike(exp, 120)
+    path(exp)
+    assert names == [threading.current_thread().name]
 
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
