@@ -16,6 +16,7 @@ from crucible_nb.stats.results import Interval
 from crucible_nb.stats.values import Values
 
 _SUMS, _QUANTILE = (5000, 9999), (1000, 1999)  # most units, resamples
+_FAR = 10.0
 
 
 def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples: int | None = None) -> Limits:
@@ -79,12 +80,21 @@ def _of_sums(values: Values, unit: np.ndarray, confidence: float, resamples: int
 
 
 def _of_quantile(values: Values, unit: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> Any:
-    order = np.argsort(values.x, kind="stable")
+    """Values further than ten standard errors from the quantile are only counted, as below or above."""
+    order, q = np.argsort(values.x, kind="stable"), values.metric.q
     x, weight, unit = values.x[order], values.weight[order], unit[order]
-    n = int(unit.max()) + 1
+    n, filled = int(unit.max()) + 1, np.cumsum(weight) / weight.sum()
+    reach = _FAR * weighted.error_at(x, weight, float(quantile_of_sorted(x, q, weight)), q, "process", unit) + _FAR / n
+    low, high = np.searchsorted(filled, [q - reach, q + reach]).tolist()
+    near = slice(low, min(high + 1, len(x)))
+    below, above = (np.bincount(unit[part], weight[part], n) for part in (slice(low), slice(near.stop, None)))
+    nearby = np.r_[x[max(low - 1, 0)], x[near], x[min(near.stop, len(x) - 1)]]
 
     def quantile(drawn: np.ndarray) -> float:
-        return float(quantile_of_sorted(x, values.metric.q, weight * np.bincount(drawn, minlength=n)[unit]))
+        times = np.bincount(drawn, minlength=n)
+        return float(
+            quantile_of_sorted(nearby, q, np.r_[below @ times, weight[near] * times[unit[near]], above @ times])
+        )
 
     return _bca((np.arange(n),), quantile, confidence, resamples, rng, vectorized=False)
 

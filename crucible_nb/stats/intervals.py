@@ -77,8 +77,7 @@ def _squares(values: Values, center: float, lost: float, of: Of) -> float:
     """Squared standard error of sum(w (x - center)); rows without a value add -lost each."""
     if values.cluster is not None and of == "process":
         absent = np.zeros(0) if values.lost is None or lost == 0 else values.lost
-        totals = np.bincount(values.cluster, values.weight * (values.x - center), minlength=len(absent))
-        totals = totals.astype(np.float64)
+        totals: np.ndarray = np.bincount(values.cluster, values.weight * (values.x - center), minlength=len(absent))
         totals[: len(absent)] -= lost * absent
         held = np.bincount(values.cluster, minlength=len(absent)) > 0
         held[: len(absent)] |= absent > 0
