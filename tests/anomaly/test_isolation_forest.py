@@ -112,8 +112,9 @@ def test_it_goes_on_from_its_state(cut: int) -> None:
     running = detector.begin()
     before = running.judge(Events.of_frame(rows[:cut])).score
     state = running.to_dict()
-    again = detector.from_dict(orjson.loads(orjson.dumps(state)))
-    assert json.dumps(again.to_dict()) == json.dumps(state)
+    written = orjson.loads(orjson.dumps(state))
+    again = detector.from_dict(written)
+    assert json.dumps(written) == json.dumps(state) == json.dumps(again.to_dict())
     after = again.judge(Events.of_frame(rows[cut:], cut)).score
     np.testing.assert_array_equal(np.r_[before, after], judged(detector, rows))
 
