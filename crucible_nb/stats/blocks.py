@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from crucible_nb.stats.values import Values, frame_of, values_of
 LEAST = 10
 """Blocks below which nothing is said."""
 _CORRELATED = 0.1
-_FEW = 20
+_FEW, _THIN = 20, 10
 
 
 def lag1(x: np.ndarray) -> float:
@@ -110,7 +110,8 @@ def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
         raise StatError(f"resample={rule!r}: {name} needs a DatetimeIndex, got {type(data).__name__} without one")
     data = _in_order(data)
     events = values_of(data, metric, name)
-    x = _blocks(data.index, pd.Timedelta(width, "ns"), events)
+    block = _lie(data.index, pd.Timedelta(width, "ns"), events)
+    x = _blocks(block, events)
     if len(x) < LEAST:
         raise StatError(
             f"resample={rule!r}: expected at least {LEAST} blocks with a value, {name} has {len(x)}; use shorter blocks"
@@ -119,23 +120,34 @@ def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
         metric=events.metric._replace(kind="mean"), x=x, weight=np.ones(len(x)), sampled=False, seen=None, sized=False,
         rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
-    return kept._replace(said=_said(events, x, rule))
+    return kept._replace(said=_said(events, x, block.of, rule))
 
 
-def _blocks(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values) -> np.ndarray:
-    """The value of each block; pandas says which rows lie in it."""
+class _Lie(NamedTuple):
+    """Where values lie: the block of each, and how many rows each block has, with or without a value."""
+
+    of: np.ndarray
+    rows: np.ndarray
+
+
+def _lie(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values) -> _Lie:
+    """Pandas says where blocks begin."""
     rows = pd.Series(1, times).resample(width).sum().to_numpy()
     block = np.repeat(np.arange(len(rows)), rows)
-    block = block if events.known is None else block[events.known]
-    wanted, weight = events.metric, events.weight
+    return _Lie(block if events.known is None else block[events.known], rows)
+
+
+def _blocks(block: _Lie, events: Values) -> np.ndarray:
+    """The value of each block."""
+    wanted, weight, blocks = events.metric, events.weight, len(block.rows)
     if wanted.kind == "quantile":
-        return _quantiles(events, block)
-    top = np.bincount(block, weight * events.x, minlength=len(rows))
+        return _quantiles(events, block.of)
+    top = np.bincount(block.of, weight * events.x, minlength=blocks)
     if wanted.kind == "total":
-        held = (np.bincount(block, minlength=len(rows)) > 0) | (rows == 0)
+        held = (np.bincount(block.of, minlength=blocks) > 0) | (block.rows == 0)
         held[[0, -1]] = False
         return np.asarray(top[held])
-    under = np.bincount(block, weight * (1.0 if events.per is None else events.per), minlength=len(rows))
+    under = np.bincount(block.of, weight * (1.0 if events.per is None else events.per), minlength=blocks)
     return np.asarray(top[under != 0] / under[under != 0])
 
 
@@ -149,7 +161,7 @@ def _quantiles(events: Values, block: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
-def _said(events: Values, x: np.ndarray, rule: Any) -> tuple[str, ...]:
+def _said(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) -> tuple[str, ...]:
     wanted = events.metric
     estimate = float("nan")
     if wanted.kind == "quantile":
@@ -167,9 +179,26 @@ def _said(events: Values, x: np.ndarray, rule: Any) -> tuple[str, ...]:
         said.append(f"warning: neighbouring blocks still correlate ({after:.2f}); use longer blocks")
     else:
         said.append(f"neighbouring blocks do not correlate ({after:.2f})")
-        if len(x) < _FEW:
-            said.append(f"warning: only {len(x)} blocks")
-    return tuple(said)
+    if len(x) < _FEW:
+        said.append(f"warning: only {len(x)} blocks")
+    return (*said, *_thin(events, block))
+
+
+def _thin(events: Values, block: np.ndarray) -> tuple[str, ...]:
+    """A quantile, a ratio or a weighted mean of few rows is biased, and so is the mean of many such ones."""
+    wanted, weight = events.metric, events.weight
+    plain = events.per is None and not events.sampled
+    if wanted.kind == "total" or (plain and wanted.kind != "quantile"):
+        return ()
+    sums, squares = np.bincount(block, weight), np.bincount(block, weight**2)
+    worth = float(np.median(sums[squares > 0] ** 2 / squares[squares > 0]))
+    least = _THIN if wanted.kind != "quantile" else _THIN / 2 / min(wanted.q, 1 - wanted.q)
+    if worth >= least * (1 - 1e-9):
+        return ()
+    return (
+        f"warning: a block holds about {worth:,.0f} effective rows, below {least:,.0f} its {wanted.name} is biased; "
+        "use longer blocks",
+    )
 
 
 def sample_of(
