@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, events, files, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
+from crucible_nb.comparison import compare
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -26,6 +27,7 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.prices import PriceTable
 from crucible_nb.session import current, experiments, record, span, start, track
 from crucible_nb.stats import confidence_interval
+from crucible_nb.stats.means import t_test
 
 if TYPE_CHECKING:
     from crucible_nb.files import load
@@ -46,6 +48,7 @@ __all__ = [
     "StoreError",
     "accumulators",
     "anomaly",
+    "compare",
     "confidence_interval",
     "current",
     "events",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb.compare.comparison import Comparison
+from crucible_nb.comparison.result import Comparison
 
 
 class Comparisons(Mapping[str, Comparison]):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from crucible_nb.compare.arms import Arm
+from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.plan import Ledger, Plan
-from crucible_nb.stats.sequences.spending import spending_levels
+
+# from crucible_nb.stats.sequences.spending import spending_levels
 
 
 class Planned:

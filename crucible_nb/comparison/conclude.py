@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from crucible_nb.compare.cases import Case, Measured
-from crucible_nb.compare.comparison import Comparison, MetricComparison
-from crucible_nb.compare.next_sample import next_sample
-from crucible_nb.compare.sequential import Sequence
-from crucible_nb.compare.verdicts import Judged, judge, judge_sequence
+from crucible_nb.comparison.cases import Case, Measured
+from crucible_nb.comparison.next_sample import next_sample
+from crucible_nb.comparison.result import Comparison, MetricComparison
+from crucible_nb.comparison.sequential import Sequence
+from crucible_nb.comparison.verdicts import Judged, judge, judge_sequence
 from crucible_nb.stats.adjust import adjust
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import number

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crucible_nb import checks
-from crucible_nb.compare.arms import Arm, arms_of
-from crucible_nb.compare.design import Design, design_of
-from crucible_nb.compare.difference import Difference, difference_of
-from crucible_nb.compare.planned import Planned, planned_of
-from crucible_nb.compare.seeds import of_seeds
-from crucible_nb.compare.sequential import Sequence, sequence_of
-from crucible_nb.compare.verdicts import (
+from crucible_nb.comparison.arms import Arm, arms_of
+from crucible_nb.comparison.design import Design, design_of
+from crucible_nb.comparison.difference import Difference, difference_of
+from crucible_nb.comparison.planned import Planned, planned_of
+from crucible_nb.comparison.seeds import of_seeds
+from crucible_nb.comparison.sequential import Sequence, sequence_of
+from crucible_nb.comparison.verdicts import (
     Direction,
     direction_of,
     equivalence_pvalue,

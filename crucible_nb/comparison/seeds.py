@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from crucible_nb import checks
-from crucible_nb.compare.arms import Arm
-from crucible_nb.compare.difference import Difference, answered_again
+from crucible_nb.comparison.arms import Arm
+from crucible_nb.comparison.difference import Difference, answered_again
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.means import t_test
@@ -35,7 +35,7 @@ def of_seeds(control: Arm, treatment: Arm, metric: str, by: str) -> Difference:
         if len(side) < 2:
             raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {len(side)}")
     means = tuple(np.array([_value(run) for run in side]) for side in (first, second))
-    found = t_test(means[0], means[1], metric="mean_value")
+    found = t_test(means[0], means[1], metric=f"mean_{metric}")
     said = [_spread(arm.name, side) for arm, side in ((control, first), (treatment, second))]
     if min(map(len, means)) < _FEW:
         said.append(f"only {min(map(len, means))} runs in an arm: a difference has to be large to be seen")
@@ -91,5 +91,3 @@ def components(runs: list[np.ndarray]) -> tuple[float, float]:
     across = float((sizes * (means - (sizes @ means) / n) ** 2).sum()) / (groups - 1)
     typical = (n - float((sizes**2).sum()) / n) / (groups - 1)
     return math.sqrt(max((across - inside) / typical, 0.0)), math.sqrt(inside)
-
-

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from crucible_nb import checks
-from crucible_nb.compare.arms import Arm
+from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.stats.intervals import CLUSTERS
 

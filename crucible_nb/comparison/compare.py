@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crucible_nb import checks
-from crucible_nb.compare.cases import Asked, case_of
-from crucible_nb.compare.comparison import Comparison
-from crucible_nb.compare.conclude import conclude
-from crucible_nb.compare.several import Comparisons, several_of
-from crucible_nb.compare.verdicts import directions
+from crucible_nb.comparison.cases import Asked, case_of
+from crucible_nb.comparison.conclude import conclude
+from crucible_nb.comparison.result import Comparison
+from crucible_nb.comparison.several import Comparisons, several_of
+from crucible_nb.comparison.verdicts import directions
 
 CORRECTIONS = ("holm", "bonferroni", "bh", None)
 

@@ -120,7 +120,7 @@ def judge(
     if margin is not None and direction is not None and harmless <= alpha:
         return Judged("not worse", f"if it is worse, then by less than {number(margin)}")
     beyond = "" if margin is None else f", and the interval reaches beyond {number(margin)}"
-    return Judged("inconclusive", f"the interval holds no difference{beyond}; that is not evidence of none")
+    return Judged("inconclusive", f"zero lies in the interval{beyond}; that is not evidence of no difference")
 
 
 def judge_sequence(
