@@ -115,13 +115,19 @@ def rao_scott(arms: Sequence[Labels], categories: Sequence[Any]) -> Corrected:
     if not trace > 0:
         raise StatError("chi_square: the categories do not vary within arms or clusters, so nothing can be tested")
     df = trace**2 / float(np.trace(effects @ effects))
-    units = sum(_units(arm) for arm in arms) - len(arms)
+    units = _all_units(arms) - len(arms)
     f = pearson / trace
     return Corrected(f, (df, df * units), float(special.fdtrc(df, df * units, f)), pearson, trace / len(apart), shares)
 
 
 def _units(arm: Labels) -> int:
     return weighted.units(len(arm.values), arm.cluster)
+
+
+def _all_units(arms: Sequence[Labels]) -> int:
+    """Independent units of all arms; a cluster that lies in several counts once."""
+    codes = [arm.cluster for arm in arms if arm.cluster is not None]
+    return len(np.unique(np.concatenate(codes))) if codes else sum(_units(arm) for arm in arms)
 
 
 def _covariance(arms: Sequence[Labels], away: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,13 +9,11 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.arms import arms_of, difference_error, own_error
+from crucible_nb.stats.arms import difference_error, own_error, two_arms
 from crucible_nb.stats.mover import difference_limits
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import Interval
 from crucible_nb.stats.shares import wilson
 from crucible_nb.stats.values import Values
-
-SIDES = ("control", "treatment")
 
 
 class Share(NamedTuple):
@@ -87,7 +85,7 @@ def binary_arms(control: Any, treatment: Any, metric: str, cluster: str | None =
     Raises:
         StatError: Fewer than two values or clusters in an arm, or other numbers than 0 and 1.
     """
-    first, second = arms_of((control, treatment), SIDES, metric, cluster=cluster)
+    first, second = two_arms(control, treatment, metric, cluster=cluster)
     return check_binary(first, "control"), check_binary(second, "treatment")
 
 
@@ -196,16 +194,6 @@ def tail_of(z: float, alternative: str, df: float = math.inf) -> float:
     at = -abs(z) if alternative == "two-sided" else -z if alternative == "greater" else z
     below = float(special.ndtr(at) if math.isinf(df) else special.stdtr(df, at))
     return min(1.0, 2 * below) if alternative == "two-sided" else below
-
-
-def interval_text(interval: Interval, confidence: float) -> str:
-    """An interval as papers print it.
-
-    Examples:
-        >>> interval_text(Interval(0.05, 0.31), 0.95)
-        '95% CI 0.05 to 0.31'
-    """
-    return f"{100 * confidence:g}% CI {number(interval.low)} to {number(interval.high)}"
 
 
 def share_text(share: Share) -> str:

@@ -9,14 +9,16 @@ import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.errors import StatError
-from crucible_nb.stats.arms import Notes, notes_of
-from crucible_nb.stats.binary import SIDES, Two, binary_arms, counted, interval_text, two_of
+from crucible_nb.stats.arms import ARMS, Notes, notes_of
+from crucible_nb.stats.binary import Two, binary_arms, counted, two_of
 from crucible_nb.stats.counts import counts_of
-from crucible_nb.stats.outcome import TestResult, check_alternative, one_sided, p_text, two_sided_level
+from crucible_nb.stats.means import checked
+from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.risks import h_of, odds_of
+from crucible_nb.stats.risks import h_of, odds_of, sided
 from crucible_nb.stats.standardized import UNKNOWN
 from crucible_nb.stats.values import frame_of
+from crucible_nb.stats.wording import interval_text
 
 _MANY = 20_000
 _RESAMPLES = 9999
@@ -58,8 +60,7 @@ def fisher(
     References:
         Fisher: The Design of Experiments, chapter 2. Oliver and Boyd (1935).
     """
-    alternative = check_alternative(alternative)
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checked(alternative, confidence)
     if treatment is None:
         table = counts_of(frame_of(control))
         if table.ndim != 2 or min(table.shape) < 2 or not table.any():
@@ -67,11 +68,11 @@ def fisher(
         if table.shape != (2, 2):
             return _larger(table, alternative, confidence, checks.whole("seed", seed))
         second, first = (counted(float(row[0]), float(row.sum())) for row in table)
-        return _exact(Two(first, second), "table", "sides", alternative, confidence, Notes())
+        return _exact(Two(first, second), "table", "table", alternative, confidence, Notes())
     arms = binary_arms(control, treatment, metric)
     if not (arms[0].plain and arms[1].plain):
         raise StatError("fisher: rows stand for events that are not there; use two_proportions, which weighs them")
-    return _exact(two_of(*arms), "arms", arms[0].metric.name, alternative, confidence, notes_of(arms, SIDES))
+    return _exact(two_of(*arms), "arms", arms[0].metric.name, alternative, confidence, notes_of(arms, ARMS))
 
 
 def _exact(two: Two, kind: str, metric: str, alternative: str, confidence: float, notes: Notes) -> TestResult:
@@ -82,7 +83,7 @@ def _exact(two: Two, kind: str, metric: str, alternative: str, confidence: float
     # the sample odds ratio, in the order in which the counts came
     statistic = float(stats.fisher_exact([second, first] if kind == "table" else [first, second]).statistic)
     ratio, interval, how = _odds(two, alternative, confidence)
-    effect = h_of(two, confidence)
+    effect = sided(h_of(two, two_sided_level(confidence, alternative)), alternative, -math.pi, math.pi)
     return TestResult(
         "Fisher's exact", metric, ratio, "odds ratio, treatment / control", interval, confidence, statistic,
         None, pvalue, "Cohen's h", effect.value, effect.interval, alternative, (two.control.rows, two.treatment.rows),
@@ -118,8 +119,8 @@ def _larger(table: np.ndarray, alternative: str, confidence: float, seed: int) -
     found = stats.fisher_exact(table, method=method)
     rows, columns = table.shape
     return TestResult(
-        "Fisher-Freeman-Halton", "table", math.nan, "none", UNKNOWN, confidence, float(found.statistic), None,
-        float(found.pvalue), "none", math.nan, UNKNOWN, "two-sided", tuple(table.sum(1).tolist()),
+        "Fisher-Freeman-Halton", "table", math.nan, "", UNKNOWN, confidence, float(found.statistic), None,
+        float(found.pvalue), "", math.nan, UNKNOWN, "two-sided", tuple(table.sum(1).tolist()),
         method=f"The frequencies of {columns} categories in {rows} groups were compared by the Fisher-Freeman-Halton "
         f"test with {_RESAMPLES:,} Monte Carlo tables: {p_text(float(found.pvalue))}.",
     )  # fmt: skip

@@ -10,14 +10,16 @@ import numpy as np
 from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.arms import Notes, check_size, notes_of, own_error
-from crucible_nb.stats.binary import check_binary, interval_text, tail_of, widening
+from crucible_nb.stats.binary import check_binary, tail_of, widening
 from crucible_nb.stats.counts import counts_2x2, discordant_of
-from crucible_nb.stats.outcome import TestResult, check_alternative, one_sided, p_text, two_sided_level
+from crucible_nb.stats.means import checked
+from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.pairs import Pairs, pairs_of
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.risks import g_of
+from crucible_nb.stats.risks import g_of, sided
 from crucible_nb.stats.score import paired_variance, score_limits
 from crucible_nb.stats.standardized import differences
+from crucible_nb.stats.wording import interval_text
 
 _FEW = 25
 
@@ -75,9 +77,8 @@ def mcnemar(
         Psychometrika 12 (1947). Yang, Sun, Hardin: A note on the tests for clustered matched-pair binary data.
         Biometrical Journal 52 (2010).
     """
-    alternative = check_alternative(alternative)
     checks.one_of("exact", exact, (None, True, False))
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checked(alternative, confidence)
     if treatment is None:
         table = counts_2x2(control, "pairs")
         tally = Tally(float(table[0, 1]), float(table[1, 0]), int(table.sum()))
@@ -172,7 +173,8 @@ def _result(
     alternative: str, confidence: float, notes: Notes, kind: str, how: str,
 ) -> TestResult:  # fmt: skip
     lost, won, n = tally
-    effect, interval = g_of(lost, won, confidence), one_sided(limits, alternative, -1.0, 1.0)
+    effect = sided(g_of(lost, won, two_sided_level(confidence, alternative)), alternative, -0.5, 0.5)
+    interval = one_sided(limits, alternative, -1.0, 1.0)
     odds = won / lost if lost else math.inf
     said = f"of {n:,} pairs {won:,.0f} are true in the treatment alone, {lost:,.0f} in the control alone"
     ratio = () if not lost + won else (f"odds ratio of the pairs that differ {number(odds)}",)

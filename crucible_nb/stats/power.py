@@ -141,8 +141,8 @@ def required_sample_size(
         Cohen: Statistical Power Analysis for the Behavioral Sciences. 2nd edition, Erlbaum (1988).
     """
     design = design_of(test, effect_size, alternative, ratio, groups, df, p1, p2, method)
-    power, alpha = _chances(power, alpha)
-    exact = _solve_n(design, power, alpha)
+    power, alpha = chances(power, alpha)
+    exact = needed(design, power, alpha)
     n = math.ceil(exact - 1e-9)
     total = design.total(n, exact)
     text = (
@@ -232,7 +232,7 @@ def minimum_detectable_effect(
         >>> round(found.effect_size, 3), round(found.difference, 1)
         (0.499, 59.9)
     """
-    power, alpha = _chances(power, alpha)
+    power, alpha = chances(power, alpha)
     sign = -1.0 if alternative == "less" else 1.0
     shares = p1 is not None
     if sd is not None:
@@ -260,12 +260,18 @@ def minimum_detectable_effect(
     )  # fmt: skip
 
 
-def _chances(power: float, alpha: float) -> tuple[float, float]:
+def chances(power: float, alpha: float) -> tuple[float, float]:
+    """Both, when they are: 0 < alpha < power < 1."""
     alpha = checks.number("alpha", alpha, above=0, below=1)
     return checks.number("power", power, above=alpha, below=1), alpha
 
 
-def _solve_n(design: Design, power: float, alpha: float) -> float:
+def needed(design: Design, power: float, alpha: float) -> float:
+    """The least n, not rounded, with which a design has the power.
+
+    Raises:
+        StatError: No number of values is enough.
+    """
     if design.power(design.least, alpha) >= power:
         return design.least
     return _root(lambda n: design.power(n, alpha) - power, design.least, _MOST, "number of values")

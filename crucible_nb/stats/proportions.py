@@ -6,14 +6,12 @@ import math
 from typing import Any
 
 from crucible_nb import checks
-from crucible_nb.stats.arms import arms_of, notes_of
+from crucible_nb.stats.arms import ARMS, arms_of, notes_of
 from crucible_nb.stats.binary import (
-    SIDES,
     Share,
     Two,
     binary_arms,
     check_binary,
-    interval_text,
     newcombe,
     share_of,
     share_text,
@@ -21,11 +19,13 @@ from crucible_nb.stats.binary import (
     two_of,
     z_of,
 )
-from crucible_nb.stats.outcome import TestResult, check_alternative, one_sided, p_text, two_sided_level
+from crucible_nb.stats.means import checked
+from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import number
-from crucible_nb.stats.risks import h_of
+from crucible_nb.stats.risks import h_of, sided
 from crucible_nb.stats.shares import beta_limits
 from crucible_nb.stats.values import Values
+from crucible_nb.stats.wording import interval_text
 
 _FEW = 5
 
@@ -71,8 +71,7 @@ def two_proportions(
         (1998). Rao, Scott: On chi-squared tests for multiway contingency tables with cell proportions estimated from
         survey data. Annals of Statistics 12 (1984).
     """
-    alternative = check_alternative(alternative)
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checked(alternative, confidence)
     return proportions_test(*binary_arms(control, treatment, metric, cluster), alternative, confidence)
 
 
@@ -80,8 +79,9 @@ def proportions_test(control: Values, treatment: Values, alternative: str, confi
     """`two_proportions` of values that are true or false."""
     two, arms = two_of(control, treatment), (control, treatment)
     z, pvalue = z_of(two), tail_of(-z_of(two), alternative, two.df)
-    interval = one_sided(newcombe(two, two_sided_level(confidence, alternative)), alternative, -1.0, 1.0)
-    effect, notes = h_of(two, confidence), notes_of(arms, SIDES).plus(*_checked(two))
+    level = two_sided_level(confidence, alternative)
+    interval = one_sided(newcombe(two, level), alternative, -1.0, 1.0)
+    effect, notes = sided(h_of(two, level), alternative, -math.pi, math.pi), notes_of(arms, ARMS).plus(*_checked(two))
     how = "pooled variance" if two.plain else f"linearised standard errors, t with {two.df:,.0f} degrees of freedom"
     return TestResult(
         "two proportions", control.metric.name, two.difference, "difference of shares, treatment - control",
@@ -141,8 +141,7 @@ def one_proportion(
         Clopper, Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial.
         Biometrika 26 (1934).
     """
-    alternative = check_alternative(alternative)
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checked(alternative, confidence)
     known = checks.number("share", share, above=0, below=1)
     (values,) = arms_of((data,), ("data",), metric, cluster=cluster)
     found, level = share_of(check_binary(values, "data")), two_sided_level(confidence, alternative)
@@ -157,7 +156,8 @@ def one_proportion(
         statistic = (found.share - known) / math.sqrt(known * (1 - known) / found.n)
         pvalue, limits = tail_of(statistic, alternative, df), found.limits(level)
     interval, notes = one_sided(limits, alternative, 0.0, 1.0), notes_of((values,), ("data",))
-    size = h_of(Two(Share(known, math.inf, 1, 1), found, df=math.inf if df is None else df), confidence)
+    size = h_of(Two(Share(known, math.inf, 1, 1), found, df=math.inf if df is None else df), level)
+    size = sided(size, alternative, -math.pi, math.pi)
     return TestResult(
         f"{name} test", values.metric.name, found.share, "share", interval, confidence, statistic, df, pvalue,
         "Cohen's h", size.value, size.interval, alternative, found.rows, notes.assumptions, notes.exclusions,

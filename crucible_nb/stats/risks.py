@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.errors import StatError
-from crucible_nb.stats.arms import notes_of
-from crucible_nb.stats.binary import SIDES, Two, binary_arms, check_binary, counted, two_of, widening
+from crucible_nb.stats.arms import ARMS, Notes, notes_of
+from crucible_nb.stats.binary import Two, binary_arms, check_binary, counted, two_of, widening
 from crucible_nb.stats.counts import counts_2x2, discordant_of
+from crucible_nb.stats.effects import Effect
+from crucible_nb.stats.outcome import one_sided
 from crucible_nb.stats.pairs import pairs_of
-from crucible_nb.stats.results import Interval, Result
+from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.shares import wilson
+from crucible_nb.stats.standardized import UNKNOWN
+from crucible_nb.stats.wording import interval_text, joined
 
 
 class Size(NamedTuple):
@@ -26,34 +29,6 @@ class Size(NamedTuple):
     said: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, repr=False)
-class ShareEffect(Result):
-    """An effect size of shares, about treatment against control.
-
-    Attributes:
-        effect: Its name.
-        metric: What was compared.
-        effect_size: The number; float() of the result gives it too.
-        confidence_interval: (low, high); NaN where only shares were given.
-        confidence: Its coverage.
-        n: (control, treatment), or pairs.
-        method: How it was made.
-        warnings: What a reader should know.
-    """
-
-    effect: str
-    metric: str
-    effect_size: float
-    confidence_interval: Interval | None
-    confidence: float
-    n: int | tuple[int, ...] | None
-    method: str
-    warnings: tuple[str, ...] = ()
-
-    def __float__(self) -> float:
-        return self.effect_size
-
-
 def odds_ratio(
     control: Any,
     treatment: Any = None,
@@ -61,7 +36,7 @@ def odds_ratio(
     *,
     cluster: str | None = None,
     confidence: float = 0.95,
-) -> ShareEffect:
+) -> Effect:
     """The odds of the treatment over those of the control: above 1 where the treatment has more.
 
     Args:
@@ -72,7 +47,7 @@ def odds_ratio(
         confidence: Coverage.
 
     Returns:
-        ShareEffect with the interval on the log scale; a zero cell has 0.5 added to all four, and that is said.
+        Effect with the interval on the log scale; a zero cell has 0.5 added to all four, and that is said.
 
     Raises:
         StatError: Values other than true and false, or none.
@@ -88,12 +63,9 @@ def odds_ratio(
         Anscombe: On estimating binomial response relations. Biometrika 43 (1956).
     """
     confidence = checks.number("confidence", confidence, above=0, below=1)
-    two, said = _two(control, treatment, metric, cluster)
+    two, notes = _two(control, treatment, metric, cluster)
     size = odds_of(two, confidence)
-    return ShareEffect(
-        "odds ratio", metric, size.value, size.interval, confidence, (two.control.rows, two.treatment.rows),
-        "sample odds ratio, Woolf's interval on the log scale", said + size.said,
-    )  # fmt: skip
+    return _effect("odds ratio", metric, size, confidence, _sizes(two), "Woolf's interval on the log scale", notes)
 
 
 def cohens_h(
@@ -103,7 +75,7 @@ def cohens_h(
     *,
     cluster: str | None = None,
     confidence: float = 0.95,
-) -> ShareEffect:
+) -> Effect:
     """The difference of two shares on the arcsine scale, treatment - control: 0.2 small, 0.5 medium, 0.8 large.
 
     Args:
@@ -111,7 +83,7 @@ def cohens_h(
         metric, cluster, confidence: As for `odds_ratio`.
 
     Returns:
-        ShareEffect.
+        Effect.
 
     Raises:
         ConfigError: A bare share outside [0, 1].
@@ -126,14 +98,12 @@ def cohens_h(
         Cohen: Statistical Power Analysis for the Behavioral Sciences, chapter 6. 2nd edition, Erlbaum (1988).
     """
     confidence = checks.number("confidence", confidence, above=0, below=1)
-    method = "2 asin(sqrt(treatment)) - 2 asin(sqrt(control))"
     if isinstance(control, (int, float, np.number)) and isinstance(treatment, (int, float, np.number)):
         shares = [checks.number(name, float(one), least=0, most=1)
                   for name, one in (("control", control), ("treatment", treatment))]  # fmt: skip
-        return ShareEffect("Cohen's h", metric, arcsine(*shares), None, confidence, None, method)
-    two, said = _two(control, treatment, metric, cluster)
-    size, n = h_of(two, confidence), (two.control.rows, two.treatment.rows)
-    return ShareEffect("Cohen's h", metric, size.value, size.interval, confidence, n, method, said)
+        return _effect("Cohen's h", metric, Size(arcsine(*shares), UNKNOWN), confidence, (), "no interval", Notes())
+    two, notes = _two(control, treatment, metric, cluster)
+    return _effect("Cohen's h", metric, h_of(two, confidence), confidence, _sizes(two), "arcsine interval", notes)
 
 
 def cohens_g(
@@ -143,7 +113,7 @@ def cohens_g(
     *,
     pair_by: str = "sample_id",
     confidence: float = 0.95,
-) -> ShareEffect:
+) -> Effect:
     """Of the pairs that differ, the share where the treatment alone is true, less 1/2: 0.05 small, 0.15 medium.
 
     Args:
@@ -151,7 +121,7 @@ def cohens_g(
         metric, pair_by, confidence: As for `cr.mcnemar`.
 
     Returns:
-        ShareEffect; NaN, from -0.5 to 0.5, when no pair differs.
+        Effect; NaN, from -0.5 to 0.5, when no pair differs.
 
     Raises:
         StatError: No pairs, values other than true and false, or weights.
@@ -165,8 +135,9 @@ def cohens_g(
         Cohen: Statistical Power Analysis for the Behavioral Sciences, chapter 5. 2nd edition, Erlbaum (1988).
     """
     confidence = checks.number("confidence", confidence, above=0, below=1)
+    notes = Notes()
     if treatment is None:
-        table = counts_2x2(control, "a table of pairs")
+        table = counts_2x2(control, "pairs")
         lost, won, n = float(table[0, 1]), float(table[1, 0]), int(table.sum())
     else:
         pairs = pairs_of(control, treatment, metric, by=pair_by)
@@ -175,19 +146,31 @@ def cohens_g(
         if not (pairs.control.plain and pairs.treatment.plain):
             raise StatError("cohens_g: rows stand for events that are not there; use cohens_h, which weighs them")
         lost, won = discordant_of(pairs)
-        n = len(pairs.control.x)
-    size = g_of(lost, won, confidence)
-    method = "share of the treatment among the pairs that differ, less 1/2; Wilson's interval"
-    return ShareEffect("Cohen's g", metric, size.value, size.interval, confidence, n, method)
+        n, notes = len(pairs.control.x), Notes(exclusions=pairs.exclusions)
+    return _effect("Cohen's g", metric, g_of(lost, won, confidence), confidence, n, "Wilson's interval", notes)
 
 
-def _two(control: Any, treatment: Any, metric: str, cluster: str | None) -> tuple[Two, tuple[str, ...]]:
+def _effect(
+    name: str, metric: str, size: Size, confidence: float, n: int | tuple[int, ...], how: str, notes: Notes
+) -> Effect:
+    said = joined(f"{name} of {metric} {number(size.value)}", interval_text(size.interval, confidence), how)
+    return Effect(
+        name, metric, size.value, size.value, size.interval, confidence, n, said,
+        notes.assumptions, notes.exclusions, notes.warnings + size.said,
+    )  # fmt: skip
+
+
+def _sizes(two: Two) -> tuple[int, int]:
+    return two.control.rows, two.treatment.rows
+
+
+def _two(control: Any, treatment: Any, metric: str, cluster: str | None) -> tuple[Two, Notes]:
     """The shares of two arms, or of a table whose first row is the treatment."""
     if treatment is None:
-        second, first = (counted(float(row[0]), float(row.sum())) for row in counts_2x2(control, "a table"))
-        return Two(first, second), ()
+        second, first = (counted(float(row[0]), float(row.sum())) for row in counts_2x2(control, "rows"))
+        return Two(first, second), Notes()
     arms = binary_arms(control, treatment, metric, cluster)
-    return two_of(*arms), notes_of(arms, SIDES).warnings
+    return two_of(*arms), notes_of(arms, ARMS)
 
 
 def arcsine(control: float, treatment: float) -> float:
@@ -220,6 +203,11 @@ def _half(two: Two, control: float, treatment: float, confidence: float) -> floa
     variance = control + treatment - 2 * two.correlation * math.sqrt(control * treatment)
     z = float(special.ndtri((1 + confidence) / 2))
     return z * math.sqrt(max(variance, 0.0) * widening(confidence, two.df))
+
+
+def sided(size: Size, alternative: str, floor: float, top: float) -> Size:
+    """With the side of the interval that a one-sided test leaves."""
+    return size._replace(interval=one_sided(size.interval, alternative, floor, top))
 
 
 def g_of(lost: float, won: float, confidence: float) -> Size:

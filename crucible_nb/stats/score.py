@@ -84,7 +84,7 @@ def two_variance(two: Two) -> Variance:
         >>> two = Two(counted(48, 80), counted(56, 70))
         >>> low, high = score_limits(two.difference, two_variance(two), 0.95)
         >>> round(low, 4), round(high, 4)
-        (0.0528, 0.3382)
+        (0.0526, 0.344)
 
     References:
         Miettinen, Nurminen: Comparative analysis of two rates. Statistics in Medicine 4 (1985).
@@ -126,9 +126,12 @@ def _root_of_cubic(two: Two, at: float) -> float:
 
 def _climbed(cells: tuple[float, ...], at: float, low: float, high: float) -> float:
     """By halving: the likelihood rises to its maximum and falls beyond it."""
+    if high - low < _NEAR:
+        return low
     for _ in range(60):
         share = (low + high) / 2
         chances = share, 1 - share, share + at, 1 - share - at
-        slopes = [sign * cell / chance for sign, cell, chance in zip((1, -1, 1, -1), cells, chances, strict=True) if cell]
-        low, high = (share, high) if sum(slopes) > 0 else (low, share)
+        slopes = [cell / chance if cell else 0.0 for cell, chance in zip(cells, chances, strict=True)]
+        rises = slopes[0] - slopes[1] + slopes[2] - slopes[3] > 0
+        low, high = (share, high) if rises else (low, share)
     return (low + high) / 2

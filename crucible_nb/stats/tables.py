@@ -11,8 +11,9 @@ import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.errors import StatError
+from crucible_nb.stats.arms import ARMS
 from crucible_nb.stats.association import rao_scott, strength
-from crucible_nb.stats.binary import SIDES, Two, counted, newcombe
+from crucible_nb.stats.binary import Two, counted, newcombe
 from crucible_nb.stats.counts import (
     Labels,
     categories_of,
@@ -90,7 +91,7 @@ def chi_square(
 def _of_arms(
     groups: Sequence[Any], metric: str, cluster: str | None, *, correction: bool, confidence: float
 ) -> TestResult:
-    names = SIDES if len(groups) == 2 else [f"group {i}" for i in range(1, len(groups) + 1)]
+    names = ARMS if len(groups) == 2 else [f"group {i}" for i in range(1, len(groups) + 1)]
     codes = joint_clusters(groups, cluster)
     arms = [labels_of(*one) for one in zip(groups, [metric] * len(groups), names, codes, strict=True)]
     categories = categories_of(arms, metric)
@@ -133,7 +134,7 @@ def _of_table(counts: np.ndarray, metric: str, *, correction: bool, confidence: 
     yates = correction and df == 1
     assumed, warned = _checked(found.expected_freq, "fisher" if counts.size == 4 else "fisher, or fewer categories")
     return TestResult(
-        "chi-square", metric, math.nan, "none", UNKNOWN, confidence, float(found.statistic), df,
+        "chi-square", metric, math.nan, "", UNKNOWN, confidence, float(found.statistic), df,
         float(found.pvalue), "Cramer's V", effect, interval, "two-sided", tuple(counts.sum(1).tolist()), assumed,
         method=f"Frequencies of {metric} in {counts.shape[0]} groups and {counts.shape[1]} categories were compared by "
         f"Pearson's chi-square test{' with continuity correction' if yates else ''}: chi2({df:g}, N = {n:,}) = "
@@ -162,7 +163,7 @@ def _corrected(
     assumed, warned = _checked(expected, "fewer categories")
     assumed = (f"rows have weights or clusters: mean design effect {found.design_effect:.2f}", *assumed)
     return TestResult(
-        "chi-square (Rao-Scott)", metric, math.nan, "none", UNKNOWN, confidence, found.statistic, found.df,
+        "chi-square (Rao-Scott)", metric, math.nan, "", UNKNOWN, confidence, found.statistic, found.df,
         found.pvalue, "Cramer's V", effect, interval, "two-sided", rows, assumed, said,
         method=f"Frequencies of {metric} in {len(arms)} groups and {len(categories)} categories were compared by a "
         f"chi-square test with Rao and Scott's second-order correction: F({found.df[0]:.1f}, {found.df[1]:,.0f}) = "
@@ -200,7 +201,7 @@ def _goodness(counts: np.ndarray, shares: np.ndarray, metric: str, confidence: f
     effect, interval = strength(float(found.statistic), df, float(n), 1, confidence)
     assumed, warned = _checked(n * shares, "fewer categories")
     return TestResult(
-        "chi-square goodness of fit", metric, math.nan, "none", UNKNOWN, confidence, float(found.statistic), df,
+        "chi-square goodness of fit", metric, math.nan, "", UNKNOWN, confidence, float(found.statistic), df,
         float(found.pvalue), "Cohen's w", effect, interval, "two-sided", n, assumed,
         method=f"Frequencies of {len(counts)} categories were compared with given shares by Pearson's chi-square test: "
         f"chi2({df:g}, N = {n:,}) = {number(float(found.statistic))}, {p_text(float(found.pvalue))}, Cohen's w = "
