@@ -180,13 +180,12 @@ def _priced(
     more = [max(wanted - one, 0) for one in have]
     usd = sum(lack * one.usd for lack, one in zip(more, spent, strict=True) if lack)
     each = [lack * one.minutes if lack else 0.0 for lack, one in zip(more, spent, strict=True)]
-    minutes = (max if _together(spent) else sum)(each) if not any(map(math.isnan, each)) else math.nan
-    is_rate = metric.kind == "rate"
-    what = f"{number(100 * difference)} points" if is_rate else f"{number(difference)}{unit_of(metric)}"
+    minutes = (max if together(spent) else sum)(each) if not any(map(math.isnan, each)) else math.nan
+    what = difference_text(metric, difference)
     text = (
-        f"To find a difference of {what} in {metric.name} with {100 * power:g}% power (alpha {alpha:g}) "
+        f"To find a difference of {difference_text(metric, difference)} with {100 * power:g}% power (alpha {alpha:g}) "
         f"{f'{wanted:,} pairs are needed' if paired else f'each arm needs {wanted:,} items'}"
-        f"{_more(more, usd, minutes, paired=paired)}."
+        f"{more_text(more, usd, minutes, paired=paired)}."
     )
     return NextSample(
         metric.name, difference, (have[0], have[1]), wanted, max(more), float(usd), float(minutes), power, now, alpha,
@@ -195,8 +194,35 @@ def _priced(
     )  # fmt: skip
 
 
-def _more(more: Sequence[int], usd: float, minutes: float, *, paired: bool) -> str:
-    """What is missing, in words."""
+def difference_text(metric: Metric, difference: float) -> str:
+    """A difference with its unit; of rates in points."""
+    return f"{number(100 * difference)} points" if metric.kind == "rate" else f"{number(difference)}{unit_of(metric)}"
+
+
+def difference_text(metric: Metric, difference: float) -> str:
+    """A difference of a metric, in words.
+
+    Examples:
+        >>> from crucible_nb.stats.values import metric_of
+        >>> difference_text(metric_of("success_rate"), 0.02), difference_text(metric_of("latency_ms"), 50.0)
+        ('2 points in success_rate', '50 ms in latency_ms')
+    """
+    size = f"{number(100 * difference)} points" if metric.kind == "rate" else f"{number(difference)}{unit_of(metric)}"
+    return f"{size} in {metric.name}"
+
+
+def more_text(more: Sequence[int], usd: float, minutes: float, *, paired: bool) -> str:
+    """What is missing, in words.
+
+    Args:
+        more: Items that (control, treatment) lack.
+        usd, minutes: What they take in all; NaN for unknown.
+        paired: Whether the items of both arms are the same.
+
+    Examples:
+        >>> more_text((640, 640), 3.1, 7.2, paired=False)
+        ': 640 more per arm, about $3.10 and 7 min'
+    """
     if not any(more):
         return ", and they are there"
     known = [f"${usd:,.2f}" if usd >= 0.01 else f"${number(usd)}"] if not math.isnan(usd) else []
@@ -220,7 +246,7 @@ def _time(minutes: float) -> str:
     return f"{minutes / 60:.1f} h" if minutes < 2880 else f"{minutes / 1440:.1f} days"
 
 
-def _together(spent: Sequence[Spending]) -> bool:
+def together(spent: Sequence[Spending]) -> bool:
     """Whether the times of the arms overlap."""
     spans = [one.span for one in spent if one.span is not None]
     return len(spans) == 2 and max(one[0] for one in spans) <= min(one[1] for one in spans)
