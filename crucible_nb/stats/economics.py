@@ -183,7 +183,7 @@ def _priced(
     minutes = (max if together(spent) else sum)(each) if not any(map(math.isnan, each)) else math.nan
     what = difference_text(metric, difference)
     text = (
-        f"To find a difference of {difference_text(metric, difference)} with {100 * power:g}% power (alpha {alpha:g}) "
+        f"To find a difference of {what} in {metric.name} with {100 * power:g}% power (alpha {alpha:g}) "
         f"{f'{wanted:,} pairs are needed' if paired else f'each arm needs {wanted:,} items'}"
         f"{more_text(more, usd, minutes, paired=paired)}."
     )
@@ -195,20 +195,14 @@ def _priced(
 
 
 def difference_text(metric: Metric, difference: float) -> str:
-    """A difference with its unit; of rates in points."""
-    return f"{number(100 * difference)} points" if metric.kind == "rate" else f"{number(difference)}{unit_of(metric)}"
-
-
-def difference_text(metric: Metric, difference: float) -> str:
-    """A difference of a metric, in words.
+    """A difference with its unit; of rates in points.
 
     Examples:
         >>> from crucible_nb.stats.values import metric_of
         >>> difference_text(metric_of("success_rate"), 0.02), difference_text(metric_of("latency_ms"), 50.0)
-        ('2 points in success_rate', '50 ms in latency_ms')
+        ('2 points', '50 ms')
     """
-    size = f"{number(100 * difference)} points" if metric.kind == "rate" else f"{number(difference)}{unit_of(metric)}"
-    return f"{size} in {metric.name}"
+    return f"{number(100 * difference)} points" if metric.kind == "rate" else f"{number(difference)}{unit_of(metric)}"
 
 
 def more_text(more: Sequence[int], usd: float, minutes: float, *, paired: bool) -> str:
