@@ -81,7 +81,7 @@ def case_of(control: Any, treatment: Any, asked: Asked, name: str | None = None)
     alpha = plan.alpha if plan is not None else 0.05 if asked.alpha is None else asked.alpha
     checks.number("alpha", alpha, above=0, below=1)
     metrics = asked.metrics or _there(first, second, asked, plan)
-    pair_by = None if asked.sequential or asked.group_by is not None else asked.pair_by
+    pair_by = None if asked.group_by is not None else asked.pair_by
     design = design_of(first, second, pair_by, asked.cluster, asked.resample, paired=asked.paired)
     if plan is not None:
         plan.look(first, second, metrics)
@@ -112,11 +112,12 @@ def _measure(
     direction = direction_of(metric, asked.direction)
     margin = asked.margin
     if plan is not None and metric == plan.plan.metric:
-        direction, margin = plan.plan.direction or direction, plan.plan.margin if margin is None else margin
+        direction = plan.direction or direction
+        margin = plan.plan.margin if margin is None else margin
     found: Difference | Sequence
     if asked.sequential:
         bound = asked.bound.get(metric) if isinstance(asked.bound, Mapping) else asked.bound
-        found = sequence_of(first, second, metric, alpha, bound, asymptotic=asked.asymptotic)
+        found = sequence_of(first, second, metric, design, alpha, bound, asymptotic=asked.asymptotic)
     elif asked.group_by is not None:
         found = of_seeds(first, second, metric, asked.group_by)
     else:

@@ -45,7 +45,9 @@ def _one(case: Case, one: Measured, p: float, same: float, safe: float, correcti
         )
     else:
         judged = judge(found.estimate, p, alpha, one.direction, one.margin, same, safe)
-    more = next_sample(case, one, interval) if judged.verdict in {"inconclusive", "leaning"} else None
+    more = None
+    if judged.verdict == "inconclusive" and not isinstance(found, Sequence):
+        more = next_sample(case.control, case.treatment, found, interval, alpha, one.margin, case.design.pair_by)
     corrected = "" if correction is None else f" (corrected: {correction})"
     low, high = map(number, interval)
     return MetricComparison(

@@ -11,6 +11,7 @@ import numpy as np
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
+from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.arms import ARMS, notes_of, two_arms
@@ -131,15 +132,10 @@ def _answered(
     found: TestResult, sides: tuple[Values, Values], why: str, limits: Callable[[float], Interval]
 ) -> Difference:
     return Difference(
-        found.metric, (_value(sides[0]), _value(sides[1])), found.estimate, limits, found.pvalue, found.test, why,
+        found.metric, (value_of(sides[0]), value_of(sides[1])), found.estimate, limits, found.pvalue, found.test, why,
         (len(sides[0].x), len(sides[1].x)), (found.effect, found.effect_size),
         (*found.assumptions, *found.exclusions, *found.warnings),
     )  # fmt: skip
-
-
-def _value(values: Values) -> float:
-    mean = weighted.mean(values.x, values.weight)
-    return mean if values.per is None else mean / weighted.mean(values.per, values.weight)
 
 
 def answered_again(found: TestResult, confidence: float) -> Interval:
@@ -183,7 +179,7 @@ def _together(first: Values, second: Values, one: Ranked, two: Ranked) -> float:
     below = np.stack([first.x <= one.estimate, second.x <= two.estimate]).astype(np.float64)
     if not below.std(1).all():
         return 0.0
-    return float(np.corrcoef(below)[0, 1])
+    return float(np.asarray(np.corrcoef(below))[0, 1])
 
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from crucible_nb.comparison.arms import Arm
+from crucible_nb.comparison.verdicts import Direction
 from crucible_nb.errors import StatError
 from crucible_nb.plan import Ledger, Plan
-
-# from crucible_nb.stats.sequences.spending import spending_levels
+from crucible_nb.stats.sequences.spending import boundaries
 
 
 class Planned:
@@ -21,6 +21,11 @@ class Planned:
     def __init__(self, ledger: Ledger, alpha: float) -> None:
         self.ledger, self.plan, self.alpha = ledger, ledger.plan, alpha
         self.said: tuple[str, ...] = ()
+
+    @property
+    def direction(self) -> Direction | None:
+        """Which way is better, where the plan says so."""
+        return "up" if self.plan.direction == "up" else "down" if self.plan.direction == "down" else None
 
     def covers(self, metric: str) -> bool:
         """Whether the plan named this metric."""
@@ -74,5 +79,9 @@ def _level(ledger: Ledger, n: int, *, sequential: bool) -> float:
 
 
 def _levels(plan: Plan, looks: list[int]) -> list[float]:
-    size = float(plan.sample_size or 1)
-    return spending_levels([min(n / size, 1.0) for n in looks], plan.alpha)
+    from scipy import special  # noqa: PLC0415  heavy; imported where used
+
+    fractions = [min(n / float(plan.sample_size or 1), 1.0) for n in looks]
+    ahead = [] if fractions[-1] == 1.0 else [1.0]  # what later looks spend changes nothing at this one
+    limits = boundaries([*fractions, *ahead], plan.alpha)[: len(looks)]
+    return [float(2 * special.ndtr(-limit)) for limit in limits]

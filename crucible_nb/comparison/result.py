@@ -147,8 +147,7 @@ class Comparison(Mapping[str, MetricComparison]):
         return "\n".join([f"Comparison: {self.summary}", *lines, *(f"- {note}" for note in self._notes())])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes())
-        return html.table(self._table(), self._header(), self.summary) + (f"<ul>{notes}</ul>" if notes else "")
+        return html.table(self._table(), self._header(), self.summary) + html.points(self._notes())
 
     def to_markdown(self) -> str:
         """A table for a README or an issue."""

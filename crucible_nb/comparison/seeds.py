@@ -10,8 +10,8 @@ import numpy as np
 from crucible_nb import checks
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.difference import Difference, answered_again
+from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
-from crucible_nb.stats import weighted
 from crucible_nb.stats.means import t_test
 from crucible_nb.stats.results import number
 from crucible_nb.stats.values import Values, values_of
@@ -34,7 +34,7 @@ def of_seeds(control: Arm, treatment: Arm, metric: str, by: str) -> Difference:
     for arm, side in ((control, first), (treatment, second)):
         if len(side) < 2:
             raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {len(side)}")
-    means = tuple(np.array([_value(run) for run in side]) for side in (first, second))
+    means = tuple(np.array([value_of(run) for run in side]) for side in (first, second))
     found = t_test(means[0], means[1], metric=f"mean_{metric}")
     said = [_spread(arm.name, side) for arm, side in ((control, first), (treatment, second))]
     if min(map(len, means)) < _FEW:
@@ -50,17 +50,6 @@ def _by_seed(arm: Arm, metric: str, by: str) -> list[Values]:
     checks.columns("group_by", by, arm.frame.columns)
     runs = [values_of(rows, metric, arm.name) for _, rows in arm.frame.groupby(by, observed=True, sort=False)]
     return [run for run in runs if len(run.x)]
-
-
-def _value(run: Values) -> float:
-    kind, x, weight = run.metric.kind, run.x, run.weight
-    if kind == "quantile":
-        return weighted.quantile(x, weight, run.metric.q)
-    if kind == "total":
-        return float(weight @ x)
-    if kind == "ratio":
-        return weighted.mean(x, weight) / weighted.mean(np.asarray(run.per), weight)
-    return weighted.mean(x, weight)
 
 
 def _spread(name: str, runs: list[Values]) -> str:

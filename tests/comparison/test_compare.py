@@ -265,7 +265,7 @@ def test_what_it_would_take_is_said_when_nothing_is_settled(rng) -> None:
 
     found = cr.compare(arm(), arm(), metrics=["success_rate"], margin=0.02)["success_rate"]
     assert found.verdict == "inconclusive"
-    assert "more items per arm" in found.next_sample
+    assert "more per arm" in found.next_sample
     assert "$" in found.next_sample
     assert "min" in found.next_sample
 
