@@ -15,14 +15,14 @@ from crucible_nb.stats.limits import Limits, enough
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.values import Values
 
-_SUMS, _QUANTILE = (5000, 9999), (1000, 1999)  # most units, resamples
+_SUMS, _QUANTILE = (2000, 9999), (1000, 1999)  # most units, resamples
 _FAR = 10.0
 
 
 def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples: int | None = None) -> Limits:
     """The interval of a mean, rate, ratio or quantile of the process, by resampling rows with their weights.
 
-    Rows in clusters are resampled cluster by cluster. More than 5,000 units (1,000 for a quantile) are put together
+    Rows in clusters are resampled cluster by cluster. More than 2,000 units (1,000 for a quantile) are put together
     at random into so many bundles, which are resampled whole: the same interval, in bounded time.
 
     Args:

@@ -41,9 +41,7 @@ def ratio_limits(values: Values, confidence: float, of: Of, method: str | None =
     units, per = enough(values, 2, of), np.asarray(values.per)
     positive = estimate > 0 and bool((values.x >= 0).all() and (per >= 0).all())
     if method == "log" and not positive:
-        raise StatError(
-            f"method='log' needs a numerator and a denominator of values >= 0, {values.metric.name} has not"
-        )
+        raise StatError(f"method='log' needs values >= 0 on both sides, {values.metric.name} has others; use 't'")
     if method == "fieller":
         return _fieller(values, estimate, units - 1, confidence, of)
     error = weighted.error_of(weighted.influence(values, estimate), values.weight, of, values.cluster)
