@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,14 @@ from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.blocks import neighbours, sample_of
 from crucible_nb.stats.heavy import heavy
+from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.values import Values, frame_of
 
 ARMS = ("control", "treatment")
 FEW_CLUSTERS = 30
 _WARNING = "warning: "
 _SKEWED = 0.2
+_SUSPECT = 0.05
 _HEAVY_SPREAD = 1.4
 
 
@@ -314,3 +317,20 @@ def tails(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moment
         )
         return Notes(warnings=tuple(warnings))
     return Notes((f"skewness {shown}: means of so many values are close to normal",), (), tuple(warnings))
+
+
+def equal_variances(arms: Sequence[Values], said: str) -> Notes:
+    """Whether variances look equal, for a test that takes them as such.
+
+    References:
+        Brown, Forsythe: Robust tests for the equality of variances. JASA 69 (1974).
+    """
+    from scipy import stats  # noqa: PLC0415  heavy; imported where used
+
+    with catch_warnings():
+        simplefilter("ignore")  # of arms of two values, whose distances from the median are alike
+        pvalue = float(stats.levene(*(arm.x for arm in arms), center="median").pvalue)
+    if not pvalue < _SUSPECT:
+        known = "" if np.isnan(pvalue) else f" (Brown-Forsythe {p_text(pvalue)})"
+        return Notes((f"{said}; equal variances are assumed{known}",))
+    return Notes((), (), (f"{said}; Brown-Forsythe {p_text(pvalue)}: leave out equal_variance for Welch's test",))

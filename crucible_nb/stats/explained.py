@@ -12,7 +12,10 @@ from crucible_nb.stats import weighted
 from crucible_nb.stats.arms import check_spread, codes_of, contributions, linear, shared_clusters
 from crucible_nb.stats.noncentral import f_limits
 from crucible_nb.stats.results import Interval
+from crucible_nb.stats.standardized import UNKNOWN
 from crucible_nb.stats.values import Values
+
+_CERTAIN = 1e10
 
 
 class Ratio(NamedTuple):
@@ -67,8 +70,6 @@ def explained_of(arms: Sequence[Values], names: Sequence[str], confidence: float
     """
     check_spread(arms, names)
     between, within = sums_of_squares(arms)
-    if not within > 0:
-        raise StatError(f"{arms[0].metric.name}: no group has any spread within, so every difference is certain")
     k, n = len(arms), sum(len(arm.x) for arm in arms)
     eta = between / (between + within)
     mean_square = within / (n - k)
@@ -82,7 +83,12 @@ def explained_of(arms: Sequence[Values], names: Sequence[str], confidence: float
 
 
 def share_limits(ratio: Ratio, n: float, confidence: float) -> Interval:
-    """Limits of the share of the variance that lies between groups, from those of the noncentrality: l / (l + n)."""
+    """Limits of the share of the variance that lies between groups, from those of the noncentrality: l / (l + n).
+
+    Unknown where nothing varies within groups.
+    """
+    if not ratio.f < _CERTAIN:
+        return UNKNOWN
     low, high = f_limits(ratio.f, ratio.between, ratio.within, confidence)
     return Interval(low / (low + n), high / (high + n))
 

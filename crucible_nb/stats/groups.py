@@ -10,7 +10,7 @@ import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.errors import StatError
-from crucible_nb.stats.arms import Moments, Notes, arms_of, check_spread, linear, moments_of, notes_of
+from crucible_nb.stats.arms import Moments, Notes, arms_of, check_spread, equal_variances, linear, moments_of, notes_of
 from crucible_nb.stats.explained import Ratio, explained_of, groups_named, sums_of_squares, wald_of
 from crucible_nb.stats.outcome import TestResult, p_text
 from crucible_nb.stats.results import number
@@ -99,8 +99,6 @@ def _classical(arms: Sequence[Values]) -> Ratio:
 
     between, within = sums_of_squares(arms)
     k, n = len(arms), sum(len(arm.x) for arm in arms)
-    if not within > 0:
-        raise StatError(f"{arms[0].metric.name}: no group has any spread within, so every difference is certain")
     f = between / (k - 1) / (within / (n - k))
     return Ratio(f, float(k - 1), float(n - k), float(special.fdtrc(k - 1, n - k, f)))
 
@@ -113,10 +111,4 @@ def _spreads(arms: Sequence[Values], names: Sequence[str], *, equal_variance: bo
     ratio = f"the largest variance is {variances.max() / max(variances.min(), 1e-300):.3g} times the smallest"
     if not equal_variance:
         return Notes((f"{ratio}; unequal variances are allowed for", *said))
-    from scipy import stats  # noqa: PLC0415
-
-    pvalue = float(stats.levene(*(arm.x for arm in arms), center="median").pvalue)
-    sentence = f"{ratio}; equal variances are assumed (Brown-Forsythe {p_text(pvalue)})"
-    if pvalue < 0.05:
-        return Notes(tuple(said), (), (f"{sentence}: leave out equal_variance for Welch's test",))
-    return Notes((sentence, *said))
+    return equal_variances(arms, ratio).plus(said)

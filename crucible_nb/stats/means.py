@@ -18,6 +18,7 @@ from crucible_nb.stats.arms import (
     arms_of,
     check_spread,
     difference_error,
+    equal_variances,
     linear,
     moments_of,
     notes_of,
@@ -288,13 +289,7 @@ def _spreads(arms: tuple[Values, Values], moments: list[Moments], *, equal_varia
     said = f"variance of the treatment is {second / first:.3g} times that of the control"
     if not equal_variance:
         return Notes((f"{said}; unequal variances are allowed for",))
-    from scipy import stats  # noqa: PLC0415
-
-    pvalue = float(stats.levene(arms[0].x, arms[1].x, center="median").pvalue)
-    said += f"; equal variances are assumed (Brown-Forsythe {p_text(pvalue)})"
-    if pvalue < 0.05:
-        return Notes((), (), (f"{said}: leave out equal_variance for Welch's test",))
-    return Notes((said,))
+    return equal_variances(arms, said)
 
 
 def _with(*notes: Notes) -> Notes:

@@ -33,9 +33,14 @@ def t_limits(t: float, df: float, confidence: float) -> Interval:
     spread = math.sqrt(1 + t * t / (2 * df))
     center = t * (1 - 1 / (4 * df))
 
+    def below(nc: float) -> float:
+        found = float(special.nctdtr(df, nc, t))
+        # scipy gives up where t and nc have different signs and nothing is left on one side
+        return found if not math.isnan(found) else float(nc < t)
+
     def at(chance: float) -> float:
         guess = center - float(special.ndtri(chance)) * spread
-        return _root(lambda nc: float(special.nctdtr(df, nc, t)) - chance, guess, spread)
+        return _root(lambda nc: below(nc) - chance, guess, spread)
 
     return Interval(at(1 - tail), at(tail))
 

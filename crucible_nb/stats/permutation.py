@@ -16,6 +16,7 @@ from crucible_nb.stats.effects import matched
 from crucible_nb.stats.means import TURNED, checked, paired_t_of, t_of
 from crucible_nb.stats.mover import difference_limits
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
+from crucible_nb.stats.pairs import Pairs
 from crucible_nb.stats.ranked import ranked
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.standardized import UNKNOWN
@@ -99,40 +100,29 @@ def permutation_test(
     confidence = checked(alternative, confidence)
     checks.whole("n_resamples", n_resamples, least=99)
     checks.whole("seed", seed)
-    if paired:
-        pairs = matched(control, treatment, metric, pair_by, cluster, resample)
-        arms, exclusions = (pairs.control, pairs.treatment), pairs.exclusions
-    else:
-        arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample)
-        exclusions = ()
+    pairs = matched(control, treatment, metric, pair_by, cluster, resample) if paired else None
+    arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample) if pairs is None else pairs[:2]
     _check(arms, paired=paired)
-    beside = _beside_pairs(pairs, alternative, confidence) if paired else _beside(*arms, alternative, confidence)
-    statistic, pvalue, exact = _shuffled(_arrange(*arms, paired=paired), alternative, n_resamples, seed, paired=paired)
+    beside = _beside(*arms, alternative, confidence) if pairs is None else _beside_pairs(pairs, alternative, confidence)
+    statistic, pvalue, exact = _shuffled(_arrange(*arms), alternative, n_resamples, seed, paired=paired)
     shuffled = _shuffled_name(arms, paired=paired)
-    way = (
-        f"all arrangements of {shuffled}"
-        if exact
-        else f"{n_resamples:,} random arrangements of {shuffled}, seed {seed}"
-    )
-    notes = notes_of(arms[:1] if paired else arms, ("pairs",) if paired else ARMS).plus(
-        [
-            f"{way}; under the null hypothesis both arms have the same distribution, not only the same {metric}",
-            beside.way,
-        ],
-        exclusions,
-    )
-    n = len(arms[0].x) if paired else (len(arms[0].x), len(arms[1].x))
-    who = f"of {n:,} items" if paired else f"between {sizes_text(ARMS, (len(arms[0].x), len(arms[1].x)))}"
+    way = f"all arrangements of {shuffled}"
+    if not exact:
+        way = f"{n_resamples:,} random arrangements of {shuffled}, seed {seed}"
+    notes = notes_of(arms, ARMS) if pairs is None else notes_of(arms[:1], ("pairs",)).plus(exclusions=pairs.exclusions)
+    null = f"under the null hypothesis both arms have the same distribution, not only the same {metric}"
+    notes = notes.plus([way, null, beside.way])
+    n, test = (len(arms[0].x), len(arms[1].x)), "paired permutation test" if paired else "permutation test"
+    what, unit = what_of(arms[0].metric), unit_of(arms[0].metric)
     said = joined(
-        f"{'Paired permutation' if paired else 'Permutation'} test of the {what_of(arms[0].metric)} {who} ({way}): "
-        f"difference {number(beside.estimate)}{unit_of(arms[0].metric)}", interval_text(beside.interval, confidence),
+        f"{test[0].upper()}{test[1:]} of the {what} {f'of {n[0]:,} items' if paired else f'between {sizes_text(ARMS, n)}'} "
+        f"({way}): difference {number(beside.estimate)}{unit}", interval_text(beside.interval, confidence),
         p_text(pvalue), f"{beside.effect} = {number(beside.size)}" if beside.effect else "",
     )  # fmt: skip
     return TestResult(
-        f"{'paired ' if paired else ''}permutation test", arms[0].metric.name, beside.estimate,
-        f"difference of {what_of(arms[0].metric)}, treatment - control", beside.interval, confidence, statistic, None,
-        pvalue, beside.effect, beside.size, beside.limits, alternative, n,
-        notes.assumptions, notes.exclusions, None, said, notes.warnings,
+        test, arms[0].metric.name, beside.estimate, f"difference of {what}, treatment - control", beside.interval,
+        confidence, statistic, None, pvalue, beside.effect, beside.size, beside.limits, alternative,
+        n[0] if paired else n, notes.assumptions, notes.exclusions, None, said, notes.warnings,
     )  # fmt: skip
 
 
@@ -151,8 +141,8 @@ def _check(arms: tuple[Values, Values], *, paired: bool) -> None:
         )
 
 
-def _arrange(control: Values, treatment: Values, *, paired: bool) -> _Arrangements:
-    """Units, counted from 0 over both arms: rows, or clusters."""
+def _arrange(control: Values, treatment: Values) -> _Arrangements:
+    """Units, counted from 0 over both arms: rows, or clusters; those of pairs have the same places in both."""
     codes = [_units(arm) for arm in (control, treatment)]
     held = int(codes[0].max()) + 1
     code = np.concatenate([codes[0], codes[1] + held])
@@ -168,7 +158,6 @@ def _arrange(control: Values, treatment: Values, *, paired: bool) -> _Arrangemen
             one, two = (top[part].sum(axis) / under[part].sum(axis) for part in (first, second))
         return one - two
 
-    del paired  # pairs of units have the same places in both lots
     return _Arrangements(*units, statistic, vectorised=True)
 
 
@@ -235,7 +224,7 @@ def _beside(control: Values, treatment: Values, alternative: str, confidence: fl
                    "the interval comes from order statistics of each arm, not from shuffling")  # fmt: skip
 
 
-def _beside_pairs(pairs: Any, alternative: str, confidence: float) -> _Beside:
+def _beside_pairs(pairs: Pairs, alternative: str, confidence: float) -> _Beside:
     if pairs.control.metric.kind != "quantile":
         return _of_test(paired_t_of(pairs, alternative, confidence))
     first, second = (

@@ -297,7 +297,7 @@ def kruskal_of(arms: Sequence[Values], names: Sequence[str], confidence: float) 
         statistic, pvalue, df = ratio.f, ratio.pvalue, (ratio.between, ratio.within)
         test = "Lumley-Scott rank test of several groups"
         shown = f"F({ratio.between:.4g}, {ratio.within:.4g}) = {number(statistic)}"
-    limits = share_limits(ratio, worth, confidence) if math.isfinite(ratio.f) else UNKNOWN
+    limits = share_limits(ratio, worth, confidence)
     said = joined(
         f"{test} of {arms[0].metric.column} between {sizes_text(names, sizes)}: {shown}", p_text(pvalue),
         f"epsilon squared = {number(share)}", interval_text(limits, confidence),

@@ -115,9 +115,22 @@ def _ranked_mean(d: np.ndarray, rank: int) -> float:
         return int((at_most.sum() + np.count_nonzero(d <= middle)) // 2)
 
     low, high = float(d[0]), float(d[-1])
-    while high - low > 1e-12 * max(abs(low), abs(high)):
-        middle = low + (high - low) / 2
-        if middle in (low, high):
+    under, over = count(low), len(d) * (len(d) + 1) // 2
+    if under >= rank:
+        return low
+    least = 1e-16 * (high - low)
+    while high - low > max(1e-12 * max(abs(low), abs(high)), least):
+        width = high - low
+        guess, near = low + width * (rank - under) / (over - under), width / 64
+        for probe in (
+            guess - near,
+            guess + near,
+            low + width / 2,
+        ):  # near the guess, else halve
+            if not low < probe < high or (high - low < width / 2 and probe == low + width / 2):
+                continue
+            found = count(probe)
+            low, under, high, over = (low, under, probe, found) if found >= rank else (probe, found, high, over)
+        if high - low == width:  # neighbouring numbers
             break
-        low, high = (low, middle) if count(middle) >= rank else (middle, high)
     return high
