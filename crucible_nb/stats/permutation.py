@@ -114,10 +114,10 @@ def permutation_test(
     notes = notes.plus([way, null, beside.way])
     n, test = (len(arms[0].x), len(arms[1].x)), "paired permutation test" if paired else "permutation test"
     what, unit = what_of(arms[0].metric), unit_of(arms[0].metric)
+    who = f"of {n[0]:,} items" if paired else f"between {sizes_text(ARMS, n)}"
     said = joined(
-        f"{test[0].upper()}{test[1:]} of the {what} {f'of {n[0]:,} items' if paired else f'between {sizes_text(ARMS, n)}'} "
-        f"({way}): difference {number(beside.estimate)}{unit}", interval_text(beside.interval, confidence),
-        p_text(pvalue), f"{beside.effect} = {number(beside.size)}" if beside.effect else "",
+        f"{test[0].upper()}{test[1:]} of the {what} {who} ({way}): "
+        f"difference {number(beside.estimate)}{unit}", interval_text(beside.interval, confidence), p_text(pvalue), f"{beside.effect} = {number(beside.size)}" if beside.effect else "",
     )  # fmt: skip
     return TestResult(
         test, arms[0].metric.name, beside.estimate, f"difference of {what}, treatment - control", beside.interval,
