@@ -14,7 +14,7 @@ import numpy as np
 from crucible_nb.stats.sequences.roots import edge
 
 _LEAST, _MOST, _STEP = 1e-4, 0.999, 1.3
-_FLAT = 0.2
+_FLAT = 0.1
 
 
 class Bets(NamedTuple):
@@ -30,7 +30,7 @@ class Bets(NamedTuple):
 
 
 def spread_bets(shape: float) -> Bets:
-    """Stakes from 0.0001 to 0.999 in steps of 30 %; 80 % of the capital as if (1 + c) / 2 ~ Beta(shape, shape).
+    """Stakes from 0.0001 to 0.999 in steps of 30 %; 90 % of the capital as if (1 + c) / 2 ~ Beta(shape, shape).
 
     The rest is spread evenly, so that no difference is too small or too large to be found.
 
@@ -137,7 +137,5 @@ def _above_limit(x: np.ndarray, count: np.ndarray, alpha: float) -> float:
     def excess(m: float) -> float:
         return float(log_above(x, count, m) - limit)
 
-    start = mean
-    while start > mean * 1e-12 and not excess(start / 2) > 0:
-        start /= 2
-    return edge(excess, start, start / 2) if excess(start / 2) > 0 else 0.0
+    error = float(np.sqrt((x - mean) ** 2 @ count)) / n
+    return edge(excess, mean, 1e-12 * mean, max(4 * error, 1e-3 * mean))
