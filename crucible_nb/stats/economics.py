@@ -202,7 +202,10 @@ def difference_text(metric: Metric, difference: float) -> str:
         >>> difference_text(metric_of("success_rate"), 0.02), difference_text(metric_of("latency_ms"), 50.0)
         ('2 points', '50 ms')
     """
-    return f"{number(100 * difference)} points" if metric.kind == "rate" else f"{number(difference)}{unit_of(metric)}"
+    points = number(100 * difference)
+    if metric.kind == "rate":
+        return f"{points} point" if points == "1" else f"{points} points"
+    return f"{number(difference)}{unit_of(metric)}"
 
 
 def more_text(more: Sequence[int], usd: float, minutes: float, *, paired: bool) -> str:
