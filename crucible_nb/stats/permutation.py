@@ -117,7 +117,8 @@ def permutation_test(
     who = f"of {n[0]:,} items" if paired else f"between {sizes_text(ARMS, n)}"
     said = joined(
         f"{test[0].upper()}{test[1:]} of the {what} {who} ({way}): "
-        f"difference {number(beside.estimate)}{unit}", interval_text(beside.interval, confidence), p_text(pvalue), f"{beside.effect} = {number(beside.size)}" if beside.effect else "",
+        f"difference {number(beside.estimate)}{unit}", interval_text(beside.interval, confidence),
+        p_text(pvalue), f"{beside.effect} = {number(beside.size)}" if beside.effect else "",
     )  # fmt: skip
     return TestResult(
         test, arms[0].metric.name, beside.estimate, f"difference of {what}, treatment - control", beside.interval,
