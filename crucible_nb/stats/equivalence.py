@@ -180,7 +180,7 @@ def non_inferiority_of(gap: Gap, margin: Any, confidence: float, direction: str 
     verdict = "not inferior" if pvalue <= alpha + 1e-12 else "not shown to be non-inferior"
     said = (
         f"Non-inferiority of the {what_of(gap.metric)} ({'more' if direction == 'up' else 'less'} is better) with a "
-        f"margin of {number(most)}{unit_of(gap.metric)}{_relative(margin)} was tested by one one-sided test ({gap.how})"
+        f"margin of {number(most)}{unit_of(gap.metric)}{_relative(margin)} was tested by a one-sided test ({gap.how})"
     )
     return _result("non-inferiority", gap, interval, confidence, statistic, pvalue, side, within, alpha, said, verdict)
 
