@@ -9,7 +9,7 @@ import pandas as pd
 
 from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
-from crucible_nb.sampled import facts_of
+from crucible_nb.sampled import facts_of, not_whole
 from crucible_nb.stats.sequences.carried import Carried
 from crucible_nb.stats.sequences.kinds import Arm, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.ladder import Ladder
@@ -53,16 +53,11 @@ def arrivals(data: Any, metric: str, name: str) -> Values:
 
 def check_rows(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """The frame, when its rows can be everything so far."""
-    facts, evicted = facts_of(frame), frame.attrs.get("evicted_events", 0)
-    if evicted:
-        raise StatError(f"{name}: {evicted:,} rows have left memory (max_events); {_ADVICE}")
-    weight = frame["weight"].to_numpy(np.float64) if "weight" in frame.columns else np.ones(len(frame))
-    if len(weight) and (weight != 1).any():
-        even = bool((weight == weight[0]).all()) and str(facts.get("sampler", "")).startswith("Uniform")
-        if not even:
-            raise StatError(f"{name}: its rows were sampled, and stand for events that are not there; {_ADVICE}")
-    elif len(frame) < (facts.get("seen") or 0):
-        raise StatError(f"{name}: {facts['seen'] - len(frame):,} events are missing; {_ADVICE}")
+    reason = not_whole(frame)
+    if reason is not None:
+        raise StatError(f"{name}: {reason}; {_ADVICE}")
+    if "weight" in frame.columns and (frame["weight"] != 1).any():
+        raise StatError(f"{name}: its rows have weights, and stand for events that are not there; {_ADVICE}")
     if "seq" in frame.columns and len(frame):
         first, last = int(frame["seq"].min()), int(frame["seq"].max())
         if first > 0 and last - first + 1 == len(frame):
