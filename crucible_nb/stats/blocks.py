@@ -17,6 +17,7 @@ LEAST = 10
 """Blocks below which nothing is said."""
 _CORRELATED = 0.1
 _FEW, _THIN = 20, 10
+_LOOKED = 2**17  # of a longer series the first values tell its correlation to 0.003
 
 
 def lag1(x: np.ndarray) -> float:
@@ -48,9 +49,8 @@ def independent(n: int, correlation: float) -> float:
     return n * (1 - correlation) / (1 + correlation) if correlation > 0 else float(n)
 
 
-def correlated(x: np.ndarray) -> str | None:
-    """A sentence where neighbouring values correlate above 0.1 and more than chance makes them."""
-    r = lag1(x)
+def correlated(x: np.ndarray, r: float) -> str | None:
+    """A sentence where neighbouring values correlate (r) above 0.1 and more than chance makes them."""
     if not r > max(_CORRELATED, 2 / np.sqrt(max(len(x), 1))):
         return None
     return (
@@ -80,7 +80,8 @@ def neighbours(data: Any, metric: str, values: Values, estimate: float) -> tuple
             return None, float("nan")
         values = values_of(_in_order(data), metric)
     x = weighted.influence(values, estimate)
-    return correlated(x), lag1(x)
+    r = lag1(x[:_LOOKED])
+    return correlated(x, r), r
 
 
 def _in_order(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
@@ -181,6 +182,9 @@ def _said(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) -> tuple[
         said.append(f"neighbouring blocks do not correlate ({after:.2f})")
     if len(x) < _FEW:
         said.append(f"warning: only {len(x)} blocks")
+    lost = len(np.unique(block)) - len(x) if wanted.kind == "ratio" else 0
+    if lost:
+        said.append(f"warning: {lost:,} blocks in which {wanted.per} adds up to 0 are left out; use longer blocks")
     return (*said, *_thin(events, block))
 
 

@@ -13,7 +13,7 @@ from crucible_nb.stats.bootstrap import bootstrap_limits
 from crucible_nb.stats.heavy import carried
 from crucible_nb.stats.intervals import CLUSTERS, LIMITS, Limits
 from crucible_nb.stats.results import Interval, Result, number
-from crucible_nb.stats.values import Kind, Values
+from crucible_nb.stats.values import Kind, Values, frame_of
 from crucible_nb.stats.weighted import Of, effective_size
 
 _METHODS: dict[Kind, tuple[str, ...]] = {
@@ -121,6 +121,7 @@ def confidence_interval(
         See the functions of `crucible_nb.stats.intervals`.
     """
     confidence = checks.number("confidence", confidence, above=0, below=1)
+    data = frame_of(data)
     values = sample_of(data, metric, cluster=cluster, resample=resample)
     kind = values.metric.kind
     checks.one_of("method", method, (None, *_METHODS[kind]))

@@ -134,6 +134,14 @@ def test_blocks_of_few_rows_are_warned_of() -> None:
     assert any("effective rows, below 10" in one for one in thin.warnings)
 
 
+def test_blocks_without_a_success_are_counted() -> None:
+    frame = trace()
+    minute = frame.index.floor("1min")
+    frame.loc[minute.isin(minute.unique()[5:8]), "success"] = False
+    found = cr.confidence_interval(frame, "cost_per_success", resample="1min")
+    assert "3 blocks in which success adds up to 0 are left out; use longer blocks" in found.warnings
+
+
 def test_rows_that_resemble_their_neighbours_are_warned_of() -> None:
     x = series()
     for data in (x, x.to_frame("score"), x.to_frame("score").sample(frac=1, random_state=0)):
@@ -192,8 +200,8 @@ def test_correlation_of_neighbours() -> None:
     x = np.random.default_rng(0).normal(size=200)
     wanted = float(np.sum((x[:-1] - x.mean()) * (x[1:] - x.mean())) / np.sum((x - x.mean()) ** 2))
     assert lag1(x) == pytest.approx(wanted, rel=1e-12)
-    assert correlated(x) is None
-    assert correlated(np.array([1.0, 2.0, 3.0, 4.0])) is None  # four values say nothing
+    assert correlated(x, lag1(x)) is None
+    assert correlated(np.array([1.0, 2.0, 3.0, 4.0]), 0.25) is None  # four values say nothing
     assert independent(100, -0.5) == 100.0
 
 
