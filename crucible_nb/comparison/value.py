@@ -29,4 +29,4 @@ def value_of(values: Values, *, total: bool = True) -> float:
         return float(weight @ x)
     if values.per is not None:
         return float(weight @ x) / float(weight @ np.asarray(values.per))
-    return weighted.mean(x, weight)
+    return weighted.mean(x, weight) if values.sampled else float(x.mean())

@@ -147,8 +147,9 @@ def linear(arm: Values, test: str) -> tuple[float, np.ndarray]:
         ratio = weighted.mean(x, weight) / below
         return ratio, (x - ratio * arm.per) / below
     pivot = x[0]  # of an offset like 1e12 only the last digits vary; take it away before summing
-    mean = pivot + weighted.mean(x - pivot, weight)
-    return float(mean), x - mean
+    away = x - pivot
+    mean = pivot + (weighted.mean(away, weight) if arm.sampled else float(away.mean()))
+    return float(mean), np.subtract(x, mean, out=away)
 
 
 def contributions(arm: Values, deviation: np.ndarray, codes: int = 0) -> np.ndarray:
@@ -302,7 +303,7 @@ def tails(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moment
     """
     third, second, warnings = 0.0, 0.0, []
     for i, (arm, name, (mean, variance, skew)) in enumerate(zip(arms, names, moments, strict=True)):
-        n = weighted.effective_size(arm.weight)
+        n = weighted.effective_size(arm.weight) if arm.sampled else len(arm.x)
         # skewness of two arms cancels in their difference
         third += (1 if i else -1) * skew * variance**1.5 / n**2
         second += variance / n

@@ -76,7 +76,7 @@ class Result:
         width, lines = max((len(name) for name, _ in shown), default=0), [type(self).__name__]
         for name, value in shown:
             if not _absent(value):
-                several = isinstance(value, tuple) and not isinstance(value, Interval)
+                several = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
                 lines += _folded(f"  {name:<{width}}  ", map(_said, value) if several else [_said(value)])
         return "\n".join(lines)
 
@@ -105,7 +105,7 @@ def _said(value: Any) -> str:
     if isinstance(value, Interval):
         return f"{number(value.low)} to {number(value.high)}"
     if isinstance(value, tuple):
-        return "; ".join(map(_said, value))
+        return ("; " if any(isinstance(part, str) for part in value) else " and ").join(map(_said, value))
     return number(value) if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
 

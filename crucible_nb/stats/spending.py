@@ -42,8 +42,8 @@ def spending_of(data: Any, metric: Metric, pair_by: str | None = None) -> Spendi
     if not isinstance(frame, pd.DataFrame) or metric.column not in frame.columns:
         return Spending(math.nan, math.nan)
     valued = frame[metric.column].notna().to_numpy()
-    weight = checks.weights(frame["weight"], len(frame)) if "weight" in frame.columns else np.ones(len(frame))
-    items = float(weight[valued].sum())
+    weight = checks.weights(frame["weight"], len(frame)) if "weight" in frame.columns else None
+    items = float(valued.sum() if weight is None else weight[valued].sum())
     if pair_by is not None and pair_by in frame.columns and valued.any():
         items *= frame.loc[valued, pair_by].nunique() / int(valued.sum())
     if not items > 0:
@@ -53,7 +53,7 @@ def spending_of(data: Any, metric: Metric, pair_by: str | None = None) -> Spendi
     return Spending(usd / items, minutes / items, span, said)
 
 
-def _usd(frame: pd.DataFrame, weight: np.ndarray, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
+def _usd(frame: pd.DataFrame, weight: np.ndarray | None, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
     if "cost_usd" not in frame.columns:
         return math.nan, ()
     cost = frame["cost_usd"].to_numpy(np.float64, na_value=np.nan)
@@ -62,11 +62,16 @@ def _usd(frame: pd.DataFrame, weight: np.ndarray, valued: np.ndarray) -> tuple[f
         return math.nan, ("cost unknown: no row has a price; give prices, or cost_usd",)
     lacking = int((valued & ~known).sum())
     said = (f"the cost of {lacking:,} items is unknown: money is at least what is said",) if lacking else ()
-    return float(weight[known] @ cost[known]), said
+    return _sum(cost, weight), said
+
+
+def _sum(x: np.ndarray, weight: np.ndarray | None) -> float:
+    """Of the known values, weighted."""
+    return float(np.nansum(x if weight is None else x * weight))
 
 
 def _minutes(
-    frame: pd.DataFrame, weight: np.ndarray, paused: Any
+    frame: pd.DataFrame, weight: np.ndarray | None, paused: Any
 ) -> tuple[float, tuple[pd.Timestamp, pd.Timestamp] | None]:
     """From the first row to the last without pauses, else latencies one after the other."""
     n = len(frame)
@@ -80,5 +85,4 @@ def _minutes(
     if "latency_ms" not in frame.columns:
         return math.nan, None
     latency = frame["latency_ms"].to_numpy(np.float64, na_value=np.nan)
-    known = ~np.isnan(latency)
-    return (float(weight[known] @ latency[known]) / 1000 / _MINUTE, None) if known.any() else (math.nan, None)
+    return (math.nan if np.isnan(latency).all() else _sum(latency, weight) / 1000 / _MINUTE), None

@@ -147,7 +147,7 @@ def _size(arm: Values) -> float:
 
 
 def _squares(arm: Values, away: np.ndarray) -> float:
-    return float(arm.weight @ (away * away))
+    return float(arm.weight @ (away * away)) if arm.sampled else float(away @ away)
 
 
 def _centred(arm: Values, away: np.ndarray) -> np.ndarray:
