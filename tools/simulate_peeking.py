@@ -25,45 +25,6 @@ from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "statistics.md"
 BEGIN, END = "<!-- peeking -->\n", "<!-- /peeking -->\n"
-INTRO = """## Peeking
-
-A test that is looked at again and again until it says yes says yes to nothing sooner or later: a t-test at 5 %, looked at
-every 20 events up to 1,000 an arm, does so in about 30 % of runs. A confidence sequence may be looked at after every
-event, and acted upon; the truth is inside at all looks together with the confidence it states.
-
-```python
->>> import numpy as np
->>> import crucible_nb as cr
->>> rng = np.random.default_rng(0)
->>> seq = cr.confidence_sequence(metric="success_rate")
->>> for _ in range(20):                                               # look as often as you like
-...     _ = seq.update(rng.random(100) < 0.98)
->>> seq.n, seq.interval.low < 0.98 < seq.interval.high
-(2000, True)
->>> cr.confidence_sequence(metric="mean_latency_ms")
-Traceback (most recent call last):
-...
-crucible_nb.errors.StatError: mean_latency_ms: a mean without a bound has no interval that stays right ...
-
-```
-
-| metric | how | what a look needs |
-|---|---|---|
-| `success_rate` | beta mixture; two arms by bets on both, against every common rate | the counts: exact, any order, any growth of the arms |
-| `p50_x`, `p95_x` | beta mixture, cut into two sides so that ties do no harm; two arms by the product | up to 2,048 different values exact, then buckets at most 1/256 wide: counts at their edges are exact, limits are rounded outwards |
-| `mean_x` with `bound=` | bets on the mean; two arms in pairs, the i-th with the i-th | the same, and values without a partner; bets are rounded against the gambler |
-| `mean_x` with `asymptotic=True` | central limit theorem: right in the long run only, a verdict is at most "leaning" | three sums, exact |
-
-What is said depends on the values alone, not on who looked when; rates, quantiles and bounded means of one arm not even on
-their order. A look costs the new events and a bounded evaluation, whatever came before. Of an experiment
-`success_rate`, quantiles of `latency_ms` and asymptotic means are those of every event, before sampling. Rows that are not
-everything so far (a window, a sample, rows that left memory) are refused; neighbours that correlate are warned of, as the
-guarantee is one for independent events. Arms are independent of each other unless `paired=True`.
-
-The price is events: two to three times those of one planned test. With a planned number of looks
-`crucible_nb.stats.sequences.spending.boundaries` is cheaper: five of them need 3 % more events than one.
-
-"""
 ALPHA, EVERY = 0.05, 20
 LIMIT = -math.log(ALPHA)
 NEVER = 10**9
@@ -469,7 +430,7 @@ def main() -> None:
             "`python tools/simulate_peeking.py --write` makes these tables anew; the seed of a run is "
             "[table, line, run], counted from 0.\n\n"
         )
-        PAGE.write_text(f"{before}{BEGIN}{INTRO}{said}{text}{END}{after}", encoding="utf-8")
+        PAGE.write_text(f"{before}{BEGIN}{said}{text}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
