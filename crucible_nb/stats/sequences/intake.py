@@ -32,7 +32,7 @@ def metric_in(data: Any, name: str) -> Metric:
     return metric_of(name, data.columns if isinstance(data, pd.DataFrame) else ())
 
 
-def arrivals(data: Any, metric: str, name: str) -> Values:
+def arrivals(data: Any, metric: str, name: str, *, later: bool = False) -> Values:
     """Known values in order of arrival.
 
     Args:
@@ -40,6 +40,7 @@ def arrivals(data: Any, metric: str, name: str) -> Values:
             column, else taken as they come.
         metric: As for `values_of`.
         name: What the argument is called.
+        later: Whether something has come before, so that rows need not begin with the first.
 
     Raises:
         StatError: Rows are missing or stand for others: sampled, evicted, cut off at the beginning.
@@ -48,17 +49,17 @@ def arrivals(data: Any, metric: str, name: str) -> Values:
     frame = data.frame() if is_experiment(data) else data
     if not isinstance(frame, pd.DataFrame):
         return values_of([] if frame is None else frame, metric, name)
-    return values_of(_in_order(check_rows(frame, name)), metric, name)
+    return values_of(_in_order(check_rows(frame, name, later=later)), metric, name)
 
 
-def check_rows(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def check_rows(frame: pd.DataFrame, name: str, *, later: bool = False) -> pd.DataFrame:
     """The frame, when its rows can be everything so far."""
     reason = not_whole(frame)
     if reason is not None:
         raise StatError(f"{name}: {reason}; {_ADVICE}")
     if "weight" in frame.columns and (frame["weight"] != 1).any():
         raise StatError(f"{name}: its rows have weights, and stand for events that are not there; {_ADVICE}")
-    if "seq" in frame.columns and len(frame):
+    if "seq" in frame.columns and len(frame) and not later:
         first, last = int(frame["seq"].min()), int(frame["seq"].max())
         if first > 0 and last - first + 1 == len(frame):
             raise StatError(

@@ -208,6 +208,8 @@ def test_what_is_no_confidence(confidence: Any) -> None:
 
 
 def test_other_things_that_cannot_be() -> None:
+    with pytest.raises(StatError, match="a ratio of two totals"):
+        difference(pd.DataFrame({"cost_usd": [1.0], "success": [True]}), None, "cost_per_success")
     with pytest.raises(StatError, match="true, false, 0 or 1"):
         confidence_sequence([0.5])
     with pytest.raises(StatError, match="a ratio of two totals"):
@@ -368,6 +370,35 @@ def test_asymptotic_ones_say_so_and_are_used_only_where_nothing_better_is() -> N
     assert not confidence_sequence([True], asymptotic=True).asymptotic
     assert difference(x, x, "latency_ms", asymptotic=True).asymptotic
     assert difference(x, x, "latency_ms", asymptotic=True, paired=True).asymptotic
+
+
+def test_what_has_not_varied_yet_says_nothing() -> None:
+    for n in (1, 2, 50):
+        assert confidence_sequence([3.0] * n, "x", asymptotic=True).interval == Interval(-math.inf, math.inf)
+    found = difference([3.0] * 50, [4.0] * 50, "x", asymptotic=True)
+    assert (found.pvalue, found.decided) == (1.0, False)
+
+
+def test_later_rows_need_not_begin_with_the_first() -> None:
+    exp = cr.start("later", clock="events")
+    exp.extend(frame())
+    rows = exp.df
+    seq = confidence_sequence(rows.iloc[:200]).update(rows.iloc[200:])
+    assert seq.interval == confidence_sequence(rows).interval
+    diff = Difference("p50_latency_ms").update(rows.iloc[:200], rows).update(rows.iloc[200:])
+    assert diff.n == (500, 500)
+
+
+@pytest.mark.parametrize("metric", ["success_rate", "p50_latency_ms"])
+def test_an_experiment_against_a_frame(metric: str) -> None:
+    exp = cr.start("one", sampling=cr.sampling.Reservoir(50), seed=1)
+    exp.extend(frame())
+    mixed, plain = (difference(one, frame(900).iloc[200:], metric) for one in (exp, frame()))
+    assert mixed.n == (500, 700)
+    assert mixed.confidence_interval == plain.confidence_interval
+    with pytest.raises(StatError, match="infinite"):
+        exp.record("x", latency_ms=math.inf)
+        confidence_sequence(exp, "p50_latency_ms")
 
 
 # -- two arms --------------------------------------------------------------------------------------------------------
