@@ -42,7 +42,9 @@ def main(*, quick: bool = False) -> str:
     took = median(times["ttest_ind"])
     rows = [
         Row(f"four `scipy.stats.ttest_ind`, {n:,} events an arm", f"{1e3 * took:.0f} ms", "-", True),
-        at_most(f"`compare`, four metrics, {n:,} events an arm", ratio(times, "compare", "ttest_ind"), 10, "x the four"),
+        at_most(
+            f"`compare`, four metrics, {n:,} events an arm", ratio(times, "compare", "ttest_ind"), 10, "x the four"
+        ),
         Row("`compare(sequential=True)`, three metrics", f"{1e3 * median(times['sequential']):.0f} ms", "-", True),
     ]
     return table("Comparing", rows)

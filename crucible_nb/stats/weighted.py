@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.stats.values import Values
+from crucible_nb.stats.samples.values import Values
 
 Of = Literal["process", "run"]
 

@@ -13,8 +13,8 @@ import pytest
 from scipy import signal
 
 import crucible_nb as cr
-from crucible_nb.stats.blocks import block_values, correlated, independent, lag1, neighbours, sample_of
-from crucible_nb.stats.values import values_of
+from crucible_nb.stats.samples.blocks import block_values, correlated, independent, lag1, neighbours, sample_of
+from crucible_nb.stats.samples.values import values_of
 
 
 def trace(n: int = 3000, seed: int = 0) -> pd.DataFrame:

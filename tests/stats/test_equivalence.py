@@ -14,9 +14,9 @@ from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 import crucible_nb as cr
-from crucible_nb.stats.binary import Two, counted
-from crucible_nb.stats.equivalence import better, equivalence, non_inferiority
-from crucible_nb.stats.score import score_limits, two_variance, z_at
+from crucible_nb.stats.estimates.binary import Two, counted
+from crucible_nb.stats.hypotests.equivalence import better, equivalence, non_inferiority
+from crucible_nb.stats.hypotests.score import score_limits, two_variance, z_at
 
 LISTS = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=3, max_size=30).filter(
     lambda x: np.std(x) > 0.01

@@ -14,8 +14,8 @@ from statsmodels.stats.oneway import anova_oneway
 
 from crucible_nb.errors import StatError
 from crucible_nb.sampling import Stratified, sample
-from crucible_nb.stats.groups import anova
-from crucible_nb.stats.means import t_test
+from crucible_nb.stats.hypotests.groups import anova
+from crucible_nb.stats.hypotests.means import t_test
 from tests.stats.oracle import agrees, entry, nist_groups
 
 groups_of = st.lists(

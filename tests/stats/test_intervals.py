@@ -17,8 +17,15 @@ from statsmodels.stats.proportion import proportion_confint
 
 import crucible_nb as cr
 from crucible_nb.sampling import Importance, Reservoir, Stratified, Uniform, sample
-from crucible_nb.stats.intervals import beta_limits, heavy, mean_limits, quantile_limits, rank_limits, total_limits
-from crucible_nb.stats.values import values_of
+from crucible_nb.stats.estimates.intervals import (
+    beta_limits,
+    heavy,
+    mean_limits,
+    quantile_limits,
+    rank_limits,
+    total_limits,
+)
+from crucible_nb.stats.samples.values import values_of
 
 RATIO = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [2.0, 2.0, 3.0, 1.0]})
 

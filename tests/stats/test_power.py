@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
 import crucible_nb as cr
-from crucible_nb.stats.power import minimum_detectable_effect, power, required_sample_size
+from crucible_nb.stats.planning.power import minimum_detectable_effect, power, required_sample_size
 
 
 def answers(given: dict, wanted: str) -> list[tuple[str, float]]:
@@ -134,7 +134,7 @@ def test_what_cannot_be_found() -> None:
 
 def test_power_by_simulation() -> None:
     rng = np.random.default_rng(0)
-    from crucible_nb.stats.proportions import two_proportions
+    from crucible_nb.stats.hypotests.proportions import two_proportions
 
     n = int(required_sample_size(test="proportions", p1=0.5, p2=0.75, method="pooled"))
     hits = sum(two_proportions(rng.random(n) < 0.5, rng.random(n) < 0.75).pvalue <= 0.05 for _ in range(400))

@@ -16,7 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportions
 
 import crucible_nb as cr
 from crucible_nb.sampling import Stratified, sample
-from crucible_nb.stats.proportions import one_proportion, two_proportions
+from crucible_nb.stats.hypotests.proportions import one_proportion, two_proportions
 
 THEIRS = {"two-sided": "two-sided", "greater": "smaller", "less": "larger"}
 

@@ -15,7 +15,7 @@ from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import proportion_effectsize
 
 import crucible_nb as cr
-from crucible_nb.stats.risks import cohens_g, cohens_h, odds_ratio
+from crucible_nb.stats.effects.risks import cohens_g, cohens_h, odds_ratio
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,11 +16,11 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 
 import crucible_nb as cr
 from crucible_nb.stats.adjust import adjust
-from crucible_nb.stats.association import chi_square_limits
-from crucible_nb.stats.fisher import fisher
-from crucible_nb.stats.mcnemar import mcnemar
-from crucible_nb.stats.score import paired_variance, score_limits
-from crucible_nb.stats.tables import chi_square
+from crucible_nb.stats.hypotests.association import chi_square_limits
+from crucible_nb.stats.hypotests.fisher import fisher
+from crucible_nb.stats.hypotests.mcnemar import mcnemar
+from crucible_nb.stats.hypotests.score import paired_variance, score_limits
+from crucible_nb.stats.hypotests.tables import chi_square
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-14}
 

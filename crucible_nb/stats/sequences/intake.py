@@ -10,10 +10,10 @@ import pandas as pd
 from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
 from crucible_nb.sampled import facts_of, not_whole
+from crucible_nb.stats.samples.values import Metric, Values, metric_of, values_of
 from crucible_nb.stats.sequences.carried import Carried
 from crucible_nb.stats.sequences.kinds import Arm, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.ladder import Ladder
-from crucible_nb.stats.values import Metric, Values, metric_of, values_of
 
 _NEWEST = 65_536
 """Rows in which neighbours are compared where the rest is counted live."""

@@ -13,12 +13,12 @@ from crucible_nb import checks
 from crucible_nb.accumulators.state import Opened
 from crucible_nb.errors import StatError
 from crucible_nb.stats.results import Interval, Result
+from crucible_nb.stats.samples.values import Metric
 from crucible_nb.stats.sequences.choice import bound_of, duel_for
 from crucible_nb.stats.sequences.duels import QuantileDuel, RateDuel, UnboundedDuel
 from crucible_nb.stats.sequences.intake import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.sequence import LONG_RUN, meaning_of
-from crucible_nb.stats.values import Metric
 
 _ESTIMANDS = {"rate": "difference of rates", "mean": "difference of means", "total": "difference of means an event"}
 
