@@ -18,7 +18,8 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
 
     Args:
         values: Any.
-        confidence: Coverage; discrete, so often a little more.
+        confidence: Coverage; of plain rows discrete, so often a little more. Limits of rows that were sampled or lie in
+            clusters, whose n is an estimate anyway, are interpolated.
         of: "process" or "run".
         method: Only "quantile".
 
@@ -27,6 +28,8 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
 
     References:
         Woodruff: Confidence intervals for medians and other position measures. JASA 47 (1952).
+        Hettmansperger, Sheather: Confidence intervals based on interpolated order statistics. Statistics and Probability
+        Letters 4 (1986).
     """
     del method
     enough(values, 1, of)
@@ -43,17 +46,23 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
         size = weighted.fewer(size, values, of, confidence)
     ends = min(size, _rows_at_the_ends(weight, q))
     ranks = rank_limits(q, size, confidence)
-    filled = np.cumsum(weight) / weight.sum()
-    # a rank that lies on a step up to rounding belongs to that step
-    low = int(np.searchsorted(filled, ranks.low / size * (1 + 1e-12), side="right")) - 1
-    high = int(np.searchsorted(filled, ranks.high / size * (1 - 1e-12)))
+    low, high = _read_off(x, weight, ranks.low / size, ranks.high / size, plain=values.plain)
     tail = (1 - confidence) / 2
-    interval = Interval(
-        float(x[low]) if low >= 0 and (1 - q) ** ends <= tail else -math.inf,
-        float(x[high]) if high < len(x) and q**ends <= tail else math.inf,
-    )
+    interval = Interval(low if (1 - q) ** ends <= tail else -math.inf, high if q**ends <= tail else math.inf)
     said = () if np.isfinite(interval).all() else (_open(values, ends, q, confidence),)
     return Limits(estimate, interval, math.nan, "quantile", said)
+
+
+def _read_off(x: np.ndarray, weight: np.ndarray, low: float, high: float, *, plain: bool) -> Interval:
+    """The values at two shares of the events: of plain rows the next ones outside, of others between two rows."""
+    filled = np.cumsum(weight) / weight.sum()
+    # a share that lies on a step up to rounding belongs to that step
+    low, high = low * (1 + 1e-12), high * (1 - 1e-12)
+    below, above = int(np.searchsorted(filled, low, side="right")) - 1, int(np.searchsorted(filled, high))
+    return Interval(
+        -math.inf if below < 0 else float(x[below] if plain else np.interp(low, filled, x)),
+        math.inf if above >= len(x) else float(x[above] if plain else np.interp(high, filled, x)),
+    )
 
 
 def _rows_at_the_ends(weight: np.ndarray, q: float) -> float:
