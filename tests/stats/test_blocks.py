@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from scipy import signal
 import crucible_nb as cr
 from crucible_nb.stats.samples.blocks import block_values, correlated, independent, lag1, neighbours, sample_of
 from crucible_nb.stats.samples.values import values_of
+from tests.stats import oracle
 
 
 def trace(n: int = 3000, seed: int = 0) -> pd.DataFrame:
@@ -207,15 +207,11 @@ def test_correlation_of_neighbours() -> None:
 
 @pytest.mark.parametrize("name", ["lottery", "lew", "mavro", "numacc1", "numacc2", "numacc3"])
 def test_certified_autocorrelations(shared_data: Path, name: str) -> None:
-    entries = json.loads((shared_data / "oracles.json").read_text())["entries"]
-    entry = next(one for one in entries if one["id"] == f"nist_strd_univariate_{name}")
+    entry = oracle.entry(shared_data, f"nist_strd_univariate_{name}")
     text = gzip.decompress((shared_data / entry["inputs"]["file"]).read_bytes()).decode()
     x = np.array(
         [float(line) for line in text.splitlines() if re.fullmatch(r"\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?\s*", line)]
     )
-    expected, tolerance = entry["expected"], entry["tolerance"]
     found = cr.confidence_interval(x, "y", method="t")
-    assert found.n == expected["n"]
-    assert found.estimate == pytest.approx(expected["mean"], **tolerance["mean"], abs=0)
-    assert found.standard_error * np.sqrt(found.n) == pytest.approx(expected["sd"], **tolerance["sd"], abs=0)
-    assert lag1(x) == pytest.approx(expected["lag1_autocorrelation"], **tolerance["lag1_autocorrelation"], abs=0)
+    sd = found.standard_error * np.sqrt(found.n)
+    oracle.agrees({"n": found.n, "mean": found.estimate, "sd": sd, "lag1_autocorrelation": lag1(x)}, entry)

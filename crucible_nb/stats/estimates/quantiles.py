@@ -28,8 +28,8 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
 
     References:
         Woodruff: Confidence intervals for medians and other position measures. JASA 47 (1952).
-        Hettmansperger, Sheather: Confidence intervals based on interpolated order statistics. Statistics and Probability
-        Letters 4 (1986).
+        Hettmansperger, Sheather: Confidence intervals based on interpolated order statistics. Statistics and
+        Probability Letters 4 (1986).
     """
     del method
     enough(values, 1, of)
