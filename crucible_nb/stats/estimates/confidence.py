@@ -55,6 +55,12 @@ class Estimate(Result):
         assumptions: What was checked or taken for granted, and what was found.
         exclusions: What was left out, and why.
         text: One sentence for a paper.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> found = cr.confidence_interval([True] * 18 + [False] * 2)
+        >>> found.estimate, round(found.confidence_interval.low, 3), found.method
+        (0.9, 0.699, 'wilson')
     """
 
     metric: str

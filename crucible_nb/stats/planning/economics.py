@@ -42,6 +42,11 @@ class NextSample(Result):
         text: All of it in a sentence.
         method: How it was made.
         warnings: What a reader should know.
+
+    Examples:
+        >>> from crucible_nb.stats.planning.economics import next_sample
+        >>> int(next_sample([True] * 40 + [False] * 10, [True] * 40 + [False] * 10, difference=0.1))
+        149
     """
 
     metric: str
