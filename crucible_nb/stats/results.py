@@ -131,7 +131,7 @@ def _said(value: Any) -> str:
     if isinstance(value, Interval):
         return f"{number(value.low)} to {number(value.high)}"
     if isinstance(value, tuple):
-        return ("; " if any(isinstance(part, str) for part in value) else " and ").join(map(_said, value))
+        return ("; " if any(isinstance(part, str) for part in value) else ", ").join(map(_said, value))
     return number(value) if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
 

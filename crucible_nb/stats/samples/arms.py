@@ -20,6 +20,7 @@ ARMS = ("control", "treatment")
 FEW_CLUSTERS = 30
 _WARNING = "warning: "
 _SKEWED = 0.2
+_FEW_VALUES = 15
 _SUSPECT = 0.05
 _HEAVY_SPREAD = 1.4
 
@@ -317,6 +318,10 @@ def tails(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moment
             "a quantile do not need it"
         )
         return Notes(warnings=tuple(warnings))
+    least = min(len(arm.x) for arm in arms)
+    if least < _FEW_VALUES:
+        said = f"the values are taken to be from normal distributions, which {least} of them cannot show"
+        return Notes((said,), (), tuple(warnings))
     return Notes((f"skewness {shown}: means of so many values are close to normal",), (), tuple(warnings))
 
 
