@@ -307,3 +307,21 @@ def test_no_difference_is_seldom_called_one(rng, metric) -> None:
         for _ in range(400)
     )
     assert 4 <= wrong <= 33  # 5% of 400, give or take what chance allows (99.9%), and never no power at all
+
+
+def test_quantiles_of_clustered_rows_are_as_uncertain_as_their_clusters(rng) -> None:
+    def arm() -> pd.DataFrame:
+        level = rng.normal(6, 0.5, 40)
+        session = np.repeat(np.arange(40), 25)
+        return pd.DataFrame({"session_id": session, "latency_ms": np.exp(level[session] + rng.normal(0, 0.2, 1000))})
+
+    wrong = wide = 0
+    for _ in range(60):
+        one, two = arm(), arm()
+        two["session_id"] += 1000
+        found = cr.compare(one, two, metrics="p50_latency_ms")["p50_latency_ms"]
+        plain = cr.compare(one.latency_ms, two.latency_ms, metrics="p50_latency_ms")["p50_latency_ms"]
+        wrong += found.raw_pvalue <= 0.05
+        wide += plain.raw_pvalue <= 0.05
+    assert wrong <= 9  # of 60 at 5%, with 99.9% certainty
+    assert wide > 15

@@ -41,10 +41,8 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
     cluster = None if values.cluster is None else values.cluster[order]
     size = float(len(x))
     if not values.plain:
-        size = weighted.share_size(q, weighted.error_at(x, weight, estimate, q, of, cluster))
-        size = weighted.unit_size(weight, of, cluster) if math.isinf(size) else size
-        size = weighted.fewer(size, values, of, confidence)
-    ends = min(size, _rows_at_the_ends(weight, q))
+        size = weighted.fewer(share_worth(x, weight, cluster, estimate, q, of), values, of, confidence)
+    ends = min(size, rows_at_the_ends(weight, q))
     ranks = rank_limits(q, size, confidence)
     low, high = _read_off(x, weight, ranks.low / size, ranks.high / size, plain=values.plain)
     tail = (1 - confidence) / 2
@@ -65,7 +63,15 @@ def _read_off(x: np.ndarray, weight: np.ndarray, low: float, high: float, *, pla
     )
 
 
-def _rows_at_the_ends(weight: np.ndarray, q: float) -> float:
+def share_worth(
+    x: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None, estimate: float, q: float, of: Of
+) -> float:
+    """Independent rows that the share of events below a quantile is worth."""
+    size = weighted.share_size(q, weighted.error_at(x, weight, estimate, q, of, cluster))
+    return weighted.unit_size(weight, of, cluster) if math.isinf(size) else size
+
+
+def rows_at_the_ends(weight: np.ndarray, q: float) -> float:
     """How many rows as heavy as those near the nearer end all events are worth, by weights in order of the values.
 
     One of them beyond the quantile may have been missed, whatever the rows say that were not.

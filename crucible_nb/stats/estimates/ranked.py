@@ -10,7 +10,7 @@ import numpy as np
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.intervals import rank_limits
+from crucible_nb.stats.estimates.quantiles import rank_limits, rows_at_the_ends, share_worth
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 
@@ -21,16 +21,18 @@ class Ranked(NamedTuple):
     Attributes:
         x: float64[n], ascending.
         filled: float64[n], share of the events at or below each value; None where rows count alike.
-        q: The quantile.
+        values: The arm.
         estimate: The quantile of the values.
         size: Independent values that the share below it is worth.
+        ends: Rows as heavy as those near its nearer end that all events are worth.
     """
 
     x: np.ndarray
     filled: np.ndarray | None
-    q: float
+    values: Values
     estimate: float
     size: float
+    ends: float
 
     def limits(self, confidence: float) -> Interval:
         """By order statistics, between which it interpolates; infinite where no value is that far out.
@@ -43,11 +45,12 @@ class Ranked(NamedTuple):
             Hettmansperger, Sheather: Confidence intervals based on interpolated order statistics. Statistics and
             Probability Letters 4 (1986).
         """
-        ranks, tail = rank_limits(self.q, self.size, confidence), (1 - confidence) / 2
-        low, high = self._at(ranks.low / self.size), self._at(ranks.high / self.size)
+        q, tail = self.values.metric.q, (1 - confidence) / 2
+        size = weighted.fewer(self.size, self.values, "process", confidence)
+        ranks, ends = rank_limits(q, size, confidence), min(size, self.ends)
         return Interval(
-            low if (1 - self.q) ** self.size <= tail else -math.inf,
-            high if self.q**self.size <= tail else math.inf,
+            self._at(ranks.low / size) if (1 - q) ** ends <= tail else -math.inf,
+            self._at(ranks.high / size) if q**ends <= tail else math.inf,
         )
 
     def _at(self, share: float) -> float:
@@ -78,11 +81,11 @@ def ranked(values: Values) -> Ranked:
     if len(x) < 2:
         raise StatError(f"{values.metric.name}: expected at least 2 values, got {len(x)}")
     if values.plain:
-        x = np.sort(x)
-        return Ranked(x, None, q, float(quantile_of_sorted(x, q)), float(len(x)))
+        x, n = np.sort(x), float(len(x))
+        return Ranked(x, None, values, float(quantile_of_sorted(x, q)), n, n)
     order = np.argsort(x, kind="stable")
     x, weight = x[order], values.weight[order]
     estimate = float(quantile_of_sorted(x, q, weight if values.sampled else None))
     cluster = None if values.cluster is None else values.cluster[order]
-    error = weighted.error_of((x <= estimate) - q, weight, "process", cluster)
-    return Ranked(x, np.cumsum(weight) / weight.sum(), q, estimate, weighted.share_size(q, error))
+    size = share_worth(x, weight, cluster, estimate, q, "process")
+    return Ranked(x, np.cumsum(weight) / weight.sum(), values, estimate, size, rows_at_the_ends(weight, q))
