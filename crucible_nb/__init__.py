@@ -10,7 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, anomaly, events, files, sampling, stats
+from crucible_nb import accumulators, anomaly, events, faces, files, notebook, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.errors import (
     ConfigError,
@@ -50,7 +50,9 @@ __all__ = [
     "current",
     "events",
     "experiments",
+    "faces",
     "load",
+    "notebook",
     "record",
     "sampling",
     "span",
