@@ -127,12 +127,10 @@ class Refresher:
     def _attend(self) -> None:
         while not self._inbox.empty():
             said = self._inbox.get()
-            view, now = said.get("view"), time.monotonic()
-            if view is not None:
-                self._views[view] = (said.get("seen", False), now)
+            if said.get("kind") in ("view", "gone") and "view" in said:
+                now = time.monotonic()
+                self._views[said["view"]] = (said.get("seen", False), now)
                 self._views = {name: state for name, state in self._views.items() if now - state[1] < FORGET}
-            if said.get("kind") == "gone" and view is not None:
-                self._views[view] = (False, now)
             self._due |= said.get("hello", False) or said.get("kind") in ("window", "pick")
             self._obey(said)
 

@@ -84,8 +84,8 @@ function markers(panel, lines, held, colors, incidents, pointed, axis) {
     text: inside.map((one) => String(one.id)),
     hovertext: inside.map((one) => `${one.id}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
     customdata: inside.map((one) => one.id),
-    textposition: "top center", textfont: { color: colors.anomaly, size: 11 }, cliponaxis: false,
-    marker: { symbol: "diamond", color: colors.anomaly, size, line: { color: colors.paper, width: 1 } },
+    textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11 }, cliponaxis: false,
+    marker: { symbol: "diamond", color: colors.anomaly, opacity: 1, size, line: { color: colors.paper, width: 1 } },
   };
 }
 

@@ -87,7 +87,10 @@ export class View {
     const seen = Boolean(inside) && !document.hidden;
     if (seen === this.seen) return;
     this.seen = seen;
-    if (seen) this.shown = performance.now();
+    if (seen) {
+      this.shown = performance.now();
+      this.colors = theme(this.root); // only now is it where it will stay
+    }
     this.tell({ kind: "view", seen, hello: seen });
     if (seen) this.schedule(true);
   }
