@@ -27,7 +27,7 @@ class Alert:
         severity: "low", "medium", "high" or "critical".
         reason: A sentence for people.
         action: What was done about it.
-        told: Whether callbacks were called; False beyond the rate limit.
+        told: Whether callbacks were called; False where there were none, and beyond the rate limit.
     """
 
     time: pd.Timestamp
@@ -44,7 +44,8 @@ class Alerts:
     """Takes alerts in, calls back, remembers.
 
     Alerts are taken in anywhere and delivered by `deliver`, outside of every lock, so that a callback may call
-    any method of the experiment. An exception in a callback is counted, never raised.
+    any method of the experiment. An exception in a callback is counted, never raised; nor does a callback that wants
+    to leave (SystemExit) end the thread it happens to run in. Ctrl-C (KeyboardInterrupt) does what it always does.
 
     Args:
         notes: Where trouble is counted.
@@ -59,7 +60,10 @@ class Alerts:
         self._recent: deque[int] = deque()
 
     def take(self, alert: Alert) -> None:
-        """Remember an alert, and put it in line for the callbacks unless they were called too often."""
+        """Remember an alert, and put it in line for the callbacks, if there are any that were not called too often."""
+        if not self.callbacks:
+            self.history.append(_untold(alert))
+            return
         now = alert.time.value
         while self._recent and self._recent[0] <= now - _MINUTE:
             self._recent.popleft()
@@ -71,13 +75,16 @@ class Alerts:
         self._waiting.append(alert)
 
     def deliver(self) -> None:
-        """Call back for what waits."""
-        while self._waiting:
-            alert = self._waiting.popleft()
+        """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
+        while True:
+            try:
+                alert = self._waiting.popleft()
+            except IndexError:  # asking first whether there is one would leave room for another thread to take it
+                return
             for callback in tuple(self.callbacks):
                 try:
                     callback(alert)
-                except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                except (Exception, SystemExit) as error:  # noqa: BLE001  telemetry never breaks the code it measures
                     self.notes.say("errors", f"a callback failed: {type(error).__name__}: {error}")
 
     def frame(self) -> pd.DataFrame:

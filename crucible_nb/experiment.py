@@ -17,7 +17,7 @@ from crucible_nb.alerts import Alert
 from crucible_nb.anomaly import Detector, Incident
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
-from crucible_nb.errors import CrucibleError
+from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER, TICKER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
 from crucible_nb.lifecycle import Lifecycle, Status
@@ -25,6 +25,7 @@ from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window
 from crucible_nb.metrics import Metrics
 from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
+from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
 from crucible_nb.query import Where, query_window
 from crucible_nb.rules import Rule
@@ -90,6 +91,7 @@ class Experiment:
         )  # fmt: skip
         self._pipeline.keeping.use(sampling, 0)
         self._watching, self._attending = Watching(self._notes, action), False
+        self._ledger: Ledger | None = None
         self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
         self._staged: list[Any] = []
         self._running = True
@@ -535,8 +537,7 @@ class Experiment:
             buffer = self._pipeline.buffer
             frame, times, now = buffer.frame(), buffer.times(), self._now()
             facts = self._pipeline.keeping.facts()
-        if facts:
-            frame = mark(frame.iloc[:], facts)
+        frame = mark(frame.iloc[:], {**facts, "windowed": True})
         return query_window(
             frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
         )
@@ -657,8 +658,9 @@ class Experiment:
     def on_anomaly(self, callback: Callable[[Alert], Any]) -> Callable[[], None]:
         """Be called back when an incident begins, a rule is met or a budget is spent; within 100 ms of `record`.
 
-        Callbacks run in one background thread and may call any method; their exceptions are counted, not raised. At
-        most 60 alerts a minute are called back, the others are in `alerts()`.
+        Callbacks run outside of every lock and may call any method. They run in the thread that is first to notice: a
+        background one, or the one that asks `should_stop` or `alerts()`, pauses, resumes or stops. Their exceptions
+        are counted, not raised. At most 60 alerts a minute are called back, the others are in `alerts()`.
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action.
@@ -689,7 +691,10 @@ class Experiment:
                 error_rate, success_rate, mean_, max_, p50_, p90_, p95_ and p99_latency_ms, total_ and mean_cost_usd,
                 cost_per_hour, total_tokens, event_count, failure_count, events_per_second.
             action: "alert", "pause" or "stop".
-            min_events: Events there must be; None: 10 for rates, means and quantiles, 1 for counts and totals.
+            min_events: Events there must be. None: 10 for rates, means and quantiles; 1 for counts and totals; 0 for
+                event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
+                notices silence, once the experiment has run for all of the window. Windows end now; with
+                clock="events", where now is the newest event, time stands still in silence.
 
         Raises:
             ConfigError: The rule cannot be read, or there is no such action.
@@ -744,6 +749,8 @@ class Experiment:
 
     def alerts(self) -> pd.DataFrame:
         """All alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
+
+        `told` is whether callbacks were called: not where there were none at the time, nor beyond 60 a minute.
 
         Examples:
             >>> import crucible_nb as cr
@@ -802,6 +809,66 @@ class Experiment:
         """Whether any detector is on."""
         return bool(self._pipeline.judging.detectors)
 
+    # -- deciding -------------------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        metric: str,
+        margin: float | None = None,
+        alpha: float = 0.05,
+        *,
+        direction: str | None = None,
+        secondary: Sequence[str] = (),
+        sample_size: int | None = None,
+        looks: int = 1,
+        sequential: bool = False,
+        hypothesis: str | None = None,
+    ) -> Plan:
+        """Say what will decide, before it is known; `cr.compare` marks looks and metrics that were not planned.
+
+        Args:
+            metric: The primary metric, as in `cr.compare`.
+            margin: Difference that would matter, in its unit.
+            alpha: Rate of false alarms accepted.
+            direction: "up" or "down", where more or less is better; None goes by the name.
+            secondary: Other metrics to be compared.
+            sample_size: Events of both arms together at which to look.
+            looks: How often until then, evenly; they share alpha (O'Brien-Fleming-like spending).
+            sequential: A test that is valid at every look in place of a sample size.
+            hypothesis: In words; None is that of the experiment.
+
+        Returns:
+            The plan, which cannot be changed; `sha256` is its fingerprint.
+
+        Raises:
+            ConfigError, StatError: An argument is not what is accepted.
+            LifecycleError: There is another plan already.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo", hypothesis="mini is as good")
+            >>> print(exp.plan("score", margin=0.02, direction="up", sample_size=800))
+            score decides at alpha 0.05, margin 0.02, after 800 events [d1c1ce69490c]
+            >>> exp.stop()
+        """
+        with self._lock:
+            self._fold()
+            made = plan_of(
+                metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
+                secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
+                events=self._pipeline.seq,
+            )  # fmt: skip
+            if self._ledger is None:
+                self._ledger = Ledger(made)
+            elif not self._ledger.agrees(made):
+                raise LifecycleError(f"plan(): {self.name!r} has a plan already ({self._ledger.plan}); it is kept")
+            return self._ledger.plan
+
+    @property
+    def planned(self) -> Ledger | None:
+        """The plan and the looks taken so far; None without a plan."""
+        return self._ledger
+
     # -- money, files, faces ----------------------------------------------------------------------------------------
 
     def unpriced(self) -> dict[str, int]:
@@ -823,6 +890,9 @@ class Experiment:
 
     def reprice(self, table: Any) -> None:
         """Price all events anew, also those to come; a cost that came with an event stays.
+
+        Events are not judged anew: flags, scores and incidents of `cost_usd` stay those of the prices that were known
+        at the time. `df.crucible.anomalies(metric="cost_usd")` judges the new costs.
 
         Args:
             table: A PriceTable replaces the whole table; a mapping of model to USD per million tokens, such as

@@ -60,7 +60,7 @@ class Ticker:
         self._lock = threading.Lock()
 
     def add(self, tick: Callable[[], bool]) -> None:
-        """Call a bound method from now on, as long as it says True and its object lives."""
+        """Call a bound method from now on, as long as its object lives and until it says False."""
         with self._lock:
             if self._owner != os.getpid():
                 self._owner, self._due, self._wanted = os.getpid(), {}, threading.Event()
@@ -83,6 +83,7 @@ class Ticker:
             self._due.pop(one, None)
         tick, more, begun = one(), False, time.thread_time()
         if tick is not None:
+            more = True  # also when it raises: what failed once is no reason never to look again
             with contextlib.suppress(BaseException):  # telemetry never breaks the code it measures, nor its own thread
                 more = tick()
         del tick

@@ -36,6 +36,7 @@ METRICS: dict[str, Callable[[Metrics], float]] = {
 """What a rule can speak of."""
 
 _TOTALS = frozenset({"total_cost_usd", "total_tokens", "event_count", "failure_count", "max_latency_ms"})
+_COUNTED = frozenset({"event_count", "events_per_second"})
 _SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 _RULE = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*(?:over\s+(.+?))?\s*")
 _FEW = 10
@@ -49,13 +50,16 @@ class Rule:
         text: As written.
         metric, sign, limit: The condition.
         window: Nanoseconds, None for everything so far.
-        least: Events there must be: 10 for rates, means and quantiles, 1 for counts and totals.
+        least: Events there must be: 10 for rates, means and quantiles, 1 for counts and totals; 0 for too few events
+            in a window, which is what silence is.
 
     Examples:
         >>> from crucible_nb.rules import Rule
         >>> rule = Rule.parse("error_rate > 0.1 over 5min")
         >>> rule.metric, rule.limit, rule.window // 10**9
         ('error_rate', 0.1, 300)
+        >>> rule.least, Rule.parse("event_count < 1 over 5min").least
+        (10, 0)
     """
 
     text: str
@@ -83,12 +87,19 @@ class Rule:
         except ValueError:
             raise ConfigError(f"rule={text!r}: {number!r} is no number") from None
         window = None if over is None else checks.duration("rule window", over)
-        default = 1 if metric in _TOTALS else _FEW
+        silent = metric in _COUNTED and sign in ("<", "<=") and window is not None
+        default = 0 if silent else 1 if metric in _TOTALS else _FEW
         return cls(text.strip(), metric, sign, limit, window, default if min_events is None else min_events)
 
     def value(self, metrics: Metrics) -> float:
-        """The metric now; NaN while it is unknown or there are too few events."""
-        return METRICS[self.metric](metrics) if metrics.events >= self.least else float("nan")
+        """The metric now; NaN while it is unknown or there are too few events.
+
+        Few events say nothing of a window that has not passed yet, nor of one that was partly paused.
+        """
+        summary = metrics.summary
+        if metrics.events < self.least or (not self.least and summary.active_seconds < summary.seconds):
+            return float("nan")
+        return METRICS[self.metric](metrics)
 
     def holds(self, value: float) -> bool:
         """Whether the condition is met; an unknown value meets none."""

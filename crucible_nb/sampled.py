@@ -18,7 +18,8 @@ def mark(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
 
     Args:
         frame: The frame, changed in place.
-        facts: sampled (True), sampler, sized_by; for a whole sample also seen and kept, numbers of events and rows.
+        facts: sampled (True), sampler, sized_by; for a whole sample also seen and kept, numbers of events and rows;
+            windowed (True) for rows of a window of time.
 
     Returns:
         The frame.
@@ -46,3 +47,24 @@ def check_weights(frame: pd.DataFrame) -> None:
             CrucibleWarning,
             stacklevel=4,
         )
+
+
+_REVISED = ("Reservoir", "Importance")
+
+
+def not_whole(frame: pd.DataFrame) -> str | None:
+    """Why these rows are not everything that happened so far, in order; None where nothing says so.
+
+    What is looked at again and again has to grow by appending only: a window slides, a reservoir lets rows go.
+    """
+    facts = facts_of(frame)
+    if frame.attrs.get("evicted_events"):
+        return f"{frame.attrs['evicted_events']:,} older events have left memory (max_events)"
+    if facts.get("windowed"):
+        return "the rows are those of a window of time"
+    sampler = str(facts.get("sampler", ""))
+    if sampler.startswith(_REVISED) or sampler == "merge":
+        return f"the rows are a sample that revises what it kept ({sampler})"
+    if facts.get("sampled"):
+        return f"the rows are a sample ({sampler}), and what it left out is not there"
+    return None

@@ -33,7 +33,8 @@ class Watching:
 
     Args:
         notes: Where trouble is counted.
-        action: What an anomaly does: "flag", "alert", "sample_more" or "pause".
+        action: What an anomaly does: "flag", "alert", "sample_more" or "pause"; the adaptive sampler needs no word
+            from here, it sees the flags themselves.
 
     Attributes:
         fired: Whether something asked for an end or a pause.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -50,11 +51,30 @@ def test_every_callback_is_told() -> None:
     assert first == second == [alert(1)]
 
 
-def test_nobody_listens_and_the_alert_is_remembered() -> None:
+def test_nobody_listens_and_the_alert_is_remembered_as_untold() -> None:
+    told: list[Alert] = []
     alerts = listening()
     alerts.take(alert(1))
     alerts.deliver()
-    assert alerts.frame().reason.tolist() == ["slow"]
+    alerts.callbacks.append(told.append)
+    alerts.deliver()
+    alerts.take(alert(2))
+    alerts.deliver()
+    assert alerts.frame().reason.tolist() == ["slow", "slow"]
+    assert alerts.frame().told.tolist() == [False, True]
+    assert told == [alert(2)]
+
+
+def test_what_nobody_heard_uses_up_no_room() -> None:
+    told: list[Alert] = []
+    alerts = listening(per_minute=2)
+    for second in range(5):
+        alerts.take(alert(second))
+    alerts.callbacks.append(told.append)
+    for second in range(5, 10):
+        alerts.take(alert(second))
+    alerts.deliver()
+    assert told == [alert(5), alert(6)]
 
 
 def test_60_a_minute_of_their_own_time_are_told_and_the_others_remembered() -> None:
@@ -71,7 +91,7 @@ def test_60_a_minute_of_their_own_time_are_told_and_the_others_remembered() -> N
 
 
 def test_room_comes_back_a_minute_after_each_that_was_told() -> None:
-    alerts = listening(per_minute=2)
+    alerts = listening(print, per_minute=2)
     for second in (0, 10, 59.999, 60, 69.999, 70, 119, 120):
         alerts.take(alert(second))
     assert alerts.frame().told.tolist() == [True, True, False, True, False, True, False, True]
@@ -87,7 +107,7 @@ def test_the_rate_limit_does_not_depend_on_when_it_is_delivered() -> None:
 
 
 def test_an_untold_alert_is_the_same_otherwise() -> None:
-    alerts = listening(per_minute=0)
+    alerts = listening(print, per_minute=0)
     alerts.take(alert(1))
     assert list(alerts.history) == [replace(alert(1), told=False)]
 
@@ -112,6 +132,43 @@ def test_an_exception_in_a_callback_is_counted_and_the_others_are_told() -> None
     assert alerts.notes.counts["errors"] == 4
     said = "experiment 'test': a callback failed: ZeroDivisionError: division by zero"
     assert [str(one.message) for one in caught] == [said]
+
+
+@pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+def test_a_callback_that_wants_to_leave_is_counted_too() -> None:
+    told: list[Alert] = []
+    alerts = listening(lambda _: sys.exit(1), told.append)
+    alerts.take(alert(1))
+    alerts.deliver()
+    assert told == [alert(1)]
+    assert alerts.notes.counts["errors"] == 1
+
+
+def test_an_interrupt_is_the_users_and_what_waits_goes_on_waiting() -> None:
+    told: list[Alert] = []
+
+    def interrupted(one: Alert) -> None:
+        told.append(one)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    alerts = listening(interrupted)
+    for second in (1, 2):
+        alerts.take(alert(second))
+    with pytest.raises(KeyboardInterrupt):
+        alerts.deliver()
+    alerts.deliver()
+    assert told == [alert(1), alert(2)]
+
+
+def test_another_thread_may_be_quicker_between_asking_and_taking() -> None:
+    class Snatched(deque[Alert]):
+        def __bool__(self) -> bool:
+            return True
+
+    alerts = listening(print)
+    alerts._waiting = Snatched()
+    alerts.deliver()
 
 
 def test_callbacks_may_come_and_go_during_a_delivery() -> None:
@@ -164,7 +221,7 @@ def test_an_alert_is_a_value() -> None:
 
 
 def test_the_frame_has_a_row_an_alert_and_times_of_utc() -> None:
-    alerts = listening()
+    alerts = listening(print)
     alerts.take(alert(1.5))
     frame = alerts.frame()
     assert list(frame.columns) == COLUMNS

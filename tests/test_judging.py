@@ -160,6 +160,39 @@ def test_an_adaptive_sampler_samples_more_around_what_the_detectors_flag() -> No
     assert len(quiet) < 0.1 * len(frame)
 
 
+def test_it_does_so_under_any_action_and_to_sample_more_insists_on_one_that_does() -> None:
+    frame = trace()
+    kept = [
+        run(
+            "z_score", frame, sampling="adaptive", sampling_config={"base_rate": 0.05, "min_samples": 500},
+            anomaly_config={"metrics": "cost_usd", "threshold": 6, "action": action},
+        ).df.seq.tolist()
+        for action in ("flag", "alert", "sample_more")
+    ]  # fmt: skip
+    assert kept[0] == kept[1] == kept[2]
+    assert set(range(1500, 1551)) <= set(kept[0])
+    with pytest.raises(cr.ConfigError, match="needs sampling='adaptive'"):
+        run(
+            "z_score",
+            frame,
+            sampling="uniform",
+            sampling_config={"rate": 0.1},
+            anomaly_config={"action": "sample_more"},
+        )
+
+
+def test_repricing_judges_nothing_anew() -> None:
+    frame = trace(1000).drop(columns="cost_usd").assign(model="my-own", prompt_tokens=1000, completion_tokens=10)
+    frame.iloc[900, frame.columns.get_loc("prompt_tokens")] = 10**6
+    with cr.start("reprice", clock="events", anomaly="z_score", anomaly_config={"metrics": "cost_usd"}) as exp:
+        exp.extend(frame)
+    before = exp.df[["anomaly", "anomaly_score"]]
+    exp.reprice({"my-own": {"input": 1.0, "output": 1.0}})
+    pd.testing.assert_frame_equal(exp.df[["anomaly", "anomaly_score"]], before)
+    assert exp.anomalies().empty
+    assert exp.df.crucible.anomalies("z_score", "cost_usd").first_seq.tolist() == [900]
+
+
 def test_detectors_change_no_number_of_the_experiment() -> None:
     frame = trace()
     watched, plain = run("auto,z_score,iqr", frame), run(None, frame)

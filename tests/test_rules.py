@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.rules import METRICS, Rule
-from tests.conftest import NOON, SECOND
+from tests.conftest import NOON, SECOND, ManualClock
 
 MINUTE = 60 * SECOND
 NAMES = (
@@ -44,7 +45,20 @@ def test_a_sentence_is_metric_sign_number_and_window(text: str, expected: tuple[
 @pytest.mark.parametrize("metric", METRICS)
 def test_totals_need_one_event_and_the_others_ten(metric: str) -> None:
     assert Rule.parse(f"{metric} > 1").least == (1 if metric in TOTALS else 10)
+    assert (
+        Rule.parse(f"{metric} > 1 over 5min").least
+        == Rule.parse(f"{metric} < 1").least
+        == Rule.parse(f"{metric} > 1").least
+    )
     assert Rule.parse(f"{metric} > 1", min_events=3).least == 3
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("sign", ["<", "<="])
+def test_too_few_events_in_a_window_need_none(metric: str, sign: str) -> None:
+    silent = metric in ("event_count", "events_per_second")
+    assert Rule.parse(f"{metric} {sign} 1 over 5min").least == (0 if silent else 1 if metric in TOTALS else 10)
+    assert Rule.parse(f"{metric} {sign} 1 over 5min", min_events=2).least == 2
 
 
 @pytest.mark.parametrize(
@@ -194,4 +208,123 @@ def test_a_metric_that_is_unknown_meets_no_rule() -> None:
     for _ in range(50):
         exp.record("tick")
     assert exp.alerts().empty
+    exp.stop()
+
+
+# -- silence ------------------------------------------------------------------------------------------------------------
+
+
+def silences(exp: cr.Experiment) -> list[float]:
+    """Seconds after noon at which a rule fired."""
+    return [(time.value - NOON) / SECOND for time in exp.alerts().index]
+
+
+@pytest.mark.parametrize(
+    "rule", ["event_count < 1 over 5min", "event_count <= 0 over 5min", "events_per_second < 0.001 over 5min"]
+)
+@pytest.mark.parametrize("last", [None, 0, 100])
+def test_silence_is_noticed_by_the_clock_after_the_whole_window(
+    clock: ManualClock, rule: str, last: int | None
+) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch(rule)
+    for second in range(1000):
+        if last is not None and second <= last:
+            exp.record("tick")
+        exp.alerts()
+        clock.tick(1)
+    assert silences(exp) == [300 if last is None else last + 301]
+    assert exp.alerts().reason.item() == f"{rule}: it is 0"
+    exp.stop()
+
+
+def test_silence_is_noticed_again_when_it_comes_again(clock: ManualClock) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch("event_count < 1 over 1min")
+    for second in range(1000):
+        if second % 200 < 50:
+            exp.record("tick")
+        exp.alerts()
+        clock.tick(1)
+    exp.stop()
+    assert silences(exp) == [49 + 61 + 200 * i for i in range(5)]
+
+
+def test_a_window_that_was_partly_paused_is_not_silent(clock: ManualClock) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch("event_count < 1 over 1min")
+    for second in range(600):
+        if second == 100:
+            exp.pause()
+        if second == 400:
+            exp.resume()
+        if second < 100:
+            exp.record("tick")
+        exp.alerts()
+        clock.tick(1)
+    assert silences(exp) == [460]
+    exp.stop()
+
+
+def test_few_events_say_nothing_of_a_window_that_has_not_passed(clock: ManualClock) -> None:
+    exp = cr.start("slow", clock=clock)
+    exp.watch("event_count < 30 over 5min", action="stop")
+    exp.watch("events_per_second <= 0.1 over 1min")
+    for second in range(400):
+        if second % 5 == 0:
+            exp.record("tick")
+        assert not exp.should_stop
+        clock.tick(1)
+    assert exp.alerts().empty
+    for _ in range(400):
+        if exp.should_stop:
+            break
+        clock.tick(1)
+    assert exp.status == "stopped"
+    rows, fired = exp.df.index.asi8, exp.alerts().index[-1].value
+    for moment, few in ((fired, True), (fired - SECOND, False)):
+        assert (np.count_nonzero(rows >= moment - 300 * SECOND) < 30) == few
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_events": 100}, {"windows": ()}, {"sampling": "uniform", "sampling_config": {"rate": 0.1}}],
+    ids=str,
+)
+def test_so_it_is_where_rows_are_not_kept(clock: ManualClock, options: dict[str, Any]) -> None:
+    exp = cr.start("many", clock=clock, seed=1, **options)
+    exp.watch("event_count < 1 over 5min")
+    exp.watch("event_count < 5000 over 5min", action="pause")
+    for _ in range(600):
+        exp.extend(pd.DataFrame({"latency_ms": np.ones(20)}))
+        assert not exp.should_stop
+        clock.tick(1)
+    for _ in range(60):
+        if exp.should_stop:
+            break
+        clock.tick(1)
+    assert exp.paused
+    (alert,) = exp.alerts().itertuples()
+    assert 4780 <= alert.value < 5000  # without rows a window begins at its next pane of 10 s
+    exp.stop()
+
+
+def test_silence_is_noticed_while_nobody_looks() -> None:
+    exp, heard = cr.start("alone"), threading.Event()
+    exp.on_anomaly(lambda _: heard.set())
+    exp.watch("event_count < 1 over 100ms")
+    assert heard.wait(10)
+    exp.stop()
+
+
+def test_in_event_time_silence_does_not_pass() -> None:
+    exp = cr.start("events", clock="events")
+    exp.watch("event_count < 1 over 5min")
+    exp.watch("event_count < 3 over 5min", action="pause")
+    assert not exp.should_stop
+    for second in (*range(0, 600, 60), 3600):
+        assert not exp.should_stop
+        exp.record("tick", time=NOON + second * SECOND)
+    assert exp.should_stop
+    assert silences(exp) == [3600]
     exp.stop()

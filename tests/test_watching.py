@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,32 @@ def test_no_lock_is_held_while_a_callback_runs(path: Callable[[cr.Experiment], A
     path(exp)
     ear.wait()
     assert seen == [121]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [lambda exp: exp.should_stop, lambda exp: exp.alerts(), lambda exp: exp.pause(), lambda exp: exp.stop()],
+    ids=["should_stop", "alerts", "pause", "stop"],
+)
+def test_whoever_notices_first_calls_back_in_a_thread_of_its_own(
+    path: Callable[[cr.Experiment], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp, names = watched(), []
+    exp.on_anomaly(lambda _: names.append(threading.current_thread().name))
+    calm(exp)
+    spike(exp, 120)
+    end = time.monotonic() + WAIT
+    while not names and time.monotonic() < end:
+        time.sleep(0.01)
+    assert names == ["crucible-tick"]
+    exp.stop()
+    exp, names = watched(), []
+    monkeypatch.setattr(exp, "_listen", lambda: None)
+    exp.on_anomaly(lambda _: names.append(threading.current_thread().name))
+    calm(exp)
+    spike(exp, 120)
+    path(exp)
+    assert names == [threading.current_thread().name]
 
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
@@ -579,6 +606,7 @@ def test_what_is_no_budget_is_said_at_once(given: dict[str, Any], said: str) -> 
 
 def test_alerts_are_a_frame_of_all_kinds_in_order() -> None:
     exp = watched("alert")
+    exp.on_anomaly(lambda _: None)
     exp.watch("failure_count >= 1")
     exp.budget(usd=1.2, action="alert")
     calm(exp, 119)
@@ -594,6 +622,20 @@ def test_alerts_are_a_frame_of_all_kinds_in_order() -> None:
     assert got.told.all()
     exp.stop()
     pd.testing.assert_frame_equal(exp.alerts(), got)
+
+
+def test_an_alert_is_told_where_somebody_listened_at_the_time() -> None:
+    exp, heard = watched(cooldown=5), []
+    for second, listens in ((120, False), (141, True), (162, False)):
+        calm(exp, 20 if second > 120 else 120, second - (20 if second > 120 else 120))
+        undo = exp.on_anomaly(heard.append) if listens else None
+        spike(exp, second, 900.0 * second)
+        exp.alerts()
+        if undo is not None:
+            undo()
+    exp.stop()
+    assert exp.alerts().told.tolist() == [False, True, False]
+    assert [alert.time for alert in heard] == [at(141)]
 
 
 def test_an_alert_frame_is_the_callers_own() -> None:
@@ -676,6 +718,19 @@ def test_what_raises_takes_no_other_with_it(error: type[BaseException]) -> None:
     assert bad.reached.wait(WAIT)
     ticker.add(good.tick)
     assert good.reached.wait(2)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_what_raised_once_is_ticked_on(error: type[BaseException]) -> None:
+    def fail_first(turn: int) -> bool:
+        if turn == 1:
+            raise error
+        return True
+
+    ticker, one = Ticker(), Ticked(fail_first, until=3)
+    ticker.add(one.tick)
+    assert one.reached.wait(2)
 
 
 def test_an_experiment_that_ended_is_looked_after_no_more_and_can_be_forgotten() -> None:

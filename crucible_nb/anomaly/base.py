@@ -14,6 +14,7 @@ from crucible_nb.anomaly.fast import KERNEL
 from crucible_nb.anomaly.groups import Groups
 from crucible_nb.anomaly.normal import normal
 from crucible_nb.anomaly.past import MOST, Count, Scores, State, before_each, counted, faded, warm
+from crucible_nb.anomaly.plain import numbers, plain
 from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.seen import Events
 
@@ -21,6 +22,7 @@ Parts = dict[str, float]
 Lookup = Callable[[int], Parts]
 Learn = Literal["always", "normal"]
 _TINY, _HUGE = 1e-100, 1e100
+_LARGEST = 1e300  # of a model's scores that are ranked: an infinite one would leave nothing to rank by
 
 
 class Given(dict[str, np.ndarray]):
@@ -205,7 +207,10 @@ class Detector:
         return lambda i: self.reason(metric, float(x[i]), lookup(i), self._groups.said(int(codes[i])))
 
     def _calibrated(self, metric: str, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        return self._ranks[metric].calibrated(score, codes) if metric in self._ranks else score
+        """Scores by the rate that was asked for, none above `MOST`; ranks are among what the algorithm itself said."""
+        if metric in self._ranks:
+            score = self._ranks[metric].calibrated(np.clip(score, -_LARGEST, _LARGEST), codes)
+        return np.asarray(np.minimum(score, MOST))
 
     def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
         """Scores of one metric, one an event, and what gives the parts of reasons for some of the events."""
@@ -267,8 +272,8 @@ class Detector:
         return np.asarray(np.maximum(np.maximum(step, 0.01 * size / n.before), _TINY))
 
     def to_dict(self) -> dict[str, Any]:
-        """The running state as plain data."""
-        states = {metric: state.tolist() for metric, state in self._states.items()}
+        """The running state as plain data that strict JSON holds to the bit."""
+        states = {metric: plain(state) for metric, state in self._states.items()}
         ranks = {metric: one.to_dict() for metric, one in self._ranks.items()}
         return {"groups": self._groups.to_dict(), "states": states, "ranks": ranks}
 
@@ -277,7 +282,7 @@ class Detector:
         detector = self.begin()
         detector._groups.load(state["groups"])
         for metric, rows in state["states"].items():
-            detector._states[metric] = np.array(rows, np.float64).reshape(-1, len(detector._names))
+            detector._states[metric] = numbers(rows).reshape(-1, len(detector._names))
         for metric, ranks in state["ranks"].items():
             detector._ranks[metric].load(ranks)
         return detector
@@ -297,6 +302,11 @@ def _common(x: np.ndarray, state: State) -> State:
 def distance(value: float, unit: str) -> str:
     """A distance in a sentence; where all values were alike there is no unit to measure it by."""
     return f"{abs(value):.1f} {unit}" if abs(value) < 10_000 else "far"
+
+
+def limit(own: float, score: float) -> str:
+    """How far a model's own score is beyond what counts as an anomaly, in a sentence."""
+    return f"{MOST:,.0f} times the limit or more" if score >= MOST else f"the limit is {number(own / score)}"
 
 
 def number(value: float) -> str:

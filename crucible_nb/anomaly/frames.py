@@ -44,7 +44,7 @@ def score(
 
     Raises:
         ConfigError: No such detector.
-        SchemaError: No such column, or it holds no numbers.
+        SchemaError: No such column, or it holds no numbers; some rows have a time and others have none.
 
     Examples:
         >>> import numpy as np
@@ -160,6 +160,10 @@ def _times(frame: pd.DataFrame) -> np.ndarray | None:
         return None
     texts = not isinstance(times, pd.DatetimeIndex) and pd.api.types.is_string_dtype(times)
     try:
-        return pd.DatetimeIndex(pd.to_datetime(times, utc=True, format="ISO8601" if texts else None)).as_unit("ns").asi8
+        found = pd.DatetimeIndex(pd.to_datetime(times, utc=True, format="ISO8601" if texts else None)).as_unit("ns")
     except (TypeError, ValueError) as error:
         raise SchemaError(f"time: expected datetimes, ISO text or int nanoseconds, got {error}") from error
+    nanoseconds = found.asi8
+    if without := int(np.count_nonzero(nanoseconds == _NAT)):  # sorted they would be the past of all others
+        raise SchemaError(f"frame: expected a time in every row, got {without} without")
+    return nanoseconds

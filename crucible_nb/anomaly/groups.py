@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from crucible_nb.anomaly.plain import plain
 from crucible_nb.seen import Events
 
 LIMIT = 1000
@@ -89,11 +91,20 @@ class Groups:
 
     def to_dict(self) -> list[list[Any]]:
         """The keys in order, as plain data."""
-        return [list(key) for key in self._numbers]
+        return [[_written(label) for label in key] for key in self._numbers]
 
     def load(self, keys: list[list[Any]]) -> None:
         """Take keys over."""
-        self._numbers = {tuple(key): number for number, key in enumerate(keys)}
+        self._numbers = {tuple(_read(label) for label in key): number for number, key in enumerate(keys)}
+
+
+def _written(label: Any) -> Any:
+    """A label as JSON can hold it; one that is infinite in a list, which no label is, so that it is no text."""
+    return [plain(label)] if isinstance(label, float) and not math.isfinite(label) else label
+
+
+def _read(label: Any) -> Any:
+    return float(label[0]) if isinstance(label, list) else label
 
 
 def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:

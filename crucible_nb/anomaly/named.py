@@ -76,4 +76,5 @@ def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple
 
 
 ACTIONS = ("flag", "alert", "sample_more", "pause")
-"""What an experiment does with an anomaly: mark it; also call back; also sample more around it; also pause."""
+"""What an experiment does with an anomaly: mark it; look for it without being asked; insist on an adaptive sampler,
+which keeps more around what is flagged under any action; pause."""

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Verdict, known, number
+from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
 from crucible_nb.seen import Events
 
 
@@ -68,9 +68,8 @@ class OneByOne(Detector):
         score, reasons = self._calibrated(self.metrics[0], raw, codes), {}
         for i in np.flatnonzero(score >= 1).tolist():
             said = ", ".join(f"{name} {number(value)}" for name, value in zip(self.metrics, x[i], strict=True))
-            limit = raw[i] * self.threshold / score[i]
-            where = self._groups.said(int(codes[i]))
-            reasons[i] = f"{said} scores {number(raw[i] * self.threshold)}{where}, the limit is {number(limit)}"
+            own, where = raw[i] * self.threshold, self._groups.said(int(codes[i]))
+            reasons[i] = f"{said} scores {number(own)}{where}, {limit(own, score[i])}"
         return Verdict(score, np.where(np.isnan(score), -1, 0), reasons)
 
     def _one(self, group: int, values: dict[str, float]) -> float:

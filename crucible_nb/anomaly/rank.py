@@ -88,7 +88,8 @@ class Ranks:
 
     def to_dict(self) -> list[list[Any]]:
         """The state as plain data."""
-        return [[row, past.to_dict(), self._limit.get(row), self._budget.get(row)] for row, past in self._past.items()]
+        budget = {row: list(saved) for row, saved in self._budget.items()}
+        return [[row, past.to_dict(), self._limit.get(row), budget.get(row)] for row, past in self._past.items()]
 
     def load(self, state: list[list[Any]]) -> None:
         """Take a state over."""

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from crucible_nb import checks
-from crucible_nb.anomaly.base import Detector, Verdict, known, number
+from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
+from crucible_nb.anomaly.plain import numbers, plain
 from crucible_nb.seen import Events
 
 _FIRST = 256
@@ -72,16 +73,19 @@ class Refitted(Detector):
             rows = there[done:stop]
             if self._model is not None:
                 score[rows] = self._model(np.where(np.isnan(x[rows]), self._usual, x[rows])) / self.threshold
-                off[rows] = np.abs(np.nan_to_num(x[rows] - self._usual)) / np.maximum(self._spread, 1e-100)
+                off[rows] = np.abs(x[rows] - self._usual) / np.maximum(self._spread, 1e-100)
             self._learn(x[rows])
             done = stop
         raw, score = score, self._calibrated(self.metrics[0], score, np.zeros(len(events), np.int64))
-        reasons = {}
-        for i in np.flatnonzero(score >= 1).tolist():
-            said = ", ".join(f"{name} {number(value)}" for name, value in zip(self.metrics, x[i], strict=True))
-            limit = f"{raw[i] * self.threshold:.3g}, the limit is {raw[i] * self.threshold / score[i]:.3g}"
-            reasons[i] = f"{said} is an odd combination ({limit})"
-        return Verdict(score, np.where(np.isnan(score), -1, off.argmax(axis=1)), reasons)
+        reasons = {i: self._said(x[i], raw[i] * self.threshold, score[i]) for i in np.flatnonzero(score >= 1).tolist()}
+        furthest = np.where(np.isnan(off), -1.0, off).argmax(axis=1)  # of those that are there
+        return Verdict(score, np.where(np.isnan(score), -1, furthest), reasons)
+
+    def _said(self, values: np.ndarray, own: float, score: float) -> str:
+        """The reason of an alarm, with the metrics that are there."""
+        there = np.flatnonzero(~np.isnan(values)).tolist()
+        said = ", ".join(f"{self.metrics[k]} {number(values[k])}" for k in there)
+        return f"{said} is an odd combination ({own:.3g}, {limit(own, score)})"
 
     def _learn(self, rows: np.ndarray) -> None:
         """Keep every stride-th event; when there are too many, every second of those."""
@@ -101,17 +105,17 @@ class Refitted(Detector):
 
     def to_dict(self) -> dict[str, Any]:
         """The running state as plain data; the model is fitted again to its sample."""
-        fitted = [self._count, self._stride, self._past.tolist(), self._usual.tolist(), self._sample.tolist()]
+        fitted = [self._count, self._stride, *(plain(x) for x in (self._past, self._usual, self._sample))]
         return {**super().to_dict(), "fitted": fitted}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
         """A copy that runs on from a state of `to_dict`."""
         detector = super().from_dict(state)
         detector._count, detector._stride, past, usual, sample = state["fitted"]
-        detector._past = np.array(past, np.float64).reshape(-1, len(self.metrics))
-        detector._usual = np.array(usual)
+        detector._past = numbers(past).reshape(-1, len(self.metrics))
+        detector._usual = numbers(usual)
         if sample:
-            detector._refit(np.array(sample))
+            detector._refit(numbers(sample))
         return detector
 
 

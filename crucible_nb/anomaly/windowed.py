@@ -9,6 +9,7 @@ import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Lookup, Parts, known
 from crucible_nb.anomaly.past import MOST
+from crucible_nb.anomaly.plain import numbers, plain
 
 WINDOW = 256
 """Values of a group that its baseline is read from."""
@@ -132,7 +133,7 @@ class Windowed(Detector):
         """The running state as plain data."""
         recent = {
             metric: [
-                [row, one.count, one.run, one.values.tolist(), list(one.base), one.step, one.last]
+                [row, one.count, one.run, plain(one.values), list(one.base), plain(one.step), plain(one.last)]
                 for row, one in groups.items()
             ]
             for metric, groups in self._recent.items()
@@ -144,5 +145,6 @@ class Windowed(Detector):
         detector = super().from_dict(state)
         for metric, groups in state["recent"].items():
             for row, count, run, values, base, *steps in groups:
-                detector._recent[metric][row] = Recent(count, run, np.array(values), tuple(base), *steps)
+                step, last = numbers(steps).tolist()
+                detector._recent[metric][row] = Recent(count, run, numbers(values), tuple(base), step, last)
         return detector

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from crucible_nb import checks
+from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.values import Values, frame_of, values_of
@@ -15,7 +16,7 @@ from crucible_nb.stats.values import Values, frame_of, values_of
 LEAST = 10
 """Blocks below which nothing is said."""
 _CORRELATED = 0.1
-_FEW = 20
+_FEW, _THIN = 20, 10
 
 
 def lag1(x: np.ndarray) -> float:
@@ -58,14 +59,48 @@ def correlated(x: np.ndarray) -> str | None:
     )
 
 
+def neighbours(data: Any, metric: str, values: Values, estimate: float) -> tuple[str | None, float]:
+    """Whether events that follow each other resemble each other, in what matters for the metric.
+
+    For a quantile that is being below it, for a ratio the distance from it.
+
+    Args:
+        data: What the values are of; only a frame or a Series in order of its index is known to have an order, one
+            with times is put in order.
+        metric, values, estimate: Of the data.
+
+    Returns:
+        A sentence (None without correlation), and the correlation; (None, NaN) for data without an order.
+    """
+    data = frame_of(data)
+    if not isinstance(data, (pd.DataFrame, pd.Series)):
+        return None, float("nan")
+    if not data.index.is_monotonic_increasing:
+        if not isinstance(data.index, pd.DatetimeIndex):
+            return None, float("nan")
+        values = values_of(_in_order(data), metric)
+    x = weighted.influence(values, estimate)
+    return correlated(x), lag1(x)
+
+
+def _in_order(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
+    """By time; rows without a time are left out."""
+    if data.index.hasnans:
+        data = data[data.index.notna()]
+    return data if data.index.is_monotonic_increasing else data.sort_index(kind="stable")
+
+
 def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
     """The metric of each time block, in order of time; blocks without a value are left out.
+
+    A block without any event is no value of a mean, a rate or a quantile, but a total of 0. The first and the last
+    block, of which only a part may have been seen, are left out of totals.
 
     Args:
         data: DataFrame, Series or experiment with a DatetimeIndex.
         metric: As for `values_of`; each block has its own mean, rate, quantile, total or ratio.
         name: What the argument is called.
-        rule: Width of a block, as pandas `resample` takes it.
+        rule: Width of a block, as pandas `resample` takes it: of a clock, not a number of events.
 
     Raises:
         StatError: No times, fewer than ten blocks.
@@ -73,45 +108,68 @@ def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
     width, data = checks.duration("resample", rule), frame_of(data)
     if not isinstance(data, (pd.DataFrame, pd.Series)) or not isinstance(data.index, pd.DatetimeIndex):
         raise StatError(f"resample={rule!r}: {name} needs a DatetimeIndex, got {type(data).__name__} without one")
-    frame = data.to_frame("value") if isinstance(data, pd.Series) else data
-    if not frame.index.is_monotonic_increasing:
-        frame = frame.sort_index(kind="stable")
-    events = values_of(frame["value"] if isinstance(data, pd.Series) else frame, metric, name)
-    x = _blocks(frame, pd.Timedelta(width, "ns"), events, is_series=isinstance(data, pd.Series))
+    data = _in_order(data)
+    events = values_of(data, metric, name)
+    block = _lie(data.index, pd.Timedelta(width, "ns"), events)
+    x = _blocks(block, events)
     if len(x) < LEAST:
         raise StatError(
             f"resample={rule!r}: expected at least {LEAST} blocks with a value, {name} has {len(x)}; use shorter blocks"
         )
     kept = events._replace(
         metric=events.metric._replace(kind="mean"), x=x, weight=np.ones(len(x)), sampled=False, seen=None, sized=False,
-        rows_weight=float(len(x)), per=None,
+        rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
-    return kept._replace(said=_said(events, x, rule))
+    return kept._replace(said=_said(events, x, block.of, rule))
 
 
-def _blocks(frame: pd.DataFrame, width: pd.Timedelta, events: Values, *, is_series: bool) -> np.ndarray:
-    wanted = events.metric
-    column = frame["value" if is_series else wanted.column].astype("Float64")
-    weight = frame["weight"].astype("float64") if "weight" in frame.columns else pd.Series(1.0, frame.index)
-    weight = weight.where(column.notna().to_numpy(), 0.0)
+class _Lie(NamedTuple):
+    """Where values lie: the block of each, and how many rows each block has, with or without a value."""
+
+    of: np.ndarray
+    rows: np.ndarray
+
+
+def _lie(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values) -> _Lie:
+    """Pandas says where blocks begin."""
+    rows = pd.Series(1, times).resample(width).sum().to_numpy()
+    block = np.repeat(np.arange(len(rows)), rows)
+    return _Lie(block if events.known is None else block[events.known], rows)
+
+
+def _blocks(block: _Lie, events: Values) -> np.ndarray:
+    """The value of each block."""
+    wanted, weight, blocks = events.metric, events.weight, len(block.rows)
     if wanted.kind == "quantile":
-        cut = column.to_frame("x").assign(w=weight).dropna().resample(width)
-        return np.array([
-            weighted.quantile(one.x.to_numpy(np.float64), one.w.to_numpy(), wanted.q) for _, one in cut if len(one)
-        ])  # fmt: skip
-    top = (column.fillna(0) * weight).resample(width).sum().to_numpy(np.float64)
+        return _quantiles(events, block.of)
+    top = np.bincount(block.of, weight * events.x, minlength=blocks)
     if wanted.kind == "total":
-        held = weight.resample(width).count().to_numpy() > 0
+        held = (np.bincount(block.of, minlength=blocks) > 0) | (block.rows == 0)
+        held[[0, -1]] = False
         return np.asarray(top[held])
-    below = weight if wanted.per is None else frame[wanted.per].astype("Float64").fillna(0) * weight
-    under = below.resample(width).sum().to_numpy(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((top / under)[under > 0])
+    under = np.bincount(block.of, weight * (1.0 if events.per is None else events.per), minlength=blocks)
+    return np.asarray(top[under != 0] / under[under != 0])
 
 
-def _said(events: Values, x: np.ndarray, rule: Any) -> tuple[str, ...]:
-    before, after = lag1(events.x), lag1(x)
-    said = [f"{len(events.x):,} events in {len(x):,} blocks of {rule}"]
+def _quantiles(events: Values, block: np.ndarray) -> np.ndarray:
+    order = np.lexsort((events.x, block))
+    x, weight, starts = events.x[order], events.weight[order], np.flatnonzero(np.diff(block, prepend=-1))
+    ends, ones, q = np.r_[starts[1:], len(x)], bool((weight == 1).all()), events.metric.q
+    return np.array([
+        quantile_of_sorted(x[low:high], q, None if ones else weight[low:high])
+        for low, high in zip(starts.tolist(), ends.tolist(), strict=True)
+    ])  # fmt: skip
+
+
+def _said(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) -> tuple[str, ...]:
+    wanted = events.metric
+    estimate = float("nan")
+    if wanted.kind == "quantile":
+        estimate = weighted.quantile(events.x, events.weight, wanted.q)
+    elif events.per is not None:
+        estimate = float(events.weight @ events.x / (events.weight @ events.per))
+    before, after = lag1(weighted.influence(events, estimate)), lag1(x)
+    said = [f"{len(events.x):,} events in {len(x):,} blocks of {rule}; the estimate is the mean over blocks"]
     if before > _CORRELATED:
         said.append(
             f"neighbouring events correlate ({before:.2f}): they are worth about "
@@ -119,9 +177,28 @@ def _said(events: Values, x: np.ndarray, rule: Any) -> tuple[str, ...]:
         )
     if after > _CORRELATED:
         said.append(f"warning: neighbouring blocks still correlate ({after:.2f}); use longer blocks")
-    elif len(x) < _FEW:
+    else:
+        said.append(f"neighbouring blocks do not correlate ({after:.2f})")
+    if len(x) < _FEW:
         said.append(f"warning: only {len(x)} blocks")
-    return tuple(said)
+    return (*said, *_thin(events, block))
+
+
+def _thin(events: Values, block: np.ndarray) -> tuple[str, ...]:
+    """A quantile, a ratio or a weighted mean of few rows is biased, and so is the mean of many such ones."""
+    wanted, weight = events.metric, events.weight
+    plain = events.per is None and not events.sampled
+    if wanted.kind == "total" or (plain and wanted.kind != "quantile"):
+        return ()
+    sums, squares = np.bincount(block, weight), np.bincount(block, weight**2)
+    worth = float(np.median(sums[squares > 0] ** 2 / squares[squares > 0]))
+    least = _THIN if wanted.kind != "quantile" else _THIN / 2 / min(wanted.q, 1 - wanted.q)
+    if worth >= least * (1 - 1e-9):
+        return ()
+    return (
+        f"warning: a block holds about {worth:,.0f} effective rows, below {least:,.0f} its {wanted.name} is biased; "
+        "use longer blocks",
+    )
 
 
 def sample_of(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from crucible_nb import html
+
+_WIDE = 120
 
 
 class Interval(NamedTuple):
@@ -65,15 +69,25 @@ class Result:
     def to_latex(self) -> str:
         """A tabular for a paper."""
         lines = [rf"{_latex(name)} & {_latex(value)} \\" for name, value in self._rows()]
-        return "\n".join([r"\begin{tabular}{ll}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
+        return "\n".join([r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
 
     def __repr__(self) -> str:
-        rows = self._rows()
-        width = max((len(name) for name, _ in rows), default=0)
-        return "\n".join([type(self).__name__, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        shown = [(field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self)]
+        width, lines = max((len(name) for name, _ in shown), default=0), [type(self).__name__]
+        for name, value in shown:
+            if not _absent(value):
+                several = isinstance(value, tuple) and not isinstance(value, Interval)
+                lines += _folded(f"  {name:<{width}}  ", map(_said, value) if several else [_said(value)])
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return html.table(self._rows(), caption=type(self).__name__)
+
+
+def _folded(head: str, parts: Iterable[str]) -> list[str]:
+    """Lines of at most 120 characters, each part on a line of its own."""
+    lines = [line for part in parts for line in textwrap.wrap(part, max(_WIDE - len(head), 40)) or [""]]
+    return [(" " * len(head) if at else head) + line for at, line in enumerate(lines)]
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +95,9 @@ def _plain(value: Any) -> Any:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value == () or (isinstance(value, float) and math.isnan(value))
+    if isinstance(value, Interval):
+        return math.isnan(value.low) and math.isnan(value.high)
+    return value is None or value in ((), "") or (isinstance(value, float) and math.isnan(value))
 
 
 def _said(value: Any) -> str:

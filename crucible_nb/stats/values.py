@@ -14,7 +14,6 @@ from crucible_nb.sampled import check_weights, facts_of
 
 Kind = Literal["mean", "total", "rate", "quantile", "ratio"]
 _NAME = re.compile(r"(mean|total|p\d{1,2}(?:\.\d+)?)_(.+)")
-_RATIO = re.compile(r"(.+?)_per_(.+)")
 
 
 class Metric(NamedTuple):
@@ -50,6 +49,8 @@ class Values(NamedTuple):
         cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
         per: float64[n], what a ratio divides by.
         said: What was found on the way, in sentences: correlated neighbours, blocks.
+        known: bool[rows], which rows of the data have a value; None when all have.
+        lost: float64[clusters], weight of the rows without a value in each cluster; None without clusters.
     """
 
     metric: Metric
@@ -63,6 +64,8 @@ class Values(NamedTuple):
     cluster: np.ndarray | None = None
     per: np.ndarray | None = None
     said: tuple[str, ...] = ()
+    known: np.ndarray | None = None
+    lost: np.ndarray | None = None
 
     @property
     def plain(self) -> bool:
@@ -91,9 +94,10 @@ def metric_of(name: str, columns: Any = ()) -> Metric:
         return _OWN[name]
     if name in columns:
         return Metric(name, "mean", name)
-    ratio = _RATIO.fullmatch(name)
-    if ratio is not None and {*ratio.groups()} <= {*columns}:
-        return Metric(name, "ratio", ratio[1], per=ratio[2])
+    for at in re.finditer("_per_", name):
+        column, per = name[: at.start()], name[at.end() :]
+        if column in columns and per in columns:
+            return Metric(name, "ratio", column, per=per)
     found = _NAME.fullmatch(name)
     if found is None:
         return Metric(name, "mean", name)
@@ -171,6 +175,7 @@ def _known(
     missing = len(x) - int(np.count_nonzero(known))
     sampled = bool((weight != 1).any()) or len(x) < (facts.get("seen") or 0)
     total = float(weight.sum())
+    lost = None if cluster is None else np.bincount(cluster, np.where(known, 0.0, weight))
     if missing:
         x, weight = x[known], weight[known]
         cluster = None if cluster is None else cluster[known]
@@ -178,7 +183,10 @@ def _known(
     if wanted.kind == "rate" and not ((x == 0) | (x == 1)).all():
         raise StatError(f"{wanted.column}: expected true, false, 0 or 1 for {wanted.name}, got other numbers")
     sized = facts.get("sized_by") == wanted.column
-    return Values(wanted, x, weight, missing, sampled, facts.get("seen"), total, sized, cluster, per)
+    return Values(
+        wanted, x, weight, missing, sampled, facts.get("seen"), total, sized, cluster, per,
+        known=known if missing else None, lost=lost,
+    )  # fmt: skip
 
 
 def _numbers(column: pd.Series, name: str) -> np.ndarray:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 
 from crucible_nb import checks
@@ -152,15 +154,34 @@ def constant_values_are_quiet(detector: Detector, frame: pd.DataFrame) -> None:
 
 
 def it_goes_on_from_its_state(detector: Detector, frame: pd.DataFrame) -> None:
-    """Written down as JSON in mid-stream and read again, it scores on as if nothing had happened."""
+    """Written down as strict JSON in mid-stream and read again, it scores on as if nothing had happened."""
     running, half = detector.begin(), len(frame) // 2
     begin = scores(running, frame.iloc[:half])
-    again = detector.from_dict(json.loads(json.dumps(running.to_dict())))
+    again = detector.from_dict(_through_json(running.to_dict()))
     end = again.judge(Events.of_frame(frame.iloc[half:], half)).score
     whole = scores(detector.begin(), frame)
     assert np.array_equal(np.concatenate((begin, end)), whole, equal_nan=True), (
         "after a round trip the scores are others"
     )
+
+
+def its_state_is_plain_json(detector: Detector, frame: pd.DataFrame) -> None:
+    """JSON that knows neither infinity nor NaN holds it to the bit: before any value, after one, after many."""
+    running, none = detector.begin(), frame.iloc[:3].assign(**dict.fromkeys(detector.metrics, np.nan))
+    for part in (frame.iloc[:0], none, frame.iloc[:1], frame.iloc[1 : len(frame) // 2]):
+        running.judge(Events.of_frame(part))
+        state = running.to_dict()
+        again = _through_json(state)
+        # as text NaN equals itself, and -0.0 is not 0.0
+        assert json.dumps(again) == json.dumps(state), "JSON gives something else back"
+        assert json.dumps(detector.from_dict(again).to_dict()) == json.dumps(state), "from_dict changes the state"
+
+
+def _through_json(state: Any) -> Any:
+    try:
+        return orjson.loads(orjson.dumps(state))
+    except TypeError as error:
+        raise AssertionError(f"JSON cannot hold the state: {error}") from error
 
 
 def an_empty_block_is_nothing(detector: Detector, frame: pd.DataFrame) -> None:
@@ -179,6 +200,7 @@ DETECTOR_LAWS: tuple[Callable[[Detector, pd.DataFrame], None], ...] = (
     a_planted_spike_is_found_and_explained,
     clean_values_are_mostly_quiet,
     constant_values_are_quiet,
+    its_state_is_plain_json,
     it_goes_on_from_its_state,
     an_empty_block_is_nothing,
 )

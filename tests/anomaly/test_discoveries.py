@@ -89,6 +89,13 @@ def test_reasons_are_those_of_the_detector() -> None:
     assert verdict.reasons[3900] == "latency_ms 400 is 60.1 sd above the mean 100.1 of a"
 
 
+def test_no_score_of_a_detector_is_above_1000() -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"latency_ms": np.r_[rng.normal(100, 5, 5000), 1e6]})
+    got = ZScore("latency_ms", false_discovery_rate=0.5).begin().judge(Events.of_frame(frame)).score
+    assert got[-1] == np.nanmax(got) == 1000
+
+
 def test_it_goes_beside_no_false_alarm_rate() -> None:
     with pytest.raises(ValueError, match="false_discovery_rate=0.1: expected None beside a false_alarm_rate"):
         ZScore(false_alarm_rate=0.1, false_discovery_rate=0.1)

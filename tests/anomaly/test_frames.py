@@ -268,6 +268,26 @@ def test_wrong_data_raises_an_error_of_the_house(call: Any) -> None:
         call(frame)
 
 
+@pytest.mark.parametrize("missing", [pd.NaT, None, "", np.nan], ids=repr)
+@pytest.mark.parametrize("where", ["index", "column", "series"])
+def test_a_row_without_a_time_has_no_place_in_their_order(where: str, missing: Any) -> None:
+    times = pd.Series(pd.date_range("2025", periods=1200, freq="s").astype(str).astype(object))
+    times[[7, 800]] = missing
+    frame = pd.DataFrame({"latency_ms": values()})
+    if where == "column":
+        frame["time"] = times
+    else:
+        frame.index = pd.DatetimeIndex(pd.to_datetime(times))
+    data: Any = frame.latency_ms if where == "series" else frame
+    calls = [lambda: cr.anomaly.score(data), lambda: cr.anomaly.score(data, offline=True)]
+    if where != "series":
+        calls += [frame.crucible.anomalies, lambda: frame.crucible.query_window(last_n=3)]
+    for call in calls:
+        with pytest.raises(cr.SchemaError) as raised:
+            call()
+        assert str(raised.value) == "frame: expected a time in every row, got 2 without"
+
+
 def test_options_are_for_names() -> None:
     with pytest.raises(cr.ConfigError) as raised:
         timed().crucible.anomalies(ZScore("latency_ms"), by="model")

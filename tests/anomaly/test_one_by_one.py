@@ -10,6 +10,7 @@ import pytest
 from river import anomaly, compose
 
 from crucible_nb.anomaly import OneByOne, score
+from crucible_nb.seen import Events
 from crucible_nb.testing import check_detector
 from crucible_nb.testing.detectors import clean, scores
 
@@ -78,6 +79,27 @@ def test_each_group_has_a_model_and_anomalies_are_learnt_when_they_go_on() -> No
     found = scores(detector.begin(), frame)
     np.testing.assert_array_equal(found, [np.nan] * 4 + [3.0, 3.0, 3.0, 3.0, 1 / 3])
     assert [one.seen for one in made] == [[1.0, 1.0, 9.0], [2.0, 2.0, 2.0]]
+
+
+def test_no_score_is_above_1000_and_the_reason_says_so() -> None:
+    class Itself:
+        def score_one(self, x: dict[str, float]) -> float:
+            return x["latency_ms"]
+
+        def learn_one(self, x: dict[str, float]) -> None:
+            pass
+
+    class Large(OneByOne):
+        def model(self) -> Itself:
+            return Itself()
+
+    frame = pd.DataFrame({"latency_ms": np.r_[np.ones(100), 5000.0, 1999.0, 1e99]})
+    verdict = Large("latency_ms", threshold=2.0).begin().judge(Events.of_frame(frame))
+    assert verdict.score[100:].tolist() == [1000.0, 999.5, 1000.0]
+    assert verdict.reasons[100] == "latency_ms 5,000 scores 5,000, 1,000 times the limit or more"
+    assert verdict.reasons[101] == "latency_ms 1,999 scores 1,999, the limit is 2"
+    ranked = scores(Large("latency_ms", false_alarm_rate=0.1).begin(), frame)
+    assert np.nanmax(ranked) == 1000
 
 
 def test_a_law_that_is_not_claimed_has_to_exist() -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, IsolationForest, ModifiedZScore, Scores, ZScore
+from crucible_nb.anomaly import (
+    CUSUM,
+    EWMA,
+    IQR,
+    Auto,
+    Detector,
+    IsolationForest,
+    ModifiedZScore,
+    Scores,
+    Verdict,
+    ZScore,
+)
+from crucible_nb.seen import Events
 from crucible_nb.testing import DETECTOR_LAWS, check_detector
 from crucible_nb.testing.detectors import clean, scores
 
@@ -48,6 +61,7 @@ FAMILY: dict[str, Detector] = {
     },
     "IsolationForest": IsolationForest(["latency_ms", "cost_usd"], trees=20),
     "IsolationForest, calibrated": IsolationForest(["latency_ms", "cost_usd"], trees=20, false_alarm_rate=0.01),
+    "ZScore, few false discoveries": ZScore("latency_ms", by="model", false_discovery_rate=0.02),
     "ZScore with a floor": ZScore("latency_ms", floor=1.0),
     "ZScore by two columns": ZScore("latency_ms", by=["model", "event"]),
 }
@@ -76,6 +90,22 @@ def test_any_numbers_and_any_cut(values: list[float], cuts: list[int], member: s
     assert np.isnan(whole[~np.isfinite(frame.latency_ms.to_numpy())]).all()
 
 
+@pytest.mark.parametrize("member", [name for name, detector in FAMILY.items() if detector.by])
+@pytest.mark.parametrize(
+    "labels",
+    [[np.inf, -np.inf, 0.5, np.nan], ["inf", "-inf", "nan", None], [True, False, True, None], [7, -1, 0, None]],
+    ids=str,
+)
+def test_it_goes_on_from_its_state_whatever_its_groups_are_called(member: str, labels: list[Any]) -> None:
+    frame, detector = clean(["latency_ms"], 1600), FAMILY[member]
+    frame["model"] = pd.Series(labels * 400, dtype=object if None in labels else float)
+    whole, running = scores(detector.begin(), frame), detector.begin()
+    begin = scores(running, frame.iloc[:1200])
+    again = detector.from_dict(orjson.loads(orjson.dumps(running.to_dict())))
+    np.testing.assert_array_equal(np.r_[begin, scores(again, frame.iloc[1200:])], whole)
+    assert not np.isnan(whole).all()
+
+
 class Peeking(ZScore):
     def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
         found = super().algorithm(x, state)
@@ -94,6 +124,33 @@ class Jumpy(ZScore):
     default = 0.5
 
 
+class Endless(ZScore):
+    """JSON has no infinity."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "largest": np.inf}
+
+
+class Foreign(ZScore):
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "largest": np.arange(3)}
+
+
+class Forgetful(ZScore):
+    """Writes down what it does not read."""
+
+    def start(self) -> None:
+        super().start()
+        self.blocks = 0
+
+    def judge(self, events: Events) -> Verdict:
+        self.blocks += 1
+        return super().judge(events)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "blocks": self.blocks}
+
+
 class Silent(ZScore):
     def reason(self, *_args: Any) -> str:
         return "odd"
@@ -106,6 +163,9 @@ class Silent(ZScore):
         (Trigger("latency_ms"), "a planted spike is found and explained"),
         (Jumpy("latency_ms"), "clean values are mostly quiet"),
         (Silent("latency_ms"), "a planted spike is found and explained"),
+        (Endless("latency_ms"), "its state is plain json: JSON gives something else back"),
+        (Foreign("latency_ms"), "its state is plain json: JSON cannot hold the state"),
+        (Forgetful("latency_ms"), "its state is plain json: from_dict changes the state"),
     ],
 )
 def test_a_broken_one_is_caught(broken: Detector, law: str) -> None:

@@ -29,6 +29,9 @@ def test_in_a_terminal() -> None:
             "  n                    20",
             "  effective n          20",
             "  missing              0",
+            "  assumptions          rows are taken as independent",
+            "  text                 success_rate was 0.9 (95% confidence interval 0.699 to 0.9721 by Wilson's score "
+            "method, 20 rows).",
         ]
     )
 
@@ -37,7 +40,7 @@ def test_as_data() -> None:
     plain = found().to_dict()
     assert plain["confidence_interval"] == pytest.approx([0.699, 0.9721], abs=1e-4)
     frame = found().to_frame()
-    assert frame.shape == (1, 12)
+    assert frame.shape == (1, 15)
     assert frame.confidence_interval_high.item() == pytest.approx(0.9721, abs=1e-4)
 
 
