@@ -1,4 +1,4 @@
-"""The notebook face: what knows IPython, widgets and plotly. Nothing below imports it; importing it imports none of them."""
+"""The notebook face: what knows IPython, widgets and plotly; importing it imports none of them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,5 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
     from crucible_nb.notebook import opening  # noqa: PLC0415  widgets come with the first dashboard
 
     checks.number("refresh", refresh, least=0.1)
-    if compare is not None and (not isinstance(compare, Experiment) or compare is self):
-        raise checks.wrong("compare", compare, "another Experiment")
+    checks.other("compare", compare, self)
     return opening.opened((self,) if compare is None else (self, compare), float(refresh))

@@ -110,12 +110,13 @@ class Bins:
         self._sums[:, at] += np.add.reduceat(np.stack(parts), starts, axis=1)
 
     def _add_columns(self, rows: Rows, first: int, starts: np.ndarray, at: np.ndarray) -> None:
-        for name, values in rows.columns.items():
+        weight = rows.weight[first:]
+        for name, column in rows.columns.items():
             held = self._columns.get(name)
             if held is None:
                 held = self._columns[name] = np.zeros((4, self.size))
                 held[_LOW:] = np.nan
-            values, weight = values[first:], rows.weight[first:]
+            values = column[first:]
             known = ~np.isnan(values)
             held[_KNOWN, at] += np.add.reduceat(weight * known, starts)
             held[_SUM, at] += np.add.reduceat(weight * np.where(known, values, 0.0), starts)
@@ -209,11 +210,13 @@ class Bins:
             if sketch is not None:
                 self._quantiles[place] = sketch.quantile(QUANTILES)
         self._stale[span] = False
-        return self._quantiles[span]
+        found: np.ndarray = self._quantiles[span]
+        return found
 
     def weight(self, first: int) -> np.ndarray:
         """Events in each bin from `first` on."""
-        return self._sums[_WEIGHT, self._span(first)]
+        events: np.ndarray = self._sums[_WEIGHT, self._span(first)]
+        return events
 
     def success(self, first: int) -> np.ndarray:
         """Share of the known outcomes that are good; NaN where none is known."""
@@ -223,8 +226,8 @@ class Bins:
 
     def cost(self, first: int) -> np.ndarray:
         """USD in each bin; NaN everywhere until a cost is known."""
-        span = self._span(first)
-        return self._sums[_COST, span] if self._sums[_PRICED].any() else np.full(len(self._sums[0, span]), math.nan)
+        spent: np.ndarray = self._sums[_COST, self._span(first)]
+        return spent if self._sums[_PRICED].any() else np.full(len(spent), math.nan)
 
     def column(self, name: str, first: int) -> np.ndarray:
         """float64[bins, 3]: mean, least and largest value of a column; NaN where there is none."""

@@ -11,6 +11,7 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.bins import Bins
 from crucible_nb.notebook.reader import Reader, series_of
+from crucible_nb.notebook.safe import Running
 
 _LISTED = 40  # incidents and alerts of a keyframe
 _AT_ONCE = 3  # incidents and alerts of a tick, bins of a tick beside the two newest
@@ -35,13 +36,14 @@ class Composer:
     def __init__(self, experiments: Sequence[Experiment], refresh: float, note: str = "") -> None:
         self.readers = [Reader(experiment) for experiment in experiments]
         self.refresh, self.note = refresh, note
+        self._running = Running(*experiments) if len(experiments) > 1 else None
         self.window = "5min"
         self.picked: list[str] | None = None
         self.n = 0
         self.lock = threading.RLock()
         self._drawn: list[str] = []
-        self._told: dict[int, wire.Incident] = {}
-        self._alerts = 0
+        self._told: dict[tuple[int, int], int] = {}  # arm and number of an incident: its events when it was told
+        self._alerts = [0] * len(self.readers)
 
     def look(self) -> None:
         """Take in what is new."""
@@ -72,12 +74,12 @@ class Composer:
         self.n += 1
         self._drawn = self._choose()
         first = self.readers[0]
-        incidents, alerts = first.experiment._noticed()
-        listed = [_incident(i + 1, one) for i, one in enumerate(incidents)][-_LISTED:]
-        self._told = {one["id"]: one for one in listed}
-        self._alerts = len(alerts)
+        self._told, self._alerts = {}, [0] * len(self.readers)
+        incidents, alerts = self._news()
+        self._tell(incidents)
         for reader, bins in zip(self.readers, self._shown(), strict=True):
             began = bins.oldest if reader.start is None else min(bins.oldest, reader.start // bins.width)
+            reader.settle()
             bins.dirty = max(bins.base, began, bins.newest - self._most(bins) + 1)
         arms, buffers = self._arms()
         message: wire.Key = {
@@ -94,32 +96,34 @@ class Composer:
             "columns": self._columns(),
             "picked": self._drawn,
             "pauses": [[start / 1e6, end / 1e6] for start, end in first.pauses.tolist()],
-            "incidents": listed,
-            "alerts": [_alert(one) for one in alerts if _own(one)][-_LISTED:],
+            "incidents": incidents,
+            "alerts": alerts[-_LISTED:],
             "estimated": any(reader.facts["sampling"] is not None for reader in self.readers),
             "note": self.note,
-            "compare": [],
+            "compare": [] if self._running is None else self._running.look(self._elapsed()),
         }
         return message, buffers
 
     def tick(self) -> tuple[wire.Key | wire.Tick, list[bytes]]:
         """What changed; a keyframe where that is more than a tick can say."""
         late = any(bins.newest - bins.dirty > 2 + _AT_ONCE for bins in self._shown())
-        incidents, alerts = self.readers[0].experiment._noticed()
-        fresh = self._fresh(incidents)
-        new = [_alert(one) for one in list(alerts)[self._alerts :] if _own(one)]
-        if late or self._choose() != self._drawn or len(fresh) > _AT_ONCE or len(new) > _AT_ONCE:
+        before = list(self._alerts)
+        incidents, alerts = self._news()
+        if late or self._choose() != self._drawn or max(len(incidents), len(alerts)) > _AT_ONCE:
+            self._alerts = before
             return self.key()
         self.n += 1
         arms, buffers = self._arms()
         message: wire.Tick = {"kind": "tick", "n": self.n, "status": self._status(), "arms": arms}
-        if fresh:
-            message["incidents"] = fresh
-            self._told |= {one["id"]: one for one in fresh}
-        if new:
-            message["alerts"] = new
-        self._alerts = len(alerts)
+        if incidents:
+            message["incidents"] = incidents
+            self._tell(incidents)
+        if alerts:
+            message["alerts"] = alerts
         return message, buffers
+
+    def _elapsed(self) -> float:
+        return max(float(reader.facts["wall_clock_duration"]) for reader in self.readers)
 
     def _most(self, bins: Bins) -> int:
         """Bins of the chosen window, which may be less than are held."""
@@ -144,18 +148,25 @@ class Composer:
             bins.dirty = bins.newest
         return arms, buffers
 
-    def _fresh(self, incidents: Sequence[Incident]) -> list[wire.Incident]:
-        """Incidents that began or grew since they were told; only the newest can have."""
-        found = []
-        for number in range(max(len(incidents) - _LISTED, 0), len(incidents)):
-            told = self._told.get(number + 1)
-            if told is None or told["count"] != incidents[number].count:
-                found.append(_incident(number + 1, incidents[number]))
-        return found
+    def _news(self) -> tuple[list[wire.Incident], list[wire.Alert]]:
+        """Incidents that began or grew since they were told, and alerts since the last time."""
+        fresh: list[wire.Incident] = []
+        new: list[wire.Alert] = []
+        for arm, reader in enumerate(self.readers):
+            incidents, alerts = reader.experiment._noticed()
+            numbered = list(enumerate(incidents, 1))[-_LISTED:]
+            fresh += [_incident(arm, i, one) for i, one in numbered if self._told.get((arm, i)) != one.count]
+            new += [_alert(arm, one) for one in alerts[self._alerts[arm] :] if _own(one)]
+            self._alerts[arm] = len(alerts)
+        return fresh, new
+
+    def _tell(self, incidents: Sequence[wire.Incident]) -> None:
+        self._told |= {(one["arm"], one["id"]): one["count"] for one in incidents}
 
 
-def _incident(number: int, one: Incident) -> wire.Incident:
+def _incident(arm: int, number: int, one: Incident) -> wire.Incident:
     return {
+        "arm": arm,
         "id": number,
         "start": one.start / 1e6,
         "end": one.end / 1e6,
@@ -166,9 +177,15 @@ def _incident(number: int, one: Incident) -> wire.Incident:
     }
 
 
-def _alert(one: Alert) -> wire.Alert:
-    time = one.time.value / 1e6
-    return {"time": time, "kind": one.kind, "severity": one.severity, "reason": one.reason, "action": one.action}
+def _alert(arm: int, one: Alert) -> wire.Alert:
+    return {
+        "arm": arm,
+        "time": one.time.value / 1e6,
+        "kind": one.kind,
+        "severity": one.severity,
+        "reason": one.reason,
+        "action": one.action,
+    }
 
 
 def _own(one: Alert) -> bool:

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.experiment import Experiment
-from crucible_nb.notebook import wire
+from crucible_nb.notebook import safe, wire
 from crucible_nb.notebook.bins import Bins, Rows
-from crucible_nb.notebook.safe import Safe
 
 _CHUNK = 500_000  # rows taken in at a time; a look at 1e7 old ones must not last
 _WATCHED = 24  # numeric columns that are remembered
@@ -41,7 +40,7 @@ class Reader:
         }
         self.behind = False
         self.facts = experiment.summary()
-        self._safe = Safe(experiment)
+        self._success = (math.nan, math.nan)
         self._seq = -1
         self._width = 0
         self._numbers: list[str] = []
@@ -59,6 +58,10 @@ class Reader:
                 bins.add(rows)
         for bins in self.bins.values():
             bins.advance(self.now)
+
+    def settle(self) -> None:
+        """What is dearer than a tick: bounds that hold at every look."""
+        self._success = safe.success(self.experiment)
 
     def _fresh(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows that were not there at the last look, in order of time."""
@@ -95,12 +98,12 @@ class Reader:
     def start(self) -> int | None:
         """When the experiment began, UTC nanoseconds; None in event time before the first event."""
         began = self.facts["started_at"]
-        return None if began is None else int(began.value)
+        return None if began is None else int(pd.Timestamp(began).value)
 
     @property
     def now(self) -> int:
         """The experiment's now, UTC nanoseconds."""
-        wall = round(self.facts["wall_clock_duration"] * 1e9)
+        wall = int(1e9 * self.facts["wall_clock_duration"])
         return wall if self.start is None else self.start + wall
 
     @property
@@ -109,7 +112,8 @@ class Reader:
         if not self.facts["pause_count"]:
             return np.zeros((0, 2), np.int64)
         spans = self.experiment.paused_spans
-        return np.stack((spans.left.as_unit("ns").asi8, spans.right.as_unit("ns").asi8), axis=1)
+        edges = (pd.DatetimeIndex(side).as_unit("ns").asi8 for side in (spans.left, spans.right))
+        return np.stack(list(edges), axis=1)
 
     def cards(self, window: str) -> list[float]:
         """The numbers of `wire.CARDS`."""
@@ -119,7 +123,7 @@ class Reader:
         latency, cost, tokens = metrics.latency, metrics.cost, metrics.tokens
         known, rates = metrics.reliability, metrics.summary
         incidents, alerts = self.experiment._noticed()
-        low, high = self._safe.success()
+        low, high = self._success
         values = {
             "now": self.now / 1e6,
             "wall": facts["wall_clock_duration"],

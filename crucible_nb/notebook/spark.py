@@ -33,10 +33,8 @@ def spark(values: np.ndarray, label: str, marks: Sequence[tuple[float, str]] = (
     y = HEIGHT - EDGE - up * (values - low) if high > low else np.where(np.isfinite(values), HEIGHT / 2, np.nan)
     lines = "".join(_line(x[run], y[run]) for run in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1))
     points = "".join(_mark(EDGE + across * at, _height(y, at), text) for at, text in marks)
-    return (
-        f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
-        f"<title>{escape(label)}</title>{lines}{points}</svg>"
-    )
+    size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
+    return f'<svg {size} role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>{lines}{points}</svg>'
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> str:

@@ -130,9 +130,7 @@ def _pictures(reader: Reader) -> str:
         if title is not None and np.isfinite(column).any():
             metric = _METRICS.get(name, title)
             marks = [
-                (one.start / bins.width - first, str(i + 1))
-                for i, one in enumerate(incidents)
-                if metric in one.metrics
+                (one.start / bins.width - first, str(i + 1)) for i, one in enumerate(incidents) if metric in one.metrics
             ]
             drawn.append(_figure(column, f"{reader.experiment.name}: {title}", title, marks[-_LISTED:]))
     return "".join(drawn)

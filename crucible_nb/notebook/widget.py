@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ from crucible_nb.notebook import place, static, wire
 from crucible_nb.notebook.compose import Composer
 from crucible_nb.notebook.refresh import Refresher
 
+_MINUTE = 60.0
 _STATIC = Path(__file__).with_name("static")
 
 
-class Dashboard(anywidget.AnyWidget):  # type: ignore[misc]
+class Dashboard(anywidget.AnyWidget):
     """What `exp.dashboard()` gives where there are widgets.
 
     Args:
@@ -41,7 +44,8 @@ class Dashboard(anywidget.AnyWidget):  # type: ignore[misc]
         self.experiments = tuple(experiments)
         self._shown_in: object = None
         self._handle: Any = None
-        self._static_of: object = None
+        self._saved: tuple[list[str], list[int]] = ([], [])
+        self._saved_at = 0.0
         place.answer_anywhere(self.comm)
         composer = Composer(self.experiments, refresh, place.note())
         self.refresher = Refresher(composer, self._deliver, refresh)
@@ -53,9 +57,11 @@ class Dashboard(anywidget.AnyWidget):  # type: ignore[misc]
             self.send(message, list(buffers))
 
     def close(self) -> None:
-        """End the refresh and take the view away; the experiment goes on."""
-        if hasattr(self, "refresher"):
+        """End the refresh; a static picture takes the place of the view, and the experiment goes on."""
+        if self.comm is not None and hasattr(self, "refresher"):
             self.refresher.close()
+            if self._handle is not None:
+                self._handle.update(self._still(), raw=True)
         super().close()
 
     # -- showing --------------------------------------------------------------------------------------------------
@@ -64,9 +70,7 @@ class Dashboard(anywidget.AnyWidget):  # type: ignore[misc]
         """Show it in the running cell, now; as that cell's result it is not shown again."""
         from IPython.display import display  # noqa: PLC0415  with the first dashboard
 
-        self._shown_in = None
-        self._handle = display(self, display_id=True)
-        self._static_of = self._state()
+        self._handle = self._save(partial(display, display_id=True))
         self._shown_in = _cell()
 
     def _ipython_display_(self) -> None:
@@ -77,30 +81,39 @@ class Dashboard(anywidget.AnyWidget):  # type: ignore[misc]
         raise NotImplementedError  # IPython goes on to the bundle
 
     def settle(self) -> None:
-        """Bring the static picture in the notebook up to date, when it is not; from the main thread."""
-        if self._handle is not None and self.comm is not None and self._static_of != self._state():
-            self._static_of = self._state()
-            self._handle.update(self)
+        """Bring the picture that is saved in the notebook up to date; from the main thread, after each cell.
 
-    def _state(self) -> object:
-        return [(one.status, one.summary()["total_events"]) for one in self.experiments]
+        Seldom, since the browser makes its view anew: when a run has changed its status, or a minute has gone by.
+        """
+        if self._handle is None or self.comm is None or self._saved == self._state():
+            return
+        if self._saved[0] != self._state()[0] or time.monotonic() - self._saved_at > _MINUTE:
+            self._save(self._handle.update)
+
+    def _save(self, show: Callable[[Dashboard], Any]) -> Any:
+        self._shown_in, self._saved, self._saved_at = None, self._state(), time.monotonic()
+        return show(self)
+
+    def _state(self) -> tuple[list[str], list[int]]:
+        return [one.status for one in self.experiments], [one.summary()["total_events"] for one in self.experiments]
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
         """The live view, and beside it what stays when there is no kernel: a table and pictures."""
-        bundle = super()._repr_mimebundle_()
-        if bundle is None:
-            return None
+        bundle: Any = super()._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data = {**data, "text/html": self._page(), "text/plain": static.line(self.experiments)}
+        if data is None:
+            return None
+        data = {**data, **self._still()}
         return (data, bundle[1]) if isinstance(bundle, tuple) else data
 
-    def _page(self) -> str:
+    def _still(self) -> dict[str, str]:
         composer = self.refresher.composer
         with composer.lock:
             composer.look()
             while composer.behind:
                 composer.look()
-            return static.page(composer.readers)
+            page = static.page(composer.readers)
+        return {"text/html": page, "text/plain": static.line(self.experiments)}
 
     def __repr__(self) -> str:
         return f"<Dashboard of {static.line(self.experiments)}>"

@@ -3,12 +3,12 @@
 The kernel owns the truth, the browser owns pixels. Nothing but the code of the widget is a synced trait: a page that
 opens, reloads or shows a second view says `hello` and is sent a keyframe, so no state can be stale.
 
-**Kernel to browser.** A message has a JSON head (`Key`, `Tick` or `Trouble`) and, but for `Trouble`, one binary buffer an
-arm. Messages are numbered; a browser that misses one waits for the next keyframe, and asks for it.
+**Kernel to browser.** A message has a JSON head (`Key`, `Tick` or `Trouble`) and, but for `Trouble`, one binary buffer
+an arm. Messages are numbered; a browser that misses one waits for the next keyframe, and asks for it.
 
-**A buffer**, little-endian: float64 for each name of `CARDS`; then, row by row for each bin of time from the `first` that the
-head names, float32 for each name of the keyframe's `series`. Bins replace what was there from `first` on: all but the
-newest bin only ever get appended. NaN is "nobody knows".
+**A buffer**, little-endian: float64 for each name of `CARDS`; then, row by row for each bin of time from the `first` on
+that the head names, float32 for each name of the keyframe's `series`. Bins replace what was there from `first` on: all
+but the newest bin only ever get appended. NaN is "nobody knows".
 
 **Browser to kernel.** `Said`: what a person did, or that a view came, went, was hidden.
 """
@@ -73,8 +73,9 @@ class Arm(TypedDict):
 
 
 class Incident(TypedDict):
-    """An anomaly for the table and the marker; `id` counts from 1."""
+    """An anomaly for the table and the marker; `id` counts from 1 in each arm."""
 
+    arm: int
     id: int
     start: float
     end: float
@@ -87,6 +88,7 @@ class Incident(TypedDict):
 class Alert(TypedDict):
     """A rule that was met, a budget that is spent, or an anomaly that paused the run."""
 
+    arm: int
     time: float
     kind: str
     severity: str
@@ -98,7 +100,8 @@ class Difference(TypedDict):
     """One line of the running comparison: the second arm minus the first.
 
     Attributes:
-        metric: What is compared, with its unit.
+        metric: What is compared.
+        unit: "share", "ms" or "USD".
         values: Of each arm.
         low, high: Bounds of the difference that are valid at every look; None while nobody knows.
         trail: [elapsed s, low, high] of earlier looks.
@@ -106,6 +109,7 @@ class Difference(TypedDict):
     """
 
     metric: str
+    unit: str
     values: list[float | None]
     low: float | None
     high: float | None
@@ -215,7 +219,7 @@ def said(content: Any) -> Said:
     if isinstance(content.get("view"), str):
         checked["view"] = content["view"][:64]
     for name in ("seen", "hello"):
-        checked[name] = content.get(name) is True  # type: ignore[literal-required]
+        checked[name] = content.get(name) is True
     if content.get("verb") in ("pause", "resume", "stop"):
         checked["verb"] = content["verb"]
     if content.get("window") in WINDOWS:

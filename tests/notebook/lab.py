@@ -67,7 +67,14 @@ class Server:
     def command(self) -> list[str]:
         python = [sys.executable, "-m"]
         if self.app == "voila":
-            return [*python, "voila", "--no-browser", f"--port={self.port}", "--progressive_rendering=True", str(self.root)]
+            return [
+                *python,
+                "voila",
+                "--no-browser",
+                f"--port={self.port}",
+                "--progressive_rendering=True",
+                str(self.root),
+            ]
         if self.app == "marimo":
             page = str(next(self.root.glob("*.py")))
             return [*python, "marimo", "-q", "run", page, "--headless", "--host", "127.0.0.1", "-p", str(self.port)]
@@ -96,7 +103,9 @@ class Server:
                 time.sleep(0.2)
 
     def api(self, method: str, path: str) -> bytes:
-        request = urllib.request.Request(self.base + path, method=method, headers={"Authorization": f"token {self.token}"})
+        request = urllib.request.Request(
+            self.base + path, method=method, headers={"Authorization": f"token {self.token}"}
+        )
         with urllib.request.urlopen(request, timeout=10) as response:
             return response.read()
 
@@ -181,9 +190,10 @@ class Browser:
         socket.on("framereceived", keep("in"))
         socket.on("framesent", keep("out"))
 
-    def comm_frames(self) -> list[tuple[float, int]]:
-        """When and how large: messages of widgets that came in."""
-        return [(when, size) for when, way, size, head in self.frames if way == "in" and b'"comm_msg"' in head]
+    def messages(self, kind: str = "") -> list[int]:
+        """How large the dashboard's messages were that came in: "tick", "key", or both."""
+        kinds = [f'"kind":"{one}"'.encode() for one in ([kind] if kind else ["tick", "key"])]
+        return [size for _, way, size, head in self.frames if way == "in" and any(one in head for one in kinds)]
 
     def open(self, server: Server, name: str, seconds: float = 120) -> None:
         self.page.goto(server.url(name), timeout=seconds * 1000)
@@ -215,7 +225,9 @@ class Browser:
 
     def outputs(self) -> str:
         """Text of all outputs."""
-        return self.page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output')].map(o => o.innerText).join('\\n')")
+        return self.page.evaluate(
+            "() => [...document.querySelectorAll('.jp-OutputArea-output')].map(o => o.innerText).join('\\n')"
+        )
 
     def close(self) -> None:
         for step in (self.context.close, self._chromium.close, self._tool.stop):

@@ -7,7 +7,7 @@ const LETTERS = ["A", "B"];
 
 const exact = (c) => (c.error_bound > 0 ? ` (±${(100 * c.error_bound).toFixed(1)} %)` : "");
 const safe = (c) =>
-  Number.isFinite(c.success_low) ? `; run ${number(100 * c.success_low)} to ${percent(c.success_high)} at any look` : "";
+  Number.isFinite(c.success_low) ? `; run: ${(100 * c.success_low).toFixed(1)} to ${(100 * c.success_high).toFixed(1)} % at any look` : "";
 
 /** Title, whether it is known, the large text, the small one. */
 const CARDS = [

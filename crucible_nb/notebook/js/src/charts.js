@@ -8,7 +8,7 @@ const HEIGHT = 168;
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", showTips: false };
 
 class Chart {
-  /** @param {string} id @param {(incident: number) => void} picked */
+  /** @param {string} id @param {(label: string) => void} picked */
   constructor(id, picked) {
     this.title = element("span", { class: "crucible-chart-title" });
     this.legend = element("span", { class: "crucible-legend" });
@@ -29,8 +29,8 @@ class Chart {
     if (!this.heard) {
       this.heard = true;
       this.plot.on("plotly_click", (event) => {
-        const id = event.points.find((point) => point.data.name === "anomaly")?.customdata;
-        if (id) this.picked(id);
+        const label = event.points.find((point) => point.data.name === "anomaly")?.customdata;
+        if (label) this.picked(label);
       });
     }
     return traces.reduce((sum, trace) => sum + trace.x.length, 0);
@@ -56,7 +56,7 @@ class Chart {
     say(this.flags, incidents.length ? `◆ ${incidents.length}` : "");
     this.flags.title = `${incidents.length} anomalies flagged`;
     const values = this.entries.map((one) => one.text.textContent).join(", ");
-    const flagged = incidents.length ? `; anomalies ${incidents.map((one) => one.id).join(", ")} flagged` : "";
+    const flagged = incidents.length ? `; anomalies ${incidents.map((one) => one.label).join(", ")} flagged` : "";
     const label = `${panel.title}: now ${values}${flagged}`;
     if (this.plot.getAttribute("aria-label") !== label) this.plot.setAttribute("aria-label", label);
   }
@@ -67,7 +67,7 @@ class Chart {
 }
 
 export class Charts {
-  /** @param {(incident: number) => void} picked a marker was clicked */
+  /** @param {(label: string) => void} picked a marker was clicked */
   constructor(picked) {
     this.root = element("div", { class: "crucible-charts" });
     this.charts = new Map();
@@ -103,13 +103,13 @@ export class Charts {
   }
 
   /** Lead the eye to an anomaly. */
-  point(id) {
-    this.pointed = id;
-    const incident = this.held?.incidents.find((one) => one.id === id);
+  point(label) {
+    this.pointed = label;
+    const incident = this.held?.incidents.find((one) => one.label === label);
     if (!incident) return;
     const panel = panelOf(this.panels, incident);
     const chart = this.charts.get(panel.id);
-    chart.paint(panel, this.held, this.colors, this.incidentsOf(panel), id);
+    chart.paint(panel, this.held, this.colors, this.incidentsOf(panel), label);
     chart.root.scrollIntoView({ block: "nearest" });
     for (const other of this.charts.values()) other.root.toggleAttribute("data-pointed", other === chart);
   }

@@ -1,5 +1,7 @@
 // Small helpers: text goes in as text, never as markup.
 
+const FOCUSABLE = new Set(["button", "input", "summary"]);
+
 /**
  * An element with attributes and children; children are elements or text.
  * @param {string} tag @param {Record<string, unknown>} attributes
@@ -11,6 +13,8 @@ export function element(tag, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, String(value));
   }
+  // JupyterLab takes keys for its shortcuts unless the element itself that has the focus says no
+  if (FOCUSABLE.has(tag) || "tabindex" in attributes) made.setAttribute("data-lm-suppress-shortcuts", "true");
   made.append(...children);
   return made;
 }

@@ -73,17 +73,16 @@ function range(line, arm, x) {
 
 /** Anomalies sit on the topmost line where they began: a diamond and their number. */
 function markers(panel, lines, held, colors, incidents, pointed, axis) {
-  const arm = held.arms[0];
-  const to = axis(arm);
-  const inside = incidents.filter((one) => one.end >= arm.start * arm.width);
-  const size = inside.map((one) => (one.id === pointed ? 14 : 9));
+  const oldest = (one) => held.arms[one.arm].start * held.arms[one.arm].width;
+  const inside = incidents.filter((one) => one.end >= oldest(one));
+  const size = inside.map((one) => (one.label === pointed ? 14 : 9));
   return {
     type: "scatter", name: "anomaly", mode: "markers+text", hoverinfo: "text",
-    x: inside.map((one) => to(Math.max(one.start, arm.start * arm.width))),
-    y: inside.map((one) => height(panel, lines, arm, one)),
-    text: inside.map((one) => String(one.id)),
-    hovertext: inside.map((one) => `${one.id}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
-    customdata: inside.map((one) => one.id),
+    x: inside.map((one) => axis(held.arms[one.arm])(Math.max(one.start, oldest(one)))),
+    y: inside.map((one) => height(panel, lines, held.arms[one.arm], one)),
+    text: inside.map((one) => one.label),
+    hovertext: inside.map((one) => `${one.label}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
+    customdata: inside.map((one) => one.label),
     textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11 }, cliponaxis: false,
     marker: { symbol: "diamond", color: colors.anomaly, opacity: 1, size, line: { color: colors.paper, width: 1 } },
   };
@@ -92,7 +91,7 @@ function markers(panel, lines, held, colors, incidents, pointed, axis) {
 /** The largest value drawn at or around the beginning of an anomaly. */
 function height(panel, lines, arm, incident) {
   const at = Math.floor(incident.start / arm.width) - arm.start;
-  const names = lines.filter((line) => line.arm === 0).map((line) => line.high ?? line.series);
+  const names = lines.filter((line) => line.arm === incident.arm).map((line) => line.high ?? line.series);
   for (const near of [0, -1, 1, -2, 2]) {
     const values = names.map((name) => arm.columns[name][Math.max(at, 0) + near]).filter(Number.isFinite);
     if (values.length) return panel.share ? Math.min(...values) : Math.max(...values);

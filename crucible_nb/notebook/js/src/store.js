@@ -66,8 +66,8 @@ export class Store {
     this.key = message;
     this.trouble = "";
     this.arms = message.arms.map((arm) => ({ cards: {}, bins: new Bins(arm, message.series) }));
-    this.incidents = new Map(message.incidents.map((one) => [one.id, one]));
-    this.alerts = message.alerts;
+    this.incidents = new Map();
+    this.alerts = [];
     this.put(message, buffers);
   }
 
@@ -78,13 +78,13 @@ export class Store {
       return;
     }
     this.trouble = "";
-    for (const one of message.incidents ?? []) this.incidents.set(one.id, one);
-    this.alerts = this.alerts.concat(message.alerts ?? []);
     this.put(message, buffers);
   }
 
   put(message, buffers) {
     const { cards, series } = this.key;
+    for (const one of message.incidents ?? []) this.incidents.set(this.letter(one) + one.id, { ...one, label: this.letter(one) + one.id });
+    this.alerts = this.alerts.concat((message.alerts ?? []).map((one) => ({ ...one, letter: this.letter(one) })));
     message.arms.forEach((arm, i) => {
       const read = decode(buffers[i], cards, series.length);
       this.arms[i].cards = read.cards;
@@ -92,6 +92,11 @@ export class Store {
     });
     this.n = message.n;
     this.status = message.status;
+  }
+
+  /** "A" or "B" where there are two arms. */
+  letter(one) {
+    return this.arms.length > 1 ? "AB"[one.arm] : "";
   }
 
   /** Ask for a keyframe, not more often than once a second. */

@@ -5,7 +5,7 @@ import { clock, count } from "./format.js";
 const MARKS = { low: "○", medium: "◔", high: "◑", critical: "●" };
 
 export class Anomalies {
-  /** @param {string} prefix @param {(id: number) => void} show */
+  /** @param {string} prefix @param {(label: string) => void} show */
   constructor(prefix, show) {
     this.prefix = prefix;
     this.show = show;
@@ -20,31 +20,31 @@ export class Anomalies {
   }
 
   paint({ key, incidents, arms }) {
-    const total = arms[0].cards.incidents;
+    const total = arms.reduce((sum, arm) => sum + arm.cards.incidents, 0);
     const cut = total > incidents.length ? `, the newest ${incidents.length} here, all in exp.anomalies()` : "";
     say(this.title, `Anomalies (${count(total)}${cut})`);
     const detecting = key.titles.some((title) => title.detectors);
     say(this.none, detecting ? "None so far." : "No detector is on: start(..., anomaly=\"auto\") switches one on.");
     this.none.hidden = incidents.length > 0;
     this.scroll.hidden = incidents.length === 0;
-    for (const [id, row] of this.rows) if (!incidents.some((one) => one.id === id)) this.forget(id, row);
+    for (const [label, row] of this.rows) if (!incidents.some((one) => one.label === label)) this.forget(label, row);
     for (const one of incidents) this.put(one);
   }
 
-  forget(id, row) {
+  forget(label, row) {
     row.root.remove();
-    this.rows.delete(id);
+    this.rows.delete(label);
   }
 
   put(one) {
-    let row = this.rows.get(one.id);
+    let row = this.rows.get(one.label);
     if (!row) {
       const cells = Array.from({ length: 5 }, () => element("td", {}));
-      const label = `Show anomaly ${one.id} in its chart`;
-      const button = element("button", { type: "button", class: "crucible-flag", "aria-label": label, onclick: () => this.pick(one.id) }, `◆ ${one.id}`);
-      const root = element("tr", { id: `${this.prefix}-anomaly-${one.id}`, "data-id": one.id }, element("td", {}, button), ...cells);
+      const label = `Show anomaly ${one.label} in its chart`;
+      const button = element("button", { type: "button", class: "crucible-flag", "aria-label": label, onclick: () => this.pick(one.label) }, `◆ ${one.label}`);
+      const root = element("tr", { id: `${this.prefix}-anomaly-${one.label}`, "data-label": one.label }, element("td", {}, button), ...cells);
       row = { root, cells, button };
-      this.rows.set(one.id, row);
+      this.rows.set(one.label, row);
       this.body.prepend(root);
     }
     const severity = `${MARKS[one.severity] ?? ""} ${one.severity}`;
@@ -53,20 +53,20 @@ export class Anomalies {
     row.cells[0].title = new Date(one.start).toISOString();
   }
 
-  pick(id) {
-    this.mark(id);
-    this.show(id);
+  pick(label) {
+    this.mark(label);
+    this.show(label);
   }
 
-  mark(id) {
-    for (const [other, row] of this.rows) row.root.toggleAttribute("data-picked", other === id);
+  mark(label) {
+    for (const [other, row] of this.rows) row.root.toggleAttribute("data-picked", other === label);
   }
 
   /** From the marker in a chart to its line here. */
-  focus(id) {
+  focus(label) {
     this.root.open = true;
-    this.mark(id);
-    const row = this.rows.get(id);
+    this.mark(label);
+    const row = this.rows.get(label);
     row?.root.scrollIntoView({ block: "nearest" });
     row?.button.focus({ preventScroll: true });
   }
@@ -88,7 +88,7 @@ export class Alerts {
     say(this.title, `Alerts (${count(alerts.length)})`);
     const items = alerts.slice(-20).reverse().map((one) => {
       const did = one.action === "alert" || one.action === "flag" ? "" : ` → ${one.action}`;
-      return element("li", {}, element("span", { class: "crucible-time" }, clock(one.time)), ` ▲ ${one.kind}: ${one.reason}${did}`);
+      return element("li", {}, element("span", { class: "crucible-time" }, clock(one.time)), ` ▲ ${one.letter} ${one.kind}: ${one.reason}${did}`);
     });
     this.list.replaceChildren(...items);
   }

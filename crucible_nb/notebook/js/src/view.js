@@ -24,7 +24,7 @@ export class View {
     this.frozen = false;
     this.painted = 0;
     this.shown = performance.now();
-    this.announced = { status: "", incidents: null };
+    this.announced = { status: "", known: null };
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.build(host);
     this.listen();
@@ -34,9 +34,9 @@ export class View {
     this.root = element("section", { class: "crucible", role: "region", "aria-label": "Experiment dashboard" });
     this.header = new Header(this);
     this.cards = new Cards();
-    this.charts = new Charts((id) => this.anomalies.focus(id));
+    this.charts = new Charts((label) => this.anomalies.focus(label));
     this.comparison = new Comparison();
-    this.anomalies = new Anomalies(this.prefix, (id) => this.charts.point(id));
+    this.anomalies = new Anomalies(this.prefix, (label) => this.charts.point(label));
     this.alerts = new Alerts(this.prefix);
     this.live = element("div", { class: "crucible-hidden", role: "status", "aria-live": "polite" });
     this.empty = element("p", { class: "crucible-empty" }, "Waiting for the kernel …");
@@ -97,10 +97,15 @@ export class View {
 
   /** Once a second: is it stale, does the kernel know of this view. */
   beat() {
+    if (this.attached && !this.root.isConnected) {
+      this.close(); // the host dropped the output without a word
+      return;
+    }
+    this.attached ||= this.root.isConnected;
     const now = performance.now();
     if (now - this.pinged >= PING) {
       this.pinged = now;
-      if (this.store.live) this.tell({ kind: "view", seen: this.seen });
+      if (this.store.live && this.seen) this.tell({ kind: "view", seen: true });
     }
     const silent = now - Math.max(this.store.heard, this.shown);
     const stale = this.seen && this.store.live && silent > STALE;
@@ -155,13 +160,12 @@ export class View {
   /** Say what changed, not what ticks. */
   announce(held) {
     const status = held.status.join(", ");
-    const incidents = held.incidents.length ? held.incidents[held.incidents.length - 1] : null;
+    const known = new Set(held.incidents.map((one) => one.label));
+    const fresh = held.incidents.find((one) => this.announced.known && !this.announced.known.has(one.label));
     const before = this.announced;
     if (before.status && before.status !== status) say(this.live, `Experiment is ${status}`);
-    else if (before.incidents !== null && incidents && incidents.id > before.incidents) {
-      say(this.live, `Anomaly ${incidents.id}: ${incidents.reason}`);
-    }
-    this.announced = { status, incidents: incidents ? incidents.id : 0 };
+    else if (fresh) say(this.live, `Anomaly ${fresh.label}: ${fresh.reason}`);
+    this.announced = { status, known };
   }
 
   close() {
@@ -178,7 +182,7 @@ function snapshot(store) {
   return {
     key: store.key,
     status: store.status,
-    incidents: [...store.incidents.values()],
+    incidents: [...store.incidents.values()].sort((one, two) => one.start - two.start),
     alerts: store.alerts,
     arms: store.arms.map(({ cards, bins }) => ({
       cards,

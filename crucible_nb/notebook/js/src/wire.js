@@ -1,8 +1,8 @@
 // Reads the messages of the kernel; what they hold is said in crucible_nb/notebook/wire.py.
 
 /** @typedef {{first: number, base: number, width: number}} Arm */
-/** @typedef {{id: number, start: number, end: number, count: number, severity: string, metrics: string[], reason: string}} Incident */
-/** @typedef {{time: number, kind: string, severity: string, reason: string, action: string}} Alert */
+/** @typedef {{arm: number, id: number, label: string, start: number, end: number, count: number, severity: string, metrics: string[], reason: string}} Incident */
+/** @typedef {{arm: number, letter: string, time: number, kind: string, severity: string, reason: string, action: string}} Alert */
 
 export const VERSION = 1;
 
