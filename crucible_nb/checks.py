@@ -136,6 +136,13 @@ def columns(name: str, wanted: Any, available: Iterable[str]) -> tuple[str, ...]
     return names
 
 
+def other(name: str, value: Any, this: Any) -> Any:
+    """`value`, when it is None or of the class of `this` and not `this` itself."""
+    if value is None or (isinstance(value, type(this)) and value is not this):
+        return value
+    raise wrong(name, value, f"another {type(this).__name__}")
+
+
 def weights(value: Any, length: int) -> np.ndarray:
     """`value` as float64 weights of the given length, finite and >= 0."""
     array = np.ascontiguousarray(value, dtype=np.float64)

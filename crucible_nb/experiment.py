@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb import checks, files, html
 from crucible_nb.alerts import Alert
-from crucible_nb.anomaly import Detector
+from crucible_nb.anomaly import Detector, Incident
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import CrucibleError, LifecycleError
@@ -59,6 +59,7 @@ class Experiment:
     """
 
     record: Recorder
+    dashboard: Callable[..., Any]  # registered, see `crucible_nb.faces`
 
     def __init__(
         self,
@@ -797,6 +798,16 @@ class Experiment:
         with self._lock:
             self._fold()
             return self._pipeline.judging.incidents.summary(self._pipeline.seq)
+
+    def _noticed(self) -> tuple[tuple[Incident, ...], tuple[Alert, ...]]:
+        """Incidents and alerts so far, without a table; for faces, which look often."""
+        with self._lock:
+            return tuple(self._pipeline.judging.incidents.all), tuple(self._watching.alerts.history)
+
+    @property
+    def _judged(self) -> bool:
+        """Whether any detector is on."""
+        return bool(self._pipeline.judging.detectors)
 
     # -- deciding -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,27 @@
+"""The dashboard where there are no widgets: one line of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crucible_nb.experiment import Experiment
+from crucible_nb.notebook import static
+
+
+class StatusLine:
+    """What `exp.dashboard()` gives in a terminal and with CRUCIBLE_UI=off; its text is always that of now.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> StatusLine([cr.start("demo")])
+        'demo', running, 0 events
+    """
+
+    def __init__(self, experiments: Any) -> None:
+        self.experiments: tuple[Experiment, ...] = tuple(experiments)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def __repr__(self) -> str:
+        return static.line(self.experiments)
