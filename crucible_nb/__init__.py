@@ -133,5 +133,19 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext crucible_nb`: gives the shell `%crucible` and `%%crucible`."""
+    from crucible_nb.notebook import extension  # noqa: PLC0415  imports IPython
+
+    extension.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext crucible_nb`: takes them away again; experiments go on."""
+    from crucible_nb.notebook import extension  # noqa: PLC0415  imports IPython
+
+    extension.unload(shell)
+
+
 def __dir__() -> list[str]:
     return __all__

@@ -94,6 +94,15 @@ def function(name: str, value: Any, *, optional: bool = False) -> Callable[..., 
     raise wrong(name, value, "a callable" + (" or None" if optional else ""))
 
 
+def iterable(name: str, value: Any) -> Any:
+    """`value`, when one can go through it."""
+    try:
+        iter(value)
+    except TypeError:
+        raise wrong(name, value, "an iterable") from None
+    return value
+
+
 def duration(name: str, value: Any) -> int:
     """A span of time in nanoseconds, > 0: offset text such as '5min', a Timedelta, a timedelta."""
     try:

@@ -193,6 +193,11 @@ def current() -> Experiment | None:
     return CURRENT.get()  # type: ignore[no-any-return]
 
 
+def known() -> list[Experiment]:
+    """The experiments of this kernel, in order of starting; ones that ended as long as somebody holds them."""
+    return _KERNEL.list()
+
+
 def experiments() -> pd.DataFrame:
     """The experiments of this kernel, one row each, in order of starting.
 

@@ -8,7 +8,7 @@ from crucible_nb import checks
 from crucible_nb.experiment import Experiment
 from crucible_nb.faces import register
 
-__all__ = ["dashboard"]
+__all__ = ["dashboard", "track_iter"]
 
 
 @register("dashboard")
@@ -41,3 +41,41 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
     checks.number("refresh", refresh, least=0.1)
     checks.other("compare", compare, self)
     return opening.opened((self,) if compare is None else (self, compare), float(refresh))
+
+
+@register("track_iter")
+def track_iter(
+    self: Experiment, xs: Any, total: int | None = None, desc: str | None = None, event: str | None = None
+) -> Any:
+    """Go through `xs` with a progress bar, and leave off when the experiment says so (`should_stop`).
+
+    The bar is tqdm's (`pip install 'crucible_nb[lab]'`), with time left, pace, success rate and p95 latency; without
+    tqdm, and with CRUCIBLE_UI=off, the loop is the same and there is no bar.
+
+    Args:
+        xs: Any iterable, also an asynchronous one; a tqdm bar of yours stays the bar.
+        total: How many there will be; None asks `len(xs)`.
+        desc: What stands before the bar; None is the name of the experiment.
+        event: Record each iteration as an event of this name with its latency; None records nothing. An iteration that
+            is left by `break` or an error has no `success`: the loop is not told how it went.
+
+    Returns:
+        An iterator (an async one for an async `xs`) over the items.
+
+    Raises:
+        ConfigError: `xs` cannot be gone through, or another argument is not what is accepted.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> exp = cr.start("demo")
+        >>> exp.budget(usd=5, action="stop")
+        >>> asked = []
+        >>> for question in exp.track_iter(range(100)):
+        ...     _ = exp.record("llm.request", cost_usd=1.5)
+        ...     asked.append(question)
+        >>> asked, exp.status
+        ([0, 1, 2, 3], 'stopped')
+    """
+    from crucible_nb.notebook import progress  # noqa: PLC0415  tqdm comes with the first bar
+
+    return progress.tracked(self, xs, total, desc, event)
