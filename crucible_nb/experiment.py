@@ -61,6 +61,7 @@ class Experiment:
     record: Recorder
     dashboard: Callable[..., Any]  # registered, see `crucible_nb.faces`
     track_iter: Callable[..., Any]  # registered
+    plot: Any  # registered
 
     def __init__(
         self,

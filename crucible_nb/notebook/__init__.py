@@ -7,8 +7,9 @@ from typing import Any
 from crucible_nb import checks
 from crucible_nb.experiment import Experiment
 from crucible_nb.faces import register
+from crucible_nb.notebook import figures
 
-__all__ = ["dashboard", "track_iter"]
+__all__ = ["dashboard", "figures", "track_iter"]
 
 
 @register("dashboard")

@@ -23,5 +23,19 @@ class StatusLine:
     def close(self) -> None:
         """There is nothing to close."""
 
+    def figure(self, theme: str | None = None) -> Any:
+        """A plain plotly figure of what a dashboard would show; see `Dashboard.figure`.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("nothing yet") as exp:
+            ...     pass
+            >>> StatusLine([exp]).figure().layout.annotations[0].text
+            'no events yet'
+        """
+        from crucible_nb.notebook.figures.panels import panels  # noqa: PLC0415  imports plotly
+
+        return panels(self.experiments, None, (), theme)
+
     def __repr__(self) -> str:
         return static.line(self.experiments)

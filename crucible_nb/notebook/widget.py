@@ -64,6 +64,28 @@ class Dashboard(anywidget.AnyWidget):
                 self._handle.update(self._still(), raw=True)
         super().close()
 
+    def figure(self, theme: str | None = None) -> Any:
+        """The charts of now as one plain plotly figure, for papers and export; of two experiments both arms.
+
+        Args:
+            theme: None for no background and colours readable on light and dark, "light" or "dark".
+
+        Raises:
+            ConfigError: No such theme.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", clock="events") as exp:
+            ...     _ = exp.record("call", latency_ms=120.0)
+            >>> dashboard = Dashboard([exp], refresh=0.5)
+            >>> [trace.name for trace in dashboard.figure().data]
+            ['p50', 'p95', 'p99']
+            >>> dashboard.close()
+        """
+        from crucible_nb.notebook.figures.panels import panels  # noqa: PLC0415  imports plotly
+
+        return panels(self.experiments, None, (), theme)
+
     # -- showing --------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
