@@ -68,7 +68,7 @@ def track_iter(
 
     Examples:
         >>> import crucible_nb as cr
-        >>> exp = cr.start("demo")
+        >>> exp = cr.start("asking")
         >>> exp.budget(usd=5, action="stop")
         >>> asked = []
         >>> for question in exp.track_iter(range(100)):

@@ -39,7 +39,7 @@ def spanned(experiment: Experiment) -> Iterator[None]:
 
     Examples:
         >>> import crucible_nb as cr
-        >>> exp = cr.start("demo")
+        >>> exp = cr.start("spanned")
         >>> with spanned(exp):
         ...     _ = cr.record("tick")
         >>> exp.df.event.tolist()

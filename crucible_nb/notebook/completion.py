@@ -126,11 +126,11 @@ class Values:
     def _frame(self, said: list[str]) -> pd.DataFrame:
         """The rows that columns are of: of a named experiment, else of the current one."""
         named = [word.strip("\"'") for word in said]
-        found = next((one for one in reversed(session.known()) if one.name in named), None)
-        held = [self._magic.shell.user_ns.get(name) for name in named]
-        frames = (one for one in held if isinstance(one, pd.DataFrame))
-        one = found or next((one for one in held if isinstance(one, Experiment)), None) or session.current()
-        return one.frame() if one is not None else next(frames, pd.DataFrame())
+        found = [one for one in reversed(session.known()) if one.name in named]
+        held = (self._magic.shell.user_ns.get(name) for name in named)
+        found += [one for one in held if isinstance(one, (Experiment, pd.DataFrame))]
+        one = found[0] if found else session.current()
+        return one.frame() if isinstance(one, Experiment) else pd.DataFrame() if one is None else one
 
 
 def metrics(frame: pd.DataFrame) -> list[str]:

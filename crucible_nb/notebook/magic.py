@@ -52,7 +52,7 @@ class Magic:
         said, silent = words(line)
         header = said[:1] == ["%%"]  # see `cell.header`
         try:
-            asked = vars(self.parsers[header].parse_args(said[header:] or ["--help"]))
+            asked = vars(self.parsers[header].parse_args(said[1:] if header else said or ["--help"]))
             command, output = asked.pop("command", "cell"), asked.pop("output", None)
             result = getattr(self, f"_{command}")(**asked)
         except HelpWanted as wanted:

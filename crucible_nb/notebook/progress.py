@@ -76,7 +76,7 @@ def said(experiment: Experiment) -> str:
 
     Examples:
         >>> import crucible_nb as cr
-        >>> with cr.start("demo") as exp:
+        >>> with cr.start("loop") as exp:
         ...     _ = exp.record("call", latency_ms=812.4, success=True)
         >>> said(exp)
         'success 100 %, p95 812.4 ms'

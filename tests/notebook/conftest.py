@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from crucible_nb import session
 from crucible_nb.notebook import opening
 from tests.conftest import missing
-from tests.notebook import lab
+from tests.notebook import lab, shells
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,17 @@ def nothing_open() -> Iterator[None]:
     """No dashboard of one test is there in the next."""
     yield
     opening.close_all()
+
+
+@pytest.fixture
+def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A shell with the extension, in a kernel that knows no experiment."""
+    with monkeypatch.context() as patched, shells.shell(tmp_path) as one:
+        patched.setattr(session, "_KERNEL", session._Kernel())
+        yield one
+        for experiment in session.known():
+            if experiment.status in ("running", "paused"):
+                experiment.stop()
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +52,8 @@ def browser(served: lab.Server) -> Iterator[lab.Browser]:
 def end_kernels(server: lab.Server) -> None:
     import json
 
-    for session in json.loads(server.api("GET", "/api/sessions")):
-        server.api("DELETE", f"/api/sessions/{session['id']}")
+    for one in json.loads(server.api("GET", "/api/sessions")):
+        server.api("DELETE", f"/api/sessions/{one['id']}")
 
 
 @pytest.fixture
@@ -49,7 +61,9 @@ def run(served: lab.Server, browser: lab.Browser, request: pytest.FixtureRequest
     """Writes a notebook of these cells, opens it and runs all of it; the page is the browser's."""
 
     def start(*cells: str, wait: str = ".crucible[data-n]") -> lab.Browser:
-        name = lab.notebook(Path(served.root), *cells, name=f"{request.node.name[:40]}.ipynb".replace("[", "-").replace("]", ""))
+        name = lab.notebook(
+            Path(served.root), *cells, name=f"{request.node.name[:40]}.ipynb".replace("[", "-").replace("]", "")
+        )
         browser.open(served, name)
         browser.run_all()
         if wait:
