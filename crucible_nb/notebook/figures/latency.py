@@ -8,7 +8,7 @@ import numpy as np
 
 from crucible_nb.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import Scale, canvas, dots, empty, is_skewed, label_ends
-from crucible_nb.notebook.figures.decimate import decimate
+from crucible_nb.notebook.figures.decimate import BUCKETS, decimate
 from crucible_nb.notebook.figures.marks import mark_rows, moments, shade_pauses
 from crucible_nb.notebook.figures.rows import Rows
 from crucible_nb.notebook.figures.theme import Look, look_of
@@ -40,12 +40,12 @@ def draw(
     In a subplot (`place`) only anomalies of this column are marked: others have subplots of their own.
     """
     values, within = rows.values(column), {} if not place else {"row": place, "col": 1}
-    shown = decimate(rows.times, values, rows.flagged)
+    shown = decimate(rows.times, values, rows.flagged, BUCKETS // 2 if place else BUCKETS)
     log = is_skewed(values) if log is None else log
     scale = Scale.of([values], log=log, zero=True)
-    times, names = moments(rows.times[shown]), rows.frame["event"].iloc[shown]
+    times, names = moments(rows.times[shown]), [safe(name, 40) for name in rows.frame["event"].iloc[shown]]
     figure.add_scatter(
-        x=times, y=values[shown], mode="markers", name="events", text=[safe(name, 40) for name in names],
+        x=times, y=values[shown], mode="markers", name="events", text=names if len(set(names)) > 1 else names[0],
         hoverinfo="x+y+text", marker={"size": 4, "color": look.p50, "opacity": 0.5}, **within,
     )  # fmt: skip
     window = window_of(int(rows.times[-1] - rows.times[0]))
