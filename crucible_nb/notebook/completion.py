@@ -126,7 +126,7 @@ class Values:
     def _frame(self, said: list[str]) -> pd.DataFrame:
         """The rows that columns are of: of a named experiment, else of the current one."""
         named = [word.strip("\"'") for word in said]
-        found = [one for one in reversed(session.known()) if one.name in named]
+        found: list[Any] = [one for one in reversed(session.known()) if one.name in named]
         held = (self._magic.shell.user_ns.get(name) for name in named)
         found += [one for one in held if isinstance(one, (Experiment, pd.DataFrame))]
         one = found[0] if found else session.current()

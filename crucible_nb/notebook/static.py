@@ -13,7 +13,7 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.html import table
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.reader import Reader, series_of
-from crucible_nb.notebook.spark import spark
+from crucible_nb.spark import spark
 
 _LISTED = 10
 _TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD an hour"}
