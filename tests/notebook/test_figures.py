@@ -102,7 +102,7 @@ def test_quantiles_are_those_of_numpy(spiked: cr.Experiment) -> None:
 def test_anomalies_are_listed_in_words(spiked: cr.Experiment) -> None:
     figure = spiked.plot.anomalies()
     found = spiked.anomalies()
-    told = " ".join(figure.layout.annotations[-1].text.replace("<br>", " ").split())
+    told = " ".join(figure.layout.annotations[-1].text.replace("<br>", " ").split())  # also of hard spaces
     for reason in found.reason[-8:]:
         assert reason in told
     assert len(figure.layout.shapes) == len(found)
@@ -170,11 +170,23 @@ def test_comparison_draws_estimate_interval_and_verdict() -> None:
     for metric, one in found.items():
         drawn = by_name(figure)[metric]
         wanted = np.array([one.confidence_interval.low, one.estimate, one.confidence_interval.high])
-        assert np.allclose(drawn.x, 100 * wanted / one.control)
+        assert np.allclose(drawn.x, wanted * (100 if metric == "success_rate" else 1))
         assert any(f"<b>{one.verdict}</b>" in note.text for note in figure.layout.annotations)
     base = by_name(figure)["base"]
     assert np.allclose(base.x, np.quantile(arms[0].df.latency_ms, base.y / 100))
     assert len(arms[0].plot.compare(arms[1].df, metrics=metrics).data) == len(figure.data)
+
+
+def test_a_margin_and_zero_are_drawn() -> None:
+    arms = [run(trace(800, seed), name) for name, seed in (("base", 1), ("mini", 2))]
+    shapes = arms[0].plot.compare(arms[1], metrics=["success_rate"], margin={"success_rate": 0.03}).layout.shapes
+    assert sorted((one.x0, one.x1) for one in shapes) == [(-3.0, 3.0), (0, 0)]
+
+
+def test_one_metric_without_latency_is_a_figure() -> None:
+    arms = [pd.DataFrame({"success": np.random.default_rng(seed).random(400) < 0.9}) for seed in (1, 2)]
+    figure = run(arms[0].set_index(trace(400).index)).plot.compare(arms[1])
+    assert [one.name for one in figure.data] == ["success_rate"]
 
 
 def test_comparison_with_itself_is_refused() -> None:

@@ -99,7 +99,7 @@ class Plot:
             ...     for i in range(101):
             ...         _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
             >>> exp.plot.anomalies().layout.annotations[-1].text
-            '1  00:00:00  critical: latency_ms 900 is 791.2 sd above the mean 101, 1 event'
+            '1 00:00:00 critical, 1 event: latency_ms 900 is 791.2 sd above the mean 101'
         """
         from crucible_nb.notebook.figures.anomalies import anomalies  # noqa: PLC0415
 
@@ -150,7 +150,7 @@ class Plot:
             ...     arm.stop()
             >>> figure = arms[0].plot.compare(arms[1], metrics=["mean_latency_ms"])
             >>> figure.layout.title.text, figure.layout.annotations[-1].text
-            ('mini against base', '<b>better</b><br>103 → 82.97')
+            ('mini against base', '<b>better</b><br>103 → 82.97 ms')
         """
         from crucible_nb.notebook.figures.compare import compared  # noqa: PLC0415
 

@@ -74,12 +74,12 @@ def _list(figure: go.Figure, rows: Rows, look: Look, height: int) -> None:
     if not len(found):
         return
     told = [
-        f"{i + 1}  {start:%H:%M:%S}  {severity}: {reason}, {plural(count, 'event')}"
+        f"{i + 1}  {start:%H:%M:%S}  {severity}, {plural(count, 'event')}: {reason}"
         for i, start, severity, reason, count in found[_COLUMNS].itertuples(name=None)
     ]
     if len(rows.incidents) > _LISTED:
         told.insert(0, f"the last {_LISTED} of {len(rows.incidents):,}:")
-    text = "<br>".join(wrapped(line, 110) for line in told)
+    text = "<br>".join(wrapped(line, 100) for line in told)
     room = _LINE * (text.count("<br>") + 1)
     figure.add_annotation(
         text=text, x=0, y=0, xref="paper", yref="paper", xanchor="left", yanchor="top", xshift=-52, yshift=-58,

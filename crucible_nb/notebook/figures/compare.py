@@ -14,14 +14,15 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.figures.canvas import canvas, empty, is_skewed
 from crucible_nb.notebook.figures.theme import Look, look_of
-from crucible_nb.notebook.figures.words import number, safe
+from crucible_nb.notebook.figures.words import named, number, safe
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go
 
 LEVELS = np.arange(1, 200) / 200
 """Quantile levels that are drawn."""
-_ROW = 44  # pixels a metric
+_ABOVE, _ROW, _GAP = 210, 46, 62  # pixels: of latencies, of a metric, between two
+_KINDS = ("mean", "total", "p50", "p90", "p95", "p99")
 _WANTED = {"up": "more is better", "down": "less is better"}
 _SETTLED = ("better", "worse", "equivalent", "not worse", "different")
 
@@ -39,16 +40,17 @@ def compared(control: Experiment, treatment: Any, theme: str | None, options: di
         raise checks.wrong("other", treatment, "one arm")
     names = [safe(found.control, 40), safe(found.treatment, 40)]
     spread = all(arm.latency.count for arm in arms)
-    above = 230 if spread else 0
-    height = 190 + above + _ROW * len(found)
-    share = above / (height - 190) if spread else 0.0
-    grid: dict[str, Any] = {"rows": 2 if spread else 1, "cols": 1}
-    grid |= {"row_heights": [share, 1 - share], "vertical_spacing": 110 / height} if spread else {}
-    figure = canvas(look, f"{names[1]} against {names[0]}", _said(found, arms), height=height, grid=grid)
+    above = [_ABOVE] if spread else []
+    pixels = [*above, *[_ROW] * len(found)]
+    height = sum(pixels) + _GAP * (len(pixels) - 1)
+    gap = _GAP / height if len(pixels) > 1 else 0
+    grid = {"rows": len(pixels), "cols": 1, "row_heights": pixels, "vertical_spacing": gap}
+    figure = canvas(look, f"{names[1]} against {names[0]}", _said(found, arms), height=height + 130, grid=grid)
     if spread:
         _spread(figure, arms, names, look)
-    _forest(figure, found, look, 2 if spread else 1)
-    return figure.update_layout(margin={"l": 24, "r": 210})
+    for place, one in enumerate(found.values(), 1 + len(above)):
+        _difference(figure, one, look, place)
+    return figure.update_layout(margin={"l": 24, "r": 190})
 
 
 def _frame(frame: pd.DataFrame) -> Metrics:
@@ -83,39 +85,40 @@ def _spread(figure: go.Figure, arms: list[Metrics], names: list[str], look: Look
     figure.update_yaxes(title_text="events, %", range=[0, 101], row=1, col=1)
 
 
-def _forest(figure: go.Figure, found: Comparison, look: Look, place: int) -> None:
-    """A row a metric: the difference in per cent of the control, its interval, and the verdict in words."""
-    at = {"row": place, "col": 1}
-    scaled = {metric: [_percent(one, value) for value in (one.estimate, *one.confidence_interval)]
-              for metric, one in found.items()}  # fmt: skip
-    known = [abs(value) for row in scaled.values() for value in row if math.isfinite(value)] or [1.0]
-    reach = 1.15 * max(known) or 1.0
+def _difference(figure: go.Figure, one: MetricComparison, look: Look, place: int) -> None:
+    """One metric: the difference in its unit, its interval, the margin that would matter, and the verdict in words."""
+    at, suffix = {"row": place, "col": 1}, "" if place == 1 else str(place)
+    times, unit = _unit(one.metric)
+    wanted = [times * value for value in (one.confidence_interval.low, one.estimate, one.confidence_interval.high)]
+    margin = times * (one.margin or 0.0)
+    reach = 1.15 * max([abs(value) for value in (*wanted, margin) if math.isfinite(value)], default=1.0) or 1.0
+    low, estimate, high = (min(max(value, -reach), reach) for value in wanted)
+    symbol = "diamond" if one.verdict in _SETTLED else "diamond-open"
+    figure.add_scatter(
+        x=[low, estimate, high], y=[0, 0, 0], mode="lines+markers", name=safe(one.metric), hoverinfo="text",
+        line={"color": look.p50, "width": 2.5}, hovertext=safe(one.why, 200),
+        marker={"size": [0, 12, 0], "opacity": 1, "symbol": symbol, "color": look.p50}, **at,
+    )  # fmt: skip
     figure.add_vline(x=0, line={"color": look.text, "width": 1, "dash": "dot"}, **at)
-    for y, (metric, one) in enumerate(found.items()):
-        estimate, low, high = (min(max(value, -reach), reach) for value in scaled[metric])
-        settled = one.verdict in _SETTLED
-        figure.add_scatter(
-            x=[low, estimate, high], y=[y, y, y], mode="lines+markers", name=safe(metric), hoverinfo="text",
-            line={"color": look.p99, "width": 2}, hovertext=safe(one.why, 200),
-            marker={"size": [0, 11, 0], "symbol": "diamond" if settled else "diamond-open", "color": look.p99}, **at,
-        )  # fmt: skip
-        figure.add_annotation(
-            text=f"<b>{safe(one.verdict)}</b><br>{number(one.control)} → {number(one.treatment)}", x=1, y=y,
-            xref=f"x{'' if place == 1 else place} domain", yref=f"y{'' if place == 1 else place}", xanchor="left",
-            xshift=10, showarrow=False, align="left", font={"color": look.text, "size": 12},
-        )  # fmt: skip
-    wanted = [f"<br><i>{_WANTED[one.direction]}</i>" if one.direction in _WANTED else "" for one in found.values()]
-    labels = [safe(metric, 30) + word for metric, word in zip(found, wanted, strict=True)]
-    figure.update_yaxes(
-        tickvals=list(range(len(labels))),
-        ticktext=labels,
-        range=[len(labels) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        **at,
-    )
-    figure.update_xaxes(title_text="difference, % of the control", range=[-reach, reach], showgrid=True, **at)
+    if margin:
+        figure.add_vrect(x0=-margin, x1=margin, fillcolor=look.shade, line_width=0, layer="below", **at)
+    figure.add_annotation(
+        text=f"<b>{safe(one.verdict)}</b><br>{number(times * one.control)} → {number(times * one.treatment)} {unit}",
+        x=1, y=0, xref=f"x{suffix} domain", yref=f"y{suffix}", xanchor="left", xshift=10, showarrow=False,
+        align="left", font={"color": look.text, "size": 12},
+    )  # fmt: skip
+    label = "<br>".join([safe(one.metric, 30), *([f"<i>{_WANTED[one.direction]}</i>"] if one.direction else [])])
+    figure.update_yaxes(tickvals=[0], ticktext=[label], range=[-1, 1], showgrid=False, zeroline=False, **at)
+    figure.update_xaxes(range=[-reach, reach], showgrid=True, nticks=7, title_text=_title(unit), **at)
 
 
-def _percent(one: MetricComparison, value: float) -> float:
-    return 100 * value / abs(one.control) if one.control else math.copysign(math.inf, value) if value else 0.0
+def _unit(metric: str) -> tuple[float, str]:
+    """What a value is multiplied by for people, and its unit then."""
+    if metric.endswith("_rate"):
+        return 100.0, "%"
+    column = metric.split("_", 1)[1] if metric.split("_", 1)[0] in _KINDS and "_" in metric else metric
+    return 1.0, named(column)[1]
+
+
+def _title(unit: str) -> str:
+    return f"difference, {'points' if unit == '%' else unit}" if unit else "difference"

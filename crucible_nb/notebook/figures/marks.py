@@ -70,7 +70,7 @@ def _mark(
         textfont={"color": look.anomaly, "size": 13, "weight": "bold"}, hovertext=told, hoverinfo="x+y+text",
         marker={
             "symbol": "diamond-open", "size": [10 if text else 7 for text in texts], "color": look.anomaly,
-            "line": {"width": 1.6},
+            "line": {"width": 1.6}, "opacity": 1,
         }, **place,
     )  # fmt: skip
 

@@ -30,13 +30,14 @@ def safe(text: object, long: int = _LONG) -> str:
 
 
 def wrapped(text: str, width: int = 90) -> str:
-    """A sentence as several lines, harmless.
+    r"""A sentence as several lines, harmless.
 
     Examples:
-        >>> wrapped("one two < three", width=8)
-        'one two<br>&lt; three'
+        >>> wrapped("one two < three", width=10)
+        'one two &lt;<br>\xa0\xa0\xa0\xa0three'
     """
-    return "<br>".join(line.translate(_HARMLESS) for line in textwrap.wrap(text, width))
+    lines = textwrap.wrap(" ".join(text.split()), width, subsequent_indent="\xa0" * 4)
+    return "<br>".join(line.translate(_HARMLESS) for line in lines)
 
 
 def number(value: float) -> str:
