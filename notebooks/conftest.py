@@ -2,4 +2,5 @@
 
 import os
 
-os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # the figure itself, not plotly.js with it
+# the figure itself, not plotly.js with it
+os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"

@@ -314,6 +314,14 @@ def seen(color: str, kind: str) -> np.ndarray:
     return np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]) @ np.cbrt(lms)
 
 
+def test_every_figure_is_documented_by_example() -> None:
+    methods = [name for name in vars(cr.notebook.figures.Plot) if not name.startswith("_")]
+    assert methods == [*FIGURES, "compare"]
+    for name in methods:
+        assert ">>>" in getattr(cr.notebook.figures.Plot, name).__doc__
+    assert ">>>" in (cr.Experiment.plot.__doc__ or "")
+
+
 def test_plotly_comes_with_the_first_figure() -> None:
     code = "import sys, crucible_nb as cr; exp = cr.start('x'); exp.plot; print('plotly' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.experiment import Experiment
@@ -60,12 +59,11 @@ def _columns(rows: Rows, metric: str | None) -> list[str]:
 
 def _bands(figure: go.Figure, rows: Rows, look: Look) -> None:
     """From the first to the last flagged event of each anomaly, behind everything; also where no row was kept."""
-    times = (rows.incidents[side].astype("datetime64[ns, UTC]").astype(np.int64) for side in ("start", "end"))
-    for start, end in zip(*(moments(each) for each in times), strict=True):
-        figure.add_vrect(
-            x0=pd.Timestamp(start), x1=pd.Timestamp(end), fillcolor=look.anomaly, opacity=0.16,
-            line={"width": 1, "color": look.anomaly}, layer="below",
-        )  # fmt: skip
+    times = (rows.incidents[side].astype("datetime64[ns, UTC]").to_numpy(np.int64) for side in ("start", "end"))
+    band = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "opacity": 0.16}
+    band |= {"fillcolor": look.anomaly, "line": {"width": 1, "color": look.anomaly}}
+    spans = zip(*(np.datetime_as_string(moments(each), "us").tolist() for each in times), strict=True)
+    figure.update_layout(shapes=[{**band, "x0": start, "x1": end} for start, end in spans])
 
 
 def _list(figure: go.Figure, rows: Rows, look: Look, height: int) -> None:

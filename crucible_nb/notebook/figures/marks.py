@@ -22,16 +22,16 @@ def moments(nanoseconds: Any) -> np.ndarray:
 def mark_rows(
     figure: go.Figure, rows: Rows, values: np.ndarray, flagged: np.ndarray, look: Look, place: dict[str, int]
 ) -> None:
-    """Open diamonds at flagged rows; the first of each anomaly has its number."""
+    """Open diamonds at flagged rows; the first of each anomaly has its number, where there is room for it."""
     at = np.flatnonzero(flagged & np.isfinite(values))
     if len(at):
         incident = rows.incident_of(at)
-        first = np.r_[True, incident[1:] != incident[:-1]] & (incident >= 0)
-        _mark(
-            figure, moments(rows.times[at]), values[at],
-            [str(one + 1) if shown else "" for one, shown in zip(incident.tolist(), first.tolist(), strict=True)],
-            rows.reasons(at), look, place,
-        )  # fmt: skip
+        first = np.flatnonzero(np.r_[True, incident[1:] != incident[:-1]] & (incident >= 0))
+        texts = [""] * len(at)
+        room = _with_room(rows.times[at[first]], 0.015 * max(rows.ended - rows.began, 1))
+        for mark, shown in zip(first.tolist(), room, strict=True):
+            texts[mark] = str(incident[mark] + 1) if shown else ""
+        _mark(figure, moments(rows.times[at]), values[at], texts, rows.reasons(at), look, place)
 
 
 def mark_incidents(
