@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench notebooks clean
 
 demo: $(VENV)/.main
 	$(BIN)/python -m crucible_nb demo $(DEMO_ARGS)
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
+
+notebooks: $(VENV)/.test
+	$(BIN)/python tools/build_notebooks.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, anomaly, events, files, sampling, stats
+from crucible_nb import accumulators, anomaly, events, faces, files, notebook, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.comparison import compare
 from crucible_nb.errors import (
@@ -94,6 +94,7 @@ __all__ = [
     "eta_squared",
     "events",
     "experiments",
+    "faces",
     "fisher",
     "glass_delta",
     "hedges_g",
@@ -104,6 +105,7 @@ __all__ = [
     "minimum_detectable_effect",
     "next_sample",
     "non_inferiority",
+    "notebook",
     "odds_ratio",
     "omega_squared",
     "one_proportion",
@@ -129,6 +131,20 @@ def __getattr__(name: str) -> Any:
     if name == "load":
         return files.load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext crucible_nb`: gives the shell `%crucible` and `%%crucible`."""
+    from crucible_nb.notebook import extension  # noqa: PLC0415  imports IPython
+
+    extension.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext crucible_nb`: takes them away again; experiments go on."""
+    from crucible_nb.notebook import extension  # noqa: PLC0415  imports IPython
+
+    extension.unload(shell)
 
 
 def __dir__() -> list[str]:

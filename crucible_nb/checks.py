@@ -94,6 +94,15 @@ def function(name: str, value: Any, *, optional: bool = False) -> Callable[..., 
     raise wrong(name, value, "a callable" + (" or None" if optional else ""))
 
 
+def iterable(name: str, value: Any) -> Any:
+    """`value`, when one can go through it."""
+    try:
+        iter(value)
+    except TypeError:
+        raise wrong(name, value, "an iterable") from None
+    return value
+
+
 def duration(name: str, value: Any) -> int:
     """A span of time in nanoseconds, > 0: offset text such as '5min', a Timedelta, a timedelta."""
     try:
@@ -134,6 +143,13 @@ def columns(name: str, wanted: Any, available: Iterable[str]) -> tuple[str, ...]
         if column not in have:
             raise SchemaError(f"{name}={column!r}: no such column; available: {', '.join(map(str, have))}")
     return names
+
+
+def other(name: str, value: Any, this: Any) -> Any:
+    """`value`, when it is None or of the class of `this` and not `this` itself."""
+    if value is None or (isinstance(value, type(this)) and value is not this):
+        return value
+    raise wrong(name, value, f"another {type(this).__name__}")
 
 
 def weights(value: Any, length: int) -> np.ndarray:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from crucible_nb import checks, files, html
 from crucible_nb.alerts import Alert
-from crucible_nb.anomaly import Detector
+from crucible_nb.anomaly import Detector, Incident
+from crucible_nb.brief import brief
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import CrucibleError, LifecycleError
@@ -24,6 +25,7 @@ from crucible_nb.lifecycle import Lifecycle, Status
 from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
 from crucible_nb.metrics import Metrics
 from crucible_nb.notes import Notes
+from crucible_nb.pictures import pictures
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
@@ -59,6 +61,9 @@ class Experiment:
     """
 
     record: Recorder
+    dashboard: Callable[..., Any]  # registered, see `crucible_nb.faces`
+    track_iter: Callable[..., Any]  # registered
+    plot: Any  # registered
 
     def __init__(
         self,
@@ -798,6 +803,16 @@ class Experiment:
             self._fold()
             return self._pipeline.judging.incidents.summary(self._pipeline.seq)
 
+    def _noticed(self) -> tuple[tuple[Incident, ...], tuple[Alert, ...]]:
+        """Incidents and alerts so far, without a table; for faces, which look often."""
+        with self._lock:
+            return tuple(self._pipeline.judging.incidents.all), tuple(self._watching.alerts.history)
+
+    @property
+    def _judged(self) -> bool:
+        """Whether any detector is on."""
+        return bool(self._pipeline.judging.detectors)
+
     # -- deciding -------------------------------------------------------------------------------------------------
 
     def plan(
@@ -941,16 +956,17 @@ class Experiment:
         progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
         return [
             ("status", facts["status"]),
-            ("condition", self.condition or "–"),
+            ("condition", brief(self.condition or "–", 80)),
             ("events", f"{facts['total_events']:,}{progress}"),
             ("active", f"{facts['active_duration']:,.1f} s of {facts['wall_clock_duration']:,.1f} s"),
         ]
 
     def __repr__(self) -> str:
-        return f"<Experiment {self.name!r} {self.status}, {self.summary()['total_events']:,} events>"
+        return f"<Experiment {brief(repr(self.name), 64)} {self.status}, {self.summary()['total_events']:,} events>"
 
     def _repr_html_(self) -> str:
-        return html.table(self._rows(), caption=f"Experiment {self.name}")
+        shown = html.table(self._rows(), caption=f"Experiment {brief(self.name, 80)}")
+        return html.view(shown, html.row(pictures(self.frame())))
 
 
 def _stamp(nanoseconds: int | None) -> pd.Timestamp | None:

@@ -86,6 +86,8 @@ class Keeping:
     def effective_size(self) -> float:
         """Kish's effective sample size of the kept rows."""
         weight = self.buffer.numbers("weight", 0, len(self.buffer))
+        if weight.strides == (0,):  # one number for all: a look at many rows must cost nothing
+            return float(len(weight))
         return float(weight.sum() ** 2 / np.square(weight).sum()) if len(weight) else 0.0
 
     def strata(self) -> dict[Any, dict[str, int]]:

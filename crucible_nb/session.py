@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from crucible_nb import checks
+from crucible_nb import checks, html
 from crucible_nb.anomaly import detectors_of
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
+from crucible_nb.listing import listed
+from crucible_nb.pictures import pictures
 from crucible_nb.prices import PriceTable
 from crucible_nb.sampling import Adaptive, sampling_of
 from crucible_nb.tracking import Span
@@ -193,6 +195,11 @@ def current() -> Experiment | None:
     return CURRENT.get()  # type: ignore[no-any-return]
 
 
+def known() -> list[Experiment]:
+    """The experiments of this kernel, in order of starting; ones that ended as long as somebody holds them."""
+    return _KERNEL.list()
+
+
 def experiments() -> pd.DataFrame:
     """The experiments of this kernel, one row each, in order of starting.
 
@@ -211,10 +218,15 @@ def experiments() -> pd.DataFrame:
         "name", "status", "condition", "tags", "started_at", "stopped_at", "total_events", "kept_events",
         "wall_clock_duration", "active_duration", "errors",
     )  # fmt: skip
-    found = _KERNEL.list()
+    found = known()
     rows = [{key: facts[key] for key in shown} for facts in (one.summary() for one in found)]
-    index = pd.Index([one.id for one in found], name="id", dtype="str")
-    return pd.DataFrame(rows, index=index, columns=list(shown))
+    return listed(rows, [one.id for one in found], shown, _picture)
+
+
+def _picture(identifier: str) -> str:
+    """Of an experiment that is still held."""
+    frames = (one.frame() for one in known() if one.id == identifier)
+    return html.row(pictures(next(frames, pd.DataFrame())))
 
 
 def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any) -> bool:

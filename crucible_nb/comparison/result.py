@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb import html
+from crucible_nb.brief import brief
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, Result, number
+from crucible_nb.whisker import whisker
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,9 +117,9 @@ class Comparison(Mapping[str, MetricComparison]):
         """
         words: dict[str, list[str]] = {}
         for metric, one in self.items():
-            words.setdefault(one.verdict, []).append(metric)
+            words.setdefault(one.verdict, []).append(brief(metric))
         said = "; ".join(f"{verdict} on {', '.join(metrics)}" for verdict, metrics in words.items())
-        return f"{self.treatment} against {self.control}: {said}"
+        return f"{brief(self.treatment)} against {brief(self.control)}: {said}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data.
@@ -147,7 +149,7 @@ class Comparison(Mapping[str, MetricComparison]):
     def _table(self) -> list[list[str]]:
         return [
             [
-                metric, one.verdict, number(one.control), number(one.treatment), number(one.estimate),
+                brief(metric, 40), one.verdict, number(one.control), number(one.treatment), number(one.estimate),
                 f"{number(one.confidence_interval.low)} to {number(one.confidence_interval.high)}",
                 p_text(one.pvalue), one.why + ("" if one.planned is not False else " (not planned)"),
             ]
@@ -156,12 +158,13 @@ class Comparison(Mapping[str, MetricComparison]):
 
     def _header(self) -> list[str]:
         first = next(iter(self.values()))
-        return ["metric", "verdict", self.control, self.treatment, "difference", f"{first.confidence:.0%} interval",
+        arms = [brief(self.control, 40), brief(self.treatment, 40)]
+        return ["metric", "verdict", *arms, "difference", f"{first.confidence:.0%} interval",
                 "p" if first.correction is None else f"p ({first.correction})", "why"]  # fmt: skip
 
     def _notes(self) -> list[str]:
         said = [*self.design, *([self.plan] if self.plan else []), *self.looked]
-        return [*said, *(f"{metric}: {one.next_sample}" for metric, one in self.items() if one.next_sample)]
+        return [*said, *(f"{brief(metric)}: {one.next_sample}" for metric, one in self.items() if one.next_sample)]
 
     def __repr__(self) -> str:
         rows = [self._header(), *self._table()]
@@ -172,8 +175,15 @@ class Comparison(Mapping[str, MetricComparison]):
         ]
         return "\n".join([f"Comparison: {self.summary}", *lines, *(f"- {note}" for note in self._notes())])
 
+    def _inner_html(self) -> str:
+        """The table with a picture of each interval after it; what it is about below."""
+        drawn = [html.Raw(_drawn(one)) for one in self.values()]
+        rows = [[*cells[:6], picture, *cells[6:]] for cells, picture in zip(self._table(), drawn, strict=True)]
+        header = self._header()
+        return html.table(rows, [*header[:6], "", *header[6:]], self.summary) + html.points(self._notes())
+
     def _repr_html_(self) -> str:
-        return html.table(self._table(), self._header(), self.summary) + html.points(self._notes())
+        return html.view(self._inner_html())
 
     def to_markdown(self) -> str:
         """A table for a README or an issue.
@@ -198,3 +208,9 @@ class Comparison(Mapping[str, MetricComparison]):
             True
         """
         return self.to_frame()[["verdict", "control", "treatment", "estimate", "pvalue"]].to_latex(float_format="%.4g")
+
+
+def _drawn(one: MetricComparison) -> str:
+    low, high = one.confidence_interval
+    said = f"difference {number(one.estimate)}, interval {number(low)} to {number(high)}"
+    return whisker(low, high, one.estimate, said, one.margin)

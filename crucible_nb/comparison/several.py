@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb import html
 from crucible_nb.comparison.result import Comparison
 
 
@@ -60,7 +61,7 @@ class Comparisons(Mapping[str, Comparison]):
         return "\n\n".join(map(repr, self.values()))
 
     def _repr_html_(self) -> str:
-        return "".join(one._repr_html_() for one in self.values())
+        return html.view(*(one._inner_html() for one in self.values()))
 
     def to_markdown(self) -> str:
         """A table an arm.

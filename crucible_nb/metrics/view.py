@@ -13,9 +13,12 @@ import pandas as pd
 
 from crucible_nb import html
 from crucible_nb.accumulators import Quantiles
+from crucible_nb.brief import brief
 from crucible_nb.errors import ConfigError
 from crucible_nb.metrics.panel import NUMBERS, Panel
 from crucible_nb.metrics.tally import Tally
+from crucible_nb.spark import spark
+from crucible_nb.trend import density
 
 _NAN = math.nan
 _HOUR = 3600.0
@@ -463,7 +466,7 @@ class Metrics:
     def _brief(self) -> list[list[str]]:
         """A row of text a group: its key and the numbers of `_BRIEF`."""
         frame = self.to_frame()[list(_BRIEF)]
-        return [[_label(key), *map(_short, row)] for key, row in zip(self._groups, frame.to_numpy(), strict=True)]
+        return [[_named(key), *map(_short, row)] for key, row in zip(self._groups, frame.to_numpy(), strict=True)]
 
     def __repr__(self) -> str:
         if self._by:
@@ -473,10 +476,19 @@ class Metrics:
 
     def _repr_html_(self) -> str:
         if self._by:
-            return html.table(self._brief(), (" · ".join(self._by), *_BRIEF.values()), "Metrics")
-        return html.table(self._rows(), caption="Metrics")
+            return html.view(html.table(self._brief(), (" · ".join(self._by), *_BRIEF.values()), "Metrics"))
+        return html.view(html.table(self._rows(), caption="Metrics"), self._spread())
+
+    def _spread(self) -> str:
+        """A picture of how latency is distributed, once there is something to see."""
+        if self._panel.sums[0, 0] < _SEEN or not self.latency.count:
+            return ""
+        found, low, high = density(self._state.sketches[0].quantile)
+        label = f"latency from {_short(low)} ms, the least, to {_short(high)} ms, the 99th percentile"
+        return html.figure(spark(found, label), label) if len(found) else ""
 
 
+_SEEN = 20  # events whose distribution is worth a picture
 _SECTIONS = ("latency", "cost", "reliability", "tokens", "summary")
 _BRIEF = {
     "summary_events": "events",
@@ -513,3 +525,7 @@ def _short(value: Any) -> str:
 
 def _label(key: Any) -> str:
     return " · ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
+def _named(key: Any) -> str:
+    return " · ".join(map(brief, key)) if isinstance(key, tuple) else brief(key)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from crucible_nb import html
+from crucible_nb.brief import plain
 
 _WIDE = 120
 
@@ -107,7 +108,7 @@ class Result:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return html.table(self._rows(), caption=type(self).__name__)
+        return html.view(html.table(self._rows(), caption=type(self).__name__))
 
 
 def _folded(head: str, parts: Iterable[str]) -> list[str]:
@@ -132,7 +133,7 @@ def _said(value: Any) -> str:
         return f"{number(value.low)} to {number(value.high)}"
     if isinstance(value, tuple):
         return ("; " if any(isinstance(part, str) for part in value) else ", ").join(map(_said, value))
-    return number(value) if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+    return number(value) if isinstance(value, float) else f"{value:,}" if type(value) is int else plain(str(value))
 
 
 def number(value: float) -> str:

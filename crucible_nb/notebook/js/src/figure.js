@@ -1,0 +1,157 @@
+// A panel as plotly traces and layout; pure functions of what is held.
+import { faint } from "./theme.js";
+
+const SPAN = { "1min": 60e3, "5min": 300e3, "1h": 3600e3, all: null };
+
+/** Local time for plotly, which writes dates as UTC. */
+const local = (ms) => ms - new Date(ms).getTimezoneOffset() * 60e3;
+
+/** What a time is on the axis: the time of day, or with two arms the seconds since each began or until its now. */
+function axisOf(held) {
+  if (held.arms.length === 1) return () => local;
+  const { window } = held.key;
+  return (arm) => {
+    const { now, wall } = arm.cards;
+    const zero = window === "all" ? now - 1000 * wall : now;
+    return (ms) => (ms - zero) / 1000;
+  };
+}
+
+/** Left ends, middles and right ends of an arm's bins, none beyond its now. */
+function bins(arm, column) {
+  const now = arm.cards.now;
+  return column.map((_, i) => {
+    const left = (arm.start + i) * arm.width;
+    const right = Math.min(left + arm.width, Math.max(now, left));
+    return { left, middle: (left + right) / 2, right };
+  });
+}
+
+export function tracesOf(panel, lines, held, colors, incidents, pointed) {
+  const axis = axisOf(held);
+  const traces = lines.flatMap((line) => {
+    const arm = held.arms[line.arm];
+    const to = axis(arm);
+    const column = arm.columns[line.series];
+    const at = bins(arm, column);
+    return panel.steps ? [stepped(line, column, at, to, held)] : smooth(line, arm, column, at, to, held);
+  });
+  return [...traces, markers(panel, lines, held, colors, incidents, pointed, axis)];
+}
+
+function base(line, extra) {
+  return { type: "scatter", name: line.label || line.series, hoverinfo: "y+name", line: { color: line.color, width: 1.6, dash: line.dash }, ...extra };
+}
+
+function stepped(line, column, at, to, held) {
+  const x = [...at.map((bin) => to(bin.left)), ...(at.length ? [to(at.at(-1).right)] : [])];
+  const y = [...column, ...(column.length ? [column.at(-1)] : [])];
+  const fill = held.arms.length > 1 ? {} : { fill: "tozeroy", fillcolor: faint(line.color, 0.16) };
+  return base(line, { x, y, mode: "lines", ...fill, line: { color: line.color, width: 1.4, dash: line.dash, shape: "hv" } });
+}
+
+function smooth(line, arm, column, at, to, held) {
+  const x = at.map((bin) => to(bin.middle));
+  const filled = column.filter(Number.isFinite).length;
+  const sparse = filled < 0.6 * (column.length - Math.max(column.findIndex(Number.isFinite), 0));
+  const mode = sparse || filled < 3 ? "lines+markers" : "lines";
+  const main = base(line, { x, y: column, mode, connectgaps: sparse, marker: { color: line.color, size: 4 } });
+  const band = line.low && held.arms.length === 1 ? range(line, arm, x) : [];
+  return [...band, main];
+}
+
+/** From the least to the largest value of each bin, as a band behind the mean. */
+function range(line, arm, x) {
+  const [low, high] = [arm.columns[line.low], arm.columns[line.high]];
+  const shown = x.map((_, i) => i).filter((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
+  const edge = { type: "scatter", mode: "lines", hoverinfo: "skip", line: { width: 0 }, connectgaps: true };
+  return [
+    { ...edge, name: "low", x: shown.map((i) => x[i]), y: shown.map((i) => low[i]) },
+    { ...edge, name: "high", x: shown.map((i) => x[i]), y: shown.map((i) => high[i]), fill: "tonexty", fillcolor: faint(line.color, 0.18) },
+  ];
+}
+
+/** Anomalies sit on the topmost line where they began: a diamond and their number. */
+function markers(panel, lines, held, colors, incidents, pointed, axis) {
+  const oldest = (one) => held.arms[one.arm].start * held.arms[one.arm].width;
+  const inside = incidents.filter((one) => one.end >= oldest(one));
+  const size = inside.map((one) => (one.label === pointed ? 14 : 9));
+  return {
+    type: "scatter", name: "anomaly", mode: "markers+text", hoverinfo: "text",
+    x: inside.map((one) => axis(held.arms[one.arm])(Math.max(one.start, oldest(one)))),
+    y: inside.map((one) => height(panel, lines, held.arms[one.arm], one)),
+    text: inside.map((one) => one.label),
+    hovertext: inside.map((one) => `${one.label}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
+    customdata: inside.map((one) => one.label),
+    textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11 }, cliponaxis: false,
+    marker: { symbol: "diamond", color: colors.anomaly, opacity: 1, size, line: { color: colors.paper, width: 1 } },
+  };
+}
+
+/** The largest value drawn at or around the beginning of an anomaly. */
+function height(panel, lines, arm, incident) {
+  const at = Math.floor(incident.start / arm.width) - arm.start;
+  const names = lines.filter((line) => line.arm === incident.arm).map((line) => line.high ?? line.series);
+  for (const near of [0, -1, 1, -2, 2]) {
+    const values = names.map((name) => arm.columns[name][Math.max(at, 0) + near]).filter(Number.isFinite);
+    if (values.length) return panel.share ? Math.min(...values) : Math.max(...values);
+  }
+  return 0;
+}
+
+export function layoutOf(panel, held, colors, incidents, width, height) {
+  const { key, arms } = held;
+  const two = arms.length > 1;
+  const axis = axisOf(held);
+  const text = { color: colors.text, size: 11, family: colors.font };
+  const line = { gridcolor: colors.grid, zerolinecolor: colors.grid, tickfont: text, fixedrange: false, automargin: false };
+  return {
+    width, height,
+    margin: { l: 46, r: 10, t: 12, b: two ? 34 : 22 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: text, showlegend: false, hovermode: "closest",
+    hoverlabel: { font: { size: 11, family: colors.font }, align: "left" },
+    // a person's zoom stays until another window is chosen
+    uirevision: key.window,
+    xaxis: {
+      ...line, showgrid: false, nticks: 5, type: two ? "linear" : "date", range: rangeOf(held, axis),
+      ...(two ? { title: { text: key.window === "all" ? "s since each began" : "s before now", font: text, standoff: 4 } } : { tickformat: "%H:%M:%S" }),
+    },
+    yaxis: { ...line, nticks: 4, ...scaleOf(panel, arms), separatethousands: true },
+    shapes: two ? [] : [...pauses(key, colors), ...spans(incidents, arms[0], colors)],
+  };
+}
+
+function rangeOf(held, axis) {
+  const span = SPAN[held.key.window];
+  const ends = held.arms.map((arm) => {
+    const to = axis(arm);
+    const { now, wall } = arm.cards;
+    const bins = arm.start * arm.width;
+    // a run younger than its window fills the chart from the left
+    const begin = span === null ? Math.min(now - 1000 * wall, bins) : Math.max(now - span, Math.min(now - 1000 * wall, bins));
+    return [to(Math.min(begin, now - 5000)), to(now)];
+  });
+  return [Math.min(...ends.map((end) => end[0])), Math.max(...ends.map((end) => end[1]))];
+}
+
+function scaleOf(panel, arms) {
+  if (!panel.share) return panel.steps ? { rangemode: "tozero" } : {};
+  const values = arms.flatMap((arm) => arm.columns[panel.lines[0].series].filter(Number.isFinite));
+  const low = Math.min(...values, 1);
+  const room = Math.max(1 - low, 0.02);
+  return { range: [Math.max(low - 0.15 * room, -0.02), 1 + 0.2 * room], tickformat: room < 0.05 ? ".1%" : ".0%" };
+}
+
+function box(start, end, fillcolor, line = { width: 0 }) {
+  return { type: "rect", layer: "below", xref: "x", yref: "paper", x0: local(start), x1: local(end), y0: 0, y1: 1, fillcolor, line };
+}
+
+const pauses = (key, colors) => key.pauses.map(([start, end]) => box(start, end, colors.pause));
+
+/** How long an anomaly lasted. */
+function spans(incidents, arm, colors) {
+  const oldest = arm.start * arm.width;
+  const shown = incidents.filter((one) => one.end > oldest).slice(-20);
+  return shown.map((one) => box(Math.max(one.start, oldest), one.end, faint(colors.anomaly, 0.13)));
+}

@@ -1,0 +1,114 @@
+// What the browser knows. It only ever holds what the kernel sent: a message that is missed makes it wait for a keyframe.
+import { decode, VERSION } from "./wire.js";
+
+const ASK_EVERY = 1000;
+
+/** The bins of one arm as columns, from bin `start` on. */
+class Bins {
+  constructor(arm, series) {
+    this.width = arm.width;
+    this.start = arm.first;
+    this.columns = Object.fromEntries(series.map((name) => [name, []]));
+  }
+
+  get length() {
+    const [first] = Object.values(this.columns);
+    return first ? first.length : 0;
+  }
+
+  /** Put rows in place from bin `arm.first` on; forget those before `arm.base`. */
+  put(arm, rows, series) {
+    const at = arm.first - this.start;
+    const count = rows.length / series.length;
+    series.forEach((name, s) => {
+      const column = this.columns[name];
+      while (column.length < at) column.push(NaN);
+      for (let i = 0; i < count; i++) column[at + i] = rows[i * series.length + s];
+    });
+    const old = Math.min(arm.base - this.start, this.length);
+    if (old > 0) {
+      for (const name of series) this.columns[name].splice(0, old);
+      this.start += old;
+    }
+  }
+}
+
+export class Store {
+  /** @param {(message: object) => void} say sends a message to the kernel */
+  constructor(say) {
+    this.say = say;
+    this.key = null;
+    this.n = 0;
+    this.status = [];
+    this.arms = [];
+    this.incidents = new Map();
+    this.alerts = [];
+    this.trouble = "";
+    this.heard = 0;
+    this.asked = -ASK_EVERY;
+    this.listeners = new Set();
+  }
+
+  /** @param {object} message @param {DataView[]} buffers */
+  take(message, buffers) {
+    this.heard = performance.now();
+    if (message.kind === "trouble") this.trouble = message.text;
+    else if (message.kind === "key") this.takeKey(message, buffers);
+    else if (message.kind === "tick") this.takeTick(message, buffers);
+    for (const tell of this.listeners) tell();
+  }
+
+  takeKey(message, buffers) {
+    if (message.version !== VERSION) {
+      this.trouble = "The page and the kernel have different versions: reload the page.";
+      return;
+    }
+    this.key = message;
+    this.trouble = "";
+    this.arms = message.arms.map((arm) => ({ cards: {}, bins: new Bins(arm, message.series) }));
+    this.incidents = new Map();
+    this.alerts = [];
+    this.put(message, buffers);
+  }
+
+  takeTick(message, buffers) {
+    const fits = this.key && message.n === this.n + 1;
+    if (!fits || message.arms.some((arm, i) => arm.width !== this.arms[i].bins.width)) {
+      this.ask();
+      return;
+    }
+    this.trouble = "";
+    this.put(message, buffers);
+  }
+
+  put(message, buffers) {
+    const { cards, series } = this.key;
+    for (const one of message.incidents ?? []) this.incidents.set(this.letter(one) + one.id, { ...one, label: this.letter(one) + one.id });
+    this.alerts = this.alerts.concat((message.alerts ?? []).map((one) => ({ ...one, letter: this.letter(one) })));
+    message.arms.forEach((arm, i) => {
+      const read = decode(buffers[i], cards, series.length);
+      this.arms[i].cards = read.cards;
+      this.arms[i].bins.put(arm, read.rows, series);
+    });
+    this.n = message.n;
+    this.status = message.status;
+  }
+
+  /** "A" or "B" where there are two arms. */
+  letter(one) {
+    return this.arms.length > 1 ? "AB"[one.arm] : "";
+  }
+
+  /** Ask for a keyframe, not more often than once a second. */
+  ask() {
+    const now = performance.now();
+    if (now - this.asked < ASK_EVERY) return;
+    this.asked = now;
+    this.say({ kind: "view", hello: true });
+  }
+
+  /** Whether anything is still to come. */
+  get live() {
+    return this.status.some((one) => one === "running" || one === "paused");
+  }
+}

@@ -1,0 +1,41 @@
+"""The dashboard where there are no widgets: one line of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crucible_nb.experiment import Experiment
+from crucible_nb.notebook import static
+
+
+class StatusLine:
+    """What `exp.dashboard()` gives in a terminal and with CRUCIBLE_UI=off; its text is always that of now.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> StatusLine([cr.start("demo")])
+        'demo', running, 0 events
+    """
+
+    def __init__(self, experiments: Any) -> None:
+        self.experiments: tuple[Experiment, ...] = tuple(experiments)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def figure(self, theme: str | None = None) -> Any:
+        """A plain plotly figure of what a dashboard would show; see `Dashboard.figure`.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("nothing yet") as exp:
+            ...     pass
+            >>> StatusLine([exp]).figure().layout.annotations[0].text
+            'no events yet'
+        """
+        from crucible_nb.notebook.figures.panels import panels  # noqa: PLC0415  imports plotly
+
+        return panels(self.experiments, None, (), theme)
+
+    def __repr__(self) -> str:
+        return static.line(self.experiments)
