@@ -15,8 +15,6 @@ from crucible_nb.notebook.safe import Running
 
 _LISTED = 40  # incidents and alerts of a keyframe
 _AT_ONCE = 3  # incidents and alerts of a tick, bins of a tick beside the two newest
-_PICKED = 2  # columns drawn before anybody picks
-_COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
 
 
 class Composer:
@@ -66,7 +64,7 @@ class Composer:
     def _choose(self) -> list[str]:
         there = self._columns()
         if self.picked is None:
-            return [name for name in there if not name.endswith("_tokens") and name not in _COUNTERS][:_PICKED]
+            return list(dict.fromkeys(name for reader in self.readers for name in reader.telling))
         return [name for name in self.picked if name in there]
 
     def key(self) -> tuple[wire.Key, list[bytes]]:

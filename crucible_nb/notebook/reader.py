@@ -15,6 +15,8 @@ from crucible_nb.notebook.bins import Bins, Rows
 _CHUNK = 500_000  # rows taken in at a time; a look at 1e7 old ones must not last
 _WATCHED = 24  # numeric columns that are remembered
 _APART = ("latency_ms", "cost_usd", "anomaly_score", "weight", "seq")  # drawn otherwise, or not of the run
+_PICKED = 2  # columns drawn before anybody picks
+_COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
 _SECOND = 10**9
 _HOUR = 3600.0
 
@@ -175,6 +177,11 @@ class Reader:
     def columns(self) -> list[str]:
         """Numeric columns of the run that can be drawn."""
         return self.bins["all"].columns
+
+    @property
+    def telling(self) -> list[str]:
+        """Those worth a chart before anybody picks."""
+        return [name for name in self.columns if not name.endswith("_tokens") and name not in _COUNTERS][:_PICKED]
 
 
 def series_of(picked: Sequence[str]) -> list[str]:

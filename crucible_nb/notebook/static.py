@@ -70,13 +70,19 @@ def page(readers: Sequence[Reader]) -> str:
     title = " against ".join(one.name for one in experiments)
     pictures = "".join(_pictures(reader) for reader in readers)
     return (
-        f'<div class="crucible-static" style="{_STYLE}">{table(known, names, title)}'
+        f'<div class="crucible-static"><style>{_STYLE}</style>{table(known, names, title)}'
         f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{pictures}</div>'
         f"{''.join(_anomalies(one) for one in experiments)}</div>"
     )
 
 
-_STYLE = "font-variant-numeric:tabular-nums;color:var(--jp-content-font-color1, inherit)"
+_STYLE = (
+    ".crucible-static{font-size:13px;font-variant-numeric:tabular-nums}"
+    ".crucible-static table{border-collapse:collapse;margin:0 0 8px;font-size:12px}"
+    ".crucible-static caption{text-align:left;font-weight:600;padding:2px 8px;white-space:nowrap}"
+    ".crucible-static :is(th,td){text-align:left;padding:2px 8px;border-bottom:1px solid rgba(128,128,128,.35)}"
+    ".crucible-static figcaption{font-size:12px;padding-left:4px}"
+)
 
 
 def _elapsed(reader: Reader, _: Metrics) -> str:
@@ -121,7 +127,7 @@ _FACTS: dict[str, Callable[[Reader, Metrics], str]] = {
 def _pictures(reader: Reader) -> str:
     bins = reader.bins["all"]
     first = max(bins.base, bins.oldest)
-    picked = reader.columns[:2]
+    picked = reader.telling
     values = reader.series(bins, first, picked)
     incidents = reader.experiment._noticed()[0]
     drawn = []

@@ -49,7 +49,9 @@ def run(served: lab.Server, browser: lab.Browser, request: pytest.FixtureRequest
     """Writes a notebook of these cells, opens it and runs all of it; the page is the browser's."""
 
     def start(*cells: str, wait: str = ".crucible[data-n]") -> lab.Browser:
-        name = lab.notebook(Path(served.root), *cells, name=f"{request.node.name[:40]}.ipynb".replace("[", "-").replace("]", ""))
+        name = lab.notebook(
+            Path(served.root), *cells, name=f"{request.node.name[:40]}.ipynb".replace("[", "-").replace("]", "")
+        )
         browser.open(served, name)
         browser.run_all()
         if wait:

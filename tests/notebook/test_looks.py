@@ -54,17 +54,27 @@ def test_one_to_three_columns_by_the_width_of_the_container(run: Any, width: int
     page.wait_done()
     page.page.evaluate(f"document.querySelector('.crucible').parentElement.style.width = '{width}px'")
     page.page.wait_for_timeout(1000)
-    tracks = page.page.evaluate("getComputedStyle(document.querySelector('.crucible-charts')).gridTemplateColumns.split(' ').length")
+    tracks = page.page.evaluate(
+        "getComputedStyle(document.querySelector('.crucible-charts')).gridTemplateColumns.split(' ').length"
+    )
     assert tracks == columns
-    sizes = page.page.evaluate("[...document.querySelectorAll('.crucible-plot')].map(p => [p.clientWidth, p.querySelector('svg').clientWidth, p.scrollWidth])")
+    sizes = page.page.evaluate(
+        "[...document.querySelectorAll('.crucible-plot')].map(p => [p.clientWidth, p.querySelector('svg').clientWidth, p.scrollWidth])"
+    )
     assert all(outer == inner == scroll for outer, inner, scroll in sizes), sizes
-    wide = page.page.evaluate("[...document.querySelectorAll('.crucible-card, .crucible-title, .crucible-controls')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)")
+    wide = page.page.evaluate(
+        "[...document.querySelectorAll('.crucible-card, .crucible-title, .crucible-controls')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"
+    )
     assert wide == []
     clean(page)
 
 
 def test_who_wants_no_motion_gets_few_paints(served: lab.Server) -> None:
-    name = lab.notebook(served.root, START.replace("exp.dashboard()", "exp.dashboard(refresh=.1)"), "import time\nfor i in range(4000):\n    exp.record('x', latency_ms=1.0)\n    time.sleep(.001)")
+    name = lab.notebook(
+        served.root,
+        START.replace("exp.dashboard()", "exp.dashboard(refresh=.1)"),
+        "import time\nfor i in range(4000):\n    exp.record('x', latency_ms=1.0)\n    time.sleep(.001)",
+    )
     with lab.Browser(calm=True) as page:
         page.open(served, name)
         page.run_all()
@@ -95,7 +105,10 @@ def test_without_a_kernel_a_truthful_picture_is_left(run: Any, served: lab.Serve
     assert "anomalies in agent run" in text
     assert other.locator(".crucible-static table").count() == 2
     page_html = subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(path)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert "2,000 of 100,000" in page_html
     assert page_html.count('role="img"') >= 4
@@ -116,7 +129,13 @@ def test_notebook_7_shows_it_live(tmp_path: Path) -> None:
 def test_voila_shows_it_live(tmp_path: Path) -> None:
     if lab.CHROMIUM is None:
         missing("Chromium (apt-get install chromium)")
-    name = lab.notebook(tmp_path, START, "import threading\ndef work():\n" + "".join(f"    {line}\n" for line in QUICK.strip().splitlines()) + "threading.Thread(target=work).start()")
+    name = lab.notebook(
+        tmp_path,
+        START,
+        "import threading\ndef work():\n"
+        + "".join(f"    {line}\n" for line in QUICK.strip().splitlines())
+        + "threading.Thread(target=work).start()",
+    )
     with lab.Server(tmp_path, "voila") as server, lab.Browser() as page:
         page.page.goto(server.url(name), timeout=60_000)
         page.page.wait_for_selector(DONE, timeout=60_000)
