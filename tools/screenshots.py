@@ -83,13 +83,12 @@ def main(folder: Path) -> None:
     """Make all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     for theme in ("light", "dark"):
-        with running(START, WORK.replace("SECONDS", "46"), theme=theme) as page:
+        with running(START, WORK.replace("SECONDS", "46"), "exp.stop()", theme=theme) as page:
             page.page.click(".crucible-windows label:first-of-type")
             page.page.wait_for_timeout(39_000)
             shoot(page, folder / f"dashboard-{theme}.png")
             if theme == "light":
-                page.command("notebook:interrupt-kernel")
-                page.page.wait_for_timeout(1500)
+                page.wait_done()
                 shoot_static(page, folder / "dashboard-static.png")
     with running(ARMS, BOTH.replace("SECONDS", "32")) as page:
         page.page.wait_for_timeout(28_000)
@@ -100,12 +99,6 @@ def shoot_static(page: lab.Browser, path: Path) -> None:
     """What is left without a kernel: the saved output, shown by a page that has none."""
     script = f"""() => [...{lab.PANEL}.content.model.cells].flatMap(c => c.outputs ? [...Array(c.outputs.length).keys()]
         .map(i => c.outputs.get(i).toJSON().data?.['text/html']).filter(Boolean) : [])[0]"""
-    page.command("notebook:save")
-    page.page.evaluate(
-        "async code => { const p = window.jupyterapp.shell.currentWidget;"
-        " await p.sessionContext.session.kernel.requestExecute({code}).done }",
-        "exp.stop()",
-    )
     page.page.wait_for_timeout(1500)
     still = page.page.evaluate(script)
     other = page.new_page()
