@@ -46,7 +46,7 @@ class Composer:
     def look(self) -> None:
         """Take in what is new."""
         for reader in self.readers:
-            reader.look()
+            reader.look(wire.WINDOWS[self.window].bins)
 
     @property
     def behind(self) -> bool:
@@ -70,6 +70,8 @@ class Composer:
     def key(self) -> tuple[wire.Key, list[bytes]]:
         """All a browser has to know to draw."""
         self.n += 1
+        for reader in self.readers:
+            reader.settle()
         self._drawn = self._choose()
         first = self.readers[0]
         self._told, self._alerts = {}, [0] * len(self.readers)
@@ -77,7 +79,6 @@ class Composer:
         self._tell(incidents)
         for reader, bins in zip(self.readers, self._shown(), strict=True):
             began = bins.oldest if reader.start is None else min(bins.oldest, reader.start // bins.width)
-            reader.settle()
             bins.dirty = max(bins.base, began, bins.newest - self._most(bins) + 1)
         arms, buffers = self._arms()
         message: wire.Key = {

@@ -63,6 +63,8 @@ def number(value: float) -> str:
 def page(readers: Sequence[Reader]) -> str:
     """A table of where the experiments stand, small pictures of how they got there, and what was out of line."""
     experiments = [reader.experiment for reader in readers]
+    for reader in readers:
+        reader.settle()
     metrics = [one.metrics() for one in experiments]
     names = ["", *(one.name for one in experiments)] if len(experiments) > 1 else []
     rows = [[label, *map(tell, readers, metrics)] for label, tell in _FACTS.items()]

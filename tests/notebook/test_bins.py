@@ -75,7 +75,6 @@ def test_time_without_events_is_bins_without_events(rng: np.random.Generator) ->
     bins.advance(40 * SECOND)
     assert bins.weight(0).tolist() == [0] * 5
     assert np.isnan(bins.quantiles(0)).all()
-    assert bins.columns == []
 
 
 def test_dirty_is_the_oldest_bin_that_changed(rng: np.random.Generator) -> None:
