@@ -53,7 +53,7 @@ class Bins:
         >>> bins, second = Bins(width=10**9, size=4), 10**9
         >>> nothing = np.full(2, np.nan)
         >>> bins.add(Rows(np.array([0, second]), np.ones(2), nothing, np.array([5.0, 7.0]), nothing, {}))
-        >>> bins.quantiles(bins.base)[:, 0].tolist()
+        >>> bins.quantiles(bins.oldest)[:, 0].tolist()
         [5.0, 7.0]
     """
 

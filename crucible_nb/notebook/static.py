@@ -53,7 +53,7 @@ def number(value: float) -> str:
 
     Examples:
         >>> number(1234.5), number(0.012345), number(float("nan"))
-        ('1,234', '0.01234', '–')
+        ('1,234', '0.01235', '–')
     """
     if not math.isfinite(value):
         return "–"

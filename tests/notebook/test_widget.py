@@ -267,7 +267,8 @@ def test_a_spark_has_gaps_dots_and_marks() -> None:
 def test_a_face_needs_a_name_of_its_own() -> None:
     for taken in ("pause", "dashboard", "no name"):
         with pytest.raises(cr.ConfigError, match="identifier that Experiment does not have"):
-            cr.faces.register(taken)
+            cr.faces.register(taken)(lambda exp: exp)
+    cr.faces.register("dashboard")(cr.notebook.dashboard)
 
 
 def test_a_terminal_gets_a_line_and_no_widget_is_imported() -> None:
