@@ -18,10 +18,10 @@ import pandas as pd
 from scipy import optimize, signal, stats
 
 from crucible_nb.sampling import Adaptive, Importance, Reservoir, Sampler, Stratified, Uniform, sample
-from crucible_nb.stats.blocks import sample_of
-from crucible_nb.stats.bootstrap import bootstrap_limits
-from crucible_nb.stats.intervals import LIMITS
-from crucible_nb.stats.values import values_of
+from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
+from crucible_nb.stats.estimates.intervals import LIMITS
+from crucible_nb.stats.samples.blocks import sample_of
+from crucible_nb.stats.samples.values import values_of
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "guides"
 KEPT, N, BURSTS, LENGTH, FACTOR, ERRORS = 400, 4000, 2, 20, 4.0, 0.02

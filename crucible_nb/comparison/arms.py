@@ -11,7 +11,7 @@ import pandas as pd
 from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.plan import Ledger
-from crucible_nb.stats.values import frame_of, metric_of
+from crucible_nb.stats.samples.values import frame_of, metric_of
 
 
 class Arm(NamedTuple):

@@ -21,7 +21,7 @@ from crucible_nb.comparison.verdicts import (
     margin_of,
 )
 from crucible_nb.errors import StatError
-from crucible_nb.stats.values import metric_of
+from crucible_nb.stats.samples.values import metric_of
 
 _DEFAULTS = ("success_rate", "p95_latency_ms", "mean_cost_usd")
 _SEQUENTIAL = ("success_rate", "p50_latency_ms", "p95_latency_ms")

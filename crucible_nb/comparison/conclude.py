@@ -21,9 +21,11 @@ def conclude(cases: Iterable[Case], correction: str | None) -> list[Comparison]:
     cases = list(cases)
     rows = [(case, one) for case in cases for one in case.metrics.values()]
     name = correction if len(rows) > 1 else None
-    pvalues = _corrected([one.found.pvalue for _, one in rows], name)
-    equivalent = _corrected([one.equivalent for _, one in rows], name)
-    harmless = _corrected([one.harmless for _, one in rows], name)
+    families = (
+        [one.found.pvalue for _, one in rows],
+        *zip(*((one.equivalent, one.harmless) for _, one in rows), strict=True),
+    )
+    pvalues, equivalent, harmless = (_corrected(list(family), name) for family in families)
     found = iter([
         _one(case, one, p, same, safe, None if name is None else f"{name}, {len(rows)} tests")
         for (case, one), p, same, safe in zip(rows, pvalues, equivalent, harmless, strict=True)
@@ -32,7 +34,9 @@ def conclude(cases: Iterable[Case], correction: str | None) -> list[Comparison]:
 
 
 def _corrected(pvalues: list[float], correction: str | None) -> list[float]:
-    return pvalues if correction is None else [float(p) for p in np.asarray(adjust(pvalues, correction))]
+    if correction is None or min(pvalues) == 1.0:
+        return pvalues
+    return [float(p) for p in np.asarray(adjust(pvalues, correction))]
 
 
 def _one(case: Case, one: Measured, p: float, same: float, safe: float, correction: str | None) -> MetricComparison:

@@ -14,19 +14,19 @@ from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.arms import ARMS, notes_of, two_arms
-from crucible_nb.stats.binary import is_binary, newcombe, two_of
-from crucible_nb.stats.fisher import fisher
-from crucible_nb.stats.intervals import LIMITS
-from crucible_nb.stats.mcnemar import mcnemar_test
-from crucible_nb.stats.means import paired_t_of, t_of
-from crucible_nb.stats.mover import difference_limits, pvalue_of
+from crucible_nb.stats.estimates.binary import is_binary, newcombe, two_of
+from crucible_nb.stats.estimates.intervals import LIMITS
+from crucible_nb.stats.estimates.mover import difference_limits, pvalue_of
+from crucible_nb.stats.estimates.ranked import Ranked, ranked
+from crucible_nb.stats.hypotests.fisher import fisher
+from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
+from crucible_nb.stats.hypotests.means import paired_t_of, t_of
+from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.outcome import TestResult
-from crucible_nb.stats.pairs import Pairs, pairs_of
-from crucible_nb.stats.proportions import proportions_test
-from crucible_nb.stats.ranked import Ranked, ranked
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.values import Values
+from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
+from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.values import Values
 
 _RARE = 5
 _CONFIDENCE = 0.95

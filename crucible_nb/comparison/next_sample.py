@@ -6,10 +6,10 @@ import math
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.difference import Difference
-from crucible_nb.stats.economics import difference_text, more_text, together
+from crucible_nb.stats.planning.economics import difference_text, more_text, together
+from crucible_nb.stats.planning.spending import spending_of
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.spending import spending_of
-from crucible_nb.stats.values import metric_of
+from crucible_nb.stats.samples.values import metric_of
 
 _POWER = 0.8
 _POINTS, _SHARE = 0.02, 0.05

@@ -39,6 +39,12 @@ class MetricComparison(Result):
         next_sample: What it would take to settle it, where it is not settled.
         assumptions: What was checked, left out, or is to be known.
         method: One sentence for a paper.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> one = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])["latency_ms"]
+        >>> one.verdict, one.estimate, one.why
+        ('worse', 10.0, 'the treatment is higher, and lower is better')
     """
 
     metric: str
@@ -73,6 +79,12 @@ class Comparison(Mapping[str, MetricComparison]):
         design: What was read off the rows, in sentences.
         plan: The plan that held, and whether this look was planned; None without a plan.
         looked: Sentences on looks that were not planned.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+        >>> list(found), found.control
+        (['latency_ms'], 'control')
     """
 
     def __init__(
@@ -108,14 +120,28 @@ class Comparison(Mapping[str, MetricComparison]):
         return f"{self.treatment} against {self.control}: {said}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain data."""
+        """Everything as plain data.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> found.to_dict()["metrics"]["latency_ms"]["verdict"]
+            'worse'
+        """
         return {
             "control": self.control, "treatment": self.treatment, "design": list(self.design), "plan": self.plan,
             "looked": list(self.looked), "metrics": {metric: one.to_dict() for metric, one in self.items()},
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a metric."""
+        """One row a metric.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> found.to_frame().verdict.to_dict()
+            {'latency_ms': 'worse'}
+        """
         return pd.concat([one.to_frame() for one in self.values()], ignore_index=True).set_index("metric")
 
     def _table(self) -> list[list[str]]:
@@ -150,11 +176,25 @@ class Comparison(Mapping[str, MetricComparison]):
         return html.table(self._table(), self._header(), self.summary) + html.points(self._notes())
 
     def to_markdown(self) -> str:
-        """A table for a README or an issue."""
+        """A table for a README or an issue.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> found.to_markdown().splitlines()[0][:32]
+            '| metric | verdict | control | t'
+        """
         cells = [[cell.replace("|", "\\|") for cell in row] for row in [self._header(), *self._table()]]
         lines = [f"| {' | '.join(row)} |" for row in cells]
         return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
 
     def to_latex(self) -> str:
-        """A tabular for a paper."""
+        """A tabular for a paper.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> "worse" in found.to_latex()
+            True
+        """
         return self.to_frame()[["verdict", "control", "treatment", "estimate", "pvalue"]].to_latex(float_format="%.4g")

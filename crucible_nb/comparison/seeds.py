@@ -12,9 +12,9 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.difference import Difference, answered_again
 from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
-from crucible_nb.stats.means import t_test
+from crucible_nb.stats.hypotests.means import t_test
 from crucible_nb.stats.results import number
-from crucible_nb.stats.values import Values, values_of
+from crucible_nb.stats.samples.values import Values, values_of
 
 _FEW = 5
 

@@ -12,11 +12,11 @@ from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
 from crucible_nb.sampled import not_whole
-from crucible_nb.stats.pairs import pairs_of
 from crucible_nb.stats.results import Interval
+from crucible_nb.stats.samples.pairs import pairs_of
+from crucible_nb.stats.samples.values import metric_of, values_of
 from crucible_nb.stats.sequences import Difference as Growing
 from crucible_nb.stats.sequences import DifferenceResult, difference
-from crucible_nb.stats.values import metric_of, values_of
 
 
 class Sequence(NamedTuple):

@@ -35,11 +35,25 @@ class Comparisons(Mapping[str, Comparison]):
         return len(self._arms)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain data."""
+        """Everything as plain data.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> list(found.to_dict())
+            ['slow']
+        """
         return {arm: one.to_dict() for arm, one in self.items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an arm and metric."""
+        """One row an arm and metric.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> found.to_frame().verdict.to_dict()
+            {('slow', 'latency_ms'): 'worse'}
+        """
         return pd.concat({arm: one.to_frame() for arm, one in self.items()}, names=["arm"])
 
     def __repr__(self) -> str:
@@ -49,11 +63,25 @@ class Comparisons(Mapping[str, Comparison]):
         return "".join(one._repr_html_() for one in self.values())
 
     def to_markdown(self) -> str:
-        """A table an arm."""
+        """A table an arm.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> found.to_markdown().splitlines()[0]
+            'slow against control: worse on latency_ms'
+        """
         return "\n\n".join(f"{one.summary}\n\n{one.to_markdown()}" for one in self.values())
 
     def to_latex(self) -> str:
-        """A tabular an arm."""
+        """A tabular an arm.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> "worse" in found.to_latex()
+            True
+        """
         return "\n\n".join(one.to_latex() for one in self.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crucible_nb.stats import weighted
-from crucible_nb.stats.values import Values
+from crucible_nb.stats.samples.values import Values
 
 
 def value_of(values: Values, *, total: bool = True) -> float:
@@ -16,7 +16,7 @@ def value_of(values: Values, *, total: bool = True) -> float:
         total: False gives the mean of what a total would add up.
 
     Examples:
-        >>> from crucible_nb.stats.values import values_of
+        >>> from crucible_nb.stats.samples.values import values_of
         >>> value_of(values_of([1.0, 2.0, 6.0], "mean_loss")), value_of(values_of([1.0, 2.0, 6.0], "total_loss"))
         (3.0, 9.0)
     """
@@ -29,4 +29,4 @@ def value_of(values: Values, *, total: bool = True) -> float:
         return float(weight @ x)
     if values.per is not None:
         return float(weight @ x) / float(weight @ np.asarray(values.per))
-    return weighted.mean(x, weight)
+    return weighted.mean(x, weight) if values.sampled else float(x.mean())

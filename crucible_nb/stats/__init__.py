@@ -1,9 +1,8 @@
 """Statistics for decisions: estimates with intervals, tests, effect sizes, sequences, sample sizes."""
 
 from crucible_nb.stats.adjust import adjust
-from crucible_nb.stats.confidence import Estimate, confidence_interval
-from crucible_nb.stats.economics import NextSample, next_sample
-from crucible_nb.stats.effects import (
+from crucible_nb.stats.effects.risks import cohens_g, cohens_h, odds_ratio
+from crucible_nb.stats.effects.sizes import (
     Effect,
     cliffs_delta,
     cohens_d,
@@ -13,20 +12,21 @@ from crucible_nb.stats.effects import (
     omega_squared,
     rank_biserial,
 )
-from crucible_nb.stats.equivalence import equivalence, non_inferiority
-from crucible_nb.stats.fisher import fisher
-from crucible_nb.stats.groups import anova
-from crucible_nb.stats.mcnemar import mcnemar
-from crucible_nb.stats.means import one_sample, t_test
+from crucible_nb.stats.estimates.confidence import Estimate, confidence_interval
+from crucible_nb.stats.hypotests.equivalence import equivalence, non_inferiority
+from crucible_nb.stats.hypotests.fisher import fisher
+from crucible_nb.stats.hypotests.groups import anova
+from crucible_nb.stats.hypotests.mcnemar import mcnemar
+from crucible_nb.stats.hypotests.means import one_sample, t_test
+from crucible_nb.stats.hypotests.permutation import permutation_test
+from crucible_nb.stats.hypotests.proportions import one_proportion, two_proportions
+from crucible_nb.stats.hypotests.ranks import kruskal_wallis, mann_whitney_u, wilcoxon
+from crucible_nb.stats.hypotests.tables import chi_square
 from crucible_nb.stats.outcome import TestResult
-from crucible_nb.stats.permutation import permutation_test
-from crucible_nb.stats.power import minimum_detectable_effect, power, required_sample_size
-from crucible_nb.stats.proportions import one_proportion, two_proportions
-from crucible_nb.stats.rank_tests import kruskal_wallis, mann_whitney_u, wilcoxon
+from crucible_nb.stats.planning.economics import NextSample, next_sample
+from crucible_nb.stats.planning.power import minimum_detectable_effect, power, required_sample_size
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.risks import cohens_g, cohens_h, odds_ratio
 from crucible_nb.stats.sequences import ConfidenceSequence, confidence_sequence
-from crucible_nb.stats.tables import chi_square
 
 __all__ = [
     "ConfidenceSequence",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crucible_nb.stats.values import Values
+from crucible_nb.stats.samples.values import Values
 
 _HEAVY, _TOP = 0.15, 0.01
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.stats.values import Values
+from crucible_nb.stats.samples.values import Values
 
 Of = Literal["process", "run"]
 
@@ -131,6 +131,9 @@ def error_at(
 
 def quantile(x: np.ndarray, weight: np.ndarray, q: float) -> float:
     """The weighted quantile; see `quantile_of_sorted`."""
+    if (weight == 1).all() and len(x):
+        below = int(q * (len(x) - 1))
+        placed = np.partition(x, [below, min(below + 1, len(x) - 1)])  # all that is looked at is in its place
+        return float(quantile_of_sorted(placed, q))
     order = np.argsort(x, kind="stable")
-    ones = bool((weight == 1).all())
-    return float(quantile_of_sorted(x[order], q, None if ones else weight[order]))
+    return float(quantile_of_sorted(x[order], q, weight[order]))

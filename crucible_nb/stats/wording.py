@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from crucible_nb.schema import COLUMNS
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.values import Metric
+from crucible_nb.stats.samples.values import Metric
 
 _UNITS = {"_ms": "ms", "_s": "s", "_usd": "USD", "_tokens": "tokens"}
 
@@ -16,7 +16,7 @@ def unit_of(metric: Metric) -> str:
     """The unit of a metric, with a space before it; "" where there is none, or nobody knows.
 
     Examples:
-        >>> from crucible_nb.stats.values import metric_of
+        >>> from crucible_nb.stats.samples.values import metric_of
         >>> unit_of(metric_of("latency_ms")), unit_of(metric_of("loss"))
         (' ms', '')
     """
@@ -33,7 +33,7 @@ def what_of(metric: Metric) -> str:
     """What a test of means speaks about.
 
     Examples:
-        >>> from crucible_nb.stats.values import metric_of
+        >>> from crucible_nb.stats.samples.values import metric_of
         >>> what_of(metric_of("latency_ms")), what_of(metric_of("success_rate"))
         ('mean latency_ms', 'success_rate')
     """

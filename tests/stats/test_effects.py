@@ -15,8 +15,10 @@ from statsmodels.stats.effect_size import _noncentrality_f, _noncentrality_t
 
 from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.sampling import Stratified, sample
-from crucible_nb.stats.dominance import dominance
-from crucible_nb.stats.effects import (
+from crucible_nb.stats.effects.dominance import dominance
+from crucible_nb.stats.effects.noncentral import f_limits, hedges_factor, t_limits
+from crucible_nb.stats.effects.signed import pseudomedian, signed_dominance
+from crucible_nb.stats.effects.sizes import (
     cliffs_delta,
     cohens_d,
     eta_squared,
@@ -25,10 +27,8 @@ from crucible_nb.stats.effects import (
     omega_squared,
     rank_biserial,
 )
-from crucible_nb.stats.noncentral import f_limits, hedges_factor, t_limits
-from crucible_nb.stats.signed import pseudomedian, signed_dominance
-from crucible_nb.stats.standardized import d_of
-from crucible_nb.stats.values import values_of
+from crucible_nb.stats.effects.standardized import d_of
+from crucible_nb.stats.samples.values import values_of
 from tests.stats.oracle import agrees, entry, nist_groups
 
 

@@ -14,8 +14,8 @@ from statsmodels.stats.oneway import anova_oneway
 
 from crucible_nb.errors import StatError
 from crucible_nb.sampling import Stratified, sample
-from crucible_nb.stats.groups import anova
-from crucible_nb.stats.means import t_test
+from crucible_nb.stats.hypotests.groups import anova
+from crucible_nb.stats.hypotests.means import t_test
 from tests.stats.oracle import agrees, entry, nist_groups
 
 groups_of = st.lists(
@@ -31,16 +31,28 @@ def test_certified_sets(shared_data: Path, name: str) -> None:
     agrees({"F": got.statistic, "df_between": between, "df_within": within, "r_squared": got.effect_size}, wanted)
 
 
-@given(groups_of)
-@settings(max_examples=50, deadline=None)
-def test_plain_rows_are_scipys_and_statsmodels(groups: list[list[float]]) -> None:
-    assume(all(np.ptp(group) > 0.01 for group in groups))
+@given(st.integers(0, 10**6), st.integers(2, 6))
+@settings(max_examples=60, deadline=None)
+def test_random_groups_are_scipys_and_statsmodels_to_twelve_digits(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = [rng.normal(rng.normal(0, 9), rng.uniform(0.1, 50), rng.integers(3, 15)) for _ in range(k)]
     got, theirs = anova(*groups, metric="y", equal_variance=True), stats.f_oneway(*groups)
-    np.testing.assert_allclose([got.statistic, got.pvalue], [theirs.statistic, theirs.pvalue], 1e-9, 1e-12)
-    got, theirs = anova(*groups, metric="y"), anova_oneway([np.array(group) for group in groups], use_var="unequal")
+    np.testing.assert_allclose([got.statistic, got.pvalue], [theirs.statistic, theirs.pvalue], 1e-12, 1e-12)
+    got, theirs = anova(*groups, metric="y"), anova_oneway(groups, use_var="unequal")
     np.testing.assert_allclose(
-        [got.statistic, got.pvalue, *got.df], [theirs.statistic, theirs.pvalue, *theirs.df], 1e-9, 1e-12
+        [got.statistic, got.pvalue, *got.df], [theirs.statistic, theirs.pvalue, *theirs.df], 1e-11, 1e-12
     )
+
+
+@given(groups_of)
+@settings(max_examples=40, deadline=None)
+def test_any_groups_have_an_answer(groups: list[list[float]]) -> None:
+    assume(all(np.ptp(group) > 0.01 for group in groups))
+    for equal in (False, True):
+        got = anova(*groups, metric="y", equal_variance=equal)
+        assert 0 <= got.pvalue <= 1
+        low, high = got.effect_interval
+        assert 0 <= low <= high <= 1
 
 
 def test_two_groups_are_a_t_test(rng: np.random.Generator) -> None:

@@ -14,8 +14,8 @@ from scipy import stats
 import crucible_nb as cr
 from crucible_nb.errors import ConfigError, SchemaError, StatError
 from crucible_nb.sampling import Stratified, Uniform, sample
-from crucible_nb.stats.arms import arms_of, difference_error, linear
-from crucible_nb.stats.means import one_sample, t_test
+from crucible_nb.stats.hypotests.means import one_sample, t_test
+from crucible_nb.stats.samples.arms import arms_of, difference_error, linear
 from tests.stats.oracle import agrees, entry
 
 CONTROL, TREATMENT = [0.72, 0.68, 0.75, 0.71, 0.69], [0.78, 0.73, 0.81, 0.76, 0.74]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import crucible_nb as cr
 from crucible_nb.sampling import Stratified, Uniform, sample
 from crucible_nb.stats import weighted
-from crucible_nb.stats.pairs import pairs_of
+from crucible_nb.stats.samples.pairs import pairs_of
 
 
 def arm(ids: list, values: list | None = None, **columns: object) -> pd.DataFrame:

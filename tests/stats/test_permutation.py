@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from crucible_nb.errors import ConfigError, StatError
-from crucible_nb.stats.means import t_test
-from crucible_nb.stats.permutation import permutation_test
+from crucible_nb.stats.hypotests.means import t_test
+from crucible_nb.stats.hypotests.permutation import permutation_test
 
 
 def by_hand(control: np.ndarray, treatment: np.ndarray, statistic) -> float:

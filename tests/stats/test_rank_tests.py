@@ -14,8 +14,8 @@ from scipy import stats
 
 from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.sampling import Stratified, sample
-from crucible_nb.stats.effects import cliffs_delta
-from crucible_nb.stats.rank_tests import kruskal_wallis, mann_whitney_u, wilcoxon
+from crucible_nb.stats.effects.sizes import cliffs_delta
+from crucible_nb.stats.hypotests.ranks import kruskal_wallis, mann_whitney_u, wilcoxon
 from tests.stats.oracle import agrees, entry
 
 TURNED = {"two-sided": "two-sided", "less": "greater", "greater": "less"}

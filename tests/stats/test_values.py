@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import crucible_nb as cr
 from crucible_nb.sampling import Uniform, sample
 from crucible_nb.stats import weighted
-from crucible_nb.stats.values import clusters_of, metric_of, values_of
+from crucible_nb.stats.samples.values import clusters_of, metric_of, values_of
 
 FRAME = pd.DataFrame(
     {

@@ -25,7 +25,7 @@ def radius(error: float, n: float, alpha: float) -> float:
     """Half the width of the interval.
 
     Args:
-        error: Standard error of the estimate; NaN makes it infinite.
+        error: Standard error of the estimate; unknown, or 0 because nothing has varied yet, makes it infinite.
         n: Events behind it, those of the smaller of two arms.
         alpha: Probability of ever excluding the truth, in the limit.
 
@@ -37,7 +37,7 @@ def radius(error: float, n: float, alpha: float) -> float:
         Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas: Time-uniform central limit theory and asymptotic confidence
         sequences. Ann. Stat. 52 (2024).
     """
-    if not error >= 0:
+    if not error > 0:
         return float("inf")
     growth = n * tuning()
     return float(error * np.sqrt((growth + 1) / growth * np.log((growth + 1) / alpha**2)))
@@ -50,17 +50,13 @@ def log_evidence(estimate: float, error: float, n: float) -> float:
         >>> round(np.exp(log_evidence(radius(1.0, 1000, 0.05), 1.0, 1000)).item(), 9)  # 1 / alpha
         20.0
     """
-    if not error >= 0 or estimate == 0:
+    if not error > 0:
         return 0.0
-    if error == 0:
-        return float("inf")
     growth = n * tuning()
     return float((estimate / error) ** 2 / 2 * growth / (growth + 1) - np.log1p(growth) / 2)
 
 
 def around(estimate: float, error: float, n: float, alpha: float) -> Interval:
     """The interval around an estimate."""
-    if not n or not error >= 0:
-        return Interval(float("-inf"), float("inf"))
     half = radius(error, n, alpha)
-    return Interval(estimate - half, estimate + half)
+    return Interval(estimate - half, estimate + half) if half < float("inf") else Interval(-half, half)

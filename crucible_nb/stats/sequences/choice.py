@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 from crucible_nb import checks
 from crucible_nb.errors import StatError
+from crucible_nb.stats.samples.values import Metric
 from crucible_nb.stats.sequences.duels import BoundedDuel, Duel, QuantileDuel, RateDuel, UnboundedDuel, UnboundedPairs
 from crucible_nb.stats.sequences.kinds import Arm, Bound, Bounded, Quantile, Rate, Unbounded
-from crucible_nb.stats.values import Metric
 
 
 def bound_of(bound: Any) -> Bound | None:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
-from crucible_nb.sampled import facts_of
+from crucible_nb.sampled import facts_of, not_whole
+from crucible_nb.stats.samples.values import Metric, Values, metric_of, values_of
 from crucible_nb.stats.sequences.carried import Carried
 from crucible_nb.stats.sequences.kinds import Arm, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.ladder import Ladder
-from crucible_nb.stats.values import Metric, Values, metric_of, values_of
 
 _NEWEST = 65_536
 """Rows in which neighbours are compared where the rest is counted live."""
@@ -32,7 +32,7 @@ def metric_in(data: Any, name: str) -> Metric:
     return metric_of(name, data.columns if isinstance(data, pd.DataFrame) else ())
 
 
-def arrivals(data: Any, metric: str, name: str) -> Values:
+def arrivals(data: Any, metric: str, name: str, *, later: bool = False) -> Values:
     """Known values in order of arrival.
 
     Args:
@@ -40,6 +40,7 @@ def arrivals(data: Any, metric: str, name: str) -> Values:
             column, else taken as they come.
         metric: As for `values_of`.
         name: What the argument is called.
+        later: Whether something has come before, so that rows need not begin with the first.
 
     Raises:
         StatError: Rows are missing or stand for others: sampled, evicted, cut off at the beginning.
@@ -48,22 +49,17 @@ def arrivals(data: Any, metric: str, name: str) -> Values:
     frame = data.frame() if is_experiment(data) else data
     if not isinstance(frame, pd.DataFrame):
         return values_of([] if frame is None else frame, metric, name)
-    return values_of(_in_order(check_rows(frame, name)), metric, name)
+    return values_of(_in_order(check_rows(frame, name, later=later)), metric, name)
 
 
-def check_rows(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def check_rows(frame: pd.DataFrame, name: str, *, later: bool = False) -> pd.DataFrame:
     """The frame, when its rows can be everything so far."""
-    facts, evicted = facts_of(frame), frame.attrs.get("evicted_events", 0)
-    if evicted:
-        raise StatError(f"{name}: {evicted:,} rows have left memory (max_events); {_ADVICE}")
-    weight = frame["weight"].to_numpy(np.float64) if "weight" in frame.columns else np.ones(len(frame))
-    if len(weight) and (weight != 1).any():
-        even = bool((weight == weight[0]).all()) and str(facts.get("sampler", "")).startswith("Uniform")
-        if not even:
-            raise StatError(f"{name}: its rows were sampled, and stand for events that are not there; {_ADVICE}")
-    elif len(frame) < (facts.get("seen") or 0):
-        raise StatError(f"{name}: {facts['seen'] - len(frame):,} events are missing; {_ADVICE}")
-    if "seq" in frame.columns and len(frame):
+    reason = not_whole(frame)
+    if reason is not None:
+        raise StatError(f"{name}: {reason}; {_ADVICE}")
+    if "weight" in frame.columns and (frame["weight"] != 1).any():
+        raise StatError(f"{name}: its rows have weights, and stand for events that are not there; {_ADVICE}")
+    if "seq" in frame.columns and len(frame) and not later:
         first, last = int(frame["seq"].min()), int(frame["seq"].max())
         if first > 0 and last - first + 1 == len(frame):
             raise StatError(

@@ -60,6 +60,8 @@ class Ladder:
             self._histogram.update(x)
         elif len(x):
             self._merge(x)
+        if self._histogram is not None:
+            self._histogram.count = self.n  # what it took in as counts of a value was more than one value each
         return self
 
     def _merge(self, x: np.ndarray) -> None:
@@ -137,4 +139,6 @@ def _edge(keys: np.ndarray, bits: int) -> np.ndarray:
     small = keys < 1 << bits
     lifted = np.where(small, keys + (_MANTISSA << bits), keys) << (_MANTISSA - bits)
     found = lifted.view(np.float64)
-    return np.where(small, found / 2.0**_MANTISSA, found)
+    lowered = found / 2.0**_MANTISSA  # rounded, where numbers are as sparse as there
+    lowered = np.where(lowered * 2.0**_MANTISSA < found, np.nextafter(lowered, np.inf), lowered)
+    return np.where(small, lowered, found)

@@ -86,7 +86,7 @@ def log_difference(control: Arm, treatment: Arm, gap: float = 0.0) -> float:
         return 0.0
     low, high = max(0.0, -gap), min(1.0, 1 - gap)
     p = _candidates(control, treatment, gap, low, high)
-    for _ in range(3):
+    for _ in range(5):
         found = _log_capital(control, treatment, p, gap)
         at = int(found.argmin())
         p = np.linspace(p[max(at - 1, 0)], p[min(at + 1, len(p) - 1)], 13)

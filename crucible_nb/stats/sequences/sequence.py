@@ -11,10 +11,10 @@ import numpy as np
 from crucible_nb import checks
 from crucible_nb.accumulators.state import Opened
 from crucible_nb.stats.results import Interval, Result
+from crucible_nb.stats.samples.values import Metric
 from crucible_nb.stats.sequences.choice import arm_for, bound_of
 from crucible_nb.stats.sequences.intake import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
-from crucible_nb.stats.values import Metric
 
 LONG_RUN = "asymptotic: right in the long run only, not at small n, heavy tails or rare events"
 
@@ -135,21 +135,31 @@ class ConfidenceSequence:
             >>> ConfidenceSequence().update([True, False, None]).n
             2
         """
-        found = arrivals([values] if np.isscalar(values) else values, self.metric, "values")
+        found = arrivals([values] if np.isscalar(values) else values, self.metric, "values", later=self.n > 0)
         self._arm.update(found.x)
         self._near.update(found.x)
         self.missing += found.missing
         return self
 
     def result(self) -> SequenceResult:
-        """What it says now, frozen."""
+        """What it says now, frozen.
+
+        Examples:
+            >>> ConfidenceSequence().update([True, True]).result().estimate
+            1.0
+        """
         return SequenceResult(
             self.metric, self.estimate, self.interval, self.confidence, self.n, self.missing, self.method,
             self.asymptotic, self.warnings,
         )  # fmt: skip
 
     def to_frame(self) -> Any:
-        """What it says now, as one row."""
+        """What it says now, as one row.
+
+        Examples:
+            >>> int(ConfidenceSequence().update([True, True]).to_frame().loc[0, "n"])
+            2
+        """
         return self.result().to_frame()
 
     def __repr__(self) -> str:
@@ -179,6 +189,11 @@ class ConfidenceSequence:
 
         Raises:
             StoreError: The state is broken or from a newer release.
+
+        Examples:
+            >>> seq = ConfidenceSequence.from_dict(ConfidenceSequence().update([True]).to_dict())
+            >>> seq.update([False]).estimate
+            0.5
         """
         opened = Opened(state, "confidence_sequence")
         try:

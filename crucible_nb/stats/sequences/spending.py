@@ -118,7 +118,7 @@ def inflation(looks: Any, alpha: float = 0.05, power: float = 0.8, spending: str
 
     power = checks.number("power", power, above=alpha, below=1)
     bounds, fixed = boundaries(looks, alpha, spending), float(ndtri(1 - alpha / 2) + ndtri(power))
-    drift = brentq(lambda d: crossing(bounds, looks, d)[-1] - power, fixed / 2, 2 * fixed)
+    drift = brentq(lambda d: crossing(bounds, looks, d)[-1] - power, fixed / 2, 2 * fixed, xtol=1e-10)
     return float((drift / fixed) ** 2)
 
 

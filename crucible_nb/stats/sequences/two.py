@@ -13,12 +13,12 @@ from crucible_nb import checks
 from crucible_nb.accumulators.state import Opened
 from crucible_nb.errors import StatError
 from crucible_nb.stats.results import Interval, Result
+from crucible_nb.stats.samples.values import Metric
 from crucible_nb.stats.sequences.choice import bound_of, duel_for
 from crucible_nb.stats.sequences.duels import QuantileDuel, RateDuel, UnboundedDuel
 from crucible_nb.stats.sequences.intake import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.sequence import LONG_RUN, meaning_of
-from crucible_nb.stats.values import Metric
 
 _ESTIMANDS = {"rate": "difference of rates", "mean": "difference of means", "total": "difference of means an event"}
 
@@ -174,12 +174,17 @@ class Difference:
 
         Raises:
             StatError: A value is outside of the bound or no outcome, or paired arms are of different length.
+
+        Examples:
+            >>> Difference().update(control=[True, False], treatment=[True]).update(treatment=[True]).estimate
+            0.5
         """
         sides = [np.asarray(x) if isinstance(x, tuple) else x for x in (control, treatment)]
         if self.paired:
             sides = _whole_pairs(*sides)
         one, two = (
-            arrivals(side, self.metric, name) for side, name in zip(sides, ("control", "treatment"), strict=True)
+            arrivals(side, self.metric, name, later=n > 0)
+            for side, name, n in zip(sides, ("control", "treatment"), self.n, strict=True)
         )
         self._duel.update(one.x, two.x)
         for near, found in zip(self._near, (one, two), strict=True):
@@ -188,7 +193,15 @@ class Difference:
         return self
 
     def result(self, decided_at: tuple[int, int] | None = None) -> DifferenceResult:
-        """What it says now, frozen."""
+        """What it says now, frozen.
+
+        Args:
+            decided_at: To be noted in it.
+
+        Examples:
+            >>> Difference().update([True, False], [True, True]).result().pvalue
+            1.0
+        """
         log = self.log_evidence
         estimand = _ESTIMANDS.get(self._metric.kind, f"difference of {self.metric.split('_')[0]}")
         return DifferenceResult(
@@ -224,6 +237,10 @@ class Difference:
 
         Raises:
             StoreError: The state is broken or from a newer release.
+
+        Examples:
+            >>> Difference.from_dict(Difference("p50_x").update([1.0], [3.0]).to_dict()).estimate
+            2.0
         """
         opened = Opened(state, "difference")
         try:
