@@ -43,6 +43,7 @@ class Reader:
         self.behind = False
         self.facts = experiment.summary()
         self._success = (math.nan, math.nan)
+        self._cards: dict[str, float] = {}
         self._seq = -1
         self._numbers: dict[str, None] = {}
         self._waiting: dict[str, list[Rows]] = {name: [] for name in self.bins}
@@ -115,25 +116,27 @@ class Reader:
         edges = (pd.DatetimeIndex(side).as_unit("ns").asi8 for side in (spans.left, spans.right))
         return np.stack(list(edges), axis=1)
 
-    def cards(self, window: str) -> list[float]:
-        """The numbers of `wire.CARDS`."""
-        seconds, facts = wire.WINDOWS[window].seconds, self.facts
-        last = None if seconds is None else pd.Timedelta(seconds, unit="s")
-        metrics = self.experiment.metrics(last=last)
-        latency, cost, tokens = metrics.latency, metrics.cost, metrics.tokens
-        known, rates = metrics.reliability, metrics.summary
-        incidents, alerts = self.experiment._noticed()
-        low, high = self._success
-        values = {
+    def cards(self, window: str, *, anew: bool = True) -> list[float]:
+        """The numbers of `wire.CARDS`; those of the window may be those of a moment ago."""
+        if anew or not self._cards:
+            self._cards = {**self._of_window(window), **self._of_events()}
+        facts, progress = self.facts, self.facts["progress"]
+        now = {
             "now": self.now / 1e6,
             "wall": facts["wall_clock_duration"],
             "active": facts["active_duration"],
             "paused": facts["paused_duration"],
             "total": facts["total_events"],
-            "progress": math.nan if facts["progress"] is None else facts["progress"],
-            "flagged": sum(one.count for one in incidents),
-            "incidents": len(incidents),
-            "alerts": len(alerts),
+            "progress": math.nan if progress is None else progress,
+        }
+        values = {**self._cards, **now}
+        return [float(values[name]) for name in wire.CARDS]
+
+    def _of_window(self, window: str) -> dict[str, float]:
+        seconds = wire.WINDOWS[window].seconds
+        metrics = self.experiment.metrics(last=None if seconds is None else pd.Timedelta(seconds, unit="s"))
+        latency, cost, rates, known = metrics.latency, metrics.cost, metrics.summary, metrics.reliability
+        return {
             "events": metrics.events,
             "rate": rates.events_per_second,
             "success_rate": known.success_rate,
@@ -145,12 +148,20 @@ class Reader:
             "error_bound": latency.error_bound,
             "cost": cost.total,
             "cost_per_hour": rates.cost_per_hour,
-            "tokens": tokens.total,
+            "tokens": metrics.tokens.total,
             "tokens_per_second": rates.tokens_per_second,
+        }
+
+    def _of_events(self) -> dict[str, float]:
+        incidents, alerts = self.experiment._noticed()
+        low, high = self._success
+        return {
+            "flagged": sum(one.count for one in incidents),
+            "incidents": len(incidents),
+            "alerts": len(alerts),
             "success_low": low,
             "success_high": high,
         }
-        return [float(values[name]) for name in wire.CARDS]
 
     def series(self, bins: Bins, first: int, picked: Sequence[str]) -> np.ndarray:
         """float64[bins, series] of one of `bins` from bin `first` on, in the order of `series_of(picked)`."""

@@ -43,7 +43,10 @@ class Listener:
 
 
 @pytest.mark.parametrize("window", list(wire.WINDOWS))
-def test_ticks_add_up_to_a_keyframe(window: str, clock: ManualClock, rng: np.random.Generator) -> None:
+def test_ticks_add_up_to_a_keyframe(
+    window: str, clock: ManualClock, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crucible_nb.notebook.compose.CALM", 0.0)
     exp = cr.start("wire", clock=clock, anomaly="z_score")
     composer, listener = Composer([exp], 0.5), Listener()
     composer.window = window
