@@ -9,7 +9,10 @@ from pathlib import Path
 
 from benchmarks.timing import machine
 
-NAMES = ("recording", "looking", "windowed", "sketches", "sampling", "judging", "comparing", "sequences", "memory")
+NAMES = (
+    "recording", "looking", "windowed", "sketches", "sampling", "judging", "comparing", "sequences", "memory",
+    "dashboard",
+)  # fmt: skip
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 

@@ -37,6 +37,7 @@ from crucible_nb.tracking import Span, track
 from crucible_nb.watching import ACTIONS, Watching
 from crucible_nb.windows import windowed_metrics
 
+_ALWAYS = ("seq", "weight", "success", "latency_ms", "cost_usd")  # columns that faces may count on
 _ANSWERS = 16  # windows whose metrics are remembered until the next event
 _STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
@@ -802,6 +803,29 @@ class Experiment:
         with self._lock:
             self._fold()
             return self._pipeline.judging.incidents.summary(self._pipeline.seq)
+
+    def _since(self, seq: int, most: int) -> dict[str, np.ndarray]:
+        """Numbers of the kept events after `seq`, in order of time, without a frame; for faces, which look often.
+
+        Args:
+            seq: Newest sequence number that is known, -1 for none.
+            most: Events to give at a time; the oldest come first, unless some came late.
+
+        Returns:
+            `time` and `seq` as int64, every column of numbers or outcomes as float64, NaN where missing.
+        """
+        with self._lock:
+            self._fold()
+            buffer, due = self._pipeline.buffer, self._pipeline.seq - seq - 1
+            found = buffer.after(seq, due)
+            if isinstance(found, slice):
+                first, beyond, inside = found.start, min(found.stop, found.start + most), slice(None)
+            else:
+                first, beyond = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+                inside = found - first  # type: ignore[assignment]
+            numbers = {name: buffer.numbers(name, first, beyond)[inside] for name in (*buffer.numeric(), *_ALWAYS)}
+            floats = {name: np.asarray(values, np.float64) for name, values in numbers.items() if name != "seq"}
+            return {"time": buffer.times()[first:beyond][inside], "seq": numbers["seq"], **floats}
 
     def _noticed(self) -> tuple[tuple[Incident, ...], tuple[Alert, ...]]:
         """Incidents and alerts so far, without a table; for faces, which look often."""

@@ -28,15 +28,24 @@ def register(name: str) -> Callable[[F], F]:
         >>> @cr.faces.register("shout")
         ... def shout(exp):
         ...     return exp.name.upper()
-        >>> cr.start("demo").shout()
+        >>> with cr.start("demo") as exp:
+        ...     exp.shout()
         'DEMO'
         >>> del cr.Experiment.shout
     """
-    if not name.isidentifier() or hasattr(Experiment, name):
-        raise ConfigError(f"name={name!r}: expected an identifier that Experiment does not have")
 
     def keep(face: F) -> F:
+        held = Experiment.__dict__.get(name)
+        again = held is not None and _home(held) == _home(face)  # its module was loaded anew
+        if not name.isidentifier() or (hasattr(Experiment, name) and not again):
+            raise ConfigError(f"name={name!r}: expected an identifier that Experiment does not have")
         setattr(Experiment, name, face)
         return face
 
     return keep
+
+
+def _home(face: Any) -> tuple[Any, ...]:
+    """Where a function, or the one behind a property, was written."""
+    function = getattr(face, "fget", face)
+    return getattr(getattr(function, "__code__", None), "co_filename", None), getattr(function, "__qualname__", None)

@@ -173,6 +173,25 @@ class Buffer:
         column = self._columns[name]
         return column.numbers(self._start + start, self._start + stop)  # type: ignore[union-attr]
 
+    def numeric(self) -> list[str]:
+        """Columns of numbers or outcomes in which anything was written."""
+        used = {name: column for name, column in self._columns.items() if name not in HIDDEN and column.nbytes}
+        return [name for name, column in used.items() if isinstance(column, (NumberColumn, MaskedColumn))]
+
+    def after(self, seq: int, due: int) -> np.ndarray | slice:
+        """Places, in time order, of the rows with a sequence number above `seq`.
+
+        Args:
+            seq: The newest one that is known.
+            due: Rows there are after it where nothing was left out; when as many are found at the end, none came late.
+        """
+        self._settle()
+        numbers = self.numbers("seq", 0, len(self))
+        at = int(np.searchsorted(numbers, seq, side="right"))
+        if len(numbers) - at == min(due, len(numbers)):
+            return slice(at, len(numbers))
+        return np.flatnonzero(numbers > seq)
+
     def has(self, name: str) -> bool:
         """Whether the column exists."""
         return name in self._columns

@@ -53,7 +53,7 @@ class Bins:
         >>> bins, second = Bins(width=10**9, size=4), 10**9
         >>> nothing = np.full(2, np.nan)
         >>> bins.add(Rows(np.array([0, second]), np.ones(2), nothing, np.array([5.0, 7.0]), nothing, {}))
-        >>> bins.quantiles(bins.base)[:, 0].tolist()
+        >>> bins.quantiles(bins.oldest)[:, 0].tolist()
         [5.0, 7.0]
     """
 
@@ -222,7 +222,8 @@ class Bins:
         """Share of the known outcomes that are good; NaN where none is known."""
         good, bad = self._sums[_GOOD, self._span(first)], self._sums[_BAD, self._span(first)]
         known = good + bad
-        return np.divide(good, known, out=np.full(len(known), math.nan), where=known > 0)
+        share: np.ndarray = np.divide(good, known, out=np.full(len(known), math.nan), where=known > 0)
+        return share
 
     def cost(self, first: int) -> np.ndarray:
         """USD in each bin; NaN everywhere until a cost is known."""
@@ -238,8 +239,3 @@ class Bins:
         known = held[_KNOWN, span]
         mean = np.divide(held[_SUM, span], known, out=np.full(len(known), math.nan), where=known > 0)
         return np.stack((mean, held[_LOW, span], held[_HIGH, span]), axis=1)
-
-    @property
-    def columns(self) -> list[str]:
-        """Columns of which something is known."""
-        return [name for name, held in self._columns.items() if held[_KNOWN].any()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 from crucible_nb.alerts import Alert
@@ -13,10 +14,10 @@ from crucible_nb.notebook.bins import Bins
 from crucible_nb.notebook.reader import Reader, series_of
 from crucible_nb.notebook.safe import Running
 
+CALM = 0.24
+"""Seconds that the numbers of a card stand still at least: nobody reads faster, and charts go on at every tick."""
 _LISTED = 40  # incidents and alerts of a keyframe
 _AT_ONCE = 3  # incidents and alerts of a tick, bins of a tick beside the two newest
-_PICKED = 2  # columns drawn before anybody picks
-_COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
 
 
 class Composer:
@@ -40,6 +41,7 @@ class Composer:
         self.window = "5min"
         self.picked: list[str] | None = None
         self.n = 0
+        self._read_at = 0.0
         self.lock = threading.RLock()
         self._drawn: list[str] = []
         self._told: dict[tuple[int, int], int] = {}  # arm and number of an incident: its events when it was told
@@ -48,7 +50,7 @@ class Composer:
     def look(self) -> None:
         """Take in what is new."""
         for reader in self.readers:
-            reader.look()
+            reader.look(wire.WINDOWS[self.window].bins)
 
     @property
     def behind(self) -> bool:
@@ -66,12 +68,14 @@ class Composer:
     def _choose(self) -> list[str]:
         there = self._columns()
         if self.picked is None:
-            return [name for name in there if not name.endswith("_tokens") and name not in _COUNTERS][:_PICKED]
+            return list(dict.fromkeys(name for reader in self.readers for name in reader.telling))
         return [name for name in self.picked if name in there]
 
     def key(self) -> tuple[wire.Key, list[bytes]]:
         """All a browser has to know to draw."""
         self.n += 1
+        for reader in self.readers:
+            reader.settle()
         self._drawn = self._choose()
         first = self.readers[0]
         self._told, self._alerts = {}, [0] * len(self.readers)
@@ -79,9 +83,8 @@ class Composer:
         self._tell(incidents)
         for reader, bins in zip(self.readers, self._shown(), strict=True):
             began = bins.oldest if reader.start is None else min(bins.oldest, reader.start // bins.width)
-            reader.settle()
             bins.dirty = max(bins.base, began, bins.newest - self._most(bins) + 1)
-        arms, buffers = self._arms()
+        arms, buffers = self._arms(anew=True)
         message: wire.Key = {
             "kind": "key",
             "version": wire.VERSION,
@@ -113,7 +116,7 @@ class Composer:
             self._alerts = before
             return self.key()
         self.n += 1
-        arms, buffers = self._arms()
+        arms, buffers = self._arms(anew=bool(incidents) or time.monotonic() - self._read_at >= CALM)
         message: wire.Tick = {"kind": "tick", "n": self.n, "status": self._status(), "arms": arms}
         if incidents:
             message["incidents"] = incidents
@@ -136,14 +139,16 @@ class Composer:
     def _status(self) -> list[str]:
         return [reader.facts["status"] for reader in self.readers]
 
-    def _arms(self) -> tuple[list[wire.Arm], list[bytes]]:
+    def _arms(self, *, anew: bool) -> tuple[list[wire.Arm], list[bytes]]:
+        if anew:
+            self._read_at = time.monotonic()
         arms: list[wire.Arm] = []
         buffers = []
         for reader, bins in zip(self.readers, self._shown(), strict=True):
             first = max(bins.dirty, bins.base)
             oldest = max(bins.base, bins.newest - self._most(bins) + 1)
             arms.append({"first": first, "base": oldest, "width": bins.width / 1e6})
-            cards = reader.cards(self.window)
+            cards = reader.cards(self.window, anew=anew)
             buffers.append(wire.buffer(cards, reader.series(bins, first, self._drawn)))
             bins.dirty = bins.newest
         return arms, buffers

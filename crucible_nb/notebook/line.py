@@ -13,7 +13,8 @@ class StatusLine:
 
     Examples:
         >>> import crucible_nb as cr
-        >>> StatusLine([cr.start("demo")])
+        >>> with cr.start("demo") as exp:
+        ...     print(StatusLine([exp]))
         'demo', running, 0 events
     """
 

@@ -14,7 +14,9 @@ from crucible_nb.notebook.bins import Bins, Rows
 
 _CHUNK = 500_000  # rows taken in at a time; a look at 1e7 old ones must not last
 _WATCHED = 24  # numeric columns that are remembered
-_APART = ("latency_ms", "cost_usd", "anomaly_score", "weight", "seq")  # drawn otherwise, or not of the run
+_APART = ("time", "weight", "success", "latency_ms", "cost_usd")  # drawn otherwise
+_PICKED = 2  # columns drawn before anybody picks
+_COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
 _SECOND = 10**9
 _HOUR = 3600.0
 
@@ -41,56 +43,55 @@ class Reader:
         self.behind = False
         self.facts = experiment.summary()
         self._success = (math.nan, math.nan)
+        self._cards: dict[str, float] = {}
         self._seq = -1
-        self._width = 0
-        self._numbers: list[str] = []
+        self._numbers: dict[str, None] = {}
+        self._waiting: dict[str, list[Rows]] = {name: [] for name in self.bins}
 
-    def look(self) -> None:
-        """Take in what is new."""
+    def look(self, shown: str = "all") -> None:
+        """Take in what is new; bins other than those shown take it in when they are settled."""
         self.facts = self.experiment.summary()
-        frame = self.experiment.frame()
-        fresh = self._fresh(frame)
-        if len(fresh):
-            newest = int(frame.index.asi8[-1])  # type: ignore[attr-defined]
-            rows = self._rows(fresh)
-            for bins in self.bins.values():
-                bins.advance(max(newest, self.now))
-                bins.add(rows)
-        for bins in self.bins.values():
-            bins.advance(self.now)
+        rows = self._fresh()
+        for name, bins in self.bins.items():
+            if rows is not None:
+                self._waiting[name].append(rows)
+            if name == shown or self.behind:
+                self._take(name, bins)
 
     def settle(self) -> None:
-        """What is dearer than a tick: bounds that hold at every look."""
+        """What is dearer than a tick: all bins up to date, and bounds that hold at every look."""
+        for name, bins in self.bins.items():
+            self._take(name, bins)
         self._success = safe.success(self.experiment)
 
-    def _fresh(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows that were not there at the last look, in order of time."""
-        seq = frame["seq"].to_numpy()
-        due = self.facts["total_events"] - self._seq - 1
-        at = int(np.searchsorted(seq, self._seq, side="right"))
-        if self.facts["sampling"] is None and len(seq) - at == min(due, len(seq)):
-            fresh = frame.iloc[at : at + _CHUNK]
-        else:  # some came late, or are only a sample
-            fresh = frame.iloc[np.flatnonzero(seq > self._seq)]
-        self.behind = len(fresh) == _CHUNK
-        if len(fresh):
-            self._seq = int(fresh["seq"].to_numpy().max())
-        return fresh
+    def _take(self, name: str, bins: Bins) -> None:
+        waiting, self._waiting[name] = self._waiting[name], []
+        if waiting:
+            bins.advance(max(int(rows.time[-1]) for rows in waiting))
+        for rows in waiting:
+            bins.add(rows)
+        bins.advance(self.now)
 
-    def _rows(self, frame: pd.DataFrame) -> Rows:
-        if len(frame.columns) != self._width:
-            self._width = len(frame.columns)
-            kinds = {name: dtype.kind for name, dtype in frame.dtypes.items() if isinstance(name, str)}
-            numbers = [name for name, kind in kinds.items() if kind in "fiu" and name not in _APART]
-            self._numbers = list(dict.fromkeys((*self._numbers, *numbers)))[:_WATCHED]
+    def _fresh(self) -> Rows | None:
+        """What was recorded since the last look; None when that is nothing."""
+        found = self.experiment._since(self._seq, _CHUNK)
+        seq = found.pop("seq")
+        self.behind = len(seq) == _CHUNK
+        if not len(seq):
+            return None
+        self._seq = int(seq.max())
+        time, weight, success, latency, cost = (found.pop(name) for name in _APART)
+        found.pop("anomaly", None)
+        found.pop("anomaly_score", None)
+        known = {name: values for name, values in found.items() if self._drawable(name, values)}
+        return Rows(time, weight, success, latency, cost, known)
 
-        def floats(name: str) -> np.ndarray:
-            return frame[name].to_numpy(np.float64, na_value=math.nan)
-
-        columns = {name: floats(name) for name in self._numbers}
-        known = {name: values for name, values in columns.items() if not np.isnan(values).all()}
-        time = frame.index.asi8  # type: ignore[attr-defined]
-        return Rows(time, floats("weight"), floats("success"), floats("latency_ms"), floats("cost_usd"), known)
+    def _drawable(self, name: str, values: np.ndarray) -> bool:
+        """Whether a column has anything to draw and is among those remembered."""
+        if np.isnan(values).all() or (name not in self._numbers and len(self._numbers) >= _WATCHED):
+            return False
+        self._numbers[name] = None
+        return True
 
     # -- what it amounts to ---------------------------------------------------------------------------------------
 
@@ -115,25 +116,27 @@ class Reader:
         edges = (pd.DatetimeIndex(side).as_unit("ns").asi8 for side in (spans.left, spans.right))
         return np.stack(list(edges), axis=1)
 
-    def cards(self, window: str) -> list[float]:
-        """The numbers of `wire.CARDS`."""
-        seconds, facts = wire.WINDOWS[window].seconds, self.facts
-        last = None if seconds is None else pd.Timedelta(seconds, unit="s")
-        metrics = self.experiment.metrics(last=last)
-        latency, cost, tokens = metrics.latency, metrics.cost, metrics.tokens
-        known, rates = metrics.reliability, metrics.summary
-        incidents, alerts = self.experiment._noticed()
-        low, high = self._success
-        values = {
+    def cards(self, window: str, *, anew: bool = True) -> list[float]:
+        """The numbers of `wire.CARDS`; those of the window may be those of a moment ago."""
+        if anew or not self._cards:
+            self._cards = {**self._of_window(window), **self._of_events()}
+        facts, progress = self.facts, self.facts["progress"]
+        now = {
             "now": self.now / 1e6,
             "wall": facts["wall_clock_duration"],
             "active": facts["active_duration"],
             "paused": facts["paused_duration"],
             "total": facts["total_events"],
-            "progress": math.nan if facts["progress"] is None else facts["progress"],
-            "flagged": sum(one.count for one in incidents),
-            "incidents": len(incidents),
-            "alerts": len(alerts),
+            "progress": math.nan if progress is None else progress,
+        }
+        values = {**self._cards, **now}
+        return [float(values[name]) for name in wire.CARDS]
+
+    def _of_window(self, window: str) -> dict[str, float]:
+        seconds = wire.WINDOWS[window].seconds
+        metrics = self.experiment.metrics(last=None if seconds is None else pd.Timedelta(seconds, unit="s"))
+        latency, cost, rates, known = metrics.latency, metrics.cost, metrics.summary, metrics.reliability
+        return {
             "events": metrics.events,
             "rate": rates.events_per_second,
             "success_rate": known.success_rate,
@@ -145,12 +148,20 @@ class Reader:
             "error_bound": latency.error_bound,
             "cost": cost.total,
             "cost_per_hour": rates.cost_per_hour,
-            "tokens": tokens.total,
+            "tokens": metrics.tokens.total,
             "tokens_per_second": rates.tokens_per_second,
+        }
+
+    def _of_events(self) -> dict[str, float]:
+        incidents, alerts = self.experiment._noticed()
+        low, high = self._success
+        return {
+            "flagged": sum(one.count for one in incidents),
+            "incidents": len(incidents),
+            "alerts": len(alerts),
             "success_low": low,
             "success_high": high,
         }
-        return [float(values[name]) for name in wire.CARDS]
 
     def series(self, bins: Bins, first: int, picked: Sequence[str]) -> np.ndarray:
         """float64[bins, series] of one of `bins` from bin `first` on, in the order of `series_of(picked)`."""
@@ -174,7 +185,12 @@ class Reader:
     @property
     def columns(self) -> list[str]:
         """Numeric columns of the run that can be drawn."""
-        return self.bins["all"].columns
+        return list(self._numbers)
+
+    @property
+    def telling(self) -> list[str]:
+        """Those worth a chart before anybody picks."""
+        return [name for name in self.columns if not name.endswith("_tokens") and name not in _COUNTERS][:_PICKED]
 
 
 def series_of(picked: Sequence[str]) -> list[str]:

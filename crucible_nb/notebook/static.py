@@ -53,7 +53,7 @@ def number(value: float) -> str:
 
     Examples:
         >>> number(1234.5), number(0.012345), number(float("nan"))
-        ('1,234', '0.01234', '–')
+        ('1,234', '0.01235', '–')
     """
     if not math.isfinite(value):
         return "–"
@@ -63,6 +63,8 @@ def number(value: float) -> str:
 def page(readers: Sequence[Reader]) -> str:
     """A table of where the experiments stand, small pictures of how they got there, and what was out of line."""
     experiments = [reader.experiment for reader in readers]
+    for reader in readers:
+        reader.settle()
     metrics = [one.metrics() for one in experiments]
     names = ["", *(one.name for one in experiments)] if len(experiments) > 1 else []
     rows = [[label, *map(tell, readers, metrics)] for label, tell in _FACTS.items()]
@@ -70,13 +72,19 @@ def page(readers: Sequence[Reader]) -> str:
     title = " against ".join(one.name for one in experiments)
     pictures = "".join(_pictures(reader) for reader in readers)
     return (
-        f'<div class="crucible-static" style="{_STYLE}">{table(known, names, title)}'
+        f'<div class="crucible-static"><style>{_STYLE}</style>{table(known, names, title)}'
         f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{pictures}</div>'
         f"{''.join(_anomalies(one) for one in experiments)}</div>"
     )
 
 
-_STYLE = "font-variant-numeric:tabular-nums;color:var(--jp-content-font-color1, inherit)"
+_STYLE = (
+    ".crucible-static{font-size:13px;font-variant-numeric:tabular-nums}"
+    ".crucible-static table{border-collapse:collapse;margin:0 0 8px;font-size:12px}"
+    ".crucible-static caption{text-align:left;font-weight:600;padding:2px 8px;white-space:nowrap}"
+    ".crucible-static :is(th,td){text-align:left;padding:2px 8px;border-bottom:1px solid rgba(128,128,128,.35)}"
+    ".crucible-static figcaption{font-size:12px;padding-left:4px}"
+)
 
 
 def _elapsed(reader: Reader, _: Metrics) -> str:
@@ -121,7 +129,7 @@ _FACTS: dict[str, Callable[[Reader, Metrics], str]] = {
 def _pictures(reader: Reader) -> str:
     bins = reader.bins["all"]
     first = max(bins.base, bins.oldest)
-    picked = reader.columns[:2]
+    picked = reader.telling
     values = reader.series(bins, first, picked)
     incidents = reader.experiment._noticed()[0]
     drawn = []

@@ -32,7 +32,7 @@ class Dashboard(anywidget.AnyWidget):
         ...     _ = exp.record("llm.request", latency_ms=120.0)
         >>> dashboard = Dashboard([exp], refresh=0.5)
         >>> dashboard
-        <Dashboard of 'demo', stopped, 1 events>
+        <Dashboard of 'demo', stopped, 1 events, p95 120 ms>
         >>> dashboard.close()
     """
 

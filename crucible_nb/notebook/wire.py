@@ -219,7 +219,8 @@ def said(content: Any) -> Said:
     if isinstance(content.get("view"), str):
         checked["view"] = content["view"][:64]
     for name in ("seen", "hello"):
-        checked[name] = content.get(name) is True
+        if content.get(name) is True:
+            checked[name] = True
     if content.get("verb") in ("pause", "resume", "stop"):
         checked["verb"] = content["verb"]
     if content.get("window") in WINDOWS:

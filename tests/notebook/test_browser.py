@@ -62,7 +62,9 @@ def test_trouble_shows_within_two_seconds_while_a_cell_never_yields(run: Any) ->
     page = run(START, NEVER_YIELDS)
     shown: dict[tuple[str, float], float] = {}
     rows = "[...document.querySelectorAll('.crucible-anomalies tbody tr')].map(row => [Date.parse(row.cells[1].title), row.cells[3].innerText])"
-    while not page.page.evaluate("[...document.querySelectorAll('.jp-OutputArea-output')].some(o => o.innerText.includes('{'))"):
+    while not page.page.evaluate(
+        "[...document.querySelectorAll('.jp-OutputArea-output')].some(o => o.innerText.includes('{'))"
+    ):
         for start, metrics in page.page.evaluate(rows):
             for metric in metrics.split(", "):
                 shown.setdefault((metric, start / 1000), time.time())
@@ -107,7 +109,11 @@ def test_pause_and_stop_react_inside_a_cell_that_never_yields(kernel_path: str, 
             page.wait_done(40)
             page.page.wait_for_selector(".crucible[data-status=stopped]", timeout=5000)
             return
-        for button, status in ((".crucible-pause", "paused"), (".crucible-pause", "running"), (".crucible-stop", "stopped")):
+        for button, status in (
+            (".crucible-pause", "paused"),
+            (".crucible-pause", "running"),
+            (".crucible-stop", "stopped"),
+        ):
             begun = time.monotonic()
             page.page.click(button)
             page.page.wait_for_selector(f".crucible[data-status={status}]", timeout=5000)
@@ -121,7 +127,10 @@ def test_interrupting_the_cell_keeps_the_data(run: Any) -> None:
     page = run(START, BUSY, wait=".crucible[data-status=running]")
     page.page.wait_for_timeout(1500)
     page.command("notebook:interrupt-kernel")
-    page.wait("[...document.querySelectorAll('.jp-OutputArea-output')].some(o => o.innerText.includes('KeyboardInterrupt'))", 10)
+    page.wait(
+        "[...document.querySelectorAll('.jp-OutputArea-output')].some(o => o.innerText.includes('KeyboardInterrupt'))",
+        10,
+    )
     page.page.wait_for_timeout(1000)
     assert page.page.locator(".crucible").get_attribute("data-status") == "running"
     assert float(page.page.locator(".crucible-large").first.inner_text().replace(",", "").replace("M", "e6")) > 100
@@ -145,7 +154,10 @@ def test_a_reloaded_page_a_second_view_and_a_cell_that_runs_again(run: Any) -> N
     page.command("notebook:run-all-cells")
     page.wait_done()
     again = "from ipywidgets.widgets.widget import _instances\nprint('widgets', sum(type(one).__name__ == 'Dashboard' for one in _instances.values()))"
-    page.page.evaluate("code => { const p = window.jupyterapp.shell.currentWidget; p.content.model.sharedModel.addCell({cell_type: 'code', source: code}) }", again)
+    page.page.evaluate(
+        "code => { const p = window.jupyterapp.shell.currentWidget; p.content.model.sharedModel.addCell({cell_type: 'code', source: code}) }",
+        again,
+    )
     page.run_all()
     page.page.wait_for_timeout(500)
     page.wait_done()

@@ -1,6 +1,7 @@
 // One command, `npm run build`: src/ and plotly.js (basic) become ../static/dashboard.js and dashboard.css.
 import { build } from "esbuild";
 
+const folder = process.argv[2] ?? "../static";
 await build({
   entryPoints: ["src/index.js"],
   bundle: true,
@@ -8,6 +9,6 @@ await build({
   format: "esm",
   target: "es2022",
   legalComments: "inline",
-  outfile: "../static/dashboard.js",
+  outfile: `${folder}/dashboard.js`,
 });
-await build({ entryPoints: ["src/dashboard.css"], minify: true, outfile: "../static/dashboard.css" });
+await build({ entryPoints: ["src/dashboard.css"], minify: true, outfile: `${folder}/dashboard.css` });

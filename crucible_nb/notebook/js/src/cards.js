@@ -5,16 +5,16 @@ import { count, dollars, number, percent } from "./format.js";
 const SPOKEN = { "1min": "last minute", "5min": "last 5 minutes", "1h": "last hour", all: "whole run" };
 const LETTERS = ["A", "B"];
 
-const exact = (c) => (c.error_bound > 0 ? ` (±${(100 * c.error_bound).toFixed(1)} %)` : "");
+const exact = (c) => (c.error_bound > 0 ? `±${(100 * c.error_bound).toFixed(1)} %` : "exact");
 const safe = (c) =>
-  Number.isFinite(c.success_low) ? `; run: ${(100 * c.success_low).toFixed(1)} to ${(100 * c.success_high).toFixed(1)} % at any look` : "";
+  Number.isFinite(c.success_low) ? `\nrun ${(100 * c.success_low).toFixed(1)}–${(100 * c.success_high).toFixed(1)} % at any look` : "";
 
 /** Title, whether it is known, the large text, the small one. */
 const CARDS = [
   ["Events", () => true, (c) => count(c.events), (c, key) => (key.window === "all" ? "" : `${count(c.total)} in all`)],
   ["Rate", () => true, (c) => `${number(c.rate)} /s`, () => "of active time"],
   ["Success", (c) => c.outcomes > 0, (c) => percent(c.success_rate), (c) => `${count(c.successes)} of ${count(c.outcomes)}${safe(c)}`],
-  ["Latency p95", (c) => Number.isFinite(c.p95), (c) => `${number(c.p95)} ms`, (c) => `p50 ${number(c.p50)}, p99 ${number(c.p99)}${exact(c)}`],
+  ["Latency p95", (c) => Number.isFinite(c.p95), (c) => `${number(c.p95)} ms`, (c) => `p50 ${number(c.p50)}, p99 ${number(c.p99)}\n${exact(c)}`],
   ["Cost", (c) => Number.isFinite(c.cost), (c) => dollars(c.cost), (c) => `${dollars(c.cost_per_hour)} an hour`],
   ["Tokens", (c) => Number.isFinite(c.tokens), (c) => count(c.tokens), (c) => `${count(c.tokens_per_second)} /s`],
 ];

@@ -71,32 +71,40 @@ function range(line, arm, x) {
   ];
 }
 
-/** Anomalies sit on the topmost line where they began: a diamond and their number. */
+/** Anomalies sit on the outermost line where they were furthest out: a diamond and their number. */
 function markers(panel, lines, held, colors, incidents, pointed, axis) {
   const oldest = (one) => held.arms[one.arm].start * held.arms[one.arm].width;
   const inside = incidents.filter((one) => one.end >= oldest(one));
+  const peaks = inside.map((one) => peakOf(panel, lines, held.arms[one.arm], one));
   const size = inside.map((one) => (one.label === pointed ? 14 : 9));
   return {
     type: "scatter", name: "anomaly", mode: "markers+text", hoverinfo: "text",
-    x: inside.map((one) => axis(held.arms[one.arm])(Math.max(one.start, oldest(one)))),
-    y: inside.map((one) => height(panel, lines, held.arms[one.arm], one)),
+    x: peaks.map((peak, i) => axis(held.arms[inside[i].arm])(peak.time)),
+    y: peaks.map((peak) => peak.value),
     text: inside.map((one) => one.label),
     hovertext: inside.map((one) => `${one.label}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
     customdata: inside.map((one) => one.label),
-    textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11 }, cliponaxis: false,
+    textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11, shadow: `0 0 2px ${colors.paper}, 0 0 3px ${colors.paper}` }, cliponaxis: false,
     marker: { symbol: "diamond", color: colors.anomaly, opacity: 1, size, line: { color: colors.paper, width: 1 } },
   };
 }
 
-/** The largest value drawn at or around the beginning of an anomaly. */
-function height(panel, lines, arm, incident) {
-  const at = Math.floor(incident.start / arm.width) - arm.start;
+/** Where a line goes furthest while an anomaly lasts: the first bin that is nearly there. */
+function peakOf(panel, lines, arm, incident) {
   const names = lines.filter((line) => line.arm === incident.arm).map((line) => line.high ?? line.series);
-  for (const near of [0, -1, 1, -2, 2]) {
-    const values = names.map((name) => arm.columns[name][Math.max(at, 0) + near]).filter(Number.isFinite);
-    if (values.length) return panel.share ? Math.min(...values) : Math.max(...values);
-  }
-  return 0;
+  const out = panel.share ? Math.min : Math.max;
+  const valueAt = (i) => out(...names.map((name) => arm.columns[name][i]).filter(Number.isFinite));
+  const newest = arm.columns[names[0]].length - 1;
+  const bin = (time) => Math.min(Math.max(Math.floor(time / arm.width) - arm.start, 0), newest);
+  const bins = [];
+  for (let i = bin(incident.start); i <= bin(incident.end); i++) if (Number.isFinite(valueAt(i))) bins.push(i);
+  if (!bins.length) return { time: Math.max(incident.start, arm.start * arm.width), value: 0 };
+  const values = bins.map(valueAt);
+  const [usual, peak] = [valueAt(Math.max(bins[0] - 1, 0)), out(...values)];
+  const near = Number.isFinite(usual) ? usual + 0.9 * (peak - usual) : peak;
+  const at = Math.max(values.findIndex((value) => (panel.share ? value <= near : value >= near)), 0);
+  const middle = (arm.start + bins[at] + 0.5) * arm.width;
+  return { time: bins.length > 1 ? Math.min(middle, arm.cards.now) : Math.max(incident.start, arm.start * arm.width), value: values[at] };
 }
 
 export function layoutOf(panel, held, colors, incidents, width, height) {
@@ -114,7 +122,7 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
     // a person's zoom stays until another window is chosen
     uirevision: key.window,
     xaxis: {
-      ...line, showgrid: false, nticks: 5, type: two ? "linear" : "date", range: rangeOf(held, axis),
+      ...line, showgrid: false, zeroline: false, nticks: 5, type: two ? "linear" : "date", range: rangeOf(held, axis),
       ...(two ? { title: { text: key.window === "all" ? "s since each began" : "s before now", font: text, standoff: 4 } } : { tickformat: "%H:%M:%S" }),
     },
     yaxis: { ...line, nticks: 4, ...scaleOf(panel, arms), separatethousands: true },

@@ -152,6 +152,7 @@ export class View {
     this.anomalies.paint(held);
     this.alerts.paint(held);
     this.announce(held);
+    this.root.dataset.now = held.arms[0].cards.now;
     this.root.dataset.n = store.n;
     this.root.dataset.status = store.status.join(" ");
     this.root.dataset.points = this.charts.points;

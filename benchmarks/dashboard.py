@@ -1,0 +1,175 @@
+"""What the dashboard costs: bytes, the cell it watches, the way from data to pixels; beside one FigureWidget.
+
+A real JupyterLab in Chromium. The watched cell never yields: 1,000 events/s of ten fields and arithmetic in between. What
+it loses is told in two ways: work done in equal times with and without the dashboard, in turn, and the processor time
+that other threads of the kernel take, which noise of the machine does not touch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.timing import Row, at_most, table
+from tests.notebook import lab
+
+OURS = """
+import crucible_nb as cr
+exp = cr.start("watched", anomaly="auto")
+dash = exp.dashboard(refresh=0.5)
+def show(hz): dash.refresher.refresh = 1 / hz if hz else 3600.0; dash.refresher._wake.set()
+"""
+# what people build by hand: six subplots of one figure, 1,000 points each, replaced by a thread
+FIGURE = """
+import threading, time, numpy as np, plotly.graph_objects as go, crucible_nb as cr
+from plotly.subplots import make_subplots
+exp = cr.start("watched", anomaly="auto")
+fig = go.FigureWidget(make_subplots(rows=2, cols=3))
+for i in range(6): fig.add_scatter(y=np.zeros(1000), row=i // 3 + 1, col=i % 3 + 1)
+rate = [2]
+def push():
+    while True:
+        time.sleep(1 / rate[0] if rate[0] else .1)
+        if rate[0]:
+            y = exp.query_window(last_n=1000)["latency_ms"].to_numpy()
+            with fig.batch_update():
+                for one in fig.data: one.y = y
+def show(hz): rate[0] = hz
+threading.Thread(target=push, daemon=True).start()
+display(fig)
+"""
+WATCHED = """
+import json, random, time
+def busy(seconds):
+    random.seed(1)
+    begin, cpu, mine, work, i = time.perf_counter(), time.process_time(), time.thread_time(), 0, 0
+    while (now := time.perf_counter() - begin) < seconds:
+        while i < 1000 * now:
+            exp.record("llm.request", latency_ms=random.lognormvariate(6, .3), success=i % 50 > 0, cost_usd=1e-4, model="gpt-4o",
+                       prompt_tokens=300, completion_tokens=80, loss=random.random(), accuracy=.5, step=i)
+            i += 1
+        work += sum(range(200)) > 0
+    mine = time.thread_time() - mine
+    return work / seconds, (time.process_time() - cpu - mine) / seconds
+found = {}
+busy(2)
+for turn in range(ROUNDS):
+    for hz in (0, 2, 10, 10, 2, 0):
+        show(hz)
+        found.setdefault(hz, []).append(busy(SECONDS))
+print("FOUND " + json.dumps(found))
+"""
+FULL = """
+import numpy as np, pandas as pd, time, threading, random, crucible_nb as cr
+exp = cr.start("full", anomaly=None)
+rng, n = np.random.default_rng(1), SIZE
+exp.extend(pd.DataFrame({"latency_ms": rng.lognormal(6, .3, n), "success": rng.random(n) < .98, "cost_usd": rng.random(n) * 1e-3, "loss": rng.random(n)},
+                        index=pd.to_datetime(time.time_ns() - np.arange(n)[::-1] * (280 * 10**9 // WITHIN), utc=True)))
+exp.dashboard(refresh=0.1)
+def feed():
+    while exp.status == "running":
+        exp.record("llm.request", latency_ms=random.lognormvariate(6, .3), success=True, cost_usd=1e-3, loss=random.random())
+        time.sleep(.001)
+threading.Thread(target=feed, daemon=True).start()
+"""
+FRAMES = """seconds => new Promise(done => {
+  const gaps = []; let last = performance.now(); const end = last + 1000 * seconds;
+  const step = now => { gaps.push(now - last); last = now; now < end ? requestAnimationFrame(step) : done(gaps) };
+  requestAnimationFrame(step);
+})"""
+LATE = """seconds => new Promise(done => {
+  const late = []; const root = document.querySelector('.crucible');
+  new MutationObserver(() => requestAnimationFrame(() => late.push(Date.now() - Number(root.dataset.now)))).observe(root, {attributes: true, attributeFilter: ['data-n']});
+  setTimeout(() => done(late), 1000 * seconds);
+})"""
+
+
+@contextlib.contextmanager
+def page(*cells: str) -> Iterator[lab.Browser]:
+    folder = Path(tempfile.mkdtemp(prefix="crucible-bench-"))
+    name = lab.notebook(folder, *cells)
+    with lab.Server(folder) as server, lab.Browser() as one:
+        one.open(server, name)
+        one.run_all()
+        yield one
+
+
+def watched(start: str, ready: str, rounds: int, seconds: float) -> tuple[dict[str, Any], lab.Browser]:
+    """Work a second and processor time of others, by rate; and the page with what it received."""
+    with page(start, WATCHED.replace("ROUNDS", str(rounds)).replace("SECONDS", str(seconds))) as one:
+        one.page.wait_for_selector(ready, timeout=60_000)
+        late = []
+        end = time.monotonic() + 60 + rounds * 6 * seconds * 2
+        while "FOUND" not in one.outputs() and time.monotonic() < end:
+            if ready == ".crucible[data-n]":
+                late += one.page.evaluate(LATE, 2)
+            else:
+                one.page.wait_for_timeout(1000)
+        one.late = late
+        return json.loads(one.outputs().split("FOUND ")[1].splitlines()[0]), one
+
+
+def slower(found: dict[str, Any], hz: int) -> float:
+    """Percent of its work that the cell loses, median of the rounds."""
+    none, some = ([work for work, _ in found[key]] for key in ("0", str(hz)))
+    return 100 * (1 - median(some) / median(none))
+
+
+def taken(found: dict[str, Any], hz: int) -> float:
+    """Percent of a processor that other threads of the kernel take, above what they take without."""
+    none, some = (median(share for _, share in found[key]) for key in ("0", str(hz)))
+    return 100 * (some - none)
+
+
+def smooth(size: int, within: int, quick: bool) -> list[Row]:
+    """Frames and delays at 10 Hz with many events."""
+    with page(FULL.replace("SIZE", str(size)).replace("WITHIN", str(within))) as one:
+        one.page.wait_for_selector(".crucible[data-n]", timeout=120_000)
+        one.page.wait_for_timeout(5000 if size > 10**6 else 2000)
+        late = one.page.evaluate(LATE, 4 if quick else 10)
+        gaps = sorted(one.page.evaluate(FRAMES, 4 if quick else 10))
+        what = f"{within:.0e} events on screen, {size:.0e} in the buffer, 10 Hz"
+        return [
+            at_most(f"{what}: data to pixel, median", median(late), 100, " ms"),
+            at_most(f"{what}: longest frame in 99 %", gaps[int(0.99 * len(gaps))], 100, " ms"),
+            at_most(f"{what}: points drawn", float(one.page.get_attribute(".crucible", "data-points")), 10_000, ""),
+        ]
+
+
+def main(*, quick: bool = False) -> str:
+    """The table."""
+    load = os.getloadavg()[0]
+    rounds, seconds = (1, 3.0) if quick else (3, 5.0)
+    ours, mine = watched(OURS, ".crucible[data-n]", rounds, seconds)
+    figure, theirs = watched(FIGURE, ".js-plotly-plot", rounds, seconds)
+    boot = max(size for _, way, size, head in mine.frames if way == "in" and b'"comm_open"' in head)
+    boots = max(size for _, way, size, head in theirs.frames if way == "in" and b'"comm_open"' in head)
+    updates = [size for _, way, size, head in theirs.frames if b'"comm_msg"' in head and b'"update"' in head]
+    pushes = max(rounds * seconds * 2 * 12, 1)
+    ticks = mine.messages("tick")
+    rows = [
+        at_most("boot", boot / 1e6, 1.5, " MB", f" (FigureWidget {boots / 1e6:.1f} MB)"),
+        at_most("a tick, largest", max(ticks) / 1e3, 2, " kB"),
+        at_most("a tick, keyframes spread over them", sum(mine.messages()) / len(mine.messages()) / 1e3, 2, " kB",
+                f" (FigureWidget {sum(updates) / pushes / 1e3:.0f} kB an update)"),
+        at_most("data to pixel while the cell is busy, median", median(mine.late), 100, " ms"),
+    ]  # fmt: skip
+    for hz, limit in ((2, 1), (10, 4)):
+        beside = f" (FigureWidget {slower(figure, hz):.1f} %)"
+        rows.append(at_most(f"work the cell loses at {hz} Hz", slower(ours, hz), limit, " %", beside))
+        beside = f" (FigureWidget {taken(figure, hz):.1f} %)"
+        rows.append(at_most(f"processor time of other threads at {hz} Hz", taken(ours, hz), limit, " %", beside))
+    rows += smooth(10**5, 10**5, quick)
+    rows += smooth(10**6 if quick else 10**7, 10**5, quick)
+    return table(f"Dashboard (load of the machine before: {load:.1f})", rows)
+
+
+if __name__ == "__main__":
+    print(main(quick=True))

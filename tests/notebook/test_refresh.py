@@ -1,0 +1,162 @@
+"""The refresh thread, with a browser that is a list."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.notebook.compose import Composer
+from crucible_nb.notebook.refresh import Refresher
+
+
+class Page:
+    """Remembers what it was sent."""
+
+    def __init__(self, exp: cr.Experiment, refresh: float = 0.02) -> None:
+        self.got: list[Any] = []
+        self.refresher = Refresher(Composer([exp], refresh), lambda message, _: self.got.append(message), refresh)
+
+    def says(self, **said: Any) -> None:
+        self.refresher.hear(said)
+
+    def until(self, condition: Any, seconds: float = 5.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, [one["kind"] for one in self.got[-5:]]
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def exp() -> cr.Experiment:
+    return cr.start("refreshed")
+
+
+@pytest.fixture
+def page(exp: cr.Experiment) -> Iterator[Page]:
+    one = Page(exp)
+    yield one
+    one.refresher.close()
+
+
+def kinds(page: Page) -> list[str]:
+    return [one["kind"] for one in page.got]
+
+
+def test_a_keyframe_then_ticks_then_a_last_keyframe_then_nothing(exp: cr.Experiment, page: Page) -> None:
+    page.refresher.start()
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: "tick" in kinds(page))
+    exp.stop()
+    page.until(lambda: page.got[-1]["status"] == ["stopped"])
+    page.until(lambda: not page.refresher.running)
+    assert kinds(page)[0] == kinds(page)[-1] == "key"
+    sent = len(page.got)
+    time.sleep(0.1)
+    assert len(page.got) == sent
+
+
+def test_who_comes_after_the_end_gets_a_keyframe(exp: cr.Experiment, page: Page) -> None:
+    exp.stop()
+    page.refresher.start()
+    page.until(lambda: not page.refresher.running)
+    page.got.clear()
+    page.says(kind="view", view="late", seen=True, hello=True)
+    page.until(lambda: kinds(page)[:1] == ["key"])
+    page.until(lambda: not page.refresher.running)
+
+
+def test_nothing_is_sent_while_nobody_looks(exp: cr.Experiment, page: Page) -> None:
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.says(kind="view", view="b", seen=False)
+    page.until(lambda: len(page.got) > 2)
+    page.says(kind="view", view="a", seen=False)
+    time.sleep(0.1)
+    sent = len(page.got)
+    time.sleep(0.15)
+    assert len(page.got) == sent
+    page.says(kind="view", view="b", seen=True, hello=True)
+    page.until(lambda: len(page.got) > sent)
+    assert page.got[sent]["kind"] == "key"
+    page.says(kind="gone", view="b")
+    time.sleep(0.1)
+    sent = len(page.got)
+    time.sleep(0.1)
+    assert len(page.got) == sent
+    assert exp.status == "running"
+
+
+def test_views_that_fell_silent_do_not_count(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crucible_nb.notebook.refresh.FORGET", 0.05)
+    page.says(kind="view", view="closed without a word", seen=True)
+    page.until(lambda: len(page.got) > 1)
+    time.sleep(0.1)
+    page.says(kind="view", view="b", seen=False)
+    time.sleep(0.1)
+    sent = len(page.got)
+    time.sleep(0.1)
+    assert len(page.got) == sent
+
+
+def test_buttons_do_what_they_say_and_a_second_click_hurts_nobody(exp: cr.Experiment, page: Page) -> None:
+    for verb, status in (
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "running"),
+        ("stop", "stopped"),
+        ("stop", "stopped"),
+    ):
+        page.says(kind="do", verb=verb)
+        page.until(lambda: exp.status == status)  # noqa: B023
+    assert "trouble" not in kinds(page)
+
+
+def test_pickers_change_what_the_next_keyframe_shows(exp: cr.Experiment, page: Page) -> None:
+    exp.record("step", loss=1.0, accuracy=0.5)
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.says(kind="window", window="1h")
+    page.says(kind="pick", columns=["accuracy", "no such"])
+    page.until(lambda: any(one.get("picked") == ["accuracy"] for one in page.got))
+    found = next(one for one in page.got if one.get("picked") == ["accuracy"])
+    assert found["window"] == "1h"
+    assert "mean:accuracy" in found["series"]
+    assert found["columns"] == ["loss", "accuracy"]
+
+
+def test_a_keyframe_every_five_seconds(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crucible_nb.notebook.refresh.KEYFRAME", 0.1)
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: kinds(page).count("key") >= 4)
+    assert "tick" in kinds(page)
+
+
+def test_what_fails_is_said_and_the_thread_goes_on(
+    exp: cr.Experiment, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composer = page.refresher.composer
+    look, fail = composer.look, threading.Event()
+    fail.set()
+
+    def sometimes() -> None:
+        if fail.is_set():
+            raise ValueError("no luck")
+        look()
+
+    monkeypatch.setattr(composer, "look", sometimes)
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: {"kind": "trouble", "text": "ValueError: no luck"} in page.got)
+    fail.clear()
+    page.until(lambda: page.got[-1]["kind"] in ("tick", "key"))
+
+
+def test_closing_ends_the_thread_for_good(page: Page) -> None:
+    page.refresher.start()
+    page.until(lambda: page.got)
+    page.refresher.close()
+    assert not page.refresher.running
+    page.says(kind="view", view="a", seen=True, hello=True)
+    assert not page.refresher.running
