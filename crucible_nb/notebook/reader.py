@@ -18,6 +18,7 @@ _APART = ("time", "weight", "success", "latency_ms", "cost_usd")  # drawn otherw
 _PICKED = 2  # columns drawn before anybody picks
 _COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
 _SECOND = 10**9
+_SLIVER = _SECOND // 50  # active time of a bin that tells no rate
 _HOUR = 3600.0
 
 
@@ -172,14 +173,17 @@ class Reader:
         return np.concatenate(parts + [bins.column(name, first) for name in picked], axis=1)
 
     def _active(self, bins: Bins, first: int) -> np.ndarray:
-        """Seconds of each bin that count; 0 for a newest bin too young to tell a rate."""
+        """Seconds of each bin that count; 0 where they are too few to tell a rate."""
         numbers = np.arange(max(first, bins.base), bins.newest + 1)
         left, right = numbers * bins.width, (numbers + 1) * bins.width
         begin, now = self.start or 0, self.now
         active = np.minimum(right, now) - np.maximum(left, begin)
         for start, end in self.pauses.tolist():
             active -= np.clip(np.minimum(right, end) - np.maximum(left, start), 0, None)
-        active[active < 0.3 * min(bins.width, _SECOND)] = 0
+        least = np.full(len(active), _SLIVER)
+        if self.facts["status"] == "running":
+            least[-1:] = 0.3 * min(bins.width, _SECOND)
+        active[active < least] = 0
         return active / _SECOND
 
     @property

@@ -126,7 +126,7 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
       ...(two ? { title: { text: key.window === "all" ? "s since each began" : "s before now", font: text, standoff: 4 } } : { tickformat: "%H:%M:%S" }),
     },
     yaxis: { ...line, nticks: 4, ...scaleOf(panel, arms), separatethousands: true },
-    shapes: two ? [] : [...pauses(key, colors), ...spans(incidents, arms[0], colors)],
+    shapes: two ? [] : [...pauses(held, colors), ...spans(incidents, arms[0], colors)],
   };
 }
 
@@ -155,7 +155,12 @@ function box(start, end, fillcolor, line = { width: 0 }) {
   return { type: "rect", layer: "below", xref: "x", yref: "paper", x0: local(start), x1: local(end), y0: 0, y1: 1, fillcolor, line };
 }
 
-const pauses = (key, colors) => key.pauses.map(([start, end]) => box(start, end, colors.pause));
+/** Paused spans; one that goes on ends now. */
+function pauses({ key, status, arms }, colors) {
+  const last = key.pauses.length - 1;
+  const end = (i, end) => (i === last && status[0] === "paused" ? arms[0].cards.now : end);
+  return key.pauses.map(([from, to], i) => box(from, end(i, to), colors.pause));
+}
 
 /** How long an anomaly lasted. */
 function spans(incidents, arm, colors) {
