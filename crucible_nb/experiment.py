@@ -21,6 +21,7 @@ from crucible_nb.current import CURRENT
 from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER, TICKER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
+from crucible_nb.interrupts import unbroken
 from crucible_nb.lifecycle import Lifecycle, Status
 from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
 from crucible_nb.metrics import Metrics
@@ -124,7 +125,7 @@ class Experiment:
 
     def _fold(self) -> None:
         """Take everything staged so far through the pipeline."""
-        with self._lock:
+        with self._lock, unbroken():
             for _ in range(-(-len(self._staged) // _STAGE)):
                 rows = self._staged[:_STAGE]
                 del self._staged[: len(rows)]
@@ -156,7 +157,7 @@ class Experiment:
             2
             >>> exp.stop()
         """
-        with self._lock:
+        with self._lock, unbroken():
             self._fold()
             if not self._running:
                 return 0

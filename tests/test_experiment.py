@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import threading
 import weakref
 
@@ -298,3 +299,24 @@ def test_export_carries_the_facts(tmp_path) -> None:
         assert [change[0] for change in facts["changes"]] == ["pause", "stop"]
         pd.testing.assert_frame_equal(cr.load(path), exp.frame())
     assert exp.export(tmp_path / "any", format="csv").is_file()
+
+
+def test_an_interrupt_waits_until_what_was_recorded_is_taken_in() -> None:
+    class Interrupted(cr.anomaly.ZScore):
+        """A detector in whose middle somebody presses stop."""
+
+        def algorithm(self, x, state):
+            signal.raise_signal(signal.SIGINT)
+            return super().algorithm(x, state)
+
+    exp = cr.start("stopped", anomaly=Interrupted("latency_ms"))
+    for ms in range(100):
+        exp.record("call", latency_ms=float(ms))
+    with pytest.raises(KeyboardInterrupt):
+        exp.metrics()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        exp.extend(pd.DataFrame({"latency_ms": [1.0, 2.0]}), event="call")
+    assert exp.metrics().latency.count == len(exp.df) == 102
+    assert exp.summary()["errors"] == 0
+    exp.stop()
