@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from crucible_nb.notebook.spark import spark
 
 import crucible_nb as cr
 from crucible_nb.notebook import opening, place, static
 from crucible_nb.notebook.line import StatusLine
 from crucible_nb.notebook.reader import Reader
+from crucible_nb.spark import spark
 
 EVIL = '<img src=x onerror="alert(1)">'
 
