@@ -74,6 +74,14 @@ class Alerts:
         self.history.append(alert)
         self._waiting.append(alert)
 
+    def to_dict(self) -> list[list[Any]]:
+        """The history as plain data."""
+        return [said(alert) for alert in self.history]
+
+    def remember(self, cells: list[Any]) -> None:
+        """An alert of an earlier process; nobody is called for it."""
+        self.history.append(Alert(pd.Timestamp(cells[0], unit="ns", tz="UTC"), *cells[1:]))
+
     def deliver(self) -> None:
         """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
         while True:
@@ -95,6 +103,11 @@ class Alerts:
         frame = pd.DataFrame(rows, index=index, columns=list(Alert.__slots__)[1:])
         texts = dict.fromkeys(("kind", "metric", "severity", "reason", "action"), "str")
         return frame.astype({**texts, "value": "float64", "told": "bool"})
+
+
+def said(alert: Alert) -> list[Any]:
+    """An alert as plain data."""
+    return [alert.time.value, *list(asdict(alert).values())[1:]]
 
 
 def _untold(alert: Alert) -> Alert:

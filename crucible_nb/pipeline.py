@@ -36,6 +36,7 @@ class Pipeline:
         prices: Price table for events without a cost.
         seed: Of the sampling stage.
         detectors: Of the judging stage.
+        stream: Ordinal of the writer; writers share no coins.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Pipeline:
         prices: PriceTable,
         seed: int = 0,
         detectors: Sequence[Detector] = (),
+        stream: int = 0,
     ) -> None:
         self.clock, self.notes = clock, notes
         self.columns = Columns()
@@ -58,16 +60,17 @@ class Pipeline:
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
-        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed)
+        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed, stream)
         self.looked: dict[Any, Any] = {}  # answers that hold until the next event
 
     def rows(self, rows: list[Any]) -> None:
         """Take staged rows in."""
         self.run(batch_of_rows(rows, self.seq, self.columns, self.notes))
 
-    def frame(self, frame: pd.DataFrame, event: str | None = None) -> int:
-        """Take a table in; returns how many events it held."""
-        begin, reading = self.seq, self.clock.read()
+    def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
+        """Take a table in, at a clock reading; returns how many events it held."""
+        begin = self.seq
+        reading = self.clock.read() if reading is None else reading
         timed = times_of(frame)
         latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
         for batch in batches_of_frame(frame, self.seq, self.columns, self.notes):

@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from crucible_nb.buffer.columns import Column, MaskedColumn, NumberColumn, column_of
 from crucible_nb.buffer.growing import Growing
 from crucible_nb.cells import Batch, Cells, Dictionary
-from crucible_nb.schema import COLUMNS, EVERY
+from crucible_nb.schema import COLUMNS, EVERY, Kind
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
 _NEUTRAL = {"weight": 1.0, "_weight": 1.0}
@@ -161,6 +162,34 @@ class Buffer:
             index = time_index(self._times.view(start, stop))
             self._frame = pd.DataFrame(arrays, index=index, copy=False)
         return self._frame
+
+    def kinds(self) -> list[tuple[str, Kind]]:
+        """Name and kind of every column, also hidden ones, in order."""
+        return [(name, column.cells(0, 0).kind) for name, column in self._columns.items()]
+
+    def rows(self, places: np.ndarray) -> Batch:
+        """The rows at these places of the time order as a batch of all columns, copied; `seq` is its own."""
+        self._settle()
+        batch = Batch(self._times.view(self._start, self._times.length)[places], 0)
+        for name, column in self._columns.items():
+            cells = column.cells(self._start, self._times.length)
+            if cells.kind == "string":
+                cells = Cells("string", cells.values.take(pa.array(places)))
+            else:
+                cells = cells.take(places)
+            if name == "seq":
+                batch.seq = cells.values
+            else:
+                batch.cells[name] = cells
+        return batch
+
+    def load(self, kinds: list[tuple[str, Kind]], batch: Batch, evicted: int) -> None:
+        """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order that they had then."""
+        for name, kind in kinds:
+            if name not in self._columns:
+                self._columns[name] = self._new(name, kind)
+        self.append(batch)
+        self.evicted += evicted
 
     def times(self) -> np.ndarray:
         """int64 nanoseconds of all rows in time order, read-only."""

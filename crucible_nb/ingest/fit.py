@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.cells import Cells, Dictionary
+from crucible_nb.ingest.plain import scalar
 from crucible_nb.schema import Kind
 
 EXACT = 2**53
@@ -43,7 +44,7 @@ def fit(name: str, kind: Kind, values: list[Any], dictionary: Dictionary | None)
     one = _ONE[kind] if not name.endswith("_id") else _identifier
     for row, value in enumerate(values):
         try:
-            fitted.append(None if _missing(value) else one(value))
+            fitted.append(None if _missing(value) else one(scalar(value)))
         except (Misfit, TypeError, ValueError, OverflowError):
             fitted.append(None)
             misfits[row] = value

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from enum import Enum
 from types import NoneType
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import orjson
@@ -51,7 +53,13 @@ def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
 
 
 def scalar(value: Any) -> Any:
-    """The Python number or text inside a numpy scalar, a 0-d array, a one-element tensor; else the value."""
+    """The Python number or text inside a numpy scalar, a 0-d array, a one-element tensor, an enum; else the value."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Enum):
+        return scalar(value.value)
     if isinstance(value, np.generic) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item")):
         item = value.item()
         return item if type(item) in PLAIN else value
@@ -62,10 +70,10 @@ def scalar(value: Any) -> Any:
 
 def to_json(value: dict[str, Any]) -> str:
     """A JSON object as text; what JSON cannot say is kept as its repr, NaN and infinity as text."""
-    return "{" + ",".join(f"{json.dumps(name)}:{_item(item)}" for name, item in value.items()) + "}"
+    return "{" + ",".join(f"{json.dumps(name)}:{json_of(item)}" for name, item in value.items()) + "}"
 
 
-def _item(value: Any) -> str:
+def json_of(value: Any) -> str:
     """JSON of one value; integers beyond 64 bits are beyond orjson, circles and depth beyond both."""
     try:
         return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -43,6 +43,19 @@ class Columns:
         """The dictionary of a category column, None for others."""
         return self.dictionaries.get(name)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        labels = {name: dictionary.values for name, dictionary in self.dictionaries.items()}
+        return {"kinds": dict(self.kinds), "large": sorted(self._large), "labels": labels}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over; dictionaries stay the same objects, for others hold them."""
+        self.kinds, self._large = dict(state["kinds"]), set(state["large"])
+        for name, labels in state["labels"].items():
+            dictionary = self.dictionaries.setdefault(name, Dictionary())
+            for label in labels:
+                dictionary.code(label)
+
     def fit(self, name: str, values: list[Any]) -> tuple[Cells | None, dict[int, Any]]:
         """Cells of a column from Python values, None when all are missing; and what did not fit, by row."""
         kind = self.kinds.get(name)

@@ -33,7 +33,11 @@ class Recorder(Protocol):
 
 
 def recorder(
-    staged: list[Any], now: Callable[[], int], admit: Callable[[], bool], notes: Notes
+    staged: list[Any],
+    now: Callable[[], int],
+    admit: Callable[[], bool],
+    notes: Notes,
+    put: Callable[..., bool] | None = None,
 ) -> tuple[Recorder, Callable[[int], None]]:
     """Make a `record` that appends to `staged`.
 
@@ -45,6 +49,7 @@ def recorder(
         now: The clock, UTC nanoseconds. It is read before the gate, so that nothing is later than a pause.
         admit: Asked once `staged` is as long as the limit, whether to collect the event.
         notes: Where trouble is counted.
+        put: With a store: takes the cells of a row, writes and stages it, says whether it could. None: stage it here.
 
     Returns:
         `record`, and a function that sets the limit; 0 has every event ask.
@@ -111,8 +116,13 @@ def recorder(
                 extra = fields
             if values is not None:
                 standard = (event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens)
-                staged += _merged(time, values, standard, extra, notes)
+                row = _merged(time, values, standard, extra, notes)
+                if put is not None:
+                    return put(*row)
+                staged += row
                 return True
+            if put is not None:
+                return put(time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra)
             staged += (
                 time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra,
             )  # fmt: skip

@@ -93,7 +93,7 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
     misfits: dict[int, dict[str, Any]] = {}
     for name in names:
         if name == "weight":
-            batch.cells[name] = Cells("float", _weights(frame[name]))
+            batch.cells[name] = Cells("float", weights_of(frame[name]))
         elif name != "metadata":
             _settle(batch, name, frame[name], columns, misfits)
     _metadata(batch, frame, misfits)
@@ -104,7 +104,8 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
     return batch
 
 
-def _weights(column: pd.Series) -> np.ndarray:
+def weights_of(column: pd.Series) -> np.ndarray:
+    """The weights that rows of an input bring; StatError unless they are finite and > 0."""
     weights = column.to_numpy(np.float64, na_value=np.nan)
     if not (np.isfinite(weights) & (weights > 0)).all():
         raise StatError("weight: expected finite numbers > 0 in every row of the input")

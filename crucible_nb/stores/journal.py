@@ -1,0 +1,261 @@
+"""The journal: one file, one process, one write call an event, and never a line behind a torn one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+from zlib import adler32
+
+import orjson
+
+from crucible_nb.errors import StoreError
+from crucible_nb.notes import Notes
+from crucible_nb.stores import system
+from crucible_nb.stores.lines import STRICT, line, sealed
+from crucible_nb.stores.rows import body_of
+
+Durability = Literal["os", "disk", "memory"]
+DURABILITIES = ("os", "disk", "memory")
+
+Put = Callable[..., bool]
+
+
+class Journal:
+    """Appends lines to a file of its own.
+
+    A line is acknowledged when its one write call took all of it. What was taken in part, or failed, is cut off again
+    before anything else is written; events are refused and counted until that works. So a full disk loses what it
+    refused and nothing else, and a journal that can be written again goes on by itself.
+
+    Args:
+        path: A new file.
+        header: What its first line says.
+        seq: Number of the first event.
+        notes: Where trouble is counted.
+        durability: "os": with the system when `put` returns, which survives the death of the process; "disk": synced;
+            "memory": kept here until `sync`.
+
+    Attributes:
+        lock: Held while a line is numbered, written and staged, so that the order of lines is the order of events.
+        seq: Number of the next event.
+        refused: Events that could not be written.
+        failure: Why, while that is so.
+    """
+
+    def __init__(
+        self, path: Path, header: dict[str, Any], seq: int, notes: Notes, durability: Durability = "os"
+    ) -> None:
+        self.path, self.notes, self.durability = path, notes, durability
+        self.lock = threading.RLock()
+        self.seq = self.first = seq
+        self.refused = 0
+        self.failure: str | None = None
+        self.size = self.synced = 0
+        self._torn = False
+        self._waiting: list[bytes] = []
+        self.handle: int | None = None
+        self._open(path, line(["crucible", 1, header]))
+
+    def _open(self, path: Path, first: bytes) -> None:
+        now = system.system()
+        handle = now.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        try:
+            system.write_all(handle, first)
+            now.sync_folder(path.parent)
+        except BaseException:
+            now.close(handle)
+            with suppress(OSError):
+                path.unlink()
+            raise
+        self.path, self.handle, self.size, self.synced, self._torn = path, handle, len(first), 0, False
+        self.first = self.seq
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes, events: int) -> bool:
+        """Append whole lines that hold so many events; whether they are acknowledged. Call it with the lock held."""
+        if self.handle is None:
+            return self._refuse(events, "the journal is closed")
+        if self.durability == "memory":
+            self._waiting.append(data)
+        else:
+            now, begin = system.system(), self.size
+            try:
+                if self._torn:
+                    now.truncate(self.handle, begin)
+                    self._torn = False
+                taken = now.write(self.handle, data)
+                self.size = begin + len(data)
+                if taken != len(data):
+                    self._rest(data, taken)
+                if self.durability == "disk":
+                    now.sync(self.handle)
+                    self.synced = self.size
+            except OSError as error:
+                self._cut(begin)
+                return self._refuse(events, error.strerror or str(error))
+        if self.failure is not None:
+            self.failure = None
+        self.seq += events
+        return True
+
+    def _rest(self, data: bytes, taken: int) -> None:
+        """A write that took a part, as it does at the edge of a full disk and for very large ones."""
+        system.write_all(self.handle or 0, data[taken:])
+
+    def _cut(self, size: int) -> None:
+        """Take back what was written of a line that is not acknowledged."""
+        self.size, self._torn = size, True
+        with suppress(OSError):
+            system.system().truncate(self.handle or 0, size)
+            self._torn = False
+
+    def _refuse(self, events: int, why: str) -> bool:
+        self.refused += events
+        self.failure = why
+        self.notes.say("refused", f"events cannot be written to the store, and are refused until they can: {why}", events)
+        return False
+
+    def control(self, verb: str, facts: dict[str, Any]) -> bool:
+        """Append a line that is no event: a transition, a new policy, an alert."""
+        with self.lock:
+            return self.write(line([verb, self.seq, facts]), 0)
+
+    def recorder(self, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None) -> Put:
+        """The last step of `record`: number, write, stage. A closure, because names are looked up faster than attributes.
+
+        Args:
+            staged: Where rows wait for the fold.
+            clean: Takes secrets out of the fields that are not standard ones.
+        """
+        journal, acquire, release, dumps, strict = self, self.lock.acquire, self.lock.release, orjson.dumps, STRICT
+        direct = system.system().write if self.durability == "os" else None
+
+        def put(
+            time: int, event: Any, latency: Any, cost: Any, success: Any, model: Any, prompt: Any, completion: Any, extra: Any
+        ) -> bool:
+            nonlocal staged
+            if extra is not None and clean is not None:
+                extra = clean(extra)
+            row = (time, event, latency, cost, success, model, prompt, completion, extra)
+            acquire()
+            try:
+                try:
+                    if extra is None:
+                        body = dumps(
+                            (journal.seq, time, event, latency, cost, success, model, prompt, completion), None, strict
+                        )
+                    else:
+                        body = dumps((journal.seq, *row), None, strict)
+                        for value in extra.values():
+                            if type(value) is float and value * 0.0 != 0.0:
+                                raise TypeError
+                    if (
+                        (latency is not None and latency * 0.0 != 0.0)
+                        or (cost is not None and cost * 0.0 != 0.0)
+                        or type(prompt) is float
+                        or type(completion) is float
+                        or type(success) is float
+                        or type(model) is float
+                        or type(event) is not str
+                    ):
+                        raise TypeError
+                except TypeError:  # NaN, infinity, numpy, objects: said in another way, and staged as it is said
+                    body, row = body_of(journal.seq, row)
+                data = b"[%d,%b]\n" % (adler32(body), body)
+                if direct is None or journal.failure is not None:
+                    if not journal.write(data, 1):
+                        return False
+                else:
+                    taken = direct(journal.handle, data)
+                    if taken != len(data):
+                        raise OSError
+                    journal.size += taken
+                    journal.seq += 1
+                staged += row
+            finally:
+                release()
+            return True
+
+        return put
+
+    def rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], clean: Callable[[Any], Any] | None) -> bool:
+        """Many rows with one write, all or none; they are staged as they are said."""
+        with self.lock:
+            said = []
+            for place, row in enumerate(rows):
+                extra = row[-1] if clean is None or row[-1] is None else clean(row[-1])
+                said.append(body_of(self.seq + place, (*row[:-1], extra)))
+            if not self.write(b"".join(sealed(body) for body, _ in said), len(said)):
+                return False
+            for _, row in said:
+                staged += row
+            return True
+
+    # -- syncing ------------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Have everything acknowledged survive a power loss.
+
+        Raises:
+            StoreError: The system says that it does not.
+        """
+        with self.lock:
+            if self.handle is None:
+                return
+            self._drain()
+            size = self.size
+            if self.synced >= size:
+                return
+            handle = os.dup(self.handle)  # events go on being written while the disk is at work
+        try:
+            system.system().sync(handle)
+        except OSError as error:
+            raise StoreError(f"cannot sync {str(self.path)!r}: {error.strerror}") from error
+        finally:
+            os.close(handle)
+        self.synced = max(self.synced, size)
+
+    def _drain(self) -> None:
+        if self._waiting:
+            data, self._waiting = b"".join(self._waiting), []
+            begin = self.size
+            try:
+                system.write_all(self.handle or 0, data)
+                self.size += len(data)
+            except OSError as error:
+                self._cut(begin)
+                self._waiting = [data]
+                raise StoreError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
+
+    def turn(self, path: Path, header: dict[str, Any]) -> None:
+        """Go on in another file; the one so far is complete. Call it with the lock held."""
+        self._drain()
+        old = self.handle
+        self._open(path, line(["crucible", 1, header]))
+        if old is not None:
+            system.system().close(old)
+
+    def close(self) -> None:
+        """No more lines; what is here is synced."""
+        with suppress(StoreError):
+            self.sync()
+        with self.lock:
+            if self.handle is not None:
+                system.system().close(self.handle)
+                self.handle = None
+
+    def forget(self) -> None:
+        """In a forked child: the file is the parent's."""
+        if self.handle is not None:
+            os.close(self.handle)
+        self.handle, self._waiting, self.lock = None, [], threading.RLock()
+
+    @property
+    def events(self) -> int:
+        """Events in the file so far."""
+        return self.seq - self.first

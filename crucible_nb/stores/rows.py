@@ -1,0 +1,95 @@
+"""Staged rows in the journal: what is written is what is staged, so that a replay stages the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from crucible_nb import checks
+from crucible_nb.errors import ConfigError
+from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, json_of, scalar
+from crucible_nb.schema import COLUMNS
+from crucible_nb.stores.lines import STRICT, fragment, unwrapped, wrapped
+
+NAMES = (
+    "seq", "clock", "event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens",
+    "fields", "metadata",
+)  # fmt: skip
+"""What the cells of an event's line are, in order; the last two only where there are any. Then its checksum."""
+
+_FLOATS = tuple(
+    place for place, name in enumerate(NAMES[1:-2]) if name in COLUMNS and COLUMNS[name].kind == "float"
+)
+
+
+def body_of(seq: int, row: Sequence[Any]) -> tuple[bytes, tuple[Any, ...]]:
+    """The JSON array of a staged row whatever is in it, and the row to stage, which says the same.
+
+    Args:
+        seq: Number of the event.
+        row: WIDTH cells, see `ingest.rows`.
+    """
+    *cells, extra = row
+    plain = [_plain(place, value) for place, value in enumerate(cells)]
+    fields = None if extra is None else {name: _field(name, value) for name, value in extra.items()}
+    said = [seq, *map(wrapped, plain)]
+    if fields is not None:
+        said.append({name: wrapped(value) for name, value in fields.items() if name is not EXTRA})
+        if EXTRA in fields:
+            said.append(fields[EXTRA])
+    return orjson.dumps(said, option=STRICT), (*plain, fields)
+
+
+def _plain(place: int, value: Any) -> Any:
+    """A cell as a scalar, or as JSON that fits no column."""
+    value = scalar(value)
+    if type(value) is str:
+        return _text(value)
+    if type(value) in PLAIN:
+        return value
+    if place in _FLOATS and hasattr(value, "__float__"):
+        try:
+            return float(value)
+        except Exception:  # noqa: BLE001  a stranger's object
+            return fragment(json_of(value))
+    return fragment(json_of(value))
+
+
+def _field(name: Any, value: Any) -> Any:
+    if name != "time":
+        return _text(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
+    try:
+        return None if value is None else checks.instant("time", value)
+    except ConfigError:
+        return _plain(-1, value)
+
+
+def _text(value: str) -> str:
+    """Lone surrogates have no UTF-8; escaped they can be kept and read."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
+    """The staged row of a line's cells (without `seq`), None when they are no row."""
+    size = len(cells)
+    if size == WIDTH - 1:
+        cells.append(None)
+    elif size == WIDTH + 1:
+        fields = cells[-2]
+        if type(fields) is not dict:
+            return None
+        fields[EXTRA] = cells.pop()
+    elif size != WIDTH:
+        return None
+    if type(cells[0]) is not int:
+        return None
+    fields = cells[-1]
+    if fields is not None:
+        if type(fields) is not dict:
+            return None
+        for name, value in fields.items():
+            if type(value) is dict:
+                fields[name] = unwrapped(value)
+    return tuple(unwrapped(cell) if type(cell) is dict else cell for cell in cells[:-1]) + (fields,)
