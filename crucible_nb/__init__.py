@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, events, files, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
+from crucible_nb.attaching import attach
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -25,6 +26,7 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.prices import PriceTable
 from crucible_nb.session import current, experiments, record, span, start, track
+from crucible_nb.stores import Redaction
 from crucible_nb.stats import confidence_interval
 
 if TYPE_CHECKING:
@@ -41,11 +43,13 @@ __all__ = [
     "LifecycleError",
     "Metrics",
     "PriceTable",
+    "Redaction",
     "SchemaError",
     "StatError",
     "StoreError",
     "accumulators",
     "anomaly",
+    "attach",
     "confidence_interval",
     "current",
     "events",

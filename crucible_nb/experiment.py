@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,32 +15,36 @@ import pandas as pd
 
 from crucible_nb import checks, files, html
 from crucible_nb.alerts import Alert
-from crucible_nb.anomaly import Detector
-from crucible_nb.clock import EventClock, SteadyClock
+from crucible_nb.attached import Attached
 from crucible_nb.current import CURRENT
+from crucible_nb.durable import Durable, living
 from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER, TICKER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
 from crucible_nb.lifecycle import Lifecycle, Status
 from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
 from crucible_nb.metrics import Metrics
-from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
 from crucible_nb.query import Where, query_window
 from crucible_nb.rules import Rule
 from crucible_nb.sampled import mark
-from crucible_nb.sampling import Sampler, sampling_of
+from crucible_nb.sampling import sampling_of
+from crucible_nb.setup import Setup
+from crucible_nb.stores.lines import wrapped
+from crucible_nb.stores.policies import described
+from crucible_nb.stores.tables import canonical, lines_of
+from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
-from crucible_nb.watching import ACTIONS, Watching
+from crucible_nb.watching import ACTIONS
 from crucible_nb.windows import windowed_metrics
 
 _ANSWERS = 16  # windows whose metrics are remembered until the next event
 _STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
 
-class Experiment:
+class Experiment(Durable):
     """Telemetry of one experiment: record into it, pause it, look at it at any time.
 
     Made by `cr.start`; all methods may be called from any thread.
@@ -60,43 +65,30 @@ class Experiment:
 
     record: Recorder
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        condition: str | None = None,
-        hypothesis: str | None = None,
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        sample_size: int | None = None,
-        windows: Sequence[int] = (),
-        by: Sequence[str] = (),
-        max_events: int | None = None,
-        clock: SteadyClock,
-        prices: PriceTable,
-        sampling: Sampler | None = None,
-        seed: int = 0,
-        detectors: Sequence[Detector] = (),
-        action: str = "flag",
-    ) -> None:
-        self.id = uuid.uuid4().hex
-        self.name, self.condition, self.hypothesis = name, condition, hypothesis
-        self.tags, self.metadata, self.sample_size = tuple(tags), dict(metadata or {}), sample_size
+    def __init__(self, setup: Setup, attached: Attached | None = None) -> None:
+        self.id = uuid.uuid4().hex if attached is None else attached.folder.path.name
+        self.name, self.condition, self.hypothesis = setup.name, setup.condition, setup.hypothesis
+        self.tags, self.metadata, self.sample_size = tuple(setup.tags), dict(setup.metadata), setup.sample_size
         self._lock = threading.RLock()
-        self._clock, self._notes = clock, Notes(name)
-        self._pipeline = Pipeline(
-            clock, self._notes, by=by, windows=windows, max_events=max_events, prices=prices, seed=seed,
-            detectors=detectors,
-        )  # fmt: skip
-        self._pipeline.keeping.use(sampling, 0)
-        self._watching, self._attending = Watching(self._notes, action), False
-        self._ledger: Ledger | None = None
-        self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
+        self._setup, self._attached = setup, attached
+        self._writer = None if attached is None else attached.writer
+        self._show(Stream(setup) if attached is None else attached.stream or attached.main())
+        self._attending = False
         self._staged: list[Any] = []
-        self._running = True
-        self.record, self._set_limit = recorder(self._staged, clock.read, self._admit, self._notes)
-        self._set_limit(_STAGE)
+        put = None
+        if self._writer is not None:
+            put = self._writer.journal.recorder(self._staged, self._writer.clean)
+        self._running = self._life.status == "running" and (attached is None or self._writer is not None)
+        self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, put)
+        self._set_limit(_STAGE if self._running else 0)
         self._listen()
+        if self._writer is not None:
+            living(self)
+
+    def _show(self, stream: Stream) -> None:
+        """Have what this experiment records go through these stages."""
+        self._stream, self._clock, self._notes = stream, stream.clock, stream.notes
+        self._pipeline, self._life, self._watching = stream.pipeline, stream.life, stream.watching
 
     # -- recording ------------------------------------------------------------------------------------------------
 
@@ -109,6 +101,8 @@ class Experiment:
         """
         if not self._running:
             return False
+        if self._forked:
+            self._rejoin()
         if len(self._staged) >= 2 * _STAGE:
             self._fold()
         else:
@@ -129,6 +123,7 @@ class Experiment:
                     self._notes.say("errors", said, len(rows) // WIDTH)
             if self._running:
                 self._set_limit(_STAGE)
+            self._seal_when_due()
 
     def extend(self, frame: Any, event: str | None = None) -> int:
         """Record many events at once; the same meaning as one `record` per row.
@@ -150,7 +145,7 @@ class Experiment:
             2
             >>> exp.stop()
         """
-        with self._lock:
+        with self._lock, self._journal_lock():
             self._fold()
             if not self._running:
                 return 0
@@ -158,17 +153,31 @@ class Experiment:
                 if isinstance(frame, list):
                     reading = self._clock.read()
                     return self._extend_rows([row_of(reading, event, row, self._notes) for row in rows_of(frame)])
-                return self._pipeline.frame(frame_of(frame), event)
+                return self._extend_frame(frame_of(frame), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                 size = len(frame) if hasattr(frame, "__len__") else 1
                 self._notes.say("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
                 return 0
 
     def _extend_rows(self, rows: list[tuple[Any, ...]]) -> int:
-        for row in rows:
-            self._staged += row
+        if self._writer is not None:
+            if rows and not self._writer.journal.rows(self._staged, rows, self._writer.clean):
+                return 0
+        else:
+            for row in rows:
+                self._staged += row
         self._fold()
         return len(rows)
+
+    def _extend_frame(self, frame: pd.DataFrame, event: str | None) -> int:
+        if self._writer is None:
+            return self._pipeline.frame(frame, event)
+        redaction, journal, reading = self._writer.redaction, self._writer.journal, self._clock.read()
+        frame = canonical(frame, (lambda _, value: value) if redaction is None else redaction)
+        data = b"".join(lines_of(frame, journal.seq, reading, event))
+        if data and not journal.write(data, len(frame)):
+            return 0
+        return self._pipeline.frame(frame, event, reading)
 
     def span(self, event: str, **fields: Any) -> Span:
         """A context manager around a piece of work that becomes one event when it ends.
@@ -238,29 +247,31 @@ class Experiment:
         with self._lock:
             if not self._life.alive:
                 self._life.check("set the sampling of")
-            self._fold()
-            self._pipeline.keeping.use(policy, self._pipeline.seq)
+            with self._noting("sampling", lambda: {"policy": described(policy)}):
+                self._pipeline.keeping.use(policy, self._pipeline.seq)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
     def _move(self, verb: str) -> None:
         with self._lock:
+            self._may_write(verb)
             self._life.check(verb)
             self._running = False
             self._set_limit(0)
-            self._fold()
-            self._begin()
-            self._life.move(verb, self._clock.now(), self._pipeline.seq)
+            reading = self._clock.reading()
+            with self._noting(verb, lambda: {"clock": reading}):
+                self._stream.move(verb, {"clock": reading})
             if self._life.status == "running":
                 self._running, self._watching.fired = True, False
                 self._set_limit(_STAGE)
                 self._listen()
+            elif not self._life.alive:
+                self._finish()
         self._attend()
 
     def _begin(self) -> None:
         """In event time an experiment begins with its first event."""
-        if self._life.started is None and self._pipeline.seq:
-            self._life.started = int(self._pipeline.measure.look().total.panel.span[0, 0])
+        self._stream.begin()
 
     def pause(self) -> None:
         """Stop collecting for a while; the time until `resume` does not count as active.
@@ -352,7 +363,11 @@ class Experiment:
 
     @property
     def status(self) -> Status:
-        """running, paused, stopped, failed or archived."""
+        """running, paused, stopped, failed, archived, or dead: its process ended without a word."""
+        if self._attached is not None and self._writer is None:
+            self._attached.catch_up()
+            if self._attached.dead():
+                return "dead"
         return self._life.status
 
     @property
@@ -394,8 +409,12 @@ class Experiment:
         return self._life.intervals(self._now())
 
     def _now(self) -> int:
-        """Where looks end: the clock while it lives, the end after."""
-        return self._clock.peek() if self._life.ended is None else self._life.ended
+        """Where looks end: the clock while it lives, the end after; of a dead experiment its last event."""
+        if self._story.ended is not None:
+            return self._story.ended
+        if self._attached is not None and self._writer is None and self._attached.dead():
+            return max([stream.clock.last or 0 for stream in self._attached.streams()])
+        return self._clock.peek()
 
     def summary(self) -> dict[str, Any]:
         """Status, durations and counts.
@@ -418,14 +437,15 @@ class Experiment:
         with self._lock:
             self._fold()
             self._begin()
-            now, life, counts = self._now(), self._life, self._notes.counts
+            pipelines = self._pipelines()
+            now, life, counts = self._now(), self._story, self._counts()
             started = now if life.started is None else life.started
             paused = life.paused(started, now)
-            total, keeping = self._pipeline.seq, self._pipeline.keeping
+            total, keeping = sum(pipeline.seq for pipeline in pipelines), self._pipeline.keeping
             effective = keeping.effective_size()  # first: it has the sample let go what it put off
             return {
                 "name": self.name,
-                "status": life.status,
+                "status": self.status,
                 "condition": self.condition,
                 "hypothesis": self.hypothesis,
                 "tags": list(self.tags),
@@ -437,8 +457,8 @@ class Experiment:
                 "pause_count": self.pause_count,
                 "resume_count": self.resume_count,
                 "total_events": total,
-                "kept_events": len(self._pipeline.buffer),
-                "evicted_events": self._pipeline.buffer.evicted,
+                "kept_events": sum(len(pipeline.buffer) for pipeline in pipelines),
+                "evicted_events": sum(pipeline.buffer.evicted for pipeline in pipelines),
                 "sampling": None if keeping.policy is None else repr(keeping.policy),
                 "seed": keeping.seed if keeping.thins else None,
                 "effective_sample_size": effective,
@@ -480,8 +500,10 @@ class Experiment:
         """
         with self._lock:
             self._fold()
-            frame = self._pipeline.buffer.frame().iloc[:]
-            evicted, total = self._pipeline.buffer.evicted, self._pipeline.seq
+            pipelines = self._pipelines()
+            frame = self._rows_kept(pipelines).iloc[:]
+            total = sum(pipeline.seq for pipeline in pipelines)
+            evicted = sum(pipeline.buffer.evicted for pipeline in pipelines) if self._attached is None else 0
             facts = self._pipeline.keeping.facts()
         if columns is not None:
             frame = frame[list(checks.columns("columns", columns, frame.columns))]
@@ -533,8 +555,8 @@ class Experiment:
         """
         with self._lock:
             self._fold()
-            buffer = self._pipeline.buffer
-            frame, times, now = buffer.frame(), buffer.times(), self._now()
+            frame, now = self._rows_kept(self._pipelines()), self._now()
+            times = frame.index.asi8  # type: ignore[attr-defined]
             facts = self._pipeline.keeping.facts()
         frame = mark(frame.iloc[:], {**facts, "windowed": True})
         return query_window(
@@ -594,28 +616,31 @@ class Experiment:
         with self._lock:
             self._fold()
             self._begin()
+            pipelines, life = self._pipelines(), self._story
             now = self._now() if at is None else checks.instant("at", at)
             if by is None and at is None and span is None:
-                return total_metrics(self._pipeline, self._life, now)
+                return total_metrics(pipelines, life, now)
             if by is None and span is not None:
-                return self._window(now - span, now)
+                return self._window(pipelines, now - span, now)
             if isinstance(by, str) and span is None and at is None:
-                grouped = group_metrics(self._pipeline, self._life, now, by)
+                grouped = group_metrics(pipelines, life, now, by)
                 if grouped is not None:
                     return grouped
-            start = self._life.started if span is None else now - span
-            buffer = self._pipeline.buffer
-            first, beyond = np.searchsorted(buffer.times(), [start or 0, now + 1])
-            rows = buffer.frame().iloc[int(first) : int(beyond)]
-        return frame_metrics(rows, by, self._life, (start, now), partial=not self._pipeline.complete)
+            start = life.started if span is None else now - span
+            kept = self._rows_kept(pipelines)
+            first, beyond = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
+            rows = kept.iloc[int(first) : int(beyond)]
+        partial = not all(pipeline.complete for pipeline in pipelines)
+        return frame_metrics(rows, by, life, (start, now), partial=partial)
 
-    def _window(self, start: int, stop: int) -> Metrics:
+    def _window(self, pipelines: Sequence[Pipeline], start: int, stop: int) -> Metrics:
         """Metrics of a window; as long as nothing happens the answer stays."""
-        looked, key = self._pipeline.looked, (start, stop, len(self._life.changes))
+        looked = self._pipeline.looked
+        key = (start, stop, len(self._story.changes), *(pipeline.seq for pipeline in pipelines))
         if key not in looked:
             if len(looked) >= _ANSWERS:
                 looked.clear()
-            looked[key] = window_metrics(self._pipeline, self._life, start, stop)
+            looked[key] = window_metrics(pipelines, self._story, start, stop)
         found: Metrics = looked[key]
         return found
 
@@ -644,12 +669,21 @@ class Experiment:
                 actions = list(self._watching.begun(self._pipeline.judging.take()))
                 if self._watching.rules:
                     actions += self._watching.check(self._now(), self._of_last)
+                self._note_alerts()
                 for action in actions:
                     if self._life.status == "running" or (action == "stop" and self._life.alive):
                         self._move(action)
             finally:
                 self._attending = False
         self._watching.alerts.deliver()
+
+    def _note_alerts(self) -> None:
+        """What was noticed is not noticed again by whoever resumes the experiment."""
+        for alert in self._watching.alerts.unwritten():
+            if self._writer is not None and self._running:
+                time, kind, metric, value, *rest = alert
+                cells = [time, kind, metric, wrapped(value), *rest]
+                self._writer.journal.control("alert", {"alert": cells, "fired": self._watching.fired})
 
     def _of_last(self, window: int | None) -> Metrics:
         return self.metrics(last=None if window is None else pd.Timedelta(window, unit="ns"))
@@ -710,8 +744,12 @@ class Experiment:
             (10, 'stopped')
         """
         read = Rule.parse(rule, checks.whole("min_events", min_events, least=1, optional=True))
-        self._watching.add(read, "rule", checks.one_of("action", action, ACTIONS))
+        self._add_rule(read, "rule", checks.one_of("action", action, ACTIONS))
         self._listen()
+
+    def _add_rule(self, rule: Rule, kind: str, action: str) -> None:
+        with self._noting("watch", lambda: {"rule": list(astuple(rule)), "kind": kind, "action": action}):
+            self._watching.add(rule, kind, action)
 
     def budget(self, usd: float, action: str = "pause") -> None:
         """Act when the events have cost so much. Events without a price are not counted; see `unpriced()`.
@@ -737,7 +775,7 @@ class Experiment:
         """
         limit = checks.number("usd", usd, above=0)
         rule = Rule(f"budget of {limit:g} USD", "total_cost_usd", ">=", limit, None, 1)
-        self._watching.add(rule, "budget", checks.one_of("action", action, ACTIONS))
+        self._add_rule(rule, "budget", checks.one_of("action", action, ACTIONS))
         self._listen()
 
     @property
@@ -847,16 +885,17 @@ class Experiment:
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
                 events=self._pipeline.seq,
             )  # fmt: skip
-            if self._ledger is None:
-                self._ledger = Ledger(made)
-            elif not self._ledger.agrees(made):
-                raise LifecycleError(f"plan(): {self.name!r} has a plan already ({self._ledger.plan}); it is kept")
-            return self._ledger.plan
+            if self._stream.ledger is None:
+                with self._noting("plan", lambda: {"plan": plan_facts(made)}):
+                    self._stream.ledger = Ledger(made)
+            elif not self._stream.ledger.agrees(made):
+                raise LifecycleError(f"plan(): {self.name!r} has a plan already ({self._stream.ledger.plan}); it is kept")
+            return self._stream.ledger.plan
 
     @property
     def planned(self) -> Ledger | None:
         """The plan and the looks taken so far; None without a plan."""
-        return self._ledger
+        return self._stream.ledger
 
     # -- money, files, faces ----------------------------------------------------------------------------------------
 
@@ -908,7 +947,8 @@ class Experiment:
                     f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so that "
                     "totals over every event cannot be made anew"
                 )
-            self._pipeline.reprice(table)
+            with self._noting("prices", lambda: {"tables": [dict(one) for one in table.data]}):
+                self._pipeline.reprice(table)
 
     def export(self, path: str | Path, format: str | None = None, *, escape_formulas: bool = True) -> Path:
         """Write the kept events and the facts of the experiment to a file.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from crucible_nb.errors import LifecycleError
 
-Status = Literal["running", "paused", "stopped", "failed", "archived"]
+Status = Literal["running", "paused", "stopped", "failed", "archived", "dead"]
 
 _ALLOWED: dict[str, dict[str, Status]] = {
     "running": {"pause": "paused", "stop": "stopped", "fail": "failed"},

@@ -52,7 +52,7 @@ class Pipeline:
         detectors: Sequence[Detector] = (),
         stream: int = 0,
     ) -> None:
-        self.clock, self.notes = clock, notes
+        self.clock, self.notes, self.prices = clock, notes, prices
         self.columns = Columns()
         self.seq = 0
         self.enrich = Enrich(self.columns.dictionaries, prices)
@@ -101,6 +101,12 @@ class Pipeline:
         """Whether every event is there as a row."""
         return not (self.buffer.evicted or self.keeping.thins)
 
+    def use_prices(self, table: PriceTable) -> None:
+        """Price by another table from now on."""
+        unpriced = self.enrich.to_dict()
+        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
+        self.enrich.load(unpriced)
+
     def reprice(self, table: PriceTable) -> None:
         """Start over with the same events, in their order, and another price table."""
         buffer, measure = self.buffer, self.measure
@@ -110,7 +116,7 @@ class Pipeline:
         rows = frame[[name for name in used if name in frame.columns]].iloc[order]
         priced = buffer.numbers("_priced", 0, len(frame))[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
         rows["cost_usd"] = rows["cost_usd"].mask(priced)
-        self.enrich = Enrich(self.columns.dictionaries, table)
+        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
         self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
         cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
         for batch in batches_of_frame(rows, 0, self.columns, self.notes):

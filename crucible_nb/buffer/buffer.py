@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from crucible_nb.buffer.columns import Column, MaskedColumn, NumberColumn, column_of
 from crucible_nb.buffer.growing import Growing
@@ -50,6 +49,7 @@ class Buffer:
         evicted: Rows that left for `max_rows`.
         sample: Who may revise what was kept; asked at a look after `stale`. None: rows and weights stay as they came.
         stale: Whether there may be revisions since the last look.
+        kept_from: Rows from this number on stay whatever `max_rows`, for they are nowhere else yet; None: none do.
     """
 
     def __init__(self, dictionaries: dict[str, Dictionary], max_rows: int | None = None) -> None:
@@ -65,6 +65,7 @@ class Buffer:
         self.evicted = 0
         self.sample: Revising | None = None
         self.stale = False
+        self.kept_from: int | None = None
 
     def __len__(self) -> int:
         return self._times.length - self._start - self._leaving
@@ -105,6 +106,9 @@ class Buffer:
             return
         self._settle()
         gone = len(self) - self._max_rows
+        if self.kept_from is not None:
+            held = self.numbers("seq", 0, gone) >= self.kept_from
+            gone = int(np.argmax(held)) if held.any() else gone
         self._start += gone
         self.evicted += gone
         if self._start >= max(self._max_rows, 1024):
@@ -167,24 +171,15 @@ class Buffer:
         """Name and kind of every column, also hidden ones, in order."""
         return [(name, column.cells(0, 0).kind) for name, column in self._columns.items()]
 
-    def rows(self, places: np.ndarray) -> Batch:
-        """The rows at these places of the time order as a batch of all columns, copied; `seq` is its own."""
+    def everything(self) -> pd.DataFrame:
+        """All rows in time order with the hidden columns; a view, not cached."""
         self._settle()
-        batch = Batch(self._times.view(self._start, self._times.length)[places], 0)
-        for name, column in self._columns.items():
-            cells = column.cells(self._start, self._times.length)
-            if cells.kind == "string":
-                cells = Cells("string", cells.values.take(pa.array(places)))
-            else:
-                cells = cells.take(places)
-            if name == "seq":
-                batch.seq = cells.values
-            else:
-                batch.cells[name] = cells
-        return batch
+        start, stop = self._start, self._times.length
+        arrays = {name: column.array(start, stop) for name, column in self._columns.items()}
+        return pd.DataFrame(arrays, index=time_index(self._times.view(start, stop)), copy=False)
 
     def load(self, kinds: list[tuple[str, Kind]], batch: Batch, evicted: int) -> None:
-        """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order that they had then."""
+        """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order they had then."""
         for name, kind in kinds:
             if name not in self._columns:
                 self._columns[name] = self._new(name, kind)

@@ -45,7 +45,7 @@ class Columns:
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain data."""
-        labels = {name: dictionary.values for name, dictionary in self.dictionaries.items()}
+        labels = {name: list(dictionary.values) for name, dictionary in self.dictionaries.items()}
         return {"kinds": dict(self.kinds), "large": sorted(self._large), "labels": labels}
 
     def load(self, state: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ class Panel:
 
     def to_dict(self) -> dict[str, Any]:
         """The state as arrays."""
-        return {"sums": self.sums, "moments": self.moments, "span": self.span}
+        return {name: np.array(getattr(self, name)) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Panel:

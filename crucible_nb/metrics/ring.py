@@ -78,7 +78,7 @@ class Ring:
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain data and arrays."""
-        return {"ids": self.ids, "newest": int(self.newest), "tally": self.tally.to_dict()}
+        return {"ids": np.array(self.ids), "newest": int(self.newest), "tally": self.tally.to_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take a state over."""

@@ -31,10 +31,9 @@ class Journal:
     before anything else is written; events are refused and counted until that works. So a full disk loses what it
     refused and nothing else, and a journal that can be written again goes on by itself.
 
+    It is open between `begin` and `close`.
+
     Args:
-        path: A new file.
-        header: What its first line says.
-        seq: Number of the first event.
         notes: Where trouble is counted.
         durability: "os": with the system when `put` returns, which survives the death of the process; "disk": synced;
             "memory": kept here until `sync`.
@@ -46,19 +45,18 @@ class Journal:
         failure: Why, while that is so.
     """
 
-    def __init__(
-        self, path: Path, header: dict[str, Any], seq: int, notes: Notes, durability: Durability = "os"
-    ) -> None:
-        self.path, self.notes, self.durability = path, notes, durability
+    def __init__(self, notes: Notes, durability: Durability = "os") -> None:
+        self.notes, self.durability = notes, durability
         self.lock = threading.RLock()
-        self.seq = self.first = seq
+        self.path = Path()
+        self.seq = self.first = 0
         self.refused = 0
         self.failure: str | None = None
         self.size = self.synced = 0
         self._torn = False
         self._waiting: list[bytes] = []
+        self._owed: list[bytes] = []
         self.handle: int | None = None
-        self._open(path, line(["crucible", 1, header]))
 
     def _open(self, path: Path, first: bytes) -> None:
         now = system.system()
@@ -79,11 +77,12 @@ class Journal:
     def write(self, data: bytes, events: int) -> bool:
         """Append whole lines that hold so many events; whether they are acknowledged. Call it with the lock held."""
         if self.handle is None:
-            return self._refuse(events, "the journal is closed")
+            return False
         if self.durability == "memory":
             self._waiting.append(data)
         else:
             now, begin = system.system(), self.size
+            data = b"".join((*self._owed, data))
             try:
                 if self._torn:
                     now.truncate(self.handle, begin)
@@ -98,8 +97,8 @@ class Journal:
             except OSError as error:
                 self._cut(begin)
                 return self._refuse(events, error.strerror or str(error))
-        if self.failure is not None:
-            self.failure = None
+        self._owed.clear()
+        self.failure = None
         self.seq += events
         return True
 
@@ -117,13 +116,22 @@ class Journal:
     def _refuse(self, events: int, why: str) -> bool:
         self.refused += events
         self.failure = why
+        if not events:
+            return False
         self.notes.say("refused", f"events cannot be written to the store, and are refused until they can: {why}", events)
         return False
 
     def control(self, verb: str, facts: dict[str, Any]) -> bool:
-        """Append a line that is no event: a transition, a new policy, an alert."""
+        """Append a line that is no event: a transition, a new policy, an alert.
+
+        One that cannot be written is owed, and goes before the next line that can.
+        """
         with self.lock:
-            return self.write(line([verb, self.seq, facts]), 0)
+            data = line([verb, self.seq, facts])
+            if self.write(data, 0):
+                return True
+            self._owed.append(data)
+            return False
 
     def recorder(self, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None) -> Put:
         """The last step of `record`: number, write, stage. A closure, because names are looked up faster than attributes.
@@ -164,7 +172,7 @@ class Journal:
                         or type(event) is not str
                     ):
                         raise TypeError
-                except TypeError:  # NaN, infinity, numpy, objects: said in another way, and staged as it is said
+                except Exception:  # noqa: BLE001  NaN, infinity, numpy, objects: said in another way, and staged as it is said
                     body, row = body_of(journal.seq, row)
                 data = b"[%d,%b]\n" % (adler32(body), body)
                 if direct is None or journal.failure is not None:
@@ -233,12 +241,24 @@ class Journal:
                 raise StoreError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
 
     def turn(self, path: Path, header: dict[str, Any]) -> None:
-        """Go on in another file; the one so far is complete. Call it with the lock held."""
+        """Go on in another file; the one so far is complete. Call it with the lock held.
+
+        Raises:
+            StoreError, OSError: The new file cannot be written; the old one goes on.
+        """
         self._drain()
-        old = self.handle
+        if self._torn:
+            system.system().truncate(self.handle or 0, self.size)
+            self._torn = False
+        old, self.failure = self.handle, None
         self._open(path, line(["crucible", 1, header]))
         if old is not None:
             system.system().close(old)
+
+    def begin(self, path: Path, header: dict[str, Any], seq: int) -> None:
+        """Open a first file, or one after `close` or `forget`."""
+        self.seq, self.failure = seq, None
+        self._open(path, line(["crucible", 1, header]))
 
     def close(self) -> None:
         """No more lines; what is here is synced."""
@@ -247,13 +267,14 @@ class Journal:
         with self.lock:
             if self.handle is not None:
                 system.system().close(self.handle)
-                self.handle = None
+                self.handle, self.failure = None, "it is closed"
 
     def forget(self) -> None:
         """In a forked child: the file is the parent's."""
         if self.handle is not None:
             os.close(self.handle)
-        self.handle, self._waiting, self.lock = None, [], threading.RLock()
+        self.handle, self._waiting, self._owed = None, [], []
+        self.failure, self.refused, self._torn = "it is the parent's", 0, False
 
     @property
     def events(self) -> int:
