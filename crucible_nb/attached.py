@@ -94,8 +94,8 @@ class Attached:
         assert stream is not None  # noqa: S101
         assert writer is not None  # noqa: S101
         last = stream.clock.last
-        if last is None:
-            return
+        if last is None or stream.life.status != "running":
+            return  # a pause goes on being one
         since = max(last, min(seen or last, stream.clock.peek()))
         facts = {"since": since, "clock": stream.clock.reading()}
         writer.journal.control("absent", facts)

@@ -11,7 +11,7 @@ from typing import Any
 
 from crucible_nb.clock import SteadyClock
 from crucible_nb.errors import CrucibleError
-from crucible_nb.ingest import WIDTH
+from crucible_nb.ingest import EXTRA, WIDTH
 from crucible_nb.lifecycle import Lifecycle
 from crucible_nb.notes import Notes
 from crucible_nb.plan import Ledger, Look, Plan
@@ -74,6 +74,13 @@ class Stream:
 
     def take(self, lines: Iterable[list[Any] | None]) -> None:
         """Take in what journals hold: cells of lines in order, None for one that cannot be read."""
+        self.notes.muted = True
+        try:
+            self._take(lines)
+        finally:
+            self.notes.muted = False
+
+    def _take(self, lines: Iterable[list[Any] | None]) -> None:
         staged: list[Any] = []
         for cells in lines:
             if cells is None:
@@ -85,6 +92,8 @@ class Stream:
                 if row is not None:
                     if self._gap:
                         self._skip(cells[0], staged)
+                    if row[-1] is not None and EXTRA in row[-1] and row[-1][EXTRA].strangers:
+                        self.notes.say("misfits", "", row[-1][EXTRA].strangers)
                     staged += row
                     if len(staged) >= _STAGE:
                         self._fold(staged)

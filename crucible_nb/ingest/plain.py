@@ -20,6 +20,19 @@ EXTRA = None
 """Key under which a settled mapping holds the JSON text of what is not plain."""
 
 
+class Rest(str):
+    """JSON text of what is not plain, and how many values in it had no better place."""
+
+    __slots__ = ("strangers",)
+    strangers: int
+
+    def __new__(cls, text: str, strangers: int = 0) -> Rest:
+        """Both."""
+        rest = super().__new__(cls, text)
+        rest.strangers = strangers
+        return rest
+
+
 def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
     """A mapping with plain values only, and the names of those that went to JSON.
 
@@ -48,7 +61,7 @@ def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
                 rest[name] = value
                 strangers.append(name)
     if rest:
-        plain[EXTRA] = to_json(rest)
+        plain[EXTRA] = Rest(to_json(rest), len(strangers))
     return plain, strangers
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from crucible_nb.ingest.plain import EXTRA, PLAIN, settle, to_json
+from crucible_nb.ingest.plain import EXTRA, PLAIN, Rest, settle, to_json
 from crucible_nb.ingest.rows import STANDARD
 from crucible_nb.notes import Notes
 
@@ -155,7 +155,8 @@ def _merged(
         given[name] = value if given[name] is None else given[name]
     row: dict[Any, Any] = {**merged, **(extra or {})}
     if extra is not None and EXTRA in extra and EXTRA in merged:
-        row[EXTRA] = to_json({**json.loads(merged[EXTRA]), **json.loads(extra[EXTRA])})
+        both = to_json({**json.loads(merged[EXTRA]), **json.loads(extra[EXTRA])})
+        row[EXTRA] = Rest(both, merged[EXTRA].strangers + extra[EXTRA].strangers)
     return (time, *given.values(), row or None)
 
 

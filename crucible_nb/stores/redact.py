@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from crucible_nb import checks
-from crucible_nb.ingest import EXTRA, PLAIN
+from crucible_nb.ingest import EXTRA, PLAIN, Rest
 from crucible_nb.notes import Notes
 from crucible_nb.schema import COLUMNS
 
@@ -150,7 +150,7 @@ class Redaction:
         changed: dict[Any, Any] | None = None
         for name, value in extra.items():
             if name is EXTRA:
-                new: Any = self.json("metadata", value)
+                new: Any = Rest(self.json("metadata", value), value.strangers)
             elif type(value) is str or type(value) not in PLAIN or self._telling(name):
                 new = self(name, value)
             else:

@@ -9,18 +9,18 @@ import orjson
 
 from crucible_nb import checks
 from crucible_nb.errors import ConfigError
-from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, json_of, scalar
+from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar
 from crucible_nb.schema import COLUMNS
 from crucible_nb.stores.lines import STRICT, fragment, unwrapped, wrapped
 
 NAMES = (
     "seq", "clock", "event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens",
-    "fields", "metadata",
+    "fields", "metadata", "misfits",
 )  # fmt: skip
-"""What the cells of an event's line are, in order; the last two only where there are any. Then its checksum."""
+"""What the cells of an event's line are, in order; the last three only where there are any."""
 
 _FLOATS = tuple(
-    place for place, name in enumerate(NAMES[1:-2]) if name in COLUMNS and COLUMNS[name].kind == "float"
+    place for place, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float"
 )
 
 
@@ -38,7 +38,7 @@ def body_of(seq: int, row: Sequence[Any]) -> tuple[bytes, tuple[Any, ...]]:
     if fields is not None:
         said.append({name: wrapped(value) for name, value in fields.items() if name is not EXTRA})
         if EXTRA in fields:
-            said.append(fields[EXTRA])
+            said += [str(fields[EXTRA]), getattr(fields[EXTRA], "strangers", 0)]
     return orjson.dumps(said, option=STRICT), (*plain, fields)
 
 
@@ -58,6 +58,8 @@ def _plain(place: int, value: Any) -> Any:
 
 
 def _field(name: Any, value: Any) -> Any:
+    if name is EXTRA:
+        return value
     if name != "time":
         return _text(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
     try:
@@ -76,11 +78,11 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
     size = len(cells)
     if size == WIDTH - 1:
         cells.append(None)
-    elif size == WIDTH + 1:
-        fields = cells[-2]
-        if type(fields) is not dict:
+    elif size == WIDTH + 2:
+        strangers, text, fields = cells.pop(), cells.pop(), cells[-1]
+        if type(fields) is not dict or type(text) is not str or type(strangers) is not int:
             return None
-        fields[EXTRA] = cells.pop()
+        fields[EXTRA] = Rest(text, strangers)
     elif size != WIDTH:
         return None
     if type(cells[0]) is not int:
