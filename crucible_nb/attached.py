@@ -76,7 +76,7 @@ class Attached:
             stream.settled()
             durability = durability or folder.facts().get("durability", "os")
             writer = Writer(folder, 0, stream, durability, redaction)
-            writer.lock = lock
+            writer.lock, writer.carried, writer.number = lock, follower.carried, follower.next_number() - 1
             attached = cls(folder, setup, stream, writer)
             if stream.life.alive:
                 writer.open(follower.next_number(), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StoreError
@@ -33,6 +34,7 @@ class Follower:
         number: Of the journal that is being read.
         bad: Lines that were passed over.
         lost: Segments and states that could not be read.
+        carried: Rows that stand in the newest state, for a sampler may still let them go.
     """
 
     stream: Stream
@@ -42,6 +44,7 @@ class Follower:
         self.number = 0
         self.bad: list[Bad] = []
         self.lost: list[str] = []
+        self.carried = np.empty(0, np.int64)
         self._tail: Tail | None = None
         self._size = -1
         self._open()
@@ -79,6 +82,7 @@ class Follower:
     def _sealed(self, sealed: Sequence[Part]) -> None:
         state, sample = read_state(self.folder.name(self.ordinal, sealed[-1].number, "state"))
         self.stream.load(state)
+        self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
         frames, rows = [] if sample is None else [sample], 0
         for part in reversed(sealed):  # with `max_events`, no more than memory will hold

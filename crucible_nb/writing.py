@@ -55,6 +55,7 @@ class Writer:
         journal: Where lines go.
         number: Of the journal that is open.
         sealing: Whether a segment is being written.
+        carried: Rows that stand in the newest state, for a sampler may still let them go.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Writer:
         self.number = 0
         self.sealing = False
         self.lock: Lock | None = None
-        self._carried = np.empty(0, np.int64)
+        self.carried = np.empty(0, np.int64)
         if redaction is not None:
             redaction.notes = stream.notes
 
@@ -137,7 +138,7 @@ class Writer:
             return None
         frame = buffer.everything()
         seq = frame["seq"].to_numpy()
-        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self._carried)
+        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self.carried)
         revises = keeping.sampler is not None and keeping.sampler.revises
         open_ = new & (seq >= keeping.since) if revises else np.zeros(len(seq), np.bool_)
         rows, sample = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
@@ -148,7 +149,7 @@ class Writer:
         def seal() -> None:
             try:
                 self._write(number, state, rows, sample if revises else None)
-                self._carried = sample["seq"].to_numpy() if revises else np.empty(0, np.int64)
+                self.carried = sample["seq"].to_numpy() if revises else np.empty(0, np.int64)
                 buffer.kept_from = seq_now
             except (OSError, CrucibleError) as error:
                 self.stream.notes.say("store", f"a journal cannot be sealed now, it is kept: {error}")
@@ -200,7 +201,7 @@ class Writer:
         if self.lock is not None:
             self.lock.forget()
             self.lock = None
-        self.sealing, self._carried = False, np.empty(0, np.int64)
+        self.sealing, self.carried = False, np.empty(0, np.int64)
 
     def beat(self) -> None:
         """Once a second: what was acknowledged is synced, and the holder lives."""
