@@ -26,8 +26,8 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.prices import PriceTable
 from crucible_nb.session import current, experiments, record, span, start, track
-from crucible_nb.stores import Redaction
 from crucible_nb.stats import confidence_interval
+from crucible_nb.stores import Redaction
 
 if TYPE_CHECKING:
     from crucible_nb.files import load

@@ -37,19 +37,20 @@ class Attached:
         followers: The other writers, by ordinal.
     """
 
-    def __init__(self, folder: Folder, setup: Setup, stream: Stream | None = None, writer: Writer | None = None) -> None:
+    def __init__(
+        self, folder: Folder, setup: Setup, stream: Stream | None = None, writer: Writer | None = None
+    ) -> None:
         self.folder, self.setup, self.stream, self.writer = folder, setup, stream, writer
         self.followers: dict[int, Follower] = {}
-        self._older: tuple[Any, pd.DataFrame] | None = None
+        self._older: tuple[Any, list[pd.DataFrame]] | None = None
 
     # -- coming -------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def create(
-        cls, root: Path, identity: str, setup: Setup, durability: Any, redaction: Redaction | None
-    ) -> Attached:
+    def create(cls, root: Path, identity: str, setup: Setup, durability: Any, redaction: Redaction | None) -> Attached:
         """A new experiment, written by this process."""
-        folder = Folder.create(root, identity, {**setup.to_dict(), "id": identity, "durability": durability})
+        redact = None if redaction is None else redaction.to_dict()
+        folder = Folder.create(root, identity, {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact})
         write_prices(folder, setup.prices.data)
         started = None if setup.clock == "events" else setup.steady().reading()
         stream = Stream(setup, 0, started)
@@ -59,9 +60,7 @@ class Attached:
         return cls(folder, setup, stream, writer)
 
     @classmethod
-    def resume(
-        cls, folder: Folder, given: Setup | None, durability: Any, redaction: Redaction | None
-    ) -> Attached:
+    def resume(cls, folder: Folder, given: Setup | None, durability: Any, redaction: Redaction | None) -> Attached:
         """Go on with an experiment whose process is gone, as if nothing had happened.
 
         Raises:
@@ -91,8 +90,8 @@ class Attached:
     def _revive(self, seen: int | None) -> None:
         """The time in which nobody was there does not count as active."""
         stream, writer = self.stream, self.writer
-        assert stream is not None  # noqa: S101
-        assert writer is not None  # noqa: S101
+        assert stream is not None
+        assert writer is not None
         last = stream.clock.last
         if last is None or stream.life.status != "running":
             return  # a pause goes on being one
@@ -161,10 +160,30 @@ class Attached:
         key = (stream.ordinal, len(paths), stream.pipeline.buffer.evicted)
         if self._older is None or self._older[0] != key:
             frames = [read_segment(path) for path in paths]
-            self._older = (key, frames)  # type: ignore[assignment]
-        assert self._older is not None  # noqa: S101
+            self._older = (key, frames)
+        assert self._older is not None
         here = stream.pipeline.buffer.frame()["seq"].to_numpy()
         return [frame[~frame["seq"].isin(here)] for frame in self._older[1]]
+
+    def adopt(self) -> None:
+        """Seal what writers left whose processes are gone; who still lives goes on, and is sealed by a later owner."""
+        self.catch_up()
+        for follower in self.followers.values():
+            if follower.number == follower.sealed or not follower.stream.lasting or lives(self.folder, follower.ordinal):
+                continue
+            writer = Writer(self.folder, follower.ordinal, follower.stream, "os", None)
+            try:
+                writer.hold()
+                follower.catch_up()
+                writer.carried = follower.carried
+                seal = writer.snapshot(follower.number)
+                if seal is not None:
+                    seal()
+                    follower.was_sealed(follower.number)
+            except StoreError as error:
+                follower.stream.notes.say("store", str(error))
+            finally:
+                writer.release()
 
     def dead(self) -> bool:
         """Whether it should be alive and its process is not there."""
@@ -187,6 +206,6 @@ def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
 def _refused(folder: Folder) -> Lock:
     who = holder(folder.lock(0))
     raise StoreError(
-        f"{str(folder.path)!r} is being written by {who or 'another process'}; mode='read' looks on, mode='join' writes "
-        "beside it"
+        f"{str(folder.path)!r} is being written by {who or 'another process'}; mode='read' looks on, mode='join' "
+        "writes beside it"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.attached import Attached
-from crucible_nb.errors import StoreError
-from crucible_nb.experiment import Experiment
+from crucible_nb.errors import CrucibleWarning, StoreError
+from crucible_nb.experiment import Experiment, arrived
 from crucible_nb.files.disk import as_path
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import FACTS, Folder, folders
-from crucible_nb.stores.redact import Redaction, redaction_of
+from crucible_nb.stores.redact import Redaction, again
 from crucible_nb.writing import lives
 
 MODES = ("resume", "read", "join")
@@ -91,10 +92,10 @@ def attach(
     folder = _folder(name, store)
     mode = checks.one_of("mode", mode, (None, *MODES))
     given = _given(clock, sampling, anomaly)
-    redaction = redaction_of(redact)
     if mode is None:
         looking = Attached.read(folder, given)
         mode = "resume" if looking.dead() else "read"
+    redaction = None if mode == "read" else again(folder.facts().get("redact"), redact)
     return Experiment(*opened(folder, mode, given, durability, redaction))
 
 
@@ -109,6 +110,23 @@ def opened(
     else:
         attached = Attached.resume(folder, given, durability, redaction)
     return attached.setup, attached
+
+
+_FAILED: set[str] = set()
+
+
+def named() -> Experiment | None:
+    """The experiment that CRUCIBLE_RUN names, joined; None, and one warning, when that cannot be done."""
+    handle = os.environ[RUN]
+    if handle in _FAILED:
+        return None
+    try:
+        folder = _folder(handle, None)
+        return arrived(str(folder.path), again(folder.facts().get("redact")))
+    except StoreError as error:
+        _FAILED.add(handle)
+        warnings.warn(f"{RUN}: {error}", CrucibleWarning, stacklevel=3)
+        return None
 
 
 def _folder(name: Any, store: Any) -> Folder:

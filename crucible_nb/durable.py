@@ -40,6 +40,7 @@ class Durable:
     _fold: Callable[[], None]
     _show: Callable[[Stream], None]
     _forked = False
+    _turning = False
     _merged: tuple[Any, pd.DataFrame] | None = None
 
     def _journal_lock(self) -> AbstractContextManager[Any]:
@@ -65,14 +66,19 @@ class Durable:
     def _seal_when_due(self) -> None:
         """After a fold, with the lock held: a journal that is long enough becomes a segment, in the background."""
         writer = self._writer
-        if writer is None or not writer.due:
+        if writer is None or self._turning or not writer.due:
             return
+        self._turning = True
+        try:
+            self._turn(writer)
+        finally:
+            self._turning = False
+
+    def _turn(self, writer: Writer) -> None:
         with writer.journal.lock:
-            if self._staged:  # what came meanwhile belongs to the journal that ends
-                self._fold()
-                if not writer.due:
-                    return
-            seal = writer.turn()
+            self._fold()  # what came meanwhile belongs to the journal that ends
+            turned = writer.turn()
+        seal = writer.snapshot(writer.number - 1) if turned else None
         if seal is not None:
             SEALER.ask(seal)
 
@@ -82,6 +88,8 @@ class Durable:
             self._writer.journal.close()
             self._fold()
             self._writer.finish()
+            if self._attached is not None and self._writer.ordinal == 0:
+                self._attached.adopt()
 
     def flush(self) -> None:
         """Have everything recorded so far survive a power loss: it is synced when this returns.
@@ -167,8 +175,8 @@ class Durable:
     def _rejoin(self) -> None:
         """In a forked child, with its first event."""
         attached, writer = self._attached, self._writer
-        assert attached is not None  # noqa: S101
-        assert writer is not None  # noqa: S101
+        assert attached is not None
+        assert writer is not None
         writer.ordinal, writer.lock = claim(attached.folder)
         started = None if self._setup.clock == "events" else self._stream.clock.reading()
         stream = self._stream.fresh(writer.ordinal, started)
@@ -185,6 +193,11 @@ _HELD: list[Any] = []
 def living(experiment: Durable) -> None:
     """Look after an experiment when this process forks."""
     _LIVING.add(experiment)
+
+
+def hosted() -> list[Durable]:
+    """The experiments of this process that write to a store."""
+    return list(_LIVING)
 
 
 def _before() -> None:

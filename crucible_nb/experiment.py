@@ -17,11 +17,11 @@ from crucible_nb import checks, files, html
 from crucible_nb.alerts import Alert
 from crucible_nb.attached import Attached
 from crucible_nb.current import CURRENT
-from crucible_nb.durable import Durable, living
+from crucible_nb.durable import Durable, hosted, living
 from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER, TICKER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
-from crucible_nb.lifecycle import Lifecycle, Status
+from crucible_nb.lifecycle import Status
 from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline import Pipeline
@@ -32,6 +32,8 @@ from crucible_nb.rules import Rule
 from crucible_nb.sampled import mark
 from crucible_nb.sampling import sampling_of
 from crucible_nb.setup import Setup
+from crucible_nb.stores import Redaction
+from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.lines import wrapped
 from crucible_nb.stores.policies import described
 from crucible_nb.stores.tables import canonical, lines_of
@@ -889,7 +891,9 @@ class Experiment(Durable):
                 with self._noting("plan", lambda: {"plan": plan_facts(made)}):
                     self._stream.ledger = Ledger(made)
             elif not self._stream.ledger.agrees(made):
-                raise LifecycleError(f"plan(): {self.name!r} has a plan already ({self._stream.ledger.plan}); it is kept")
+                raise LifecycleError(
+                    f"plan(): {self.name!r} has a plan already ({self._stream.ledger.plan}); it is kept"
+                )
             return self._stream.ledger.plan
 
     @property
@@ -976,6 +980,10 @@ class Experiment(Durable):
         """
         return files.write_table(self.frame(), path, format, facts=self._facts(), escape_formulas=escape_formulas)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, an experiment arrives as a writer of its own."""
+        return arrived, (self.handle, None if self._writer is None else self._writer.redaction)
+
     def _rows(self) -> list[tuple[str, str]]:
         facts = self.summary()
         progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
@@ -991,6 +999,30 @@ class Experiment(Durable):
 
     def _repr_html_(self) -> str:
         return html.table(self._rows(), caption=f"Experiment {self.name}")
+
+
+_ARRIVED: dict[str, Experiment] = {}
+
+
+def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
+    """The experiment of a handle in this process: itself where it lives, else a writer that joins, one a process.
+
+    Examples:
+        >>> import pickle, tempfile
+        >>> import crucible_nb as cr
+        >>> exp = cr.start("demo", store=tempfile.mkdtemp())
+        >>> pickle.loads(pickle.dumps(exp)) is exp
+        True
+        >>> exp.stop()
+    """
+    folder = Folder(Path(handle))
+    here = next((one for one in hosted() if isinstance(one, Experiment) and one.id == folder.path.name), None)
+    if here is not None:
+        return here
+    if handle not in _ARRIVED:
+        attached = Attached.join(folder, None, None, redaction)
+        _ARRIVED[handle] = Experiment(attached.setup, attached)
+    return _ARRIVED[handle]
 
 
 def _stamp(nanoseconds: int | None) -> pd.Timestamp | None:

@@ -32,6 +32,7 @@ class Follower:
     Attributes:
         stream: The stages.
         number: Of the journal that is being read.
+        sealed: Of the newest segment that was read.
         bad: Lines that were passed over.
         lost: Segments and states that could not be read.
         carried: Rows that stand in the newest state, for a sampler may still let them go.
@@ -45,6 +46,8 @@ class Follower:
         self.bad: list[Bad] = []
         self.lost: list[str] = []
         self.carried = np.empty(0, np.int64)
+        self.sealed = 0
+        self._ends: dict[int, int] = {}
         self._tail: Tail | None = None
         self._size = -1
         self._open()
@@ -63,10 +66,13 @@ class Follower:
         sealed = [part for part in parts if part.segment is not None]
         self.stream = Stream(self.setup, self.ordinal, self._started(parts))
         self.number, self._tail, self._size = 1, None, -1
+        self.sealed, self._ends = 0, {}
+        self.stream.pipeline.buffer.kept_from = 0 if self.stream.lasting else None
         self.bad, self.lost = [], []
         if sealed:
-            self._sealed(sealed)
-            self.number = sealed[-1].number + 1
+            self._read_sealed(sealed)
+            self.sealed = sealed[-1].number
+            self.number = self.sealed + 1
 
     def _started(self, parts: Sequence[Part]) -> int:
         """The clock reading at which the writer began; the state knows better, where there is one."""
@@ -79,7 +85,7 @@ class Follower:
                 return int(tail.header["started"])
         return 0
 
-    def _sealed(self, sealed: Sequence[Part]) -> None:
+    def _read_sealed(self, sealed: Sequence[Part]) -> None:
         state, sample = read_state(self.folder.name(self.ordinal, sealed[-1].number, "state"))
         self.stream.load(state)
         self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
@@ -117,11 +123,26 @@ class Follower:
         for _ in range(_TRIES):
             try:
                 if self._read():
+                    self._forget_sealed()
                     return self.stream
             except FileNotFoundError:
                 pass  # sealed meanwhile, and removed
             self._open()
         raise StoreError(f"cannot read {str(self.folder.path)!r}: its files change faster than they can be read")
+
+    def _forget_sealed(self) -> None:
+        """Rows that stand in segments by now may leave memory, where `max_events` wants that."""
+        if self.setup.max_events is not None and self._ends:
+            parts = self.folder.parts(self.ordinal)
+            newest = max((part.number for part in parts if part.segment is not None), default=0)
+            done = [number for number in self._ends if number <= newest]
+            if done:
+                self.stream.pipeline.buffer.kept_from = self._ends[max(done)]
+                self._ends = {number: seq for number, seq in self._ends.items() if number > newest}
+
+    def was_sealed(self, number: int) -> None:
+        """The journal up to this one was sealed by who follows it."""
+        self.sealed, self.number, self._tail = number, number + 1, None
 
     def _read(self) -> bool:
         """Read all journals there are; False when what should come next was sealed meanwhile."""
@@ -142,6 +163,7 @@ class Follower:
             if not complete:
                 return True
             self.bad += self._tail.bad
+            self._ends[self.number] = self.stream.pipeline.seq
             self.number, self._tail = self.number + 1, None
 
     def _passed_over(self) -> bool:

@@ -52,7 +52,7 @@ def _joined(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
             pd.Categorical.from_codes(np.full(length, -1), dtype=dtype) if column is None else column
             for column, length in zip(columns, lengths, strict=True)
         ]
-        return union_categoricals(filled)
+        return union_categoricals(filled)  # type: ignore[arg-type]
     target: Any = known[0].dtype
     if any(column.dtype != target for column in known):
         kinds = {str(column.dtype) for column in known}

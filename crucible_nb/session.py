@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import uuid
 import warnings
@@ -15,7 +16,7 @@ import pandas as pd
 from crucible_nb import checks
 from crucible_nb.anomaly import detectors_of
 from crucible_nb.attached import Attached
-from crucible_nb.attaching import listed, namesake, opened, root_of, stored
+from crucible_nb.attaching import RUN, listed, named, namesake, opened, root_of, stored
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
@@ -196,9 +197,7 @@ def _existing(name: str, on_exists: str) -> Experiment | None:
     return None
 
 
-def _stored(
-    setup: Setup, root: Path, durability: str, redaction: Redaction | None, on_exists: str
-) -> Experiment:
+def _stored(setup: Setup, root: Path, durability: str, redaction: Redaction | None, on_exists: str) -> Experiment:
     """A new experiment of a store, or the one to go on with."""
     there = None if on_exists == "new" else namesake(root, setup.name)
     if there is not None and on_exists == "error":
@@ -214,13 +213,18 @@ def _stored(
 def current() -> Experiment | None:
     """The innermost experiment entered in this context (thread or task), else the default, else None.
 
+    Where there is none, and CRUCIBLE_RUN in the environment names one (`exp.handle`), this process joins that one.
+
     Examples:
         >>> import crucible_nb as cr
         >>> with cr.start("demo") as exp:
         ...     cr.current() is exp
         True
     """
-    return CURRENT.get()  # type: ignore[no-any-return]
+    found = CURRENT.get()
+    if found is None and RUN in os.environ:
+        found = CURRENT.default = named()
+    return found  # type: ignore[no-any-return]
 
 
 def experiments(store: Any = None) -> pd.DataFrame:

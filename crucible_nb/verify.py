@@ -42,7 +42,8 @@ class Checked:
             return f"BROKEN  {self.path}: {self.trouble}"
         if self.bad:
             places = ", ".join(map(str, self.bad[:5])) + (", ..." if len(self.bad) > 5 else "")
-            return f"BROKEN  {self.path}: {len(self.bad)} lines cannot be read (at byte {places}); {self.events:,} events can"
+            lines = f"{len(self.bad)} lines cannot be read (at byte {places})"
+            return f"BROKEN  {self.path}: {lines}; {self.events:,} events can"
         torn = f", {self.torn} bytes of an unfinished line" if self.torn else ""
         return f"ok      {self.path}: {self.events:,} events{torn}"
 

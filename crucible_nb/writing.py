@@ -117,19 +117,22 @@ class Writer:
         long = journal.events >= SEAL_EVENTS or journal.size >= SEAL_BYTES
         return long and not self.sealing and journal.failure is None and self.stream.lasting
 
-    def turn(self) -> Seal | None:
-        """Go on in a new journal; returns what seals the one so far. With the locks held, and everything folded."""
+    def turn(self) -> bool:
+        """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
         self.number += 1
         try:
             self.journal.turn(self._path("jsonl"), self._header())
         except (OSError, StoreError) as error:
             self.number -= 1
             self.stream.notes.say("store", f"a new journal cannot be written, the old one goes on: {error}")
-            return None
-        return self.snapshot(self.number - 1)
+            return False
+        return True
 
     def snapshot(self, number: int) -> Seal | None:
-        """What writes everything up to now as the segment of that number, later, in whatever thread."""
+        """What writes everything up to now as the segment of that number, later, in whatever thread.
+
+        With the lock of the experiment held: nothing is folded meanwhile.
+        """
         buffer, keeping = self.stream.pipeline.buffer, self.stream.pipeline.keeping
         try:
             state = self.stream.to_dict()

@@ -32,7 +32,7 @@ class Recorder(Protocol):
     ) -> bool: ...
 
 
-def recorder(
+def recorder(  # noqa: C901  every call saved here is saved at every event
     staged: list[Any],
     now: Callable[[], int],
     admit: Callable[[], bool],

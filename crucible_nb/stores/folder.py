@@ -108,7 +108,7 @@ class Folder:
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self.path)
+            return [entry.name for entry in os.scandir(self.path)]
         except OSError as error:
             raise StoreError(f"cannot read {str(self.path)!r}: {reason(error)}") from error
 
@@ -124,7 +124,7 @@ class Folder:
 def folders(root: Path) -> Iterator[Folder]:
     """The experiments under a root, in no order."""
     try:
-        names = os.listdir(root)
+        names = [entry.name for entry in os.scandir(root)]
     except FileNotFoundError:
         return
     except OSError as error:

@@ -118,7 +118,9 @@ class Journal:
         self.failure = why
         if not events:
             return False
-        self.notes.say("refused", f"events cannot be written to the store, and are refused until they can: {why}", events)
+        self.notes.say(
+            "refused", f"events cannot be written to the store, and are refused until they can: {why}", events
+        )
         return False
 
     def control(self, verb: str, facts: dict[str, Any]) -> bool:
@@ -133,8 +135,8 @@ class Journal:
             self._owed.append(data)
             return False
 
-    def recorder(self, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None) -> Put:
-        """The last step of `record`: number, write, stage. A closure, because names are looked up faster than attributes.
+    def recorder(self, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None) -> Put:  # noqa: C901
+        """The last step of `record`: number, write, stage. A closure, for names are looked up faster than attributes.
 
         Args:
             staged: Where rows wait for the fold.
@@ -144,7 +146,15 @@ class Journal:
         direct = system.system().write if self.durability == "os" else None
 
         def put(
-            time: int, event: Any, latency: Any, cost: Any, success: Any, model: Any, prompt: Any, completion: Any, extra: Any
+            time: int,
+            event: Any,
+            latency: Any,
+            cost: Any,
+            success: Any,
+            model: Any,
+            prompt: Any,
+            completion: Any,
+            extra: Any,
         ) -> bool:
             nonlocal staged
             if extra is not None and clean is not None:
@@ -179,7 +189,7 @@ class Journal:
                     if not journal.write(data, 1):
                         return False
                 else:
-                    taken = direct(journal.handle, data)
+                    taken = direct(journal.handle, data)  # type: ignore[arg-type]
                     if taken != len(data):
                         raise OSError
                     journal.size += taken

@@ -16,8 +16,10 @@ from crucible_nb.files.disk import reason
 
 try:
     import fcntl
+
+    _LOCKS = True
 except ImportError:  # pragma: no cover  a system without them lives by heartbeats
-    fcntl = None  # type: ignore[assignment]
+    _LOCKS = False
 
 STALE = 15.0
 """Seconds without a heartbeat after which an owner is taken for dead, where locks do not work."""
@@ -65,7 +67,7 @@ class Lock:
         handle = self._handle or 0
         for _ in range(_TRIES):
             try:
-                if fcntl is None:
+                if not _LOCKS:
                     raise OSError
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
@@ -108,7 +110,7 @@ def alive(path: Path) -> bool:
         return False
     try:
         facts = _read(handle)
-        if fcntl is None or facts.get("locked") is False:
+        if not _LOCKS or facts.get("locked") is False:
             return _beats(path)
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from crucible_nb import checks
+from crucible_nb.errors import StoreError
 from crucible_nb.ingest import EXTRA, PLAIN, Rest
 from crucible_nb.notes import Notes
 from crucible_nb.schema import COLUMNS
@@ -81,8 +82,9 @@ class Redaction:
         telling = self._telling(name)
         if telling is not None:
             return self._said(telling) if telling else value
-        if type(value) is str:
-            return self._text(name, value)
+        return self._text(name, value) if type(value) is str else self._nested(name, value)
+
+    def _nested(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):
             return {key: self(str(key), item) for key, item in value.items()}
         if isinstance(value, list):
@@ -165,12 +167,35 @@ class Redaction:
             self.notes.say("redacted", "secrets or content of prompts were taken out before writing (`redact=`)")
         return text
 
+    def to_dict(self) -> dict[str, Any]:
+        """What can be written of it; a hook cannot."""
+        return {"content": self.content, "keep": sorted(self.keep), "hook": self.hook is not None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Sent to another process it remembers nothing."""
+        return {**vars(self), "_seen": {}, "_names": {}, "notes": None}
+
     def __repr__(self) -> str:
         return f"Redaction(hook={self.hook is not None}, content={self.content})"
 
 
 def _inside(redaction: Redaction, value: Any) -> Any:
     return {key: redaction(str(key), item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def again(facts: dict[str, Any] | None, redact: Any = None) -> Redaction | None:
+    """What an experiment was started with, unless something else is wanted now.
+
+    Raises:
+        StoreError: It was started with a hook, which has to be given again.
+    """
+    if redact is not None:
+        return redaction_of(redact)
+    if facts is None:
+        return None
+    if facts.get("hook"):
+        raise StoreError("it was started with a redaction hook, which no file can hold: pass redact= again")
+    return Redaction(content=bool(facts.get("content")), keep=facts.get("keep", ()))
 
 
 def redaction_of(redact: Any) -> Redaction | None:

@@ -19,9 +19,7 @@ NAMES = (
 )  # fmt: skip
 """What the cells of an event's line are, in order; the last three only where there are any."""
 
-_FLOATS = tuple(
-    place for place, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float"
-)
+_FLOATS = tuple(place for place, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float")
 
 
 def body_of(seq: int, row: Sequence[Any]) -> tuple[bytes, tuple[Any, ...]]:
@@ -94,4 +92,4 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
         for name, value in fields.items():
             if type(value) is dict:
                 fields[name] = unwrapped(value)
-    return tuple(unwrapped(cell) if type(cell) is dict else cell for cell in cells[:-1]) + (fields,)
+    return (*(unwrapped(cell) if type(cell) is dict else cell for cell in cells[:-1]), fields)

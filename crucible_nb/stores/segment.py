@@ -56,7 +56,9 @@ def read_segment(path: Path) -> pd.DataFrame:
     return read_frame(path, path)[0]
 
 
-def batch_of(frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]) -> Batch:
+def batch_of(
+    frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+) -> Batch:
     """Rows of several files as one batch in order of `seq`.
 
     Args:
@@ -109,5 +111,5 @@ def _joined(kind: Kind, parts: Sequence[Cells]) -> Cells:
     values = np.concatenate([part.values for part in parts])
     if kind not in ("integer", "boolean"):
         return Cells(kind, values)
-    mask = np.concatenate([part.mask for part in parts])  # type: ignore[misc]
+    mask = np.concatenate([part.mask for part in parts])
     return Cells(kind, values, mask if mask.any() else None)

@@ -61,7 +61,7 @@ SYSTEM = System()
 
 def use(system: System) -> System:
     """Have the store go through `system` from now on; returns the one before."""
-    global SYSTEM  # noqa: PLW0603  the seam itself
+    global SYSTEM
     before, SYSTEM = SYSTEM, system
     return before
 
@@ -93,7 +93,7 @@ def write_whole(path: Path, data: bytes) -> None:
 def write_all(handle: int, data: bytes) -> None:
     """Write everything, in as many calls as the system wants."""
     now, view = system(), memoryview(data)
-    while len(view):
+    while view:
         taken = now.write(handle, view)  # type: ignore[arg-type]
         if taken <= 0:
             raise OSError(f"the system took {taken} bytes")

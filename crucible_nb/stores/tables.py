@@ -44,7 +44,7 @@ def canonical(frame: pd.DataFrame, clean: Clean) -> pd.DataFrame:
             columns[name] = _objects([_metadata(value, clean) for value in named[name]])
         elif name != "time":
             columns[name] = _column(name, named[name], clean)
-    index = pd.RangeIndex(len(named))
+    index: Any = pd.RangeIndex(len(named))
     if timed is not None:
         times = np.where(timed[1], timed[0], np.iinfo(np.int64).min)
         index = pd.DatetimeIndex(times.view("M8[ns]"), tz="UTC", name="time")
@@ -54,17 +54,22 @@ def canonical(frame: pd.DataFrame, clean: Clean) -> pd.DataFrame:
 def _column(name: str, column: pd.Series, clean: Clean) -> Any:
     dtype = column.dtype
     gone = column.isna().to_numpy()
-    if pd.api.types.is_bool_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype) and dtype != object:
+    if str(dtype) in ("bool", "boolean", "bool[pyarrow]"):
         return pd.arrays.BooleanArray(column.to_numpy(np.bool_, na_value=False), gone)
     if pd.api.types.is_float_dtype(dtype):
         return column.to_numpy(np.float64, na_value=np.nan)
-    if pd.api.types.is_integer_dtype(dtype) and not (column.max() >= 2**63 if dtype == np.uint64 and len(column) else False):
+    if pd.api.types.is_integer_dtype(dtype) and not _beyond(column):
         return pd.arrays.IntegerArray(column.to_numpy(np.int64, na_value=0), gone)
     if isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, pd.StringDtype):
         return _labelled(name, column.cat.codes.to_numpy(), column.cat.categories.tolist(), clean)
     if isinstance(dtype, pd.StringDtype) or str(dtype) in ("string[pyarrow]", "large_string[pyarrow]"):
         return _labelled(name, *_factorized(column), clean)
     return _objects([None if none else _value(name, value, clean) for value, none in zip(column, gone, strict=True)])
+
+
+def _beyond(column: pd.Series) -> bool:
+    """Whether whole numbers are too large for 64 bits with a sign."""
+    return bool(column.dtype == np.uint64 and len(column) and column.max() >= 2**63)
 
 
 def _factorized(column: pd.Series) -> tuple[np.ndarray, list[str]]:
@@ -118,10 +123,9 @@ def lines_of(frame: pd.DataFrame, seq: int, reading: int, event: str | None) -> 
 
 def _said(values: Any) -> list[Any]:
     """Kind and cells of a column; floats with the places of those that JSON has no word for."""
-    if isinstance(values, pd.arrays.BooleanArray):
-        return ["bool", np.asarray(values._data), _places(values._mask)]
-    if isinstance(values, pd.arrays.IntegerArray):
-        return ["int", np.asarray(values._data), _places(values._mask)]
+    if isinstance(values, (pd.arrays.BooleanArray, pd.arrays.IntegerArray)):
+        kind, dtype = ("bool", np.bool_) if isinstance(values, pd.arrays.BooleanArray) else ("int", np.int64)
+        return [kind, values.to_numpy(dtype, na_value=0), np.flatnonzero(values.isna())]
     if isinstance(values, pd.Categorical):
         codes = np.asarray(values.codes, np.int32)
         used = np.unique(codes[codes >= 0])
@@ -135,10 +139,6 @@ def _said(values: Any) -> list[Any]:
         return ["bool", array, []]
     infinite = np.flatnonzero(np.isinf(array))
     return ["float", np.ascontiguousarray(array), [infinite, np.signbit(array[infinite])]]
-
-
-def _places(mask: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(mask)
 
 
 def frame_of_cells(cells: list[Any]) -> tuple[int, int, str | None, pd.DataFrame]:
@@ -177,5 +177,3 @@ def _thing(cell: Any) -> Any:
     if type(cell) is dict and type(cell.get("")) is list and cell[""][0] == "dict":
         return parsed(cell[""][1])
     return unwrapped(cell)
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ FRAMES = range(700, EVENTS, 900)  # where some rows come as a table
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "BLOCK", BLOCK)
-
-
-@pytest.fixture
-def sealing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(writing, "SEAL_EVENTS", 1000)
-    yield
 
 
 def die(exp: cr.Experiment) -> None:
@@ -57,13 +50,24 @@ def detectors() -> list[cr.anomaly.Detector]:
 
 
 def run(
-    deaths: set[int], store: Path | None, looks: set[int] = frozenset(), sampling: str | None = None, anomaly: Any = None
+    deaths: set[int],
+    store: Path | None,
+    looks: set[int] = frozenset(),
+    sampling: str | None = None,
+    anomaly: Any = None,
 ) -> cr.Experiment:
     events = stream()
     clock = ManualClock(events[0][0])
     config = SAMPLERS[sampling] if sampling else None
     exp = cr.start(
-        "law", clock=clock, by=("note",), sampling=sampling, sampling_config=config, seed=7, anomaly=anomaly, store=store
+        "law",
+        clock=clock,
+        by=("note",),
+        sampling=sampling,
+        sampling_config=config,
+        seed=7,
+        anomaly=anomaly,
+        store=store,
     )
     exp.watch("mean_latency_ms > 1 over 1min")
     for i, (time, event, fields) in enumerate(events):
@@ -71,7 +75,10 @@ def run(
         if i in PAUSES:
             getattr(exp, PAUSES[i])()
         if i in FRAMES:
-            part = [(at, {"event": name, **{k: v for k, v in some.items() if k not in ("tags", "time")}}) for at, name, some in events[i : i + 50]]
+            part = [
+                (at, {"event": name, **{k: v for k, v in some.items() if k not in ("tags", "time")}})
+                for at, name, some in events[i : i + 50]
+            ]
             frame = pd.DataFrame([row for _, row in part], index=pd.DatetimeIndex([at for at, _ in part], tz="UTC"))
             exp.extend(frame.drop(columns="latency_ms").assign(latency_ms=np.arange(len(part)) + 0.5))
             exp.extend([dict(row) for _, row in part[:3]])
@@ -101,7 +108,9 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
 
 @pytest.mark.parametrize("sampling", [None, *SAMPLERS])
 @pytest.mark.parametrize("sealed", [False, True])
-def test_dying_changes_no_bit(tmp_path: Path, sampling: str | None, sealed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dying_changes_no_bit(
+    tmp_path: Path, sampling: str | None, sealed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writing, "SEAL_EVENTS", 900 if sealed else 10**9)
     whole = run(set(), None, sampling=sampling)
     for seed in range(3):

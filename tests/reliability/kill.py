@@ -110,12 +110,15 @@ def check(name: str, folder: Path, tried: list[range], acked: list[range], resul
             allowed = set().union(*map(set, tried)) if tried else set()
             wanted = set().union(*map(set, acked)) if acked else set()
             found = [
-                len(wanted), len(wanted - count.keys()), sum(c - 1 for c in count.values()), broken,
+                len(wanted),
+                len(wanted - count.keys()),
+                sum(c - 1 for c in count.values()),
+                broken,
                 len(count.keys() - allowed),
             ]
             os.write(into, struct.pack("<5q", *found))
             os._exit(0)
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             import traceback
 
             traceback.print_exc()
