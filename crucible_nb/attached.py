@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from crucible_nb.stores.owner import Lock, beat_of, holder
 from crucible_nb.stores.redact import Redaction
 from crucible_nb.stores.segment import read_segment
 from crucible_nb.stream import Stream
-from crucible_nb.writing import Writer, claim, lives, write_prices
+from crucible_nb.writing import Writer, claim, lives, price_bytes
 
 
 class Attached:
@@ -50,13 +51,18 @@ class Attached:
     def create(cls, root: Path, identity: str, setup: Setup, durability: Any, redaction: Redaction | None) -> Attached:
         """A new experiment, written by this process."""
         redact = None if redaction is None else redaction.to_dict()
-        folder = Folder.create(root, identity, {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact})
-        write_prices(folder, setup.prices.data)
+        facts = {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact}
+        folder = Folder.create(root, identity, facts, price_bytes(setup.prices.data))
         started = None if setup.clock == "events" else setup.steady().reading()
         stream = Stream(setup, 0, started)
         writer = Writer(folder, 0, stream, durability, redaction)
-        writer.hold()
-        writer.open(1, started or 0)
+        try:
+            writer.hold()
+            writer.open(1, started or 0)
+        except StoreError:
+            writer.release()
+            folder.remove()
+            raise
         return cls(folder, setup, stream, writer)
 
     @classmethod
@@ -199,8 +205,14 @@ def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
     facts = folder.facts()
     path = folder.path / PRICES
     with reading(path):
-        prices = PriceTable.from_data(orjson.loads(gzip.decompress(path.read_bytes())))
+        prices = _prices(path.read_bytes())
     return Setup.from_dict(facts, prices, given)
+
+
+@functools.lru_cache(maxsize=8)
+def _prices(data: bytes) -> PriceTable:
+    """Most experiments have the same ones."""
+    return PriceTable.from_data(orjson.loads(gzip.decompress(data)))
 
 
 def _refused(folder: Folder) -> Lock:

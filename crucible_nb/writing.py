@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import os
 import socket
@@ -20,14 +21,14 @@ import pandas as pd
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import reason
 from crucible_nb.folding import Folder as Worker
-from crucible_nb.stores.folder import PRICES, Folder
+from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.journal import Durability, Journal
 from crucible_nb.stores.owner import Lock, alive
 from crucible_nb.stores.redact import Redaction
 from crucible_nb.stores.rows import NAMES
 from crucible_nb.stores.segment import write_segment
 from crucible_nb.stores.state import write_state
-from crucible_nb.stores.system import system, write_whole
+from crucible_nb.stores.system import system
 from crucible_nb.stream import Stream
 
 SEAL_EVENTS = 131_072
@@ -241,10 +242,14 @@ def lives(folder: Folder, ordinal: int = 0) -> bool:
     return alive(folder.lock(ordinal))
 
 
-def write_prices(folder: Folder, data: Any) -> None:
-    """Keep the prices of the time with the experiment."""
-    tables = [dict(table) for table in data]
-    write_whole(folder.path / PRICES, gzip.compress(orjson.dumps(tables), mtime=0))
+def price_bytes(data: Any) -> bytes:
+    """The prices of the time, as they are kept with an experiment."""
+    return _zipped(orjson.dumps([dict(table) for table in data]))
+
+
+@functools.lru_cache(maxsize=8)
+def _zipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
 
 
 class Syncer:

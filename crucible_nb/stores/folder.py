@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,16 +56,26 @@ class Folder:
         self.path = path
 
     @classmethod
-    def create(cls, root: Path, identity: str, facts: dict[str, Any]) -> Folder:
-        """A new folder with the facts of an experiment."""
+    def create(cls, root: Path, identity: str, facts: dict[str, Any], prices: bytes) -> Folder:
+        """A new folder with the facts of an experiment; they come last, for they make it one.
+
+        Raises:
+            StoreError: The disk refuses; nothing is left behind.
+        """
+        folder = cls(root / identity)
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = cls(root / identity)
             folder.path.mkdir(mode=0o700)
+            write_whole(folder.path / PRICES, prices)
             folder.write_facts(facts)
         except OSError as error:
+            folder.remove()
             raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error
         return folder
+
+    def remove(self) -> None:
+        """Take back a folder that could not be begun."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Put the facts down; they say their own checksum."""

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, Literal
 from zlib import adler32
@@ -81,30 +82,31 @@ class Journal:
         if self.durability == "memory":
             self._waiting.append(data)
         else:
-            now, begin = system.system(), self.size
             data = b"".join((*self._owed, data))
             try:
-                if self._torn:
-                    now.truncate(self.handle, begin)
-                    self._torn = False
-                taken = now.write(self.handle, data)
-                self.size = begin + len(data)
-                if taken != len(data):
-                    self._rest(data, taken)
-                if self.durability == "disk":
-                    now.sync(self.handle)
-                    self.synced = self.size
+                self._put(data)
             except OSError as error:
-                self._cut(begin)
                 return self._refuse(events, error.strerror or str(error))
         self._owed.clear()
         self.failure = None
         self.seq += events
         return True
 
-    def _rest(self, data: bytes, taken: int) -> None:
-        """A write that took a part, as it does at the edge of a full disk and for very large ones."""
-        system.write_all(self.handle or 0, data[taken:])
+    def _put(self, data: bytes) -> None:
+        """Append bytes, all or none of them; what was written before something is torn off first."""
+        now, handle, begin = system.system(), self.handle or 0, self.size
+        try:
+            if self._torn:
+                now.truncate(handle, begin)
+                self._torn = False
+            system.write_all(handle, data)
+            self.size = begin + len(data)
+            if self.durability == "disk":
+                now.sync(handle)
+                self.synced = self.size
+        except BaseException:
+            self._cut(begin)
+            raise
 
     def _cut(self, size: int) -> None:
         """Take back what was written of a line that is not acknowledged."""
@@ -112,6 +114,19 @@ class Journal:
         with suppress(OSError):
             system.system().truncate(self.handle or 0, size)
             self._torn = False
+        if self._torn:
+            self.failure = "what was written in part cannot be cut off"
+
+    def undo(self, error: BaseException) -> bool:
+        """The one write of an event failed, took a part only, or was interrupted: the event is not there.
+
+        Raises:
+            BaseException: It was no failure of the system's, but an interrupt.
+        """
+        self._cut(self.size)
+        if not isinstance(error, OSError):
+            raise error
+        return self._refuse(1, error.strerror or str(error))
 
     def _refuse(self, events: int, why: str) -> bool:
         self.refused += events
@@ -189,10 +204,13 @@ class Journal:
                     if not journal.write(data, 1):
                         return False
                 else:
-                    taken = direct(journal.handle, data)  # type: ignore[arg-type]
-                    if taken != len(data):
-                        raise OSError
-                    journal.size += taken
+                    size = len(data)
+                    try:
+                        if direct(journal.handle, data) != size:  # type: ignore[arg-type]
+                            raise OSError(ENOSPC, "it took a part of a line only")
+                    except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
+                        return journal.undo(error)
+                    journal.size += size  # no call from here on, so no interrupt
                     journal.seq += 1
                 staged += row
             finally:
@@ -241,12 +259,9 @@ class Journal:
     def _drain(self) -> None:
         if self._waiting:
             data, self._waiting = b"".join(self._waiting), []
-            begin = self.size
             try:
-                system.write_all(self.handle or 0, data)
-                self.size += len(data)
+                self._put(data)
             except OSError as error:
-                self._cut(begin)
                 self._waiting = [data]
                 raise StoreError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
 
