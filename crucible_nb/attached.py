@@ -84,10 +84,14 @@ class Attached:
             writer.lock, writer.carried, writer.number = lock, follower.carried, follower.next_number() - 1
             attached = cls(folder, setup, stream, writer)
             if stream.life.alive:
+                folder.sync(0)
                 writer.open(follower.next_number(), 0)
                 attached._revive(seen)
             else:
                 writer.release()
+        except OSError as error:
+            lock.release()
+            raise StoreError(f"cannot sync {str(folder.path)!r}: {error.strerror}") from error
         except BaseException:
             lock.release()
             raise

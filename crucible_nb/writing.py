@@ -166,7 +166,8 @@ class Writer:
         """State first: the segment is what makes both valid. Then what they supersede may go."""
         write_state(self._path("state", number), state, sample)
         facts = {"experiment": self.folder.path.name, "writer": self.ordinal, "part": number, "seq": state["seq"]}
-        write_segment(self._path("parquet", number), rows, facts)
+        if not write_segment(self._path("parquet", number), rows, facts):
+            return  # what is superseded goes with the next segment
         for part in self.folder.parts(self.ordinal):
             old = [part.journal] if part.number <= number else []
             old += [part.state] if part.number < number else []

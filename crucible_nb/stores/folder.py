@@ -24,7 +24,7 @@ import orjson
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reason
-from crucible_nb.stores.system import write_whole
+from crucible_nb.stores.system import system, write_whole
 
 FACTS = "experiment.json"
 PRICES = "prices.json.gz"
@@ -68,6 +68,7 @@ class Folder:
             folder.path.mkdir(mode=0o700)
             write_whole(folder.path / PRICES, prices)
             folder.write_facts(facts)
+            system().sync_folder(root)
         except OSError as error:
             folder.remove()
             raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error
@@ -116,6 +117,22 @@ class Folder:
                 found.setdefault(int(match[2]), {})[match[3]] = self.path / name
         kinds = ("jsonl", "parquet", "state")
         return [Part(number, *(found[number].get(kind) for kind in kinds)) for number in sorted(found)]
+
+    def sync(self, writer: int) -> None:
+        """Have journals that a dead process left survive a power loss, as if it had synced them.
+
+        Raises:
+            OSError: The system says that they do not.
+        """
+        now = system()
+        for part in self.parts(writer):
+            if part.journal is not None:
+                handle = now.open(part.journal, os.O_RDONLY)
+                try:
+                    now.sync(handle)
+                finally:
+                    now.close(handle)
+        now.sync_folder(self.path)
 
     def _names(self) -> list[str]:
         try:

@@ -57,6 +57,7 @@ class Journal:
         self._torn = False
         self._waiting: list[bytes] = []
         self._owed: list[bytes] = []
+        self._ended: list[int] = []  # files that were turned away from, until they are synced
         self.handle: int | None = None
 
     def _open(self, path: Path, first: bytes) -> None:
@@ -244,17 +245,24 @@ class Journal:
             if self.handle is None:
                 return
             self._drain()
-            size = self.size
-            if self.synced >= size:
+            path, size, ended = self.path, self.size, tuple(self._ended)
+            if self.synced >= size and not ended:
                 return
             handle = os.dup(self.handle)  # events go on being written while the disk is at work
         try:
-            system.system().sync(handle)
+            for one in (*ended, handle):
+                system.system().sync(one)
         except OSError as error:
             raise StoreError(f"cannot sync {str(self.path)!r}: {error.strerror}") from error
         finally:
             os.close(handle)
-        self.synced = max(self.synced, size)
+        with self.lock:
+            if self.path == path:
+                self.synced = max(self.synced, size)
+            for one in ended:
+                if one in self._ended:
+                    self._ended.remove(one)
+                    system.system().close(one)
 
     def _drain(self) -> None:
         if self._waiting:
@@ -278,7 +286,7 @@ class Journal:
         old, self.failure = self.handle, None
         self._open(path, line(["crucible", 1, header]))
         if old is not None:
-            system.system().close(old)
+            self._ended.append(old)
 
     def begin(self, path: Path, header: dict[str, Any], seq: int) -> None:
         """Open a first file, or one after `close` or `forget`."""
@@ -291,13 +299,16 @@ class Journal:
             self.sync()
         with self.lock:
             if self.handle is not None:
-                system.system().close(self.handle)
-                self.handle, self.failure = None, "it is closed"
+                for handle in (*self._ended, self.handle):
+                    system.system().close(handle)
+                self.handle, self.failure, self._ended = None, "it is closed", []
 
     def forget(self) -> None:
         """In a forked child: the file is the parent's."""
         if self.handle is not None:
-            os.close(self.handle)
+            for handle in (*self._ended, self.handle):
+                os.close(handle)
+        self._ended = []
         self.handle, self._waiting, self._owed = None, [], []
         self.failure, self.refused, self._torn = "it is the parent's", 0, False
 

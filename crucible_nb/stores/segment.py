@@ -30,9 +30,9 @@ def frame_bytes(frame: pd.DataFrame, facts: Mapping[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def write_segment(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> None:
-    """Put rows under their name, whole and synced."""
-    write_whole(path, frame_bytes(frame, facts))
+def write_segment(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
+    """Put rows under their name, whole and synced; whether the name is sure to last, see `write_whole`."""
+    return write_whole(path, frame_bytes(frame, facts))
 
 
 def read_frame(data: Any, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -71,8 +71,16 @@ def system() -> System:
     return SYSTEM
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Make a file appear under its name whole and synced, or not at all."""
+def write_whole(path: Path, data: bytes) -> bool:
+    """Make a file appear under its name whole and synced, or not at all.
+
+    Returns:
+        Whether the name is sure to survive a power loss; where the folder cannot be synced the file is there all the
+        same, and what it supersedes must not go yet.
+
+    Raises:
+        OSError: It is not there.
+    """
     now = system()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     handle = now.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -87,7 +95,11 @@ def write_whole(path: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    now.sync_folder(path.parent)
+    try:
+        now.sync_folder(path.parent)
+    except OSError:
+        return False
+    return True
 
 
 def write_all(handle: int, data: bytes) -> None:

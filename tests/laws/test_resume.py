@@ -37,6 +37,8 @@ def die(exp: cr.Experiment) -> None:
     writing.SYNCER.remove(writer)
     exp._set_limit(0)
     exp._running = False
+    kernel = cr.session._KERNEL
+    kernel._all = [one for one in kernel._all if one() is not exp]
 
 
 def detectors() -> list[cr.anomaly.Detector]:
