@@ -426,8 +426,10 @@ class Experiment(Durable):
             total_events (collected), kept_events (rows in memory), evicted_events (rows that left, see
             `max_events`), sampling and seed, effective_sample_size (Kish: (sum w)^2 / sum w^2 of the kept rows),
             strata (of the sampling policy: {label: {"seen", "kept"}}), errors (events that could not be recorded),
-            misfits (values that went to `metadata`), progress (share of `sample_size`, None without one), and the
-            facts given to `cr.start`.
+            misfits (values that went to `metadata`), refused (events that the store could not take), lost (events and
+            files of it that cannot be read), store (path, durability, acknowledged and synced bytes of the journal,
+            failure: why it refuses now), progress (share of `sample_size`, None without one), and the facts given to
+            `cr.start`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -469,11 +471,15 @@ class Experiment(Durable):
                 "progress": None if self.sample_size is None else total / self.sample_size,
                 "errors": counts["errors"],
                 "misfits": counts["misfits"],
+                "refused": counts["refused"],
+                "lost": counts["lost"],
+                "store": None if self._writer is None else self._writer.facts(),
             }
 
     def _facts(self) -> dict[str, Any]:
         """What travels with the events into a file."""
         facts = {"id": self.id, **self.summary(), "metadata": self.metadata}
+        del facts["store"]  # where it stood on this machine is nobody's business
         facts["strata"] = {str(label): counts for label, counts in facts["strata"].items()}
         changes = [[change.verb, change.time, change.seq] for change in self._life.changes]
         return {**{name: _plain(value) for name, value in facts.items()}, "changes": changes}

@@ -177,6 +177,15 @@ class Writer:
 
     # -- ending -------------------------------------------------------------------------------------------------------
 
+    def facts(self) -> dict[str, Any]:
+        """How it stands, for people."""
+        journal = self.journal
+        return {
+            "path": str(self.folder.path), "writer": self.ordinal, "durability": self.durability,
+            "acknowledged": journal.size, "synced": journal.synced,
+            "failure": journal.failure if journal.handle is not None else None,
+        }  # fmt: skip
+
     def flush(self) -> None:
         """Have everything acknowledged survive a power loss."""
         self.journal.sync()
