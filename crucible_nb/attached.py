@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ class Attached:
         paths = [part.segment for part in self.folder.parts(stream.ordinal) if part.segment is not None]
         key = (stream.ordinal, len(paths), stream.pipeline.buffer.evicted)
         if self._older is None or self._older[0] != key:
-            frames = [read_segment(path) for path in paths]
+            frames = list(_readable(paths, stream))
             self._older = (key, frames)
         assert self._older is not None
         here = stream.pipeline.buffer.frame()["seq"].to_numpy()
@@ -202,6 +203,15 @@ class Attached:
     def owner(self) -> str:
         """Who writes it, in words."""
         return str(holder(self.folder.lock(0)) or "another process")
+
+
+def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
+    """The rows of segments; one that cannot be read does not hide the others."""
+    for path in paths:
+        try:
+            yield read_segment(path)
+        except StoreError as error:
+            stream.notes.say("lost", str(error))
 
 
 def setup_of(folder: Folder, given: Setup | None = None) -> Setup:

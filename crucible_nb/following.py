@@ -91,6 +91,7 @@ class Follower:
         self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
         frames, rows = [] if sample is None else [sample], 0
+        self._seen: set[int] = set()
         for part in reversed(sealed):  # with `max_events`, no more than memory will hold
             if self.setup.max_events is not None and rows >= self.setup.max_events and sample is None:
                 break
@@ -98,15 +99,15 @@ class Follower:
             rows += len(frames[-1]) if frames else 0
         kinds = [(name, kind) for name, kind in state["kinds"]]
         pipeline.buffer.kept_from = state["seq"]
-        kept = sum(map(len, frames))
-        batch = batch_of(frames, kinds, pipeline.columns.dictionaries)
-        pipeline.buffer.load(kinds, batch, max(0, state["evicted"] + state["held"] - kept))
+        unread = sum(part.number not in self._seen for part in sealed)
+        left = state["evicted"] + state["held"] - sum(map(len, frames)) if unread else state["evicted"]
+        pipeline.buffer.load(kinds, batch_of(frames, kinds, pipeline.columns.dictionaries), max(0, left))
 
     def _rows(self, part: Part) -> list[pd.DataFrame]:
         """The rows of a segment; one that cannot be read does not hide the others."""
-        path = self.folder.name(self.ordinal, part.number, "parquet")
+        self._seen.add(part.number)
         try:
-            return [read_segment(path)]
+            return [read_segment(self.folder.name(self.ordinal, part.number, "parquet"))]
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise

@@ -106,7 +106,11 @@ def _files(root: Path) -> Iterator[Checked]:
     for folder in found:
         yield _facts(folder)
         for writer in folder.writers():
-            for part in folder.parts(writer):
+            parts = folder.parts(writer)
+            sealed = [part.number for part in parts if part.segment is not None]
+            if sealed and not any(part.state for part in parts if part.number == sealed[-1]):
+                yield Checked(folder.name(writer, sealed[-1], "state"), trouble="no such file")
+            for part in parts:
                 for path in (part.segment, part.state, part.journal):
                     if path is not None:
                         yield _checked(path)

@@ -54,7 +54,7 @@ def cells_of(text: bytes) -> list[Any] | None:
         cells = orjson.loads(body)
     except (ValueError, RecursionError):
         return None
-    return cells if type(cells) is list else None
+    return cells if type(cells) is list and cells else None
 
 
 def wrapped(value: Any) -> Any:

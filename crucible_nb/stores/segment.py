@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,37 @@ from crucible_nb.stores.system import write_whole
 _EMPTY: dict[Kind, Any] = {"float": np.nan, "integer": 0, "boolean": False, "flag": False, "count": 0, "category": -1}
 
 
+_KEY = b"crucible.crc32"
+_BLANK = b"00000000"
+
+
 def frame_bytes(frame: pd.DataFrame, facts: Mapping[str, Any]) -> bytes:
-    """Rows as a Parquet file that pandas, DuckDB and Polars read, and `cr.load`."""
+    """Rows as a Parquet file that pandas, DuckDB and Polars read, and `cr.load`.
+
+    Parquet knows checksums of pages, none of what says where they are and what they mean. So the file says the CRC-32
+    of all its bytes, counted with zeros in that place.
+    """
     layout, stream = describe(frame), io.BytesIO()
-    parquet.write(frame, layout, pack(layout, facts), stream)
-    return stream.getvalue()
+    parquet.write(frame, layout, pack(layout, facts), stream, {_KEY: _BLANK})
+    data = stream.getvalue()
+    at = _place(data)
+    return data[:at] + b"%08x" % crc32(data) + data[at + 8 :]
+
+
+def _place(data: bytes) -> int:
+    """Where the checksum stands: behind its key, a type and a length of one byte each."""
+    at = data.rfind(_KEY)
+    if at < 0 or data[at + len(_KEY) : at + len(_KEY) + 2] != b"\x18\x08":
+        raise ValueError("it says no checksum of itself")
+    return at + len(_KEY) + 2
+
+
+def checked(data: bytes) -> bytes:
+    """The bytes of a file of ours; ValueError when they are not what was written."""
+    at = _place(data)
+    if b"%08x" % crc32(data[at + 8 :], crc32(_BLANK, crc32(data[:at]))) != data[at : at + 8]:
+        raise ValueError("its checksum does not hold")
+    return data
 
 
 def write_segment(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
@@ -35,14 +62,18 @@ def write_segment(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> 
     return write_whole(path, frame_bytes(frame, facts))
 
 
-def read_frame(data: Any, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows and facts of a Parquet file of ours, by path or as its bytes.
+def read_frame(data: bytes, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows and facts of a Parquet file of ours.
+
+    Args:
+        data: Its bytes.
+        path: What to call it.
 
     Raises:
         StoreError: It is broken, or not ours.
     """
     with reading(path):
-        source = parquet.source(pa.py_buffer(data) if isinstance(data, bytes) else data, MAX_BYTES)
+        source = parquet.source(pa.py_buffer(checked(data)), MAX_BYTES)
         if source.layout is None:
             raise StoreError(f"cannot read {str(path)!r}: crucible_nb did not write it")
         frame = to_frame(list(source.pieces(1 << 20)), source.layout, MAX_BYTES)
@@ -53,7 +84,9 @@ def read_frame(data: Any, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def read_segment(path: Path) -> pd.DataFrame:
     """The rows of a segment, in order of `seq`, with the hidden columns."""
-    return read_frame(path, path)[0]
+    with reading(path):
+        data = path.read_bytes()
+    return read_frame(data, path)[0]
 
 
 def batch_of(
