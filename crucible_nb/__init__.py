@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, events, files, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
-from crucible_nb.attaching import attach
+from crucible_nb.attaching import attach, unarchive
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -61,6 +61,7 @@ __all__ = [
     "start",
     "stats",
     "track",
+    "unarchive",
 ]
 
 

@@ -15,7 +15,7 @@ from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment import Experiment, arrived
 from crucible_nb.files.disk import as_path
 from crucible_nb.setup import Setup
-from crucible_nb.stores.folder import FACTS, Folder, folders
+from crucible_nb.stores.folder import FACTS, Folder, folders, unpack
 from crucible_nb.stores.redact import Redaction, again
 from crucible_nb.writing import lives
 
@@ -89,8 +89,8 @@ def attach(
         >>> cr.attach("demo", store=runs).metrics().latency.mean
         1.0
     """
-    folder = _folder(name, store)
     mode = checks.one_of("mode", mode, (None, *MODES))
+    folder = _folder(name, store)
     given = _given(clock, sampling, anomaly)
     if mode is None:
         looking = Attached.read(folder, given)
@@ -196,3 +196,30 @@ def namesake(root: Path, name: str) -> Folder | None:
     if folder is None:
         return None
     return folder if lives(folder) or Attached.read(folder).life.alive else None
+
+
+def unarchive(path: Any, store: Any) -> Experiment:
+    """Put an archived experiment into a store again.
+
+    Args:
+        path: The zip of `exp.archive`.
+        store: The folder to put it into.
+
+    Returns:
+        The experiment, to look at.
+
+    Raises:
+        StoreError: The file is broken or hostile or holds no store, or the experiment is there already.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> import crucible_nb as cr
+        >>> place = pathlib.Path(tempfile.mkdtemp())
+        >>> with cr.start("demo", store=place / "runs") as exp:
+        ...     _ = exp.record("tick", latency_ms=1.0)
+        >>> again = cr.unarchive(exp.archive(place / "run.zip"), place / "elsewhere")
+        >>> again.status, again.metrics().latency.mean
+        ('stopped', 1.0)
+    """
+    folder = unpack(as_path(path), root_of(store))
+    return Experiment(*opened(folder, "read", None, None, None))

@@ -160,6 +160,8 @@ class Experiment(Durable):
                 size = len(frame) if hasattr(frame, "__len__") else 1
                 self._notes.say("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
                 return 0
+            finally:
+                self._seal_when_due()
 
     def _extend_rows(self, rows: list[tuple[Any, ...]]) -> int:
         if self._writer is not None:
@@ -325,6 +327,8 @@ class Experiment(Durable):
     def archive(self, path: str | Path) -> Path:
         """Put a finished experiment into one zip file: its facts as JSON, its events as Parquet.
 
+        Of one with a store the zip holds all files too, and `cr.unarchive` puts them into a store again.
+
         Args:
             path: File to write, ending in .zip; `cr.load` reads the events back.
 
@@ -346,7 +350,8 @@ class Experiment(Durable):
         """
         with self._lock:
             self._life.check("archive")
-            written = files.archive(self.frame(), path, self._facts())
+            more = None if self._attached is None else self._attached.folder.files()
+            written = files.archive(self.frame(), path, self._facts(), more)
             self._move("archive")
             return written
 

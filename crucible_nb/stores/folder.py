@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +24,14 @@ from zlib import adler32
 import orjson
 
 from crucible_nb.errors import StoreError
-from crucible_nb.files.disk import reason
+from crucible_nb.files.disk import MAX_BYTES, reading, reason
 from crucible_nb.stores.system import system, write_whole
 
 FACTS = "experiment.json"
 PRICES = "prices.json.gz"
+INSIDE = "store/"
+"""Where an archive holds them."""
+
 VERSION = 1
 """Of the format; a later release reads every earlier one."""
 
@@ -118,6 +122,11 @@ class Folder:
         kinds = ("jsonl", "parquet", "state")
         return [Part(number, *(found[number].get(kind) for kind in kinds)) for number in sorted(found)]
 
+    def files(self) -> dict[str, Path]:
+        """What an archive holds of the folder: everything but locks and temporary files, by name within it."""
+        names = sorted(name for name in self._names() if name in (FACTS, PRICES) or _NAME.fullmatch(name))
+        return {f"{INSIDE}{name}": self.path / name for name in names}
+
     def sync(self, writer: int) -> None:
         """Have journals that a dead process left survive a power loss, as if it had synced them.
 
@@ -160,3 +169,34 @@ def folders(root: Path) -> Iterator[Folder]:
     for name in names:
         if _ID.fullmatch(name) and (root / name / FACTS).exists():
             yield Folder(root / name)
+
+
+def unpack(archive: Path, root: Path) -> Folder:
+    """Put the files of an archive into a store again, all at once.
+
+    Raises:
+        StoreError: The archive is broken or hostile or holds no store, or the experiment is there already.
+    """
+    with reading(archive), zipfile.ZipFile(archive) as packed:
+        members = {info.filename.removeprefix(INSIDE): info for info in packed.infolist() if info.filename[6:]}
+        members = {name: info for name, info in members.items() if info.filename == INSIDE + name}
+        if FACTS not in members:
+            raise StoreError(f"cannot unarchive {str(archive)!r}: it holds events and no store; cr.load reads them")
+        strange = [name for name in members if name not in (FACTS, PRICES) and not _NAME.fullmatch(name)]
+        if strange or sum(info.file_size for info in members.values()) > MAX_BYTES:
+            raise StoreError(f"cannot unarchive {str(archive)!r}: strange or too large: {strange[:3]}")
+        facts = orjson.loads(packed.read(members[FACTS]))["facts"]
+        identity = str(facts["id"])
+        if not _ID.fullmatch(identity):
+            raise StoreError(f"cannot unarchive {str(archive)!r}: {identity!r} is no id")
+        folder = Folder(root / identity)
+        if folder.path.exists():
+            raise StoreError(f"cannot unarchive {str(archive)!r}: {identity} is in {str(root)!r} already")
+        folder.path.mkdir(mode=0o700, parents=True)
+        try:
+            for name in sorted(members, key=lambda one: one == FACTS):  # what makes it an experiment comes last
+                write_whole(folder.path / name, packed.read(members[name]))
+        except BaseException:
+            folder.remove()
+            raise
+    return folder
