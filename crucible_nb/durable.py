@@ -89,7 +89,18 @@ class Durable:
             self._fold()
             self._writer.finish()
             if self._attached is not None and self._writer.ordinal == 0:
-                self._attached.adopt()
+                with self._safely():
+                    self._attached.adopt()
+
+    @contextmanager
+    def _safely(self) -> Iterator[None]:
+        """What a process writes itself it has in memory: trouble with files of others is noted, and stops nothing."""
+        try:
+            yield
+        except StoreError as error:
+            if self._writer is None:
+                raise
+            self._notes.say("store", str(error))
 
     def flush(self) -> None:
         """Have everything recorded so far survive a power loss: it is synced when this returns.
@@ -136,7 +147,8 @@ class Durable:
         """Of all writers, up to date; with the lock held."""
         if self._attached is None:
             return [self._pipeline]
-        self._attached.catch_up()
+        with self._safely():
+            self._attached.catch_up()
         if self._writer is None and self._stream is not self._attached.main():
             self._show(self._attached.main())
         return self._attached.pipelines()

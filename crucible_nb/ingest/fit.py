@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.cells import Cells, Dictionary
-from crucible_nb.ingest.plain import scalar
+from crucible_nb.ingest.plain import scalar, text_of
 from crucible_nb.schema import Kind
 
 EXACT = 2**53
@@ -105,8 +105,7 @@ def _boolean(value: Any) -> bool:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Misfit
-    # lone surrogates have no UTF-8; escaped they can be kept and read
-    return str.__str__(value).encode("utf-8", "backslashreplace").decode()
+    return text_of(value)
 
 
 def _identifier(value: Any) -> str:

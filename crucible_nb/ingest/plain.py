@@ -81,6 +81,12 @@ def scalar(value: Any) -> Any:
     return value
 
 
+def text_of(value: str) -> str:
+    """Text as it can be written: lone surrogates have no UTF-8; escaped they can be kept and read."""
+    value = str.__str__(value)
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
 def to_json(value: dict[str, Any]) -> str:
     """A JSON object as text; what JSON cannot say is kept as its repr, NaN and infinity as text."""
     return "{" + ",".join(f"{json.dumps(name)}:{json_of(item)}" for name, item in value.items()) + "}"
@@ -88,6 +94,8 @@ def to_json(value: dict[str, Any]) -> str:
 
 def json_of(value: Any) -> str:
     """JSON of one value; integers beyond 64 bits are beyond orjson, circles and depth beyond both."""
+    if isinstance(value, str):
+        value = text_of(value)
     try:
         return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):

@@ -154,6 +154,8 @@ def _merged(
         value = merged.pop(name, None)
         given[name] = value if given[name] is None else given[name]
     row: dict[Any, Any] = {**merged, **(extra or {})}
+    if EXTRA in row:
+        row[EXTRA] = row.pop(EXTRA)  # last, as without a mapping
     if extra is not None and EXTRA in extra and EXTRA in merged:
         both = to_json({**json.loads(merged[EXTRA]), **json.loads(extra[EXTRA])})
         row[EXTRA] = Rest(both, merged[EXTRA].strangers + extra[EXTRA].strangers)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.errors import ConfigError
-from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar
+from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar, text_of
 from crucible_nb.schema import COLUMNS
 from crucible_nb.stores.lines import STRICT, fragment, unwrapped, wrapped
 
@@ -42,9 +43,9 @@ def body_of(seq: int, row: Sequence[Any]) -> tuple[bytes, tuple[Any, ...]]:
 
 def _plain(place: int, value: Any) -> Any:
     """A cell as a scalar, or as JSON that fits no column."""
-    value = scalar(value)
+    value = None if value is pd.NA or value is pd.NaT else scalar(value)
     if type(value) is str:
-        return _text(value)
+        return text_of(value)
     if type(value) in PLAIN:
         return value
     if place in _FLOATS and hasattr(value, "__float__"):
@@ -59,16 +60,11 @@ def _field(name: Any, value: Any) -> Any:
     if name is EXTRA:
         return value
     if name != "time":
-        return _text(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
+        return text_of(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
     try:
         return None if value is None else checks.instant("time", value)
     except ConfigError:
         return _plain(-1, value)
-
-
-def _text(value: str) -> str:
-    """Lone surrogates have no UTF-8; escaped they can be kept and read."""
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
 def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.ingest import DROPPED, PLAIN, json_of, scalar, times_of, weights_of
+from crucible_nb.ingest import DROPPED, PLAIN, json_of, scalar, text_of, times_of, weights_of
 from crucible_nb.stores.lines import fragment, line, parsed, unwrapped, wrapped
 
 ROWS = 4096
@@ -93,7 +93,7 @@ def _labelled(name: str, codes: np.ndarray, labels: list[str], clean: Clean) -> 
 def _value(name: str, value: Any, clean: Clean) -> Any:
     number = scalar(value)
     if type(number) is str:
-        return clean(name, number.encode("utf-8", "backslashreplace").decode())
+        return clean(name, text_of(number))
     return clean(name, number if type(number) in PLAIN else fragment(json_of(value)))
 
 
