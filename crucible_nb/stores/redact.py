@@ -140,6 +140,7 @@ class Redaction:
 
     def json(self, name: str, text: str) -> str:
         """JSON text, redacted by the names and the texts inside."""
+        text = str(text)  # also of a subclass, which orjson would not take
         try:
             inside = orjson.loads(text)
         except ValueError:
