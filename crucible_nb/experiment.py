@@ -962,7 +962,7 @@ class Experiment(Durable):
                     f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so that "
                     "totals over every event cannot be made anew"
                 )
-            with self._noting("prices", lambda: {"tables": [dict(one) for one in table.data]}):
+            with self._noting("prices", lambda: self._stream.price_facts(table)):
                 self._pipeline.reprice(table)
 
     def export(self, path: str | Path, format: str | None = None, *, escape_formulas: bool = True) -> Path:

@@ -155,7 +155,17 @@ class Stream:
         self.pipeline.keeping.use(made(facts["policy"], self.setup.sampling), self.pipeline.seq)
 
     def _prices(self, _: str, facts: dict[str, Any]) -> None:
-        self.pipeline.reprice(PriceTable.from_data(facts["tables"]))
+        self.pipeline.reprice(self._table(facts))
+
+    def _table(self, facts: dict[str, Any]) -> PriceTable:
+        return PriceTable.from_data([*facts["tables"], *(self.setup.prices.data if facts["base"] else ())])
+
+    def price_facts(self, table: PriceTable) -> dict[str, Any]:
+        """A price table as plain data; the prices that the experiment began with stand in its folder already."""
+        base = self.setup.prices.data
+        over = bool(base) and table.data[-len(base) :] == base
+        own = table.data[: -len(base)] if over else table.data
+        return {"tables": [dict(one) for one in own], "base": over}
 
     def _watch(self, _: str, facts: dict[str, Any]) -> None:
         self.watching.add(Rule(*facts["rule"]), facts["kind"], facts["action"])
@@ -203,7 +213,7 @@ class Stream:
             "measure": pipeline.measure.to_dict(),
             "policy": described(policy),
             "keeping": pipeline.keeping.to_dict(),
-            "prices": [] if pipeline.prices is self.setup.prices else [dict(one) for one in pipeline.prices.data],
+            "prices": None if pipeline.prices is self.setup.prices else self.price_facts(pipeline.prices),
             "watching": self.watching.to_dict(),
             "ledger": _ledger(self.ledger),
             "kinds": [list(pair) for pair in pipeline.buffer.kinds()],
@@ -221,8 +231,8 @@ class Stream:
         pipeline.enrich.load(state["enrich"])
         pipeline.judging.load(state["judging"])
         pipeline.measure.load(state["measure"])
-        if state["prices"]:
-            pipeline.use_prices(PriceTable.from_data(state["prices"]))
+        if state["prices"] is not None:
+            pipeline.use_prices(self._table(state["prices"]))
         pipeline.keeping.load(made(state["policy"], self.setup.sampling), state["keeping"])
         self.watching.load(state["watching"])
         if state["ledger"] is not None:
