@@ -36,7 +36,7 @@ from crucible_nb.stores import Redaction
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.lines import wrapped
 from crucible_nb.stores.policies import described
-from crucible_nb.stores.tables import canonical, lines_of
+from crucible_nb.stores.tables import said
 from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
 from crucible_nb.watching import ACTIONS
@@ -176,12 +176,11 @@ class Experiment(Durable):
     def _extend_frame(self, frame: pd.DataFrame, event: str | None) -> int:
         if self._writer is None:
             return self._pipeline.frame(frame, event)
-        redaction, journal, reading = self._writer.redaction, self._writer.journal, self._clock.read()
-        frame = canonical(frame, (lambda _, value: value) if redaction is None else redaction)
-        data = b"".join(lines_of(frame, journal.seq, reading, event))
-        if data and not journal.write(data, len(frame)):
+        journal, reading = self._writer.journal, self._clock.read()
+        parts = list(said(frame, self._writer.redaction, journal.seq, reading, event))
+        if parts and not journal.write(b"".join(line for line, _ in parts), len(frame)):
             return 0
-        return self._pipeline.frame(frame, event, reading)
+        return sum(self._pipeline.frame(part, event, reading) for _, part in parts)
 
     def span(self, event: str, **fields: Any) -> Span:
         """A context manager around a piece of work that becomes one event when it ends.

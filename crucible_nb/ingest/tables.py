@@ -76,6 +76,8 @@ def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, note
     """Batches of at most CHUNK rows; `batch.given` says which times came with the frame."""
     if any(not isinstance(name, str) for name in frame.columns):
         frame = frame.rename(columns=str)
+    if "weight" in frame.columns:
+        weights_of(frame["weight"])  # before anything is learnt from the table
     dropped = [name for name in DROPPED if name in frame.columns]
     if dropped:
         said = f"columns that the experiment writes itself were dropped from the input: {', '.join(dropped)}"
