@@ -52,14 +52,14 @@ class Attached:
     def create(cls, root: Path, identity: str, setup: Setup, durability: Any, redaction: Redaction | None) -> Attached:
         """A new experiment, written by this process."""
         redact = None if redaction is None else redaction.to_dict()
-        facts = {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact}
-        folder = Folder.create(root, identity, facts, price_bytes(setup.prices.data))
         started = None if setup.clock == "events" else setup.steady().reading()
+        facts = {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
+        folder = Folder.create(root, identity, facts, price_bytes(setup.prices.data))
         stream = Stream(setup, 0, started)
         writer = Writer(folder, 0, stream, durability, redaction)
         try:
             writer.hold()
-            writer.open(1, started or 0)
+            writer.open(1, started)
         except StoreError:
             writer.release()
             folder.remove()
@@ -86,7 +86,7 @@ class Attached:
             attached = cls(folder, setup, stream, writer)
             if stream.life.alive:
                 folder.sync(0)
-                writer.open(follower.next_number(), 0)
+                writer.open(follower.next_number())
                 attached._revive(seen)
             else:
                 writer.release()
@@ -120,7 +120,7 @@ class Attached:
         stream = Stream(setup, ordinal, started)
         writer = Writer(folder, ordinal, stream, durability or folder.facts().get("durability", "os"), redaction)
         writer.lock = lock
-        writer.open(1, started or 0)
+        writer.open(1, started)
         return cls(folder, setup, stream, writer)
 
     @classmethod
@@ -136,14 +136,12 @@ class Attached:
     def catch_up(self) -> None:
         """Read what the other writers wrote since."""
         own = None if self.writer is None else self.writer.ordinal
-        for ordinal in self.folder.writers():
+        for ordinal in {0, *self.folder.writers()}:  # the first may have died before it wrote anything
             if ordinal == own:
                 continue
             if ordinal not in self.followers:
                 self.followers[ordinal] = Follower(self.folder, ordinal, self.setup.reading())
             self.followers[ordinal].catch_up()
-        if self.writer is None and 0 not in self.followers:
-            raise StoreError(f"cannot read {str(self.folder.path)!r}: nobody has written there")
 
     def main(self) -> Stream:
         """The stages of the writer that started the experiment."""

@@ -193,7 +193,7 @@ class Durable:
         started = None if self._setup.clock == "events" else self._stream.clock.reading()
         stream = self._stream.fresh(writer.ordinal, started)
         attached.stream = writer.stream = stream
-        writer.open(1, started or 0)
+        writer.open(1, started)
         self._show(stream)
         self._forked = False
 

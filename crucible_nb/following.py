@@ -74,16 +74,18 @@ class Follower:
             self.sealed = sealed[-1].number
             self.number = self.sealed + 1
 
-    def _started(self, parts: Sequence[Part]) -> int:
-        """The clock reading at which the writer began; the state knows better, where there is one."""
+    def _started(self, parts: Sequence[Part]) -> int | None:
+        """The clock reading at which the writer began, None when it had no time to say; a state knows better."""
+        if self.ordinal == 0:
+            return self.folder.facts().get("started")
         journals = [part.journal for part in parts if part.journal is not None]
-        if journals:
-            tail = Tail(journals[0])
-            with reading(journals[0]):
-                next(tail.read(), None)
-            if tail.header is not None and isinstance(tail.header.get("started"), int):
-                return int(tail.header["started"])
-        return 0
+        if not journals:
+            return None
+        tail = Tail(journals[0])
+        with reading(journals[0]):
+            next(tail.read(), None)
+        started = (tail.header or {}).get("started")
+        return started if isinstance(started, int) else None
 
     def _read_sealed(self, sealed: Sequence[Part]) -> None:
         state, sample = read_state(self.folder.name(self.ordinal, sealed[-1].number, "state"))

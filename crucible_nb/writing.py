@@ -76,7 +76,7 @@ class Writer:
         """Take the lock; StoreError when another process has it."""
         self.lock = Lock(self.folder.lock(self.ordinal))
 
-    def open(self, number: int, started: int) -> None:
+    def open(self, number: int, started: int | None = None) -> None:
         """Begin a journal."""
         try:
             self.number = number
@@ -92,7 +92,7 @@ class Writer:
         """A finished experiment gets one more line: open a journal for it again."""
         if self.journal.handle is None:
             self.hold()
-            self.open(self.number + 1, 0)
+            self.open(self.number + 1)
 
     def _header(self, started: int | None = None) -> dict[str, Any]:
         header = {

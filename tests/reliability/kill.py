@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,8 @@ def generation(name: str, folder: Path, marks: Path, batch: int, rng: np.random.
         os.dup2(devnull, 1)
         try:
             write_until_killed(name, folder, marks, batch)
+        except BaseException:  # noqa: BLE001
+            traceback.print_exc()
         finally:
             os._exit(1)
     seen = Marks(marks)
@@ -119,8 +122,6 @@ def check(name: str, folder: Path, tried: list[range], acked: list[range], resul
             os.write(into, struct.pack("<5q", *found))
             os._exit(0)
         except BaseException:  # noqa: BLE001
-            import traceback
-
             traceback.print_exc()
             os._exit(2)
     os.close(into)

@@ -368,3 +368,20 @@ def test_times_of_the_events_are_kept(tmp_path: Path) -> None:
     assert exp.frame().equals(want)
     assert exp.started_at == want.index[0]
     exp.stop()
+
+
+@pytest.mark.parametrize("left", [(), ("w0000.lock",), ("w0000.lock", "w0000-000001.jsonl")])
+def test_a_process_may_die_while_it_comes_up(tmp_path: Path, left: tuple[str, ...]) -> None:
+    exp = cr.start("early", store=tmp_path)
+    started = exp.started_at
+    folder = exp._attached.folder.path
+    die(exp)
+    for path in folder.glob("w0000*"):
+        path.write_bytes(b"") if path.name in left else path.unlink()
+    assert cr.experiments(tmp_path)["status"].tolist() == ["dead"]
+    again = cr.start("early", store=tmp_path, on_exists="resume")
+    assert again.id == exp.id
+    assert again.started_at == started
+    assert again.record("a")
+    again.stop()
+    assert cr.attach("early", store=tmp_path).metrics().events == 1
