@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crucible_nb import accumulators, anomaly, events, files, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
 from crucible_nb.attaching import attach, unarchive
+from crucible_nb.comparison import compare
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -26,7 +27,39 @@ from crucible_nb.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.prices import PriceTable
 from crucible_nb.session import current, experiments, record, span, start, track
-from crucible_nb.stats import confidence_interval
+from crucible_nb.stats import (
+    adjust,
+    anova,
+    chi_square,
+    cliffs_delta,
+    cohens_d,
+    cohens_g,
+    cohens_h,
+    confidence_interval,
+    confidence_sequence,
+    equivalence,
+    eta_squared,
+    fisher,
+    glass_delta,
+    hedges_g,
+    kruskal_wallis,
+    mann_whitney_u,
+    mcnemar,
+    minimum_detectable_effect,
+    next_sample,
+    non_inferiority,
+    odds_ratio,
+    omega_squared,
+    one_proportion,
+    one_sample,
+    permutation_test,
+    power,
+    rank_biserial,
+    required_sample_size,
+    t_test,
+    two_proportions,
+    wilcoxon,
+)
 from crucible_nb.stores import Redaction
 
 if TYPE_CHECKING:
@@ -48,20 +81,51 @@ __all__ = [
     "StatError",
     "StoreError",
     "accumulators",
+    "adjust",
     "anomaly",
+    "anova",
     "attach",
+    "chi_square",
+    "cliffs_delta",
+    "cohens_d",
+    "cohens_g",
+    "cohens_h",
+    "compare",
     "confidence_interval",
+    "confidence_sequence",
     "current",
+    "equivalence",
+    "eta_squared",
     "events",
     "experiments",
+    "fisher",
+    "glass_delta",
+    "hedges_g",
+    "kruskal_wallis",
     "load",
+    "mann_whitney_u",
+    "mcnemar",
+    "minimum_detectable_effect",
+    "next_sample",
+    "non_inferiority",
+    "odds_ratio",
+    "omega_squared",
+    "one_proportion",
+    "one_sample",
+    "permutation_test",
+    "power",
+    "rank_biserial",
     "record",
+    "required_sample_size",
     "sampling",
     "span",
     "start",
     "stats",
+    "t_test",
     "track",
+    "two_proportions",
     "unarchive",
+    "wilcoxon",
 ]
 
 

@@ -16,3 +16,9 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[object] = (), capti
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     body = "".join(line(row, "td") for row in rows)
     return f'<table class="crucible">{title}{head}<tbody>{body}</tbody></table>'
+
+
+def points(lines: Iterable[object]) -> str:
+    """An unordered list, each line escaped; nothing for no lines."""
+    items = "".join(f"<li>{escape(str(line))}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else ""

@@ -98,8 +98,9 @@ def start(
             "ewma", "cusum", "isolation_forest", several names, or detectors of `cr.anomaly`. A bare name watches
             latency_ms and cost_usd.
         anomaly_config: Arguments of detectors given by name ("metrics", "threshold", "by", "false_alarm_rate", ...),
-            and "action": "flag" marks the events; "alert" also calls back at once; "sample_more" has an adaptive
-            sampler keep what is around; "pause" pauses the experiment.
+            and "action": "flag" marks the events and, as every action does, calls back; "alert" also takes note at
+            once while nobody listens; "sample_more" insists on an adaptive sampler, which keeps what is around;
+            "pause" pauses the experiment.
         windows: Durations of the live sliding windows; () turns them off.
         by: Columns whose groups are counted live, beside event and model; at most 1,000 groups each, the rest
             are counted together.

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 import crucible_nb as cr
+import crucible_nb.comparison
 import crucible_nb.metrics
 import crucible_nb.replay
 import crucible_nb.testing
 
-MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, crucible_nb.testing]
+MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, cr.stats, crucible_nb.comparison, crucible_nb.testing]
 RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary")
 
 

@@ -39,6 +39,12 @@ class TestResult(Result):
         correction: For how many tests the p-value was corrected, and how; None when it was not.
         method: One sentence for a paper.
         warnings: What a reader should know.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> found = cr.t_test([1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.5])
+        >>> found.test, round(found.estimate, 3), found.significant
+        ("Welch's t-test", 1.125, False)
     """
 
     __test__: ClassVar[bool] = False  # for pytest: this is not a test of ours

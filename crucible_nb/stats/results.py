@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from crucible_nb import html
+
+_WIDE = 120
 
 
 class Interval(NamedTuple):
@@ -39,11 +43,23 @@ class Result:
     """
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data, intervals as lists."""
+        """The fields as plain data, intervals as lists.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_dict()["n"]
+            [3, 3]
+        """
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row; an interval becomes two columns, `<name>_low` and `<name>_high`."""
+        """One row; an interval becomes two columns, `<name>_low` and `<name>_high`.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_frame().estimate.round(4).tolist()
+            [1.1667]
+        """
         row: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -58,22 +74,46 @@ class Result:
         return [(name, _said(value)) for name, value in shown if not _absent(value)]
 
     def to_markdown(self) -> str:
-        """A table for a README or an issue."""
+        """A table for a README or an issue.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> print(cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_markdown()[:41])
+            | TestResult | |
+            |---|---|
+            | test | Welch
+        """
         lines = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in self._rows()]
         return "\n".join([f"| {type(self).__name__} | |", "|---|---|", *lines])
 
     def to_latex(self) -> str:
-        """A tabular for a paper."""
+        """A tabular for a paper.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_latex()
+            True
+        """
         lines = [rf"{_latex(name)} & {_latex(value)} \\" for name, value in self._rows()]
-        return "\n".join([r"\begin{tabular}{ll}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
+        return "\n".join([r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
 
     def __repr__(self) -> str:
-        rows = self._rows()
-        width = max((len(name) for name, _ in rows), default=0)
-        return "\n".join([type(self).__name__, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        shown = [(field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self)]
+        width, lines = max((len(name) for name, _ in shown), default=0), [type(self).__name__]
+        for name, value in shown:
+            if not _absent(value):
+                several = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+                lines += _folded(f"  {name:<{width}}  ", map(_said, value) if several else [_said(value)])
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return html.table(self._rows(), caption=type(self).__name__)
+
+
+def _folded(head: str, parts: Iterable[str]) -> list[str]:
+    """Lines of at most 120 characters, each part on a line of its own."""
+    lines = [line for part in parts for line in textwrap.wrap(part, max(_WIDE - len(head), 40)) or [""]]
+    return [(" " * len(head) if at else head) + line for at, line in enumerate(lines)]
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +121,9 @@ def _plain(value: Any) -> Any:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value == () or (isinstance(value, float) and math.isnan(value))
+    if isinstance(value, Interval):
+        return math.isnan(value.low) and math.isnan(value.high)
+    return value is None or value in ((), "") or (isinstance(value, float) and math.isnan(value))
 
 
 def _said(value: Any) -> str:
@@ -89,7 +131,7 @@ def _said(value: Any) -> str:
     if isinstance(value, Interval):
         return f"{number(value.low)} to {number(value.high)}"
     if isinstance(value, tuple):
-        return "; ".join(map(_said, value))
+        return ("; " if any(isinstance(part, str) for part in value) else ", ").join(map(_said, value))
     return number(value) if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest as Reference
@@ -106,10 +107,14 @@ def test_the_metric_that_is_named_does_not_depend_on_where_a_block_ends(cut: int
 @pytest.mark.parametrize("cut", [0, 100, 256, 700, 1024, 3000])
 def test_it_goes_on_from_its_state(cut: int) -> None:
     rows = frame(4000)
+    rows.loc[3::50, "latency_ms"] = np.nan
     detector = IsolationForest(METRICS, trees=10, false_alarm_rate=0.05)
     running = detector.begin()
     before = running.judge(Events.of_frame(rows[:cut])).score
-    again = detector.from_dict(json.loads(json.dumps(running.to_dict())))
+    state = running.to_dict()
+    written = orjson.loads(orjson.dumps(state))
+    again = detector.from_dict(written)
+    assert json.dumps(written) == json.dumps(state) == json.dumps(again.to_dict())
     after = again.judge(Events.of_frame(rows[cut:], cut)).score
     np.testing.assert_array_equal(np.r_[before, after], judged(detector, rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -16,8 +17,18 @@ from statsmodels.stats.proportion import proportion_confint
 
 import crucible_nb as cr
 from crucible_nb.sampling import Importance, Reservoir, Stratified, Uniform, sample
-from crucible_nb.stats.intervals import beta_limits, heavy, mean_limits, quantile_limits, rank_limits, total_limits
-from crucible_nb.stats.values import values_of
+from crucible_nb.stats.estimates.intervals import (
+    beta_limits,
+    heavy,
+    mean_limits,
+    quantile_limits,
+    rank_limits,
+    total_limits,
+)
+from crucible_nb.stats.samples.values import values_of
+from tests.stats import oracle
+
+RATIO = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [2.0, 2.0, 3.0, 1.0]})
 
 
 def lognormal(n: int = 400, seed: int = 0) -> np.ndarray:
@@ -43,26 +54,87 @@ def test_log_interval_of_a_mean_of_positive_values() -> None:
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 20), (20, 20), (81, 263), (1, 29), (15, 148)])
-@pytest.mark.parametrize(("method", "theirs"), [("wilson", "wilson"), ("clopper_pearson", "beta")])
+@pytest.mark.parametrize(
+    ("method", "theirs"), [("wilson", "wilson"), ("clopper_pearson", "beta"), ("agresti_coull", "agresti_coull")]
+)
 def test_rates_are_statsmodels(hits: int, n: int, method: str, theirs: str) -> None:
     got = cr.confidence_interval([1] * hits + [0] * (n - hits), "success_rate", method=method)
     wanted = proportion_confint(hits, n, method=theirs)
-    np.testing.assert_allclose(got.confidence_interval, wanted, rtol=1e-10, atol=1e-15)
+    np.testing.assert_allclose(got.confidence_interval, np.clip(wanted, 0, 1), rtol=1e-10, atol=1e-15)
     assert got.estimate == hits / n
 
 
-ORACLES = ["wilson_52_of_100", "newcombe_81_of_263", "newcombe_15_of_148", "newcombe_0_of_20", "newcombe_1_of_29"]
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 400), confidence=st.floats(0.5, 0.999))
+def test_agreement_with_scipy_and_statsmodels(seed: int, n: int, confidence: float) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(rng.normal(), 1.0, n)
+    got = cr.confidence_interval(x, "y", confidence, method="t")
+    wanted = stats.ttest_1samp(x, 0).confidence_interval(confidence)
+    np.testing.assert_allclose(got.confidence_interval, wanted, rtol=1e-12, atol=1e-12)
+    hits = rng.random(n) < rng.random()
+    for method, theirs in {"wilson": "wilson", "clopper_pearson": "exact", "wilson_cc": "wilsoncc"}.items():
+        found = cr.confidence_interval(hits, confidence=confidence, method=method).confidence_interval
+        test = stats.binomtest(int(hits.sum()), n)
+        np.testing.assert_allclose(found, test.proportion_ci(confidence, theirs), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ORACLES)
-def test_published_wilson_intervals(shared_data: Path, name: str) -> None:
-    entries = json.loads((shared_data / "oracles.json").read_text())["entries"]
-    entry = next(one for one in entries if one["id"] == name)
-    hits, n = entry["inputs"]["successes"], entry["inputs"]["n"]
-    outcomes = [True] * hits + [False] * (n - hits)
-    for method in entry["expected"].keys() & {"wilson", "clopper_pearson"}:
-        got = cr.confidence_interval(outcomes, method=method).confidence_interval
-        np.testing.assert_allclose(got, entry["expected"][method], atol=entry["tolerance"]["abs"])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), groups=st.integers(5, 60))
+def test_clustered_intervals_are_statsmodels(seed: int, groups: int) -> None:
+    from statsmodels.api import OLS
+
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {"y": rng.normal(size=5 * groups), "g": np.r_[np.arange(groups), rng.integers(0, groups, 4 * groups)]}
+    )
+    theirs = OLS(frame.y, np.ones(len(frame))).fit(cov_type="cluster", cov_kwds={"groups": frame.g}, use_t=True)
+    got = cr.confidence_interval(frame, "y", method="t", cluster="g")
+    np.testing.assert_allclose(got.confidence_interval, theirs.conf_int().to_numpy()[0], rtol=1e-12, atol=1e-12)
+
+
+def entries(folder: Path, kind: str) -> list[dict]:
+    return [one for one in json.loads((folder / "oracles.json").read_text())["entries"] if one["kind"] == kind]
+
+
+def test_published_intervals_of_proportions(shared_data: Path) -> None:
+    checked = 0
+    for entry in entries(shared_data, "proportion"):
+        if isinstance(entry["inputs"]["n"], list):
+            continue  # several proportions: a test, not an interval
+        hits, n = entry["inputs"]["successes"], entry["inputs"]["n"]
+        expected = {"clopper_pearson" if key == "ci95" else key: limits for key, limits in entry["expected"].items()}
+        for method in expected.keys() & {"wilson", "wilson_cc", "clopper_pearson", "agresti_coull"}:
+            got = cr.confidence_interval([True] * hits + [False] * (n - hits), method=method)
+            oracle.agrees({"ci95" if "ci95" in entry["expected"] else method: got.confidence_interval}, entry)
+            assert got.estimate == pytest.approx(expected.get("estimate", hits / n), abs=5e-8)
+            checked += 1
+    assert checked == 21
+
+
+def test_published_quantiles(shared_data: Path) -> None:
+    (entry,) = entries(shared_data, "quantile")
+    rows = pd.read_parquet(shared_data / entry["inputs"]["file"])
+    for name in entry["expected"]:
+        run, what = name.split(".", 1)
+        of_run = rows[rows.run == run]
+        if what == "error_rate":
+            found = cr.confidence_interval(of_run.error_code.notna(), "success_rate")
+        else:
+            column, quantile = what.split(".")
+            found = cr.confidence_interval(of_run[of_run.error_code.isna()], f"{quantile}_{column}")
+        oracle.agrees({name: found.estimate}, entry)
+
+
+def test_published_win_rates(shared_data: Path) -> None:
+    entry = oracle.entry(shared_data, "alpaca_eval2_win_rates")
+    rows = pd.read_parquet(shared_data / entry["inputs"]["file"])
+    rows["win"] = 100 * (rows.preference - 1)
+    found = {model: cr.confidence_interval(of_model, "win", method="t") for model, of_model in rows.groupby("model")}
+    assert len(entry["expected"]) == 2 * len(found)
+    for name in entry["expected"]:
+        model, what = name.rsplit(".", 1)
+        oracle.agrees({name: found[model].estimate if what == "win_rate" else found[model].standard_error}, entry)
 
 
 @pytest.mark.parametrize("q", [0.01, 0.05, 0.5, 0.9, 0.95, 0.99])
@@ -76,6 +148,15 @@ def test_quantile_intervals_are_the_exact_order_statistics(q: float, n: int) -> 
     wanted = (x[low - 1] if low >= 1 else -math.inf, x[high - 1] if high <= n else math.inf)
     assert tuple(got.confidence_interval) == wanted
     assert got.estimate == np.quantile(x, q)
+
+
+@pytest.mark.parametrize("q", [10, 50, 95])
+def test_limits_of_sampled_quantiles_lie_between_order_statistics(q: int) -> None:
+    x = np.sort(lognormal(400))
+    plain = cr.confidence_interval(x, f"p{q}_x").confidence_interval
+    alike = cr.confidence_interval(pd.DataFrame({"x": x, "weight": 10.0}), f"p{q}_x").confidence_interval
+    assert plain.low <= alike.low <= x[np.searchsorted(x, plain.low) + 1]
+    assert x[np.searchsorted(x, plain.high) - 1] <= alike.high <= plain.high
 
 
 def test_p99_has_no_upper_limit_below_368_rows_and_says_so() -> None:
@@ -206,6 +287,26 @@ def test_the_bootstrap_is_seeded_and_close() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
+        (
+            {"metric": "a_per_b", "data": RATIO.assign(b=0.0)},
+            cr.StatError,
+            "b adds up to 0 in 4 rows, nothing to divide",
+        ),
+        ({"metric": "a_per_b", "data": RATIO.assign(b=[0, 1, 0, 0]), "of": "run"}, None, ""),
+        ({"metric": "a_per_b", "data": RATIO - 5, "method": "log"}, cr.StatError, "needs values >= 0 on both sides"),
+        ({"metric": "a_per_b", "data": RATIO, "method": "wilson"}, cr.ConfigError, "method='wilson'"),
+        ({"metric": "a_per_b", "data": RATIO.iloc[:1]}, cr.StatError, "expected at least 2 rows"),
+        (
+            {"metric": "a", "data": RATIO.assign(g=1), "cluster": "g"},
+            cr.StatError,
+            "expected at least 2 clusters, got 1",
+        ),
+        ({"metric": "p50_a", "data": RATIO.assign(g=1), "cluster": "g"}, cr.StatError, "expected at least 2 clusters"),
+        (
+            {"metric": "a", "data": RATIO.assign(g=[1, 1, 2, 2]), "cluster": "g", "method": "bootstrap"},
+            cr.StatError,
+            "needs ten clusters with values that are not all alike, got 2",
+        ),
         ({"metric": "mean_latency_ms", "data": []}, cr.StatError, "expected at least 2 rows with a value, got 0"),
         ({"metric": "mean_latency_ms", "data": [np.nan, 1.0]}, cr.StatError, r"got 1 \(1 missing\)"),
         ({"metric": "success_rate", "data": []}, cr.StatError, "expected at least 1 row"),
@@ -223,7 +324,10 @@ def test_the_bootstrap_is_seeded_and_close() -> None:
         ({"metric": "latency_ms", "data": pd.DataFrame({"latency_ms": [1.0], "weight": [-1.0]})}, cr.StatError, ">= 0"),
     ],
 )
-def test_bad_input_says_what_to_do(arguments: dict, error: type[Exception], said: str) -> None:
+def test_bad_input_says_what_to_do(arguments: dict, error: type[Exception] | None, said: str) -> None:
+    if error is None:
+        cr.confidence_interval(**arguments)
+        return
     with pytest.raises(error, match=said):
         cr.confidence_interval(**arguments)
 
@@ -247,7 +351,9 @@ def test_experiments_frames_series_and_lists_say_the_same() -> None:
     with cr.start("kinds", clock="events") as exp:
         exp.extend(pd.DataFrame({"latency_ms": x, "time": np.arange(50) * 10**9}))
     found = [cr.confidence_interval(data, "p50_latency_ms") for data in (exp, exp.df, exp.df.latency_ms, x, x.tolist())]
-    assert all(one == found[0] for one in found)
+    assert all(one == found[0] for one in found[:3])
+    # a list has no order that is known, so that nothing is said of neighbours
+    assert all(dataclasses.replace(one, assumptions=found[0].assumptions) == found[0] for one in found)
 
 
 def test_functions_refuse_what_they_cannot_do() -> None:
@@ -255,3 +361,177 @@ def test_functions_refuse_what_they_cannot_do() -> None:
     assert mean_limits(one, 0.95, "run").interval == (3.0, 3.0)
     assert total_limits(one, 0.95, "run").interval == (3.0, 3.0)
     assert quantile_limits(values_of([3.0], "p50_latency_ms"), 0.95, "process").interval == (-math.inf, math.inf)
+
+
+def calls(n: int = 600, groups: int = 60, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    session = rng.integers(0, groups, n)
+    level = rng.normal(0, 1, groups)[session] + rng.normal(0, 1, n)
+    return pd.DataFrame(
+        {
+            "latency_ms": 400 * np.exp(level / 2),
+            "success": rng.random(n) < rng.beta(9, 1, groups)[session],
+            "cost_usd": rng.random(n),
+            "session_id": session,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "metric", ["mean_latency_ms", "success_rate", "p50_latency_ms", "cost_per_success", "total_cost_usd"]
+)
+def test_clusters_of_one_row_are_rows(metric: str) -> None:
+    frame = calls()
+    frame["session_id"] = np.random.default_rng(0).permutation(len(frame))
+    rows, clustered = (cr.confidence_interval(frame, metric, of="process", cluster=c) for c in (None, "session_id"))
+    assert clustered.estimate == rows.estimate
+    loose = {"rtol": 1e-9} if metric not in {"success_rate", "p50_latency_ms"} else {"rtol": 0.03}
+    np.testing.assert_allclose(clustered.confidence_interval, rows.confidence_interval, **loose)
+
+
+@pytest.mark.parametrize(
+    "metric", ["mean_latency_ms", "success_rate", "p50_latency_ms", "latency_ms_per_success", "total_latency_ms"]
+)
+def test_rows_written_twice_say_no_more_than_once(metric: str) -> None:
+    frame = calls(200, 200)
+    frame["session_id"] = np.arange(200)
+    twice = pd.concat([frame, frame], ignore_index=True)
+    once, both = (cr.confidence_interval(data, metric, of="process", cluster="session_id") for data in (frame, twice))
+    scale = 2 if metric.startswith("total") else 1
+    if metric.startswith("p50"):  # ranks move by one at most
+        np.testing.assert_allclose(both.confidence_interval, once.confidence_interval, rtol=0.03)
+    else:
+        np.testing.assert_allclose(np.array(both.confidence_interval) / scale, once.confidence_interval, rtol=0.005)
+
+
+def test_clusters_in_a_result() -> None:
+    found = cr.confidence_interval(calls(), "mean_latency_ms", cluster="session_id")
+    assert "60 clusters (session_id) are taken as independent; rows within one need not be" in found.assumptions
+    assert "600 rows in 60 clusters by session_id" in found.text
+    assert found.warnings == ()
+    few = cr.confidence_interval(calls(groups=12), "mean_latency_ms", cluster="session_id")
+    assert few.warnings == ("only 12 clusters: intervals from fewer than 30 may be too narrow",)
+
+
+def test_a_run_knows_no_clusters() -> None:
+    rows = sample(calls(), Uniform(0.3), seed=1)
+    for metric in ("mean_latency_ms", "success_rate", "p50_latency_ms", "total_cost_usd", "cost_per_success"):
+        one, other = (cr.confidence_interval(rows, metric, of="run", cluster=c) for c in (None, "session_id"))
+        assert one.confidence_interval == other.confidence_interval
+
+
+def test_missing_values_of_clusters_add_nothing_to_a_total() -> None:
+    frame = calls()
+    frame.loc[frame.session_id % 3 == 0, "cost_usd"] = np.nan
+    rows = sample(frame, Uniform(0.5), seed=2)
+    missing, zero = (cr.confidence_interval(data, "total_cost_usd", of="process", method="t", cluster="session_id") for data in (rows, rows.fillna({"cost_usd": 0.0})))  # fmt: skip
+    assert missing.estimate == pytest.approx(zero.estimate, rel=1e-12)
+    assert missing.standard_error == pytest.approx(zero.standard_error, rel=1e-9)
+
+
+def test_all_successes_of_clusters_are_as_many_as_the_clusters() -> None:
+    frame = calls().assign(success=True)
+    found = cr.confidence_interval(frame, cluster="session_id").confidence_interval
+    plain = cr.confidence_interval(frame, method="clopper_pearson").confidence_interval
+    assert found.high == plain.high == 1.0
+    assert found.low < 0.95 < plain.low
+
+
+def test_a_ratio_is_the_linearised_one() -> None:
+    frame = calls()
+    paid, ok = frame.cost_usd.to_numpy(), frame.success.to_numpy(float)
+    got = cr.confidence_interval(frame, "cost_per_success", method="t")
+    assert got.estimate == pytest.approx(paid.sum() / ok.sum(), rel=1e-14)
+    u = (paid - got.estimate * ok) / ok.mean()
+    assert got.standard_error == pytest.approx(stats.sem(u), rel=1e-12)
+    wanted = stats.t.interval(0.95, 599, got.estimate, got.standard_error)
+    np.testing.assert_allclose(got.confidence_interval, wanted, rtol=1e-12)
+    log = cr.confidence_interval(frame, "cost_per_success")
+    assert log.method == "log"
+    assert log.confidence_interval.low * log.confidence_interval.high == pytest.approx(got.estimate**2, rel=1e-12)
+
+
+def test_a_ratio_to_a_constant_is_a_mean() -> None:
+    frame = calls().assign(one=1.0)
+    for method in ("t", "log", "fieller"):
+        ratio = cr.confidence_interval(frame, "cost_usd_per_one", method=method)
+        mean = cr.confidence_interval(frame, "cost_usd", method="t" if method == "fieller" else method)
+        np.testing.assert_allclose(ratio.confidence_interval, mean.confidence_interval, rtol=1e-12)
+
+
+def test_fieller_solves_its_equation() -> None:
+    frame = calls(40)
+    found = cr.confidence_interval(frame, "cost_per_success", method="fieller")
+    for limit in found.confidence_interval:
+        distance = frame.cost_usd - limit * frame.success
+        assert abs(distance.mean() / stats.sem(distance)) == pytest.approx(stats.t.ppf(0.975, 39), rel=1e-9)
+    rare = pd.DataFrame({"cost_usd": np.arange(1.0, 21.0), "success": np.arange(20) == 3})
+    assert cr.confidence_interval(rare, "cost_per_success", method="fieller").confidence_interval == (
+        -math.inf,
+        math.inf,
+    )
+    assert cr.confidence_interval(rare, "cost_per_success").confidence_interval.low > 0
+
+
+def test_failed_calls_cost_and_unknown_ones_are_left_out() -> None:
+    frame = pd.DataFrame(
+        {"cost_usd": [1.0, 2.0, 3.0, 4.0, np.nan], "success": pd.array([True, False, True, None, True], "boolean")}
+    )
+    found = cr.confidence_interval(frame, "cost_per_success")
+    assert (found.estimate, found.n, found.missing) == (3.0, 3, 2)
+    assert found.exclusions == ("2 rows without cost_usd or success",)
+
+
+def test_weights_of_a_ratio() -> None:
+    frame = calls()
+    frame["weight"] = np.random.default_rng(0).integers(1, 4, len(frame)).astype(float)
+    every = frame.loc[frame.index.repeat(frame.weight.astype(int))]
+    found, whole = (cr.confidence_interval(data, "cost_per_success", method="t", cluster="session_id") for data in (frame, every.drop(columns="weight")))  # fmt: skip
+    assert found.estimate == pytest.approx(whole.estimate, rel=1e-12)
+    assert found.standard_error == pytest.approx(whole.standard_error, rel=1e-12)
+    exact = cr.confidence_interval(every.drop(columns="weight"), "cost_per_success", of="run")
+    assert exact.confidence_interval == (exact.estimate, exact.estimate)
+    run = cr.confidence_interval(frame, "cost_per_success", of="run", method="t")
+    assert 0 < run.standard_error < cr.confidence_interval(frame, "cost_per_success", method="t").standard_error
+
+
+@pytest.mark.parametrize(
+    "metric", ["mean_latency_ms", "success_rate", "cost_per_success", "p50_latency_ms", "p95_latency_ms"]
+)
+@pytest.mark.parametrize("cluster", [None, "session_id"])
+def test_bootstraps_of_rows_and_clusters(metric: str, cluster: str | None) -> None:
+    frame = calls(800, 100)
+    first, again = (
+        cr.confidence_interval(frame, metric, method="bootstrap", seed=3, cluster=cluster) for _ in range(2)
+    )
+    assert first == again
+    other = cr.confidence_interval(frame, metric, cluster=cluster).confidence_interval
+    width = other.high - other.low
+    np.testing.assert_allclose(first.confidence_interval, other, atol=0.35 * width)
+
+
+def test_a_bootstrap_of_many_rows_takes_bundles() -> None:
+    x = lognormal(60_000)
+    mean, p95 = (cr.confidence_interval(x, metric, method="bootstrap") for metric in ("mean_y", "p95_y"))
+    np.testing.assert_allclose(
+        mean.confidence_interval, cr.confidence_interval(x, "mean_y").confidence_interval, rtol=2e-3
+    )
+    np.testing.assert_allclose(
+        p95.confidence_interval, cr.confidence_interval(x, "p95_y").confidence_interval, rtol=1e-2
+    )
+    assert p95.estimate == np.quantile(x, 0.95)
+
+
+def test_ties_do_not_make_a_sampled_quantile_too_sure() -> None:
+    """A p95 that is the largest of rounded values: nearly as many rows are above as the quantile allows."""
+    rng, covered = np.random.default_rng(0), 0
+    for seed in range(300):
+        frame = pd.DataFrame({"latency_ms": np.where(rng.random(2000) < 0.049, 300.0, 200.0)})  # p95 is 200
+        found = cr.confidence_interval(sample(frame, Uniform(0.2), seed), "p95_latency_ms").confidence_interval
+        covered += found.low <= 200.0 <= found.high
+    assert covered / 300 >= 0.93
+
+
+def test_a_log_interval_never_overflows() -> None:
+    found = cr.confidence_interval([1e-300, 1.0], "y", confidence=1 - 1e-12, method="log").confidence_interval
+    assert 0 <= found.low < found.high

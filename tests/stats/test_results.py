@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import crucible_nb as cr
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.values import metric_of
+from crucible_nb.stats.samples.values import metric_of
 
 
 def found() -> cr.stats.Estimate:
@@ -29,6 +31,9 @@ def test_in_a_terminal() -> None:
             "  n                    20",
             "  effective n          20",
             "  missing              0",
+            "  assumptions          rows are taken as independent",
+            "  text                 success_rate was 0.9 (95% confidence interval 0.699 to 0.9721 by Wilson's score "
+            "method, 20 rows).",
         ]
     )
 
@@ -37,7 +42,7 @@ def test_as_data() -> None:
     plain = found().to_dict()
     assert plain["confidence_interval"] == pytest.approx([0.699, 0.9721], abs=1e-4)
     frame = found().to_frame()
-    assert frame.shape == (1, 12)
+    assert frame.shape == (1, 15)
     assert frame.confidence_interval_high.item() == pytest.approx(0.9721, abs=1e-4)
 
 
@@ -53,8 +58,52 @@ def test_hostile_names_are_escaped() -> None:
     assert "&lt;script&gt;" in hostile._repr_html_()
     assert r"<script>\|&_" in hostile.to_markdown()
     assert r"<script>|\&\_" in hostile.to_latex()
-    assert "a; b" in repr(hostile)
+    assert "a; b" in hostile.to_markdown()
+    assert "  warnings             a\n                       b\n" in repr(hostile)
     assert hostile.to_frame().warnings.item() == "a; b"
+
+
+def test_long_sentences_are_folded_in_a_terminal() -> None:
+    long = dataclasses.replace(found(), text=" ".join(["word"] * 60))
+    lines = repr(long).splitlines()
+    assert max(map(len, lines)) <= 120
+    folded = [line for line in lines if "word" in line]
+    assert " ".join(line.removeprefix("  text").strip() for line in folded) == long.text
+
+
+def test_a_table_for_a_paper_folds_them_too() -> None:
+    assert found().to_latex().startswith(r"\begin{tabular}{lp{0.7\linewidth}}")
+
+
+def test_what_issue_five_asks_of_an_estimate() -> None:
+    frame = pd.DataFrame({"latency_ms": [1.0, 2.0, None, 4.0], "user": ["a", "b", "c", "d"]})
+    got = cr.confidence_interval(frame, "latency_ms", cluster="user", method="t")
+    assert (got.n, got.missing) == (3, 1)
+    assert got.exclusions == ("1 rows without latency_ms",)
+    assert got.assumptions[0] == "3 clusters (user) are taken as independent; rows within one need not be"
+    assert got.warnings == ("only 3 clusters: intervals from fewer than 30 may be too narrow",)
+    assert got.text == (
+        "latency_ms was 2.333 (95% confidence interval -1.461 to 6.128 by Student's t, 3 rows in 3 clusters by user)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"metric": "latency_ms", "of": "run"}, "latency_ms of the run was 23.5, known exactly (48 rows)."),
+        ({"metric": "total_latency_ms"}, "total_latency_ms of the run was 1,128, known exactly (48 rows)."),
+        (
+            {"metric": "p50_latency_ms", "cluster": "user"},
+            "by order statistics on the effective number of events, 48 rows",
+        ),
+        ({"metric": "latency_ms", "resample": "4s"}, "latency_ms was 23.5 a block on average (95%"),
+        ({"metric": "latency_ms", "confidence": 0.999}, "(99.9% confidence interval"),
+    ],
+)
+def test_sentences(options: dict, said: str) -> None:
+    times = pd.date_range("2025-01-01", periods=48, freq="s")
+    frame = pd.DataFrame({"latency_ms": np.arange(48.0), "user": np.arange(48) % 40}, index=times)
+    assert said in cr.confidence_interval(frame, **options).text
 
 
 def test_results_are_frozen() -> None:

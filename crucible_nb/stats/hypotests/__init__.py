@@ -1,0 +1,1 @@
+"""Tests: one family a file."""

@@ -1,0 +1,1 @@
+"""How many: power, sample sizes, and what the next items cost."""

@@ -1,0 +1,1 @@
+"""What tests and intervals speak about: values, pairs, clusters, blocks of time, arms."""

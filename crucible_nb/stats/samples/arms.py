@@ -1,0 +1,342 @@
+"""Arms: the values of the groups that a test compares, and how far a difference between them may be off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.errors import StatError
+from crucible_nb.stats import weighted
+from crucible_nb.stats.heavy import heavy
+from crucible_nb.stats.outcome import p_text
+from crucible_nb.stats.samples.blocks import neighbours, sample_of
+from crucible_nb.stats.samples.values import Values, frame_of
+
+ARMS = ("control", "treatment")
+FEW_CLUSTERS = 30
+_WARNING = "warning: "
+_SKEWED = 0.2
+_FEW_VALUES = 15
+_SUSPECT = 0.05
+_HEAVY_SPREAD = 1.4
+
+
+class Error(NamedTuple):
+    """How far an estimate may be off: its standard error, and the degrees of freedom of that."""
+
+    error: float
+    df: float
+
+
+def arms_of(
+    groups: Sequence[Any], names: Sequence[str], metric: str, *, cluster: str | None = None, resample: Any = None
+) -> tuple[Values, ...]:
+    """The values of each group; a cluster that occurs in several groups has the same code in all of them.
+
+    Args:
+        groups: Experiments, frames, Series, lists or arrays.
+        names: What each is called.
+        metric, cluster, resample: As for `sample_of`.
+
+    Raises:
+        StatError: A group with fewer than two values or clusters; see also `sample_of`.
+    """
+    groups = [frame_of(group) for group in groups]
+    arms = [
+        _ordered(group, sample_of(group, metric, name, cluster=cluster, resample=resample), name)
+        for group, name in zip(groups, names, strict=True)
+    ]
+    if cluster is not None:
+        arms = _joined(groups, arms, cluster)
+    for arm, name in zip(arms, names, strict=True):
+        check_size(arm, name)
+    return tuple(arms)
+
+
+def two_arms(
+    control: Any, treatment: Any, metric: str, *, cluster: str | None = None, resample: Any = None
+) -> tuple[Values, Values]:
+    """`arms_of` a control and a treatment."""
+    first, second = arms_of((control, treatment), ARMS, metric, cluster=cluster, resample=resample)
+    return first, second
+
+
+def _ordered(data: Any, arm: Values, name: str) -> Values:
+    """Says so where events in order of time resemble their neighbours; blocks have said it already."""
+    if arm.said or arm.cluster is not None or len(arm.x) < 3:
+        return arm
+    estimate = float("nan")
+    if arm.metric.kind == "quantile":
+        estimate = weighted.quantile(arm.x, arm.weight, arm.metric.q)
+    elif arm.per is not None:
+        estimate = float(arm.weight @ arm.x / (arm.weight @ arm.per)) if arm.per.any() else 0.0
+    said, _ = neighbours(data, arm.metric.name, arm, estimate)
+    if said is None:
+        return arm
+    return arm._replace(said=(f"{_WARNING}{name}: {said}; use resample='1min' or cluster='session_id'",))
+
+
+def _joined(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
+    named = [pd.Index(pd.factorize(frame[cluster])[1].astype(object)) for frame in frames]
+    codes, known = pd.factorize(named[0].append(named[1:]))
+    joined, start, fresh = [], 0, len(known)
+    for arm, names in zip(arms, named, strict=True):
+        alone = max(int(arm.cluster.max(initial=-1)) + 1 - len(names), 0) if arm.cluster is not None else 0
+        table = np.concatenate([codes[start : start + len(names)], np.arange(fresh, fresh + alone)])
+        joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64)))
+        start, fresh = start + len(names), fresh + alone
+    return joined
+
+
+def check_size(arm: Values, name: str, least: int = 2) -> None:
+    """An arm says something about its spread from two independent values on."""
+    if len(arm.x) < least or not arm.weight.sum() > 0:
+        raise StatError(
+            f"{name}: expected at least {least} values of {arm.metric.name}, got {len(arm.x)}"
+            f"{f' ({arm.missing:,} missing)' if arm.missing else ''}; record more"
+        )
+    if arm.cluster is not None and weighted.units(len(arm.x), arm.cluster) < 2:
+        raise StatError(
+            f"{name}: expected at least 2 clusters, and 30 to rely on, got 1; leave out cluster or add some"
+        )
+
+
+def check_spread(arms: Sequence[Values], names: Sequence[str]) -> None:
+    """At least one arm varies."""
+    if all((arm.x == arm.x[0]).all() for arm in arms) and all(arm.per is None for arm in arms):
+        values = ", ".join(f"{arm.x[0]:g} in {name}" for arm, name in zip(arms, names, strict=True))
+        raise StatError(
+            f"{arms[0].metric.name} is constant ({values}): without any spread there is nothing to test against; "
+            "compare the numbers as they are, or choose another metric"
+        )
+
+
+def linear(arm: Values, test: str) -> tuple[float, np.ndarray]:
+    """The mean, rate or ratio of an arm, and what each row adds to it: deviations whose weighted sum is 0.
+
+    Raises:
+        StatError: A total or a quantile.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> estimate, deviation = linear(values_of([1.0, 2.0, 6.0], "latency_ms"), "t_test")
+        >>> estimate, deviation.tolist()
+        (3.0, [-2.0, -1.0, 3.0])
+
+    References:
+        Sarndal, Swensson, Wretman: Model Assisted Survey Sampling, section 5.6 (ratios). Springer (1992).
+    """
+    metric, x, weight = arm.metric, arm.x, arm.weight
+    if metric.kind == "quantile":
+        raise StatError(
+            f"{test}: {metric.name} is a quantile; use permutation_test, mann_whitney_u on {metric.column}, or "
+            f"resample='1min' to compare the {metric.name} of minutes"
+        )
+    if metric.kind == "total":
+        raise StatError(
+            f"{test}: a total depends on how long an arm ran; compare mean_{metric.column}, or resample='1min' for "
+            "the totals of minutes"
+        )
+    if arm.per is not None:
+        below = weighted.mean(arm.per, weight)
+        if not below > 0:
+            raise StatError(f"{test}: {metric.per} adds up to 0, so {metric.name} is unknown; record more")
+        ratio = weighted.mean(x, weight) / below
+        return ratio, (x - ratio * arm.per) / below
+    pivot = x[0]  # of an offset like 1e12 only the last digits vary; take it away before summing
+    away = x - pivot
+    mean = pivot + (weighted.mean(away, weight) if arm.sampled else float(away.mean()))
+    return float(mean), np.subtract(x, mean, out=away)
+
+
+def contributions(arm: Values, deviation: np.ndarray, codes: int = 0) -> np.ndarray:
+    """What each independent unit adds to an estimate; the squares add up to its variance.
+
+    Args:
+        arm: The rows.
+        deviation: float64[n], what each row adds to the estimate; its weighted sum is 0.
+        codes: Clusters over all arms, so that contributions of several arms line up.
+    """
+    each = arm.weight * deviation / arm.weight.sum()
+    if arm.cluster is not None:
+        each = np.bincount(arm.cluster, each, minlength=codes)
+    n = weighted.units(len(arm.x), arm.cluster)
+    return np.asarray(np.sqrt(n / (n - 1)) * each)
+
+
+def codes_of(arms: Sequence[Values]) -> int:
+    """One more than the largest code of a cluster in any arm."""
+    return max(0 if arm.cluster is None else int(arm.cluster.max(initial=-1)) + 1 for arm in arms)
+
+
+def own_error(arm: Values, deviation: np.ndarray) -> Error:
+    """Of an estimate of one arm: linearised, clustered where there are clusters, with units - 1 degrees of freedom."""
+    each = contributions(arm, deviation)
+    return Error(float(np.sqrt(each @ each)), weighted.units(len(arm.x), arm.cluster) - 1.0)
+
+
+def difference_error(control: Values, treatment: Values, first: np.ndarray, second: np.ndarray) -> Error:
+    """Of the difference of an estimate of the treatment and one of the control.
+
+    Degrees of freedom by Satterthwaite over what is independent: control and treatment; with clusters those of the
+    control alone, of the treatment alone, and those in both, whose two contributions are subtracted before they are
+    squared.
+
+    Args:
+        control, treatment: The arms.
+        first, second: What each of their rows adds to the estimate of its arm.
+
+    Examples:
+        >>> import numpy as np
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> arms = [values_of(x, "loss") for x in ([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])]
+        >>> error = difference_error(*arms, *(arm.x - arm.x.mean() for arm in arms))
+        >>> round(error.error**2, 12), round(error.df, 2)  # 1 / 3 + 4 / 3; Welch
+        (1.666666666667, 2.94)
+
+    References:
+        Satterthwaite: An approximate distribution of estimates of variance components. Biometrics Bulletin 2 (1946).
+    """
+    codes = codes_of((control, treatment))
+    left, right = contributions(control, first, codes), contributions(treatment, second, codes)
+    if control.cluster is None or treatment.cluster is None:
+        parts = [(float(left @ left), len(left)), (float(right @ right), len(right))]
+    else:
+        squares = (right - left) ** 2
+        here, there = (np.bincount(code, minlength=codes) > 0 for code in (control.cluster, treatment.cluster))
+        parts = [(float(squares[part].sum()), int(part.sum())) for part in (here & ~there, ~here & there, here & there)]
+    variance = sum(part for part, _ in parts)
+    below = sum(part**2 / max(n - 1, 1) for part, n in parts if n)
+    return Error(float(np.sqrt(variance)), variance**2 / below if below > 0 else float("nan"))
+
+
+def shared_clusters(arms: Sequence[Values]) -> int:
+    """How many clusters occur in more than one arm."""
+    present = np.zeros(codes_of(arms), np.int64)
+    for arm in arms:
+        if arm.cluster is not None:
+            present += np.bincount(arm.cluster, minlength=len(present)) > 0
+    return int(np.count_nonzero(present > 1))
+
+
+class Notes(NamedTuple):
+    """What a result says beside its numbers."""
+
+    assumptions: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def plus(
+        self, assumptions: Sequence[str] = (), exclusions: Sequence[str] = (), warnings: Sequence[str] = ()
+    ) -> Notes:
+        """With more sentences."""
+        return Notes((*self.assumptions, *assumptions), (*self.exclusions, *exclusions), (*self.warnings, *warnings))
+
+
+def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
+    """What holds for every test: independence, weights, clusters, values that are missing."""
+    assumptions: list[str] = []
+    exclusions: list[str] = []
+    warnings: list[str] = []
+    for arm, name in zip(arms, names, strict=True):
+        if arm.missing:
+            exclusions.append(f"{arm.missing:,} rows of {name} without {arm.metric.column}")
+        for said in arm.said:
+            (warnings if said.startswith(_WARNING) else assumptions).append(_named(said.removeprefix(_WARNING), name))
+        if arm.sampled:
+            assumptions.append(
+                f"rows of {name} were sampled and count with their weights "
+                f"(worth {weighted.effective_size(arm.weight):,.0f} equal ones by Kish)"
+            )
+        if arm.cluster is not None:
+            clusters = weighted.units(len(arm.x), arm.cluster)
+            assumptions.append(f"{len(arm.x):,} rows of {name} in {clusters:,} clusters that are independent")
+            if clusters < FEW_CLUSTERS:
+                warnings.append(f"{name} has {clusters} clusters: below {FEW_CLUSTERS} p-values are too small")
+    shared = shared_clusters(arms)
+    if shared:
+        assumptions.append(f"{shared:,} clusters occur in more than one group; their covariance is taken into account")
+    if not assumptions and not warnings:
+        assumptions.append("rows are independent of each other (use cluster= or resample= where they are not)")
+    return Notes(tuple(assumptions), tuple(exclusions), tuple(warnings))
+
+
+def _named(said: str, name: str) -> str:
+    return said if said.startswith(name) else f"{name}: {said}"
+
+
+class Moments(NamedTuple):
+    """Mean, variance (n - 1) and skewness of what the rows of an arm stand for."""
+
+    mean: float
+    variance: float
+    skewness: float
+
+
+def moments_of(arm: Values) -> Moments:
+    """Moments of an arm; weights count.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> [round(one, 3) for one in moments_of(values_of([1.0, 2.0, 6.0], "loss"))]
+        [3.0, 7.0, 0.595]
+    """
+    n, pivot = len(arm.x), arm.x[0]
+    away = arm.x - pivot
+    share = arm.weight / arm.weight.sum() if arm.sampled else None
+    center = float(away.mean() if share is None else share @ away)
+    away -= center
+    squares = away * away
+    variance = float(squares.mean() if share is None else share @ squares)
+    third = float(squares @ away / n if share is None else share @ (squares * away))
+    return Moments(float(pivot + center), variance * n / (n - 1), third / variance**1.5 if variance > 0 else 0.0)
+
+
+def tails(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moments]) -> Notes:
+    """Whether means are near enough to normal: skewness against n (Cochran's rule), and a heavy tail.
+
+    References:
+        Cochran: Sampling Techniques, section 2.15 (n > 25 times the squared skewness). Wiley (1977).
+    """
+    third, second, warnings = 0.0, 0.0, []
+    for i, (arm, name, (mean, variance, skew)) in enumerate(zip(arms, names, moments, strict=True)):
+        n = weighted.effective_size(arm.weight) if arm.sampled else len(arm.x)
+        # skewness of two arms cancels in their difference
+        third += (1 if i else -1) * skew * variance**1.5 / n**2
+        second += variance / n
+        # the largest 1% can carry 15% only where the sd is 1.4 times the mean: most arms need no sorting
+        if mean > 0 and variance > (_HEAVY_SPREAD * mean) ** 2:
+            warnings += [f"{name}: {said}" for said in heavy(arm)]
+    shown = " and ".join(f"{one.skewness:.2g} in {name}" for one, name in zip(moments, names, strict=True))
+    if second > 0 and abs(third) / second**1.5 > _SKEWED:
+        warnings.append(
+            f"skewness {shown}: too much for means of so few values to be normal; mann_whitney_u, permutation_test or "
+            "a quantile do not need it"
+        )
+        return Notes(warnings=tuple(warnings))
+    least = min(len(arm.x) for arm in arms)
+    if least < _FEW_VALUES:
+        said = f"the values are taken to be from normal distributions, which {least} of them cannot show"
+        return Notes((said,), (), tuple(warnings))
+    return Notes((f"skewness {shown}: means of so many values are close to normal",), (), tuple(warnings))
+
+
+def equal_variances(arms: Sequence[Values], said: str) -> Notes:
+    """Whether variances look equal, for a test that takes them as such.
+
+    References:
+        Brown, Forsythe: Robust tests for the equality of variances. JASA 69 (1974).
+    """
+    from scipy import stats  # noqa: PLC0415  heavy; imported where used
+
+    with catch_warnings():
+        simplefilter("ignore")  # of arms of two values, whose distances from the median are alike
+        pvalue = float(stats.levene(*(arm.x for arm in arms), center="median").pvalue)
+    if not pvalue < _SUSPECT:
+        known = "" if np.isnan(pvalue) else f" (Brown-Forsythe {p_text(pvalue)})"
+        return Notes((f"{said}; equal variances are assumed{known}",))
+    return Notes((), (), (f"{said}; Brown-Forsythe {p_text(pvalue)}: leave out equal_variance for Welch's test",))

@@ -1,0 +1,157 @@
+"""Counts of categories: tables that users hand in, and labels of arms that are counted here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.errors import StatError
+from crucible_nb.sampled import check_weights, facts_of
+from crucible_nb.stats.samples.pairs import Pairs
+from crucible_nb.stats.samples.values import clusters_of, frame_of, metric_of
+
+_MANY = 20
+
+
+def counts_of(table: Any) -> np.ndarray:
+    """Counts as int64.
+
+    Raises:
+        StatError: Anything but whole numbers >= 0 in rows of equal length.
+
+    Examples:
+        >>> counts_of([[3.0, 1], [1, 3]]).tolist()
+        [[3, 1], [1, 3]]
+    """
+    try:
+        array = np.asarray(table, np.float64)
+    except (TypeError, ValueError):
+        array = np.full(1, np.nan)
+    if not array.size or not (np.isfinite(array) & (array >= 0) & (array == np.floor(array))).all():
+        raise checks.wrong("table", table, "a table of counts: whole numbers >= 0, rows of equal length", StatError)
+    return array.astype(np.int64)
+
+
+def counts_2x2(table: Any, what: str) -> np.ndarray:
+    """Counts of a 2x2 table.
+
+    Raises:
+        StatError: Another shape, or no counts at all.
+    """
+    counts = counts_of(table)
+    if counts.shape != (2, 2) or not counts.any():
+        shape = " x ".join(map(str, counts.shape))
+        raise StatError(f"table: expected 2 x 2 counts of {what}, or a control and a treatment; got {shape}")
+    return counts
+
+
+def discordant_of(pairs: Pairs) -> tuple[float, float]:
+    """How many pairs are true in the control alone, and in the treatment alone."""
+    control, treatment = pairs.control.x, pairs.treatment.x
+    return float(control @ (1 - treatment)), float(treatment @ (1 - control))
+
+
+class Labels(NamedTuple):
+    """The categories of one arm.
+
+    Attributes:
+        values: Labels of the rows that have one, in order.
+        weight: float64[n], events each stands for.
+        cluster: int64[n], codes of clusters; None for independent rows.
+        missing: Rows without a label.
+        sampled: Whether rows stand for events that are not there.
+    """
+
+    values: pd.Series
+    weight: np.ndarray
+    cluster: np.ndarray | None
+    missing: int
+    sampled: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether every row stands for itself alone."""
+        return self.cluster is None and not self.sampled
+
+
+def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None) -> Labels:
+    """The categories of one arm: booleans, or any labels.
+
+    Args:
+        data: Experiment, DataFrame, Series, list or array.
+        metric: A column, or "success_rate".
+        name: What the argument is called.
+        codes: Clusters of its rows, see `joint_clusters`.
+
+    Raises:
+        SchemaError: No such column.
+        StatError: No labels, or weights that are negative or not finite.
+    """
+    data, sampled = frame_of(data), False
+    if isinstance(data, pd.DataFrame):
+        check_weights(data)
+        column = metric_of(metric, data.columns).column
+        checks.columns("metric", column, data.columns)
+        labels = data[column]
+        weight = checks.weights(data["weight"], len(data)) if "weight" in data.columns else np.ones(len(data))
+        sampled = bool((weight != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
+    else:
+        labels = data if isinstance(data, pd.Series) else pd.Series(data)
+        weight = np.ones(len(labels))
+    known = labels.notna().to_numpy()
+    if not known.any() or not weight[known].sum() > 0:
+        raise StatError(f"{metric}: expected at least 1 row with a value in {name}, got 0")
+    codes = None if codes is None else codes[known]
+    return Labels(labels[known].astype(object), weight[known], codes, int((~known).sum()), sampled)
+
+
+def joint_clusters(groups: Sequence[Any], cluster: str | None) -> list[np.ndarray | None]:
+    """Codes of the clusters of each group; a cluster that occurs in several has the same code in all.
+
+    Raises:
+        SchemaError: No such column.
+        StatError: Groups that have no columns.
+    """
+    if cluster is None:
+        return [None] * len(groups)
+    frames = [frame_of(group) for group in groups]
+    if not all(isinstance(frame, pd.DataFrame) for frame in frames):
+        raise StatError(f"cluster={cluster!r}: every group needs to be a DataFrame or an experiment with that column")
+    for frame in frames:
+        checks.columns("cluster", cluster, frame.columns)
+    codes = clusters_of(pd.concat([frame[[cluster]].astype(object) for frame in frames]), cluster)
+    return [] if codes is None else list(np.split(codes, np.cumsum([len(frame) for frame in frames])[:-1]))
+
+
+def categories_of(arms: Sequence[Labels], metric: str) -> list[Any]:
+    """All labels that occur in any arm, in order.
+
+    Raises:
+        StatError: Only one, or so many different numbers that they are measurements.
+    """
+    found = list(pd.unique(pd.concat([one.values for one in arms])))
+    if len(found) < 2:
+        raise StatError(
+            f"{metric}: every value is {found[0]!r} in every arm, so nothing tells them apart; "
+            "cr.confidence_interval says how far the share may be off"
+        )
+    if len(found) > _MANY and all(isinstance(label, float) for label in found):
+        raise StatError(f"{metric}: {len(found)} different numbers are measurements, not categories; use anova")
+    try:
+        return sorted(found)
+    except TypeError:
+        return sorted(found, key=str)
+
+
+def weighted_counts(arm: Labels, categories: Sequence[Any]) -> np.ndarray:
+    """float64[categories], weights summed by category."""
+    return np.bincount(positions(arm, categories), arm.weight, minlength=len(categories))
+
+
+def positions(arm: Labels, categories: Sequence[Any]) -> np.ndarray:
+    """int64[n], the place of each label among the categories."""
+    return np.asarray(pd.Index(list(categories), dtype=object).get_indexer(pd.Index(arm.values, dtype=object)))

@@ -1,0 +1,201 @@
+"""What a metric name means on what a user has: values, their weights, and where they come from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.errors import SchemaError, StatError
+from crucible_nb.sampled import check_weights, facts_of
+
+Kind = Literal["mean", "total", "rate", "quantile", "ratio"]
+_NAME = re.compile(r"(mean|total|p\d{1,2}(?:\.\d+)?)_(.+)")
+
+
+class Metric(NamedTuple):
+    """A metric: what of which column.
+
+    Attributes:
+        name: As written.
+        kind: mean, total, rate (share of true), quantile or ratio (of two totals).
+        column: Of the frame.
+        q: The quantile, NaN for other kinds.
+        per: The column that a ratio divides by.
+    """
+
+    name: str
+    kind: Kind
+    column: str
+    q: float = float("nan")
+    per: str | None = None
+
+
+class Values(NamedTuple):
+    """Known values of a column, in order.
+
+    Attributes:
+        metric: What they are for.
+        x: float64[n], without NaN.
+        weight: float64[n], events each stands for.
+        missing: Rows without a value.
+        sampled: Whether rows stand for events that are not there.
+        seen: Events that the whole frame stands for, None where nobody knows.
+        rows_weight: Sum of the weights of all rows, those without a value too.
+        sized: Whether the sampler's probabilities grew with this very column.
+        cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
+        per: float64[n], what a ratio divides by.
+        said: What was found on the way, in sentences: correlated neighbours, blocks.
+        known: bool[rows], which rows of the data have a value; None when all have.
+        lost: float64[clusters], weight of the rows without a value in each cluster; None without clusters.
+    """
+
+    metric: Metric
+    x: np.ndarray
+    weight: np.ndarray
+    missing: int
+    sampled: bool
+    seen: int | None
+    rows_weight: float
+    sized: bool
+    cluster: np.ndarray | None = None
+    per: np.ndarray | None = None
+    said: tuple[str, ...] = ()
+    known: np.ndarray | None = None
+    lost: np.ndarray | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether every row stands for itself alone and for no other: neither sampled nor clustered."""
+        return not self.sampled and self.cluster is None
+
+
+_OWN = {
+    "success_rate": Metric("success_rate", "rate", "success"),
+    "total_tokens": Metric("total_tokens", "total", "total_tokens"),
+    "cost_per_success": Metric("cost_per_success", "ratio", "cost_usd", per="success"),
+}
+
+
+def metric_of(name: str, columns: Any = ()) -> Metric:
+    """Read a metric name; a name that is a column itself means its mean.
+
+    Examples:
+        >>> metric_of("p95_latency_ms").q, metric_of("loss").kind
+        (0.95, 'mean')
+        >>> metric_of("cost_per_success")
+        Metric(name='cost_per_success', kind='ratio', column='cost_usd', q=nan, per='success')
+    """
+    checks.text("metric", name)
+    if name in _OWN:
+        return _OWN[name]
+    if name in columns:
+        return Metric(name, "mean", name)
+    for at in re.finditer("_per_", name):
+        column, per = name[: at.start()], name[at.end() :]
+        if column in columns and per in columns:
+            return Metric(name, "ratio", column, per=per)
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return Metric(name, "mean", name)
+    what, column = found.groups()
+    if not what.startswith("p"):
+        return Metric(name, "mean" if what == "mean" else "total", column)
+    return Metric(name, "quantile", column, float(what[1:]) / 100)
+
+
+def frame_of(data: Any) -> Any:
+    """The rows of an experiment; anything else as it is."""
+    return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
+
+
+def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:
+    """The values of a metric.
+
+    Args:
+        data: Experiment, DataFrame, Series, list or array; with bare values `metric` only says what they are.
+        metric: E.g. "mean_latency_ms", "p95_latency_ms", "total_cost_usd", "success_rate", "cost_per_success", or a
+            column for its mean.
+        name: What the argument is called.
+        cluster: Column of what groups rows that are alike, e.g. "session_id"; a row without one is its own cluster.
+
+    Raises:
+        SchemaError: There is no such column, or it holds no numbers.
+        StatError: Weights are negative or not finite; outcomes are not 0 or 1.
+    """
+    data = frame_of(data)
+    if isinstance(data, pd.DataFrame):
+        return _of_frame(data, metric, cluster)
+    if cluster is not None:
+        raise StatError(f"cluster={cluster!r}: {name} needs to be a DataFrame or an experiment with that column")
+    wanted = metric_of(metric)
+    if wanted.kind == "ratio":
+        raise StatError(f"{metric}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
+    x = _numbers(data if isinstance(data, pd.Series) else pd.Series(data), name)
+    return _known(wanted, x, np.ones(len(x)), {}, None, None)
+
+
+def _of_frame(frame: pd.DataFrame, metric: str, cluster: str | None) -> Values:
+    check_weights(frame)
+    wanted, have = metric_of(metric, frame.columns), frame.columns
+    checks.columns("metric", wanted.column, have)
+    x = _numbers(frame[wanted.column], wanted.column)
+    weight = checks.weights(frame["weight"], len(frame)) if "weight" in have else np.ones(len(frame))
+    per = None
+    if wanted.per is not None:
+        checks.columns("metric", wanted.per, have)
+        per = _numbers(frame[wanted.per], wanted.per)
+        x = np.where(np.isnan(per), np.nan, x)
+    return _known(wanted, x, weight, facts_of(frame), clusters_of(frame, cluster), per)
+
+
+def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:
+    """Codes of the clusters that rows lie in; a row without one is a cluster of its own."""
+    if cluster is None:
+        return None
+    checks.columns("cluster", cluster, frame.columns)
+    codes = pd.factorize(frame[cluster])[0].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = np.arange(int(alone.sum())) + codes.max(initial=-1) + 1
+    return codes
+
+
+def _known(
+    wanted: Metric,
+    x: np.ndarray,
+    weight: np.ndarray,
+    facts: dict[str, Any],
+    cluster: np.ndarray | None,
+    per: np.ndarray | None,
+) -> Values:
+    known = ~np.isnan(x)
+    missing = len(x) - int(np.count_nonzero(known))
+    sampled = bool((weight != 1).any()) or len(x) < (facts.get("seen") or 0)
+    total = float(weight.sum())
+    lost = None if cluster is None else np.bincount(cluster, np.where(known, 0.0, weight))
+    if missing:
+        x, weight = x[known], weight[known]
+        cluster = None if cluster is None else cluster[known]
+        per = None if per is None else per[known]
+    if wanted.kind == "rate" and not ((x == 0) | (x == 1)).all():
+        raise StatError(f"{wanted.column}: expected true, false, 0 or 1 for {wanted.name}, got other numbers")
+    sized = facts.get("sized_by") == wanted.column
+    return Values(
+        wanted, x, weight, missing, sampled, facts.get("seen"), total, sized, cluster, per,
+        known=known if missing else None, lost=lost,
+    )  # fmt: skip
+
+
+def _numbers(column: pd.Series, name: str) -> np.ndarray:
+    try:
+        if column.dtype == object:
+            column = column.astype("Float64")
+        x = column.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"{name}: expected numbers, got {column.dtype}") from error
+    if np.isinf(x).any():
+        raise StatError(f"{name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")
+    return x

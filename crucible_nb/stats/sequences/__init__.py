@@ -1,0 +1,13 @@
+"""Intervals and comparisons that stay valid however often they are looked at."""
+
+from crucible_nb.stats.sequences.sequence import ConfidenceSequence, SequenceResult, confidence_sequence
+from crucible_nb.stats.sequences.two import Difference, DifferenceResult, difference
+
+__all__ = [
+    "ConfidenceSequence",
+    "Difference",
+    "DifferenceResult",
+    "SequenceResult",
+    "confidence_sequence",
+    "difference",
+]

@@ -1,0 +1,76 @@
+"""How results are put into a sentence that a paper can take over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from crucible_nb.schema import COLUMNS
+from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.samples.values import Metric
+
+_UNITS = {"_ms": "ms", "_s": "s", "_usd": "USD", "_tokens": "tokens"}
+
+
+def unit_of(metric: Metric) -> str:
+    """The unit of a metric, with a space before it; "" where there is none, or nobody knows.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import metric_of
+        >>> unit_of(metric_of("latency_ms")), unit_of(metric_of("loss"))
+        (' ms', '')
+    """
+    if metric.per is not None or metric.kind == "rate":
+        return ""
+    if metric.column in COLUMNS:
+        unit = COLUMNS[metric.column].unit
+    else:
+        unit = next((unit for end, unit in _UNITS.items() if metric.column.endswith(end)), "")
+    return f" {unit}" if unit else ""
+
+
+def what_of(metric: Metric) -> str:
+    """What a test of means speaks about.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import metric_of
+        >>> what_of(metric_of("latency_ms")), what_of(metric_of("success_rate"))
+        ('mean latency_ms', 'success_rate')
+    """
+    if metric.kind != "mean":
+        return metric.name
+    return f"mean {metric.column if metric.name in {metric.column, f'mean_{metric.column}'} else metric.name}"
+
+
+def interval_text(interval: Interval, confidence: float) -> str:
+    """An interval as papers print it; "" where there is none.
+
+    Examples:
+        >>> interval_text(Interval(12.0, float("inf")), 0.95)
+        '95% CI [12, inf]'
+    """
+    if math.isnan(interval.low) and math.isnan(interval.high):
+        return ""
+    low, high = (f"{limit:g}" if math.isinf(limit) else number(limit) for limit in interval)
+    return f"{100 * confidence:g}% CI [{low}, {high}]"
+
+
+def sizes_text(names: Sequence[str], n: Sequence[int]) -> str:
+    """Who was compared.
+
+    Examples:
+        >>> sizes_text(["control", "treatment"], [120, 118])
+        'control (n = 120) and treatment (n = 118)'
+    """
+    said = [f"{name} (n = {one:,})" for name, one in zip(names, n, strict=True)]
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def joined(*parts: str) -> str:
+    """The parts that are not empty, as the end of a sentence.
+
+    Examples:
+        >>> joined("difference 3", "", "p = 0.02")
+        'difference 3, p = 0.02.'
+    """
+    return ", ".join(part for part in parts if part) + "."

@@ -1,0 +1,96 @@
+"""Plans: said before, fingerprinted, and held against every look."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+import crucible_nb as cr
+
+
+def start(name: str, rng, n: int, shift: float = 0.0) -> cr.Experiment:
+    exp = cr.start(name, condition=name)
+    exp.extend(pd.DataFrame({"score": rng.normal(shift, 1, n), "latency_ms": rng.normal(100, 5, n)}), event="call")
+    return exp
+
+
+def test_a_plan_is_kept(rng) -> None:
+    exp = start("a", rng, 0)
+    plan = exp.plan("score", margin=0.1, direction="up", sample_size=200)
+    assert exp.plan("score", margin=0.1, direction="up", sample_size=200) == plan
+    with pytest.raises(cr.LifecycleError, match="has a plan already"):
+        exp.plan("latency_ms")
+    assert len(plan.sha256) == 64
+    with pytest.raises(AttributeError):
+        plan.alpha = 0.5
+
+
+def test_a_late_plan_says_so(rng) -> None:
+    exp = start("a", rng, 120)
+    assert "made after 120 events" in str(exp.plan("score"))
+
+
+def test_early_looks_and_other_metrics_are_marked(rng) -> None:
+    control, treatment = start("a", rng, 0), start("b", rng, 0)
+    treatment.plan("score", direction="up", sample_size=400)
+    for exp in (control, treatment):
+        exp.extend(pd.DataFrame({"score": rng.normal(0, 1, 100), "latency_ms": rng.normal(100, 5, 100)}), event="call")
+    early = cr.compare(control, treatment, metrics=["score", "mean_latency_ms"])
+    assert early["score"].planned is True
+    assert early["mean_latency_ms"].planned is False
+    assert any("was not planned" in line for line in early.looked)
+    assert any("not in the plan: mean_latency_ms" in line for line in early.looked)
+    for exp in (control, treatment):
+        exp.extend(pd.DataFrame({"score": rng.normal(0, 1, 100)}), event="call")
+    due = cr.compare(control, treatment, metrics=["score"])
+    assert due.looked == ()
+    assert due.plan.startswith("plan: score decides at alpha 0.05")
+    late = cr.compare(control, treatment, metrics=["score"])
+    assert late.looked == ()  # nothing was recorded since: the same look
+    assert len(treatment.planned.looks) == 2
+
+
+def test_planned_looks_share_alpha(rng) -> None:
+    control, treatment = start("a", rng, 0), start("b", rng, 0)
+    treatment.plan("score", direction="up", sample_size=1000, looks=5)
+    published = [4.877, 3.357, 2.680, 2.290, 2.031]  # Lan and DeMets, O'Brien-Fleming-type, five looks at 0.05
+    for z in published:
+        for exp in (control, treatment):
+            exp.extend(pd.DataFrame({"score": rng.normal(0, 1, 100)}), event="call")
+        found = cr.compare(control, treatment, metrics=["score"])
+        assert found.looked == ()
+        assert 1 - found["score"].confidence == pytest.approx(2 * stats.norm.sf(z), rel=5e-3)
+
+
+def test_plans_that_do_not_agree(rng) -> None:
+    a, b = start("a", rng, 50), start("b", rng, 50)
+    a.plan("score", alpha=0.01)
+    with pytest.raises(cr.StatError, match="the plan says 0.01"):
+        cr.compare(a, b, metrics=["score"], alpha=0.05)
+    b.plan("score", alpha=0.05)
+    with pytest.raises(cr.StatError, match="different plans"):
+        cr.compare(a, b, metrics=["score"])
+
+
+def test_a_sequential_plan_wants_a_sequence(rng) -> None:
+    a, b = start("a", rng, 50), start("b", rng, 50)
+    a.plan("p50_latency_ms", sequential=True)
+    with pytest.raises(cr.StatError, match="sequential=True"):
+        cr.compare(a, b)
+    assert cr.compare(a, b, sequential=True)["p50_latency_ms"].planned is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"metric": ""}, "metric=''"),
+        ({"metric": "score", "alpha": 0}, "alpha=0"),
+        ({"metric": "score", "margin": -1}, "margin=-1"),
+        ({"metric": "score", "direction": "higher"}, "direction='higher'"),
+        ({"metric": "score", "looks": 3}, "several looks need a sample_size"),
+    ],
+)
+def test_wrong_plans(rng, arguments, said) -> None:
+    with pytest.raises(cr.CrucibleError, match=said):
+        start("a", rng, 0).plan(**arguments)

@@ -1,0 +1,128 @@
+"""What a metric name means on what a user has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import crucible_nb as cr
+from crucible_nb.sampling import Uniform, sample
+from crucible_nb.stats import weighted
+from crucible_nb.stats.samples.values import clusters_of, metric_of, values_of
+
+FRAME = pd.DataFrame(
+    {
+        "cost_usd": [1.0, 2.0, np.nan, 4.0],
+        "success": pd.array([True, False, True, None], "boolean"),
+        "session_id": ["a", "b", None, "b"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "column", "per"),
+    [
+        ("cost_per_success", [], "cost_usd", "success"),
+        ("tokens_per_s", ["tokens", "s"], "tokens", "s"),
+        ("a_per_b_per_c", ["a_per_b", "c"], "a_per_b", "c"),
+        ("a_per_b_per_c", ["a", "b_per_c"], "a", "b_per_c"),
+        ("a_per_b", ["a_per_b", "a", "b"], "a_per_b", None),
+        ("a_per_b", ["a"], "a_per_b", None),
+    ],
+)
+def test_ratios_are_two_columns(name: str, columns: list[str], column: str, per: str | None) -> None:
+    metric = metric_of(name, columns)
+    assert (metric.column, metric.per, metric.kind) == (column, per, "mean" if per is None else "ratio")
+
+
+def test_a_ratio_takes_rows_with_both() -> None:
+    values = values_of(FRAME, "cost_per_success", cluster="session_id")
+    assert values.x.tolist() == [1.0, 2.0]
+    assert values.per.tolist() == [1.0, 0.0]
+    assert values.missing == 2
+    assert values.known.tolist() == [True, True, False, False]
+    assert values.cluster.tolist() == [0, 1]
+    assert values.lost.tolist() == [0.0, 1.0, 1.0]
+
+
+def test_rows_without_a_cluster_are_clusters() -> None:
+    assert clusters_of(FRAME, "session_id").tolist() == [0, 1, 2, 1]
+    assert clusters_of(FRAME, None) is None
+    lonely = pd.DataFrame({"c": [None, None]})
+    assert clusters_of(lonely, "c").tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["category", "string", "int", "object"])
+def test_clusters_are_named_by_anything(kind: str) -> None:
+    names = pd.Series([7, 7, 3, 7])
+    names = names.astype(str).astype(kind) if kind != "int" else names
+    assert clusters_of(pd.DataFrame({"c": names}), "c").tolist() == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("data", "metric", "cluster", "error", "said"),
+    [
+        ([1.0], "cost_per_success", None, cr.StatError, "needs to be a DataFrame or an experiment, got list"),
+        ([1.0], "latency_ms", "session_id", cr.StatError, "cluster='session_id': data needs to be a DataFrame"),
+        (FRAME, "cost_usd", "user", cr.SchemaError, "cluster='user': no such column"),
+        (FRAME[["cost_usd"]], "cost_per_success", None, cr.SchemaError, "metric='success': no such column"),
+        (FRAME, "session_id", None, cr.SchemaError, "session_id: expected numbers"),
+    ],
+)
+def test_what_is_refused(data: object, metric: str, cluster: str | None, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        values_of(data, metric, cluster=cluster)
+
+
+def test_plain_is_neither_sampled_nor_clustered() -> None:
+    frame = pd.DataFrame({"x": np.arange(50.0), "g": 1})
+    assert values_of(frame, "x").plain
+    assert not values_of(frame, "x", cluster="g").plain
+    assert not values_of(sample(frame, Uniform(0.5)), "x").plain
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), groups=st.integers(5, 30))
+def test_clustered_errors_are_statsmodels(seed: int, groups: int) -> None:
+    from statsmodels.api import OLS, WLS
+
+    rng = np.random.default_rng(seed)
+    cluster = np.r_[np.arange(groups), rng.integers(0, groups, 80)]
+    x, weight = rng.normal(0.5, 1.0, len(cluster)), rng.integers(1, 6, len(cluster)).astype(float)
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": cluster}, "use_t": True}
+    ours = weighted.standard_error(x, np.ones(len(x)), "process", cluster)
+    theirs = OLS(x, np.ones(len(x))).fit(**options)
+    assert ours == pytest.approx(theirs.bse[0], rel=1e-12)
+    ours = weighted.standard_error(x, weight, "process", cluster)
+    theirs = WLS(x, np.ones(len(x)), weights=weight).fit(**options)
+    assert ours == pytest.approx(theirs.bse[0], rel=1e-12)
+
+
+def test_clusters_of_one_row_are_rows() -> None:
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=50), rng.random(50) + 1
+    alone = weighted.standard_error(x, weight, "process", np.arange(50))
+    assert alone == pytest.approx(weighted.standard_error(x, weight), rel=1e-13)
+    assert weighted.units(50, np.arange(50)) == 50
+
+
+def test_errors_at_a_quantile_count_ties_as_coins() -> None:
+    rounded = np.repeat([1.0, 2.0, 3.0], [40, 40, 20])
+    apart = rounded + np.linspace(0, 0.5, 100)
+    for q in (0.3, 0.5, 0.95):
+        at = weighted.quantile(rounded, np.ones(100), q)
+        tied = weighted.share_size(q, weighted.error_at(rounded, np.ones(100), at, q))
+        assert tied == pytest.approx(99, rel=0.01)
+        at = weighted.quantile(apart, np.ones(100), q)
+        assert weighted.share_size(q, weighted.error_at(apart, np.ones(100), at, q)) == pytest.approx(100, rel=0.05)
+    assert weighted.share_size(0.95, weighted.error_at(np.ones(50), np.ones(50), 1.0, 0.95)) == pytest.approx(50)
+
+
+def test_few_clusters_are_worth_less() -> None:
+    frame = pd.DataFrame({"success": np.arange(300) % 10 > 0, "g": np.arange(300) % 30})
+    values = values_of(frame, "success_rate", cluster="g")
+    assert weighted.fewer(100.0, values, "process", 0.95) == pytest.approx(100 * (1.9679 / 2.0452) ** 2, rel=1e-3)
+    assert weighted.fewer(100.0, values, "run", 0.95) == 100.0
