@@ -9,7 +9,18 @@ from pathlib import Path
 
 from benchmarks.timing import machine
 
-NAMES = ("recording", "looking", "windowed", "sketches", "sampling", "judging", "comparing", "sequences", "memory", "store")
+NAMES = (
+    "recording",
+    "looking",
+    "windowed",
+    "sketches",
+    "sampling",
+    "judging",
+    "comparing",
+    "sequences",
+    "memory",
+    "store",
+)
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 

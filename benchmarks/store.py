@@ -152,7 +152,10 @@ def bulk(rounds: int, n: int = 200_000) -> list[Row]:
                 for _ in range(times):
                     exp.extend(part)
                 rates.setdefault(batch, []).append(times * batch / (perf_counter() - start))
-    return [Row(f"`extend` of {batch:,} rows with 13 columns", f"{median(found):,.0f} rows/s", "stated", True) for batch, found in rates.items()]
+    return [
+        Row(f"`extend` of {batch:,} rows with 13 columns", f"{median(found):,.0f} rows/s", "stated", True)
+        for batch, found in rates.items()
+    ]
 
 
 def reopening(rounds: int, n: int = 200_000) -> list[Row]:

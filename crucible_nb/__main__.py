@@ -1,4 +1,4 @@
-"""`python -m crucible_nb`: the main job on your machine (`demo`) or on a trace (`replay`); is a store sound (`verify`)?"""
+"""`python -m crucible_nb`: the main job on your machine (`demo`), on a trace (`replay`); is a store sound (`verify`)"""
 
 from __future__ import annotations
 

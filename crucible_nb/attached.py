@@ -178,7 +178,8 @@ class Attached:
         """Seal what writers left whose processes are gone; who still lives goes on, and is sealed by a later owner."""
         self.catch_up()
         for follower in self.followers.values():
-            if follower.number == follower.sealed or not follower.stream.lasting or lives(self.folder, follower.ordinal):
+            done = follower.number == follower.sealed or not follower.stream.lasting
+            if done or lives(self.folder, follower.ordinal):
                 continue
             writer = Writer(self.folder, follower.ordinal, follower.stream, "os", None)
             try:

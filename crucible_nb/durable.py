@@ -18,6 +18,7 @@ from crucible_nb.lifecycle import Lifecycle
 from crucible_nb.merged import merged
 from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
+from crucible_nb.plan import Look
 from crucible_nb.setup import Setup
 from crucible_nb.stream import Stream
 from crucible_nb.writing import SEALER, SYNCER, Writer, claim
@@ -56,6 +57,17 @@ class Durable:
             if self._writer is not None:
                 self._writer.ensure_open()
                 self._writer.journal.control(verb, facts())
+
+    def _note_look(self, look: Look) -> None:
+        """A look at a comparison counts, whoever resumes the experiment."""
+        if self._writer is not None and not self._forked:
+            with self._safely(), self._lock:
+                with self._noting(
+                    "look", lambda: {"n": look.n, "metrics": list(look.metrics), "planned": look.planned}
+                ):
+                    pass
+                if not self._story.alive:
+                    self._finish()
 
     def _may_write(self, verb: str) -> None:
         """Raise unless this process is one that writes the experiment."""

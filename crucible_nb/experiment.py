@@ -36,6 +36,7 @@ from crucible_nb.stores import Redaction
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.lines import wrapped
 from crucible_nb.stores.policies import described
+from crucible_nb.stores.recording import recorder as durable_recorder
 from crucible_nb.stores.tables import said
 from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
@@ -79,7 +80,7 @@ class Experiment(Durable):
         self._staged: list[Any] = []
         put = None
         if self._writer is not None:
-            put = self._writer.journal.recorder(self._staged, self._writer.clean)
+            put = durable_recorder(self._writer.journal, self._staged, self._writer.clean)
         self._running = self._life.status == "running" and (attached is None or self._writer is not None)
         self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, put)
         self._set_limit(_STAGE if self._running else 0)
@@ -909,6 +910,8 @@ class Experiment(Durable):
     @property
     def planned(self) -> Ledger | None:
         """The plan and the looks taken so far; None without a plan."""
+        if self._stream.ledger is not None:
+            self._stream.ledger.told = self._note_look
         return self._stream.ledger
 
     # -- money, files, faces ----------------------------------------------------------------------------------------

@@ -31,20 +31,35 @@ def make(place: Path) -> None:
     """Two experiments: one that was stopped, one whose process died; with everything the format knows."""
     warnings.simplefilter("ignore", cr.CrucibleWarning)
     writing.SEAL_EVENTS = 200
-    for name, sampling in (("stopped", {"sampling": "importance", "sampling_config": {"size": 30, "by": "latency_ms"}}), ("died", {})):
+    for name, sampling in (
+        ("stopped", {"sampling": "importance", "sampling_config": {"size": 30, "by": "latency_ms"}}),
+        ("died", {}),
+    ):
         exp = cr.start(
             name, store=place, clock=Clock(), seed=7, condition="treatment", tags=["golden"], metadata={"k": [1]}, by=("note",),
             windows=("1min", "1h"), anomaly=["z_score", "auto"], **sampling,
         )  # fmt: skip
         rng = np.random.default_rng(0)
         exp.watch("mean_latency_ms > 1 over 1h")
-        exp.extend(pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 400), "model": ["a", "b"] * 200, "text": "é"}), event="call")
+        exp.extend(
+            pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 400), "model": ["a", "b"] * 200, "text": "é"}), event="call"
+        )
         exp.metrics()
         while exp._writer is not None and exp._writer.sealing:
             pass
         exp.pause()
         exp.resume()
-        exp.record("odd", score=float("nan"), big=2**70, tags=["x"], note="n", success=False, model="gpt-4o", prompt_tokens=5, completion_tokens=6)
+        exp.record(
+            "odd",
+            score=float("nan"),
+            big=2**70,
+            tags=["x"],
+            note="n",
+            success=False,
+            model="gpt-4o",
+            prompt_tokens=5,
+            completion_tokens=6,
+        )
         exp.reprice({"a": {"input": 1.0, "output": 2.0}}) if name == "died" else None
         exp.extend([{"latency_ms": 9.5, "time": NOON}], event="late")
         exp.plan("score", margin=0.1, sample_size=10)

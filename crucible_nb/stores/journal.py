@@ -6,23 +6,17 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from errno import ENOSPC
 from pathlib import Path
 from typing import Any, Literal
-from zlib import adler32
-
-import orjson
 
 from crucible_nb.errors import StoreError
 from crucible_nb.notes import Notes
 from crucible_nb.stores import system
-from crucible_nb.stores.lines import STRICT, line, sealed
+from crucible_nb.stores.lines import line, sealed
 from crucible_nb.stores.rows import body_of
 
 Durability = Literal["os", "disk", "memory"]
 DURABILITIES = ("os", "disk", "memory")
-
-Put = Callable[..., bool]
 
 
 class Journal:
@@ -150,75 +144,6 @@ class Journal:
                 return True
             self._owed.append(data)
             return False
-
-    def recorder(self, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None) -> Put:  # noqa: C901
-        """The last step of `record`: number, write, stage. A closure, for names are looked up faster than attributes.
-
-        Args:
-            staged: Where rows wait for the fold.
-            clean: Takes secrets out of the fields that are not standard ones.
-        """
-        journal, acquire, release, dumps, strict = self, self.lock.acquire, self.lock.release, orjson.dumps, STRICT
-        direct = system.system().write if self.durability == "os" else None
-
-        def put(
-            time: int,
-            event: Any,
-            latency: Any,
-            cost: Any,
-            success: Any,
-            model: Any,
-            prompt: Any,
-            completion: Any,
-            extra: Any,
-        ) -> bool:
-            nonlocal staged
-            if extra is not None and clean is not None:
-                extra = clean(extra)
-            row = (time, event, latency, cost, success, model, prompt, completion, extra)
-            acquire()
-            try:
-                try:
-                    if extra is None:
-                        body = dumps(
-                            (journal.seq, time, event, latency, cost, success, model, prompt, completion), None, strict
-                        )
-                    else:
-                        body = dumps((journal.seq, *row), None, strict)
-                        for value in extra.values():
-                            if type(value) is float and value * 0.0 != 0.0:
-                                raise TypeError
-                    if (
-                        (latency is not None and latency * 0.0 != 0.0)
-                        or (cost is not None and cost * 0.0 != 0.0)
-                        or type(prompt) is float
-                        or type(completion) is float
-                        or type(success) is float
-                        or type(model) is float
-                        or type(event) is not str
-                    ):
-                        raise TypeError
-                except Exception:  # noqa: BLE001  NaN, infinity, numpy, objects: said in another way, and staged as it is said
-                    body, row = body_of(journal.seq, row)
-                data = b"[%d,%b]\n" % (adler32(body), body)
-                if direct is None or journal.failure is not None:
-                    if not journal.write(data, 1):
-                        return False
-                else:
-                    size = len(data)
-                    try:
-                        if direct(journal.handle, data) != size:  # type: ignore[arg-type]
-                            raise OSError(ENOSPC, "it took a part of a line only")
-                    except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
-                        return journal.undo(error)
-                    journal.size += size  # no call from here on, so no interrupt
-                    journal.seq += 1
-                staged += row
-            finally:
-                release()
-            return True
-
-        return put
 
     def rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], clean: Callable[[Any], Any] | None) -> bool:
         """Many rows with one write, all or none; they are staged as they are said."""

@@ -72,18 +72,22 @@ def _column(name: str, column: pd.Series, clean: Clean | None) -> Said:
     if name == "metadata":
         return _things([_metadata(value, clean) for value in column])
     dtype: Any = column.dtype
-    kind = str(dtype)
-    if kind in ("bool", "boolean", "bool[pyarrow]"):
+    if isinstance(dtype, pd.StringDtype) or str(dtype) in ("string[pyarrow]", "large_string[pyarrow]"):
+        return _text(name, *_encoded(column), clean)
+    if isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, pd.StringDtype):
+        return _text(name, *_used(column), clean)
+    return _numbers(column, dtype) or _things([_value(name, value, clean) for value in column])
+
+
+def _numbers(column: pd.Series, dtype: Any) -> Said | None:
+    """Numbers and booleans, None for what is neither."""
+    if str(dtype) in ("bool", "boolean", "bool[pyarrow]"):
         return Said(["bool", column.to_numpy(np.bool_, na_value=False), _holes(column)])
     if pd.api.types.is_float_dtype(dtype):
         return _floats(column.to_numpy(np.float64, na_value=np.nan))
     if pd.api.types.is_integer_dtype(dtype) and not _beyond(column):
         return Said(["int", column.to_numpy(np.int64, na_value=0), _holes(column)])
-    if isinstance(dtype, pd.StringDtype) or kind in ("string[pyarrow]", "large_string[pyarrow]"):
-        return _text(name, *_encoded(column), clean)
-    if isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, pd.StringDtype):
-        return _text(name, *_used(column), clean)
-    return _things([_value(name, value, clean) for value in column])
+    return None
 
 
 def _holes(column: pd.Series) -> Any:

@@ -93,9 +93,9 @@ def twins(work: Any) -> None:
 @given(st.lists(st.tuples(event, st.none() | fields, fields), min_size=1, max_size=6))
 def test_calls(calls: list[tuple[Any, Any, dict[str, Any]]]) -> None:
     def work(exp: cr.Experiment, clock: ManualClock) -> None:
-        for name, values, given in calls:
+        for name, values, keywords in calls:
             clock.tick(1)
-            exp.record(name, values, **given)
+            exp.record(name, values, **keywords)
 
     twins(work)
 
@@ -142,7 +142,13 @@ def test_tables(parts: list[tuple[dict[str, str], bool, str | None]]) -> None:
 
 def test_arrow_tables_and_large_ones() -> None:
     rows = 10_000
-    table = pa.table({"latency_ms": np.arange(rows) / 3, "model": pa.array([f"m{i % 7}" for i in range(rows)]), "id": [f"{i}" for i in range(rows)]})
+    table = pa.table(
+        {
+            "latency_ms": np.arange(rows) / 3,
+            "model": pa.array([f"m{i % 7}" for i in range(rows)]),
+            "id": [f"{i}" for i in range(rows)],
+        }
+    )
     twins(lambda exp, clock: exp.extend(table, event="call"))
 
 
@@ -152,5 +158,16 @@ def test_a_line_says_what_was_staged() -> None:
     exp.record("call", latency_ms=1.5, score=float("nan"), tags=["a"])
     text = next(place.rglob("*.jsonl")).read_text().splitlines()[-1]
     _, cells = json.loads(text)
-    assert cells[2:] == ["call", 1.5, None, None, None, None, None, {"score": {"": ["float", "nan"]}}, '{"tags":["a"]}', 1]
+    assert cells[2:] == [
+        "call",
+        1.5,
+        None,
+        None,
+        None,
+        None,
+        None,
+        {"score": {"": ["float", "nan"]}},
+        '{"tags":["a"]}',
+        1,
+    ]
     exp.stop()

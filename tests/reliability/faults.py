@@ -1,11 +1,12 @@
 """Faults in every system call of the store, at random: what is read agrees with what was acknowledged.
 
-    python -m tests.reliability.faults --histories 10000 --write
+python -m tests.reliability.faults --histories 10000 --write
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import shutil
@@ -103,10 +104,8 @@ def history(seed: int, folder: Path) -> Counter[str]:
                 (acked if exp.extend(table, event="e") == len(rows) else refused).update(rows)
                 n = rows.stop
             elif what == "flush":
-                try:
+                with contextlib.suppress(cr.StoreError):
                     exp.flush()
-                except cr.StoreError:
-                    pass
             elif what == "pause":
                 exp.pause()
                 exp.resume()  # a full disk owes the line

@@ -30,7 +30,8 @@ def test_eight_writers_and_a_reader(tmp_path: Path) -> None:
     writers, events = 8, 2500
     exp = cr.start("eight", store=tmp_path)
     running = [
-        subprocess.Popen([sys.executable, "-c", WRITER, exp.handle, str(k), str(events)], cwd=ROOT) for k in range(writers)
+        subprocess.Popen([sys.executable, "-c", WRITER, exp.handle, str(k), str(events)], cwd=ROOT)
+        for k in range(writers)
     ]
     reader = cr.attach("eight", store=tmp_path, mode="read")
     seen: dict[int, int] = {}
@@ -86,7 +87,11 @@ exp.stop()
 
 def _fill(place: Path, limit: int) -> tuple[int, subprocess.Popen]:
     process = subprocess.Popen(
-        [sys.executable, "-c", FULL, str(place), str(limit)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", FULL, str(place), str(limit)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     assert process.stdout.readline() == "up\n"
     acked, refused, counted = map(int, process.stdout.readline().split())
@@ -123,5 +128,3 @@ def test_a_small_disk(tmp_path: Path) -> None:
         _goes_on(tmp_path, acked, process)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
-
-

@@ -46,9 +46,12 @@ def _believes(self: Journal, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "bug"), [(Journal, "_cut", _no_cut), (Journal, "_put", _believes), (writing.Writer, "_write", _early)]
+    ("owner", "name", "bug"),
+    [(Journal, "_cut", _no_cut), (Journal, "_put", _believes), (writing.Writer, "_write", _early)],
 )
-def test_the_harness_finds_planted_bugs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bug: Any) -> None:
+def test_the_harness_finds_planted_bugs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bug: Any
+) -> None:
     if bug is _early:
         monkeypatch.setattr(owner, "write_parts", owner._write, raising=False)
     monkeypatch.setattr(owner, name, bug)

@@ -15,6 +15,8 @@ def test_nothing_acknowledged_is_lost(batch: int, kills: int) -> None:
     assert found.clean, found
 
 
-@pytest.mark.parametrize(("name", "batch", "what"), [("ack", 1, "lost"), ("glue", 100, "lost"), ("parquet", 100, "unreadable")])
+@pytest.mark.parametrize(
+    ("name", "batch", "what"), [("ack", 1, "lost"), ("glue", 100, "lost"), ("parquet", 100, "unreadable")]
+)
 def test_the_harness_finds_what_naive_stores_do(name: str, batch: int, what: str) -> None:
     assert getattr(in_fresh_process(name, 40, batch, until_dirty=True), what) > 0

@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 import crucible_nb as cr
 from crucible_nb import writing
@@ -41,7 +48,9 @@ class Histories(RuleBasedStateMachine):
         self.n += count
         return found
 
-    @rule(fields=st.dictionaries(st.text(max_size=5), st.one_of(st.none(), st.floats(), st.text(max_size=5)), max_size=2))
+    @rule(
+        fields=st.dictionaries(st.text(max_size=5), st.one_of(st.none(), st.floats(), st.text(max_size=5)), max_size=2)
+    )
     def record(self, fields: dict[str, Any]) -> None:
         fields = {name: value for name, value in fields.items() if name != "n"}
         assert self.exp.record("e", {**fields, "n": self.n}) is not self.exp.paused

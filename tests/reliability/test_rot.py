@@ -181,13 +181,26 @@ values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
     max_leaves=12,
 )
-verbs = st.sampled_from(["rows", "pause", "resume", "stop", "sampling", "prices", "watch", "alert", "plan", "look", "absent", "crucible"])
+verbs = st.sampled_from(
+    ["rows", "pause", "resume", "stop", "sampling", "prices", "watch", "alert", "plan", "look", "absent", "crucible"]
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(lines=st.lists(st.one_of(st.binary(max_size=40), st.lists(values, max_size=12), st.tuples(verbs, values, values),
-                                st.tuples(st.integers(0, 10), st.integers(), *[values] * 7)), max_size=6))
-def test_any_journal_is_read_without_a_crash(open_ended: Path, tmp_path_factory: pytest.TempPathFactory, lines: list[Any]) -> None:
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.lists(values, max_size=12),
+            st.tuples(verbs, values, values),
+            st.tuples(st.integers(0, 10), st.integers(), *[values] * 7),
+        ),
+        max_size=6,
+    )
+)
+def test_any_journal_is_read_without_a_crash(
+    open_ended: Path, tmp_path_factory: pytest.TempPathFactory, lines: list[Any]
+) -> None:
     place = tmp_path_factory.mktemp("fuzz")
     folder = place / open_ended.name
     shutil.copytree(open_ended, folder)
@@ -216,8 +229,11 @@ def test_any_bytes_are_a_line_or_not(data: bytes) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(which=st.sampled_from(["*.parquet", "*.state", "experiment.json", "prices.json.gz", "w0000.lock"]),
-       cuts=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4), keep=st.floats(0, 1))
+@given(
+    which=st.sampled_from(["*.parquet", "*.state", "experiment.json", "prices.json.gz", "w0000.lock"]),
+    cuts=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+    keep=st.floats(0, 1),
+)
 def test_any_broken_file_is_an_error_of_ours(
     finished: Path, tmp_path_factory: pytest.TempPathFactory, which: str, cuts: list[tuple[float, int]], keep: float
 ) -> None:
@@ -229,10 +245,12 @@ def test_any_broken_file_is_an_error_of_ours(
     for at, byte in cuts:
         data[int(at * (len(data) - 1))] = byte
     path.write_bytes(bytes(data[: max(1, int(keep * len(data)))]) if keep < 0.5 else bytes(data))
+    said = ""
     try:
         cr.attach(finished.name, store=place, mode="read").frame()
     except cr.StoreError as error:
-        assert str(path.name) in str(error) or "no such experiment" in str(error) or "it is no handle" in str(error)
+        said = str(error)
+    assert not said or path.name in said or "no such experiment" in said
     verify(folder)
     cr.experiments(place)
     shutil.rmtree(place)

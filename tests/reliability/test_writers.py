@@ -15,7 +15,9 @@ import crucible_nb as cr
 from tests.reliability import work
 
 WORKERS, EVENTS = 3, 400
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forks beside threads, which is what is tested
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # of forks beside threads, which is what is tested
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_multiprocessing_with_an_argument(exp: cr.Experiment, method: str) -> No
 def test_forked_workers_inherit_it(exp: cr.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "GLOBAL", exp)
     with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
-        pids = pool.map(work.with_global, [(worker, EVENTS) for worker in range(WORKERS)], chunksize=1)
+        pool.map(work.with_global, [(worker, EVENTS) for worker in range(WORKERS)], chunksize=1)
         assert exp.record("parent", latency_ms=2.0)
         pool.close()
         pool.join()
@@ -91,16 +93,23 @@ def test_concurrent_futures(exp: cr.Experiment) -> None:
 
 def test_joblib(exp: cr.Experiment) -> None:
     joblib = pytest.importorskip("joblib")
-    pids = joblib.Parallel(n_jobs=2)(joblib.delayed(work.with_handle)((exp, worker, EVENTS)) for worker in range(WORKERS))
+    pids = joblib.Parallel(n_jobs=2)(
+        joblib.delayed(work.with_handle)((exp, worker, EVENTS)) for worker in range(WORKERS)
+    )
     check(exp, pids, ended=False)  # its workers wait for more
 
 
 def test_dask_workers(exp: cr.Experiment) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as cluster, distributed.Client(cluster) as client:
-        pids = client.gather(client.map(work.with_handle, [(exp, worker, EVENTS) for worker in range(WORKERS)], pure=False))
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        pids = client.gather(
+            client.map(work.with_handle, [(exp, worker, EVENTS) for worker in range(WORKERS)], pure=False)
+        )
     check(exp, pids)
 
 

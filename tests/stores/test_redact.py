@@ -25,7 +25,9 @@ def on_disk(store: Path) -> str:
 @pytest.mark.parametrize("secret", SECRETS)
 def test_secrets_never_reach_the_disk(tmp_path: Path, secret: str) -> None:
     exp = cr.start("secret", store=tmp_path, durability="os")
-    exp.record("call", note=f"it is {secret}!", error=f"401 for {secret}", tags=["x", {"deep": secret}], metadata={"k": secret})
+    exp.record(
+        "call", note=f"it is {secret}!", error=f"401 for {secret}", tags=["x", {"deep": secret}], metadata={"k": secret}
+    )
     exp.record("call", {"x": secret}, y=secret)
     exp.extend([{"note": secret, "error": secret}])
     exp.extend(pd.DataFrame({"note": [secret, "fine"], "metadata": [{"a": [secret]}, None], "any": [[secret], 1]}))
@@ -40,11 +42,25 @@ def test_secrets_never_reach_the_disk(tmp_path: Path, secret: str) -> None:
 
 def test_names_that_tell(tmp_path: Path) -> None:
     exp = cr.start("names", store=tmp_path)
-    exp.record("call", api_key="a", openai_api_key="b", password="c", Authorization="d", token="e", db_dsn="f", pin_secret=1234)
-    exp.record("call", prompt_tokens=3, completion_tokens=4, total_tokens=7, tokens=9, secretary="Ann", author="Bo", monkey="see")
+    exp.record(
+        "call", api_key="a", openai_api_key="b", password="c", Authorization="d", token="e", db_dsn="f", pin_secret=1234
+    )
+    exp.record(
+        "call",
+        prompt_tokens=3,
+        completion_tokens=4,
+        total_tokens=7,
+        tokens=9,
+        secretary="Ann",
+        author="Bo",
+        monkey="see",
+    )
     exp.record("call", {"http.request.header.authorization": "x", "nested": {"password": "hunter2", "fine": 1}})
     row, kept, third = exp.frame().iloc[0], exp.frame().iloc[1], exp.frame().iloc[2]
-    assert {row[name] for name in ("api_key", "openai_api_key", "password", "Authorization", "token", "db_dsn", "pin_secret")} == {"[redacted]"}
+    assert {
+        row[name]
+        for name in ("api_key", "openai_api_key", "password", "Authorization", "token", "db_dsn", "pin_secret")
+    } == {"[redacted]"}
     assert (kept.prompt_tokens, kept.tokens, kept.secretary, kept.author, kept.monkey) == (3, 9, "Ann", "Bo", "see")
     assert third["http.request.header.authorization"] == "[redacted]"
     assert third["metadata"] == '{"nested":{"password":"[redacted]","fine":1}}'
