@@ -76,7 +76,7 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
     if type(cells[0]) is not int:
         return None
     if dict in [*map(type, cells[:-1])]:
-        return (*map(unwrapped, cells[:-1]), cells[-1])
+        cells[:-1] = map(unwrapped, cells[:-1])
     return tuple(cells)
 
 
