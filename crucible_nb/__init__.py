@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, events, faces, files, notebook, sampling, stats
 from crucible_nb.accessor import CrucibleAccessor
+from crucible_nb.attaching import attach, unarchive
 from crucible_nb.comparison import compare
 from crucible_nb.errors import (
     ConfigError,
@@ -59,6 +60,7 @@ from crucible_nb.stats import (
     two_proportions,
     wilcoxon,
 )
+from crucible_nb.stores import Redaction
 
 if TYPE_CHECKING:
     from crucible_nb.files import load
@@ -74,6 +76,7 @@ __all__ = [
     "LifecycleError",
     "Metrics",
     "PriceTable",
+    "Redaction",
     "SchemaError",
     "StatError",
     "StoreError",
@@ -81,6 +84,7 @@ __all__ = [
     "adjust",
     "anomaly",
     "anova",
+    "attach",
     "chi_square",
     "cliffs_delta",
     "cohens_d",
@@ -122,6 +126,7 @@ __all__ = [
     "t_test",
     "track",
     "two_proportions",
+    "unarchive",
     "wilcoxon",
 ]
 

@@ -1,4 +1,4 @@
-"""`python -m crucible_nb`: the main job on your machine (`demo`), or on a trace you have (`replay`)."""
+"""`python -m crucible_nb`: the main job (`demo`), the same on a trace (`replay`), a check of a store (`verify`)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from crucible_nb import __version__, demo
 from crucible_nb.errors import ConfigError, CrucibleError
 from crucible_nb.replay import Progress, replay, report
+from crucible_nb.verify import verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, or 2 for input that cannot be used."""
+    """Run a command; returns the exit code: 0, 1 for a store that is not sound, 2 for input that cannot be used."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.command is None:
@@ -22,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.command == "demo":
             demo.run(Path(args.out), predictions=args.predictions)
+        elif args.command == "verify":
+            report = verify(args.path)
+            print(report)
+            return 0 if report.sound else 1
         else:
             _replay(args)
     except CrucibleError as error:
@@ -59,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--max-events", type=int, metavar="N", help="rows to keep in memory")
     trace.add_argument("--out", metavar="FILE", help="write the events to .parquet, .csv or .jsonl")
     trace.add_argument("--name", metavar="TEXT", help="name of the experiment (default: the file's)")
+    check = commands.add_parser("verify", help="check every checksum of a store, an experiment or one of its files")
+    check.add_argument("path", metavar="PATH")
     return parser
 
 

@@ -58,21 +58,41 @@ class Alerts:
         self.callbacks: list[Callable[[Alert], Any]] = []
         self._waiting: deque[Alert] = deque()
         self._recent: deque[int] = deque()
+        self._new: deque[Alert] = deque(maxlen=_HISTORY)
 
     def take(self, alert: Alert) -> None:
         """Remember an alert, and put it in line for the callbacks, if there are any that were not called too often."""
         if not self.callbacks:
-            self.history.append(_untold(alert))
+            self._keep(_untold(alert))
             return
         now = alert.time.value
         while self._recent and self._recent[0] <= now - _MINUTE:
             self._recent.popleft()
         if len(self._recent) >= self.per_minute:
-            self.history.append(_untold(alert))
+            self._keep(_untold(alert))
             return
         self._recent.append(now)
-        self.history.append(alert)
+        self._keep(alert)
         self._waiting.append(alert)
+
+    def _keep(self, alert: Alert) -> None:
+        self.history.append(alert)
+        self._new.append(alert)
+
+    def to_dict(self) -> list[list[Any]]:
+        """The history as plain data."""
+        return [said(alert) for alert in self.history]
+
+    def unwritten(self) -> list[list[Any]]:
+        """Alerts since the last time, as plain data."""
+        new = [said(alert) for alert in self._new]
+        self._new.clear()
+        return new
+
+    def remember(self, cells: list[Any]) -> None:
+        """An alert of an earlier process; nobody is called for it."""
+        time, kind, metric, value, *rest = cells
+        self.history.append(Alert(pd.Timestamp(time, unit="ns", tz="UTC"), kind, metric, float(value), *rest))
 
     def deliver(self) -> None:
         """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
@@ -95,6 +115,11 @@ class Alerts:
         frame = pd.DataFrame(rows, index=index, columns=list(Alert.__slots__)[1:])
         texts = dict.fromkeys(("kind", "metric", "severity", "reason", "action"), "str")
         return frame.astype({**texts, "value": "float64", "told": "bool"})
+
+
+def said(alert: Alert) -> list[Any]:
+    """An alert as plain data."""
+    return [alert.time.value, *list(asdict(alert).values())[1:]]
 
 
 def _untold(alert: Alert) -> Alert:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -69,11 +70,20 @@ class SteadyClock:
             times[clocked] = self.many(times[clocked])
         return times
 
-    def now(self) -> int:
+    def now(self, reading: int | None = None) -> int:
         """A steady reading that counts: no later time will be before it."""
-        return int(self.many(np.array([self._reading()], np.int64))[0])
+        reading = self.reading() if reading is None else reading
+        return int(self.many(np.array([reading], np.int64))[0])
 
-    def _reading(self) -> int:
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        return {"last": self.last, "shift": self.shift}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.last, self.shift = state["last"], state["shift"]
+
+    def reading(self) -> int:
         """A clock that fails stands still: events are refused and counted, looking and stopping go on."""
         try:
             return int(self.read())
@@ -82,7 +92,7 @@ class SteadyClock:
 
     def peek(self) -> int:
         """What `now` would say, without moving anything."""
-        time = self._reading() + self.shift
+        time = self.reading() + self.shift
         return time if self.last is None or time > self.last else self.last
 
 
@@ -102,6 +112,15 @@ class EventClock(SteadyClock):
 
     def _newest(self) -> int:
         return 0 if self.newest is None else self.newest
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        return {**super().to_dict(), "newest": self.newest}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        super().load(state)
+        self.newest = state["newest"]
 
     def saw(self, time: int) -> None:
         """An event happened at `time`."""

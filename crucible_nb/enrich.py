@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,14 @@ class Enrich:
         self._rates = Rates(table, self._names.values)
         self._alone = np.zeros(0, np.int32)
         self.unpriced: Counter[str] = Counter()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        return {"unpriced": [[name, count] for name, count in self.unpriced.items()]}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.unpriced = Counter(dict(state["unpriced"]))
 
     def __call__(self, batch: Batch) -> None:
         """Add `total_tokens` and `cost_usd` to a batch."""

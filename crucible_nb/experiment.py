@@ -14,28 +14,34 @@ import pandas as pd
 
 from crucible_nb import checks, files, html
 from crucible_nb.alerts import Alert
-from crucible_nb.anomaly import Detector, Incident
+from crucible_nb.anomaly import Incident
+from crucible_nb.attached import Attached
+from crucible_nb.attending import Attending
 from crucible_nb.brief import brief
-from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.current import CURRENT
+from crucible_nb.durable import hosted, living
 from crucible_nb.errors import CrucibleError, LifecycleError
-from crucible_nb.folding import FOLDER, TICKER
+from crucible_nb.folding import FOLDER
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
 from crucible_nb.interrupts import unbroken
-from crucible_nb.lifecycle import Lifecycle, Status
+from crucible_nb.lifecycle import Status
 from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
 from crucible_nb.metrics import Metrics
-from crucible_nb.notes import Notes
 from crucible_nb.pictures import pictures
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
 from crucible_nb.query import Where, query_window
-from crucible_nb.rules import Rule
 from crucible_nb.sampled import mark
-from crucible_nb.sampling import Sampler, sampling_of
+from crucible_nb.sampling import sampling_of
+from crucible_nb.setup import Setup
+from crucible_nb.stores import Redaction
+from crucible_nb.stores.folder import Folder
+from crucible_nb.stores.policies import described
+from crucible_nb.stores.recording import recorder as durable_recorder
+from crucible_nb.stores.tables import said
+from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
-from crucible_nb.watching import ACTIONS, Watching
 from crucible_nb.windows import windowed_metrics
 
 _ALWAYS = ("seq", "weight", "success", "latency_ms", "cost_usd")  # columns that faces may count on
@@ -43,7 +49,7 @@ _ANSWERS = 16  # windows whose metrics are remembered until the next event
 _STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
 
-class Experiment:
+class Experiment(Attending):
     """Telemetry of one experiment: record into it, pause it, look at it at any time.
 
     Made by `cr.start`; all methods may be called from any thread.
@@ -67,43 +73,30 @@ class Experiment:
     track_iter: Callable[..., Any]  # registered
     plot: Any  # registered
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        condition: str | None = None,
-        hypothesis: str | None = None,
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        sample_size: int | None = None,
-        windows: Sequence[int] = (),
-        by: Sequence[str] = (),
-        max_events: int | None = None,
-        clock: SteadyClock,
-        prices: PriceTable,
-        sampling: Sampler | None = None,
-        seed: int = 0,
-        detectors: Sequence[Detector] = (),
-        action: str = "flag",
-    ) -> None:
-        self.id = uuid.uuid4().hex
-        self.name, self.condition, self.hypothesis = name, condition, hypothesis
-        self.tags, self.metadata, self.sample_size = tuple(tags), dict(metadata or {}), sample_size
+    def __init__(self, setup: Setup, attached: Attached | None = None) -> None:
+        self.id = uuid.uuid4().hex if attached is None else attached.folder.path.name
+        self.name, self.condition, self.hypothesis = setup.name, setup.condition, setup.hypothesis
+        self.tags, self.metadata, self.sample_size = tuple(setup.tags), dict(setup.metadata), setup.sample_size
         self._lock = threading.RLock()
-        self._clock, self._notes = clock, Notes(name)
-        self._pipeline = Pipeline(
-            clock, self._notes, by=by, windows=windows, max_events=max_events, prices=prices, seed=seed,
-            detectors=detectors,
-        )  # fmt: skip
-        self._pipeline.keeping.use(sampling, 0)
-        self._watching, self._attending = Watching(self._notes, action), False
-        self._ledger: Ledger | None = None
-        self._life = Lifecycle(name, None if isinstance(clock, EventClock) else clock.now())
+        self._setup, self._attached = setup, attached
+        self._writer = None if attached is None else attached.writer
+        self._show(Stream(setup) if attached is None else attached.stream or attached.main())
+        self._attending = False
         self._staged: list[Any] = []
-        self._running = True
-        self.record, self._set_limit = recorder(self._staged, clock.read, self._admit, self._notes)
-        self._set_limit(_STAGE)
+        put = None
+        if self._writer is not None:
+            put = durable_recorder(self._writer.journal, self._staged, self._writer.clean)
+        self._running = self._life.status == "running" and (attached is None or self._writer is not None)
+        self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, put)
+        self._set_limit(_STAGE if self._running else 0)
         self._listen()
+        if self._writer is not None:
+            living(self)
+
+    def _show(self, stream: Stream) -> None:
+        """Have what this experiment records go through these stages."""
+        self._stream, self._clock, self._notes = stream, stream.clock, stream.notes
+        self._pipeline, self._life, self._watching = stream.pipeline, stream.life, stream.watching
 
     # -- recording ------------------------------------------------------------------------------------------------
 
@@ -116,6 +109,8 @@ class Experiment:
         """
         if not self._running:
             return False
+        if self._forked:
+            self._rejoin()
         if len(self._staged) >= 2 * _STAGE:
             self._fold()
         else:
@@ -136,6 +131,7 @@ class Experiment:
                     self._notes.say("errors", said, len(rows) // WIDTH)
             if self._running:
                 self._set_limit(_STAGE)
+            self._seal_when_due()
 
     def extend(self, frame: Any, event: str | None = None) -> int:
         """Record many events at once; the same meaning as one `record` per row.
@@ -157,7 +153,7 @@ class Experiment:
             2
             >>> exp.stop()
         """
-        with self._lock, unbroken():
+        with self._lock, unbroken(), self._journal_lock():
             self._fold()
             if not self._running:
                 return 0
@@ -165,17 +161,32 @@ class Experiment:
                 if isinstance(frame, list):
                     reading = self._clock.read()
                     return self._extend_rows([row_of(reading, event, row, self._notes) for row in rows_of(frame)])
-                return self._pipeline.frame(frame_of(frame), event)
+                return self._extend_frame(frame_of(frame), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                 size = len(frame) if hasattr(frame, "__len__") else 1
                 self._notes.say("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
                 return 0
+            finally:
+                self._seal_when_due()
 
     def _extend_rows(self, rows: list[tuple[Any, ...]]) -> int:
-        for row in rows:
-            self._staged += row
+        if self._writer is not None:
+            if rows and not self._writer.journal.rows(self._staged, rows, self._writer.clean):
+                return 0
+        else:
+            for row in rows:
+                self._staged += row
         self._fold()
         return len(rows)
+
+    def _extend_frame(self, frame: pd.DataFrame, event: str | None) -> int:
+        if self._writer is None:
+            return self._pipeline.frame(frame, event)
+        journal, reading = self._writer.journal, self._clock.read()
+        parts = list(said(frame, self._writer.redaction, journal.seq, reading, event))
+        if parts and not journal.write(b"".join(line for line, _ in parts), len(frame)):
+            return 0
+        return sum(self._pipeline.frame(part, event, reading) for _, part in parts)
 
     def span(self, event: str, **fields: Any) -> Span:
         """A context manager around a piece of work that becomes one event when it ends.
@@ -245,29 +256,31 @@ class Experiment:
         with self._lock:
             if not self._life.alive:
                 self._life.check("set the sampling of")
-            self._fold()
-            self._pipeline.keeping.use(policy, self._pipeline.seq)
+            with self._noting("sampling", lambda: {"policy": described(policy)}):
+                self._pipeline.keeping.use(policy, self._pipeline.seq)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
     def _move(self, verb: str) -> None:
         with self._lock:
+            self._may_write(verb)
             self._life.check(verb)
             self._running = False
             self._set_limit(0)
-            self._fold()
-            self._begin()
-            self._life.move(verb, self._clock.now(), self._pipeline.seq)
+            reading = self._clock.reading()
+            with self._noting(verb, lambda: {"clock": reading}):
+                self._stream.move(verb, {"clock": reading})
             if self._life.status == "running":
                 self._running, self._watching.fired = True, False
                 self._set_limit(_STAGE)
                 self._listen()
+            elif not self._life.alive:
+                self._finish()
         self._attend()
 
     def _begin(self) -> None:
         """In event time an experiment begins with its first event."""
-        if self._life.started is None and self._pipeline.seq:
-            self._life.started = int(self._pipeline.measure.look().total.panel.span[0, 0])
+        self._stream.begin()
 
     def pause(self) -> None:
         """Stop collecting for a while; the time until `resume` does not count as active.
@@ -319,6 +332,8 @@ class Experiment:
     def archive(self, path: str | Path) -> Path:
         """Put a finished experiment into one zip file: its facts as JSON, its events as Parquet.
 
+        Of one with a store the zip holds all files too, and `cr.unarchive` puts them into a store again.
+
         Args:
             path: File to write, ending in .zip; `cr.load` reads the events back.
 
@@ -340,7 +355,8 @@ class Experiment:
         """
         with self._lock:
             self._life.check("archive")
-            written = files.archive(self.frame(), path, self._facts())
+            more = None if self._attached is None else self._attached.folder.files()
+            written = files.archive(self.frame(), path, self._facts(), more)
             self._move("archive")
             return written
 
@@ -359,7 +375,11 @@ class Experiment:
 
     @property
     def status(self) -> Status:
-        """running, paused, stopped, failed or archived."""
+        """running, paused, stopped, failed, archived, or dead: its process ended without a word."""
+        if self._attached is not None and self._writer is None:
+            self._attached.catch_up()
+            if self._attached.dead():
+                return "dead"
         return self._life.status
 
     @property
@@ -401,8 +421,12 @@ class Experiment:
         return self._life.intervals(self._now())
 
     def _now(self) -> int:
-        """Where looks end: the clock while it lives, the end after."""
-        return self._clock.peek() if self._life.ended is None else self._life.ended
+        """Where looks end: the clock while it lives, the end after; of a dead experiment its last event."""
+        if self._story.ended is not None:
+            return self._story.ended
+        if self._attached is not None and self._writer is None and self._attached.dead():
+            return max([stream.clock.last or 0 for stream in self._attached.streams()])
+        return self._clock.peek()
 
     def summary(self) -> dict[str, Any]:
         """Status, durations and counts.
@@ -412,8 +436,10 @@ class Experiment:
             total_events (collected), kept_events (rows in memory), evicted_events (rows that left, see
             `max_events`), sampling and seed, effective_sample_size (Kish: (sum w)^2 / sum w^2 of the kept rows),
             strata (of the sampling policy: {label: {"seen", "kept"}}), errors (events that could not be recorded),
-            misfits (values that went to `metadata`), progress (share of `sample_size`, None without one), and the
-            facts given to `cr.start`.
+            misfits (values that went to `metadata`), refused (events that the store could not take), lost (events and
+            files of it that cannot be read), store (path, durability, acknowledged and synced bytes of the journal,
+            failure: why it refuses now), progress (share of `sample_size`, None without one), and the facts given to
+            `cr.start`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -425,14 +451,15 @@ class Experiment:
         with self._lock:
             self._fold()
             self._begin()
-            now, life, counts = self._now(), self._life, self._notes.counts
+            pipelines = self._pipelines()
+            now, life, counts = self._now(), self._story, self._counts()
             started = now if life.started is None else life.started
             paused = life.paused(started, now)
-            total, keeping = self._pipeline.seq, self._pipeline.keeping
+            total, keeping = sum(pipeline.seq for pipeline in pipelines), self._pipeline.keeping
             effective = keeping.effective_size()  # first: it has the sample let go what it put off
             return {
                 "name": self.name,
-                "status": life.status,
+                "status": self.status,
                 "condition": self.condition,
                 "hypothesis": self.hypothesis,
                 "tags": list(self.tags),
@@ -444,8 +471,8 @@ class Experiment:
                 "pause_count": self.pause_count,
                 "resume_count": self.resume_count,
                 "total_events": total,
-                "kept_events": len(self._pipeline.buffer),
-                "evicted_events": self._pipeline.buffer.evicted,
+                "kept_events": sum(len(pipeline.buffer) for pipeline in pipelines),
+                "evicted_events": sum(pipeline.buffer.evicted for pipeline in pipelines),
                 "sampling": None if keeping.policy is None else repr(keeping.policy),
                 "seed": keeping.seed if keeping.thins else None,
                 "effective_sample_size": effective,
@@ -454,11 +481,15 @@ class Experiment:
                 "progress": None if self.sample_size is None else total / self.sample_size,
                 "errors": counts["errors"],
                 "misfits": counts["misfits"],
+                "refused": counts["refused"],
+                "lost": counts["lost"],
+                "store": None if self._writer is None else self._writer.facts(),
             }
 
     def _facts(self) -> dict[str, Any]:
         """What travels with the events into a file."""
         facts = {"id": self.id, **self.summary(), "metadata": self.metadata}
+        del facts["store"]  # where it stood on this machine is nobody's business
         facts["strata"] = {str(label): counts for label, counts in facts["strata"].items()}
         changes = [[change.verb, change.time, change.seq] for change in self._life.changes]
         return {**{name: _plain(value) for name, value in facts.items()}, "changes": changes}
@@ -487,8 +518,10 @@ class Experiment:
         """
         with self._lock:
             self._fold()
-            frame = self._pipeline.buffer.frame().iloc[:]
-            evicted, total = self._pipeline.buffer.evicted, self._pipeline.seq
+            pipelines = self._pipelines()
+            frame = self._rows_kept(pipelines).iloc[:]
+            total = sum(pipeline.seq for pipeline in pipelines)
+            evicted = sum(pipeline.buffer.evicted for pipeline in pipelines) if self._attached is None else 0
             facts = self._pipeline.keeping.facts()
         if columns is not None:
             frame = frame[list(checks.columns("columns", columns, frame.columns))]
@@ -540,8 +573,8 @@ class Experiment:
         """
         with self._lock:
             self._fold()
-            buffer = self._pipeline.buffer
-            frame, times, now = buffer.frame(), buffer.times(), self._now()
+            frame, now = self._rows_kept(self._pipelines()), self._now()
+            times = frame.index.asi8  # type: ignore[attr-defined]
             facts = self._pipeline.keeping.facts()
         frame = mark(frame.iloc[:], {**facts, "windowed": True})
         return query_window(
@@ -601,209 +634,35 @@ class Experiment:
         with self._lock:
             self._fold()
             self._begin()
+            pipelines, life = self._pipelines(), self._story
             now = self._now() if at is None else checks.instant("at", at)
             if by is None and at is None and span is None:
-                return total_metrics(self._pipeline, self._life, now)
+                return total_metrics(pipelines, life, now)
             if by is None and span is not None:
-                return self._window(now - span, now)
+                return self._window(pipelines, now - span, now)
             if isinstance(by, str) and span is None and at is None:
-                grouped = group_metrics(self._pipeline, self._life, now, by)
+                grouped = group_metrics(pipelines, life, now, by)
                 if grouped is not None:
                     return grouped
-            start = self._life.started if span is None else now - span
-            buffer = self._pipeline.buffer
-            first, beyond = np.searchsorted(buffer.times(), [start or 0, now + 1])
-            rows = buffer.frame().iloc[int(first) : int(beyond)]
-        return frame_metrics(rows, by, self._life, (start, now), partial=not self._pipeline.complete)
+            start = life.started if span is None else now - span
+            kept = self._rows_kept(pipelines)
+            first, beyond = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
+            rows = kept.iloc[int(first) : int(beyond)]
+        partial = not all(pipeline.complete for pipeline in pipelines)
+        return frame_metrics(rows, by, life, (start, now), partial=partial)
 
-    def _window(self, start: int, stop: int) -> Metrics:
+    def _window(self, pipelines: Sequence[Pipeline], start: int, stop: int) -> Metrics:
         """Metrics of a window; as long as nothing happens the answer stays."""
-        looked, key = self._pipeline.looked, (start, stop, len(self._life.changes))
+        looked = self._pipeline.looked
+        key = (start, stop, len(self._story.changes), *(pipeline.seq for pipeline in pipelines))
         if key not in looked:
             if len(looked) >= _ANSWERS:
                 looked.clear()
-            looked[key] = window_metrics(self._pipeline, self._life, start, stop)
+            looked[key] = window_metrics(pipelines, self._story, start, stop)
         found: Metrics = looked[key]
         return found
 
-    # -- watching -------------------------------------------------------------------------------------------------
-
-    def _listen(self) -> None:
-        """Have what is recorded looked at soon, when somebody would notice."""
-        if self._watching.listening:
-            TICKER.add(self._tick)
-
-    def _tick(self) -> bool:
-        """What happens 25 times a second while somebody listens; says whether to go on."""
-        if self._running and self._watching.listening:
-            self._attend()
-            return True
-        return False
-
-    def _attend(self) -> None:
-        """Look at what was recorded, act, and call back; callbacks run outside of the lock."""
-        with self._lock:
-            if self._attending:  # an action or a callback of this very thread
-                return
-            self._attending = True
-            try:
-                self._fold()
-                actions = list(self._watching.begun(self._pipeline.judging.take()))
-                if self._watching.rules:
-                    actions += self._watching.check(self._now(), self._of_last)
-                for action in actions:
-                    if self._life.status == "running" or (action == "stop" and self._life.alive):
-                        self._move(action)
-            finally:
-                self._attending = False
-        self._watching.alerts.deliver()
-
-    def _of_last(self, window: int | None) -> Metrics:
-        return self.metrics(last=None if window is None else pd.Timedelta(window, unit="ns"))
-
-    def on_anomaly(self, callback: Callable[[Alert], Any]) -> Callable[[], None]:
-        """Be called back when an incident begins, a rule is met or a budget is spent; within 100 ms of `record`.
-
-        Callbacks run outside of every lock and may call any method. They run in the thread that is first to notice: a
-        background one, or the one that asks `should_stop` or `alerts()`, pauses, resumes or stops. Their exceptions
-        are counted, not raised. At most 60 alerts a minute are called back, the others are in `alerts()`.
-
-        Args:
-            callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action.
-
-        Returns:
-            A callable that undoes it.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> exp = cr.start("demo", anomaly="z_score", clock="events")
-            >>> said = []
-            >>> undo = exp.on_anomaly(said.append)
-            >>> for i in range(101):
-            ...     _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
-            >>> exp.stop()
-            >>> len(said), said[0].reason
-            (1, 'latency_ms 900 is 791.2 sd above the mean 101')
-        """
-        undo = self._watching.listen(checks.function("callback", callback))  # type: ignore[arg-type]
-        self._listen()
-        return undo
-
-    def watch(self, rule: str, action: str = "alert", min_events: int | None = None) -> None:
-        """Watch the live metrics.
-
-        Args:
-            rule: A metric, a comparison, a number, and maybe a window: "error_rate > 0.1 over 5min". Metrics are
-                error_rate, success_rate, mean_, max_, p50_, p90_, p95_ and p99_latency_ms, total_ and mean_cost_usd,
-                cost_per_hour, total_tokens, event_count, failure_count, events_per_second.
-            action: "alert", "pause" or "stop".
-            min_events: Events there must be. None: 10 for rates, means and quantiles; 1 for counts and totals; 0 for
-                event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
-                notices silence, once the experiment has run for all of the window. Windows end now; with
-                clock="events", where now is the newest event, time stands still in silence.
-
-        Raises:
-            ConfigError: The rule cannot be read, or there is no such action.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> exp = cr.start("demo")
-            >>> exp.watch("error_rate > 0.1 over 5min", action="stop")
-            >>> for i in range(30):
-            ...     if exp.should_stop:
-            ...         break
-            ...     _ = exp.record("call", success=i % 4 > 0)
-            >>> i, exp.status
-            (10, 'stopped')
-        """
-        read = Rule.parse(rule, checks.whole("min_events", min_events, least=1, optional=True))
-        self._watching.add(read, "rule", checks.one_of("action", action, ACTIONS))
-        self._listen()
-
-    def budget(self, usd: float, action: str = "pause") -> None:
-        """Act when the events have cost so much. Events without a price are not counted; see `unpriced()`.
-
-        Args:
-            usd: USD.
-            action: "alert", "pause" or "stop".
-
-        Raises:
-            ConfigError: `usd` is not above 0, or there is no such action.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> exp = cr.start("demo")
-            >>> exp.budget(usd=5)
-            >>> for i in range(10):
-            ...     if exp.should_stop:
-            ...         break
-            ...     _ = exp.record("call", cost_usd=1.5)
-            >>> i, exp.status, exp.metrics().cost.total
-            (4, 'paused', 6.0)
-            >>> exp.stop()
-        """
-        limit = checks.number("usd", usd, above=0)
-        rule = Rule(f"budget of {limit:g} USD", "total_cost_usd", ">=", limit, None, 1)
-        self._watching.add(rule, "budget", checks.one_of("action", action, ACTIONS))
-        self._listen()
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether to leave the loop: the experiment has ended, or a rule, a budget or an anomaly paused it."""
-        self._attend()
-        return not self._life.alive or self._watching.fired
-
-    def alerts(self) -> pd.DataFrame:
-        """All alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
-
-        `told` is whether callbacks were called: not where there were none at the time, nor beyond 60 a minute.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> exp = cr.start("demo")
-            >>> exp.watch("event_count >= 2")
-            >>> _ = exp.record("a"), exp.record("b")
-            >>> exp.alerts().reason.tolist()
-            ['event_count >= 2: it is 2']
-            >>> exp.stop()
-        """
-        self._attend()
-        with self._lock:
-            return self._watching.alerts.frame()
-
-    def anomalies(self) -> pd.DataFrame:
-        """Incidents found by the detectors of `cr.start(anomaly=...)`.
-
-        Returns:
-            One row an incident, oldest first: start, end (UTC), count (flagged events), peak (largest score; 1.0 is
-            the threshold), severity (low, medium from 1.5, high from 3, critical from 6), metrics, reason, first_seq,
-            last_seq. The flags themselves are columns of `frame()`.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> with cr.start("demo", anomaly="z_score", clock="events") as exp:
-            ...     for i in range(101):
-            ...         _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
-            >>> exp.anomalies()[["count", "severity", "metrics"]].values.tolist()
-            [[1, 'critical', 'latency_ms']]
-        """
-        with self._lock:
-            self._fold()
-            return self._pipeline.judging.incidents.frame()
-
-    def anomaly_metrics(self) -> dict[str, Any]:
-        """total_anomalies (flagged events), anomaly_rate (of all events), anomalies_by_type, anomaly_periods.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> with cr.start("demo", anomaly="auto") as exp:
-            ...     _ = exp.record("call", latency_ms=1.0)
-            >>> exp.anomaly_metrics()
-            {'total_anomalies': 0, 'anomaly_rate': 0.0, 'anomalies_by_type': {}, 'anomaly_periods': []}
-        """
-        with self._lock:
-            self._fold()
-            return self._pipeline.judging.incidents.summary(self._pipeline.seq)
+    # -- for faces, which look often --------------------------------------------------------------------------------
 
     def _since(self, seq: int, most: int) -> dict[str, np.ndarray]:
         """Numbers of the kept events after `seq`, in order of time, without a frame; for faces, which look often.
@@ -887,16 +746,21 @@ class Experiment:
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
                 events=self._pipeline.seq,
             )  # fmt: skip
-            if self._ledger is None:
-                self._ledger = Ledger(made)
-            elif not self._ledger.agrees(made):
-                raise LifecycleError(f"plan(): {self.name!r} has a plan already ({self._ledger.plan}); it is kept")
-            return self._ledger.plan
+            if self._stream.ledger is None:
+                with self._noting("plan", lambda: {"plan": plan_facts(made)}):
+                    self._stream.ledger = Ledger(made)
+            elif not self._stream.ledger.agrees(made):
+                raise LifecycleError(
+                    f"plan(): {self.name!r} has a plan already ({self._stream.ledger.plan}); it is kept"
+                )
+            return self._stream.ledger.plan
 
     @property
     def planned(self) -> Ledger | None:
         """The plan and the looks taken so far; None without a plan."""
-        return self._ledger
+        if self._stream.ledger is not None:
+            self._stream.ledger.told = self._note_look
+        return self._stream.ledger
 
     # -- money, files, faces ----------------------------------------------------------------------------------------
 
@@ -948,7 +812,8 @@ class Experiment:
                     f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so that "
                     "totals over every event cannot be made anew"
                 )
-            self._pipeline.reprice(table)
+            with self._noting("prices", lambda: self._stream.price_facts(table)):
+                self._pipeline.reprice(table)
 
     def export(self, path: str | Path, format: str | None = None, *, escape_formulas: bool = True) -> Path:
         """Write the kept events and the facts of the experiment to a file.
@@ -976,6 +841,10 @@ class Experiment:
         """
         return files.write_table(self.frame(), path, format, facts=self._facts(), escape_formulas=escape_formulas)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process, an experiment arrives as a writer of its own."""
+        return arrived, (self.handle, None if self._writer is None else self._writer.redaction)
+
     def _rows(self) -> list[tuple[str, str]]:
         facts = self.summary()
         progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
@@ -992,6 +861,30 @@ class Experiment:
     def _repr_html_(self) -> str:
         shown = html.table(self._rows(), caption=f"Experiment {brief(self.name, 80)}")
         return html.view(shown, html.row(pictures(self.frame())))
+
+
+_ARRIVED: dict[str, Experiment] = {}
+
+
+def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
+    """The experiment of a handle in this process: itself where it lives, else a writer that joins, one a process.
+
+    Examples:
+        >>> import pickle, tempfile
+        >>> import crucible_nb as cr
+        >>> exp = cr.start("demo", store=tempfile.mkdtemp())
+        >>> pickle.loads(pickle.dumps(exp)) is exp
+        True
+        >>> exp.stop()
+    """
+    folder = Folder(Path(handle))
+    here = next((one for one in hosted() if isinstance(one, Experiment) and one.id == folder.path.name), None)
+    if here is not None:
+        return here
+    if handle not in _ARRIVED:
+        attached = Attached.join(folder, None, None, redaction)
+        _ARRIVED[handle] = Experiment(attached.setup, attached)
+    return _ARRIVED[handle]
 
 
 def _stamp(nanoseconds: int | None) -> pd.Timestamp | None:

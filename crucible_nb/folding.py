@@ -15,9 +15,13 @@ class Folder:
     """Runs the folds that full stages ask for, off the caller's path; sleeps without a tick in between.
 
     The thread starts at the first request, in each process for itself: it does not survive a fork.
+
+    Args:
+        name: Of the thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "crucible-fold") -> None:
+        self._name = name
         self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._owner: int | None = None
         self._lock = threading.Lock()
@@ -32,7 +36,7 @@ class Folder:
         with self._lock:
             if self._owner != os.getpid():
                 self._queue = SimpleQueue()
-                threading.Thread(target=self._run, args=(self._queue,), name="crucible-fold", daemon=True).start()
+                threading.Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True).start()
                 self._owner = os.getpid()
 
     @staticmethod

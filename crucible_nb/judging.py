@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +63,24 @@ class Judging:
             metric = self.dictionaries["anomaly_metric"].values[names[i]]
             if self.incidents.add(batch.first_seq + i, int(batch.time[i]), float(score[i]), metric, reasons[i]):
                 self.begun.append((self.incidents.all[-1], float(events[metric][i])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        begun = [[list(astuple(one)), value] for one, value in self.begun]
+        return {
+            "detectors": [detector.to_dict() for detector in self.detectors],
+            "incidents": self.incidents.to_dict(),
+            "begun": begun,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        pairs = zip(self.detectors, state["detectors"], strict=True)
+        self.detectors = [detector.from_dict(one) for detector, one in pairs]
+        self.incidents.load(state["incidents"])
+        self.begun.clear()
+        for (start, end, count, peak, metrics, *rest), value in state["begun"]:
+            self.begun.append((Incident(start, end, count, peak, tuple(metrics), *rest), value))
 
     def take(self) -> list[tuple[Incident, float]]:
         """Incidents that have begun since the last time."""

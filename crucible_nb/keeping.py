@@ -21,9 +21,13 @@ class Keeping:
         buffer: Where the rows go; rows that a policy disowns are taken out again.
         notes: Where trouble is counted.
         seed: Of all coins.
+        stream: Ordinal of the writer; writers share no coins.
     """
 
-    def __init__(self, dictionaries: Mapping[str, Dictionary], buffer: Buffer, notes: Notes, seed: int) -> None:
+    def __init__(
+        self, dictionaries: Mapping[str, Dictionary], buffer: Buffer, notes: Notes, seed: int, stream: int = 0
+    ) -> None:
+        self.stream = stream
         self.dictionaries, self.buffer, self.notes, self.seed = dictionaries, buffer, notes, seed
         self.policy: Sampler | None = None
         self.sampler: Sampler | None = None
@@ -34,7 +38,7 @@ class Keeping:
         """From event `seq` on, keep by this policy; None keeps everything."""
         self.buffer.frame()  # settles the weights of the policy that ends
         self.policy, self.since = policy, seq
-        self.sampler = None if policy is None else policy.begin(self.seed, self.changes)
+        self.sampler = None if policy is None else policy.begin(self.seed, (self.stream << 16) + self.changes)
         self.changes += 1
         self.buffer.sample = self if self.sampler is not None and self.sampler.revises else None
 
@@ -56,6 +60,18 @@ class Keeping:
             if brought is not None:
                 batch.cells["_weight"] = brought
         return batch if choice.keep.all() else batch.take(np.flatnonzero(choice.keep))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The running state as plain data; whoever loads it knows the policy."""
+        running = None if self.sampler is None else self.sampler.to_dict()
+        return {"since": self.since, "changes": self.changes, "sampler": running}
+
+    def load(self, policy: Sampler | None, state: dict[str, Any]) -> None:
+        """Go on by a policy from its state."""
+        self.policy, self.since, self.changes = policy, state["since"], state["changes"]
+        self.sampler = None if policy is None else policy.from_dict(state["sampler"])
+        revises = self.sampler is not None and self.sampler.revises
+        self.buffer.sample, self.buffer.stale = self if revises else None, revises
 
     def settle(self) -> np.ndarray:
         """Rows that leave the sample at a look."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from crucible_nb.errors import LifecycleError
 
-Status = Literal["running", "paused", "stopped", "failed", "archived"]
+Status = Literal["running", "paused", "stopped", "failed", "archived", "dead"]
 
 _ALLOWED: dict[str, dict[str, Status]] = {
     "running": {"pause": "paused", "stop": "stopped", "fail": "failed"},
@@ -65,6 +65,21 @@ class Lifecycle:
             allowed = ", ".join(name for name in _ALLOWED[self.status] if name != "fail") or "nothing"
             raise LifecycleError(f"cannot {verb} {self.name!r}: its status is {self.status!r} (allowed: {allowed})")
 
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        changes = [list(change) for change in self.changes]
+        return {"status": self.status, "started": self.started, "ended": self.ended, "changes": changes}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.status, self.started, self.ended = state["status"], state["started"], state["ended"]
+        self.changes = [Change(*change) for change in state["changes"]]
+
+    def absent(self, since: int, until: int, seq: int) -> None:
+        """Nobody was there between two moments: the process had died and another took over."""
+        if until > since:
+            self.changes += [Change("die", since, seq), Change("revive", until, seq)]
+
     @property
     def alive(self) -> bool:
         """Running or paused."""
@@ -76,14 +91,17 @@ class Lifecycle:
 
     def paused_at(self) -> int | None:
         """Since when it is paused, None when it is not."""
-        return self.changes[-1].time if self.status == "paused" else None
+        if self.status != "paused":
+            return None
+        return next(change.time for change in reversed(self.changes) if change.verb == "pause")
 
     def pauses(self, now: int) -> list[tuple[int, int]]:
-        """Paused spans; one that is still open, or was when it ended, closes there."""
-        spans, begin = [], None
+        """Paused spans; one that is still open, or was when it ended, closes there. Nor does a dead process count."""
+        spans, begin, paused = [], None, False
         for change in self.changes:
-            if change.verb == "pause":
-                begin = change.time
+            paused = change.verb == "pause" or (paused and change.verb in ("die", "revive"))
+            if paused or change.verb == "die":
+                begin = change.time if begin is None else begin
             elif begin is not None:
                 spans.append((begin, change.time))
                 begin = None

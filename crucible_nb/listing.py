@@ -28,8 +28,8 @@ class Experiments(pd.DataFrame):
             self["active_duration"], self["errors"], strict=True,
         )  # fmt: skip
         return [
-            [brief(name, 40), status, "–" if pd.isna(condition) else brief(condition, 20), f"{total:,}", f"{kept:,}",
-             f"{active:,.1f}", f"{errors:,}"]
+            [brief(name, 40), status, "–" if pd.isna(condition) else brief(condition, 20), _number(total),
+             _number(kept), _number(active, ",.1f"), _number(errors)]
             for name, status, condition, total, kept, active, errors in shown
         ]  # fmt: skip
 
@@ -45,6 +45,13 @@ class Experiments(pd.DataFrame):
         draw = self._picture or (lambda _: "")
         rows = [[*line, html.Raw(draw(str(one)))] for line, one in zip(self._lines(), self.index, strict=True)]
         return html.view(html.table(rows, (*_HEADER, "latency and success"), f"{len(rows)} experiments"))
+
+
+def _number(value: Any, shape: str = ",") -> str:
+    """A number; of an experiment that cannot be read a word, or nothing."""
+    if isinstance(value, str):
+        return brief(value, 40)
+    return "–" if pd.isna(value) else f"{value:{shape}}" if shape != "," else f"{int(value):,}"
 
 
 def listed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,33 +21,60 @@ FEW = 4096
 """Rows whose exact metrics cost no more than a fold of panes."""
 
 
-def total_metrics(pipeline: Pipeline, life: Lifecycle, now: int) -> Metrics:
-    """Metrics over every event so far."""
-    return _metrics(pipeline.measure.look().total, life, (life.started, now))
+def total_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int) -> Metrics:
+    """Metrics over every event so far, of all writers."""
+    return _metrics(_merged([one.measure.look().total for one in pipelines]), life, (life.started, now))
 
 
-def group_metrics(pipeline: Pipeline, life: Lifecycle, now: int, by: str) -> Metrics | None:
+def _merged(states: Sequence[Tally]) -> Tally:
+    """States of several writers as one; that of one alone as it is."""
+    return reduce(Tally.merge, states)
+
+
+def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: str) -> Metrics | None:
     """Metrics by a column that is counted live, over every event; None when it is not."""
-    measure = pipeline.measure
-    place = next((i for i, grouping in enumerate(measure.groupings) if grouping.name == by), None)
-    if place is None:
+    if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
-    live = measure.look()
-    tally, labels = live.groups[place], measure.groupings[place].labels()[:GROUPS]
-    names = [None, *labels, "(other groups)"]
-    # row 0 holds the events without a group; show it last, and only when there are any
-    rows = [row for row in [*range(1, len(tally)), 0] if tally.panel.sums[0, row] > 0]
+    found: dict[Any, list[Tally]] = {}
+    for pipeline in pipelines:
+        for name, state in _groups(pipeline, by):
+            found.setdefault(name, []).append(state)
+    for last in (_OTHERS, None):  # shown last
+        if last in found:
+            found[last] = found.pop(last)
     span = (life.started, now)
-    groups = {names[row]: _metrics(tally.fold(np.array([row])), life, span) for row in rows}
-    return total_metrics(pipeline, life, now).grouped(groups, (by,))
+    groups = {name: _metrics(_merged(states), life, span) for name, states in found.items()}
+    return total_metrics(pipelines, life, now).grouped(groups, (by,))
 
 
-def window_metrics(pipeline: Pipeline, life: Lifecycle, start: int, stop: int) -> Metrics:
-    """Metrics of the events in [start, stop].
+_OTHERS = "(other groups)"
+
+
+def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, Tally]]:
+    """Label and state of every group of one writer in which anything happened; None is for no group."""
+    measure = pipeline.measure
+    place = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
+    tally, labels = measure.look().groups[place], measure.groupings[place].labels()[:GROUPS]
+    names = [None, *labels, _OTHERS]
+    for row in [*range(1, len(tally)), 0]:
+        if tally.panel.sums[0, row] > 0:
+            yield names[row], tally.fold(np.array([row]))
+
+
+def window_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, start: int, stop: int) -> Metrics:
+    """Metrics of the events in [start, stop], of all writers.
 
     Exact from the rows where they are few or the window is not a live one; else from the live panes, with the
     rows of the pane that the window cuts. Where those rows left memory the window begins at the next pane.
     """
+    found = [_window(pipeline, start, stop) for pipeline in pipelines]
+    edge = max(one[1] for one in found)
+    estimated = any(one[2] for one in found)
+    return _metrics(_merged([one[0] for one in found]), life, (edge, stop), estimated=estimated)
+
+
+def _window(pipeline: Pipeline, start: int, stop: int) -> tuple[Tally, int, bool]:
+    """State of the window of one writer, where it begins, and whether rows are missing from it."""
     buffer, live = pipeline.buffer, pipeline.measure.look()
     times = buffer.times()
     first, beyond = np.searchsorted(times, [start, stop + 1]).tolist()
@@ -54,14 +82,14 @@ def window_metrics(pipeline: Pipeline, life: Lifecycle, start: int, stop: int) -
     ring = live.rings.get(stop - start)
     newest = int(live.total.panel.span[1, 0])
     if ring is None or newest > stop or (whole and beyond - first <= FEW):
-        return _metrics(_rows(buffer, first, beyond), life, (start, stop), estimated=not whole)
+        return _rows(buffer, first, beyond), start, not whole
     edge = -(-start // ring.width) * ring.width
     state = ring.fold(edge, (stop // ring.width + 1) * ring.width)
     if whole:
         cut = int(np.searchsorted(times, edge))
         state = _rows(buffer, first, cut).merge(state)
         edge = start
-    return _metrics(state, life, (edge, stop))
+    return state, edge, False
 
 
 def _rows(buffer: Buffer, first: int, beyond: int) -> Tally:

@@ -22,6 +22,7 @@ class Notes:
     def __init__(self, name: str) -> None:
         self.name = name
         self.counts: Counter[str] = Counter()
+        self.muted = False  # while an earlier run is gone through again
         self._lock = threading.Lock()
 
     def say(self, kind: str, sentence: str, count: int = 1) -> None:
@@ -29,6 +30,6 @@ class Notes:
         with self._lock:
             first = not self.counts[kind]
             self.counts[kind] += count
-        if first:
+        if first and not self.muted:
             with contextlib.suppress(CrucibleWarning):  # telemetry never breaks the code it measures
                 warnings.warn(f"experiment {self.name!r}: {sentence}", CrucibleWarning, stacklevel=3)

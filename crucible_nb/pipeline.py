@@ -36,6 +36,7 @@ class Pipeline:
         prices: Price table for events without a cost.
         seed: Of the sampling stage.
         detectors: Of the judging stage.
+        stream: Ordinal of the writer; writers share no coins.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Pipeline:
         prices: PriceTable,
         seed: int = 0,
         detectors: Sequence[Detector] = (),
+        stream: int = 0,
     ) -> None:
-        self.clock, self.notes = clock, notes
+        self.clock, self.notes, self.prices = clock, notes, prices
         self.columns = Columns()
         self.seq = 0
         self.enrich = Enrich(self.columns.dictionaries, prices)
@@ -58,16 +60,17 @@ class Pipeline:
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
-        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed)
+        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed, stream)
         self.looked: dict[Any, Any] = {}  # answers that hold until the next event
 
     def rows(self, rows: list[Any]) -> None:
         """Take staged rows in."""
         self.run(batch_of_rows(rows, self.seq, self.columns, self.notes))
 
-    def frame(self, frame: pd.DataFrame, event: str | None = None) -> int:
-        """Take a table in; returns how many events it held."""
-        begin, reading = self.seq, self.clock.read()
+    def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
+        """Take a table in, at a clock reading; returns how many events it held."""
+        begin = self.seq
+        reading = self.clock.read() if reading is None else reading
         timed = times_of(frame)
         latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
         for batch in batches_of_frame(frame, self.seq, self.columns, self.notes):
@@ -98,6 +101,12 @@ class Pipeline:
         """Whether every event is there as a row."""
         return not (self.buffer.evicted or self.keeping.thins)
 
+    def use_prices(self, table: PriceTable) -> None:
+        """Price by another table from now on."""
+        unpriced = self.enrich.to_dict()
+        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
+        self.enrich.load(unpriced)
+
     def reprice(self, table: PriceTable) -> None:
         """Start over with the same events, in their order, and another price table."""
         buffer, measure = self.buffer, self.measure
@@ -107,7 +116,7 @@ class Pipeline:
         rows = frame[[name for name in used if name in frame.columns]].iloc[order]
         priced = buffer.numbers("_priced", 0, len(frame))[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
         rows["cost_usd"] = rows["cost_usd"].mask(priced)
-        self.enrich = Enrich(self.columns.dictionaries, table)
+        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
         self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
         cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
         for batch in batches_of_frame(rows, 0, self.columns, self.notes):

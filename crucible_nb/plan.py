@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from crucible_nb import checks
@@ -125,10 +125,12 @@ class Ledger:
     Attributes:
         plan: As it was made.
         looks: In order.
+        told: Called with every look that is taken; a store writes it down.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.looks = plan, list[Look]()
+        self.told: Callable[[Look], None] | None = None
 
     def __repr__(self) -> str:
         early = sum(not look.planned for look in self.looks)
@@ -149,6 +151,8 @@ class Ledger:
             return self.looks[-1]
         look = Look(n, tuple(metrics), planned=self.due(n) is not None)
         self.looks.append(look)
+        if self.told is not None:
+            self.told(look)
         return look
 
     def agrees(self, other: Plan) -> bool:

@@ -60,6 +60,9 @@ class PriceTable:
         date: When the prices were checked.
         source: Where they come from.
 
+    Attributes:
+        data: The plain data it was made of.
+
     Examples:
         >>> import crucible_nb as cr
         >>> table = cr.PriceTable.from_dict({"my-own": {"input": 1.0, "output": 2.0}})
@@ -71,6 +74,7 @@ class PriceTable:
 
     def __init__(self, entries: Sequence[_Entry], date: str | None = None, source: str | None = None) -> None:
         self._entries = tuple(entries)
+        self.data: tuple[Mapping[str, Any], ...] = ()
         self.date, self.source = date, source
         self._found: dict[tuple[str, str | None], Price | None] = {}
 
@@ -132,7 +136,9 @@ class PriceTable:
         models = checks.mapping("models", facts["models"]) if "models" in facts else facts
         entries = [_entry(name, value) for name, value in models.items()]
         date, source = (facts.get(key) if "models" in facts else None for key in ("date", "source"))
-        return cls(entries, date, source)
+        made = cls(entries, date, source)
+        made.data = (table,)
+        return made
 
     def updated(self, table: Mapping[str, Any]) -> PriceTable:
         """This table with the models of another before its own; a new value.
@@ -143,7 +149,26 @@ class PriceTable:
             >>> mine.lookup("my-own").input, mine.lookup("gpt-4o").input
             (1.0, 2.5)
         """
-        return PriceTable((*PriceTable.from_dict(table)._entries, *self._entries), self.date, self.source)
+        first = PriceTable.from_dict(table)
+        made = PriceTable((*first._entries, *self._entries), self.date, self.source)
+        made.data = (*first.data, *self.data)
+        return made
+
+    @classmethod
+    def from_data(cls, data: Sequence[Mapping[str, Any]]) -> PriceTable:
+        """The table whose `data` this is: tables in the order in which they are asked.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> mine = cr.PriceTable.default().updated({"my-own": {"input": 1, "output": 2}})
+            >>> cr.PriceTable.from_data(mine.data).lookup("my-own").output
+            2.0
+        """
+        *before, last = data
+        table = cls.from_dict(last)
+        for part in reversed(before):
+            table = table.updated(part)
+        return table
 
     def lookup(self, model: str, provider: str | None = None) -> Price | None:
         """The price of a model, None when the table does not know it.

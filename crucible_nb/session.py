@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-import time
+import uuid
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from crucible_nb import checks, html
 from crucible_nb.anomaly import detectors_of
-from crucible_nb.clock import EventClock, SteadyClock
+from crucible_nb.attached import Attached
+from crucible_nb.attaching import RUN, listed, named, namesake, opened, root_of, stored
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
-from crucible_nb.listing import listed
 from crucible_nb.pictures import pictures
-from crucible_nb.prices import PriceTable
 from crucible_nb.sampling import Adaptive, sampling_of
+from crucible_nb.setup import Setup
+from crucible_nb.stores.journal import DURABILITIES
+from crucible_nb.stores.redact import Redaction, redaction_of
 from crucible_nb.tracking import Span
 from crucible_nb.tracking import track as _track
 
@@ -73,8 +77,11 @@ def start(
     max_events: int | None = None,
     seed: int | None = None,
     clock: Callable[[], int] | str | None = None,
+    store: Any = None,
+    durability: str = "os",
     on_exists: str = "new",
     default: bool = False,
+    redact: Any = None,
 ) -> Experiment:
     """Start an experiment.
 
@@ -103,9 +110,16 @@ def start(
             says which.
         clock: Callable () -> int, UTC nanoseconds since 1970; "events": now is the newest event time, for replays
             and imports; None: the computer's clock.
-        on_exists: What to do when an experiment of this name runs in this kernel: "new" stops it and says so,
-            "resume" continues it, "error" raises.
+        store: Folder in which everything recorded is kept, such as "runs/"; None: in memory only.
+        durability: With a store, what `record` has done when it returns: "os" has given the event to the system, so
+            that it survives the death of this process; "disk" has synced it, so that it survives a power loss;
+            "memory" has not: that follows within a second, or with `flush`.
+        on_exists: What to do when an experiment of this name runs: "new" stops one of this kernel and says so,
+            "resume" continues it, or takes it over from the store when its process is gone; "error" raises.
         default: Make it what `cr.current()` returns outside any `with`.
+        redact: With a store, what is taken out before anything is written: None what looks like a secret, and what
+            people and models said to each other; False nothing; a callable (column, text) -> text in addition; or a
+            `cr.Redaction`.
 
     Returns:
         The running Experiment; use it with `with` to have it stopped, or marked failed by an exception.
@@ -113,6 +127,8 @@ def start(
     Raises:
         ConfigError: An argument is not what is accepted.
         LifecycleError: With on_exists="error", the name is in use.
+        StoreError: The store cannot be written; with on_exists="resume", another process is writing it: its pid and
+            host are named.
 
     Examples:
         >>> import crucible_nb as cr
@@ -139,10 +155,13 @@ def start(
     options["detectors"], options["action"] = detectors_of(anomaly, anomaly_config)
     if options["action"] == "sample_more" and not isinstance(options["sampling"], Adaptive):
         raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
-    steady = _clock(clock)
+    setup = Setup(name, clock=_clock(clock), **options)
+    checks.one_of("durability", durability, DURABILITIES)
+    root = None if store is None else root_of(store)
+    redaction = None if root is None else redaction_of(redact)
     experiment = _existing(name, on_exists)
     if experiment is None:
-        experiment = Experiment(name, clock=steady, prices=PriceTable.default(), **options)
+        experiment = Experiment(setup) if root is None else _stored(setup, root, durability, redaction, on_exists)
         _KERNEL.add(experiment)
     if default:
         CURRENT.default = experiment
@@ -155,15 +174,12 @@ def _listed(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _clock(clock: Callable[[], int] | str | None) -> SteadyClock:
-    if clock is None:
-        return SteadyClock(time.time_ns)
+def _clock(clock: Callable[[], int] | str | None) -> Callable[[], int] | str | None:
     if isinstance(clock, str):
-        checks.one_of("clock", clock, ("events",))
-        return EventClock()
-    if not callable(clock):
+        return str(checks.one_of("clock", clock, ("events",)))
+    if clock is not None and not callable(clock):
         raise checks.wrong("clock", clock, "a callable () -> int (UTC nanoseconds), 'events' or None")
-    return SteadyClock(clock)
+    return clock
 
 
 def _existing(name: str, on_exists: str) -> Experiment | None:
@@ -183,8 +199,23 @@ def _existing(name: str, on_exists: str) -> Experiment | None:
     return None
 
 
+def _stored(setup: Setup, root: Path, durability: str, redaction: Redaction | None, on_exists: str) -> Experiment:
+    """A new experiment of a store, or the one to go on with."""
+    there = None if on_exists == "new" else namesake(root, setup.name)
+    if there is not None and on_exists == "error":
+        raise LifecycleError(f"cannot start {setup.name!r}: one of that name has not ended in {str(root)!r}")
+    if there is None:
+        return Experiment(setup, Attached.create(root, uuid.uuid4().hex, setup, durability, redaction))
+    found = Experiment(*opened(there, "resume", setup, durability, redaction))
+    if found.paused:
+        found.resume()
+    return found
+
+
 def current() -> Experiment | None:
     """The innermost experiment entered in this context (thread or task), else the default, else None.
+
+    Where there is none, and CRUCIBLE_RUN in the environment names one (`exp.handle`), this process joins that one.
 
     Examples:
         >>> import crucible_nb as cr
@@ -192,7 +223,10 @@ def current() -> Experiment | None:
         ...     cr.current() is exp
         True
     """
-    return CURRENT.get()  # type: ignore[no-any-return]
+    found = CURRENT.get()
+    if found is None and RUN in os.environ:
+        found = CURRENT.default = named()
+    return found  # type: ignore[no-any-return]
 
 
 def known() -> list[Experiment]:
@@ -200,12 +234,19 @@ def known() -> list[Experiment]:
     return _KERNEL.list()
 
 
-def experiments() -> pd.DataFrame:
-    """The experiments of this kernel, one row each, in order of starting.
+def experiments(store: Any = None) -> pd.DataFrame:
+    """The experiments of this kernel, or of a store, one row each, in order of starting.
+
+    Args:
+        store: A folder of `cr.start(store=...)`; None: the experiments of this kernel.
 
     Returns:
         DataFrame indexed by id: name, status, condition, tags, started_at, stopped_at, total_events, kept_events,
-        wall_clock_duration, active_duration (s), errors.
+        wall_clock_duration, active_duration (s), errors. In a store an experiment whose process ended without a word
+        is "dead", and one that cannot be read "unreadable"; `errors` says why.
+
+    Raises:
+        StoreError: The folder cannot be read.
 
     Examples:
         >>> import crucible_nb as cr
@@ -214,13 +255,9 @@ def experiments() -> pd.DataFrame:
         'running'
         >>> exp.stop()
     """
-    shown = (
-        "name", "status", "condition", "tags", "started_at", "stopped_at", "total_events", "kept_events",
-        "wall_clock_duration", "active_duration", "errors",
-    )  # fmt: skip
-    found = known()
-    rows = [{key: facts[key] for key in shown} for facts in (one.summary() for one in found)]
-    return listed(rows, [one.id for one in found], shown, _picture)
+    if store is not None:
+        return stored(root_of(store))
+    return listed({one.id: one.summary() for one in known()}, _picture)
 
 
 def _picture(identifier: str) -> str:

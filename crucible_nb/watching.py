@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import pandas as pd
@@ -73,6 +73,25 @@ class Watching:
                 if one.action != "alert":
                     self.fired = True
                     yield one.action
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        rules = [[list(astuple(one.rule)), one.kind, one.action, one.met] for one in self.rules]
+        return {"rules": rules, "alerts": self.alerts.to_dict(), "fired": self.fired}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.rules = [Watched(Rule(*rule), kind, action, met) for rule, kind, action, met in state["rules"]]
+        self.fired = state["fired"]
+        for alert in state["alerts"]:
+            self.alerts.remember(alert)
+
+    def remember(self, alert: list[Any], *, fired: bool) -> None:
+        """An alert of an earlier process: its rule is met, and does not fire again before it was not."""
+        self.alerts.remember(alert)
+        self.fired = fired
+        for one in self.rules:
+            one.met |= alert[1] == one.kind and alert[5].startswith(one.rule.text)
 
     def add(self, rule: Rule, kind: str, action: str) -> None:
         """Watch a rule from now on."""

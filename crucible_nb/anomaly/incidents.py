@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,18 @@ class Incidents:
             metrics=metrics, peak=score if higher else last.peak, reason=reason() if higher else last.reason,
         )  # fmt: skip
         return False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        by_metric = [[name, count] for name, count in self.by_metric.items()]
+        return {"flags": self.flags, "by_metric": by_metric, "all": [list(astuple(one)) for one in self.all]}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.flags, self.by_metric = state["flags"], dict(state["by_metric"])
+        self.all.clear()
+        for start, end, count, peak, metrics, *rest in state["all"]:
+            self.all.append(Incident(start, end, count, peak, tuple(metrics), *rest))
 
     def frame(self) -> pd.DataFrame:
         """One row an incident: start, end (UTC), count, peak (1.0 is the threshold), severity, metrics, reason."""

@@ -10,7 +10,7 @@ import pandas as pd
 from crucible_nb.buffer.columns import Column, MaskedColumn, NumberColumn, column_of
 from crucible_nb.buffer.growing import Growing
 from crucible_nb.cells import Batch, Cells, Dictionary
-from crucible_nb.schema import COLUMNS, EVERY
+from crucible_nb.schema import COLUMNS, EVERY, Kind
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
 _NEUTRAL = {"weight": 1.0, "_weight": 1.0}
@@ -49,6 +49,7 @@ class Buffer:
         evicted: Rows that left for `max_rows`.
         sample: Who may revise what was kept; asked at a look after `stale`. None: rows and weights stay as they came.
         stale: Whether there may be revisions since the last look.
+        kept_from: Rows from this number on stay whatever `max_rows`, for they are nowhere else yet; None: none do.
     """
 
     def __init__(self, dictionaries: dict[str, Dictionary], max_rows: int | None = None) -> None:
@@ -64,6 +65,7 @@ class Buffer:
         self.evicted = 0
         self.sample: Revising | None = None
         self.stale = False
+        self.kept_from: int | None = None
 
     def __len__(self) -> int:
         return self._times.length - self._start - self._leaving
@@ -104,6 +106,9 @@ class Buffer:
             return
         self._settle()
         gone = len(self) - self._max_rows
+        if self.kept_from is not None:
+            held = self.numbers("seq", 0, gone) >= self.kept_from
+            gone = int(np.argmax(held)) if held.any() else gone
         self._start += gone
         self.evicted += gone
         if self._start >= max(self._max_rows, 1024):
@@ -161,6 +166,25 @@ class Buffer:
             index = time_index(self._times.view(start, stop))
             self._frame = pd.DataFrame(arrays, index=index, copy=False)
         return self._frame
+
+    def kinds(self) -> list[tuple[str, Kind]]:
+        """Name and kind of every column, also hidden ones, in order."""
+        return [(name, column.cells(0, 0).kind) for name, column in self._columns.items()]
+
+    def everything(self) -> pd.DataFrame:
+        """All rows in time order with the hidden columns; a view, not cached."""
+        self._settle()
+        start, stop = self._start, self._times.length
+        arrays = {name: column.array(start, stop) for name, column in self._columns.items()}
+        return pd.DataFrame(arrays, index=time_index(self._times.view(start, stop)), copy=False)
+
+    def load(self, kinds: list[tuple[str, Kind]], batch: Batch, evicted: int) -> None:
+        """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order they had then."""
+        for name, kind in kinds:
+            if name not in self._columns:
+                self._columns[name] = self._new(name, kind)
+        self.append(batch)
+        self.evicted += evicted
 
     def times(self) -> np.ndarray:
         """int64 nanoseconds of all rows in time order, read-only."""

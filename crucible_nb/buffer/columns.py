@@ -43,6 +43,11 @@ class NumberColumn:
 
     array = numbers
 
+    def cells(self, start: int, stop: int) -> Cells:
+        """The rows as cells."""
+        kinds: dict[str, Kind] = {"f": "float", "i": "count", "b": "flag"}
+        return Cells(kinds[self.dtype.kind], self.numbers(start, stop))
+
     def taken(self, order: np.ndarray, length: int) -> NumberColumn:
         column = NumberColumn(self.dtype, self.fill)
         if self.values is not None:
@@ -94,6 +99,11 @@ class MaskedColumn:
         values, mask = self._parts(start, stop)
         return np.where(mask, np.nan, values)
 
+    def cells(self, start: int, stop: int) -> Cells:
+        """The rows as cells."""
+        values, mask = self._parts(start, stop)
+        return Cells("boolean" if values.dtype == np.bool_ else "integer", values, mask)
+
     def taken(self, order: np.ndarray, length: int) -> MaskedColumn:
         column = MaskedColumn(self.values.data.dtype)
         if self.values.length:
@@ -137,6 +147,11 @@ class CodeColumn:
 
     def numbers(self, start: int, stop: int) -> np.ndarray:
         return self.codes.numbers(start, stop)
+
+    def cells(self, start: int, stop: int) -> Cells:
+        """The rows as cells."""
+        self._widen()
+        return Cells("category", self.codes.numbers(start, stop))
 
     def taken(self, order: np.ndarray, length: int) -> CodeColumn:
         column = CodeColumn(self.dictionary)
@@ -200,6 +215,10 @@ class TextColumn:
     def array(self, start: int, stop: int) -> Any:
         make: Any = pd.arrays.ArrowStringArray
         return make(pa.chunked_array([self._arrow(start, stop)]), dtype=_STRING)
+
+    def cells(self, start: int, stop: int) -> Cells:
+        """The rows as cells."""
+        return Cells("string", self._arrow(start, stop))
 
     def taken(self, order: np.ndarray, length: int) -> TextColumn:
         column = TextColumn()

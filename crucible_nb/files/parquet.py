@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
@@ -20,14 +20,16 @@ from crucible_nb.files.source import Source
 _GROUP = 131_072  # rows of a row group
 
 
-def write(frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO) -> None:
+def write(
+    frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO, more: Mapping[bytes, bytes] | None = None
+) -> None:
     """The frame as Parquet. pandas' own metadata goes along, so `pd.read_parquet` gives the frame as well."""
     import pyarrow.parquet  # noqa: PLC0415  slow to import, and not every session needs it
 
     bare = frame.iloc[:0].rename_axis(index=layout.index)
     bare.attrs.clear()
     bare.attrs.update(layout.attrs)
-    metadata = {b"pandas": pa.Schema.from_pandas(bare).metadata[b"pandas"], KEY.encode(): header}
+    metadata = {b"pandas": pa.Schema.from_pandas(bare).metadata[b"pandas"], KEY.encode(): header, **(more or {})}
     table = to_table(frame, layout).replace_schema_metadata(metadata)
     pyarrow.parquet.write_table(
         table, stream, compression="zstd", write_page_checksum=True, row_group_size=_GROUP, version="2.6"

@@ -86,13 +86,16 @@ def _write_csv(frame: pd.DataFrame, layout: Layout, header: bytes, target: Path)
             side.unlink()
 
 
-def archive(frame: pd.DataFrame, path: Any, facts: Mapping[str, Any] | None = None) -> Path:
+def archive(
+    frame: pd.DataFrame, path: Any, facts: Mapping[str, Any] | None = None, more: Mapping[str, Path] | None = None
+) -> Path:
     """Write a frame and its experiment's facts into one zip, which `load` and `read_facts` read.
 
     Args:
         frame: As for `write_table`.
         path: Where to; it ends in .zip.
         facts: What to remember of the experiment; anything that JSON can hold.
+        more: Files to put in as well, by the names they have there.
 
     Returns:
         The path that was written.
@@ -117,7 +120,7 @@ def archive(frame: pd.DataFrame, path: Any, facts: Mapping[str, Any] | None = No
     layout = describe(frame)
     header = pack(layout, facts)
     with _fitting(), replacing(target) as stream:
-        zipped.write(frame, layout, header, facts or {}, stream)
+        zipped.write(frame, layout, header, facts or {}, stream, more)
     return target
 
 

@@ -20,12 +20,21 @@ EVENTS = "events.parquet"
 FACTS = "facts.json"
 
 
-def write(frame: pd.DataFrame, layout: Layout, header: bytes, facts: Mapping[str, Any], stream: BinaryIO) -> None:
-    """The zip; its members are stored, for Parquet is compressed already."""
+def write(
+    frame: pd.DataFrame,
+    layout: Layout,
+    header: bytes,
+    facts: Mapping[str, Any],
+    stream: BinaryIO,
+    more: Mapping[str, Path] | None = None,
+) -> None:
+    """The zip, with more files by the names they have in it; members are stored, for Parquet is compressed already."""
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as packed:
         with packed.open(EVENTS, "w", force_zip64=True) as member:
             parquet.write(frame, layout, header, member)  # type: ignore[arg-type]
         packed.writestr(FACTS, orjson.dumps(dict(facts), option=orjson.OPT_INDENT_2))
+        for name, path in (more or {}).items():
+            packed.write(path, name)
 
 
 def source(path: Path, max_bytes: int) -> Source:

@@ -1,18 +1,27 @@
 """From what users hand in, calls and tables, to typed batches."""
 
+from crucible_nb.ingest.plain import EXTRA, PLAIN, Rest, json_of, scalar, text_of
 from crucible_nb.ingest.rows import WIDTH, Columns, batch_of_rows
 from crucible_nb.ingest.staging import Recorder, recorder, row_of
-from crucible_nb.ingest.tables import batches_of_frame, frame_of, rows_of, times_of
+from crucible_nb.ingest.tables import DROPPED, batches_of_frame, frame_of, rows_of, times_of, weights_of
 
 __all__ = [
+    "DROPPED",
+    "EXTRA",
+    "PLAIN",
     "WIDTH",
     "Columns",
     "Recorder",
+    "Rest",
     "batch_of_rows",
     "batches_of_frame",
     "frame_of",
+    "json_of",
     "recorder",
     "row_of",
     "rows_of",
+    "scalar",
+    "text_of",
     "times_of",
+    "weights_of",
 ]

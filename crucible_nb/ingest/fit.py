@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.cells import Cells, Dictionary
+from crucible_nb.ingest.plain import scalar, text_of
 from crucible_nb.schema import Kind
 
 EXACT = 2**53
@@ -43,7 +44,7 @@ def fit(name: str, kind: Kind, values: list[Any], dictionary: Dictionary | None)
     one = _ONE[kind] if not name.endswith("_id") else _identifier
     for row, value in enumerate(values):
         try:
-            fitted.append(None if _missing(value) else one(value))
+            fitted.append(None if _missing(value) else one(scalar(value)))
         except (Misfit, TypeError, ValueError, OverflowError):
             fitted.append(None)
             misfits[row] = value
@@ -104,8 +105,7 @@ def _boolean(value: Any) -> bool:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Misfit
-    # lone surrogates have no UTF-8; escaped they can be kept and read
-    return str.__str__(value).encode("utf-8", "backslashreplace").decode()
+    return text_of(value)
 
 
 def _identifier(value: Any) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from enum import Enum
 from types import NoneType
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import orjson
@@ -16,6 +18,19 @@ PLAIN = frozenset({float, int, str, bool, NoneType})
 
 EXTRA = None
 """Key under which a settled mapping holds the JSON text of what is not plain."""
+
+
+class Rest(str):
+    """JSON text of what is not plain, and how many values in it had no better place."""
+
+    __slots__ = ("strangers",)
+    strangers: int
+
+    def __new__(cls, text: str, strangers: int = 0) -> Rest:
+        """Both."""
+        rest = super().__new__(cls, text)
+        rest.strangers = strangers
+        return rest
 
 
 def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
@@ -46,12 +61,18 @@ def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
                 rest[name] = value
                 strangers.append(name)
     if rest:
-        plain[EXTRA] = to_json(rest)
+        plain[EXTRA] = Rest(to_json(rest), len(strangers))
     return plain, strangers
 
 
 def scalar(value: Any) -> Any:
-    """The Python number or text inside a numpy scalar, a 0-d array, a one-element tensor; else the value."""
+    """The Python number or text inside a numpy scalar, a 0-d array, a one-element tensor, an enum; else the value."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Enum):
+        return scalar(value.value)
     if isinstance(value, np.generic) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item")):
         item = value.item()
         return item if type(item) in PLAIN else value
@@ -60,13 +81,21 @@ def scalar(value: Any) -> Any:
     return value
 
 
+def text_of(value: str) -> str:
+    """Text as it can be written: lone surrogates have no UTF-8; escaped they can be kept and read."""
+    value = str.__str__(value)
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
 def to_json(value: dict[str, Any]) -> str:
     """A JSON object as text; what JSON cannot say is kept as its repr, NaN and infinity as text."""
-    return "{" + ",".join(f"{json.dumps(name)}:{_item(item)}" for name, item in value.items()) + "}"
+    return "{" + ",".join(f"{json.dumps(name)}:{json_of(item)}" for name, item in value.items()) + "}"
 
 
-def _item(value: Any) -> str:
+def json_of(value: Any) -> str:
     """JSON of one value; integers beyond 64 bits are beyond orjson, circles and depth beyond both."""
+    if isinstance(value, str):
+        value = text_of(value)
     try:
         return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):

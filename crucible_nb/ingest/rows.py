@@ -43,6 +43,19 @@ class Columns:
         """The dictionary of a category column, None for others."""
         return self.dictionaries.get(name)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        labels = {name: list(dictionary.values) for name, dictionary in self.dictionaries.items()}
+        return {"kinds": dict(self.kinds), "large": sorted(self._large), "labels": labels}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over; dictionaries stay the same objects, for others hold them."""
+        self.kinds, self._large = dict(state["kinds"]), set(state["large"])
+        for name, labels in state["labels"].items():
+            dictionary = self.dictionaries.setdefault(name, Dictionary())
+            for label in labels:
+                dictionary.code(label)
+
     def fit(self, name: str, values: list[Any]) -> tuple[Cells | None, dict[int, Any]]:
         """Cells of a column from Python values, None when all are missing; and what did not fit, by row."""
         kind = self.kinds.get(name)
@@ -83,7 +96,7 @@ def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Note
     misfits: dict[int, dict[str, Any]] = {}
     for place, name in enumerate(STANDARD, 1):
         values = rows[place::WIDTH]
-        if values[0] is None and values.count(None) == len(values):
+        if values[0] is None and _empty(values):
             continue
         _settle(batch, name, values, columns, misfits)
     extras = rows[WIDTH - 1 :: WIDTH]
@@ -95,6 +108,14 @@ def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Note
         said = f"values that do not fit their column went to `metadata` (first: {', '.join(names[:3])})"
         notes.say("misfits", said, sum(map(len, misfits.values())))
     return batch
+
+
+def _empty(values: list[Any]) -> bool:
+    """Whether all values are missing."""
+    try:
+        return values.count(None) == len(values)
+    except ValueError:  # an array does not say whether it equals None
+        return False
 
 
 def _settle(batch: Batch, name: str, values: list[Any], columns: Columns, misfits: dict[int, dict[str, Any]]) -> None:
@@ -147,7 +168,7 @@ def _times(batch: Batch, values: list[Any], misfits: dict[int, dict[str, Any]]) 
         try:
             batch.time[row] = checks.instant("time", value)
             given[row] = True
-        except ConfigError:
+        except (ConfigError, OverflowError):
             misfits.setdefault(row, {})["time"] = value
     batch.given = given
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from crucible_nb.ingest.plain import EXTRA, PLAIN, settle, to_json
+from crucible_nb.ingest.plain import EXTRA, PLAIN, Rest, settle, to_json
 from crucible_nb.ingest.rows import STANDARD
 from crucible_nb.notes import Notes
 
@@ -32,8 +32,12 @@ class Recorder(Protocol):
     ) -> bool: ...
 
 
-def recorder(
-    staged: list[Any], now: Callable[[], int], admit: Callable[[], bool], notes: Notes
+def recorder(  # noqa: C901  every call saved here is saved at every event
+    staged: list[Any],
+    now: Callable[[], int],
+    admit: Callable[[], bool],
+    notes: Notes,
+    put: Callable[..., bool] | None = None,
 ) -> tuple[Recorder, Callable[[int], None]]:
     """Make a `record` that appends to `staged`.
 
@@ -45,6 +49,7 @@ def recorder(
         now: The clock, UTC nanoseconds. It is read before the gate, so that nothing is later than a pause.
         admit: Asked once `staged` is as long as the limit, whether to collect the event.
         notes: Where trouble is counted.
+        put: With a store: takes the cells of a row, writes and stages it, says whether it could. None: stage it here.
 
     Returns:
         `record`, and a function that sets the limit; 0 has every event ask.
@@ -111,8 +116,13 @@ def recorder(
                 extra = fields
             if values is not None:
                 standard = (event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens)
-                staged += _merged(time, values, standard, extra, notes)
+                row = _merged(time, values, standard, extra, notes)
+                if put is not None:
+                    return put(*row)
+                staged += row
                 return True
+            if put is not None:
+                return put(time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra)
             staged += (
                 time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra,
             )  # fmt: skip
@@ -144,8 +154,11 @@ def _merged(
         value = merged.pop(name, None)
         given[name] = value if given[name] is None else given[name]
     row: dict[Any, Any] = {**merged, **(extra or {})}
+    if EXTRA in row:
+        row[EXTRA] = row.pop(EXTRA)  # last, as without a mapping
     if extra is not None and EXTRA in extra and EXTRA in merged:
-        row[EXTRA] = to_json({**json.loads(merged[EXTRA]), **json.loads(extra[EXTRA])})
+        both = to_json({**json.loads(merged[EXTRA]), **json.loads(extra[EXTRA])})
+        row[EXTRA] = Rest(both, merged[EXTRA].strangers + extra[EXTRA].strangers)
     return (time, *given.values(), row or None)
 
 

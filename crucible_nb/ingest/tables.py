@@ -76,6 +76,8 @@ def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, note
     """Batches of at most CHUNK rows; `batch.given` says which times came with the frame."""
     if any(not isinstance(name, str) for name in frame.columns):
         frame = frame.rename(columns=str)
+    if "weight" in frame.columns:
+        weights_of(frame["weight"])  # before anything is learnt from the table
     dropped = [name for name in DROPPED if name in frame.columns]
     if dropped:
         said = f"columns that the experiment writes itself were dropped from the input: {', '.join(dropped)}"
@@ -93,7 +95,7 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
     misfits: dict[int, dict[str, Any]] = {}
     for name in names:
         if name == "weight":
-            batch.cells[name] = Cells("float", _weights(frame[name]))
+            batch.cells[name] = Cells("float", weights_of(frame[name]))
         elif name != "metadata":
             _settle(batch, name, frame[name], columns, misfits)
     _metadata(batch, frame, misfits)
@@ -104,7 +106,8 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
     return batch
 
 
-def _weights(column: pd.Series) -> np.ndarray:
+def weights_of(column: pd.Series) -> np.ndarray:
+    """The weights that rows of an input bring; StatError unless they are finite and > 0."""
     weights = column.to_numpy(np.float64, na_value=np.nan)
     if not (np.isfinite(weights) & (weights > 0)).all():
         raise StatError("weight: expected finite numbers > 0 in every row of the input")
@@ -216,7 +219,7 @@ def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, An
                 texts[row] = to_json(value)
             elif isinstance(value, str) and _is_object(value):
                 texts[row] = value
-            elif not pd.isna(value):
+            elif not (pd.api.types.is_scalar(value) and pd.isna(value)):
                 misfits.setdefault(row, {})["metadata"] = value
     for row, values in misfits.items():
         text = texts[row]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,18 @@ class Live:
                 tally.add(pieces.keys, pieces)
         for ring in self.rings.values():
             ring.add(block, everything, latest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data and arrays."""
+        rings = [[window, ring.to_dict()] for window, ring in self.rings.items()]
+        return {"total": self.total.to_dict(), "groups": [tally.to_dict() for tally in self.groups], "rings": rings}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.total = Tally.from_dict(state["total"])
+        self.groups = [Tally.from_dict(tally) for tally in state["groups"]]
+        for window, ring in state["rings"]:
+            self.rings[window].load(ring)
 
     def copy(self) -> Live:
         """A copy that can be advanced while this one stays."""

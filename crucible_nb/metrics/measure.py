@@ -7,6 +7,7 @@ from and whoever looked in between: the same events give the same bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,14 @@ class Grouping:
     def fresh(self) -> Grouping:
         """The same grouping before its first event."""
         return Grouping(self.name, self._dictionary)
+
+    def to_dict(self) -> list[Any]:
+        """The labels that it numbered by itself."""
+        return list(self._labels)
+
+    def load(self, labels: list[Any]) -> None:
+        """Take labels over."""
+        self._labels = {label: number for number, label in enumerate(labels)}
 
     def labels(self) -> list[object]:
         """The value of each group."""
@@ -126,6 +135,30 @@ class Measure:
         weight = self._weight[:n] if self._weighted else None
         values, codes = self._values[:, :n], self._codes[:, :n]
         return Block(self._time[:n], values, sorted(self._active), self._success[:n], weight, codes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state with the unfinished block, as plain data and arrays."""
+        n = self._fill
+        block = [self._time[:n], self._values[:, :n], self._success[:n], self._weight[:n], self._codes[:, :n]]
+        return {
+            "live": self.live.to_dict(),
+            "labels": [grouping.to_dict() for grouping in self.groupings],
+            "seen": self.seen,
+            "active": sorted(self._active),
+            "weighted": self._weighted,
+            "block": [np.array(part) for part in block],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.live.load(state["live"])
+        for grouping, labels in zip(self.groupings, state["labels"], strict=True):
+            grouping.load(labels)
+        self.seen, self._active, self._weighted = state["seen"], set(state["active"]), state["weighted"]
+        time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
+        n = self._fill = len(time)
+        self._time[:n], self._values[:, :n], self._success[:n] = time, values, success
+        self._weight[:n], self._codes[:, :n], self._looked = weight, codes, None
 
     def look(self) -> Live:
         """The live state of every event so far; read it, do not advance it."""

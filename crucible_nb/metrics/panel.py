@@ -92,6 +92,17 @@ class Panel:
         panel.span[1] = np.maximum.reduceat(block.time, starts)
         return panel
 
+    def to_dict(self) -> dict[str, Any]:
+        """The state as arrays."""
+        return {name: np.array(getattr(self, name)) for name in self.__slots__}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Panel:
+        """The panel whose `to_dict` gave `state`."""
+        panel = cls(0)
+        panel.sums, panel.moments, panel.span = (np.array(state[name]) for name in ("sums", "moments", "span"))
+        return panel
+
     def add(self, rows: Any, pieces: Panel) -> None:
         """Merge later pieces into the groups at `rows` (each at most once), in place."""
         self.sums[:, rows] += pieces.sums

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,15 @@ class Ring:
             inside = np.flatnonzero((self.ids >= first) & (self.ids < beyond))
             self._folded = (first, beyond, self.tally.fold(inside[np.argsort(self.ids[inside])]))
         return self._folded[2]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data and arrays."""
+        return {"ids": np.array(self.ids), "newest": int(self.newest), "tally": self.tally.to_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.ids, self.newest, self._folded = np.array(state["ids"]), state["newest"], None
+        self.tally = Tally.from_dict(state["tally"])
 
     def copy(self) -> Ring:
         """A copy to fold a tail into."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,6 +102,19 @@ class Tally:
         tally = self.copy()
         tally.panel.add(slice(None), later.panel)
         tally.sketches = [one.merge(two) for one, two in zip(self.sketches, later.sketches, strict=True)]
+        return tally
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data and arrays; sketches without a value are None."""
+        sketches = [one.to_dict() if one.count or one.missing else None for one in self.sketches]
+        return {"panel": self.panel.to_dict(), "sketches": sketches}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Tally:
+        """The tally whose `to_dict` gave `state`."""
+        tally = cls(0)
+        tally.panel = Panel.from_dict(state["panel"])
+        tally.sketches = [Quantiles() if one is None else Quantiles.from_dict(one) for one in state["sketches"]]
         return tally
 
     def copy(self) -> Tally:

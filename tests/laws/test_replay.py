@@ -58,7 +58,7 @@ def look(exp: cr.Experiment) -> str:
     """All numbers of an experiment as text; JSON writes floats so that no bit is lost."""
     views = [exp.metrics(), exp.metrics(by="event"), exp.metrics(by="model"), exp.metrics(by="note")]
     views += [exp.metrics(last=last) for last in ("1min", "5min", "1h", "7min")]
-    summary = {key: value for key, value in exp.summary().items() if key != "status"}
+    summary = {key: value for key, value in exp.summary().items() if key not in ("status", "store")}
     return json.dumps([view.to_dict() for view in views] + [summary], default=str)
 
 

@@ -1,0 +1,116 @@
+"""What an experiment was asked to be, and that as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from crucible_nb.anomaly import Detector
+from crucible_nb.clock import EventClock, SteadyClock
+from crucible_nb.errors import StoreError
+from crucible_nb.notes import Notes
+from crucible_nb.pipeline import Pipeline
+from crucible_nb.prices import PriceTable
+from crucible_nb.sampling import Sampler
+from crucible_nb.stores.policies import described, made
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The arguments of `cr.start`, checked.
+
+    Attributes:
+        name, condition, hypothesis, tags, metadata, sample_size: As given.
+        windows: Lengths of the live windows in nanoseconds.
+        by, max_events, sampling, seed, detectors, action: As given.
+        clock: A callable -> UTC nanoseconds, "events", or None for the computer's.
+        prices: Price table.
+    """
+
+    name: str
+    condition: str | None = None
+    hypothesis: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    sample_size: int | None = None
+    windows: Sequence[int] = ()
+    by: Sequence[str] = ()
+    max_events: int | None = None
+    sampling: Sampler | None = None
+    seed: int = 0
+    detectors: Sequence[Detector] = ()
+    action: str = "flag"
+    clock: Callable[[], int] | str | None = None
+    prices: PriceTable = field(default_factory=PriceTable.default)
+
+    def steady(self) -> SteadyClock:
+        """A clock that has read nothing yet."""
+        if self.clock == "events":
+            return EventClock()
+        return SteadyClock() if self.clock is None else SteadyClock(self.clock)  # type: ignore[arg-type]
+
+    def pipeline(self, clock: SteadyClock, notes: Notes, stream: int = 0) -> Pipeline:
+        """The stages before the first event.
+
+        Args:
+            clock: Of this writer.
+            notes: Where trouble is counted.
+            stream: Ordinal of the writer.
+        """
+        made = Pipeline(
+            clock, notes, by=self.by, windows=self.windows, max_events=self.max_events, prices=self.prices,
+            seed=self.seed, detectors=self.detectors, stream=stream,
+        )  # fmt: skip
+        made.keeping.use(self.sampling, 0)
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; prices are kept in a file of their own."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return {
+            **plain,
+            "tags": list(self.tags),
+            "metadata": dict(self.metadata),
+            "windows": list(self.windows),
+            "by": list(self.by),
+            "clock": "custom" if callable(self.clock) else self.clock,
+            "sampling": described(self.sampling),
+            "detectors": [described(detector) for detector in self.detectors],
+        }
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any], prices: PriceTable, given: Setup | None = None) -> Self:
+        """The setup that was written down.
+
+        Args:
+            facts: From `to_dict`.
+            prices: From their own file.
+            given: Where to take what plain data cannot hold: a clock, samplers and detectors of the user's.
+
+        Raises:
+            StoreError: Something cannot be made again, and was not given.
+        """
+        again = given or cls(name="")
+        try:
+            detectors = list(again.detectors) + [None] * len(facts["detectors"])
+            return cls(
+                **{name: facts[name] for name in _PLAIN},
+                tags=tuple(facts["tags"]),
+                metadata=facts["metadata"],
+                windows=facts["windows"],
+                by=facts["by"],
+                clock=facts["clock"] if facts["clock"] == "events" else again.clock,
+                sampling=made(facts["sampling"], again.sampling),
+                detectors=[made(one, detector) for one, detector in zip(facts["detectors"], detectors, strict=False)],
+                prices=prices,
+            )
+        except (KeyError, TypeError) as error:
+            raise StoreError(f"the facts of the experiment are not complete: {error!r}") from error
+
+    def reading(self) -> Self:
+        """For somebody who only looks: a clock of the user's is not at hand, the computer's has to do."""
+        return self if self.clock == "events" else replace(self, clock=None)
+
+
+_PLAIN = ("name", "condition", "hypothesis", "sample_size", "max_events", "seed", "action")

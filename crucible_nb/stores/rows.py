@@ -1,0 +1,99 @@
+"""Staged rows in the journal: what is written is what is staged, so that a replay stages the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from crucible_nb import checks
+from crucible_nb.errors import ConfigError
+from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar, text_of
+from crucible_nb.schema import COLUMNS
+from crucible_nb.stores.lines import STRICT, fragment, unwrapped, wrapped
+
+NAMES = (
+    "seq", "clock", "event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens",
+    "fields", "metadata", "misfits",
+)  # fmt: skip
+"""What the cells of an event's line are, in order; the last three only where there are any."""
+
+_FLOATS = tuple(place for place, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float")
+
+
+def body_of(seq: int, row: Sequence[Any]) -> tuple[bytes, tuple[Any, ...]]:
+    """The JSON array of a staged row whatever is in it, and the row to stage, which says the same.
+
+    Args:
+        seq: Number of the event.
+        row: WIDTH cells, see `ingest.rows`.
+    """
+    *cells, extra = row
+    plain = [_plain(place, value) for place, value in enumerate(cells)]
+    fields = None if extra is None else {name: _field(name, value) for name, value in extra.items()}
+    said = [seq, *map(wrapped, plain)]
+    if fields is not None:
+        said.append({name: wrapped(value) for name, value in fields.items() if name is not EXTRA})
+        if EXTRA in fields:
+            said += [str(fields[EXTRA]), getattr(fields[EXTRA], "strangers", 0)]
+    return orjson.dumps(said, option=STRICT), (*plain, fields)
+
+
+def _plain(place: int, value: Any) -> Any:
+    """A cell as a scalar, or as JSON that fits no column."""
+    value = None if value is pd.NA or value is pd.NaT else scalar(value)
+    if type(value) is str:
+        return text_of(value)
+    if type(value) in PLAIN:
+        return value
+    if place in _FLOATS and hasattr(value, "__float__"):
+        try:
+            return float(value)
+        except Exception:  # noqa: BLE001  a stranger's object
+            return fragment(json_of(value))
+    return fragment(json_of(value))
+
+
+def _field(name: Any, value: Any) -> Any:
+    if name is EXTRA:
+        return value
+    if name != "time":
+        return text_of(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
+    try:
+        return None if value is None else checks.instant("time", value)
+    except ConfigError:
+        return _plain(-1, value)
+
+
+def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
+    """The staged row of a line's cells (without `seq`), None when they are no row."""
+    if len(cells) == WIDTH - 1:
+        cells.append(None)
+    elif not _fields(cells):
+        return None
+    if type(cells[0]) is not int:
+        return None
+    if dict in [*map(type, cells[:-1])]:
+        cells[:-1] = map(unwrapped, cells[:-1])
+    return tuple(cells)
+
+
+def _fields(cells: list[Any]) -> bool:
+    """Make the last cell the mapping of all other fields; whether it is one."""
+    rest = None
+    if len(cells) == WIDTH + 2:
+        strangers, text = cells.pop(), cells.pop()
+        if type(text) is not str or type(strangers) is not int:
+            return False
+        rest = Rest(text, strangers)
+    fields = cells[-1]
+    if len(cells) != WIDTH or type(fields) is not dict:
+        return False
+    for name, value in fields.items():
+        if type(value) is dict:
+            fields[name] = unwrapped(value)
+    if rest is not None:
+        fields[EXTRA] = rest
+    return True

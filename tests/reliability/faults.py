@@ -1,0 +1,198 @@
+"""Faults in every system call of the store, at random: what is read agrees with what was acknowledged.
+
+python -m tests.reliability.faults --histories 10000 --write
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import crucible_nb as cr
+from crucible_nb import writing
+from crucible_nb.stores import system
+from tests.laws.test_resume import die
+
+CALLS = ("open", "write", "truncate", "sync", "rename", "unlink", "sync_folder")
+
+
+class Faulty(system.System):
+    """Fails now and then.
+
+    Args:
+        rng: Says when.
+        rate: How often a call fails.
+    """
+
+    def __init__(self, rng: np.random.Generator, rate: float) -> None:
+        self.rng, self.rate = rng, rate
+        self.faults: Counter[str] = Counter()
+        self.on = True
+
+    def _fails(self, call: str) -> bool:
+        if self.on and self.rng.random() < self.rate:
+            self.faults[call] += 1
+            return True
+        return False
+
+    def _error(self) -> OSError:
+        code = [errno.ENOSPC, errno.EIO][int(self.rng.integers(2))]
+        return OSError(code, os.strerror(code))
+
+    def write(self, handle: int, data: Any) -> int:
+        if self._fails("write"):
+            part = int(self.rng.integers(0, len(data)))
+            if part:
+                os.write(handle, bytes(data)[:part])
+            if self.rng.random() < 0.5:
+                return part
+            raise self._error()
+        return super().write(handle, data)
+
+
+def _failing(call: str) -> Any:
+    def method(self: Faulty, *args: Any) -> Any:
+        if self._fails(call):
+            raise self._error()
+        return getattr(system.System, call)(self, *args)
+
+    return method
+
+
+for _call in CALLS:
+    if _call != "write":
+        setattr(Faulty, _call, _failing(_call))
+
+
+def settle(exp: cr.Experiment) -> None:
+    """No thread is sealing any more."""
+    while exp._writer is not None and exp._writer.sealing:
+        time.sleep(0.0005)
+
+
+def history(seed: int, folder: Path) -> Counter[str]:
+    """One history with faults; AssertionError when what is read is not what was acknowledged."""
+    rng = np.random.default_rng(seed)
+    faulty = Faulty(rng, float(rng.choice([0.01, 0.05, 0.2])))
+    durability = str(rng.choice(["os", "disk"]))
+    before = system.use(faulty)
+    acked: set[int] = set()
+    refused: set[int] = set()
+    n = 0
+    try:
+        exp = _started(faulty, folder, durability)
+        for _ in range(int(rng.integers(5, 40))):
+            what = rng.choice(["record", "record", "record", "extend", "list", "flush", "die", "pause", "look"])
+            if what == "record":
+                (acked if exp.record("e", n=n, latency_ms=float(n % 7)) else refused).add(n)
+                n += 1
+            elif what in ("extend", "list"):
+                rows = range(n, n + int(rng.integers(1, 30)))
+                table: Any = pd.DataFrame({"n": list(rows)}) if what == "extend" else [{"n": i} for i in rows]
+                (acked if exp.extend(table, event="e") == len(rows) else refused).update(rows)
+                n = rows.stop
+            elif what == "flush":
+                with contextlib.suppress(cr.StoreError):
+                    exp.flush()
+            elif what == "pause":
+                exp.pause()
+                exp.resume()  # a full disk owes the line
+            elif what == "look":
+                events = exp.metrics().events
+                assert events == len(acked) or (faulty.faults["truncate"] and events > len(acked)), (events, len(acked))
+                settle(exp)
+            else:
+                settle(exp)
+                die(exp)
+                exp = _resumed(faulty, folder)
+        settle(exp)
+        if rng.random() < 0.5:
+            exp.stop()
+        else:
+            die(exp)
+        faulty.on = False
+        _compare(folder, acked, refused, faulty)
+    finally:
+        system.use(before)
+    return faulty.faults
+
+
+def _started(faulty: Faulty, folder: Path, durability: str) -> cr.Experiment:
+    while True:
+        try:
+            return cr.start("faults", store=folder, durability=durability, windows=(), on_exists="resume")
+        except cr.StoreError:
+            shutil.rmtree(folder, ignore_errors=True)
+            faulty.rate *= 0.5
+
+
+def _resumed(faulty: Faulty, folder: Path) -> cr.Experiment:
+    """A process that cannot come up says so; the next one tries again."""
+    while True:
+        try:
+            exp = cr.attach("faults", store=folder, mode="resume")
+            if exp.paused:
+                exp.resume()
+            return exp
+        except cr.StoreError:
+            faulty.rate *= 0.5
+
+
+def _compare(folder: Path, acked: set[int], refused: set[int], faulty: Faulty) -> None:
+    exp = cr.attach("faults", store=folder, mode="read")
+    found = [] if "n" not in exp.frame() else exp.frame()["n"].dropna().astype(int).tolist()
+    count = Counter(found)
+    assert exp.metrics().events == len(found)
+    assert not acked - count.keys(), f"lost {sorted(acked - count.keys())[:5]}"
+    assert max(count.values(), default=1) == 1, "twice"
+    assert not count.keys() - acked - refused, "never written"
+    if not faulty.faults["truncate"]:  # what was refused is cut off, unless that failed too
+        assert not refused & count.keys(), f"refused, and there: {sorted(refused & count.keys())[:5]}"
+
+
+def run(first: int, histories: int) -> tuple[int, Counter[str]]:
+    """Histories that agree, and faults by call."""
+    faults: Counter[str] = Counter()
+    warnings.simplefilter("ignore", cr.CrucibleWarning)
+    writing.SEAL_EVENTS = 40
+    for seed in range(first, first + histories):
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                faults += history(seed, Path(place, "store"))
+            except BaseException as error:
+                raise AssertionError(f"history {seed}") from error
+        cr.session._KERNEL._all.clear()
+    return histories, faults
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--histories", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    args = parser.parse_args()
+    begun = time.monotonic()
+    agree, faults = run(args.first, args.histories)
+    said = ", ".join(f"{faults[call]:,} {call}" for call in CALLS)
+    print(f"{agree} histories agree in {time.monotonic() - begun:.0f} s; faults: {said}")
+    if args.write:
+        from tests.reliability.page import put
+
+        rows = ["| histories | agree | faults | by call |", "|--:|--:|--:|---|"]
+        put("faults", "\n".join([*rows, f"| {args.histories:,} | {agree:,} | {faults.total():,} | {said} |"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Fault injection, short; and that it would find what it is there to find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crucible_nb as cr
+from crucible_nb import writing
+from crucible_nb.stores import system
+from crucible_nb.stores.journal import Journal
+from tests.reliability import faults
+
+pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+
+
+@pytest.fixture(autouse=True)
+def seal_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "SEAL_EVENTS", 40)
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_what_is_read_agrees_with_what_was_acknowledged(tmp_path: Path, part: int) -> None:
+    for seed in range(100 * part, 100 * part + 100):
+        faults.history(seed, tmp_path / str(seed))
+
+
+def _no_cut(self: Journal, size: int) -> None:
+    """A journal that goes on behind a torn line."""
+
+
+def _early(self: writing.Writer, number: int, state: Any, rows: Any, sample: Any) -> None:
+    """A seal that removes the journal before the segment has its name."""
+    for part in self.folder.parts(self.ordinal):
+        if part.journal is not None and part.number <= number:
+            part.journal.unlink()
+    self.write_parts(number, state, rows, sample)
+
+
+def _believes(self: Journal, data: bytes) -> None:
+    """A journal that does not look how much the system took."""
+    system.system().write(self.handle, data)
+    self.size += len(data)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "bug"),
+    [(Journal, "_cut", _no_cut), (Journal, "_put", _believes), (writing.Writer, "_write", _early)],
+)
+def test_the_harness_finds_planted_bugs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bug: Any
+) -> None:
+    if bug is _early:
+        monkeypatch.setattr(owner, "write_parts", owner._write, raising=False)
+    monkeypatch.setattr(owner, name, bug)
+    with pytest.raises((AssertionError, cr.CrucibleError, OSError)):
+        for seed in range(300):
+            faults.history(seed, tmp_path / str(seed))
+
+
+def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
+    class Full(system.System):
+        full = False
+
+        def write(self, handle: int, data: Any) -> int:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return super().write(handle, data)
+
+    disk = Full()
+    before = system.use(disk)
+    try:
+        exp = cr.start("full", store=tmp_path)
+        assert exp.record("a", n=0)
+        disk.full = True
+        with pytest.warns(cr.CrucibleWarning, match="refused until they can: No space left on device"):
+            assert not exp.record("a", n=1)
+        assert exp.extend([{"n": 2}, {"n": 3}]) == 0
+        exp.pause()  # a transition is owed, and written as soon as that is possible
+        assert exp.summary()["refused"] == 3
+        assert "No space left" in exp.summary()["store"]["failure"]
+        disk.full = False
+        exp.resume()
+        assert exp.record("a", n=4)
+        assert exp.summary()["store"]["failure"] is None
+        exp.stop()
+    finally:
+        system.use(before)
+    again = cr.attach("full", store=tmp_path)
+    assert again.frame()["n"].tolist() == [0, 4]
+    assert again.pause_count == 1

@@ -1,0 +1,22 @@
+"""The kill harness, short: 40 kills of ours, and the naive stores that it must see through."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reliability.kill import in_fresh_process
+
+
+@pytest.mark.parametrize(("batch", "kills"), [(1, 14), (100, 13), (10_000, 13)])
+def test_nothing_acknowledged_is_lost(batch: int, kills: int) -> None:
+    found = in_fresh_process("ours", kills, batch, seed=batch)
+    assert found.kills == kills
+    assert found.acknowledged > 0
+    assert found.clean, found
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "what"), [("ack", 1, "lost"), ("glue", 100, "lost"), ("parquet", 100, "unreadable")]
+)
+def test_the_harness_finds_what_naive_stores_do(name: str, batch: int, what: str) -> None:
+    assert getattr(in_fresh_process(name, 40, batch, until_dirty=True), what) > 0

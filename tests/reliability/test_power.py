@@ -1,0 +1,62 @@
+"""What was flushed survives a power loss; what was not may be there in part, and never twice or garbled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import crucible_nb as cr
+from crucible_nb import writing
+from crucible_nb.stores import system
+from tests.laws.test_resume import die
+from tests.reliability.faults import settle
+from tests.reliability.power import Logged
+
+pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_was_synced_survives(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "SEAL_EVENTS", 60)
+    monkeypatch.setattr(writing.Syncer, "EVERY", 1e6)  # nothing is synced behind our back
+    rng = np.random.default_rng(seed)
+    log = Logged()
+    before = system.use(log)
+    store, n, sure = tmp_path / "store", 0, 0
+    try:
+        exp = cr.start("power", store=store, durability=str(rng.choice(["os", "disk"])), windows=())
+        disk = exp._writer.durability == "disk"
+        for _ in range(int(rng.integers(5, 60))):
+            what = rng.choice(["record", "record", "extend", "flush", "look", "attach"])
+            if what == "record":
+                assert exp.record("e", n=n)
+                n += 1
+            elif what == "extend":
+                count = int(rng.integers(1, 40))
+                exp.extend([{"n": i} for i in range(n, n + count)])
+                n += count
+            elif what == "flush":
+                exp.flush()
+                sure = n
+            elif what == "attach":
+                settle(exp)
+                die(exp)
+                exp = cr.attach("power", store=store, mode="resume")
+            else:
+                exp.metrics()
+                settle(exp)
+            sure = n if disk else sure
+        settle(exp)
+        log.lose_power(tmp_path, tmp_path / "after", rng)
+        die(exp)
+    finally:
+        system.use(before)
+    again = cr.attach("power", store=tmp_path / "after" / "store", mode="resume")
+    frame = again.frame()
+    found = frame["n"].tolist() if "n" in frame else []
+    assert len(set(found)) == len(found)
+    assert set(range(sure)) <= set(found) <= set(range(n))
+    assert again.record("e", n=n)
+    again.stop()

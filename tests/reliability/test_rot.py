@@ -1,0 +1,256 @@
+"""Bits that rot, tails that are torn, files that are strange: found, named, and never in the way of the rest."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import crucible_nb as cr
+from crucible_nb import writing
+from crucible_nb.stores.lines import cells_of, line
+from crucible_nb.verify import verify
+from tests.laws.test_resume import die
+
+pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+
+
+def make(place: Path, *, end: bool = True, sampling: Any = None) -> Path:
+    """An experiment of three segments, or with a journal at its end; returns its folder."""
+    exp = cr.start("rot", store=place, sampling=sampling, windows=("1min",), anomaly="z_score")
+    rng = np.random.default_rng(0)
+    for part in range(3):
+        frame = pd.DataFrame({"n": np.arange(400) + 400 * part, "latency_ms": rng.normal(100, 5, 400), "model": "m"})
+        exp.extend(frame, event="call")
+        while exp._writer.sealing:
+            pass
+    for n in range(1200, 1230):
+        exp.record("call", n=n, note=f"text {n}")
+    folder = exp._attached.folder.path
+    if end:
+        exp.stop()
+    else:
+        die(exp)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "SEAL_EVENTS", 400)
+        return make(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="module")
+def open_ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "SEAL_EVENTS", 10**9)
+        return make(tmp_path_factory.mktemp("open"), end=False)
+
+
+def rows(folder: Path) -> list[int]:
+    return cr.attach(folder.name, store=folder.parent, mode="read").frame()["n"].tolist()
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    return data[: bit // 8] + bytes([data[bit // 8] ^ (1 << bit % 8)]) + data[bit // 8 + 1 :]
+
+
+def test_every_flipped_bit_of_a_segment_is_found(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / finished.name)
+    path = sorted((tmp_path / finished.name).glob("*.parquet"))[1]
+    good, want = path.read_bytes(), rows(finished)
+    silent = []
+    draw = random.Random(0)
+    for bit in draw.sample(range(8 * len(good)), 400):
+        path.write_bytes(flipped(good, bit))
+        report = verify(path)
+        if report.sound and not _same(path, good):
+            silent.append(bit)
+    assert silent == []
+    path.write_bytes(flipped(good, 8 * 500))
+    left = rows(tmp_path / finished.name)
+    assert len(left) == len(want) - 400  # the other segments can be read
+    assert set(left) < set(want)
+
+
+def _same(path: Path, good: bytes) -> bool:
+    """Whether a flip changed nothing that is read: padding, or words that nobody looks at."""
+    import io
+
+    return pd.read_parquet(path).equals(pd.read_parquet(io.BytesIO(good)))
+
+
+def test_every_flipped_bit_of_a_state_or_a_journal_is_found(finished: Path, open_ended: Path, tmp_path: Path) -> None:
+    draw = random.Random(1)
+    for folder, pattern in ((finished, "*.state"), (open_ended, "*.jsonl"), (finished, "experiment.json")):
+        good = next(folder.glob(pattern)).read_bytes()
+        path = tmp_path / next(folder.glob(pattern)).name
+        silent = 0
+        for bit in draw.sample(range(8 * len(good)), 300):
+            path.write_bytes(flipped(good, bit))
+            if pattern == "experiment.json":
+                text = flipped(good, bit)
+                try:
+                    silent += json.loads(text) != json.loads(good) and _facts_sound(path)
+                except ValueError:
+                    continue
+            else:
+                report = verify(path)
+                silent += report.sound and not _alike(path, good, report)
+        assert silent == 0, pattern
+
+
+def _facts_sound(path: Path) -> bool:
+    from crucible_nb.stores.folder import Folder
+
+    try:
+        Folder(path.parent).facts()
+    except cr.StoreError:
+        return False
+    return True
+
+
+def _alike(path: Path, good: bytes, report: Any) -> bool:
+    """A flip in the last line's end makes it a torn one; in a zip's dates it changes nothing."""
+    if path.suffix == ".jsonl":
+        return report.files[0].torn > 0 or path.read_bytes() == good
+    from crucible_nb.stores.state import packed, read_state
+
+    other = path.with_name("good.state")
+    other.write_bytes(good)
+    one, two = (json.dumps(packed(read_state(one)[0])) for one in (path, other))
+    return one == two
+
+
+def test_a_bad_line_hides_no_other_and_is_named(open_ended: Path, tmp_path: Path) -> None:
+    shutil.copytree(open_ended, tmp_path / open_ended.name)
+    folder = tmp_path / open_ended.name
+    path = next(folder.glob("*.jsonl"))
+    lines = path.read_bytes().split(b"\n")
+    victim = next(i for i, text in enumerate(lines) if b'"n":1210' in text)
+    offset = sum(len(text) + 1 for text in lines[:victim])
+    lines[victim] = lines[victim].replace(b"1210", b"9210")
+    path.write_bytes(b"\n".join(lines))
+    exp = cr.attach(folder.name, store=tmp_path, mode="read")
+    assert exp.frame()["n"].tolist() == [n for n in range(1230) if n != 1210]
+    assert exp.summary()["lost"] == 1
+    assert exp.frame()["seq"].tolist() == [n for n in range(1230) if n != 1210]  # the others keep their numbers
+    broken = [one for one in verify(folder).files if not one.sound]
+    assert [one.bad for one in broken] == [(offset,)]
+    assert f"1 lines cannot be read (at byte {offset})" in str(broken[0])
+
+
+@pytest.mark.parametrize("cut", [1, 7, 40, 400])
+def test_a_torn_tail_is_no_damage(open_ended: Path, tmp_path: Path, cut: int) -> None:
+    shutil.copytree(open_ended, tmp_path / open_ended.name)
+    folder = tmp_path / open_ended.name
+    path = next(folder.glob("*.jsonl"))
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert verify(folder).sound
+    found = rows(folder)
+    assert found == list(range(len(found)))
+    assert len(found) >= 1230 - cut // 40 - 1
+    exp = cr.attach(folder.name, store=tmp_path)
+    exp.record("call", n=len(found))
+    exp.stop()
+    assert rows(folder) == list(range(len(found) + 1))
+
+
+def test_a_lost_state_is_said(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / finished.name)
+    next((tmp_path / finished.name).glob("*.state")).unlink()
+    with pytest.raises(cr.StoreError, match=r"cannot read '.*w0000-.*\.state': no such file"):
+        cr.attach(finished.name, store=tmp_path)
+    listed = cr.experiments(tmp_path)
+    assert listed.loc[finished.name, "status"] == "unreadable"
+    assert "no such file" in listed.loc[finished.name, "errors"]
+    assert not verify(tmp_path).sound
+
+
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=12,
+)
+verbs = st.sampled_from(
+    ["rows", "pause", "resume", "stop", "sampling", "prices", "watch", "alert", "plan", "look", "absent", "crucible"]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.lists(values, max_size=12),
+            st.tuples(verbs, values, values),
+            st.tuples(st.integers(0, 10), st.integers(), *[values] * 7),
+        ),
+        max_size=6,
+    )
+)
+def test_any_journal_is_read_without_a_crash(
+    open_ended: Path, tmp_path_factory: pytest.TempPathFactory, lines: list[Any]
+) -> None:
+    place = tmp_path_factory.mktemp("fuzz")
+    folder = place / open_ended.name
+    shutil.copytree(open_ended, folder)
+    path = next(folder.glob("*.jsonl"))
+    head = path.read_bytes().split(b"\n")[0] + b"\n"
+    strange = b""
+    for one in lines:
+        try:
+            strange += one + b"\n" if isinstance(one, bytes) else line(list(one))
+        except (TypeError, ValueError):
+            continue
+    tail = line([0, 1735689600000000000, "call", 1.0, None, None, None, None, None])
+    path.write_bytes(head + strange + tail)
+    exp = cr.attach(folder.name, store=place, mode="read")
+    assert "call" in exp.frame()["event"].tolist()  # the good line is there, whatever stood before it
+    exp.metrics()
+    exp.summary()
+    verify(folder)
+    shutil.rmtree(place)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_line_or_not(data: bytes) -> None:
+    assert cells_of(data) is None or data.startswith(b"[")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    which=st.sampled_from(["*.parquet", "*.state", "experiment.json", "prices.json.gz", "w0000.lock"]),
+    cuts=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+    keep=st.floats(0, 1),
+)
+def test_any_broken_file_is_an_error_of_ours(
+    finished: Path, tmp_path_factory: pytest.TempPathFactory, which: str, cuts: list[tuple[float, int]], keep: float
+) -> None:
+    place = tmp_path_factory.mktemp("fuzz")
+    folder = place / finished.name
+    shutil.copytree(finished, folder)
+    path = sorted(folder.glob(which))[-1]
+    data = bytearray(path.read_bytes())
+    for at, byte in cuts:
+        data[int(at * (len(data) - 1))] = byte
+    path.write_bytes(bytes(data[: max(1, int(keep * len(data)))]) if keep < 0.5 else bytes(data))
+    said = ""
+    try:
+        cr.attach(finished.name, store=place, mode="read").frame()
+    except cr.StoreError as error:
+        said = str(error)
+    assert not said or path.name in said or "no such experiment" in said
+    verify(folder)
+    cr.experiments(place)
+    shutil.rmtree(place)
