@@ -114,7 +114,7 @@ def test_pause_and_stop_react_inside_a_cell_that_never_yields(kernel_path: str, 
             (".crucible-pause", "running"),
             (".crucible-stop", "stopped"),
         ):
-            page.page.click(button)  # the cell goes on for 15 s; how soon is measured in benchmarks/dashboard.py
+            page.page.click(button)  # the cell goes on for 15 s, so the answer comes from inside it
             page.page.wait_for_selector(f".crucible[data-status={status}]", timeout=5000)
         page.wait_done(5)
         assert "left the loop stopped" in page.outputs()
