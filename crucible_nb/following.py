@@ -13,7 +13,7 @@ from crucible_nb.files.disk import reading
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import Folder, Part
 from crucible_nb.stores.scan import Bad, Tail
-from crucible_nb.stores.segment import batch_of, read_segment
+from crucible_nb.stores.segment import batches_of, read_segment
 from crucible_nb.stores.state import read_state
 from crucible_nb.stream import Stream
 
@@ -110,7 +110,7 @@ class Follower:
         pipeline.buffer.kept_from = state["seq"]
         unread = sum(part.number not in self._seen for part in every)
         left = state["evicted"] + state["held"] - sum(map(len, frames)) if unread else state["evicted"]
-        pipeline.buffer.load(kinds, batch_of(frames, kinds, pipeline.columns.dictionaries), max(0, left))
+        pipeline.buffer.load(kinds, batches_of(frames, kinds, pipeline.columns.dictionaries), max(0, left))
 
     def _rows(self, part: Part) -> list[pd.DataFrame]:
         """The rows of a segment; one that cannot be read does not hide the others."""

@@ -178,12 +178,15 @@ class Buffer:
         arrays = {name: column.array(start, stop) for name, column in self._columns.items()}
         return pd.DataFrame(arrays, index=time_index(self._times.view(start, stop)), copy=False)
 
-    def load(self, kinds: list[tuple[str, Kind]], batch: Batch, evicted: int) -> None:
+    def load(self, kinds: list[tuple[str, Kind]], batches: list[Batch], evicted: int) -> None:
         """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order they had then."""
         for name, kind in kinds:
             if name not in self._columns:
                 self._columns[name] = self._new(name, kind)
-        self.append(batch)
+        rows = sum(map(len, batches))
+        for batch in batches:
+            rows -= len(batch)
+            self.append(batch, rows)
         self.evicted += evicted
 
     def times(self) -> np.ndarray:
