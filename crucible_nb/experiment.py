@@ -27,7 +27,7 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
-from crucible_nb.query import Where, query_window
+from crucible_nb.query import Where, edges_of, query_window
 from crucible_nb.rules import Rule
 from crucible_nb.sampled import mark
 from crucible_nb.sampling import sampling_of
@@ -433,7 +433,8 @@ class Experiment(Durable):
             strata (of the sampling policy: {label: {"seen", "kept"}}), errors (events that could not be recorded),
             misfits (values that went to `metadata`), refused (events that the store could not take), lost (events and
             files of it that cannot be read), store (path, durability, acknowledged and synced bytes of the journal,
-            failure: why it refuses now), progress (share of `sample_size`, None without one), and the facts given to
+            failure: why it refuses now, archived: by database, see `cr.start`, the events there, lag_events,
+            lag_seconds and the last failure), progress (share of `sample_size`, None without one), and the facts given to
             `cr.start`.
 
         Examples:
@@ -478,7 +479,7 @@ class Experiment(Durable):
                 "misfits": counts["misfits"],
                 "refused": counts["refused"],
                 "lost": counts["lost"],
-                "store": None if self._writer is None else self._writer.facts(),
+                "store": self._store_facts(),
             }
 
     def _facts(self) -> dict[str, Any]:
@@ -568,7 +569,9 @@ class Experiment(Durable):
         """
         with self._lock:
             self._fold()
-            frame, now = self._rows_kept(self._pipelines()), self._now()
+            pipelines, now = self._pipelines(), self._now()
+            edges = edges_of(now, last=last, last_n=last_n, start=start, end=end, sliding=sliding)
+            frame = self._rows_kept(pipelines, edges)
             times = frame.index.asi8  # type: ignore[attr-defined]
             facts = self._pipeline.keeping.facts()
         frame = mark(frame.iloc[:], {**facts, "windowed": True})
@@ -633,14 +636,15 @@ class Experiment(Durable):
             now = self._now() if at is None else checks.instant("at", at)
             if by is None and at is None and span is None:
                 return total_metrics(pipelines, life, now)
-            if by is None and span is not None:
+            fetch = self._attached is not None and self._attached.distant and all(one.complete for one in pipelines)
+            if by is None and span is not None and not fetch:
                 return self._window(pipelines, now - span, now)
             if isinstance(by, str) and span is None and at is None:
                 grouped = group_metrics(pipelines, life, now, by)
                 if grouped is not None:
                     return grouped
             start = life.started if span is None else now - span
-            kept = self._rows_kept(pipelines)
+            kept = self._rows_kept(pipelines, (start, now + 1, None))
             first, beyond = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
             rows = kept.iloc[int(first) : int(beyond)]
         partial = not all(pipeline.complete for pipeline in pipelines)
@@ -1005,10 +1009,12 @@ class Experiment(Durable):
             ("condition", self.condition or "–"),
             ("events", f"{facts['total_events']:,}{progress}"),
             ("active", f"{facts['active_duration']:,.1f} s of {facts['wall_clock_duration']:,.1f} s"),
+            *([] if self._copier is None else [("archived", self._copier.words().removeprefix(", "))]),
         ]
 
     def __repr__(self) -> str:
-        return f"<Experiment {self.name!r} {self.status}, {self.summary()['total_events']:,} events>"
+        lag = "" if self._copier is None else self._copier.words()
+        return f"<Experiment {self.name!r} {self.status}, {self.summary()['total_events']:,} events{lag}>"
 
     def _repr_html_(self) -> str:
         return html.table(self._rows(), caption=f"Experiment {self.name}")

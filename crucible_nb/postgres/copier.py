@@ -1,0 +1,277 @@
+"""The thread that keeps the copy up to date: behind the journal, never in its way, and never giving up."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from crucible_nb.postgres.address import Address
+from crucible_nb.postgres.copying import Mark, MovedError, Source, enter, marks, put, take
+from crucible_nb.postgres.tables import ensure
+from crucible_nb.stream import Stream
+
+EVERY = 0.25
+"""Seconds between two looks for something new."""
+
+STATE = 1.0
+"""Seconds between two states; a state that is dear to make comes 20 times rarer than it costs."""
+
+BEAT = 3.0
+"""Seconds between two signs of life."""
+
+MOST = 30.0
+"""Seconds between two tries, at most."""
+
+EXIT = 5.0
+"""Seconds that the end of the process waits for what is not copied yet."""
+
+
+class Copier:
+    """Copies one experiment to a database, in a thread of its own, until the experiment has ended and all is there.
+
+    Args:
+        address: The database.
+        source: The experiment.
+        once: Come to an end also when the experiment has not, once all there is was copied.
+
+    Attributes:
+        failure: What went wrong last, None while all is well.
+        tries: How often a connection was asked for since the last success.
+        archived: Events that are in the database.
+    """
+
+    def __init__(self, address: Address, source: Source, *, once: bool = False) -> None:
+        self.address, self.source, self.once = address, source, once
+        self.failure: str | None = None
+        self.tries = 0
+        self.archived = 0
+        self.behind = 0
+        self._since = time.monotonic()
+        self._marks: dict[int, Mark] = {}
+        self._said: dict[int, Any] = {}
+        self._next_state = self._next_beat = 0.0
+        self._plain = False
+        self._wake, self._caught = threading.Event(), threading.Condition()
+        self._owner = os.getpid()
+        self._over = False
+        COPIERS.add(self)
+        threading.Thread(target=self._run, name="crucible-copy", daemon=True).start()
+
+    # -- for people ---------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """How it stands: events there and not yet there, seconds since all were, what went wrong last."""
+        behind = self._count()
+        seconds = time.monotonic() - self._since if behind else 0.0
+        return {"to": repr(self.address), "events": self.archived, "lag_events": behind, "lag_seconds": seconds,
+                "failure": self.failure}  # fmt: skip
+
+    def words(self) -> str:
+        """The same for a repr."""
+        facts = self.facts()
+        lag = f", {facts['lag_events']:,} not in {facts['to']}" if facts["lag_events"] else f", all in {facts['to']}"
+        return lag + (f" ({facts['failure']})" if facts["failure"] else "")
+
+    def _count(self) -> int:
+        """Events that are not there yet."""
+        with self.source.lock:
+            total = sum(stream.pipeline.seq for stream in self.source.streams())
+        return max(0, total - self.archived)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until everything there is now is in the database; whether it is."""
+        end = None if timeout is None else time.monotonic() + timeout
+        with self.source.lock:
+            goal = {stream.ordinal: stream.pipeline.seq for stream in self.source.streams()}
+        self._wake.set()
+        with self._caught:
+            while not self._over and any(self._marks.get(one, Mark()).seq < seq for one, seq in goal.items()):
+                left = None if end is None else end - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._caught.wait(left)
+        return True
+
+    def ended(self) -> None:
+        """The experiment has ended: look at once."""
+        self._wake.set()
+
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._over:
+            try:
+                self._connected()
+            except Exception as error:  # noqa: BLE001  a database can fail in any way; the next try may do
+                self.failure = self.address.reason(error)
+                if _is_data(error):
+                    self._plain = True
+                pause = min(MOST, 0.1 * 2 ** min(self.tries, 16)) * random.uniform(0.5, 1.5)
+                self.tries += 1
+                del error
+                time.sleep(pause)
+        COPIERS.discard(self)
+
+    def _connected(self) -> None:
+        """Copy as long as the connection holds."""
+        connection = self.address.connect()
+        try:
+            ensure(connection)
+            self._enter(connection)
+            while True:
+                try:
+                    moved = self._step(connection)
+                except MovedError:
+                    self._know(connection)
+                    continue
+                self.failure, self.tries = None, 0
+                if self._finished(connection):
+                    return
+                if not moved:
+                    self._wake.wait(EVERY)
+                    self._wake.clear()
+        finally:
+            connection.close()
+
+    def _enter(self, connection: Any) -> None:
+        setup, facts = self.source.setup, self.source.setup.to_dict()
+        with self.source.lock:
+            facts["started"] = self.source.streams()[0].life.started
+        connection.execute(
+            _ENTER,
+            {"id": self.source.identity, "name": _clean(setup.name), "condition": _clean(setup.condition),
+             "facts": _json(facts), "prices": self.source.prices, "host": socket.gethostname(),
+             "pid": os.getpid()},
+        )  # fmt: skip
+        self._know(connection)
+
+    def _know(self, connection: Any) -> None:
+        self._marks = marks(connection, self.source.identity)
+        self._said.clear()
+        self._note()
+
+    def _note(self) -> None:
+        with self._caught:
+            self.archived = sum(mark.seq for mark in self._marks.values())
+            self._caught.notify_all()
+
+    def _step(self, connection: Any) -> bool:
+        """Copy what is new; whether anything was."""
+        with self.source.lock:
+            streams = list(self.source.streams())
+        due = time.monotonic() >= self._next_state or not streams[0].life.alive
+        moved = [self._copy(connection, stream, due=due) for stream in streams]
+        if due:
+            self._next_state = max(self._next_state, time.monotonic() + STATE)
+        if time.monotonic() >= self._next_beat or any(moved):
+            self._beat(connection)
+        if not any(moved):
+            self._since = time.monotonic()
+        return any(moved)
+
+    def _copy(self, connection: Any, stream: Stream, *, due: bool) -> bool:
+        identity, writer = self.source.identity, stream.ordinal
+        if writer not in self._marks:
+            enter(connection, identity, writer)
+            self._marks[writer] = Mark()
+        began = time.monotonic()
+        with self.source.lock:
+            said = _key(stream)
+            lot = take(self.source, stream, self._marks[writer], with_state=due and said != self._said.get(writer))
+        if lot is None:
+            return False
+        if lot.state is not None:
+            self._next_state = time.monotonic() + max(STATE, 20 * (time.monotonic() - began))
+        for mark in put(connection, identity, writer, self._marks[writer], lot, plain=self._plain):
+            self._marks[writer] = mark
+            self._note()
+        if lot.state is not None:
+            self._said[writer] = said
+        self._plain = False
+        return True
+
+    def _beat(self, connection: Any, *, complete: bool = False) -> None:
+        facts = self.source.summary()
+        shown = {key: facts.get(key) for key in _SHOWN}
+        shown["kept_events"] = facts["kept_events"] + facts["evicted_events"]
+        values = {**shown, "summary": _json(shown), "id": self.source.identity, "complete": complete}
+        connection.execute(_BEAT, values)
+        self._next_beat = time.monotonic() + BEAT
+
+    def _finished(self, connection: Any) -> bool:
+        """Whether the experiment has ended and all of it is there."""
+        with self.source.lock:
+            streams = self.source.streams()
+            if (streams[0].life.alive and not self.once) or any(self._behind(stream) for stream in streams):
+                return False
+        self._beat(connection, complete=not streams[0].life.alive)
+        with self._caught:
+            self._over = True
+            self._caught.notify_all()
+        return True
+
+    def _behind(self, stream: Stream) -> bool:
+        return self._said.get(stream.ordinal) != _key(stream)
+
+
+_ENTER = """
+insert into crucible.experiments (id, name, condition, status, summary, facts, prices, host, pid)
+values (%(id)s, %(name)s, %(condition)s, 'running', '{}', %(facts)s, %(prices)s, %(host)s, %(pid)s)
+on conflict (id) do update set host = excluded.host, pid = excluded.pid, beat = now(), complete = false
+"""
+_BEAT = """
+update crucible.experiments set status = %(status)s, started_at = %(started_at)s, stopped_at = %(stopped_at)s,
+    total_events = %(total_events)s, summary = %(summary)s, complete = %(complete)s, beat = now()
+where id = %(id)s
+"""
+_SHOWN = ("status", "tags", "started_at", "stopped_at", "total_events", "kept_events", "wall_clock_duration",
+          "active_duration", "errors")  # fmt: skip
+
+
+def _key(stream: Stream) -> Any:
+    """What a state says, as far as it is cheap to know."""
+    ledger = stream.ledger
+    looks = None if ledger is None else len(ledger.looks)
+    told = len(stream.watching.rules), len(stream.watching.alerts.history)
+    return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), told
+
+
+def _json(facts: Any) -> str:
+    """JSON with the few values that are not plain as text."""
+    return _clean(orjson.dumps(facts, default=str).decode()) or ""
+
+
+def _clean(text: str | None) -> str | None:
+    return None if text is None else text.replace("\0", "\ufffd").replace("\\u0000", "\ufffd")
+
+
+def _is_data(error: BaseException) -> bool:
+    """Whether PostgreSQL cannot read what came: the JSON is too deep for it, or a number in it too large."""
+    return str(getattr(error, "sqlstate", None) or "").startswith(("22", "54"))
+
+
+COPIERS: weakref.WeakSet[Copier] = weakref.WeakSet()
+
+
+def forget() -> None:
+    """In a forked child: the threads and their connections are the parent's."""
+    COPIERS.clear()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Give what is not copied yet a moment; what then is not, is in the journal, and is copied by the next process."""
+    end = time.monotonic() + EXIT
+    waiting: Sequence[Copier] = [one for one in COPIERS if one._owner == os.getpid()]
+    for copier in waiting:
+        if copier.failure is None and not copier.wait(max(0.0, end - time.monotonic())):
+            print(f"crucible_nb: {copier.facts()['lag_events']:,} events are not in {copier.address!r} yet")  # noqa: T201
