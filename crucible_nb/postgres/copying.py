@@ -5,15 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 import pandas as pd
 
 from crucible_nb.cells import Batch
-from crucible_nb.postgres.encoding import encode
+from crucible_nb.folding import Folder as Worker
+from crucible_nb.postgres.encoding import Encoded, encode
 from crucible_nb.setup import Setup
 from crucible_nb.stores.segment import batch_of
 from crucible_nb.stores.state import packed
@@ -126,34 +129,78 @@ def put(connection: Any, identity: str, writer: int, mark: Mark, lot: Lot, *, pl
         MovedError: The copy is not where `mark` says.
     """
     whole = lot.redo is not None or lot.after.sample is not None
-    seq = lot.batch.numbered()
-    size = max(1, len(lot.batch)) if whole else BLOCK
-    starts = range(0, max(1, len(lot.batch)), size)
-    for start in starts:
-        last = start == starts[-1]
-        rows = Batch(lot.batch.time[start : start + size], 0, seq=seq[start : start + size])
-        rows.cells = {name: cells.slice(start, start + size) for name, cells in lot.batch.cells.items()}
-        then = lot.after if last else replace_seq(mark, int(rows.numbered()[-1]) + 1, lot.after.prices)
+    key, seq = bytes.fromhex(identity), lot.batch.numbered()
+    ahead = Ahead(_slices(lot.batch), lambda rows: encode(key, writer, rows, lot.dictionaries, plain=plain))
+    starts = range(0, max(1, len(seq)), BLOCK)
+    bounds = [(0, len(starts))] if whole else [(place, place + 1) for place in range(len(starts))]
+    for first, beyond in bounds:
+        times = lot.batch.time[first * BLOCK : beyond * BLOCK]
+        last = beyond == len(starts)
+        then = lot.after if last else mark._replace(seq=int(seq[beyond * BLOCK - 1]) + 1, prices=lot.after.prices)
         with connection.transaction():
-            _move(connection, identity, writer, mark, then, rows, lot.state if last else None)
+            _move(connection, (identity, writer), mark, then, times, lot.state if last else None)
             if lot.redo is not None:
                 connection.execute(_FORGET, (identity, writer, lot.redo))
-            for begin in range(0, len(rows), BLOCK):
-                _copy(connection, identity, writer, _cut(rows, begin), lot.dictionaries, plain=plain)
+            for _ in range(first, beyond):
+                _copy(connection, ahead.next())
         yield then
         mark = then
 
 
-def replace_seq(mark: Mark, seq: int, prices: str) -> Mark:
-    """A mark further on, in the middle of a lot."""
-    return mark._replace(seq=max(seq, mark.seq), prices=prices)
+def _slices(batch: Batch) -> list[Batch]:
+    """Blocks of rows."""
+    found = []
+    for start in range(0, len(batch), BLOCK):
+        cells = {name: cells.slice(start, start + BLOCK) for name, cells in batch.cells.items()}
+        stop = start + BLOCK
+        found.append(Batch(batch.time[start:stop], 0, cells, seq=batch.numbered()[start:stop]))
+    return found
 
 
-def _cut(rows: Batch, start: int) -> Batch:
-    if len(rows) <= BLOCK:
-        return rows
-    cells = {name: cell.slice(start, start + BLOCK) for name, cell in rows.cells.items()}
-    return replace(rows, time=rows.time[start : start + BLOCK], cells=cells, seq=rows.numbered()[start : start + BLOCK])
+class Ahead:
+    """Encodes a block while the server is at work on the one before.
+
+    Args:
+        blocks: What is to be encoded, in order.
+        make: Encodes one.
+    """
+
+    def __init__(self, blocks: Sequence[Batch], make: Callable[[Batch], Encoded]) -> None:
+        self._make, self._left = make, list(reversed(blocks))
+        self._waiting: SimpleQueue[Encoded | BaseException] | None = None
+
+    def next(self) -> Encoded | None:
+        """The next block; None when there are no more."""
+        if self._waiting is not None:
+            found = self._waiting.get()
+            self._waiting = None
+        elif not self._left:
+            return None
+        else:
+            found = self._make(self._left.pop())
+        if isinstance(found, BaseException):
+            raise found
+        if self._left:
+            self._ask(self._left.pop())
+        return found
+
+    def _ask(self, block: Batch) -> None:
+        self._waiting = queue = SimpleQueue[Encoded | BaseException]()
+
+        def work() -> None:
+            try:
+                encoded = self._make(block)
+                queue.put(Encoded(encoded.names, iter(list(encoded.parts))))
+            except BaseException as error:  # noqa: BLE001  it is raised where it was asked for
+                queue.put(error)
+
+        try:
+            ENCODER.ask(work)
+        except RuntimeError:  # the interpreter ends, and starts no more threads
+            work()
+
+
+ENCODER = Worker("crucible-encode")
 
 
 _MOVE = """
@@ -165,24 +212,25 @@ where experiment = %(id)s and writer = %(writer)s and next_seq = %(was)s and sam
 _FORGET = "delete from crucible.events where experiment = %s and writer = %s and seq >= %s"
 
 
-def _move(connection: Any, identity: str, writer: int, was: Mark, then: Mark, rows: Batch, state: bytes | None) -> None:
+def _move(
+    connection: Any, whose: tuple[str, int], was: Mark, then: Mark, times: np.ndarray, state: bytes | None
+) -> None:
     """The watermark first: the row is locked from here to the end of the transaction."""
-    first, last = (int(rows.time.min()) // 10**9, int(rows.time.max()) // 10**9 + 1) if len(rows) else (None, None)
+    first, last = (int(times.min()) // 10**9, int(times.max()) // 10**9 + 1) if len(times) else (None, None)
     values = {
         "seq": then.seq, "sample": then.sample, "prices": then.prices, "first": first, "last": last, "state": state,
-        "id": identity, "writer": writer, "was": was.seq, "open": was.sample,
+        "id": whose[0], "writer": whose[1], "was": was.seq, "open": was.sample,
     }  # fmt: skip
     if connection.execute(_MOVE, values).rowcount != 1:
         raise MovedError
 
 
-def _copy(connection: Any, identity: str, writer: int, rows: Batch, dictionaries: Any, *, plain: bool) -> None:
-    if not len(rows):
+def _copy(connection: Any, rows: Encoded | None) -> None:
+    if rows is None:
         return
-    names, parts = encode(bytes.fromhex(identity), writer, rows, dictionaries, plain=plain)
-    statement = f"copy crucible.events ({', '.join(names)}) from stdin (format binary)"  # names of the schema only
+    statement = f"copy crucible.events ({', '.join(rows.names)}) from stdin (format binary)"  # names of the schema
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for part in parts:
+        for part in rows.parts:
             copy.write(part)
 
 

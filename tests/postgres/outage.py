@@ -32,7 +32,9 @@ class Outcome(NamedTuple):
         return f"| {self.what} | {self.times} | {self.events:,} | {self.lost} | {self.double} | {self.seconds:.0f} |"
 
 
-HEAD = "| what was done to the server, while events came | times | events | lost | double | s |\n|---|--:|--:|--:|--:|--:|"
+HEAD = (
+    "| what was done to the server, while events came | times | events | lost | double | s |\n|---|--:|--:|--:|--:|--:|"
+)
 
 
 def block(start: int) -> pd.DataFrame:
@@ -50,7 +52,7 @@ def run(what: str, url: str, look: str, enough, deadline: float = 900.0) -> Outc
         seq += exp.extend(block(seq), event="tick")
         for _ in range(20):
             seq += exp.record("one", latency_ms=float(seq))
-        time.sleep(0.01)
+        time.sleep(0.03)
     exp.stop()
     assert exp.wait_archived(120), exp.summary()["store"]
     with psycopg.connect(look) as connection:
@@ -96,7 +98,9 @@ def cuts(server, database: str, count: int) -> Outcome:
     cutter = CommitCutter(server)
     try:
         url = server.url(database, host=cutter.home)
-        return run("reply to COMMIT lost", url, server.url(database), lambda: cutter.cuts if cutter.cuts >= count else 0)
+        return run(
+            "reply to COMMIT lost", url, server.url(database), lambda: cutter.cuts if cutter.cuts >= count else 0
+        )
     finally:
         cutter.close()
 

@@ -26,7 +26,10 @@ def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
     left, right = left.copy(), right.copy()
     for frame in (left, right):
         if "metadata" in frame:
-            frame["metadata"] = [None if text is None or text != text else json.dumps(json.loads(text), sort_keys=True) for text in frame["metadata"]]
+            frame["metadata"] = [
+                None if text is None or text != text else json.dumps(json.loads(text), sort_keys=True)
+                for text in frame["metadata"]
+            ]
     pd.testing.assert_frame_equal(left, right)
 
 

@@ -33,6 +33,10 @@ def test_the_harness_sees_what_a_plain_retry_does(server, url, monkeypatch):
     real = copier.put
     monkeypatch.setattr(copier, "put", put)
     monkeypatch.setattr(copier, "marks", marks)
-    monkeypatch.setattr(copying, "_MOVE", copying._MOVE.replace("and next_seq = %(was)s and sample_from is not distinct from %(open)s", ""))
+    monkeypatch.setattr(
+        copying,
+        "_MOVE",
+        copying._MOVE.replace("and next_seq = %(was)s and sample_from is not distinct from %(open)s", ""),
+    )
     found = outage.cuts(server, url.split("?")[0].rpartition("/")[2], 4)
     assert found.double
