@@ -33,13 +33,11 @@ RUN = "CRUCIBLE_RUN"
 
 def root_of(store: Any) -> Path:
     """The folder that a store is."""
+    store = address_of(store)
     if isinstance(store, Address):
         return store.root
-    if isinstance(store, str) and "://" in store:
-        accepted = "a folder, such as 'runs/', 'postgresql://...' or None"
-        raise checks.wrong("store", store.partition("://")[0] + "://...", accepted)
     if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
-        raise checks.wrong("store", store, "a folder, such as 'runs/', or None")
+        raise checks.wrong("store", store, "a folder, such as 'runs/', 'postgresql://...' or None")
     return as_path(store)
 
 

@@ -372,7 +372,8 @@ class Experiment(Durable):
     def status(self) -> Status:
         """running, paused, stopped, failed, archived, or dead: its process ended without a word."""
         if self._attached is not None and self._writer is None:
-            self._attached.catch_up()
+            with self._lock:
+                self._pipelines()
             if self._attached.dead():
                 return "dead"
         return self._life.status
@@ -434,8 +435,8 @@ class Experiment(Durable):
             misfits (values that went to `metadata`), refused (events that the store could not take), lost (events and
             files of it that cannot be read), store (path, durability, acknowledged and synced bytes of the journal,
             failure: why it refuses now, archived: by database, see `cr.start`, the events there, lag_events,
-            lag_seconds and the last failure), progress (share of `sample_size`, None without one), and the facts given to
-            `cr.start`.
+            lag_seconds and the last failure), progress (share of `sample_size`, None without one), and the facts given
+            to `cr.start`.
 
         Examples:
             >>> import crucible_nb as cr

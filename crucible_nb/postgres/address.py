@@ -21,6 +21,7 @@ _DEFAULTS = {
     "application_name": "crucible_nb", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10",
     "keepalives_count": "3", "tcp_user_timeout": "30000", "client_encoding": "utf8",
 }  # fmt: skip
+_STRANGE = "store='{}://...': expected a folder, such as 'runs/', 'postgresql://...' or None"
 _SECRETS = ("password", "sslpassword", "passfile")
 _PLACE = ("host", "hostaddr", "port", "dbname")
 _PLAIN = re.compile(r"[^A-Za-z0-9.]+")
@@ -31,17 +32,34 @@ class Address:
 
     What the text leaves out comes from where libpq looks for it: PGHOST, PGPASSWORD, ~/.pgpass and the like.
 
+    Making one never fails, for then the text would stand in a traceback; using a wrong one does.
+
     Args:
         text: A postgresql:// URL.
-
-    Raises:
-        ConfigError: It is none, or psycopg is not installed.
     """
 
     def __init__(self, text: str) -> None:
-        self._psycopg = need("psycopg", "postgres", "store='postgresql://...'")
-        self._given = _parsed(self._psycopg, text)
+        self._given: dict[str, Any] = {}
+        self._wrong = "" if text.startswith(SCHEMES) else _STRANGE.format(text.partition("://")[0])
+        try:
+            self._psycopg: Any = need("psycopg", "postgres", "store='postgresql://...'")
+            if not self._wrong:
+                self._given = dict(self._psycopg.conninfo.conninfo_to_dict(text))
+        except ConfigError as error:
+            self._wrong = self._wrong or str(error)
+        except self._psycopg.Error:
+            self._wrong = "store='postgresql://...': expected an address such as postgresql://user@host:5432/database"
         self._secrets = _said(self._given, text)
+
+    def check(self) -> Address:
+        """Itself.
+
+        Raises:
+            ConfigError: It is no address, or psycopg is not installed.
+        """
+        if self._wrong:
+            raise ConfigError(self._wrong)
+        return self
 
     def __repr__(self) -> str:
         host, port, name = (self._given.get(key) for key in ("host", "port", "dbname"))
@@ -54,6 +72,7 @@ class Address:
     @property
     def root(self) -> Path:
         """The local folder of its journals: one a database, under CRUCIBLE_DIR or ~/.crucible_nb."""
+        self.check()
         home = os.environ.get(HOME)
         place = [str(self._given.get(key) or "") for key in _PLACE]
         readable = _PLAIN.sub("-", "-".join(filter(None, place))).strip("-.")[-60:]
@@ -66,6 +85,7 @@ class Address:
         Raises:
             StoreError: There is none to be had.
         """
+        self.check()
         try:
             made = self._psycopg.connect(**{**_DEFAULTS, **self._given}, autocommit=True)
             made.execute("set timezone = 'UTC'; set datestyle = 'ISO'; set extra_float_digits = 1")
@@ -82,14 +102,6 @@ class Address:
         return text
 
 
-def _parsed(psycopg: Any, text: str) -> dict[str, Any]:
-    try:
-        return dict(psycopg.conninfo.conninfo_to_dict(text))
-    except psycopg.Error:
-        pass
-    raise ConfigError("store='postgresql://...': expected an address such as postgresql://user@host:5432/database")
-
-
 def _said(given: dict[str, Any], text: str) -> list[str]:
     """All ways in which a password may turn up in a text."""
     found = [str(given[key]) for key in _SECRETS if given.get(key)]
@@ -97,5 +109,5 @@ def _said(given: dict[str, Any], text: str) -> list[str]:
 
 
 def address_of(store: Any) -> Any:
-    """`store`, or the Address that it names."""
-    return Address(store) if isinstance(store, str) and store.startswith(SCHEMES) else store
+    """`store`, or the Address that it names; any URL is taken for one, so that nobody repeats its password."""
+    return Address(store) if isinstance(store, str) and "://" in store else store

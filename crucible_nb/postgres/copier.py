@@ -59,7 +59,7 @@ class Copier:
         self._marks: dict[int, Mark] = {}
         self._said: dict[int, Any] = {}
         self._next_state = self._next_beat = 0.0
-        self._plain = False
+        self._plain = self._wanted = False
         self._wake, self._caught = threading.Event(), threading.Condition()
         self._owner = os.getpid()
         self._over = False
@@ -94,12 +94,24 @@ class Copier:
             goal = {stream.ordinal: stream.pipeline.seq for stream in self.source.streams()}
         self._wake.set()
         with self._caught:
-            while not self._over and any(self._marks.get(one, Mark()).seq < seq for one, seq in goal.items()):
+            self._wanted = True
+            while not (there := self._there(goal)) and not self._over:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     return False
                 self._caught.wait(left)
-        return True
+            return there
+
+    def _there(self, goal: dict[int, int]) -> bool:
+        """Whether readers see so many events of each writer."""
+        return all(one in self._said and self._said[one][0] >= seq for one, seq in goal.items())
+
+    def give_up(self) -> None:
+        """Stop trying; what is not there yet stays in the journal."""
+        self._over = True
+        self._wake.set()
+        with self._caught:
+            self._caught.notify_all()
 
     def ended(self) -> None:
         """The experiment has ended: look at once."""
@@ -118,8 +130,14 @@ class Copier:
                 pause = min(MOST, 0.1 * 2 ** min(self.tries, 16)) * random.uniform(0.5, 1.5)
                 self.tries += 1
                 del error
-                time.sleep(pause)
+                self._rest(pause)
         COPIERS.discard(self)
+
+    def _rest(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._over and (left := end - time.monotonic()) > 0:
+            self._wake.wait(min(left, 1.0))
+            self._wake.clear()
 
     def _connected(self) -> None:
         """Copy as long as the connection holds."""
@@ -127,7 +145,7 @@ class Copier:
         try:
             ensure(connection)
             self._enter(connection)
-            while True:
+            while not self._over:
                 try:
                     moved = self._step(connection)
                 except MovedError:
@@ -168,7 +186,8 @@ class Copier:
         """Copy what is new; whether anything was."""
         with self.source.lock:
             streams = list(self.source.streams())
-        due = time.monotonic() >= self._next_state or not streams[0].life.alive
+        due = self._wanted or time.monotonic() >= self._next_state or not streams[0].life.alive
+        self._wanted = False
         moved = [self._copy(connection, stream, due=due) for stream in streams]
         if due:
             self._next_state = max(self._next_state, time.monotonic() + STATE)
@@ -176,6 +195,7 @@ class Copier:
             self._beat(connection)
         if not any(moved):
             self._since = time.monotonic()
+            self._note()
         return any(moved)
 
     def _copy(self, connection: Any, stream: Stream, *, due: bool) -> bool:
@@ -196,6 +216,7 @@ class Copier:
             self._note()
         if lot.state is not None:
             self._said[writer] = said
+            self._note()
         self._plain = False
         return True
 

@@ -143,7 +143,7 @@ def _says(name: str, cells: Cells, texts: Mapping[str, pa.Array]) -> bool:
     return cells.mask is None or not cells.mask.all()
 
 
-# -- text ----------------------------------------------------------------------------------------------------------------
+# -- text -----------------------------------------------------------------------------------------------------------
 
 
 def _is_text(cells: Cells) -> bool:

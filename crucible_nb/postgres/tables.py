@@ -81,6 +81,21 @@ def script() -> str:
     return f"begin;{steps}commit;\n"
 
 
+def rights(role: str) -> str:
+    """What a role that writes needs and no more, for psql.
+
+    Args:
+        role: Its name.
+    """
+    name = '"' + role.replace('"', '""') + '"'
+    return f"""
+grant usage on schema crucible to {name};
+grant select on crucible.version to {name};
+grant select, insert, update on crucible.experiments, crucible.writers to {name};
+grant select, insert, delete on crucible.events to {name};
+"""
+
+
 def ensure(connection: Any) -> None:
     """Have the tables be of this version; where they are, nothing is changed and no right to do so is needed.
 

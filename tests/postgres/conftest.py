@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,22 +30,25 @@ def home(tmp_path: Path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def url(server, home) -> Iterator[str]:
+def url(server, home) -> str:
     """A fresh database."""
     import psycopg
 
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"create database {name}")
-    yield server.url(name)
+    return server.url(name)
 
 
 @pytest.fixture
 def sql(url):
     import psycopg
 
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield lambda query, *values: connection.execute(query, values).fetchall()
+    def ask(query: str, *values):
+        with psycopg.connect(url, autocommit=True) as connection:
+            return connection.execute(query, values).fetchall()
+
+    return ask
 
 
 def eventually(what, seconds: float = 20.0):
