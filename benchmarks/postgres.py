@@ -73,9 +73,9 @@ def _measured(address: Address, url: str, count: int) -> list[Row]:
             connection.execute(empty)
             begin = perf_counter()
             for names, data in ready:
-                with connection.transaction(), connection.cursor() as cursor:
-                    with cursor.copy(f"copy crucible.events ({', '.join(names)}) from stdin (format binary)") as copy:
-                        copy.write(data)
+                said = f"copy crucible.events ({', '.join(names)}) from stdin (format binary)"
+                with connection.transaction(), connection.cursor() as cursor, cursor.copy(said) as copy:
+                    copy.write(data)
             return perf_counter() - begin
 
         def copied() -> float:
@@ -121,9 +121,8 @@ def _window(url: str, identity: str) -> float:
 def _beside(url: str) -> float:
     ratios = []
     for _ in range(3):
-        with tempfile.TemporaryDirectory() as place:
-            with cr.start("local", store=place) as alone:
-                without = float(np.median(calls(alone)))
+        with tempfile.TemporaryDirectory() as place, cr.start("local", store=place) as alone:
+            without = float(np.median(calls(alone)))
         with cr.start("copied", store=url) as followed:
             beside = float(np.median(calls(followed)))
         followed.wait_archived(60)

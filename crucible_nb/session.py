@@ -255,8 +255,9 @@ def experiments(store: Any = None) -> pd.DataFrame:
         'running'
         >>> exp.stop()
     """
+    store = address_of(store)
     if store is not None:
-        return stored(address_of(store))
+        return stored(store)
     return listed({one.id: one.summary() for one in _KERNEL.list()})
 
 

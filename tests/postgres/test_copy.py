@@ -50,7 +50,7 @@ def test_round_trip_is_exact(url):
     with pytest.raises(cr.LifecycleError):
         back.stop()
     facts = exp.summary()["store"]["archived"]
-    assert list(facts.values())[0]["events"] == 52
+    assert next(iter(facts.values()))["events"] == 52
     assert cr.attach(exp.id, store=url, mode="read").summary()["total_events"] == 52
 
 

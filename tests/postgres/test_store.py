@@ -65,9 +65,8 @@ def test_dead_then_resumed(url, sql):
     assert sql("select count(*), count(distinct seq), sum(latency_ms) from crucible.events") == [
         (151, 151, float(sum(range(151))))
     ]
-    row = eventually(lambda: (found := cr.experiments(url)).loc[identity, "status"] == "stopped" and found).loc[
-        identity
-    ]
+    eventually(lambda: cr.experiments(url).loc[identity, "status"] == "stopped")
+    row = cr.experiments(url).loc[identity]
     assert (row.total_events, row.kept_events) == (151, 151)
 
 
@@ -199,7 +198,7 @@ def test_an_empty_database_says_so(url):
         cr.attach("two", store=url, mode="read")
 
 
-SECRET = "hunter2%ü"  # noqa: S105
+SECRET = "hunter2%ü"
 SAID = "hunter2%25%C3%BC"
 
 
@@ -224,7 +223,7 @@ def test_a_password_is_never_said(home, caplog, tmp_path):
     exp.stop()
     exp._copier.give_up()
     for ask in (
-        lambda store: cr.experiments(store), lambda store: cr.attach("x", store=store, mode="read"),
+        cr.experiments, lambda store: cr.attach("x", store=store, mode="read"),
         lambda store: cr.attach("x", store=store, mode="resume"), lambda store: cr.attach("x", store=store, mode="nonsense"),
         lambda store: cr.start("", store=store), lambda store: cr.start("x", store=store, on_exists="nonsense"),
         lambda store: cr.start("x", store=store + "?nonsense=1"), lambda store: cr.start("x", store=store + "%zz"),
