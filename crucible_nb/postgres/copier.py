@@ -104,7 +104,7 @@ class Copier:
 
     def _there(self, goal: dict[int, int]) -> bool:
         """Whether readers see so many events of each writer."""
-        return all(one in self._said and bool(self._said[one][0] >= seq) for one, seq in goal.items())
+        return all(bool(one in self._said and self._said[one][0] >= seq) for one, seq in goal.items())
 
     def give_up(self) -> None:
         """Stop trying; what is not there yet stays in the journal."""
