@@ -1,4 +1,4 @@
-"""`python -m crucible_nb`: the main job on your machine (`demo`), on a trace (`replay`); is a store sound (`verify`)"""
+"""`python -m crucible_nb`: the main job (`demo`), the same on a trace (`replay`), a check of a store (`verify`)."""
 
 from __future__ import annotations
 

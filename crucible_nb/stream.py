@@ -88,7 +88,7 @@ class Stream:
                 self._gap = True
                 continue
             if type(cells[0]) is int:
-                row = row_of_cells(cells[1:])
+                row = self._row(cells[1:])
                 if row is not None:
                     if self._gap:
                         self._skip(cells[0], staged)
@@ -101,6 +101,12 @@ class Stream:
             self._fold(staged)
             self._one(cells)
         self._fold(staged)
+
+    def _row(self, cells: list[Any]) -> tuple[Any, ...] | None:
+        try:
+            return row_of_cells(cells)
+        except (ValueError, TypeError):  # a number that is none; its checksum holds, so somebody made it up
+            return None
 
     def _fold(self, staged: list[Any]) -> None:
         if staged:

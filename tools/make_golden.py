@@ -36,8 +36,8 @@ def make(place: Path) -> None:
         ("died", {}),
     ):
         exp = cr.start(
-            name, store=place, clock=Clock(), seed=7, condition="treatment", tags=["golden"], metadata={"k": [1]}, by=("note",),
-            windows=("1min", "1h"), anomaly=["z_score", "auto"], **sampling,
+            name, store=place, clock=Clock(), seed=7, condition="treatment", tags=["golden"], metadata={"k": [1]},
+            by=("note",), windows=("1min", "1h"), anomaly=["z_score", "auto"], **sampling,
         )  # fmt: skip
         rng = np.random.default_rng(0)
         exp.watch("mean_latency_ms > 1 over 1h")

@@ -109,13 +109,6 @@ class Detector:
     unit: ClassVar[str] = "sd"
     kernel: ClassVar[int]
     PATIENCE: ClassVar[int] = 32
-    given: tuple[tuple[Any, ...], dict[str, Any]]
-
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Remembers what it was made of, so that a store can write it down."""
-        detector = super().__new__(cls)
-        detector.given = (args, options)
-        return detector
 
     def __init__(
         self,

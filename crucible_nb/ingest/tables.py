@@ -219,7 +219,7 @@ def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, An
                 texts[row] = to_json(value)
             elif isinstance(value, str) and _is_object(value):
                 texts[row] = value
-            elif not pd.isna(value):
+            elif not (pd.api.types.is_scalar(value) and pd.isna(value)):
                 misfits.setdefault(row, {})["metadata"] = value
     for row, values in misfits.items():
         text = texts[row]

@@ -56,15 +56,8 @@ class Sampler:
 
     revises: bool = False
     sized_by: str | None = None
-    given: tuple[tuple[Any, ...], dict[str, Any]]
     _draws: Draws
     _strata: dict[Any, list[int]]
-
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Remembers what it was made of, so that a store can write it down."""
-        sampler = super().__new__(cls)
-        sampler.given = (args, options)
-        return sampler
 
     def begin(self, seed: int, stream: int = 0) -> Self:
         """A copy that runs from its first event on.

@@ -91,6 +91,10 @@ class Stratified(Sampler):
             return f"Stratified(by={self.by!r}, size={self.size})"
         return f"Stratified({self._rates}, by={self.by!r}, default={self.default})"
 
+    def arguments(self) -> dict[str, Any]:
+        """What it was made of."""
+        return {"rates": self._rates or None, "by": self.by, "default": self.default, "size": self.size}
+
     def start(self) -> None:
         self._slots: dict[Any, Slots] = {}
 

@@ -77,7 +77,9 @@ def unwrapped(cell: Any) -> Any:
     """The value that was wrapped; other cells as they are."""
     if type(cell) is not dict or len(cell) != 1 or type(cell.get("")) is not list:
         return cell
-    kind, text = cell[""]
+    kind, text = (*cell[""], None, None)[:2]
+    if type(text) is not str:
+        return cell
     if kind == "float":
         return float(text)
     return int(text) if kind == "int" else fragment(text)

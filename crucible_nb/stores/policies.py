@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,19 +20,32 @@ def described(policy: Sampler | Detector | None) -> dict[str, Any] | None:
     Examples:
         >>> from crucible_nb.sampling import Uniform
         >>> described(Uniform(0.1))
-        {'room': 'sampling', 'class': 'Uniform', 'args': [0.1], 'options': {'pairs': []}}
+        {'room': 'sampling', 'class': 'Uniform', 'arguments': {'pairs': [['rate', 0.1]]}}
     """
     if policy is None:
         return None
     room = "sampling" if isinstance(policy, Sampler) else "anomaly"
     name = type(policy).__qualname__
     if getattr(_ROOMS[room], name, None) is type(policy):
-        args, options = policy.given
         try:
-            return {"room": room, "class": name, "args": _plain(args), "options": _plain(options)}
-        except TypeError:
+            return {"room": room, "class": name, "arguments": _plain(_arguments(policy))}
+        except (TypeError, AttributeError):
             pass
     return {"room": room, "class": name, "strange": repr(policy)}
+
+
+def _arguments(policy: Any) -> dict[str, Any]:
+    """What a policy was made of: its attributes by the names that its constructors take."""
+    if hasattr(policy, "arguments"):
+        return policy.arguments()  # type: ignore[no-any-return]
+    names: dict[str, None] = {}
+    for kind in type(policy).__mro__:
+        parameters = inspect.signature(kind).parameters.values() if kind is not object else ()
+        named = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        names |= dict.fromkeys(named)
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            break
+    return {name: getattr(policy, name) for name in names}
 
 
 def _plain(value: Any) -> Any:
@@ -59,9 +73,10 @@ def made(description: Mapping[str, Any] | None, given: Any = None) -> Any:
         got = "" if given is None else f", got {given!r}"
         raise StoreError(f"{description['strange']} is not written in the store; pass it again{got}")
     try:
-        return getattr(_ROOMS[description["room"]], str(name))(
-            *_back(description["args"]), **_back(description["options"])
-        )
+        kind = getattr(_ROOMS[description["room"]], str(name))
+        if not (isinstance(kind, type) and issubclass(kind, (Sampler, Detector))):
+            raise TypeError(f"{name!r} is neither a sampler nor a detector")
+        return kind(**_back(description["arguments"]))
     except (KeyError, TypeError, AttributeError, CrucibleError) as error:
         raise StoreError(f"{name!r} cannot be made again: {error}") from error
 

@@ -15,7 +15,9 @@ from crucible_nb.stores.lines import STRICT
 from crucible_nb.stores.rows import body_of
 
 
-def recorder(journal: Journal, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None) -> Callable[..., bool]:
+def recorder(  # noqa: C901
+    journal: Journal, staged: list[Any], clean: Callable[[dict[Any, Any]], Any] | None
+) -> Callable[..., bool]:
     """Make what takes the cells of a row; it says whether they are acknowledged.
 
     A closure, for names are looked up faster than attributes. One lock makes the order of lines that of events.

@@ -139,7 +139,13 @@ class Redaction:
             return SECRET
 
     def json(self, name: str, text: str) -> str:
-        """JSON text, redacted by the names and the texts inside."""
+        """JSON text, redacted by the names and the texts inside.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> cr.Redaction().json("metadata", '{"password": "x", "n": 1}')
+            '{"password":"[redacted]","n":1}'
+        """
         text = str(text)  # also of a subclass, which orjson would not take
         try:
             inside = orjson.loads(text)
@@ -149,7 +155,13 @@ class Redaction:
         return text if cleaned == inside else orjson.dumps(cleaned).decode()
 
     def fields(self, extra: dict[Any, Any]) -> dict[Any, Any]:
-        """The keywords of an event that are not standard ones; the same mapping when nothing is taken out."""
+        """The keywords of an event that are not standard ones; the same mapping when nothing is taken out.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> cr.Redaction().fields({"api_key": "x", "step": 1})
+            {'api_key': '[redacted]', 'step': 1}
+        """
         changed: dict[Any, Any] | None = None
         for name, value in extra.items():
             if name is EXTRA:
@@ -169,7 +181,13 @@ class Redaction:
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """What can be written of it; a hook cannot."""
+        """What can be written of it; a hook cannot.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> cr.Redaction().to_dict()
+            {'content': False, 'keep': [], 'hook': False}
+        """
         return {"content": self.content, "keep": sorted(self.keep), "hook": self.hook is not None}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -69,23 +69,31 @@ def _field(name: Any, value: Any) -> Any:
 
 def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
     """The staged row of a line's cells (without `seq`), None when they are no row."""
-    size = len(cells)
-    if size == WIDTH - 1:
+    if len(cells) == WIDTH - 1:
         cells.append(None)
-    elif size == WIDTH + 2:
-        strangers, text, fields = cells.pop(), cells.pop(), cells[-1]
-        if type(fields) is not dict or type(text) is not str or type(strangers) is not int:
-            return None
-        fields[EXTRA] = Rest(text, strangers)
-    elif size != WIDTH:
+    elif not _fields(cells):
         return None
     if type(cells[0]) is not int:
         return None
+    if dict in [*map(type, cells[:-1])]:
+        cells[:-1] = map(unwrapped, cells[:-1])
+    return tuple(cells)
+
+
+def _fields(cells: list[Any]) -> bool:
+    """Make the last cell the mapping of all other fields; whether it is one."""
+    rest = None
+    if len(cells) == WIDTH + 2:
+        strangers, text = cells.pop(), cells.pop()
+        if type(text) is not str or type(strangers) is not int:
+            return False
+        rest = Rest(text, strangers)
     fields = cells[-1]
-    if fields is not None:
-        if type(fields) is not dict:
-            return None
-        for name, value in fields.items():
-            if type(value) is dict:
-                fields[name] = unwrapped(value)
-    return (*(unwrapped(cell) if type(cell) is dict else cell for cell in cells[:-1]), fields)
+    if len(cells) != WIDTH or type(fields) is not dict:
+        return False
+    for name, value in fields.items():
+        if type(value) is dict:
+            fields[name] = unwrapped(value)
+    if rest is not None:
+        fields[EXTRA] = rest
+    return True

@@ -14,9 +14,9 @@ class System:
         """Open a file that only its owner may read, close-on-exec."""
         return os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
-    def write(self, handle: int, data: bytes) -> int:
-        """Write once; returns how many bytes the system took."""
-        return os.write(handle, data)
+    # no method around it: every event pays for this call
+    write = staticmethod(os.write)
+    """Write once: (handle, bytes) -> how many bytes the system took."""
 
     def truncate(self, handle: int, size: int) -> None:
         """Cut a file."""
@@ -106,7 +106,7 @@ def write_all(handle: int, data: bytes) -> None:
     """Write everything, in as many calls as the system wants."""
     now, view = system(), memoryview(data)
     while view:
-        taken = now.write(handle, view)  # type: ignore[arg-type]
+        taken = now.write(handle, view)
         if taken <= 0:
             raise OSError(f"the system took {taken} bytes")
         view = view[taken:]

@@ -69,6 +69,7 @@ class GluesTornLine:
     def put(self, first: int, count: int) -> bool:
         text = "".join(json.dumps(n) + "\n" for n in range(first, first + count)).encode()
         os.write(self.handle, text[:-2])
+        time.sleep(0.0003)
         os.write(self.handle, text[-2:])
         return True
 
