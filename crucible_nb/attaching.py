@@ -24,6 +24,7 @@ from crucible_nb.postgres.reading import Copied, Link
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import FACTS, Folder, folders, unpack
 from crucible_nb.stores.redact import Redaction, again
+from crucible_nb.stores.remote import Remote, is_url
 from crucible_nb.writing import lives
 
 MODES = ("resume", "read", "join")
@@ -255,7 +256,7 @@ def unarchive(path: Any, store: Any) -> Experiment:
     """Put an archived experiment into a store again.
 
     Args:
-        path: The zip of `exp.archive`.
+        path: The zip or the URL that `exp.archive` gave.
         store: The folder to put it into.
 
     Returns:
@@ -274,5 +275,5 @@ def unarchive(path: Any, store: Any) -> Experiment:
         >>> again.status, again.metrics().latency.mean
         ('stopped', 1.0)
     """
-    folder = unpack(as_path(path), root_of(store))
+    folder = Remote(path).pull(root_of(store)) if is_url(path) else unpack(as_path(path), root_of(store))
     return Experiment(*opened(folder, "read", None, None, None))

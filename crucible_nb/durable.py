@@ -7,13 +7,13 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import pandas as pd
 
 from crucible_nb.attached import Attached
-from crucible_nb.errors import LifecycleError, StoreError
+from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
 from crucible_nb.lifecycle import Lifecycle
 from crucible_nb.merged import merged
 from crucible_nb.notes import Notes
@@ -25,6 +25,7 @@ from crucible_nb.postgres.copying import Source
 from crucible_nb.query import Edges
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import PRICES
+from crucible_nb.stores.remote import Remote, shown
 from crucible_nb.stream import Stream
 from crucible_nb.writing import SEALER, SYNCER, Writer, claim
 
@@ -49,6 +50,8 @@ class Durable:
     _turning = False
     _merged: tuple[Any, pd.DataFrame] | None = None
     _copier: Copier | None = None
+    _archives: dict[str, tuple[Remote, dict[str, Any]]]
+    _move: Callable[[str], None]
     summary: Callable[[], dict[str, Any]]
     id: str
 
@@ -101,6 +104,8 @@ class Durable:
         seal = writer.snapshot(writer.number - 1) if turned else None
         if seal is not None:
             SEALER.ask(seal)
+            for url in self._archives:
+                SEALER.ask(lambda url=url: self._archive_again(url))  # type: ignore[misc]
 
     def _finish(self) -> None:
         """The last line is written: seal what is there."""
@@ -165,11 +170,40 @@ class Durable:
             self._pipelines()
             return self._attached.streams()
 
+    # -- object storage -----------------------------------------------------------------------------------------------
+
+    def _archive_to(self, url: str) -> str:
+        """Copy what is sealed; of an experiment that has ended, everything."""
+        if self._attached is None or self._attached.distant:
+            raise StoreError(f"cannot archive {self.name!r} to {shown(url)!r}: it has no folder; cr.start(store=...)")
+        remote = self._archives.setdefault(shown(url), (Remote(url, self.id), {}))
+        self._push(*remote)
+        if not self._story.alive and self._story.status != "archived":
+            self._move("archive")
+            self._push(*remote)
+        return remote[0].url
+
+    def _push(self, remote: Remote, facts: dict[str, Any]) -> None:
+        assert self._attached is not None
+        try:
+            done = remote.push(self._attached.folder, whole=not self._story.alive)
+            facts.update(files=done.files, events=done.events, failure=None)
+        except CrucibleError as error:
+            facts.update(failure=str(error))
+            raise
+
+    def _archive_again(self, url: str) -> None:
+        """After a seal, in the background."""
+        with suppress(CrucibleError):
+            self._push(*self._archives[url])
+
     def _store_facts(self) -> dict[str, Any] | None:
         """How writing stands, and copying."""
         if self._writer is None:
             return None
-        copied = {} if self._copier is None else {repr(self._copier.address): self._copier.facts()}
+        copied: dict[str, Any] = {url: dict(facts) for url, (_, facts) in self._archives.items()}
+        if self._copier is not None:
+            copied[repr(self._copier.address)] = self._copier.facts()
         return {**self._writer.facts(), "archived": copied}
 
     def wait_archived(self, timeout: float | None = None) -> bool:

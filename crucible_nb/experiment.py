@@ -34,6 +34,7 @@ from crucible_nb.stores import Redaction
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.policies import described
 from crucible_nb.stores.recording import recorder as durable_recorder
+from crucible_nb.stores.remote import is_url
 from crucible_nb.stores.tables import said
 from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
@@ -70,6 +71,7 @@ class Experiment(Attending):
         self.tags, self.metadata, self.sample_size = tuple(setup.tags), dict(setup.metadata), setup.sample_size
         self._lock = threading.RLock()
         self._setup, self._attached = setup, attached
+        self._archives = {}
         self._writer = None if attached is None else attached.writer
         self._show(Stream(setup) if attached is None else attached.stream or attached.main())
         self._attending = False
@@ -320,20 +322,25 @@ class Experiment(Attending):
         """
         self._move("stop")
 
-    def archive(self, path: str | Path) -> Path:
-        """Put a finished experiment into one zip file: its facts as JSON, its events as Parquet.
+    def archive(self, path: str | Path) -> Path | str:
+        """Put a finished experiment into one zip file, or one with a store into object storage.
 
-        Of one with a store the zip holds all files too, and `cr.unarchive` puts them into a store again.
+        The zip holds its facts as JSON, its events as Parquet, and of one with a store all files. To object storage go
+        the files of the store, each once, by its name: of one that runs those that are sealed, and from then on each
+        as it is sealed; of one that has ended all. `summary()["store"]["archived"]` says up to which event.
+        `cr.unarchive` puts either into a store again.
 
         Args:
-            path: File to write, ending in .zip; `cr.load` reads the events back.
+            path: File to write, ending in .zip; `cr.load` reads the events back. Or "s3://bucket/prefix", or any other
+                URL that fsspec knows.
 
         Returns:
-            The path.
+            The path, or the URL of the experiment.
 
         Raises:
-            LifecycleError: It has not ended.
-            StoreError: The file cannot be written.
+            LifecycleError: It has not ended (zip).
+            StoreError: The file cannot be written, or it has no store (URL).
+            ConfigError: fsspec, or what it needs for the URL, is not installed.
 
         Examples:
             >>> import tempfile, pathlib
@@ -344,6 +351,8 @@ class Experiment(Attending):
             >>> exp.status, len(cr.load(path))
             ('archived', 1)
         """
+        if is_url(path):
+            return self._archive_to(str(path))
         with self._lock:
             self._life.check("archive")
             more = None if self._attached is None else self._attached.folder.files()

@@ -62,7 +62,10 @@ class Copier:
         self._plain = self._wanted = False
         self._wake, self._caught = threading.Event(), threading.Condition()
         self._owner = os.getpid()
-        self._over = False
+        self._over = self._given_up = False
+        self._begin()
+
+    def _begin(self) -> None:
         COPIERS.add(self)
         threading.Thread(target=self._run, name="crucible-copy", daemon=True).start()
 
@@ -108,14 +111,17 @@ class Copier:
 
     def give_up(self) -> None:
         """Stop trying; what is not there yet stays in the journal."""
-        self._over = True
+        self._over = self._given_up = True
         self._wake.set()
         with self._caught:
             self._caught.notify_all()
 
     def ended(self) -> None:
-        """The experiment has ended: look at once."""
+        """The experiment has ended, or was archived after: look at once."""
         self._wake.set()
+        if self._over and not self._given_up:
+            self._over = False
+            self._begin()
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 
@@ -241,7 +247,7 @@ class Copier:
         return True
 
     def _behind(self, stream: Stream) -> bool:
-        return self._said.get(stream.ordinal) != _key(stream)
+        return bool(self._said.get(stream.ordinal) != _key(stream))
 
 
 _ENTER = """
