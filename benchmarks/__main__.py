@@ -20,6 +20,7 @@ NAMES = (
     "sequences",
     "memory",
     "store",
+    "postgres",
 )
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 

@@ -87,7 +87,7 @@ class Address:
         """
         self.check()
         try:
-            made = self._psycopg.connect(**{**_DEFAULTS, **self._given}, autocommit=True)
+            made = self._psycopg.connect(**{**_DEFAULTS, **self._given}, autocommit=True, prepare_threshold=None)
             made.execute("set timezone = 'UTC'; set datestyle = 'ISO'; set extra_float_digits = 1")
             return made
         except self._psycopg.Error as error:

@@ -47,6 +47,7 @@ class Copier:
         failure: What went wrong last, None while all is well.
         tries: How often a connection was asked for since the last success.
         archived: Events that are in the database.
+        reached: Set once the database has answered.
     """
 
     def __init__(self, address: Address, source: Source, *, once: bool = False) -> None:
@@ -63,6 +64,7 @@ class Copier:
         self._wake, self._caught = threading.Event(), threading.Condition()
         self._owner = os.getpid()
         self._over = self._given_up = False
+        self.reached = threading.Event()
         self._begin()
 
     def _begin(self) -> None:
@@ -151,6 +153,7 @@ class Copier:
         try:
             ensure(connection)
             self._enter(connection)
+            self.reached.set()
             while not self._over:
                 try:
                     moved = self._step(connection)
@@ -174,7 +177,7 @@ class Copier:
             _ENTER,
             {"id": self.source.identity, "name": _clean(setup.name), "condition": _clean(setup.condition),
              "facts": _json(facts), "prices": self.source.prices, "host": socket.gethostname(),
-             "pid": os.getpid()},
+             "pid": os.getpid(), "alive": not self.once},
         )  # fmt: skip
         self._know(connection)
 
@@ -231,6 +234,7 @@ class Copier:
         shown = {key: facts.get(key) for key in _SHOWN}
         shown["kept_events"] = facts["kept_events"] + facts["evicted_events"]
         values = {**shown, "summary": _json(shown), "id": self.source.identity, "complete": complete}
+        values["alive"] = not self.once
         connection.execute(_BEAT, values)
         self._next_beat = time.monotonic() + BEAT
 
@@ -238,12 +242,15 @@ class Copier:
         """Whether the experiment has ended and all of it is there."""
         with self.source.lock:
             streams = self.source.streams()
-            if (streams[0].life.alive and not self.once) or any(self._behind(stream) for stream in streams):
+            alive = streams[0].life.alive
+            if (alive and not self.once) or any(self._behind(stream) for stream in streams):
                 return False
-        self._beat(connection, complete=not streams[0].life.alive)
-        with self._caught:
+        self._beat(connection, complete=not alive)
+        with self.source.lock:  # nobody changes anything while this is decided
+            if any(self._behind(stream) for stream in self.source.streams()):
+                return False
             self._over = True
-            self._caught.notify_all()
+        self._note()
         return True
 
     def _behind(self, stream: Stream) -> bool:
@@ -251,13 +258,16 @@ class Copier:
 
 
 _ENTER = """
-insert into crucible.experiments (id, name, condition, status, summary, facts, prices, host, pid)
-values (%(id)s, %(name)s, %(condition)s, 'running', '{}', %(facts)s, %(prices)s, %(host)s, %(pid)s)
+insert into crucible.experiments (id, name, condition, status, summary, facts, prices, host, pid, beat)
+values (%(id)s, %(name)s, %(condition)s, 'running', '{}', %(facts)s, %(prices)s, %(host)s, %(pid)s,
+    case when %(alive)s then now() else 'epoch'::timestamptz end)
 on conflict (id) do update set host = excluded.host, pid = excluded.pid, beat = now(), complete = false
+where %(alive)s
 """
 _BEAT = """
 update crucible.experiments set status = %(status)s, started_at = %(started_at)s, stopped_at = %(stopped_at)s,
-    total_events = %(total_events)s, summary = %(summary)s, complete = %(complete)s, beat = now()
+    total_events = %(total_events)s, summary = %(summary)s, complete = %(complete)s,
+    beat = case when %(alive)s then now() else beat end
 where id = %(id)s
 """
 _SHOWN = ("status", "tags", "started_at", "stopped_at", "total_events", "kept_events", "wall_clock_duration",

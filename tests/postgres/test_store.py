@@ -50,7 +50,7 @@ def kill(process: subprocess.Popen) -> None:
     process.stdout.close()
 
 
-def test_dead_then_resumed(url, sql):
+def test_dead_then_resumed(url, sql, tmp_path):
     process, identity = child(url, "time.sleep(60)")
     assert cr.experiments(url).loc[identity, "status"] == "running"
     with pytest.raises(cr.StoreError, match="is being written by process"):
@@ -68,6 +68,9 @@ def test_dead_then_resumed(url, sql):
     eventually(lambda: cr.experiments(url).loc[identity, "status"] == "stopped")
     row = cr.experiments(url).loc[identity]
     assert (row.total_events, row.kept_events) == (151, 151)
+    exp.archive(tmp_path / "run.zip")
+    eventually(lambda: cr.experiments(url).loc[identity, "status"] == "archived")
+    assert cr.attach(identity, store=url, mode="read").status == "archived"
 
 
 def test_rerun_of_the_cell_resumes(url):
@@ -114,7 +117,12 @@ def test_what_an_earlier_process_left_is_copied(server, url, sql):
     finally:
         server.start()
     assert process.wait() is not None
+    process, dead = child(url, "os = __import__('os'); os._exit(1)")
+    process.wait()
+    process.stdout.close()
     exp = cr.start("second", store=url)
+    eventually(lambda: sql("select count(*) from crucible.events where experiment = %s", dead) == [(150,)])
+    eventually(lambda: cr.experiments(url).loc[dead, "status"] == "dead")
     eventually(lambda: sql("select count(*) from crucible.events where experiment = %s", identity) == [(50,)])
     eventually(lambda: cr.experiments(url).loc[identity, "status"] == "stopped")
     exp.stop()
