@@ -17,10 +17,11 @@ from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment import Experiment, arrived
 from crucible_nb.files.disk import as_path
 from crucible_nb.postgres.address import Address, address_of
+from crucible_nb.postgres.link import Link
 from crucible_nb.postgres.listing import complete
 from crucible_nb.postgres.listing import find as found_in
 from crucible_nb.postgres.listing import listed as listed_in
-from crucible_nb.postgres.reading import Copied, Link
+from crucible_nb.postgres.reading import Copied
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import FACTS, Folder, folders, unpack
 from crucible_nb.stores.redact import Redaction, again

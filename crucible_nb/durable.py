@@ -21,7 +21,7 @@ from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Look
 from crucible_nb.postgres.address import Address
 from crucible_nb.postgres.copier import Copier, forget
-from crucible_nb.postgres.copying import Source
+from crucible_nb.postgres.taking import Source
 from crucible_nb.query import Edges
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import PRICES
@@ -158,6 +158,7 @@ class Durable:
         source = Source(
             self.id, self._setup, self._lock, self._streams, attached.older, self.summary,
             (attached.folder.path / PRICES).read_bytes(),
+            {} if self._writer is None else {self._writer.ordinal: self._writer.began},
         )  # fmt: skip
         self._copier = Copier(address, source, once=once)
         return self._copier

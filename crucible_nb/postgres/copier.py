@@ -5,18 +5,17 @@ from __future__ import annotations
 import atexit
 import os
 import random
-import socket
 import threading
 import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from crucible_nb.postgres.address import Address
-from crucible_nb.postgres.copying import Mark, MovedError, Source, enter, marks, put, take
+from crucible_nb.postgres.copying import MovedError, enter_writer, marks, put
+from crucible_nb.postgres.entries import beat, enter
 from crucible_nb.postgres.tables import ensure
+from crucible_nb.postgres.taking import Mark, Source, take
 from crucible_nb.stream import Stream
 
 EVERY = 0.25
@@ -59,6 +58,7 @@ class Copier:
         self._since = time.monotonic()
         self._marks: dict[int, Mark] = {}
         self._said: dict[int, Any] = {}
+        self._valid = dict(source.began)
         self._next_state = self._next_beat = 0.0
         self._plain = self._wanted = False
         self._wake, self._caught = threading.Event(), threading.Condition()
@@ -152,7 +152,8 @@ class Copier:
         connection = self.address.connect()
         try:
             ensure(connection)
-            self._enter(connection)
+            enter(connection, self.source, alive=not self.once)
+            self._know(connection)
             self.reached.set()
             while not self._over:
                 try:
@@ -168,18 +169,6 @@ class Copier:
                     self._wake.clear()
         finally:
             connection.close()
-
-    def _enter(self, connection: Any) -> None:
-        setup, facts = self.source.setup, self.source.setup.to_dict()
-        with self.source.lock:
-            facts["started"] = self.source.streams()[0].life.started
-        connection.execute(
-            _ENTER,
-            {"id": self.source.identity, "name": _clean(setup.name), "condition": _clean(setup.condition),
-             "facts": _json(facts), "prices": self.source.prices, "host": socket.gethostname(),
-             "pid": os.getpid(), "alive": not self.once},
-        )  # fmt: skip
-        self._know(connection)
 
     def _know(self, connection: Any) -> None:
         self._marks = marks(connection, self.source.identity)
@@ -210,12 +199,13 @@ class Copier:
     def _copy(self, connection: Any, stream: Stream, *, due: bool) -> bool:
         identity, writer = self.source.identity, stream.ordinal
         if writer not in self._marks:
-            enter(connection, identity, writer)
+            enter_writer(connection, identity, writer)
             self._marks[writer] = Mark()
         began = time.monotonic()
         with self.source.lock:
             said = _key(stream)
-            lot = take(self.source, stream, self._marks[writer], with_state=due and said != self._said.get(writer))
+            state = due and said != self._said.get(writer)
+            lot = take(self.source, stream, self._marks[writer], with_state=state, valid=self._valid.get(writer))
         if lot is None:
             return False
         if lot.state is not None:
@@ -227,15 +217,11 @@ class Copier:
             self._said[writer] = said
             self._note()
         self._plain = False
+        self._valid.pop(writer, None)
         return True
 
     def _beat(self, connection: Any, *, complete: bool = False) -> None:
-        facts = self.source.summary()
-        shown = {key: facts.get(key) for key in _SHOWN}
-        shown["kept_events"] = facts["kept_events"] + facts["evicted_events"]
-        values = {**shown, "summary": _json(shown), "id": self.source.identity, "complete": complete}
-        values["alive"] = not self.once
-        connection.execute(_BEAT, values)
+        beat(connection, self.source, alive=not self.once, complete=complete)
         self._next_beat = time.monotonic() + BEAT
 
     def _finished(self, connection: Any) -> bool:
@@ -257,38 +243,12 @@ class Copier:
         return bool(self._said.get(stream.ordinal) != _key(stream))
 
 
-_ENTER = """
-insert into crucible.experiments (id, name, condition, status, summary, facts, prices, host, pid, beat)
-values (%(id)s, %(name)s, %(condition)s, 'running', '{}', %(facts)s, %(prices)s, %(host)s, %(pid)s,
-    case when %(alive)s then now() else 'epoch'::timestamptz end)
-on conflict (id) do update set host = excluded.host, pid = excluded.pid, beat = now(), complete = false
-where %(alive)s
-"""
-_BEAT = """
-update crucible.experiments set status = %(status)s, started_at = %(started_at)s, stopped_at = %(stopped_at)s,
-    total_events = %(total_events)s, summary = %(summary)s, complete = %(complete)s,
-    beat = case when %(alive)s then now() else beat end
-where id = %(id)s
-"""
-_SHOWN = ("status", "tags", "started_at", "stopped_at", "total_events", "kept_events", "wall_clock_duration",
-          "active_duration", "errors")  # fmt: skip
-
-
 def _key(stream: Stream) -> Any:
     """What a state says, as far as it is cheap to know."""
     ledger = stream.ledger
     looks = None if ledger is None else len(ledger.looks)
     told = len(stream.watching.rules), len(stream.watching.alerts.history)
     return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), told
-
-
-def _json(facts: Any) -> str:
-    """JSON with the few values that are not plain as text."""
-    return _clean(orjson.dumps(facts, default=str).decode()) or ""
-
-
-def _clean(text: str | None) -> str | None:
-    return None if text is None else text.replace("\0", "\ufffd").replace("\\u0000", "\ufffd")
 
 
 def _is_data(error: BaseException) -> bool:

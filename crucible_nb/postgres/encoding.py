@@ -6,16 +6,15 @@ end. So there is no loop over rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
-from crucible_nb.buffer import HIDDEN
 from crucible_nb.cells import Batch, Cells, Dictionary
 from crucible_nb.postgres.tables import TYPED
+from crucible_nb.postgres.texts import extra_of, is_text, plain_text, quoted
 
 HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TAIL = b"\xff\xff"
@@ -58,12 +57,12 @@ def encode(
         dictionaries: Of the category columns.
         plain: Say JSON as text in JSON, where PostgreSQL could not read it (too deep, too large a number).
     """
-    texts = {name: _plain_text(cells, name, dictionaries) for name, cells in batch.cells.items() if _is_text(cells)}
+    texts = {name: plain_text(cells, name, dictionaries) for name, cells in batch.cells.items() if is_text(cells)}
     shown = [name for name in TYPED if name in batch.cells and name != "seq" and _says(name, batch.cells[name], texts)]
     json = {"metadata": texts.get("metadata"), "extra": extra_of(batch, dictionaries)}
     said = {name: column for name, column in json.items() if column is not None and column.null_count < len(column)}
     if plain:
-        said = {name: _quoted(column) for name, column in said.items()}
+        said = {name: quoted(column) for name, column in said.items()}
     names = ["experiment", "writer", "time", "nanos", "seq", *shown, *said]
 
     def parts() -> Iterator[bytes]:
@@ -80,12 +79,6 @@ def encode(
         yield TAIL
 
     return Encoded(names, parts())
-
-
-def _quoted(column: pa.Array) -> pa.Array:
-    """JSON texts as JSON strings."""
-    cells = [None if text is None else orjson.dumps(text).decode() for text in column.to_pylist()]
-    return pa.array(cells, pa.large_string())
 
 
 def _fixed(key: bytes, writer: int, batch: Batch, start: int, stop: int) -> Iterator[Field]:
@@ -143,54 +136,6 @@ def _says(name: str, cells: Cells, texts: Mapping[str, pa.Array]) -> bool:
     return cells.mask is None or not cells.mask.all()
 
 
-# -- text -----------------------------------------------------------------------------------------------------------
-
-
-def _is_text(cells: Cells) -> bool:
-    return cells.kind in ("category", "string")
-
-
-def _plain_text(cells: Cells, name: str, dictionaries: Mapping[str, Dictionary]) -> pa.Array:
-    """Text as PostgreSQL can hold it: no character 0, also not escaped in JSON."""
-    if cells.kind == "category":
-        used, codes = np.unique(np.asarray(cells.values, np.int64), return_inverse=True)
-        labels = dictionaries[name].values
-        some = pa.array(
-            [None if code < 0 else labels[code].replace("\0", "\ufffd") for code in used], pa.large_string()
-        )
-        return some.take(pa.array(codes))
-    array = _mapped(cells.values, lambda text: text.replace("\0", "\ufffd"), b"\0")
-    return _mapped(array, no_zero, b"\\u0000") if name == "metadata" else array
-
-
-def _mapped(array: pa.Array, change: Callable[[str], str], where: bytes) -> pa.Array:
-    """Texts changed, when any of them has these bytes in it."""
-    if not _has(array, where):
-        return array
-    return pa.array([None if text is None else change(text) for text in array.to_pylist()], pa.large_string())
-
-
-def _has(array: pa.Array, what: bytes) -> bool:
-    _, offsets, data = array.buffers()
-    if data is None or not len(array):
-        return False
-    ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
-    return what in memoryview(data)[int(ends[0]) : int(ends[-1])].tobytes()
-
-
-def no_zero(text: str) -> str:
-    """JSON without the character 0."""
-    return orjson.dumps(_without(orjson.loads(text))).decode()
-
-
-def _without(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, dict):
-        return {_without(key): _without(item) for key, item in value.items()}
-    return [_without(item) for item in value] if isinstance(value, list) else value
-
-
 def _text(array: pa.Array, front: bytes = b"") -> Field:
     """Texts, each behind its length; `front` stands before every one."""
     rows, (_, offsets, data) = len(array), array.buffers()
@@ -212,37 +157,3 @@ def _text(array: pa.Array, front: bytes = b"") -> Field:
     if missing.any():
         filled[missing, :4], used[missing, 4:] = _NULL, False
     return Field(filled, used)
-
-
-def extra_of(batch: Batch, dictionaries: Mapping[str, Dictionary]) -> pa.Array | None:
-    """Columns that have none of their own as JSON objects, missing values left out; None without any."""
-    names = [name for name in batch.cells if name not in TYPED and name != "metadata" and name not in HIDDEN]
-    if not names:
-        return None
-    rows: list[dict[str, Any]] = [{} for _ in range(len(batch))]
-    for name in names:
-        key = name.replace("\0", "\ufffd")
-        for row, value in zip(rows, _values(batch.cells[name], dictionaries.get(name)), strict=True):
-            if value is not None:
-                row[key] = value
-    return pa.array([orjson.dumps(row).decode() if row else None for row in rows], pa.large_string())
-
-
-def _values(cells: Cells, dictionary: Dictionary | None) -> list[Any]:
-    if dictionary is not None and cells.kind == "category":
-        return [None if code < 0 else dictionary.values[code].replace("\0", "\ufffd") for code in cells.values]
-    if cells.kind == "string":
-        return [None if value is None else value.replace("\0", "\ufffd") for value in cells.values.to_pylist()]
-    values = np.asarray(cells.values).tolist()
-    if cells.kind == "float":
-        return [None if value != value else _far(value) for value in values]
-    if cells.kind == "flag":
-        return [value or None for value in values]
-    return values if cells.mask is None else [
-        None if gone else value for value, gone in zip(values, cells.mask.tolist(), strict=True)
-    ]  # fmt: skip
-
-
-def _far(value: float) -> Any:
-    """Infinities as text that PostgreSQL casts: `(extra->>'loss')::float8`."""
-    return value if value - value == 0 else "Infinity" if value > 0 else "-Infinity"

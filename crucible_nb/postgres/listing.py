@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import StoreError
-from crucible_nb.postgres.reading import Link
+from crucible_nb.postgres.link import Link
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.owner import STALE
 from crucible_nb.writing import lives

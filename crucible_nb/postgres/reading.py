@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import threading
 import time
-import weakref
 import zlib
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +14,9 @@ from crucible_nb.attached import Attached, prices_of
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import MAX_BYTES
 from crucible_nb.merged import merged
-from crucible_nb.postgres.address import Address
-from crucible_nb.postgres.rows import Distant, Wanted, batch_from
+from crucible_nb.postgres.distant import Distant
+from crucible_nb.postgres.link import Link
+from crucible_nb.postgres.rows import Wanted, batch_from
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.owner import STALE
@@ -29,65 +25,6 @@ from crucible_nb.stream import Stream
 
 FRESH = 0.2
 """Seconds for which what was read is taken for what there is."""
-
-
-class Link:
-    """One connection of a reader, made again when it breaks.
-
-    Args:
-        address: The database.
-    """
-
-    def __init__(self, address: Address) -> None:
-        self.address, self._lock = address, threading.RLock()
-        self._connection: Any = None
-        self._undo: Any = None
-
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The answer to a query.
-
-        Raises:
-            StoreError: The database cannot be reached, or does not answer.
-        """
-        return self._twice(lambda connection: connection.execute(query, values).fetchall())  # type: ignore[no-any-return]
-
-    def copy(self, query: str, values: Sequence[Any] = ()) -> bytes:
-        """The answer to COPY ... TO STDOUT."""
-
-        def ask(connection: Any) -> bytes:
-            out = io.BytesIO()
-            with connection.cursor() as cursor, cursor.copy(query, values) as parts:
-                for part in parts:
-                    out.write(part)
-            return out.getvalue()
-
-        return self._twice(ask)  # type: ignore[no-any-return]
-
-    def _twice(self, ask: Any) -> Any:
-        """A connection that has broken meanwhile is made again, once."""
-        said = ""
-        with self._lock:
-            for _ in range(2):
-                if self._connection is None or self._connection.closed:
-                    self._connection = self.address.connect()
-                    self._undo = weakref.finalize(self, _close, self._connection)
-                try:
-                    return ask(self._connection)
-                except Exception as error:  # noqa: BLE001  worded below, outside of the handler
-                    said = self._said(error)
-                    if not self._connection.closed:
-                        break
-        raise StoreError(f"cannot read {self.address!r}: {said}")
-
-    def _said(self, error: Exception) -> str:
-        if getattr(error, "sqlstate", None) in ("42P01", "3F000"):
-            return "there are no experiments in it"
-        return self.address.reason(error)
-
-
-def _close(connection: Any) -> None:
-    with suppress(Exception):
-        connection.close()
 
 
 class Known(NamedTuple):

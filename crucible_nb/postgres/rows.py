@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.buffer import HIDDEN, Buffer
+from crucible_nb.buffer import HIDDEN
 from crucible_nb.cells import Batch, Cells, Dictionary
 from crucible_nb.optional import need
 from crucible_nb.postgres.tables import TYPED
@@ -174,29 +174,3 @@ def _cells(column: pa.ChunkedArray, kind: Kind, dictionary: Dictionary | None) -
         return Cells(kind, filled.to_numpy(zero_copy_only=False), mask if mask.any() else None)
     filled = array.fill_null({"float": np.nan, "flag": False}.get(kind, 0))
     return Cells(kind, filled.to_numpy(zero_copy_only=False))
-
-
-class Distant(Buffer):
-    """Rows that stay in the database until somebody wants them all.
-
-    Args:
-        dictionaries: Of the category columns.
-        held: How many there are.
-        fetch: Gives them as a batch.
-    """
-
-    def __init__(self, dictionaries: dict[str, Dictionary], held: int, fetch: Callable[[], Batch | None]) -> None:
-        super().__init__(dictionaries)
-        self._held, self._fetch = held, fetch
-        self._away = held > 0
-
-    def __len__(self) -> int:
-        return self._held if self._away else super().__len__()
-
-    def _settle(self) -> None:
-        if self._away:
-            self._away = False
-            batch = self._fetch()
-            if batch is not None:
-                self.append(batch)
-        super()._settle()

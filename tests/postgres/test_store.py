@@ -73,6 +73,24 @@ def test_dead_then_resumed(url, sql, tmp_path):
     assert cr.attach(identity, store=url, mode="read").status == "archived"
 
 
+def test_what_a_power_loss_took_from_the_journal_leaves_the_copy_too(url, sql, home):
+    """The copy may know events that were never synced here; their numbers are given again."""
+    process, identity = child(url, "exp.wait_archived(30); print(); time.sleep(60)")
+    eventually(lambda: sql("select count(*) from crucible.events") == [(150,)])
+    kill(process)
+    (journal,) = home.rglob("*.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:91]))  # a header and 90 events
+    exp = cr.attach("run", store=url, mode="resume")
+    assert exp.metrics().events == 90
+    for i in range(90, 200):
+        exp.record("again", latency_ms=-float(i))
+    exp.stop()
+    copied(exp)
+    rows = sql("select seq, latency_ms from crucible.events order by seq")
+    assert rows == [(i, float(i) if i < 90 else -float(i)) for i in range(200)]
+
+
 def test_rerun_of_the_cell_resumes(url):
     process, identity = child(url, "time.sleep(60)")
     kill(process)
