@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ from crucible_nb.files.disk import reading
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import Folder, Part
 from crucible_nb.stores.scan import Bad, Tail
-from crucible_nb.stores.segment import batch_of, read_segment
+from crucible_nb.stores.segment import batches_of, read_segment
 from crucible_nb.stores.state import read_state
 from crucible_nb.stream import Stream
 
+_READERS = 4  # segments are read at a time; most of that happens outside of the interpreter
 _TRIES = 5  # a writer may seal, and remove what it sealed, while it is being read
 
 
@@ -88,22 +90,27 @@ class Follower:
         return started if isinstance(started, int) else None
 
     def _read_sealed(self, sealed: Sequence[Part]) -> None:
+        every = sealed
         state, sample = read_state(self.folder.name(self.ordinal, sealed[-1].number, "state"))
         self.stream.load(state)
         self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
         frames, rows = [] if sample is None else [sample], 0
         self._seen: set[int] = set()
+        if self.setup.max_events is None or sample is not None:
+            with ThreadPoolExecutor(_READERS) as pool:
+                frames += [frame for found in pool.map(self._rows, sealed) for frame in found]
+            sealed = ()
         for part in reversed(sealed):  # with `max_events`, no more than memory will hold
-            if self.setup.max_events is not None and rows >= self.setup.max_events and sample is None:
+            if rows >= (self.setup.max_events or 0):
                 break
             frames += self._rows(part)
             rows += len(frames[-1]) if frames else 0
         kinds = [(name, kind) for name, kind in state["kinds"]]
         pipeline.buffer.kept_from = state["seq"]
-        unread = sum(part.number not in self._seen for part in sealed)
+        unread = sum(part.number not in self._seen for part in every)
         left = state["evicted"] + state["held"] - sum(map(len, frames)) if unread else state["evicted"]
-        pipeline.buffer.load(kinds, batch_of(frames, kinds, pipeline.columns.dictionaries), max(0, left))
+        pipeline.buffer.load(kinds, batches_of(frames, kinds, pipeline.columns.dictionaries), max(0, left))
 
     def _rows(self, part: Part) -> list[pd.DataFrame]:
         """The rows of a segment; one that cannot be read does not hide the others."""

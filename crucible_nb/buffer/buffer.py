@@ -195,12 +195,15 @@ class Buffer:
             batch.seq = found[order]
         return batch
 
-    def load(self, kinds: list[tuple[str, Kind]], batch: Batch, evicted: int) -> None:
+    def load(self, kinds: list[tuple[str, Kind]], batches: list[Batch], evicted: int) -> None:
         """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order they had then."""
         for name, kind in kinds:
             if name not in self._columns:
                 self._columns[name] = self._new(name, kind)
-        self.append(batch)
+        rows = sum(map(len, batches))
+        for batch in batches:
+            rows -= len(batch)
+            self.append(batch, rows)
         self.evicted += evicted
 
     def times(self) -> np.ndarray:

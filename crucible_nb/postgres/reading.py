@@ -89,7 +89,7 @@ class Copied(Attached):
         stream = Stream(setup, writer, self.facts["started"])
         stream.load(state)
         buffer = Distant(stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, Wanted()))
-        buffer.load([(name, kind) for name, kind in state["kinds"]], batch_from(b"", [], {}), 0)
+        buffer.load([(name, kind) for name, kind in state["kinds"]], [], 0)
         buffer.sample = None  # the weights in the database are those of the state
         stream.pipeline.buffer = stream.pipeline.keeping.buffer = buffer
         return stream
@@ -108,7 +108,7 @@ class Copied(Attached):
         for writer, stream in sorted(self._streams.items()):
             kinds = stream.pipeline.buffer.kinds()
             buffer = Distant(stream.pipeline.columns.dictionaries, 0, lambda: None)
-            buffer.load(kinds, self._rows(writer, wanted), 0)
+            buffer.load(kinds, [self._rows(writer, wanted)], 0)
             frames.append((writer, buffer.frame()))
         return wanted.exactly(merged(frames))
 

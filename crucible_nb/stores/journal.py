@@ -173,14 +173,16 @@ class Journal:
             path, size, ended = self.path, self.size, tuple(self._ended)
             if self.synced >= size and not ended:
                 return
-            handle = os.dup(self.handle)  # events go on being written while the disk is at work
+            # copies: events go on being written, and files are closed, while the disk is at work
+            handles = [os.dup(one) for one in (*ended, self.handle)]
         try:
-            for one in (*ended, handle):
+            for one in handles:
                 system.system().sync(one)
         except OSError as error:
-            raise StoreError(f"cannot sync {str(self.path)!r}: {error.strerror}") from error
+            raise StoreError(f"cannot sync {str(path)!r}: {error.strerror}") from error
         finally:
-            os.close(handle)
+            for one in handles:
+                os.close(one)
         with self.lock:
             if self.path == path:
                 self.synced = max(self.synced, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -76,7 +77,7 @@ def read_frame(data: bytes, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         source = parquet.source(pa.py_buffer(checked(data)), MAX_BYTES)
         if source.layout is None:
             raise StoreError(f"cannot read {str(path)!r}: crucible_nb did not write it")
-        frame = to_frame(list(source.pieces(1 << 20)), source.layout, MAX_BYTES)
+        frame = to_frame(list(source.pieces(1 << 17)), source.layout, MAX_BYTES)
         if len(frame) != source.layout.rows:
             raise ValueError(f"it holds {len(frame):,} rows, its header tells of {source.layout.rows}")
     return frame, source.facts
@@ -89,34 +90,55 @@ def read_segment(path: Path) -> pd.DataFrame:
     return read_frame(data, path)[0]
 
 
-def batch_of(
+def batches_of(
     frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
-) -> Batch:
-    """Rows of several files as one batch in order of `seq`.
+) -> list[Batch]:
+    """Rows of several files as batches in order of `seq`; segments follow each other, a sample lies among them.
 
     Args:
         frames: As `read_segment` gives them; columns may differ.
         kinds: Name and kind of all columns there should be.
         dictionaries: Of the category columns.
     """
+    frames = sorted((frame for frame in frames if len(frame)), key=lambda frame: int(frame["seq"].iloc[0]))
+    batches = [_batch(frame, kinds, dictionaries) for frame in frames]
+    edges = [(int(batch.numbered()[0]), int(batch.numbered()[-1])) for batch in batches]
+    if all(one[1] < two[0] for one, two in pairwise(edges)):
+        return batches
+    return [_merged(batches, kinds)]
+
+
+def batch_of(
+    frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+) -> Batch:
+    """The same as one batch, also of frames that are not in order of `seq` themselves."""
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         return Batch(np.empty(0, np.int64), 0, seq=np.empty(0, np.int64))
-    seq = np.concatenate([frame["seq"].to_numpy() for frame in frames])
-    time = np.concatenate([frame.index.asi8 for frame in frames])  # type: ignore[attr-defined]
-    order = np.argsort(seq, kind="stable")
-    batch = Batch(time[order], 0, seq=seq[order])
+    return _merged([_batch(frame, kinds, dictionaries) for frame in frames], kinds)
+
+
+def _batch(frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]) -> Batch:
+    batch = Batch(frame.index.asi8, 0, seq=frame["seq"].to_numpy())  # type: ignore[attr-defined]
     for name, kind in kinds:
-        if name != "seq" and any(name in frame.columns for frame in frames):
-            parts = [_cells(frame, name, kind, dictionaries.get(name)) for frame in frames]
-            batch.cells[name] = _joined(kind, parts).take(order)
+        if name != "seq" and name in frame.columns:
+            batch.cells[name] = _cells(frame[name], kind, dictionaries.get(name))
     return batch
 
 
-def _cells(frame: pd.DataFrame, name: str, kind: Kind, dictionary: Dictionary | None) -> Cells:
-    if name not in frame.columns:
-        return _missing(kind, len(frame))
-    column = frame[name]
+def _merged(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batch:
+    """Batches that lie among each other as one."""
+    seq = np.concatenate([batch.numbered() for batch in batches])
+    order = np.argsort(seq, kind="stable")
+    whole = Batch(np.concatenate([batch.time for batch in batches])[order], 0, seq=seq[order])
+    for name, kind in kinds:
+        if any(name in batch.cells for batch in batches):
+            parts = [batch.cells.get(name) or _missing(kind, len(batch)) for batch in batches]
+            whole.cells[name] = _joined(kind, parts).take(order)
+    return whole
+
+
+def _cells(column: pd.Series, kind: Kind, dictionary: Dictionary | None) -> Cells:
     if kind == "category":
         codes = column.cat.codes.to_numpy()
         places = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
@@ -127,7 +149,8 @@ def _cells(frame: pd.DataFrame, name: str, kind: Kind, dictionary: Dictionary | 
         return Cells(kind, array.cast(pa.large_string()))
     if kind in ("integer", "boolean"):
         dtype = np.int64 if kind == "integer" else np.bool_
-        return Cells(kind, column.to_numpy(dtype, na_value=0), column.isna().to_numpy())
+        gone = column.isna().to_numpy()
+        return Cells(kind, column.to_numpy(dtype, na_value=0), gone)
     return Cells(kind, column.to_numpy(np.float64, na_value=np.nan) if kind == "float" else column.to_numpy())
 
 

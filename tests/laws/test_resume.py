@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ def die(exp: cr.Experiment) -> None:
     """What is left of a process that was killed: its files as they are, its lock free."""
     writer = exp._writer
     assert writer is not None
-    while writer.sealing:  # a thread of a dead process does not go on
-        pass
-    os.close(writer.journal.handle)
-    writer.journal.handle = None
-    writer.lock.release()
+    with exp._lock:  # no thread of a dead process goes on: neither folds nor seals
+        exp._staged.clear()
+        exp._set_limit(0)
+        exp._running = False
+        while writer.sealing:
+            time.sleep(0.0005)
+        os.close(writer.journal.handle)
+        writer.journal.handle, writer.journal.failure = None, "it is dead"
+        writer.lock.release()
     writing.SYNCER.remove(writer)
-    exp._set_limit(0)
-    exp._running = False
     kernel = cr.session._KERNEL
     kernel._all = [one for one in kernel._all if one() is not exp]
 
@@ -72,8 +75,8 @@ def run(
         store=store,
     )
     exp.watch("mean_latency_ms > 1 over 1min")
-    for i, (time, event, fields) in enumerate(events):
-        clock.now = time
+    for i, (moment, event, fields) in enumerate(events):
+        clock.now = moment
         if i in PAUSES:
             getattr(exp, PAUSES[i])()
         if i in FRAMES:
