@@ -75,7 +75,7 @@ def test_dead_then_resumed(url, sql, tmp_path):
 
 def test_what_a_power_loss_took_from_the_journal_leaves_the_copy_too(url, sql, home):
     """The copy may know events that were never synced here; their numbers are given again."""
-    process, identity = child(url, "exp.wait_archived(30); print(); time.sleep(60)")
+    process, _ = child(url, "exp.wait_archived(30); print(); time.sleep(60)")
     eventually(lambda: sql("select count(*) from crucible.events") == [(150,)])
     kill(process)
     (journal,) = home.rglob("*.jsonl")
