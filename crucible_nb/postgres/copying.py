@@ -91,7 +91,7 @@ class Ahead:
         def work() -> None:
             try:
                 encoded = self._make(block)
-                queue.put(Encoded(encoded.names, iter(list(encoded.parts))))
+                queue.put(Encoded(encoded.names, iter((b"".join(encoded.parts),))))
             except BaseException as error:  # noqa: BLE001  it is raised where it was asked for
                 queue.put(error)
 
