@@ -41,11 +41,11 @@ def listed(link: Link) -> dict[str, dict[str, Any]]:
     heard of it for a while.
     """
     found = {}
-    for identity, name, condition, silent, summary in link.rows(_ALL):
-        facts = {**summary, "name": name, "condition": condition}
+    for identity, name, condition, status, silent, summary in link.rows(_ALL):
+        facts = {"status": status, **summary, "name": name, "condition": condition}
         for key in ("started_at", "stopped_at"):
             facts[key] = None if facts.get(key) is None else pd.Timestamp(facts[key])
-        if facts.get("status", "running") in _ALIVE and _gone(link, identity.hex, silent):
+        if facts["status"] in _ALIVE and _gone(link, identity.hex, silent):
             facts["status"] = "dead"
         found[identity.hex] = facts
     return found
@@ -62,6 +62,6 @@ def complete(link: Link) -> set[str]:
 
 
 _ALL = """
-select id, name, condition, extract(epoch from now() - beat)::float8, summary from crucible.experiments
+select id, name, condition, status, extract(epoch from now() - beat)::float8, summary from crucible.experiments
 order by created, id
 """
