@@ -344,7 +344,10 @@ def test_verify_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda place: cr.start("x", store=3), "store=3: expected a folder, such as 'runs/', 'postgresql://...' or None"),
+        (
+            lambda place: cr.start("x", store=3),
+            "store=3: expected a folder, such as 'runs/', 'postgresql://...' or None",
+        ),
         (
             lambda place: cr.start("x", store="mysql://u:p@h/d"),
             r"store='mysql://...': expected a folder",
