@@ -11,7 +11,7 @@ from benchmarks.timing import machine
 
 NAMES = (
     "recording", "looking", "windowed", "sketches", "sampling", "judging", "comparing", "sequences", "memory",
-    "dashboard", "store",
+    "dashboard", "store", "postgres",
 )  # fmt: skip
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 

@@ -37,7 +37,10 @@ class Attached:
 
     Attributes:
         followers: The other writers, by ordinal.
+        distant: Whether rows are fetched when they are asked for.
     """
+
+    distant = False
 
     def __init__(
         self, folder: Folder, setup: Setup, stream: Stream | None = None, writer: Writer | None = None
@@ -163,6 +166,14 @@ class Attached:
         """Of the experiment."""
         return self.main().life
 
+    def window(self, start: int | None, stop: int | None, newest: int | None) -> pd.DataFrame | None:  # noqa: ARG002
+        """Rows of a window, where they can be had without all the others; else None."""
+        return None
+
+    def handle(self) -> str:
+        """What another process needs to join."""
+        return str(self.folder.path.absolute())
+
     def older(self, stream: Stream) -> list[pd.DataFrame]:
         """Rows of a writer that left memory and stand in its segments."""
         paths = [part.segment for part in self.folder.parts(stream.ordinal) if part.segment is not None]
@@ -218,13 +229,13 @@ def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
     facts = folder.facts()
     path = folder.path / PRICES
     with reading(path):
-        prices = _prices(path.read_bytes())
+        prices = prices_of(path.read_bytes())
     return Setup.from_dict(facts, prices, given)
 
 
 @functools.lru_cache(maxsize=8)
-def _prices(data: bytes) -> PriceTable:
-    """Most experiments have the same ones."""
+def prices_of(data: bytes) -> PriceTable:
+    """A price file, read; most experiments have the same one."""
     return PriceTable.from_data(orjson.loads(gzip.decompress(data)))
 
 

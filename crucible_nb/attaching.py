@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,16 @@ from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment import Experiment, arrived
 from crucible_nb.files.disk import as_path
 from crucible_nb.listing import listed as table
+from crucible_nb.postgres.address import Address, address_of
+from crucible_nb.postgres.link import Link
+from crucible_nb.postgres.listing import complete
+from crucible_nb.postgres.listing import find as found_in
+from crucible_nb.postgres.listing import listed as listed_in
+from crucible_nb.postgres.reading import Copied
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import FACTS, Folder, folders, unpack
 from crucible_nb.stores.redact import Redaction, again
+from crucible_nb.stores.remote import Remote, is_url
 from crucible_nb.writing import lives
 
 MODES = ("resume", "read", "join")
@@ -28,10 +37,11 @@ RUN = "CRUCIBLE_RUN"
 
 def root_of(store: Any) -> Path:
     """The folder that a store is."""
-    if isinstance(store, str) and "://" in store:
-        raise checks.wrong("store", store.partition("://")[0] + "://...", "a folder, such as 'runs/', or None")
+    store = address_of(store)
+    if isinstance(store, Address):
+        return store.root
     if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
-        raise checks.wrong("store", store, "a folder, such as 'runs/', or None")
+        raise checks.wrong("store", store, "a folder, such as 'runs/', 'postgresql://...' or None")
     return as_path(store)
 
 
@@ -65,7 +75,8 @@ def attach(
     Args:
         name: Its name (the newest of that name), its id, or a handle (`exp.handle`); None: what CRUCIBLE_RUN in the
             environment says.
-        store: The folder it was started with; not needed for a handle.
+        store: The folder or the database it was started with; not needed for a handle. Of a database, "read" shows the
+            copy, from any machine; "resume" and "join" need the journal, and work where it is.
         mode: "resume" goes on with it as if nothing had happened, when its process is gone; "read" looks on, and looks
             again whenever asked; "join" writes beside its process, from a worker. None: resume when it is dead, read
             when it lives or has ended.
@@ -91,14 +102,52 @@ def attach(
         >>> cr.attach("demo", store=runs).metrics().latency.mean
         1.0
     """
+    store = address_of(store)
     mode = checks.one_of("mode", mode, (None, *MODES))
+    if isinstance(store, Address) and mode != "join":
+        mode = mode or _mode_of_copy(store, name)
+        if mode == "read":
+            return _copied(store, name)
     folder = _folder(name, store)
     given = _given(clock, sampling, anomaly)
     if mode is None:
         looking = Attached.read(folder, given)
         mode = "resume" if looking.dead() else "read"
     redaction = None if mode == "read" else again(folder.facts().get("redact"), redact)
-    return Experiment(*opened(folder, mode, given, durability, redaction))
+    experiment = Experiment(*opened(folder, mode, given, durability, redaction))
+    if isinstance(store, Address) and mode == "resume":
+        copy(experiment, store)
+    return experiment
+
+
+def _mode_of_copy(address: Address, name: Any) -> str:
+    """Resume what died on this machine; of anything else the copy is looked at."""
+    here = find(address.root, checks.text("name", name))
+    return "resume" if here is not None and Attached.read(here).dead() else "read"
+
+
+def _copied(address: Address, name: Any) -> Experiment:
+    """The copy of an experiment, to look at."""
+    link = Link(address)
+    attached = Copied(link, found_in(link, checks.text("name", name)))
+    return Experiment(attached.setup, attached)
+
+
+def copy(experiment: Experiment, address: Address) -> None:
+    """Have a database follow an experiment, and with it what earlier processes left on this machine uncopied."""
+    if experiment._copier is None and experiment._writer is not None:
+        experiment._copy_to(address)
+        threading.Thread(target=_leftovers, args=(address,), name="crucible-leftovers", daemon=True).start()
+
+
+def _leftovers(address: Address) -> None:
+    """Copy experiments of which the database does not have everything, and whose process is gone."""
+    with suppress(StoreError):
+        done = complete(Link(address))
+        for folder in list(folders(address.root)):
+            if folder.path.name not in done and not lives(folder):
+                with suppress(StoreError):
+                    Experiment(*opened(folder, "read", None, None, None))._copy_to(address, once=True).wait(None)
 
 
 def opened(
@@ -146,6 +195,9 @@ def _folder(name: Any, store: Any) -> Folder:
         return Folder(path)
     root = root_of(store)
     folder = find(root, name)
+    if folder is None and isinstance(store, Address):
+        said = f"its journal is not on this machine, in {str(root)!r}; mode='read' looks at the copy in {store!r}"
+        raise StoreError(f"cannot attach to {name!r}: {said}")
     if folder is None:
         raise StoreError(f"cannot attach to {name!r}: there is no such experiment in {str(root)!r}")
     return folder
@@ -170,8 +222,11 @@ def listed(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str]
     return table(rows, list(experiments), _SHOWN, picture)
 
 
-def stored(root: Path) -> pd.DataFrame:
+def stored(store: Any) -> pd.DataFrame:
     """The experiments of a store, oldest first; one that cannot be read says so and does not hide the others."""
+    if isinstance(store, Address):
+        return listed(listed_in(Link(store)))
+    root = root_of(store)
     found: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):
         born = (folder.path / FACTS).stat().st_mtime_ns
@@ -204,7 +259,7 @@ def unarchive(path: Any, store: Any) -> Experiment:
     """Put an archived experiment into a store again.
 
     Args:
-        path: The zip of `exp.archive`.
+        path: The zip or the URL that `exp.archive` gave.
         store: The folder to put it into.
 
     Returns:
@@ -223,5 +278,5 @@ def unarchive(path: Any, store: Any) -> Experiment:
         >>> again.status, again.metrics().latency.mean
         ('stopped', 1.0)
     """
-    folder = unpack(as_path(path), root_of(store))
+    folder = Remote(path).pull(root_of(store)) if is_url(path) else unpack(as_path(path), root_of(store))
     return Experiment(*opened(folder, "read", None, None, None))

@@ -7,19 +7,25 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import pandas as pd
 
 from crucible_nb.attached import Attached
-from crucible_nb.errors import LifecycleError, StoreError
+from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
 from crucible_nb.lifecycle import Lifecycle
 from crucible_nb.merged import merged
 from crucible_nb.notes import Notes
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Look
+from crucible_nb.postgres.address import Address
+from crucible_nb.postgres.copier import Copier, forget
+from crucible_nb.postgres.taking import Source
+from crucible_nb.query import Edges
 from crucible_nb.setup import Setup
+from crucible_nb.stores.folder import PRICES
+from crucible_nb.stores.remote import Remote, shown
 from crucible_nb.stream import Stream
 from crucible_nb.writing import SEALER, SYNCER, Writer, claim
 
@@ -43,6 +49,11 @@ class Durable:
     _forked = False
     _turning = False
     _merged: tuple[Any, pd.DataFrame] | None = None
+    _copier: Copier | None = None
+    _archives: dict[str, tuple[Remote, dict[str, Any]]]
+    _move: Callable[[str], None]
+    summary: Callable[[], dict[str, Any]]
+    id: str
 
     def _journal_lock(self) -> AbstractContextManager[Any]:
         """Held while what is written and what is staged have to be the same."""
@@ -93,6 +104,8 @@ class Durable:
         seal = writer.snapshot(writer.number - 1) if turned else None
         if seal is not None:
             SEALER.ask(seal)
+            for url in self._archives:
+                SEALER.ask(lambda url=url: self._archive_again(url))  # type: ignore[misc]
 
     def _finish(self) -> None:
         """The last line is written: seal what is there."""
@@ -103,6 +116,8 @@ class Durable:
             if self._attached is not None and self._writer.ordinal == 0:
                 with self._safely():
                     self._attached.adopt()
+            if self._copier is not None:
+                self._copier.ended()
 
     @contextmanager
     def _safely(self) -> Iterator[None]:
@@ -134,6 +149,82 @@ class Durable:
         if self._writer is not None:
             self._writer.flush()
 
+    # -- the copy -----------------------------------------------------------------------------------------------------
+
+    def _copy_to(self, address: Address, *, once: bool = False) -> Copier:
+        """Have a database follow."""
+        attached = self._attached
+        assert attached is not None
+        source = Source(
+            self.id, self._setup, self._lock, self._streams, attached.older, self.summary,
+            (attached.folder.path / PRICES).read_bytes(),
+            {} if self._writer is None else {self._writer.ordinal: self._writer.began},
+        )  # fmt: skip
+        self._copier = Copier(address, source, once=once)
+        return self._copier
+
+    def _streams(self) -> list[Stream]:
+        """Of all writers, up to date."""
+        assert self._attached is not None
+        with self._lock:
+            self._fold()
+            self._pipelines()
+            return self._attached.streams()
+
+    # -- object storage -----------------------------------------------------------------------------------------------
+
+    def _archive_to(self, url: str) -> str:
+        """Copy what is sealed; of an experiment that has ended, everything."""
+        if self._attached is None or self._attached.distant:
+            raise StoreError(f"cannot archive {self.name!r} to {shown(url)!r}: it has no folder; cr.start(store=...)")
+        remote = self._archives.setdefault(shown(url), (Remote(url, self.id), {}))
+        self._push(*remote)
+        if not self._story.alive and self._story.status != "archived":
+            self._move("archive")
+            self._push(*remote)
+        return remote[0].url
+
+    def _push(self, remote: Remote, facts: dict[str, Any]) -> None:
+        assert self._attached is not None
+        try:
+            done = remote.push(self._attached.folder, whole=not self._story.alive)
+            facts.update(files=done.files, events=done.events, failure=None)
+        except CrucibleError as error:
+            facts.update(failure=str(error))
+            raise
+
+    def _archive_again(self, url: str) -> None:
+        """After a seal, in the background."""
+        with suppress(CrucibleError):
+            self._push(*self._archives[url])
+
+    def _store_facts(self) -> dict[str, Any] | None:
+        """How writing stands, and copying."""
+        if self._writer is None:
+            return None
+        copied: dict[str, Any] = {url: dict(facts) for url, (_, facts) in self._archives.items()}
+        if self._copier is not None:
+            copied[repr(self._copier.address)] = self._copier.facts()
+        return {**self._writer.facts(), "archived": copied}
+
+    def wait_archived(self, timeout: float | None = None) -> bool:
+        """Wait until everything recorded so far is in the database of `cr.start(store="postgresql://...")`.
+
+        Args:
+            timeout: Seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            Whether it is there. Without a database there is nothing to wait for.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("tick")
+            >>> exp.wait_archived()
+            True
+        """
+        return self._copier is None or self._copier.wait(timeout)
+
     @property
     def handle(self) -> str:
         """What another process needs to join: `cr.attach(handle, mode="join")`, or CRUCIBLE_RUN in its environment.
@@ -146,7 +237,7 @@ class Durable:
         """
         if self._attached is None:
             raise StoreError(f"{self.name!r} is in memory only: another process can join it with cr.start(store=...)")
-        return str(self._attached.folder.path.absolute())
+        return self._attached.handle()
 
     # -- other writers ------------------------------------------------------------------------------------------------
 
@@ -171,9 +262,16 @@ class Durable:
             return self._notes.counts
         return sum((stream.notes.counts for stream in self._attached.streams()), Counter())
 
-    def _rows_kept(self, pipelines: Sequence[Pipeline]) -> pd.DataFrame:
-        """All kept rows: of memory, of the other writers, and with a store those that left memory."""
+    def _rows_kept(self, pipelines: Sequence[Pipeline], edges: Edges | None = None) -> pd.DataFrame:
+        """All kept rows: of memory, of the other writers, and with a store those that left memory.
+
+        Where rows are far away, only those within the edges, if there are any.
+        """
         attached = self._attached
+        if attached is not None and attached.distant and edges is not None:
+            found = attached.window(*edges)
+            if found is not None:
+                return found
         if attached is None or (len(pipelines) == 1 and not self._pipeline.buffer.evicted):
             return self._pipeline.buffer.frame()
         key = tuple((one.seq, one.buffer.evicted) for one in pipelines)
@@ -192,6 +290,7 @@ class Durable:
         """This process is a fork: what is open belongs to the parent; the first event makes it a writer of its own."""
         self._forked = True
         self._staged.clear()
+        self._copier = None
         self._set_limit(0)
         if self._writer is not None:
             self._writer.forget()
@@ -241,6 +340,7 @@ def _release() -> None:
 def _child() -> None:
     _release()
     SYNCER.forget()
+    forget()
     for experiment in _LIVING:
         experiment._in_child()
 

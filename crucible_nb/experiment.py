@@ -31,7 +31,7 @@ from crucible_nb.pictures import pictures
 from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
-from crucible_nb.query import Where, query_window
+from crucible_nb.query import Where, edges_of, query_window
 from crucible_nb.sampled import mark
 from crucible_nb.sampling import sampling_of
 from crucible_nb.setup import Setup
@@ -39,6 +39,7 @@ from crucible_nb.stores import Redaction
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.policies import described
 from crucible_nb.stores.recording import recorder as durable_recorder
+from crucible_nb.stores.remote import is_url
 from crucible_nb.stores.tables import said
 from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
@@ -79,6 +80,7 @@ class Experiment(Attending):
         self.tags, self.metadata, self.sample_size = tuple(setup.tags), dict(setup.metadata), setup.sample_size
         self._lock = threading.RLock()
         self._setup, self._attached = setup, attached
+        self._archives = {}
         self._writer = None if attached is None else attached.writer
         self._show(Stream(setup) if attached is None else attached.stream or attached.main())
         self._attending = False
@@ -329,20 +331,25 @@ class Experiment(Attending):
         """
         self._move("stop")
 
-    def archive(self, path: str | Path) -> Path:
-        """Put a finished experiment into one zip file: its facts as JSON, its events as Parquet.
+    def archive(self, path: str | Path) -> Path | str:
+        """Put a finished experiment into one zip file, or one with a store into object storage.
 
-        Of one with a store the zip holds all files too, and `cr.unarchive` puts them into a store again.
+        The zip holds its facts as JSON, its events as Parquet, and of one with a store all files. To object storage go
+        the files of the store, each once, by its name: of one that runs those that are sealed, and from then on each
+        as it is sealed; of one that has ended all. `summary()["store"]["archived"]` says up to which event.
+        `cr.unarchive` puts either into a store again.
 
         Args:
-            path: File to write, ending in .zip; `cr.load` reads the events back.
+            path: File to write, ending in .zip; `cr.load` reads the events back. Or "s3://bucket/prefix", or any other
+                URL that fsspec knows.
 
         Returns:
-            The path.
+            The path, or the URL of the experiment.
 
         Raises:
-            LifecycleError: It has not ended.
-            StoreError: The file cannot be written.
+            LifecycleError: It has not ended (zip).
+            StoreError: The file cannot be written, or it has no store (URL).
+            ConfigError: fsspec, or what it needs for the URL, is not installed.
 
         Examples:
             >>> import tempfile, pathlib
@@ -353,6 +360,8 @@ class Experiment(Attending):
             >>> exp.status, len(cr.load(path))
             ('archived', 1)
         """
+        if is_url(path):
+            return self._archive_to(str(path))
         with self._lock:
             self._life.check("archive")
             more = None if self._attached is None else self._attached.folder.files()
@@ -377,7 +386,8 @@ class Experiment(Attending):
     def status(self) -> Status:
         """running, paused, stopped, failed, archived, or dead: its process ended without a word."""
         if self._attached is not None and self._writer is None:
-            self._attached.catch_up()
+            with self._lock:
+                self._pipelines()
             if self._attached.dead():
                 return "dead"
         return self._life.status
@@ -438,8 +448,9 @@ class Experiment(Attending):
             strata (of the sampling policy: {label: {"seen", "kept"}}), errors (events that could not be recorded),
             misfits (values that went to `metadata`), refused (events that the store could not take), lost (events and
             files of it that cannot be read), store (path, durability, acknowledged and synced bytes of the journal,
-            failure: why it refuses now), progress (share of `sample_size`, None without one), and the facts given to
-            `cr.start`.
+            failure: why it refuses now, archived: by database, see `cr.start`, the events there, lag_events,
+            lag_seconds and the last failure), progress (share of `sample_size`, None without one), and the facts given
+            to `cr.start`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -483,7 +494,7 @@ class Experiment(Attending):
                 "misfits": counts["misfits"],
                 "refused": counts["refused"],
                 "lost": counts["lost"],
-                "store": None if self._writer is None else self._writer.facts(),
+                "store": self._store_facts(),
             }
 
     def _facts(self) -> dict[str, Any]:
@@ -573,7 +584,9 @@ class Experiment(Attending):
         """
         with self._lock:
             self._fold()
-            frame, now = self._rows_kept(self._pipelines()), self._now()
+            pipelines, now = self._pipelines(), self._now()
+            edges = edges_of(now, last=last, last_n=last_n, start=start, end=end, sliding=sliding)
+            frame = self._rows_kept(pipelines, edges)
             times = frame.index.asi8  # type: ignore[attr-defined]
             facts = self._pipeline.keeping.facts()
         frame = mark(frame.iloc[:], {**facts, "windowed": True})
@@ -638,14 +651,15 @@ class Experiment(Attending):
             now = self._now() if at is None else checks.instant("at", at)
             if by is None and at is None and span is None:
                 return total_metrics(pipelines, life, now)
-            if by is None and span is not None:
+            fetch = self._attached is not None and self._attached.distant and all(one.complete for one in pipelines)
+            if by is None and span is not None and not fetch:
                 return self._window(pipelines, now - span, now)
             if isinstance(by, str) and span is None and at is None:
                 grouped = group_metrics(pipelines, life, now, by)
                 if grouped is not None:
                     return grouped
             start = life.started if span is None else now - span
-            kept = self._rows_kept(pipelines)
+            kept = self._rows_kept(pipelines, (start, now + 1, None))
             first, beyond = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
             rows = kept.iloc[int(first) : int(beyond)]
         partial = not all(pipeline.complete for pipeline in pipelines)
@@ -853,10 +867,13 @@ class Experiment(Attending):
             ("condition", brief(self.condition or "–", 80)),
             ("events", f"{facts['total_events']:,}{progress}"),
             ("active", f"{facts['active_duration']:,.1f} s of {facts['wall_clock_duration']:,.1f} s"),
+            *([] if self._copier is None else [("archived", self._copier.words().removeprefix(", "))]),
         ]
 
     def __repr__(self) -> str:
-        return f"<Experiment {brief(repr(self.name), 64)} {self.status}, {self.summary()['total_events']:,} events>"
+        lag = "" if self._copier is None else self._copier.words()
+        total = self.summary()["total_events"]
+        return f"<Experiment {brief(repr(self.name), 64)} {self.status}, {total:,} events{lag}>"
 
     def _repr_html_(self) -> str:
         shown = html.table(self._rows(), caption=f"Experiment {brief(self.name, 80)}")

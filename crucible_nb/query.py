@@ -15,6 +15,27 @@ from crucible_nb.windows import sliding_frames
 Where = str | Callable[[pd.DataFrame], Any] | None
 
 
+Edges = tuple[int | None, int | None, int | None]
+"""First nanosecond, the one after the last, and how many of the newest; None is no limit."""
+
+
+def edges_of(
+    now: int, *, last: Any = None, last_n: Any = None, start: Any = None, end: Any = None, sliding: Any = None
+) -> Edges | None:
+    """Which rows a window can need; None: any."""
+    _one_form(last, last_n, (start, end), sliding)
+    if sliding is not None:
+        return None
+    if last_n is not None:
+        return None, None, checks.whole("last_n", last_n)
+    if last is not None:
+        return now - checks.duration("last", last), now + 1, None
+    first, beyond = (
+        None if edge is None else checks.instant(name, edge) for name, edge in (("start", start), ("end", end))
+    )
+    return first, beyond, None
+
+
 def query_window(
     frame: pd.DataFrame,
     times: np.ndarray,

@@ -16,11 +16,12 @@ import pandas as pd
 from crucible_nb import checks, html
 from crucible_nb.anomaly import detectors_of
 from crucible_nb.attached import Attached
-from crucible_nb.attaching import RUN, listed, named, namesake, opened, root_of, stored
+from crucible_nb.attaching import RUN, copy, listed, named, namesake, opened, root_of, stored
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
 from crucible_nb.pictures import pictures
+from crucible_nb.postgres import Address, address_of
 from crucible_nb.sampling import Adaptive, sampling_of
 from crucible_nb.setup import Setup
 from crucible_nb.stores.journal import DURABILITIES
@@ -110,7 +111,9 @@ def start(
             says which.
         clock: Callable () -> int, UTC nanoseconds since 1970; "events": now is the newest event time, for replays
             and imports; None: the computer's clock.
-        store: Folder in which everything recorded is kept, such as "runs/"; None: in memory only.
+        store: Folder in which everything recorded is kept, such as "runs/"; None: in memory only. With
+            "postgresql://user@host/database" that folder is below CRUCIBLE_DIR (or ~/.crucible_nb), and a thread copies
+            what is in it to the database, never in the way of `record`; see the guide on PostgreSQL.
         durability: With a store, what `record` has done when it returns: "os" has given the event to the system, so
             that it survives the death of this process; "disk" has synced it, so that it survives a power loss;
             "memory" has not: that follows within a second, or with `flush`.
@@ -137,6 +140,7 @@ def start(
         >>> exp
         <Experiment 'gpt4_vs_mini' stopped, 1 events>
     """
+    store = address_of(store)
     checks.text("name", name)
     checks.one_of("on_exists", on_exists, ("new", "resume", "error"))
     spans = [checks.duration("windows", window) for window in _listed("windows", windows)]
@@ -163,6 +167,8 @@ def start(
     if experiment is None:
         experiment = Experiment(setup) if root is None else _stored(setup, root, durability, redaction, on_exists)
         _KERNEL.add(experiment)
+    if isinstance(store, Address):
+        copy(experiment, store)
     if default:
         CURRENT.default = experiment
     return experiment
@@ -238,7 +244,7 @@ def experiments(store: Any = None) -> pd.DataFrame:
     """The experiments of this kernel, or of a store, one row each, in order of starting.
 
     Args:
-        store: A folder of `cr.start(store=...)`; None: the experiments of this kernel.
+        store: A folder or a database of `cr.start(store=...)`; None: the experiments of this kernel.
 
     Returns:
         DataFrame indexed by id: name, status, condition, tags, started_at, stopped_at, total_events, kept_events,
@@ -255,8 +261,9 @@ def experiments(store: Any = None) -> pd.DataFrame:
         'running'
         >>> exp.stop()
     """
+    store = address_of(store)
     if store is not None:
-        return stored(root_of(store))
+        return stored(store)
     return listed({one.id: one.summary() for one in known()}, _picture)
 
 

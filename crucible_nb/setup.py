@@ -112,5 +112,9 @@ class Setup:
         """For somebody who only looks: a clock of the user's is not at hand, the computer's has to do."""
         return self if self.clock == "events" else replace(self, clock=None)
 
+    def bare(self) -> Self:
+        """Without sampler and detectors."""
+        return replace(self, sampling=None, detectors=())
+
 
 _PLAIN = ("name", "condition", "hypothesis", "sample_size", "max_events", "seed", "action")

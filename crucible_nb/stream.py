@@ -204,10 +204,21 @@ class Stream:
         keeping = self.pipeline.keeping
         return lasting(keeping.policy) and all(map(lasting, self.pipeline.judging.detectors))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The state of everything but the rows, as plain data and arrays."""
+    @property
+    def portable(self) -> bool:
+        """Whether somebody who has none of the user's classes can take the state over."""
+        policies = (self.pipeline.keeping.policy, *self.pipeline.judging.detectors)
+        return self.lasting and not any("strange" in (described(policy) or ()) for policy in policies)
+
+    def to_dict(self, *, bare: bool = False) -> dict[str, Any]:
+        """The state of everything but the rows, as plain data and arrays.
+
+        Args:
+            bare: Leave out sampler and detectors.
+        """
         pipeline = self.pipeline
-        policy = pipeline.keeping.policy
+        policy = None if bare else pipeline.keeping.policy
+        staged = pipeline if not bare else self.setup.bare().pipeline(self.clock, self.notes, self.ordinal)
         return {
             "seq": pipeline.seq,
             "clock": self.clock.to_dict(),
@@ -215,10 +226,10 @@ class Stream:
             "notes": dict(self.notes.counts),
             "columns": pipeline.columns.to_dict(),
             "enrich": pipeline.enrich.to_dict(),
-            "judging": pipeline.judging.to_dict(),
+            "judging": staged.judging.to_dict(),
             "measure": pipeline.measure.to_dict(),
             "policy": described(policy),
-            "keeping": pipeline.keeping.to_dict(),
+            "keeping": staged.keeping.to_dict(),
             "prices": None if pipeline.prices is self.setup.prices else self.price_facts(pipeline.prices),
             "watching": self.watching.to_dict(),
             "ledger": _ledger(self.ledger),

@@ -55,6 +55,7 @@ class Writer:
     Attributes:
         journal: Where lines go.
         number: Of the journal that is open.
+        began: Number of the first event since the writer was opened.
         sealing: Whether a segment is being written.
         carried: Rows that stand in the newest state, for a sampler may still let them go.
     """
@@ -65,7 +66,7 @@ class Writer:
         self.folder, self.ordinal, self.stream = folder, ordinal, stream
         self.durability, self.redaction = durability, redaction
         self.journal = Journal(stream.notes, durability)
-        self.number = 0
+        self.number = self.began = 0
         self.sealing = False
         self.lock: Lock | None = None
         self.carried = np.empty(0, np.int64)
@@ -79,7 +80,7 @@ class Writer:
     def open(self, number: int, started: int | None = None) -> None:
         """Begin a journal."""
         try:
-            self.number = number
+            self.number, self.began = number, self.stream.pipeline.seq
             self.journal.begin(self._path("jsonl"), self._header(started), self.stream.pipeline.seq)
         except OSError as error:
             raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error

@@ -178,6 +178,23 @@ class Buffer:
         arrays = {name: column.array(start, stop) for name, column in self._columns.items()}
         return pd.DataFrame(arrays, index=time_index(self._times.view(start, stop)), copy=False)
 
+    def rows_from(self, seq: int) -> Batch:
+        """The rows from this number on as they are now, in order of `seq`, with the hidden columns."""
+        self._settle()
+        length = len(self)
+        numbers = self.numbers("seq", 0, length)
+        rows = np.flatnonzero(numbers >= seq)
+        first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (length, length)
+        found = numbers[first:last]
+        start, stop = self._start + first, self._start + last
+        cells = {name: column.cells(start, stop) for name, column in self._columns.items()}
+        batch = Batch(self._times.view(start, stop), 0, cells, seq=found)
+        if len(rows) < last - first or not (found[1:] > found[:-1]).all():
+            order = (rows - first)[np.argsort(numbers[rows])]
+            batch = Batch(batch.time[order], 0, {name: cell.take(order) for name, cell in cells.items()})
+            batch.seq = found[order]
+        return batch
+
     def load(self, kinds: list[tuple[str, Kind]], batches: list[Batch], evicted: int) -> None:
         """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order they had then."""
         for name, kind in kinds:

@@ -158,6 +158,16 @@ class Folder:
         return self.path / f"w{writer:04d}.lock"
 
 
+def is_id(name: str) -> bool:
+    """Whether a folder of an experiment may be called so."""
+    return bool(_ID.fullmatch(name))
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of a writer may be called so."""
+    return bool(_NAME.fullmatch(name))
+
+
 def folders(root: Path) -> Iterator[Folder]:
     """The experiments under a root, in no order."""
     try:

@@ -108,6 +108,16 @@ def batches_of(
     return [_merged(batches, kinds)]
 
 
+def batch_of(
+    frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+) -> Batch:
+    """The same as one batch, also of frames that are not in order of `seq` themselves."""
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return Batch(np.empty(0, np.int64), 0, seq=np.empty(0, np.int64))
+    return _merged([_batch(frame, kinds, dictionaries) for frame in frames], kinds)
+
+
 def _batch(frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]) -> Batch:
     batch = Batch(frame.index.asi8, 0, seq=frame["seq"].to_numpy())  # type: ignore[attr-defined]
     for name, kind in kinds:
