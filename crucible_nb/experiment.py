@@ -269,9 +269,10 @@ class Experiment(Attending):
             self._life.check(verb)
             self._running = False
             self._set_limit(0)
-            reading = self._clock.reading()
-            with self._noting(verb, lambda: {"clock": reading}):
-                self._stream.move(verb, {"clock": reading})
+            facts: dict[str, Any] = {}
+            with self._noting(verb, lambda: facts):
+                facts["clock"] = self._clock.reading()  # in event time the newest event may just have been taken in
+                self._stream.move(verb, facts)
             if self._life.status == "running":
                 self._running, self._watching.fired = True, False
                 self._set_limit(_STAGE)

@@ -320,3 +320,11 @@ def test_an_interrupt_waits_until_what_was_recorded_is_taken_in() -> None:
     assert exp.metrics().latency.count == len(exp.df) == 102
     assert exp.summary()["errors"] == 0
     exp.stop()
+
+
+def test_in_event_time_an_experiment_ends_with_its_last_event() -> None:
+    with cr.start("replayed", clock="events") as exp:
+        for second in range(60):
+            exp.record("call", time=second * 10**9)
+    assert exp.summary()["active_duration"] == 59
+    assert exp.summary()["stopped_at"] == pd.Timestamp("1970-01-01 00:00:59", tz="UTC")
