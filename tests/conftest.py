@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 import crucible_nb as cr
 from crucible_nb.current import CURRENT
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
+settings.load_profile("untimed")
 
 SECOND = 1_000_000_000
 NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
