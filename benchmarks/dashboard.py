@@ -143,6 +143,29 @@ def smooth(size: int, within: int, quick: bool) -> list[Row]:
         ]
 
 
+BUSY = """
+import time
+end = time.time() + 60
+while time.time() < end and not exp.should_stop:
+    exp.record("x", latency_ms=1.0)
+    sum(range(500))
+"""
+
+
+def answers(turns: int) -> list[float]:
+    """Seconds from a click to the status it asks for, inside a cell that never yields."""
+    with page(OURS, BUSY) as one:
+        one.page.wait_for_selector(".crucible[data-status=running]", timeout=60_000)
+        one.page.wait_for_timeout(2000)
+        taken = []
+        for button, status in [("pause", "paused"), ("pause", "running")] * turns + [("stop", "stopped")]:
+            begun = time.monotonic()
+            one.page.click(f".crucible-{button}")
+            one.page.wait_for_selector(f".crucible[data-status={status}]", timeout=10_000)
+            taken.append(time.monotonic() - begun)
+        return taken
+
+
 def main(*, quick: bool = False) -> str:
     """The table."""
     load = os.getloadavg()[0]
@@ -166,6 +189,7 @@ def main(*, quick: bool = False) -> str:
         rows.append(at_most(f"work the cell loses at {hz} Hz", slower(ours, hz), limit, " %", beside))
         beside = f" (FigureWidget {taken(figure, hz):.1f} %)"
         rows.append(at_most(f"processor time of other threads at {hz} Hz", taken(ours, hz), limit, " %", beside))
+    rows.append(at_most("a button inside a busy cell, slowest answer", max(answers(3 if quick else 10)), 1, " s"))
     rows += smooth(10**5, 10**5, quick)
     rows += smooth(10**6 if quick else 10**7, 10**5, quick)
     return table(f"Dashboard (load of the machine before: {load:.1f})", rows)

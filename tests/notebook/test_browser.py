@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import missing
 from tests.notebook import lab
 from tests.notebook.lab import PANEL
 
@@ -95,7 +96,7 @@ def kernels() -> list[Any]:
 @pytest.mark.parametrize("kernel_path", kernels())
 def test_pause_and_stop_react_inside_a_cell_that_never_yields(kernel_path: str, tmp_path: Path) -> None:
     if lab.CHROMIUM is None:
-        pytest.skip("no Chromium")
+        missing("Chromium (apt-get install chromium)")
     old = Path(kernel_path).name.startswith("6.")
     name = lab.notebook(tmp_path, START, BUSY)
     with lab.Server(tmp_path, kernel_path=kernel_path) as server, lab.Browser() as page:
