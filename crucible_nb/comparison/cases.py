@@ -12,7 +12,7 @@ from crucible_nb.comparison.design import Design, design_of
 from crucible_nb.comparison.difference import Difference, difference_of
 from crucible_nb.comparison.planned import Planned, planned_of
 from crucible_nb.comparison.seeds import of_seeds
-from crucible_nb.comparison.sequential import Sequence, sequence_of
+from crucible_nb.comparison.sequential import sequence_of
 from crucible_nb.comparison.verdicts import (
     Direction,
     direction_of,
@@ -54,7 +54,7 @@ class Measured(NamedTuple):
         equivalent, harmless: p-values of equivalence and of non-inferiority; 1 without a margin.
     """
 
-    found: Difference | Sequence
+    found: Difference
     direction: Direction | None
     margin: float | None
     equivalent: float = 1.0
@@ -114,7 +114,6 @@ def _measure(
     if plan is not None and metric == plan.plan.metric:
         direction = plan.direction or direction
         margin = plan.plan.margin if margin is None else margin
-    found: Difference | Sequence
     if asked.sequential:
         bound = asked.bound.get(metric) if isinstance(asked.bound, Mapping) else asked.bound
         found = sequence_of(first, second, metric, design, alpha, bound, asymptotic=asked.asymptotic)
@@ -123,7 +122,7 @@ def _measure(
     else:
         found = difference_of(first, second, metric, design)
     width = margin_of(metric, margin, found.values[0])
-    if width is None or isinstance(found, Sequence):
+    if width is None or found.firm is not None:
         return Measured(found, direction, width)
     equivalent = equivalence_pvalue(found.estimate, found.limits, width)
     harmless = 1.0 if direction is None else harmless_pvalue(found.estimate, found.limits, width, direction)

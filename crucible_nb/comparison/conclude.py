@@ -9,7 +9,6 @@ import numpy as np
 from crucible_nb.comparison.cases import Case, Measured
 from crucible_nb.comparison.next_sample import next_sample
 from crucible_nb.comparison.result import Comparison, MetricComparison
-from crucible_nb.comparison.sequential import Sequence
 from crucible_nb.comparison.verdicts import Judged, judge, judge_sequence
 from crucible_nb.stats.adjust import adjust
 from crucible_nb.stats.outcome import p_text
@@ -43,14 +42,14 @@ def _one(case: Case, one: Measured, p: float, same: float, safe: float, correcti
     found, alpha = one.found, case.alpha
     interval = found.limits(1 - alpha)
     judged: Judged
-    if isinstance(found, Sequence):
+    if found.firm is not None:
         judged = judge_sequence(
             interval, found.estimate, one.direction, one.margin, decided=p <= alpha, firm=found.firm
         )
     else:
         judged = judge(found.estimate, p, alpha, one.direction, one.margin, same, safe)
     more = None
-    if judged.verdict == "inconclusive" and not isinstance(found, Sequence):
+    if judged.verdict == "inconclusive" and found.firm is None:
         more = next_sample(case.control, case.treatment, found, interval, alpha, one.margin, case.design.pair_by)
     corrected = "" if correction is None else f" (corrected: {correction})"
     low, high = map(number, interval)

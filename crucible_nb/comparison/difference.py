@@ -48,6 +48,7 @@ class Difference(NamedTuple):
         n: Values used, one number an arm; equal for pairs.
         effect: Name and size of the effect without a unit.
         said: What was checked, left out or is to be known, in sentences.
+        firm: Of a sequence, whether its promise holds at every n, not in the long run only; None for a planned test.
     """
 
     metric: str
@@ -60,6 +61,7 @@ class Difference(NamedTuple):
     n: tuple[int, int]
     effect: tuple[str, float] = ("", math.nan)
     said: tuple[str, ...] = ()
+    firm: bool | None = None
 
 
 def difference_of(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:

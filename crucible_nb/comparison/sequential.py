@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
+from crucible_nb.comparison.difference import Difference
 from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
 from crucible_nb.sampled import not_whole
-from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.pairs import pairs_of
 from crucible_nb.stats.samples.values import metric_of, values_of
 from crucible_nb.stats.sequences import Difference as Growing
 from crucible_nb.stats.sequences import DifferenceResult, difference
 
 
-class Sequence(NamedTuple):
-    """A difference at one look, treatment - control; the fields are those of `Difference`.
-
-    Attributes:
-        firm: Whether the promise holds at every n, not in the long run only.
-    """
-
-    metric: str
-    values: tuple[float, float]
-    estimate: float
-    limits: Callable[[float], Interval]
-    pvalue: float
-    test: str
-    why: str
-    n: tuple[int, int]
-    effect: tuple[str, float]
-    said: tuple[str, ...]
-    firm: bool
-
-
 def sequence_of(
     control: Arm, treatment: Arm, metric: str, design: Design, alpha: float, bound: Any, *, asymptotic: bool
-) -> Sequence:
+) -> Difference:
     """Compare one metric of everything so far.
 
     Raises:
@@ -63,7 +42,7 @@ def sequence_of(
         said.append(
             f"events without a value: {found.missing[0]:,} of the control, {found.missing[1]:,} of the treatment"
         )
-    return Sequence(
+    return Difference(
         found.metric, _values(control, treatment, metric), found.estimate, lambda _: found.confidence_interval,
         found.pvalue, "confidence sequence", found.method, found.n, ("evidence", found.evidence), tuple(said),
         not found.asymptotic,
