@@ -15,7 +15,6 @@ from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reading
 from crucible_nb.following import Follower
 from crucible_nb.lifecycle import Lifecycle
-from crucible_nb.pipeline import Pipeline
 from crucible_nb.prices import PriceTable
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import PRICES, Folder
@@ -156,10 +155,6 @@ class Attached:
         if self.stream is not None:
             found[self.stream.ordinal] = self.stream
         return [found[ordinal] for ordinal in sorted(found)]
-
-    def pipelines(self) -> list[Pipeline]:
-        """Of all writers."""
-        return [stream.pipeline for stream in self.streams()]
 
     @property
     def life(self) -> Lifecycle:

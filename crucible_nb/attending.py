@@ -10,9 +10,11 @@ import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.alerts import Alert
+from crucible_nb.anomaly.incidents import Incident, incident_frame, incident_summary
 from crucible_nb.durable import Durable
 from crucible_nb.folding import TICKER
 from crucible_nb.lifecycle import Lifecycle
+from crucible_nb.merged import WRITER
 from crucible_nb.metrics import Metrics
 from crucible_nb.rules import Rule
 from crucible_nb.stores.lines import wrapped
@@ -191,7 +193,7 @@ class Attending(Durable):
         Returns:
             One row an incident, oldest first: start, end (UTC), count (flagged events), peak (largest score; 1.0 is
             the threshold), severity (low, medium from 1.5, high from 3, critical from 6), metrics, reason, first_seq,
-            last_seq. The flags themselves are columns of `frame()`.
+            last_seq, and `writer` where several processes had some. The flags themselves are columns of `frame()`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -203,7 +205,14 @@ class Attending(Durable):
         """
         with self._lock:
             self._fold()
-            return self._pipeline.judging.incidents.frame()
+            found = sorted(self._incidents(), key=lambda one: one[1].start)
+        frame = incident_frame([one for _, one in found])
+        writers = [writer for writer, _ in found]
+        return frame if len(set(writers)) < 2 else frame.assign(**{WRITER: writers})
+
+    def _incidents(self) -> list[tuple[int, Incident]]:
+        """Of all writers, each with the ordinal of its writer; with the lock held."""
+        return [(ordinal, one) for ordinal, stages in self._writers().items() for one in stages.judging.incidents.all]
 
     def anomaly_metrics(self) -> dict[str, Any]:
         """total_anomalies (flagged events), anomaly_rate (of all events), anomalies_by_type, anomaly_periods.
@@ -217,4 +226,6 @@ class Attending(Durable):
         """
         with self._lock:
             self._fold()
-            return self._pipeline.judging.incidents.summary(self._pipeline.seq)
+            pipelines = self._pipelines()
+            found = [one.judging.incidents for one in pipelines]
+            return incident_summary(found, sum(one.seq for one in pipelines))

@@ -246,15 +246,19 @@ class Durable:
         """The lifecycle of the experiment, which a worker shares."""
         return self._stream.life if self._attached is None else self._attached.life
 
-    def _pipelines(self) -> list[Pipeline]:
-        """Of all writers, up to date; with the lock held."""
+    def _writers(self) -> dict[int, Pipeline]:
+        """The stages of all writers by their ordinals, up to date; with the lock held."""
         if self._attached is None:
-            return [self._pipeline]
+            return {0: self._pipeline}
         with self._safely():
             self._attached.catch_up()
         if self._writer is None and self._stream is not self._attached.main():
             self._show(self._attached.main())
-        return self._attached.pipelines()
+        return {stream.ordinal: stream.pipeline for stream in self._attached.streams()}
+
+    def _pipelines(self) -> list[Pipeline]:
+        """Of all writers, up to date; with the lock held."""
+        return list(self._writers().values())
 
     def _counts(self) -> Counter[str]:
         """What was noted, of all writers."""

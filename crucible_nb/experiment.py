@@ -13,8 +13,6 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb import checks, files, html
-from crucible_nb.alerts import Alert
-from crucible_nb.anomaly import Incident
 from crucible_nb.attached import Attached
 from crucible_nb.attending import Attending
 from crucible_nb.brief import brief
@@ -22,10 +20,11 @@ from crucible_nb.current import CURRENT
 from crucible_nb.durable import hosted, living
 from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER
+from crucible_nb.glance import Glance, rows_after
 from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
 from crucible_nb.interrupts import unbroken
 from crucible_nb.lifecycle import Status
-from crucible_nb.look import frame_metrics, group_metrics, total_metrics, window_metrics
+from crucible_nb.look import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.metrics import Metrics
 from crucible_nb.pictures import pictures
 from crucible_nb.pipeline import Pipeline
@@ -45,7 +44,6 @@ from crucible_nb.stream import Stream, plan_facts
 from crucible_nb.tracking import Span, track
 from crucible_nb.windows import windowed_metrics
 
-_ALWAYS = ("seq", "weight", "success", "latency_ms", "cost_usd")  # columns that faces may count on
 _ANSWERS = 16  # windows whose metrics are remembered until the next event
 _STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
@@ -463,40 +461,42 @@ class Experiment(Attending):
         with self._lock:
             self._fold()
             self._begin()
-            pipelines = self._pipelines()
-            now, life, counts = self._now(), self._story, self._counts()
-            started = now if life.started is None else life.started
-            paused = life.paused(started, now)
-            total, keeping = sum(pipeline.seq for pipeline in pipelines), self._pipeline.keeping
-            effective = keeping.effective_size()  # first: it has the sample let go what it put off
-            return {
-                "name": self.name,
-                "status": self.status,
-                "condition": self.condition,
-                "hypothesis": self.hypothesis,
-                "tags": list(self.tags),
-                "started_at": _stamp(life.started),
-                "stopped_at": _stamp(life.ended),
-                "wall_clock_duration": (now - started) / 1e9,
-                "active_duration": (now - started - paused) / 1e9,
-                "paused_duration": paused / 1e9,
-                "pause_count": self.pause_count,
-                "resume_count": self.resume_count,
-                "total_events": total,
-                "kept_events": sum(len(pipeline.buffer) for pipeline in pipelines),
-                "evicted_events": sum(pipeline.buffer.evicted for pipeline in pipelines),
-                "sampling": None if keeping.policy is None else repr(keeping.policy),
-                "seed": keeping.seed if keeping.thins else None,
-                "effective_sample_size": effective,
-                "strata": keeping.strata(),
-                "sample_size": self.sample_size,
-                "progress": None if self.sample_size is None else total / self.sample_size,
-                "errors": counts["errors"],
-                "misfits": counts["misfits"],
-                "refused": counts["refused"],
-                "lost": counts["lost"],
-                "store": self._store_facts(),
-            }
+            return self._summary(self._pipelines(), self._now())
+
+    def _summary(self, pipelines: Sequence[Pipeline], now: int) -> dict[str, Any]:
+        life, counts, keeping = self._story, self._counts(), self._pipeline.keeping
+        started = now if life.started is None else life.started
+        paused = life.paused(started, now)
+        total = sum(pipeline.seq for pipeline in pipelines)
+        effective = keeping.effective_size()  # first: it has the sample let go what it put off
+        return {
+            "name": self.name,
+            "status": self.status,
+            "condition": self.condition,
+            "hypothesis": self.hypothesis,
+            "tags": list(self.tags),
+            "started_at": _stamp(life.started),
+            "stopped_at": _stamp(life.ended),
+            "wall_clock_duration": (now - started) / 1e9,
+            "active_duration": (now - started - paused) / 1e9,
+            "paused_duration": paused / 1e9,
+            "pause_count": self.pause_count,
+            "resume_count": self.resume_count,
+            "total_events": total,
+            "kept_events": sum(len(pipeline.buffer) for pipeline in pipelines),
+            "evicted_events": sum(pipeline.buffer.evicted for pipeline in pipelines),
+            "sampling": None if keeping.policy is None else repr(keeping.policy),
+            "seed": keeping.seed if keeping.thins else None,
+            "effective_sample_size": effective,
+            "strata": keeping.strata(),
+            "sample_size": self.sample_size,
+            "progress": None if self.sample_size is None else total / self.sample_size,
+            "errors": counts["errors"],
+            "misfits": counts["misfits"],
+            "refused": counts["refused"],
+            "lost": counts["lost"],
+            "store": self._store_facts(),
+        }
 
     def _facts(self) -> dict[str, Any]:
         """What travels with the events into a file."""
@@ -651,7 +651,7 @@ class Experiment(Attending):
             pipelines, life = self._pipelines(), self._story
             now = self._now() if at is None else checks.instant("at", at)
             if by is None and at is None and span is None:
-                return total_metrics(pipelines, life, now)
+                return total_metrics(lives_of(pipelines), life, now)
             fetch = self._attached is not None and self._attached.distant and all(one.complete for one in pipelines)
             if by is None and span is not None and not fetch:
                 return self._window(pipelines, now - span, now)
@@ -673,39 +673,33 @@ class Experiment(Attending):
         if key not in looked:
             if len(looked) >= _ANSWERS:
                 looked.clear()
-            looked[key] = window_metrics(pipelines, self._story, start, stop)
+            looked[key] = window_metrics(pipelines, lives_of(pipelines), self._story, start, stop)
         found: Metrics = looked[key]
         return found
 
     # -- for faces, which look often --------------------------------------------------------------------------------
 
-    def _since(self, seq: int, most: int) -> dict[str, np.ndarray]:
-        """Numbers of the kept events after `seq`, in order of time, without a frame; for faces, which look often.
+    def _glance(self, seen: Mapping[int, int], most: int, span: int | None = None, *, window: bool = False) -> Glance:
+        """All that a face shows, of one moment: what is staged is folded once, and each event is read once.
 
         Args:
-            seq: Newest sequence number that is known, -1 for none.
-            most: Events to give at a time; the oldest come first, unless some came late.
-
-        Returns:
-            `time` and `seq` as int64, every column of numbers or outcomes as float64, NaN where missing.
+            seen: Newest sequence number that is known, by ordinal of the writer; none of those that are not there.
+            most: Rows of a writer to give at a time; the oldest come first, unless some came late.
+            span: Nanoseconds of the window whose metrics are wanted, None for all events.
+            window: Whether they are.
         """
         with self._lock:
             self._fold()
-            buffer, due = self._pipeline.buffer, self._pipeline.seq - seq - 1
-            found = buffer.after(seq, due)
-            if isinstance(found, slice):
-                first, beyond, inside = found.start, min(found.stop, found.start + most), slice(None)
-            else:
-                first, beyond = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
-                inside = found - first  # type: ignore[assignment]
-            numbers = {name: buffer.numbers(name, first, beyond)[inside] for name in (*buffer.numeric(), *_ALWAYS)}
-            floats = {name: np.asarray(values, np.float64) for name, values in numbers.items() if name != "seq"}
-            return {"time": buffer.times()[first:beyond][inside], "seq": numbers["seq"], **floats}
-
-    def _noticed(self) -> tuple[tuple[Incident, ...], tuple[Alert, ...]]:
-        """Incidents and alerts so far, without a table; for faces, which look often."""
-        with self._lock:
-            return tuple(self._pipeline.judging.incidents.all), tuple(self._watching.alerts.history)
+            self._begin()
+            writers, life = self._writers(), self._story
+            pipelines, now = list(writers.values()), self._now()
+            lives = [one.measure.glance() for one in pipelines]
+            total, last = total_metrics(lives, life, now), None
+            if window:
+                last = total if span is None else window_metrics(pipelines, lives, life, now - span, now)
+            rows = {ordinal: rows_after(one, seen.get(ordinal, -1), most) for ordinal, one in writers.items()}
+            noticed = self._incidents(), tuple(self._watching.alerts.history)
+            return Glance(self._summary(pipelines, now), rows, total, last, *noticed)
 
     @property
     def _judged(self) -> bool:

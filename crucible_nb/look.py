@@ -14,16 +14,21 @@ from crucible_nb.buffer import Buffer
 from crucible_nb.errors import SchemaError
 from crucible_nb.ingest import times_of
 from crucible_nb.lifecycle import Lifecycle
-from crucible_nb.metrics import GROUPS, Metrics, Tally, block_of, tally_of
+from crucible_nb.metrics import GROUPS, Live, Metrics, Tally, block_of, tally_of
 from crucible_nb.pipeline import Pipeline
 
 FEW = 4096
 """Rows whose exact metrics cost no more than a fold of panes."""
 
 
-def total_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int) -> Metrics:
+def lives_of(pipelines: Sequence[Pipeline]) -> list[Live]:
+    """What every event so far amounts to, of each writer."""
+    return [one.measure.look() for one in pipelines]
+
+
+def total_metrics(lives: Sequence[Live], life: Lifecycle, now: int) -> Metrics:
     """Metrics over every event so far, of all writers."""
-    return _metrics(_merged([one.measure.look().total for one in pipelines]), life, (life.started, now))
+    return _metrics(_merged([live.total for live in lives]), life, (life.started, now))
 
 
 def _merged(states: Sequence[Tally]) -> Tally:
@@ -44,7 +49,7 @@ def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: 
             found[last] = found.pop(last)
     span = (life.started, now)
     groups = {name: _metrics(_merged(states), life, span) for name, states in found.items()}
-    return total_metrics(pipelines, life, now).grouped(groups, (by,))
+    return total_metrics(lives_of(pipelines), life, now).grouped(groups, (by,))
 
 
 _OTHERS = "(other groups)"
@@ -61,21 +66,23 @@ def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, Tally]]:
             yield names[row], tally.fold(np.array([row]))
 
 
-def window_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, start: int, stop: int) -> Metrics:
+def window_metrics(
+    pipelines: Sequence[Pipeline], lives: Sequence[Live], life: Lifecycle, start: int, stop: int
+) -> Metrics:
     """Metrics of the events in [start, stop], of all writers.
 
     Exact from the rows where they are few or the window is not a live one; else from the live panes, with the
     rows of the pane that the window cuts. Where those rows left memory the window begins at the next pane.
     """
-    found = [_window(pipeline, start, stop) for pipeline in pipelines]
+    found = [_window(*one, start, stop) for one in zip(pipelines, lives, strict=True)]
     edge = max(one[1] for one in found)
     estimated = any(one[2] for one in found)
     return _metrics(_merged([one[0] for one in found]), life, (edge, stop), estimated=estimated)
 
 
-def _window(pipeline: Pipeline, start: int, stop: int) -> tuple[Tally, int, bool]:
+def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tally, int, bool]:
     """State of the window of one writer, where it begins, and whether rows are missing from it."""
-    buffer, live = pipeline.buffer, pipeline.measure.look()
+    buffer = pipeline.buffer
     times = buffer.times()
     first, beyond = np.searchsorted(times, [start, stop + 1]).tolist()
     whole = pipeline.complete or (not pipeline.keeping.thins and len(times) > 0 and int(times[0]) <= start)

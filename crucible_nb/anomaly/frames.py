@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.anomaly.base import Detector, Verdict
-from crucible_nb.anomaly.incidents import Incidents, capped
+from crucible_nb.anomaly.incidents import Incidents, capped, incident_frame
 from crucible_nb.anomaly.named import detector_of
 from crucible_nb.errors import SchemaError
 from crucible_nb.seen import Events
@@ -93,7 +93,7 @@ def anomalies(
         for i in np.flatnonzero(scores >= 1).tolist():
             name = detector.metrics[int(verdict.metric[i] if verdict.metric[i] >= 0 else named[start + i])]
             found.add(start + i, int(when[start + i]), float(scores[i]), name, partial(_sentence, verdict, i))
-    return found.frame()
+    return incident_frame(found.all)
 
 
 def _sentence(verdict: Verdict, i: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -91,40 +91,42 @@ class Incidents:
         for start, end, count, peak, metrics, *rest in state["all"]:
             self.all.append(Incident(start, end, count, peak, tuple(metrics), *rest))
 
-    def frame(self) -> pd.DataFrame:
-        """One row an incident: start, end (UTC), count, peak (1.0 is the threshold), severity, metrics, reason."""
-        rows = list(self.all)
-        columns: dict[str, Any] = {
-            "start": _times([one.start for one in rows]),
-            "end": _times([one.end for one in rows]),
-            "count": np.array([one.count for one in rows], np.int64),
-            "peak": np.array([one.peak for one in rows], np.float64),
-            "severity": pd.array([one.severity for one in rows], dtype="str"),
-            "metrics": pd.array([", ".join(one.metrics) for one in rows], dtype="str"),
-            "reason": pd.array([one.reason for one in rows], dtype="str"),
-            "first_seq": np.array([one.first_seq for one in rows], np.int64),
-            "last_seq": np.array([one.last_seq for one in rows], np.int64),
-        }
-        return pd.DataFrame(columns)
 
-    def summary(self, events: int) -> dict[str, Any]:
-        """total_anomalies, anomaly_rate (of all events), anomalies_by_type, anomaly_periods."""
-        periods = [
-            {
-                "start": pd.Timestamp(one.start, unit="ns", tz="UTC"),
-                "end": pd.Timestamp(one.end, unit="ns", tz="UTC"),
-                "count": one.count,
-                "severity": one.severity,
-            }
-            for one in self.all
-        ]
-        rate = self.flags / events if events else float("nan")
-        return {
-            "total_anomalies": self.flags,
-            "anomaly_rate": rate,
-            "anomalies_by_type": dict(self.by_metric),
-            "anomaly_periods": periods,
+def incident_frame(incidents: Iterable[Incident]) -> pd.DataFrame:
+    """One row an incident: start, end (UTC), count, peak (1.0 is the threshold), severity, metrics, reason."""
+    rows = list(incidents)
+    columns: dict[str, Any] = {
+        "start": _times([one.start for one in rows]),
+        "end": _times([one.end for one in rows]),
+        "count": np.array([one.count for one in rows], np.int64),
+        "peak": np.array([one.peak for one in rows], np.float64),
+        "severity": pd.array([one.severity for one in rows], dtype="str"),
+        "metrics": pd.array([", ".join(one.metrics) for one in rows], dtype="str"),
+        "reason": pd.array([one.reason for one in rows], dtype="str"),
+        "first_seq": np.array([one.first_seq for one in rows], np.int64),
+        "last_seq": np.array([one.last_seq for one in rows], np.int64),
+    }
+    return pd.DataFrame(columns)
+
+
+def incident_summary(writers: Sequence[Incidents], events: int) -> dict[str, Any]:
+    """total_anomalies, anomaly_rate (of all events), anomalies_by_type, anomaly_periods; of all writers."""
+    flags = sum(one.flags for one in writers)
+    periods = [
+        {
+            "start": pd.Timestamp(one.start, unit="ns", tz="UTC"),
+            "end": pd.Timestamp(one.end, unit="ns", tz="UTC"),
+            "count": one.count,
+            "severity": one.severity,
         }
+        for one in sorted((one for found in writers for one in found.all), key=lambda one: one.start)
+    ]
+    return {
+        "total_anomalies": flags,
+        "anomaly_rate": flags / events if events else float("nan"),
+        "anomalies_by_type": dict(sum((Counter(one.by_metric) for one in writers), Counter())),
+        "anomaly_periods": periods,
+    }
 
 
 def _times(nanoseconds: list[int]) -> pd.DatetimeIndex:

@@ -76,6 +76,7 @@ class Measure:
         self.live = Live(len(self.groupings), self.windows)
         self.seen = 0
         self._looked: tuple[int, Live] | None = None
+        self._glanced: tuple[int, Live] | None = None
         self._fill = 0
         self._active: set[int] = set()
         self._weighted = False
@@ -130,11 +131,11 @@ class Measure:
             self._codes[row, at] = grouping.codes(part)
         self._fill = at.stop
 
-    def _block(self) -> Block:
-        n = self._fill
-        weight = self._weight[:n] if self._weighted else None
-        values, codes = self._values[:, :n], self._codes[:, :n]
-        return Block(self._time[:n], values, sorted(self._active), self._success[:n], weight, codes)
+    def _block(self, start: int = 0) -> Block:
+        rows = slice(start, self._fill)
+        weight = self._weight[rows] if self._weighted else None
+        values, codes = self._values[:, rows], self._codes[:, rows]
+        return Block(self._time[rows], values, sorted(self._active), self._success[rows], weight, codes)
 
     def to_dict(self) -> dict[str, Any]:
         """The state with the unfinished block, as plain data and arrays."""
@@ -158,7 +159,7 @@ class Measure:
         time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
         n = self._fill = len(time)
         self._time[:n], self._values[:, :n], self._success[:n] = time, values, success
-        self._weight[:n], self._codes[:, :n], self._looked = weight, codes, None
+        self._weight[:n], self._codes[:, :n], self._looked, self._glanced = weight, codes, None, None
 
     def look(self) -> Live:
         """The live state of every event so far; read it, do not advance it."""
@@ -170,3 +171,21 @@ class Measure:
             live.add(block, int(block.time.max()))
             self._looked = (self.seen, live)
         return self._looked[1]
+
+    def glance(self) -> Live:
+        """The live state without groups, for faces, which look often: each event is folded once.
+
+        Sums are cut where somebody looked, so their last bits may not be those of `look`.
+        """
+        new = self.seen - self._glanced[0] if self._glanced is not None else self._fill + 1
+        if self._glanced is None or new > self._fill:  # blocks were finished meanwhile
+            live, new = self.live.copy(), self._fill
+            live.groups = []
+        else:
+            live = self._glanced[1]
+        if new:
+            block = self._block(self._fill - new)
+            block.codes = block.codes[:0]
+            live.add(block, int(block.time.max()))
+        self._glanced = (self.seen, live)
+        return live.copy()

@@ -41,16 +41,21 @@ class Composer:
         self.window = "5min"
         self.picked: list[str] | None = None
         self.n = 0
-        self._read_at = 0.0
+        self._read = ("", 0.0)  # which window the numbers of the cards are of, and since when
         self.lock = threading.RLock()
+        self._anew = False
         self._drawn: list[str] = []
-        self._told: dict[tuple[int, int], int] = {}  # arm and number of an incident: its events when it was told
+        self._told: dict[tuple[int, int], int] = {}  # arm and id of an incident: its events when it was told
         self._alerts = [0] * len(self.readers)
 
-    def look(self) -> None:
-        """Take in what is new."""
+    def look(self, *, anew: bool = False) -> None:
+        """Take in what is new; the numbers of the cards only when they are wanted or have stood for long enough."""
+        window, read_at = self._read
+        self._anew = anew or window != self.window or time.monotonic() - read_at >= CALM
         for reader in self.readers:
-            reader.look(wire.WINDOWS[self.window].bins)
+            reader.look(self.window, anew=self._anew)
+        if self._anew:
+            self._read = (self.window, time.monotonic())
 
     @property
     def behind(self) -> bool:
@@ -73,6 +78,8 @@ class Composer:
 
     def key(self) -> tuple[wire.Key, list[bytes]]:
         """All a browser has to know to draw."""
+        if not self._anew or self._read[0] != self.window:
+            self.look(anew=True)
         self.n += 1
         for reader in self.readers:
             reader.settle()
@@ -84,7 +91,7 @@ class Composer:
         for reader, bins in zip(self.readers, self._shown(), strict=True):
             began = bins.oldest if reader.start is None else min(bins.oldest, reader.start // bins.width)
             bins.dirty = max(bins.base, began, bins.newest - self._most(bins) + 1)
-        arms, buffers = self._arms(anew=True)
+        arms, buffers = self._arms()
         message: wire.Key = {
             "kind": "key",
             "version": wire.VERSION,
@@ -116,7 +123,7 @@ class Composer:
             self._alerts = before
             return self.key()
         self.n += 1
-        arms, buffers = self._arms(anew=bool(incidents) or time.monotonic() - self._read_at >= CALM)
+        arms, buffers = self._arms()
         message: wire.Tick = {"kind": "tick", "n": self.n, "status": self._status(), "arms": arms}
         if incidents:
             message["incidents"] = incidents
@@ -139,17 +146,14 @@ class Composer:
     def _status(self) -> list[str]:
         return [reader.facts["status"] for reader in self.readers]
 
-    def _arms(self, *, anew: bool) -> tuple[list[wire.Arm], list[bytes]]:
-        if anew:
-            self._read_at = time.monotonic()
+    def _arms(self) -> tuple[list[wire.Arm], list[bytes]]:
         arms: list[wire.Arm] = []
         buffers = []
         for reader, bins in zip(self.readers, self._shown(), strict=True):
             first = max(bins.dirty, bins.base)
             oldest = max(bins.base, bins.newest - self._most(bins) + 1)
             arms.append({"first": first, "base": oldest, "width": bins.width / 1e6})
-            cards = reader.cards(self.window, anew=anew)
-            buffers.append(wire.buffer(cards, reader.series(bins, first, self._drawn)))
+            buffers.append(wire.buffer(reader.cards(), reader.series(bins, first, self._drawn)))
             bins.dirty = bins.newest
         return arms, buffers
 
@@ -158,8 +162,7 @@ class Composer:
         fresh: list[wire.Incident] = []
         new: list[wire.Alert] = []
         for arm, reader in enumerate(self.readers):
-            incidents, alerts = reader.experiment._noticed()
-            numbered = list(enumerate(incidents, 1))[-_LISTED:]
+            numbered, alerts = reader.incidents[-_LISTED:], reader.glance.alerts
             fresh += [_incident(arm, i, one) for i, one in numbered if self._told.get((arm, i)) != one.count]
             new += [_alert(arm, one) for one in alerts[self._alerts[arm] :] if _own(one)]
             self._alerts[arm] = len(alerts)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from crucible_nb.anomaly import Incident
 from crucible_nb.experiment import Experiment
+from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import safe, wire
 from crucible_nb.notebook.bins import Bins, Rows
 
 _CHUNK = 500_000  # rows taken in at a time; a look at 1e7 old ones must not last
 _WATCHED = 24  # numeric columns that are remembered
 _APART = ("time", "weight", "success", "latency_ms", "cost_usd")  # drawn otherwise
+_HIDDEN = ("seq", "anomaly", "anomaly_score")
 _PICKED = 2  # columns drawn before anybody picks
 _COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
 _SECOND = 10**9
@@ -31,7 +35,7 @@ class Reader:
     Attributes:
         bins: By the names in `wire.WINDOWS`.
         behind: Whether there are rows that were not taken in yet.
-        facts: `experiment.summary()` at the last look.
+        glance: The last look.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -42,28 +46,48 @@ class Reader:
             "all": Bins(_SECOND // 2, 240, growing=True),
         }
         self.behind = False
-        self.facts = experiment.summary()
+        self.glance = experiment._glance({}, 0)
         self._success = (math.nan, math.nan)
         self._cards: dict[str, float] = {}
-        self._seq = -1
+        self._seen: dict[int, int] = {}
+        self._ids: dict[tuple[int, int], int] = {}
         self._numbers: dict[str, None] = {}
         self._waiting: dict[str, list[Rows]] = {name: [] for name in self.bins}
 
-    def look(self, shown: str = "all") -> None:
-        """Take in what is new; bins other than those shown take it in when they are settled."""
-        self.facts = self.experiment.summary()
+    def look(self, window: str = "all", *, anew: bool = True) -> None:
+        """Take in what is new.
+
+        Args:
+            window: Of `wire.WINDOWS`; bins of others take it in when they are settled.
+            anew: Whether the numbers of the window are wanted; else they stay those of a look before.
+        """
+        seconds, shown = wire.WINDOWS[window]
+        span = None if seconds is None else seconds * _SECOND
+        self.glance = self.experiment._glance(self._seen, _CHUNK, span, window=anew)
+        if self.glance.window is not None:
+            self._cards = _cards_of(self.glance.window)
         rows = self._fresh()
         for name, bins in self.bins.items():
-            if rows is not None:
-                self._waiting[name].append(rows)
+            self._waiting[name] += rows
             if name == shown or self.behind:
                 self._take(name, bins)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """`experiment.summary()` at the last look."""
+        return self.glance.facts
+
+    @property
+    def incidents(self) -> list[tuple[int, Incident]]:
+        """Those so far, numbered from 1 as they were met."""
+        ids = self._ids
+        return [(ids.setdefault((who, one.first_seq), len(ids) + 1), one) for who, one in self.glance.incidents]
 
     def settle(self) -> None:
         """What is dearer than a tick: all bins up to date, and bounds that hold at every look."""
         for name, bins in self.bins.items():
             self._take(name, bins)
-        self._success = safe.success(self.experiment)
+        self._success = safe.success(self.glance.total)
 
     def _take(self, name: str, bins: Bins) -> None:
         waiting, self._waiting[name] = self._waiting[name], []
@@ -73,18 +97,17 @@ class Reader:
             bins.add(rows)
         bins.advance(self.now)
 
-    def _fresh(self) -> Rows | None:
-        """What was recorded since the last look; None when that is nothing."""
-        found = self.experiment._since(self._seq, _CHUNK)
-        seq = found.pop("seq")
-        self.behind = len(seq) == _CHUNK
-        if not len(seq):
-            return None
-        self._seq = int(seq.max())
-        time, weight, success, latency, cost = (found.pop(name) for name in _APART)
-        found.pop("anomaly", None)
-        found.pop("anomaly_score", None)
-        known = {name: values for name, values in found.items() if self._drawable(name, values)}
+    def _fresh(self) -> list[Rows]:
+        """What was recorded since the last look, by each writer."""
+        found = {writer: rows for writer, rows in self.glance.rows.items() if len(rows["seq"])}
+        self.behind = any(len(rows["seq"]) == _CHUNK for rows in found.values())
+        self._seen |= {writer: int(rows["seq"].max()) for writer, rows in found.items()}
+        return [self._rows(rows) for rows in found.values()]
+
+    def _rows(self, found: dict[str, np.ndarray]) -> Rows:
+        others = {name: values for name, values in found.items() if name not in (*_APART, *_HIDDEN)}
+        known = {name: values for name, values in others.items() if self._drawable(name, values)}
+        time, weight, success, latency, cost = (found[name] for name in _APART)
         return Rows(time, weight, success, latency, cost, known)
 
     def _drawable(self, name: str, values: np.ndarray) -> bool:
@@ -117,52 +140,24 @@ class Reader:
         edges = (pd.DatetimeIndex(side).as_unit("ns").asi8 for side in (spans.left, spans.right))
         return np.stack(list(edges), axis=1)
 
-    def cards(self, window: str, *, anew: bool = True) -> list[float]:
-        """The numbers of `wire.CARDS`; those of the window may be those of a moment ago."""
-        if anew or not self._cards:
-            self._cards = {**self._of_window(window), **self._of_events()}
+    def cards(self) -> list[float]:
+        """The numbers of `wire.CARDS`; those of the window are of the last look that wanted them."""
         facts, progress = self.facts, self.facts["progress"]
-        now = {
+        low, high = self._success
+        values = self._cards | {
             "now": self.now / 1e6,
             "wall": facts["wall_clock_duration"],
             "active": facts["active_duration"],
             "paused": facts["paused_duration"],
             "total": facts["total_events"],
             "progress": math.nan if progress is None else progress,
-        }
-        values = {**self._cards, **now}
-        return [float(values[name]) for name in wire.CARDS]
-
-    def _of_window(self, window: str) -> dict[str, float]:
-        seconds = wire.WINDOWS[window].seconds
-        metrics = self.experiment.metrics(last=None if seconds is None else pd.Timedelta(seconds, unit="s"))
-        latency, cost, rates, known = metrics.latency, metrics.cost, metrics.summary, metrics.reliability
-        return {
-            "events": metrics.events,
-            "rate": rates.events_per_second,
-            "success_rate": known.success_rate,
-            "successes": known.successful,
-            "outcomes": known.total_requests,
-            "p50": latency.p50,
-            "p95": latency.p95,
-            "p99": latency.p99,
-            "error_bound": latency.error_bound,
-            "cost": cost.total,
-            "cost_per_hour": rates.cost_per_hour,
-            "tokens": metrics.tokens.total,
-            "tokens_per_second": rates.tokens_per_second,
-        }
-
-    def _of_events(self) -> dict[str, float]:
-        incidents, alerts = self.experiment._noticed()
-        low, high = self._success
-        return {
-            "flagged": sum(one.count for one in incidents),
-            "incidents": len(incidents),
-            "alerts": len(alerts),
+            "flagged": sum(one.count for _, one in self.glance.incidents),
+            "incidents": len(self.glance.incidents),
+            "alerts": len(self.glance.alerts),
             "success_low": low,
             "success_high": high,
         }
+        return [float(values[name]) for name in wire.CARDS]
 
     def series(self, bins: Bins, first: int, picked: Sequence[str]) -> np.ndarray:
         """float64[bins, series] of one of `bins` from bin `first` on, in the order of `series_of(picked)`."""
@@ -195,6 +190,25 @@ class Reader:
     def telling(self) -> list[str]:
         """Those worth a chart before anybody picks."""
         return [name for name in self.columns if not name.endswith("_tokens") and name not in _COUNTERS][:_PICKED]
+
+
+def _cards_of(metrics: Metrics) -> dict[str, float]:
+    latency, cost, rates, known = metrics.latency, metrics.cost, metrics.summary, metrics.reliability
+    return {
+        "events": metrics.events,
+        "rate": rates.events_per_second,
+        "success_rate": known.success_rate,
+        "successes": known.successful,
+        "outcomes": known.total_requests,
+        "p50": latency.p50,
+        "p95": latency.p95,
+        "p99": latency.p99,
+        "error_bound": latency.error_bound,
+        "cost": cost.total,
+        "cost_per_hour": rates.cost_per_hour,
+        "tokens": metrics.tokens.total,
+        "tokens_per_second": rates.tokens_per_second,
+    }
 
 
 def series_of(picked: Sequence[str]) -> list[str]:

@@ -111,7 +111,7 @@ class Refresher:
         over = composer.over
         try:
             with composer.lock:
-                composer.look()
+                composer.look(anew=key)
                 ended = composer.over and not over
                 message, buffers = composer.key() if key or ended else composer.tick()
                 self._send(message, buffers)

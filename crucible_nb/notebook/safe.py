@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from crucible_nb.errors import CrucibleError
 from crucible_nb.experiment import Experiment
+from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import wire
-from crucible_nb.stats.sequences import confidence_sequence, difference
+from crucible_nb.stats.sequences import difference, success_sequence
 
 _LOOKS = 60  # remembered of a comparison
 
@@ -31,24 +32,23 @@ COMPARED = (
 )
 
 
-def success(experiment: Experiment) -> tuple[float, float]:
-    """Bounds of the success rate of the whole run, 95 % over all looks together; NaN until an outcome is known.
+def success(total: Metrics) -> tuple[float, float]:
+    """Bounds of the success rate of a whole run, 95 % over all looks together; NaN until an outcome is known.
 
     Examples:
         >>> import crucible_nb as cr
         >>> with cr.start("demo") as exp:
         ...     for i in range(50):
         ...         _ = exp.record("call", success=i % 10 > 0)
-        >>> low, high = success(exp)
+        >>> low, high = success(exp.metrics())
         >>> low < 0.9 < high
         True
     """
     try:
-        sequence = confidence_sequence(experiment, "success_rate")
-        low, high = sequence.interval
+        sequence = success_sequence(total)
     except CrucibleError:  # not everything so far is there
         return math.nan, math.nan
-    return (low, high) if sequence.n else (math.nan, math.nan)
+    return sequence.interval if sequence.n else (math.nan, math.nan)
 
 
 class Running:

@@ -42,7 +42,7 @@ def _line(experiment: Experiment) -> str:
         parts.append(f"success {number(100 * metrics.reliability.success_rate)} %")
     if metrics.cost.count:
         parts.append(f"{number(metrics.cost.total)} USD")
-    found = len(experiment._noticed()[0])
+    found = len(experiment.anomalies())
     if found:
         parts.append(f"{found} anomal{'y' if found == 1 else 'ies'}")
     return ", ".join(parts)
@@ -74,7 +74,7 @@ def page(readers: Sequence[Reader]) -> str:
     return (
         f'<div class="crucible-static"><style>{_STYLE}</style>{table(known, names, title)}'
         f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{pictures}</div>'
-        f"{''.join(_anomalies(one) for one in experiments)}</div>"
+        f"{''.join(map(_anomalies, readers))}</div>"
     )
 
 
@@ -131,15 +131,12 @@ def _pictures(reader: Reader) -> str:
     first = max(bins.base, bins.oldest)
     picked = reader.telling
     values = reader.series(bins, first, picked)
-    incidents = reader.experiment._noticed()[0]
     drawn = []
     for name, column in zip(series_of(picked), values.T, strict=True):
         title = _TITLES.get(name) or (name[5:] if name.startswith("mean:") else None)
         if title is not None and np.isfinite(column).any():
             metric = _METRICS.get(name, title)
-            marks = [
-                (one.start / bins.width - first, str(i + 1)) for i, one in enumerate(incidents) if metric in one.metrics
-            ]
+            marks = [(one.start / bins.width - first, str(i)) for i, one in reader.incidents if metric in one.metrics]
             drawn.append(_figure(column, f"{reader.experiment.name}: {title}", title, marks[-_LISTED:]))
     return "".join(drawn)
 
@@ -154,15 +151,14 @@ def _figure(values: np.ndarray, label: str, title: str, marks: Sequence[tuple[fl
     return f'<figure style="margin:0"><figcaption>{escape(title)}: {spread}</figcaption>{picture}</figure>'
 
 
-def _anomalies(experiment: Experiment) -> str:
-    incidents = experiment._noticed()[0]
+def _anomalies(reader: Reader) -> str:
     rows = [
-        [i + 1, f"{pd.Timestamp(one.start):%H:%M:%S}", one.severity, one.count, ", ".join(one.metrics), one.reason]
-        for i, one in enumerate(incidents)
+        [i, f"{pd.Timestamp(one.start):%H:%M:%S}", one.severity, one.count, ", ".join(one.metrics), one.reason]
+        for i, one in reader.incidents
     ]
     if not rows:
         return ""
     shown = rows[-_LISTED:]
     more = f" (the last {_LISTED})" if len(rows) > _LISTED else ""
     header = ("no.", "UTC", "severity", "events", "metrics", "reason")
-    return table(shown, header, f"{len(rows)} anomalies in {experiment.name}{more}")
+    return table(shown, header, f"{len(rows)} anomalies in {reader.experiment.name}{more}")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from crucible_nb.anomaly import Incident, Incidents
-from crucible_nb.anomaly.incidents import LIMIT, capped
+from crucible_nb.anomaly.incidents import LIMIT, capped, incident_frame, incident_summary
 
 COLUMNS = ["start", "end", "count", "peak", "severity", "metrics", "reason", "first_seq", "last_seq"]
 
@@ -57,7 +57,7 @@ def test_merging_is_the_grouping_of_gaps(seed: int) -> None:
     for row in flags.itertuples():
         incidents.add(row.seq, row.seq * 1000, row.score, row.metric, partial("reason {}".format, row.seq))
     groups = flags.groupby((flags.seq.diff() > cooldown).cumsum())
-    got = incidents.frame()
+    got = incident_frame(incidents.all)
     assert got["count"].tolist() == groups.size().tolist()
     assert got.peak.tolist() == groups.score.max().tolist()
     assert got.first_seq.tolist() == groups.seq.min().tolist()
@@ -80,7 +80,7 @@ def test_severity_begins_at_1_and_1_5_and_3_and_6(peak: float, severity: str) ->
     incidents = Incidents(3)
     incidents.add(0, 0, 1.0, "a", str)
     incidents.add(1, 1, peak, "a", str)
-    assert incidents.frame().severity.tolist() == [severity]
+    assert incident_frame(incidents.all).severity.tolist() == [severity]
 
 
 def test_the_reason_is_that_of_the_first_highest_score() -> None:
@@ -102,7 +102,7 @@ def test_a_reason_is_asked_for_only_when_it_is_needed() -> None:
     for seq, score in ((0, 2.0), (1, 1.5), (2, 3.0), (3, 3.0), (20, 1.0)):
         incidents.add(seq, seq, score, "a", partial(reason, score))
     assert asked == [2.0, 3.0, 1.0]
-    assert incidents.frame().reason.tolist() == ["3.0", "1.0"]
+    assert incident_frame(incidents.all).reason.tolist() == ["3.0", "1.0"]
 
 
 def test_late_events_widen_an_incident_and_do_not_turn_it_around() -> None:
@@ -115,11 +115,11 @@ def test_late_events_widen_an_incident_and_do_not_turn_it_around() -> None:
 
 def test_memory_is_bounded_and_counts_go_on() -> None:
     incidents = flagged(list(range(0, 3 * LIMIT, 2)), cooldown=1)
-    frame = incidents.frame()
+    frame = incident_frame(incidents.all)
     assert len(frame) == LIMIT == 10_000
     assert frame.first_seq.iloc[[0, -1]].tolist() == [LIMIT, 3 * LIMIT - 2]
-    assert incidents.summary(3 * LIMIT)["total_anomalies"] == 3 * LIMIT // 2
-    assert incidents.summary(3 * LIMIT)["anomalies_by_type"] == {"latency_ms": 3 * LIMIT // 2}
+    assert incident_summary([incidents], 3 * LIMIT)["total_anomalies"] == 3 * LIMIT // 2
+    assert incident_summary([incidents], 3 * LIMIT)["anomalies_by_type"] == {"latency_ms": 3 * LIMIT // 2}
 
 
 def test_an_incident_is_a_value() -> None:
@@ -129,7 +129,7 @@ def test_an_incident_is_a_value() -> None:
 
 
 def test_columns_have_the_same_types_with_and_without_incidents() -> None:
-    empty, some = Incidents(3).frame(), flagged([1, 9], 3).frame()
+    empty, some = incident_frame([]), incident_frame(flagged([1, 9], 3).all)
     assert list(empty.columns) == list(some.columns) == COLUMNS
     assert str(some.dtypes["start"]) == str(some.dtypes["end"]) == "datetime64[ns, UTC]"
     assert empty.dtypes.to_dict() == some.dtypes.to_dict()
@@ -139,14 +139,14 @@ def test_times_are_utc_to_the_nanosecond() -> None:
     moment = pd.Timestamp("2025-01-01 12:00:00.123456789", tz="UTC")
     incidents = Incidents(3)
     incidents.add(0, moment.value, 1.0, "a", str)
-    assert incidents.frame()[["start", "end"]].iloc[0].tolist() == [moment, moment]
+    assert incident_frame(incidents.all)[["start", "end"]].iloc[0].tolist() == [moment, moment]
 
 
 def test_summary_counts_flags_of_all_events() -> None:
     incidents = Incidents(2)
     for seq, score, metric in ((10, 1.0, "a"), (11, 7.0, "b"), (50, 1.6, "a")):
         incidents.add(seq, seq * 10**9, score, metric, str)
-    got = incidents.summary(events=60)
+    got = incident_summary([incidents], 60)
     assert list(got) == ["total_anomalies", "anomaly_rate", "anomalies_by_type", "anomaly_periods"]
     assert (got["total_anomalies"], got["anomaly_rate"], got["anomalies_by_type"]) == (3, 0.05, {"a": 2, "b": 1})
     seconds = [pd.Timestamp(second, unit="s", tz="UTC") for second in (10, 11, 50)]
@@ -157,15 +157,15 @@ def test_summary_counts_flags_of_all_events() -> None:
 
 
 def test_without_events_the_rate_is_unknown() -> None:
-    got = Incidents(2).summary(events=0)
+    got = incident_summary([Incidents(2)], 0)
     assert np.isnan(got.pop("anomaly_rate"))
     assert got == {"total_anomalies": 0, "anomalies_by_type": {}, "anomaly_periods": []}
 
 
 def test_a_summary_is_the_callers_own() -> None:
     incidents = flagged([1], 3)
-    incidents.summary(10)["anomalies_by_type"]["latency_ms"] = 99
-    assert incidents.summary(10)["anomalies_by_type"] == {"latency_ms": 1}
+    incident_summary([incidents], 10)["anomalies_by_type"]["latency_ms"] = 99
+    assert incident_summary([incidents], 10)["anomalies_by_type"] == {"latency_ms": 1}
 
 
 def test_only_the_first_row_of_an_incident_keeps_its_score() -> None:

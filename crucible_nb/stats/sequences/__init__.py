@@ -1,6 +1,11 @@
 """Intervals and comparisons that stay valid however often they are looked at."""
 
-from crucible_nb.stats.sequences.sequence import ConfidenceSequence, SequenceResult, confidence_sequence
+from crucible_nb.stats.sequences.sequence import (
+    ConfidenceSequence,
+    SequenceResult,
+    confidence_sequence,
+    success_sequence,
+)
 from crucible_nb.stats.sequences.two import Difference, DifferenceResult, difference
 
 __all__ = [
@@ -10,4 +15,5 @@ __all__ = [
     "SequenceResult",
     "confidence_sequence",
     "difference",
+    "success_sequence",
 ]

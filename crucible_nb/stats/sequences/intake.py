@@ -81,8 +81,8 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("seq", kind="stable")
 
 
-def take_live(arm: Arm, metric: Metric, experiment: Any) -> int | None:
-    """Fill a fresh arm from the metrics that an experiment counts over every event, before it samples.
+def take_live(arm: Arm, metric: Metric, found: Any) -> int | None:
+    """Fill a fresh arm from the `Metrics` that an experiment counts over every event, before it samples.
 
     Returns:
         How many events had no value; None where the metric is not counted live, and the arm is left alone.
@@ -90,7 +90,6 @@ def take_live(arm: Arm, metric: Metric, experiment: Any) -> int | None:
     Raises:
         StatError: Events came with weights.
     """
-    found = experiment.metrics()
     if found.estimated:
         raise StatError("data: its events came with weights, and stand for events that were not seen")
     if isinstance(arm, Rate) and metric.column == "success":

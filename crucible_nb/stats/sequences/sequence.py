@@ -258,9 +258,32 @@ def confidence_sequence(
     new = ConfidenceSequence(metric, confidence, bound=bound, asymptotic=asymptotic, meaning=metric_in(data, metric))
     if data is None:
         return new
-    missing = take_live(new._arm, new._metric, data) if is_experiment(data) else None
+    missing = take_live(new._arm, new._metric, data.metrics()) if is_experiment(data) else None
     if missing is None:
         return new.update(data)
     new.missing = missing
     new._near.update(newest_rows(data, metric))
+    return new
+
+
+def success_sequence(found: Any, confidence: float = 0.95) -> ConfidenceSequence:
+    """That of the success rate, from counts of every event alone: no row is read.
+
+    Args:
+        found: `Metrics` of every event so far.
+        confidence: As for `confidence_sequence`.
+
+    Raises:
+        StatError: Events came with weights.
+
+    Examples:
+        >>> import pandas as pd
+        >>> import crucible_nb
+        >>> frame = pd.DataFrame({"success": [True] * 95 + [False] * 5})
+        >>> seq = success_sequence(frame.crucible.metrics())
+        >>> seq.interval == confidence_sequence(frame).interval
+        True
+    """
+    new = ConfidenceSequence("success_rate", confidence)
+    new.missing = take_live(new._arm, new._metric, found) or 0
     return new

@@ -318,7 +318,7 @@ def _fill(new: Difference, control: Any, treatment: Any, live: list[bool]) -> bo
     for place, (arm, data, near) in enumerate(
         zip((duel.control, duel.treatment), (control, treatment), new._near, strict=True)
     ):
-        gone = take_live(arm, new._metric, data) if live[place] else None
+        gone = take_live(arm, new._metric, data.metrics()) if live[place] else None
         if gone is None:
             found = arrivals(data, new.metric, ("control", "treatment")[place])
             arm.update(found.x)
