@@ -11,11 +11,13 @@ from queue import SimpleQueue
 from crucible_nb.errors import LifecycleError
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.compose import Composer
+from crucible_nb.notebook.turns import short_turns
 
 KEYFRAME = 5.0
 """Seconds between two keyframes."""
 FORGET = 15.0
 """Seconds after which a view that says nothing is gone, once another one speaks; views speak every 5 s."""
+_LEAVING = 0.015  # seconds that a message is given to leave the kernel, by another thread
 _REST = 25  # a tick that cost much is followed by a rest of so many times its own processor time
 
 Send = Callable[[wire.Key | wire.Tick | wire.Trouble, Sequence[bytes]], None]
@@ -81,7 +83,9 @@ class Refresher:
             self._attend()
             if self._seen:
                 key = self._due or clock - sent >= (KEYFRAME if self._views else 1.0)
-                sent = clock if self._turn(key=key) else sent
+                with short_turns():
+                    sent = clock if self._turn(key=key) else sent
+                    self._wake.wait(_LEAVING)
             if self._settled():
                 return
             cost = _REST * (time.thread_time() - begun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.notebook.compose import Composer
 from crucible_nb.notebook.refresh import Refresher
+from crucible_nb.notebook.turns import SHORT, short_turns
 
 
 class Page:
@@ -141,10 +143,10 @@ def test_what_fails_is_said_and_the_thread_goes_on(
     look, fail = composer.look, threading.Event()
     fail.set()
 
-    def sometimes() -> None:
+    def sometimes(*, anew: bool = False) -> None:
         if fail.is_set():
             raise ValueError("no luck")
-        look()
+        look(anew=anew)
 
     monkeypatch.setattr(composer, "look", sometimes)
     page.says(kind="view", view="a", seen=True, hello=True)
@@ -160,3 +162,25 @@ def test_closing_ends_the_thread_for_good(page: Page) -> None:
     assert not page.refresher.running
     page.says(kind="view", view="a", seen=True, hello=True)
     assert not page.refresher.running
+
+
+def test_turns_are_short_while_anybody_asks_and_then_as_they_were() -> None:
+    usual, inside, leave = sys.getswitchinterval(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        with short_turns():
+            inside.set()
+            leave.wait(5)
+
+    thread = threading.Thread(target=other)
+    with short_turns():
+        thread.start()
+        assert inside.wait(5)
+    assert sys.getswitchinterval() == pytest.approx(SHORT)  # the other one is still at it
+    leave.set()
+    thread.join()
+    assert sys.getswitchinterval() == usual
+    with short_turns():
+        sys.setswitchinterval(0.002)
+    assert sys.getswitchinterval() == pytest.approx(0.002)  # somebody chose it meanwhile
+    sys.setswitchinterval(usual)
