@@ -693,7 +693,7 @@ class Experiment(Attending):
             self._begin()
             writers, life = self._writers(), self._story
             pipelines, now = list(writers.values()), self._now()
-            lives = [one.measure.glance() for one in pipelines]
+            lives = [one.measure.glance(span if span in one.measure.windows else None) for one in pipelines]
             total, last = total_metrics(lives, life, now), None
             if window:
                 last = total if span is None else window_metrics(pipelines, lives, life, now - span, now)

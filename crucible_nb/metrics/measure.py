@@ -76,7 +76,7 @@ class Measure:
         self.live = Live(len(self.groupings), self.windows)
         self.seen = 0
         self._looked: tuple[int, Live] | None = None
-        self._glanced: tuple[int, Live] | None = None
+        self._glanced: dict[int | None, tuple[int, Live]] = {}  # by live window
         self._fill = 0
         self._active: set[int] = set()
         self._weighted = False
@@ -159,7 +159,7 @@ class Measure:
         time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
         n = self._fill = len(time)
         self._time[:n], self._values[:, :n], self._success[:n] = time, values, success
-        self._weight[:n], self._codes[:, :n], self._looked, self._glanced = weight, codes, None, None
+        self._weight[:n], self._codes[:, :n], self._looked, self._glanced = weight, codes, None, {}
 
     def look(self) -> Live:
         """The live state of every event so far; read it, do not advance it."""
@@ -172,20 +172,19 @@ class Measure:
             self._looked = (self.seen, live)
         return self._looked[1]
 
-    def glance(self) -> Live:
-        """The live state without groups, for faces, which look often: each event is folded once.
+    def glance(self, window: int | None = None) -> Live:
+        """The live total and one of the live windows, for faces, which look often: each event is folded once.
 
         Sums are cut where somebody looked, so their last bits may not be those of `look`.
         """
-        new = self.seen - self._glanced[0] if self._glanced is not None else self._fill + 1
-        if self._glanced is None or new > self._fill:  # blocks were finished meanwhile
+        seen, live = self._glanced.get(window, (-1, self.live))
+        new = self.seen - seen
+        if seen < 0 or new > self._fill:  # blocks were finished meanwhile
             live, new = self.live.copy(), self._fill
-            live.groups = []
-        else:
-            live = self._glanced[1]
+            live.groups, live.rings = [], {size: ring for size, ring in live.rings.items() if size == window}
         if new:
             block = self._block(self._fill - new)
             block.codes = block.codes[:0]
             live.add(block, int(block.time.max()))
-        self._glanced = (self.seen, live)
+        self._glanced[window] = (self.seen, live)
         return live.copy()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,21 @@ class Rows(NamedTuple):
     latency: np.ndarray
     cost: np.ndarray
     columns: Mapping[str, np.ndarray]
+
+
+def joined(parts: Sequence[Rows]) -> Iterator[Rows]:
+    """Rows of several looks as one; as they came where some of them came late."""
+    if len(parts) > 1 and all(one.time[-1] <= two.time[0] for one, two in pairwise(parts)):
+        names = dict.fromkeys(name for part in parts for name in part.columns)
+        gaps = [np.full(len(part.time), math.nan) for part in parts]
+        columns = {
+            name: np.concatenate([part.columns.get(name, gap) for part, gap in zip(parts, gaps, strict=True)])
+            for name in names
+        }
+        time, weight, success, latency, cost = map(np.concatenate, list(zip(*parts, strict=True))[:-1])
+        yield Rows(time, weight, success, latency, cost, columns)
+    else:
+        yield from parts
 
 
 class Bins:

@@ -13,7 +13,7 @@ from crucible_nb.anomaly import Incident
 from crucible_nb.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import safe, wire
-from crucible_nb.notebook.bins import Bins, Rows
+from crucible_nb.notebook.bins import Bins, Rows, joined
 
 _CHUNK = 500_000  # rows taken in at a time; a look at 1e7 old ones must not last
 _WATCHED = 24  # numeric columns that are remembered
@@ -93,7 +93,7 @@ class Reader:
         waiting, self._waiting[name] = self._waiting[name], []
         if waiting:
             bins.advance(max(int(rows.time[-1]) for rows in waiting))
-        for rows in waiting:
+        for rows in joined(waiting):
             bins.add(rows)
         bins.advance(self.now)
 

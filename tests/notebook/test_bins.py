@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crucible_nb.notebook.bins import QUANTILES, Bins, Rows
+from crucible_nb.notebook.bins import joined as joined_rows
 
 SECOND = 10**9
 
@@ -86,3 +87,21 @@ def test_dirty_is_the_oldest_bin_that_changed(rng: np.random.Generator) -> None:
     bins.dirty = bins.newest
     bins.add(rows(np.array([19 * SECOND]), rng))
     assert bins.dirty == 19
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_rows_of_several_looks_are_taken_in_as_one(late: bool, rng: np.random.Generator) -> None:
+    times = [np.sort(rng.integers(start * SECOND, (start + 3) * SECOND, 50)) for start in (10, 13, 9 if late else 16)]
+    parts = [rows(one, rng) for one in times]
+    parts[1].columns["new"] = rng.normal(size=50)  # type: ignore[index]
+    found = list(joined_rows(parts))
+    assert len(found) == (3 if late else 1)
+    one, two = Bins(SECOND, 16), Bins(SECOND, 16)
+    for bins, given in ((one, parts), (two, found)):
+        bins.advance(20 * SECOND)
+        for some in given:
+            bins.add(some)
+    np.testing.assert_allclose(one.weight(5), two.weight(5))
+    for name in ("loss", "new"):
+        np.testing.assert_allclose(one.column(name, 5), two.column(name, 5))
+    np.testing.assert_allclose(one.quantiles(5), two.quantiles(5), rtol=0.01)
