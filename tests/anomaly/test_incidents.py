@@ -24,18 +24,18 @@ def flagged(seqs: list[int], cooldown: int) -> Incidents:
 
 @pytest.mark.parametrize("cooldown", [1, 5, 300])
 def test_as_many_rows_as_the_cooldown_between_two_flags_end_an_incident(cooldown: int) -> None:
-    together = flagged([7, 7 + cooldown], cooldown).frame()
-    apart = flagged([7, 8 + cooldown], cooldown).frame()
+    together = incident_frame(flagged([7, 7 + cooldown], cooldown).all)
+    apart = incident_frame(flagged([7, 8 + cooldown], cooldown).all)
     assert together[["first_seq", "last_seq"]].values.tolist() == [[7, 7 + cooldown]]
     assert apart[["first_seq", "last_seq"]].values.tolist() == [[7, 7], [8 + cooldown, 8 + cooldown]]
 
 
 def test_without_a_cooldown_every_flag_is_an_incident() -> None:
-    assert flagged([0, 1, 2, 5], cooldown=0).frame().first_seq.tolist() == [0, 1, 2, 5]
+    assert incident_frame(flagged([0, 1, 2, 5], cooldown=0).all).first_seq.tolist() == [0, 1, 2, 5]
 
 
 def test_every_flag_prolongs_the_cooldown() -> None:
-    frame = flagged([0, 3, 6, 9, 14], cooldown=4).frame()
+    frame = incident_frame(flagged([0, 3, 6, 9, 14], cooldown=4).all)
     assert frame["count"].tolist() == [4, 1]
     assert frame.first_seq.tolist() == [0, 14]
 
@@ -184,7 +184,7 @@ def test_capped_scores_begin_incidents_where_merged_flags_do(seed: int) -> None:
     score, cooldown = rng.exponential(0.6, 300), int(rng.integers(0, 9))
     given = score.copy()
     got = np.flatnonzero(capped(score, cooldown) >= 1)
-    assert got.tolist() == flagged(np.flatnonzero(score >= 1).tolist(), cooldown).frame().first_seq.tolist()
+    assert got.tolist() == incident_frame(flagged(np.flatnonzero(score >= 1).tolist(), cooldown).all).first_seq.tolist()
     np.testing.assert_array_equal(score, given)
 
 
