@@ -679,27 +679,29 @@ class Experiment(Attending):
 
     # -- for faces, which look often --------------------------------------------------------------------------------
 
-    def _glance(self, seen: Mapping[int, int], most: int, span: int | None = None, *, window: bool = False) -> Glance:
+    def _glance(self, seen: Mapping[int, int], most: int, span: int | None = None, *, measured: bool = True) -> Glance:
         """All that a face shows, of one moment: what is staged is folded once, and each event is read once.
 
         Args:
             seen: Newest sequence number that is known, by ordinal of the writer; none of those that are not there.
             most: Rows of a writer to give at a time; the oldest come first, unless some came late.
-            span: Nanoseconds of the window whose metrics are wanted, None for all events.
-            window: Whether they are.
+            span: Nanoseconds of the window whose metrics are given beside those of all events; None: of all events.
+            measured: Whether metrics are wanted.
         """
         with self._lock:
             self._fold()
             self._begin()
             writers, life = self._writers(), self._story
             pipelines, now = list(writers.values()), self._now()
-            lives = [one.measure.glance(span if span in one.measure.windows else None) for one in pipelines]
-            total, last = total_metrics(lives, life, now), None
-            if window:
-                last = total if span is None else window_metrics(pipelines, lives, life, now - span, now)
+            total = window = None
+            if measured:
+                lives = [one.measure.glance(span if span in one.measure.windows else None) for one in pipelines]
+                total = window = total_metrics(lives, life, now)
+                if span is not None:
+                    window = window_metrics(pipelines, lives, life, now - span, now)
             rows = {ordinal: rows_after(one, seen.get(ordinal, -1), most) for ordinal, one in writers.items()}
             noticed = self._incidents(), tuple(self._watching.alerts.history)
-            return Glance(self._summary(pipelines, now), rows, total, last, *noticed)
+            return Glance(self._summary(pipelines, now), rows, total, window, *noticed)
 
     @property
     def _judged(self) -> bool:

@@ -21,15 +21,15 @@ class Glance(NamedTuple):
     Attributes:
         facts: `Experiment.summary()`.
         rows: Kept events that are new, by ordinal of their writer, see `rows_after`.
-        total: Metrics of every event.
-        window: Those of a window, None where nobody asked.
+        total: Metrics of every event, None where nobody asked.
+        window: Those of a window, likewise.
         incidents: Of all writers, each with the ordinal of its writer, oldest first within a writer.
         alerts: So far.
     """
 
     facts: dict[str, Any]
     rows: Mapping[int, dict[str, np.ndarray]]
-    total: Metrics
+    total: Metrics | None
     window: Metrics | None
     incidents: Sequence[tuple[int, Incident]]
     alerts: Sequence[Alert]

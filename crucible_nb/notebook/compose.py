@@ -14,8 +14,8 @@ from crucible_nb.notebook.bins import Bins
 from crucible_nb.notebook.reader import Reader, series_of
 from crucible_nb.notebook.safe import Running
 
-CALM = 0.24
-"""Seconds that the numbers of a card stand still at least: nobody reads faster, and charts go on at every tick."""
+CALM = 0.9
+"""Seconds that the metrics on the cards stand still at least: nobody reads faster; counts, clocks and charts go on."""
 _LISTED = 40  # incidents and alerts of a keyframe
 _AT_ONCE = 3  # incidents and alerts of a tick, bins of a tick beside the two newest
 

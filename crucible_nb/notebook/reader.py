@@ -46,7 +46,7 @@ class Reader:
             "all": Bins(_SECOND // 2, 240, growing=True),
         }
         self.behind = False
-        self.glance = experiment._glance({}, 0)
+        self.glance = experiment._glance({}, 0, measured=False)
         self._success = (math.nan, math.nan)
         self._cards: dict[str, float] = {}
         self._seen: dict[int, int] = {}
@@ -63,7 +63,7 @@ class Reader:
         """
         seconds, shown = wire.WINDOWS[window]
         span = None if seconds is None else seconds * _SECOND
-        self.glance = self.experiment._glance(self._seen, _CHUNK, span, window=anew)
+        self.glance = self.experiment._glance(self._seen, _CHUNK, span, measured=anew)
         if self.glance.window is not None:
             self._cards = _cards_of(self.glance.window)
         rows = self._fresh()
@@ -87,7 +87,8 @@ class Reader:
         """What is dearer than a tick: all bins up to date, and bounds that hold at every look."""
         for name, bins in self.bins.items():
             self._take(name, bins)
-        self._success = safe.success(self.glance.total)
+        if self.glance.total is not None:
+            self._success = safe.success(self.glance.total)
 
     def _take(self, name: str, bins: Bins) -> None:
         waiting, self._waiting[name] = self._waiting[name], []

@@ -131,9 +131,9 @@ class Dashboard(anywidget.AnyWidget):
     def _still(self) -> dict[str, str]:
         composer = self.refresher.composer
         with composer.lock:
-            composer.look()
+            composer.look(anew=True)
             while composer.behind:
-                composer.look()
+                composer.look(anew=True)
             page = static.page(composer.readers)
         return {"text/html": page, "text/plain": static.line(self.experiments)}
 
