@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -90,27 +91,32 @@ class Follower:
         return started if isinstance(started, int) else None
 
     def _read_sealed(self, sealed: Sequence[Part]) -> None:
-        every = sealed
         state, sample = read_state(self.folder.name(self.ordinal, sealed[-1].number, "state"))
         self.stream.load(state)
         self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
-        frames, rows = [] if sample is None else [sample], 0
+        frames = [] if sample is None else [sample]
         self._seen: set[int] = set()
+        kinds = [(name, kind) for name, kind in state["kinds"]]
+        dictionaries = pipeline.columns.dictionaries
         if self.setup.max_events is None or sample is not None:
             with ThreadPoolExecutor(_READERS) as pool:
-                frames += [frame for found in pool.map(self._rows, sealed) for frame in found]
-            sealed = ()
-        for part in reversed(sealed):  # with `max_events`, no more than memory will hold
-            if rows >= (self.setup.max_events or 0):
-                break
-            frames += self._rows(part)
-            rows += len(frames[-1]) if frames else 0
-        kinds = [(name, kind) for name, kind in state["kinds"]]
+                found = chain(frames, chain.from_iterable(pool.map(self._rows, sealed)))
+                batches = batches_of(found, kinds, dictionaries)
+        else:
+            batches = batches_of(self._newest(sealed, self.setup.max_events), kinds, dictionaries)
         pipeline.buffer.kept_from = state["seq"]
-        unread = sum(part.number not in self._seen for part in every)
-        left = state["evicted"] + state["held"] - sum(map(len, frames)) if unread else state["evicted"]
-        pipeline.buffer.load(kinds, batches_of(frames, kinds, pipeline.columns.dictionaries), max(0, left))
+        unread = sum(part.number not in self._seen for part in sealed)
+        left = state["evicted"] + state["held"] - sum(map(len, batches)) if unread else state["evicted"]
+        pipeline.buffer.load(kinds, batches, max(0, left))
+
+    def _newest(self, sealed: Sequence[Part], most: int) -> Iterator[pd.DataFrame]:
+        """With `max_events`, no more than memory will hold."""
+        rows = 0
+        for part in reversed(sealed):
+            for frame in self._rows(part) if rows < most else ():
+                rows += len(frame)
+                yield frame
 
     def _rows(self, part: Part) -> list[pd.DataFrame]:
         """The rows of a segment; one that cannot be read does not hide the others."""

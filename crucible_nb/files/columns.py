@@ -52,6 +52,8 @@ def fit(name: str, values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
     """`values` as the Arrow type of a kind; MisfitError names the first value that will not go."""
     if values.null_count and kind in ("flag", "count"):
         raise MisfitError(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
+    if values.type == ARROW[kind]:
+        return values
     cast = _CASTS[kind]
     try:
         result = cast(values)
@@ -217,16 +219,23 @@ def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
     """Codes into the categories that were written, or into the sorted labels of a foreign file."""
     whole = values.unify_dictionaries().combine_chunks()
     found = whole.dictionary.to_pylist()
-    used = {found[code] for code in pc.unique(whole.indices).to_pylist() if code is not None}
-    labels = sorted(used - {None}) if column.categories is None else list(column.categories)
-    strange = used.difference(labels, {None})
-    if strange:
-        raise MisfitError(f"column {column.name!r}: {min(strange)!r} is not among its categories")
+    labels = _used(whole, found) if column.categories is None else list(column.categories)
+    if not {None, *labels}.issuperset(found):
+        strange = set(_used(whole, found)).difference(labels)
+        if strange:
+            raise MisfitError(f"column {column.name!r}: {min(strange)!r} is not among its categories")
     places = {label: place for place, label in enumerate(labels)}
-    codes = np.array([places.get(label, -1) for label in found] + [-1], dtype=np.int64)
+    narrow = np.int8 if len(labels) < 127 else np.int32  # as pandas keeps them
+    codes = np.array([places.get(label, -1) for label in found] + [-1], narrow)
     indices = whole.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
     dtype = pd.CategoricalDtype(pd.Index(labels, dtype=column.dtype), ordered=column.ordered)
     return pd.Categorical.from_codes(codes[indices], dtype=dtype)
+
+
+def _used(values: pa.DictionaryArray, labels: Sequence[Any]) -> list[Any]:
+    """The labels that stand in some row, sorted."""
+    used = {labels[code] for code in pc.unique(values.indices).to_pylist() if code is not None}
+    return sorted(used - {None})
 
 
 def to_tables(frame: pd.DataFrame, layout: Layout, rows: int) -> Iterator[pa.Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -91,17 +91,17 @@ def read_segment(path: Path) -> pd.DataFrame:
 
 
 def batches_of(
-    frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+    frames: Iterable[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
 ) -> list[Batch]:
     """Rows of several files as batches in order of `seq`; segments follow each other, a sample lies among them.
 
     Args:
-        frames: As `read_segment` gives them; columns may differ.
+        frames: As `read_segment` gives them; columns may differ. Each is turned over while the next one is read.
         kinds: Name and kind of all columns there should be.
         dictionaries: Of the category columns.
     """
-    frames = sorted((frame for frame in frames if len(frame)), key=lambda frame: int(frame["seq"].iloc[0]))
-    batches = [_batch(frame, kinds, dictionaries) for frame in frames]
+    batches = [_batch(frame, kinds, dictionaries) for frame in frames if len(frame)]
+    batches.sort(key=lambda batch: int(batch.numbered()[0]))
     edges = [(int(batch.numbered()[0]), int(batch.numbered()[-1])) for batch in batches]
     if all(one[1] < two[0] for one, two in pairwise(edges)):
         return batches
