@@ -229,12 +229,27 @@ def reading(rounds: int, n: int = 1_000_000) -> list[Row]:
     ]
 
 
+def listing(experiments: int = 50, n: int = 20_000) -> list[Row]:
+    with tempfile.TemporaryDirectory() as place:
+        frame = _wide(n)
+        for i in range(experiments):
+            exp = cr.start(f"run {i}", store=place, clock="events", redact=False, anomaly="auto")
+            exp.extend(frame)
+            exp.stop()
+        start = process_time()
+        assert cr.experiments(place)["total_events"].sum() == experiments * n
+        took = process_time() - start
+        what = f"listing {experiments} experiments of {n:,} events, processor time"
+        return [Row(what, f"{took:.2f} s", "stated", True)]
+
+
 def main(quick: bool = False) -> str:
     """Run it; returns the tables as Markdown."""
     warnings.simplefilter("ignore")
     count = 2 if quick else 5
     rows = [*recording(count), *tails(count), *bulk(count), *reopening(2 if quick else 3)]
     rows += reading(2 if quick else 3, 200_000 if quick else 1_000_000)
+    rows += listing()
     return table("Store", rows)
 
 

@@ -33,6 +33,7 @@ class Attached:
         setup: What it was asked to be.
         stream: The stages of this process, where it writes.
         writer: What it writes with; None: it only looks.
+        rows: Whether the sealed rows of others are wanted, or only what they amount to.
 
     Attributes:
         followers: The other writers, by ordinal.
@@ -42,9 +43,15 @@ class Attached:
     distant = False
 
     def __init__(
-        self, folder: Folder, setup: Setup, stream: Stream | None = None, writer: Writer | None = None
+        self,
+        folder: Folder,
+        setup: Setup,
+        stream: Stream | None = None,
+        writer: Writer | None = None,
+        *,
+        rows: bool = True,
     ) -> None:
-        self.folder, self.setup, self.stream, self.writer = folder, setup, stream, writer
+        self.folder, self.setup, self.stream, self.writer, self.rows = folder, setup, stream, writer, rows
         self.followers: dict[int, Follower] = {}
         self._older: tuple[Any, list[pd.DataFrame]] | None = None
 
@@ -126,10 +133,10 @@ class Attached:
         return cls(folder, setup, stream, writer)
 
     @classmethod
-    def read(cls, folder: Folder, given: Setup | None = None) -> Attached:
+    def read(cls, folder: Folder, given: Setup | None = None, *, rows: bool = True) -> Attached:
         """Look on."""
         setup = setup_of(folder, given).reading()
-        attached = cls(folder, setup)
+        attached = cls(folder, setup, rows=rows)
         attached.catch_up()
         return attached
 
@@ -142,7 +149,7 @@ class Attached:
             if ordinal == own:
                 continue
             if ordinal not in self.followers:
-                self.followers[ordinal] = Follower(self.folder, ordinal, self.setup.reading())
+                self.followers[ordinal] = Follower(self.folder, ordinal, self.setup.reading(), rows=self.rows)
             self.followers[ordinal].catch_up()
 
     def main(self) -> Stream:
@@ -200,6 +207,11 @@ class Attached:
                 follower.stream.notes.say("store", str(error))
             finally:
                 writer.release()
+
+    @property
+    def unread(self) -> int:
+        """Sealed rows that nobody wanted."""
+        return sum(follower.unread for follower in self.followers.values())
 
     def dead(self) -> bool:
         """Whether it should be alive and its process is not there."""

@@ -111,7 +111,7 @@ def attach(
     folder = _folder(name, store)
     given = _given(clock, sampling, anomaly)
     if mode is None:
-        looking = Attached.read(folder, given)
+        looking = Attached.read(folder, given, rows=False)
         mode = "resume" if looking.dead() else "read"
     redaction = None if mode == "read" else again(folder.facts().get("redact"), redact)
     experiment = Experiment(*opened(folder, mode, given, durability, redaction))
@@ -123,7 +123,7 @@ def attach(
 def _mode_of_copy(address: Address, name: Any) -> str:
     """Resume what died on this machine; of anything else the copy is looked at."""
     here = find(address.root, checks.text("name", name))
-    return "resume" if here is not None and Attached.read(here).dead() else "read"
+    return "resume" if here is not None and Attached.read(here, rows=False).dead() else "read"
 
 
 def _copied(address: Address, name: Any) -> Experiment:
@@ -231,8 +231,10 @@ def stored(store: Any) -> pd.DataFrame:
     for folder in folders(root):
         born = (folder.path / FACTS).stat().st_mtime_ns
         try:
-            exp = Experiment(*opened(folder, "read", None, None, None))
-            found.append((born, folder.path.name, exp.summary()))
+            attached = Attached.read(folder, rows=False)
+            facts = Experiment(attached.setup, attached).summary()
+            facts["kept_events"] += attached.unread
+            found.append((born, folder.path.name, facts))
         except StoreError as error:
             found.append((born, folder.path.name, {**_facts(folder), "status": "unreadable", "errors": str(error)}))
     return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
@@ -252,7 +254,7 @@ def namesake(root: Path, name: str) -> Folder | None:
     folder = find(root, name)
     if folder is None:
         return None
-    return folder if lives(folder) or Attached.read(folder).life.alive else None
+    return folder if lives(folder) or Attached.read(folder, rows=False).life.alive else None
 
 
 def unarchive(path: Any, store: Any) -> Experiment:

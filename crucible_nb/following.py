@@ -31,6 +31,7 @@ class Follower:
         folder: The experiment.
         ordinal: Of the writer.
         setup: What the experiment was asked to be.
+        rows: Whether the rows of segments are wanted; what they amount to stands in the state beside them.
 
     Attributes:
         stream: The stages.
@@ -39,13 +40,14 @@ class Follower:
         bad: Lines that were passed over.
         lost: Segments and states that could not be read.
         carried: Rows that stand in the newest state, for a sampler may still let them go.
+        unread: Rows of segments that nobody wanted.
     """
 
     stream: Stream
 
-    def __init__(self, folder: Folder, ordinal: int, setup: Setup) -> None:
-        self.folder, self.ordinal, self.setup = folder, ordinal, setup
-        self.number = 0
+    def __init__(self, folder: Folder, ordinal: int, setup: Setup, *, rows: bool = True) -> None:
+        self.folder, self.ordinal, self.setup, self.rows = folder, ordinal, setup, rows
+        self.number = self.unread = 0
         self.bad: list[Bad] = []
         self.lost: list[str] = []
         self.carried = np.empty(0, np.int64)
@@ -71,7 +73,7 @@ class Follower:
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
         self.stream.pipeline.buffer.kept_from = 0 if self.stream.lasting else None
-        self.bad, self.lost = [], []
+        self.bad, self.lost, self.unread = [], [], 0
         if sealed:
             self._read_sealed(sealed)
             self.sealed = sealed[-1].number
@@ -99,6 +101,10 @@ class Follower:
         self._seen: set[int] = set()
         kinds = [(name, kind) for name, kind in state["kinds"]]
         dictionaries = pipeline.columns.dictionaries
+        if not self.rows and sample is None and self.setup.max_events is None:
+            pipeline.buffer.load(kinds, [], state["evicted"])
+            self.unread = state["held"]
+            return
         if self.setup.max_events is None or sample is not None:
             with ThreadPoolExecutor(_READERS) as pool:
                 found = chain(frames, chain.from_iterable(pool.map(self._rows, sealed)))
