@@ -18,6 +18,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.__main__ import main
+from crucible_nb.attached import Attached
 from crucible_nb.stores import owner
 from tests.conftest import NOON, SECOND, ManualClock
 from tests.laws.test_resume import die
@@ -133,6 +134,21 @@ def test_a_rerun_of_the_cell_takes_over_at_once(other: Other, tmp_path: Path) ->
     assert cr.attach("theirs", store=tmp_path, mode="read").id == fresh.id  # the newest of that name
     assert cr.attach(exp.id, store=tmp_path).id == exp.id
     fresh.stop()
+
+
+def test_a_cell_that_attaches_can_be_run_again(other: Other, tmp_path: Path) -> None:
+    reader = cr.attach("theirs", store=tmp_path)
+    other.kill()
+    exp = cr.attach("theirs", store=tmp_path)
+    assert cr.attach("theirs", store=tmp_path) is exp  # no reader, whose `record` would drop everything
+    assert cr.attach(exp.id, store=tmp_path, mode="resume") is exp
+    assert cr.start("theirs", store=tmp_path, on_exists="resume") is exp
+    assert not cr.attach("theirs", store=tmp_path, mode="read").record("call")
+    assert cr.experiments().loc[exp.id, "status"] == "running"
+    assert exp.record("call")
+    cr.start("theirs", store=tmp_path / "elsewhere").stop()  # makes room of what is this process's own, of no reader
+    assert (exp.status, reader.status) == ("stopped", "stopped")
+    assert cr.attach("theirs", store=tmp_path) is not exp
 
 
 def test_a_reader_looks_again(other: Other, tmp_path: Path) -> None:
@@ -291,7 +307,7 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     assert not exp._writer.lock.locked
     assert owner.alive(lock)
     with pytest.raises(cr.StoreError, match="is being written by process"):
-        cr.attach("beat", store=tmp_path, mode="resume")
+        Attached.resume(exp._attached.folder, None, None, None)
     writing.SYNCER.remove(exp._writer)
     os.utime(lock, (time.time() - 60, time.time() - 60))
     assert not owner.alive(lock)
