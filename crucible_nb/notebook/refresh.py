@@ -14,6 +14,8 @@ from crucible_nb.notebook.compose import Composer
 
 KEYFRAME = 5.0
 """Seconds between two keyframes."""
+DEAD = 2.0
+"""Seconds between two looks at experiments that nobody writes, and somebody may go on with."""
 FORGET = 15.0
 """Seconds after which a view that says nothing is gone, once another one speaks; views speak every 5 s."""
 _REST = 25  # a tick that cost much is followed by a rest of so many times its own processor time
@@ -85,6 +87,7 @@ class Refresher:
             if self._settled():
                 return
             cost = _REST * (time.thread_time() - begun)
+            cost = max(cost, DEAD) if self.composer.over else cost
             self._wake.wait(max(self.refresh, cost) if self._seen and not self.composer.behind else self._pause())
 
     def _pause(self) -> float | None:
@@ -92,7 +95,7 @@ class Refresher:
 
     def _settled(self) -> bool:
         """Whether the experiments are over and all was said; then nobody may ask between here and the end."""
-        if not (self.composer.over and self._seen and not self._due and not self.composer.behind):
+        if self.composer.dead or not (self.composer.over and self._seen and not self._due and not self.composer.behind):
             return False
         with self._lock:
             if not self._inbox.empty():
