@@ -90,6 +90,14 @@ def test_looking(run: Any, ip: Any) -> None:
     assert repr(run("%crucible dashboard")) == "'a', running, 3 events, p95 2.9 ms"
 
 
+def test_groups_count_every_event_of_a_sampled_run(run: Any, ip: Any) -> None:
+    run("%crucible start a --sampling uniform --sampling-config rate=0.5 --seed 1")
+    run("for i in range(100): exp.record('call', model='m')")
+    assert len(ip.user_ns["exp"].df) < 100
+    assert run("%crucible metrics --by model")["m"].events == 100
+    assert ip.user_ns["exp"].metrics(by=["model"])["m"].events == 100
+
+
 def test_another_experiment_can_be_named(run: Any, ip: Any, mistake: Any) -> None:
     run("%crucible start one\n%crucible start 'the other'")
     assert run("%crucible status -e one").name == "one"
