@@ -74,6 +74,14 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     assert page.page.locator(".crucible-pause").is_disabled()
     assert page.page.locator(".crucible-anomalies tbody tr").first.inner_text() == reason
     assert cr.experiments(store).status.tolist() == ["dead"]
+    assert not page.page.locator(".crucible-left").is_visible()
+
+    page.page.evaluate(f"async () => {{ await {PANEL}.context.save() }}")
+    page.page.reload()  # a page that never knew the widget shows the picture that was saved, and says so
+    page.page.wait_for_selector(".crucible-left", timeout=60_000)
+    assert "The kernel that drew this is gone. So it was at" in page.page.locator(".crucible-left").inner_text()
+    assert page.page.locator(".crucible-left caption").first.inner_text() == "night"
+    assert not page.page.get_by_text("Error displaying widget").is_visible()
 
     (tmp_path / "pid").unlink()
     page.page.evaluate(
@@ -83,6 +91,7 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     page.run_all()
     shown_at_least(page, known + 500)  # all that was known, and it goes on
     assert page.page.locator(".crucible").count() == 1
+    assert not page.page.locator(".crucible-left").is_visible()
     assert page.page.locator(".crucible-anomalies tbody tr").first.inner_text() == reason
     assert page.page.locator(".crucible-chart").count() >= 3
     assert "paused" in page.page.locator(".crucible-title").inner_text()

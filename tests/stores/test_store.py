@@ -178,6 +178,16 @@ def test_dead_time_does_not_count(tmp_path: Path) -> None:
     exp.stop()
 
 
+def test_nor_by_the_clock_of_the_computer(other: Other, tmp_path: Path) -> None:
+    other.kill()
+    time.sleep(1.2)
+    exp = cr.attach("theirs", store=tmp_path)
+    summary = exp.summary()
+    assert (
+        1.2 <= summary["paused_duration"] == pytest.approx(summary["wall_clock_duration"] - summary["active_duration"])
+    )
+
+
 def test_files_are_read_without_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "SEAL_EVENTS", 100)
     exp = cr.start("open", store=tmp_path)
