@@ -202,7 +202,7 @@ def _abandon(exp: cr.Experiment) -> None:
     exp._writer.journal.handle = None
     exp._writer.lock.release()
     writing.SYNCER.remove(exp._writer)
-    cr.session._KERNEL._all.clear()
+    cr.kernel.KERNEL._all.clear()
 
 
 def reading(rounds: int, n: int = 1_000_000) -> list[Row]:

@@ -82,10 +82,11 @@ class Attached:
         Raises:
             StoreError: Its process is there, or its files cannot be read.
         """
+        beat = beat_of(folder.lock(0))  # of the one before: to take the lock is a sign of life
         lock = Lock(folder.lock(0)) if not lives(folder) else _refused(folder)
         try:
             setup = setup_of(folder, given)
-            seen = beat_of(folder.lock(0)) if setup.clock is None else None
+            seen = beat if setup.clock is None else None
             follower = Follower(folder, 0, setup)
             stream = follower.catch_up()
             stream.settled()

@@ -17,6 +17,7 @@ from crucible_nb.attached import Attached
 from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment import Experiment, arrived
 from crucible_nb.files.disk import as_path
+from crucible_nb.kernel import KERNEL
 from crucible_nb.listing import listed as table
 from crucible_nb.postgres.address import Address, address_of
 from crucible_nb.postgres.link import Link
@@ -79,7 +80,7 @@ def attach(
             copy, from any machine; "resume" and "join" need the journal, and work where it is.
         mode: "resume" goes on with it as if nothing had happened, when its process is gone; "read" looks on, and looks
             again whenever asked; "join" writes beside its process, from a worker. None: resume when it is dead, read
-            when it lives or has ended.
+            when it lives or has ended. In the process that writes it, None and "resume" give that experiment itself.
         durability: "os", "disk" or "memory"; None: as it was.
         redact: As for `cr.start`.
         clock: The clock, where it was started with one of your own.
@@ -107,8 +108,11 @@ def attach(
     if isinstance(store, Address) and mode != "join":
         mode = mode or _mode_of_copy(store, name)
         if mode == "read":
-            return _copied(store, name)
+            return _known(_copied(store, name))
     folder = _folder(name, store)
+    here = KERNEL.hosting(folder.path.name) if mode in (None, "resume") else None
+    if here is not None:
+        return here
     given = _given(clock, sampling, anomaly)
     if mode is None:
         looking = Attached.read(folder, given, rows=False)
@@ -117,13 +121,20 @@ def attach(
     experiment = Experiment(*opened(folder, mode, given, durability, redaction))
     if isinstance(store, Address) and mode == "resume":
         copy(experiment, store)
+    return _known(experiment)
+
+
+def _known(experiment: Experiment) -> Experiment:
+    KERNEL.add(experiment)
     return experiment
 
 
 def _mode_of_copy(address: Address, name: Any) -> str:
-    """Resume what died on this machine; of anything else the copy is looked at."""
+    """Resume what died on this machine, or is this process's own; of anything else the copy is looked at."""
     here = find(address.root, checks.text("name", name))
-    return "resume" if here is not None and Attached.read(here, rows=False).dead() else "read"
+    if here is None:
+        return "read"
+    return "resume" if KERNEL.hosting(here.path.name) or Attached.read(here, rows=False).dead() else "read"
 
 
 def _copied(address: Address, name: Any) -> Experiment:
@@ -238,6 +249,18 @@ def stored(store: Any) -> pd.DataFrame:
         except StoreError as error:
             found.append((born, folder.path.name, {**_facts(folder), "status": "unreadable", "errors": str(error)}))
     return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
+
+
+def names(root: Path) -> list[str]:
+    """Names of the experiments in a folder, the newest first; only their facts are read."""
+    found = [(_born(folder), str(_facts(folder).get("name") or "")) for folder in folders(root)]
+    return [name for _, name in sorted(found, reverse=True) if name]
+
+
+def _born(folder: Folder) -> int:
+    with suppress(OSError):
+        return (folder.path / FACTS).stat().st_mtime_ns
+    return 0
 
 
 def _facts(folder: Folder) -> dict[str, Any]:

@@ -80,10 +80,15 @@ class Durable:
                 if not self._story.alive:
                     self._finish()
 
+    @property
+    def _looks_on(self) -> bool:
+        """Whether this process only reads it."""
+        return self._attached is not None and self._attached.writer is None
+
     def _may_write(self, verb: str) -> None:
         """Raise unless this process is one that writes the experiment."""
         attached = self._attached
-        if attached is not None and attached.writer is None:
+        if attached is not None and self._looks_on:
             raise LifecycleError(f"cannot {verb} {self.name!r}: it is only read here; {attached.owner()} writes it")
 
     def _seal_when_due(self) -> None:

@@ -645,6 +645,8 @@ class Experiment(Attending):
             (20.0, 10.0)
         """
         span = None if last is None else checks.duration("last", last)
+        if isinstance(by, (list, tuple)) and len(by) == 1:
+            [by] = by
         with self._lock:
             self._fold()
             self._begin()

@@ -6,7 +6,6 @@ import os
 import secrets
 import uuid
 import warnings
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from crucible_nb.attaching import RUN, copy, listed, named, namesake, opened, ro
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
+from crucible_nb.kernel import KERNEL
 from crucible_nb.pictures import pictures
 from crucible_nb.postgres import Address, address_of
 from crucible_nb.sampling import Adaptive, sampling_of
@@ -28,37 +28,6 @@ from crucible_nb.stores.journal import DURABILITIES
 from crucible_nb.stores.redact import Redaction, redaction_of
 from crucible_nb.tracking import Span
 from crucible_nb.tracking import track as _track
-
-_ALIVE = ("running", "paused")
-
-
-class _Kernel:
-    """Every experiment of this process, in order of starting; one that ended stays as long as somebody holds it."""
-
-    def __init__(self) -> None:
-        self._all: list[Callable[[], Experiment | None]] = []
-        self.warned = False
-
-    def add(self, experiment: Experiment) -> None:
-        self._all.append(lambda: experiment)
-
-    def list(self) -> list[Experiment]:
-        self._all = [self._loosened(holder) for holder in self._all if holder() is not None]
-        return [experiment for holder in self._all if (experiment := holder()) is not None]
-
-    @staticmethod
-    def _loosened(holder: Callable[[], Experiment | None]) -> Callable[[], Experiment | None]:
-        experiment = holder()
-        if experiment is None or experiment.status in _ALIVE:
-            return holder
-        return weakref.ref(experiment)
-
-    def living(self, name: str) -> Experiment | None:
-        found = (one for one in reversed(self.list()) if one.name == name and one.status in _ALIVE)
-        return next(found, None)
-
-
-_KERNEL = _Kernel()
 
 
 def start(
@@ -166,7 +135,7 @@ def start(
     experiment = _existing(name, on_exists)
     if experiment is None:
         experiment = Experiment(setup) if root is None else _stored(setup, root, durability, redaction, on_exists)
-        _KERNEL.add(experiment)
+        KERNEL.add(experiment)
     if isinstance(store, Address):
         copy(experiment, store)
     if default:
@@ -190,7 +159,7 @@ def _clock(clock: Callable[[], int] | str | None) -> Callable[[], int] | str | N
 
 def _existing(name: str, on_exists: str) -> Experiment | None:
     """The running namesake to continue, if that is asked for; else it makes room or is in the way."""
-    namesake = _KERNEL.living(name)
+    namesake = KERNEL.living(name)
     if namesake is None:
         return None
     if on_exists == "error":
@@ -237,7 +206,7 @@ def current() -> Experiment | None:
 
 def known() -> list[Experiment]:
     """The experiments of this kernel, in order of starting; ones that ended as long as somebody holds them."""
-    return _KERNEL.list()
+    return KERNEL.known()
 
 
 def experiments(store: Any = None) -> pd.DataFrame:
@@ -290,8 +259,8 @@ def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any
     """
     experiment = current()
     if experiment is None:
-        if not _KERNEL.warned:
-            _KERNEL.warned = True
+        if not KERNEL.warned:
+            KERNEL.warned = True
             said = "no experiment is running: nothing is recorded (cr.start makes one)"
             warnings.warn(said, CrucibleWarning, stacklevel=2)
         return False

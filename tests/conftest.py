@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-import crucible_nb as cr
 from crucible_nb.current import CURRENT
+from crucible_nb.kernel import KERNEL
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
@@ -66,5 +66,6 @@ def quiet_kernel() -> Iterator[None]:
     """No experiment of one test is current, default or alive in the next."""
     yield
     CURRENT.default = None
-    for name in cr.experiments().query("status in ('running', 'paused')")["name"]:
-        cr.session._KERNEL.living(name).stop()
+    for one in KERNEL.known():
+        if KERNEL.hosting(one.id) is one:
+            one.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 import crucible_nb as cr
-from crucible_nb import session
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_the_default_is_what_is_meant_outside_any_with() -> None:
 
 
 def test_without_an_experiment_nothing_is_recorded_and_one_warning_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session._KERNEL, "warned", False)
+    monkeypatch.setattr(cr.kernel.KERNEL, "warned", False)
     with pytest.warns(
         cr.CrucibleWarning, match=r"^no experiment is running: nothing is recorded \(cr.start makes one\)$"
     ):

@@ -11,6 +11,7 @@ Takes = Literal[
     "whole",
     "number",
     "experiment",
+    "stored",
     "arm",
     "metric",
     "column",
@@ -60,6 +61,7 @@ _OUTPUT = Argument(("-o", "--output"), "keep the result in this variable", "vari
 _WHOSE = Argument(("-e", "--experiment"), "of this one (default: the current one)", "experiment")
 _BY = Argument(("--by",), "columns to group by, such as model,event", "column", many=True)
 _OF = (_WHOSE, _OUTPUT)
+_STORE = Argument(("--store",), "folder or postgresql://... that keeps it beyond this kernel", "path")
 _NEW = (
     Argument(("--condition",), "arm of a comparison, such as treatment"),
     Argument(("--hypothesis",), "what you expect"),
@@ -79,6 +81,8 @@ _NEW = (
     Argument(("--by",), "columns whose groups are counted live, beside event and model", "column", many=True),
     Argument(("--max-events",), "rows held in memory", "whole"),
     Argument(("--seed",), "makes sampling reproducible", "whole"),
+    _STORE,
+    Argument(("--durability",), "what survives what (default: os)", choices=("os", "disk", "memory")),
 )  # fmt: skip
 
 COMMANDS = {
@@ -94,7 +98,21 @@ COMMANDS = {
     "resume": Command("Collect again.", _OF),
     "stop": Command("End the experiment; everything recorded stays readable.", _OF),
     "status": Command("Where the experiment stands.", _OF),
-    "list": Command("All experiments of this kernel.", (_OUTPUT,)),
+    "attach": Command(
+        "Come back to an experiment of a store; it becomes the default, and the variable `exp` (or -o) is it.",
+        (
+            Argument(("name",), "its name (the newest of that name), id or handle", "stored"),
+            Argument(("--store",), "where it is kept (default: the --store that was last given)", "path"),
+            Argument(
+                ("--mode",), "go on with it, look on, or write beside its process (default: resume when it is dead)",
+                choices=("resume", "read", "join"),
+            ),
+            _OUTPUT,
+        ),
+    ),
+    "list": Command(
+        "All experiments of this kernel, or of a store.", (Argument(("--store",), "its path", "path"), _OUTPUT)
+    ),
     "metrics": Command(
         "Latency, cost, success and tokens, over every event.",
         (Argument(("--last",), "only this long, such as 5min", "duration"), _BY, *_OF),

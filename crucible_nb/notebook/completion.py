@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from crucible_nb import session
+from crucible_nb.attaching import names
+from crucible_nb.errors import CrucibleError
 from crucible_nb.experiment import Experiment
 from crucible_nb.notebook.commands import CELL, COMMANDS, Argument, Command
+from crucible_nb.notebook.parser import path
 
 _CALL = re.compile(r"\s*(?:[\w, ]+=\s*)?(?P<sign>%{0,2})crucible\s+(?P<said>.*)\Z", re.DOTALL)
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))+""")
@@ -112,11 +118,24 @@ class Values:
         if argument.takes in ("experiment", "arm"):
             held = self._variables() if argument.takes == "arm" else []
             return [*(one.name for one in reversed(session.known())), *held]
+        if argument.takes == "stored":
+            return self._stored(said)
         if argument.takes == "duration":
             return _DURATIONS
         if argument.takes in ("column", "metric"):
             frame = self._frame(said)
             return map(str, frame.columns) if argument.takes == "column" else metrics(frame)
+        return []
+
+    def _stored(self, said: list[str]) -> list[str]:
+        """Names in the store that was said, else in the last one; of a folder, which answers at once."""
+        given = [after.strip("\"'") for word, after in pairwise(said) if word == "--store"]
+        given += [word.partition("=")[2].strip("\"'") for word in said if word.startswith("--store=")]
+        where = path(given[-1]) if given else self._magic.store
+        if where is None or "://" in where:
+            return []
+        with suppress(CrucibleError):
+            return names(Path(where))
         return []
 
     def _variables(self) -> list[str]:

@@ -64,8 +64,13 @@ class Composer:
 
     @property
     def over(self) -> bool:
-        """Whether nothing will happen any more."""
+        """Whether nothing will happen any more, unless somebody goes on with one that is dead."""
         return all(reader.facts["status"] not in ("running", "paused") for reader in self.readers)
+
+    @property
+    def dead(self) -> bool:
+        """Whether a process is gone that another may take the place of."""
+        return any(reader.facts["status"] == "dead" for reader in self.readers)
 
     def _columns(self) -> list[str]:
         return list(dict.fromkeys(name for reader in self.readers for name in reader.columns))
@@ -208,4 +213,5 @@ def _title(experiment: Experiment) -> wire.Title:
         "hypothesis": experiment.hypothesis,
         "sample_size": experiment.sample_size,
         "detectors": experiment._judged,
+        "read": experiment._looks_on,
     }

@@ -10,14 +10,17 @@ import pandas as pd
 from IPython.core.error import UsageError
 
 from crucible_nb import session
+from crucible_nb.attaching import attach
 from crucible_nb.comparison import compare
+from crucible_nb.current import CURRENT
 from crucible_nb.errors import CrucibleError
 from crucible_nb.experiment import Experiment
+from crucible_nb.kernel import KERNEL
 from crucible_nb.notebook import static
 from crucible_nb.notebook.cell import Cells, spanned
 from crucible_nb.notebook.parser import HelpWanted, cell_parser, manual, parser, words
 
-_ACTIONS = ("start", "pause", "resume", "stop")
+_ACTIONS = ("start", "attach", "pause", "resume", "stop")
 
 
 class Magic:
@@ -27,14 +30,17 @@ class Magic:
         shell: An IPython shell.
 
     Attributes:
-        held: The newest experiment of each name that a magic started: without a variable it would be forgotten.
+        held: The newest experiment of each name that a magic started or attached: without a variable it would be
+            forgotten.
         cells: Those that run under a `%%crucible` header.
+        store: The last that a magic was given.
     """
 
     def __init__(self, shell: Any) -> None:
         self.shell, self.cells = shell, Cells()
         self.parsers = {False: parser(), True: cell_parser()}
         self.held: dict[str, Experiment] = {}
+        self.store: str | None = None
 
     def function(self) -> Any:
         """The function to register, with all of the help as its docstring."""
@@ -60,7 +66,7 @@ class Magic:
             return None
         except CrucibleError as error:
             raise UsageError(" ".join(str(error).split())) from None
-        if output is None and result is not None and command in ("start", "cell"):
+        if output is None and result is not None and command in ("start", "attach", "cell"):
             output = "exp"
         if output is not None:
             self.shell.push({output: result}, interactive=True)
@@ -97,18 +103,29 @@ class Magic:
 
     # -- commands -------------------------------------------------------------------------------------------------
 
-    def _begun(self, name: str, *, default: bool, **options: Any) -> Experiment:
-        begun = session.start(name, default=default, **options)
-        self.held.pop(name, None)  # the newest is the last
-        self.held[name] = begun
-        return begun
+    def _begun(self, name: str, *, default: bool, store: str | None = None, **options: Any) -> Experiment:
+        return self._hold(session.start(name, default=default, store=store, **options), store)
+
+    def _hold(self, experiment: Experiment, store: str | None) -> Experiment:
+        self.store = store or self.store
+        self.held.pop(experiment.name, None)  # the newest is the last
+        self.held[experiment.name] = experiment
+        return experiment
 
     def _start(self, name: str, **options: Any) -> Experiment:
         return self._begun(name, default=True, **options)
 
+    def _attach(self, name: str, store: str | None = None, mode: str | None = None) -> Experiment:
+        if store is None and not Path(name).is_absolute():  # as a handle is
+            if self.store is None:
+                raise UsageError(f"cannot attach to {name!r}: expected --store PATH, which says where it is kept")
+            store = self.store
+        CURRENT.default = found = self._hold(attach(name, store, mode), store)
+        return found
+
     def _cell(self, name: str, **options: Any) -> Experiment | None:
         """Of a running NAME the cell is a span; the answer is a new experiment, or None."""
-        running = next((one for one in reversed(session.known()) if one.name == name and _alive(one)), None)
+        running = KERNEL.living(name)
         if running is None:
             begun = self._begun(name, default=False, **options)
             self.cells.begin(begun)
@@ -136,8 +153,8 @@ class Magic:
     def _status(self, experiment: str | None = None) -> Experiment:
         return self.one(experiment)
 
-    def _list(self) -> pd.DataFrame:
-        return session.experiments()
+    def _list(self, store: str | None = None) -> pd.DataFrame:
+        return session.experiments(store)
 
     def _metrics(self, experiment: str | None = None, **options: Any) -> Any:
         return self.one(experiment).metrics(**options)
@@ -158,7 +175,7 @@ class Magic:
         return self.one(experiment).dashboard(refresh, compare=other)
 
     def _export(self, path: str, experiment: str | None = None, **options: Any) -> Path:
-        return self.one(experiment).export(Path(path).expanduser(), **options)
+        return self.one(experiment).export(path, **options)
 
 
 def _alive(experiment: Experiment) -> bool:

@@ -6,6 +6,7 @@ import ast
 import shlex
 from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -80,6 +81,18 @@ def words(line: str) -> tuple[list[str], bool]:
         raise UsageError(f"{line.strip()}: expected a quotation that ends") from None
 
 
+def path(text: str) -> str:
+    """A path with `~` filled in; a URL as it is.
+
+    Examples:
+        >>> path("runs"), path("postgresql://me@db/telemetry")
+        ('runs', 'postgresql://me@db/telemetry')
+    """
+    if not text:
+        raise _expected(text, "a path")
+    return text if "://" in text else str(Path(text).expanduser())
+
+
 def _filled(into: Parser, command: Command) -> Parser:
     for argument in command.arguments:
         into.add_argument(*argument.flags, help=argument.says, **_options(argument))
@@ -147,5 +160,5 @@ def _expected(text: str, accepted: str) -> ArgumentTypeError:
 
 
 _READ: dict[str, Callable[[str], Any]] = {
-    "whole": _whole, "number": _number, "variable": _variable, "pairs": _pairs
+    "whole": _whole, "number": _number, "variable": _variable, "pairs": _pairs, "path": path
 }  # fmt: skip

@@ -134,8 +134,8 @@ class Reader:
 
     @property
     def pauses(self) -> np.ndarray:
-        """int64[n, 2]: spans that were paused, UTC nanoseconds."""
-        if not self.facts["pause_count"]:
+        """int64[n, 2]: spans that were paused or without a process, UTC nanoseconds."""
+        if not self.facts["paused_duration"]:
             return np.zeros((0, 2), np.int64)
         spans = self.experiment.paused_spans
         edges = (pd.DatetimeIndex(side).as_unit("ns").asi8 for side in (spans.left, spans.right))

@@ -15,6 +15,8 @@ from crucible_nb.notebook.turns import short_turns
 
 KEYFRAME = 5.0
 """Seconds between two keyframes."""
+DEAD = 2.0
+"""Seconds between two looks at experiments that nobody writes, and somebody may go on with."""
 FORGET = 15.0
 """Seconds after which a view that says nothing is gone, once another one speaks; views speak every 5 s."""
 _LEAVING = 0.015  # seconds that a message is given to leave the kernel, by another thread
@@ -89,6 +91,7 @@ class Refresher:
             if self._settled():
                 return
             cost = _REST * (time.thread_time() - begun)
+            cost = max(cost, DEAD) if self.composer.over else cost
             self._wake.wait(max(self.refresh, cost) if self._seen and not self.composer.behind else self._pause())
 
     def _pause(self) -> float | None:
@@ -96,7 +99,7 @@ class Refresher:
 
     def _settled(self) -> bool:
         """Whether the experiments are over and all was said; then nobody may ask between here and the end."""
-        if not (self.composer.over and self._seen and not self._due and not self.composer.behind):
+        if self.composer.dead or not (self.composer.over and self._seen and not self._due and not self.composer.behind):
             return False
         with self._lock:
             if not self._inbox.empty():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import pandas as pd
 
 from crucible_nb.experiment import Experiment
 from crucible_nb.notebook import place, static, wire
@@ -17,6 +18,11 @@ from crucible_nb.notebook.refresh import Refresher
 
 _MINUTE = 60.0
 _STATIC = Path(__file__).with_name("static")
+_CHILD = ".jp-OutputArea-child"
+_BROKEN = f"{_CHILD}:has(>.jp-OutputArea-output.jupyter-widgets)"  # JupyterLab found no model for the widget
+_HIDDEN = f"{_CHILD}:has(.crucible-left):not({_BROKEN}+*),{_BROKEN}:has(+{_CHILD} .crucible-left)"
+_SHOWN = f"{_BROKEN}+{_CHILD} .crucible-left"
+_ONE_OF_THEM = f"<style>{_HIDDEN}{{display:none}}{_SHOWN}{{display:block!important}}</style>"
 
 
 class Dashboard(anywidget.AnyWidget):
@@ -44,6 +50,7 @@ class Dashboard(anywidget.AnyWidget):
         self.experiments = tuple(experiments)
         self._shown_in: object = None
         self._handle: Any = None
+        self._left: Any = None
         self._saved: tuple[list[str], list[int]] = ([], [])
         self._saved_at = 0.0
         place.answer_anywhere(self.comm)
@@ -92,7 +99,9 @@ class Dashboard(anywidget.AnyWidget):
         """Show it in the running cell, now; as that cell's result it is not shown again."""
         from IPython.display import display  # noqa: PLC0415  with the first dashboard
 
-        self._handle = self._save(partial(display, display_id=True))
+        show = partial(display, display_id=True)
+        self._handle = self._save(show)
+        self._left = show(self._behind(), raw=True)
         self._shown_in = _cell()
 
     def _ipython_display_(self) -> None:
@@ -111,6 +120,7 @@ class Dashboard(anywidget.AnyWidget):
             return
         if self._saved[0] != self._state()[0] or time.monotonic() - self._saved_at > _MINUTE:
             self._save(self._handle.update)
+            self._left.update(self._behind(), raw=True)
 
     def _save(self, show: Callable[[Dashboard], Any]) -> Any:
         self._shown_in, self._saved, self._saved_at = None, self._state(), time.monotonic()
@@ -136,6 +146,14 @@ class Dashboard(anywidget.AnyWidget):
                 composer.look(anew=True)
             page = static.page(composer.readers)
         return {"text/html": page, "text/plain": static.line(self.experiments)}
+
+    def _behind(self) -> dict[str, str]:
+        """A second output, hidden until a page finds no widget for the first: the kernel was started again."""
+        when = max(reader.now for reader in self.refresher.composer.readers)
+        said = f"The kernel that drew this is gone. So it was at {pd.Timestamp(when):%H:%M:%S} UTC; run the cell again."
+        still = self._still()["text/html"].replace(' class="crucible"', "")  # that is what a live view is called
+        page = f'{_ONE_OF_THEM}<div class="crucible-left" style="display:none"><p>{said}</p>{still}</div>'
+        return {"text/html": page, "text/plain": ""}
 
     def __repr__(self) -> str:
         return f"<Dashboard of {static.line(self.experiments)}>"

@@ -118,13 +118,14 @@ class Difference(TypedDict):
 
 
 class Title(TypedDict):
-    """Facts of an arm that do not change."""
+    """Facts of an arm that do not change; `read`: another process writes it, so that buttons do nothing."""
 
     name: str
     condition: str | None
     hypothesis: str | None
     sample_size: int | None
     detectors: bool
+    read: bool
 
 
 class Key(TypedDict):

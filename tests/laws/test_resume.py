@@ -40,7 +40,7 @@ def die(exp: cr.Experiment) -> None:
         writer.journal.handle, writer.journal.failure = None, "it is dead"
         writer.lock.release()
     writing.SYNCER.remove(writer)
-    kernel = cr.session._KERNEL
+    kernel = cr.kernel.KERNEL
     kernel._all = [one for one in kernel._all if one() is not exp]
 
 

@@ -66,7 +66,7 @@ def compare(one: cr.Experiment, two: cr.Experiment) -> None:
 def twins(work: Any) -> None:
     """The same work in memory and with a store; then what is read back."""
     place = Path(tempfile.mkdtemp())
-    cr.session._KERNEL._all.clear()
+    cr.kernel.KERNEL._all.clear()
     try:
         clock = ManualClock()
         memory, stored = (

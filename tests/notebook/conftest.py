@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crucible_nb import session
+from crucible_nb import kernel, session
 from crucible_nb.notebook import opening
 from tests.conftest import missing
 from tests.notebook import lab, shells
@@ -25,7 +25,7 @@ def nothing_open() -> Iterator[None]:
 def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A shell with the extension, in a kernel that knows no experiment."""
     with monkeypatch.context() as patched, shells.shell(tmp_path) as one:
-        patched.setattr(session, "_KERNEL", session._Kernel())
+        patched.setattr(kernel.KERNEL, "_all", [])
         yield one
         for experiment in session.known():
             if experiment.status in ("running", "paused"):

@@ -55,6 +55,10 @@ CASES = {
     "%crucible compare plain 'my run' --metric loss,succ": ["success_rate"],
     "%crucible start new --sampling a": ["adaptive"],
     "%crucible start new --anomaly z_score,i": ["iqr", "isolation_forest"],
+    "%crucible start new --dur": ["--durability"],
+    "%crucible start new --durability ": ["os", "disk", "memory"],
+    "%crucible attach x --mode r": ["resume", "read"],
+    "%crucible attach ": ["--store", "--mode", "--output", "--help"],
     "%crucible export out --format ": ["parquet", "csv", "jsonl"],
     "%%crucible pl": ["plain"],
     "%%crucible plain --sam": ["--sample-size", "--sampling", "--sampling-config"],
@@ -96,7 +100,24 @@ def test_columns_of_the_named_experiment(ip: Any, held: Any) -> None:
 def test_paths_are_left_to_ipython(ip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results.parquet").touch()
+    (tmp_path / "my_runs").mkdir()
     assert "results.parquet" in offered(ip, "%crucible export res")
+    for line in ("%crucible start x --store my", "%crucible attach --store my", "%%crucible x --store my"):
+        assert "my_runs/" in offered(ip, line)
+
+
+def test_what_a_store_has(ip: Any, tmp_path: Path) -> None:
+    for name in ("one", "the other", "one"):
+        cr.start(name, store=tmp_path / "my runs").stop()
+    assert offered(ip, f"%crucible attach --store '{tmp_path / 'my runs'}' ") == ["one", "'the other'"]
+    assert offered(ip, f"%crucible attach --store='{tmp_path / 'my runs'}' the") == ["'the other'"]
+    assert offered(ip, f"%crucible attach --store {tmp_path / 'nowhere'} on") == []
+    assert "one" not in offered(ip, "%crucible attach on")
+    ip.run_cell(f"%crucible start a --store '{tmp_path / 'my runs'}'").raise_error()
+    assert offered(ip, "%crucible attach on") == ["one"]  # the store that was last given
+    (tmp_path / "file").touch()
+    assert offered(ip, f"%crucible attach --store {tmp_path / 'file'} on") == []
+    assert offered(ip, "%crucible attach --store postgresql://nobody@127.0.0.1:1/nowhere on") == []
 
 
 def test_other_lines_are_left_alone(ip: Any) -> None:

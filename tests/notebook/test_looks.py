@@ -99,11 +99,13 @@ def test_without_a_kernel_a_truthful_picture_is_left(run: Any, served: lab.Serve
     other = page.new_page()
     other.goto(served.url("gone.ipynb"))
     other.wait_for_selector(".crucible-static", timeout=30_000)
-    text = other.locator(".crucible-static").inner_text()
+    still = other.locator(".crucible-static").first
+    text = still.inner_text()
     assert "stopped" in text
     assert "2,000 of 100,000" in text
     assert "anomalies in agent run" in text
-    assert other.locator(".crucible-static table").count() == 2
+    assert still.locator("table").count() == 2
+    assert not other.locator(".crucible-left").is_visible()  # what a page with a new kernel shows
     page_html = subprocess.run(
         [sys.executable, "-m", "nbconvert", "--to", "html", "--stdout", str(path)],
         capture_output=True,

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.current import CURRENT
 from crucible_nb.notebook.commands import COMMANDS
 from crucible_nb.notebook.parser import manual
+from tests.laws.test_resume import die
 
 
 @pytest.fixture
@@ -88,6 +90,14 @@ def test_looking(run: Any, ip: Any) -> None:
     assert repr(run("%crucible dashboard")) == "'a', running, 3 events, p95 2.9 ms"
 
 
+def test_groups_count_every_event_of_a_sampled_run(run: Any, ip: Any) -> None:
+    run("%crucible start a --sampling uniform --sampling-config rate=0.5 --seed 1")
+    run("for i in range(100): exp.record('call', model='m')")
+    assert len(ip.user_ns["exp"].df) < 100
+    assert run("%crucible metrics --by model")["m"].events == 100
+    assert ip.user_ns["exp"].metrics(by=["model"])["m"].events == 100
+
+
 def test_another_experiment_can_be_named(run: Any, ip: Any, mistake: Any) -> None:
     run("%crucible start one\n%crucible start 'the other'")
     assert run("%crucible status -e one").name == "one"
@@ -122,6 +132,62 @@ def test_export(run: Any, tmp_path: Path) -> None:
     assert run(f"%crucible export '{tmp_path / 'other'}' --format csv") == tmp_path / "other"
 
 
+@pytest.fixture
+def runs(run: Any, ip: Any, tmp_path: Path) -> Path:
+    """A store with an experiment whose process is gone."""
+    run(f"%crucible start nightly --store '{tmp_path / 'my runs'}' --durability disk --seed 1\nexp.record('tick', n=0)")
+    die(ip.user_ns.pop("exp"))
+    ip.extension_manager.reload_extension("crucible_nb")  # another kernel remembers nothing
+    CURRENT.default = None
+    return tmp_path / "my runs"
+
+
+def test_coming_back(run: Any, ip: Any, runs: Path, mistake: Any, capsys: Any) -> None:
+    assert mistake("%crucible attach nightly") == (
+        "UsageError: cannot attach to 'nightly': expected --store PATH, which says where it is kept"
+    )
+    assert run(f"%crucible list --store '{runs}'").status.tolist() == ["dead"]
+    capsys.readouterr()
+    assert run(f"%crucible attach nightly --store '{runs}'") is None
+    assert capsys.readouterr().out == "'nightly', running, 1 events\n"
+    exp = ip.user_ns["exp"]
+    assert cr.current() is exp
+    assert exp.summary()["store"]["durability"] == "disk"
+    assert exp.record("tick", n=1)
+    run("%crucible attach nightly -o again")  # the store that was last given
+    assert ip.user_ns["again"] is exp
+    run("%crucible attach nightly --mode read -o reader")
+    assert not ip.user_ns["reader"].record("tick")
+    assert ip.user_ns["reader"].frame()["n"].tolist() == [0, 1]
+    run("%crucible attach nightly --mode join -o worker")
+    assert ip.user_ns["worker"].record("tick", n=2)
+    assert exp.frame()["n"].tolist() == [0, 1, 2]
+    run(f"%crucible attach '{exp.handle}' --mode read -o reader")
+    assert ip.user_ns["reader"].id == exp.id
+    assert run("%crucible list").index.tolist().count(exp.id) == 1
+
+
+def test_start_goes_on_with_what_a_store_has(run: Any, ip: Any, runs: Path) -> None:
+    run(f"%crucible start nightly --store '{runs}' --on-exists resume")
+    exp = ip.user_ns["exp"]
+    assert exp.frame()["n"].tolist() == [0]
+    run(f"%crucible start nightly --store '{runs}' --on-exists resume -o again")
+    assert ip.user_ns["again"] is exp
+
+
+def test_a_cell_can_be_kept(run: Any, ip: Any, tmp_path: Path) -> None:
+    run(f"%%crucible kept --store {tmp_path}\nexp.record('tick')")
+    assert cr.experiments(tmp_path).status.tolist() == ["stopped"]
+    run("%crucible attach kept -o reader")
+    assert (ip.user_ns["reader"].status, len(ip.user_ns["reader"].df)) == ("stopped", 1)
+
+
+def test_a_home_folder_is_found(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run("%crucible start a --store ~/runs")
+    assert cr.experiments(tmp_path / "runs").name.tolist() == ["a"]
+
+
 MISTAKES = {
     "%crucible fly": "argument COMMAND: invalid choice: 'fly'",
     "%crucible start": "the following arguments are required: NAME",
@@ -138,6 +204,11 @@ MISTAKES = {
     "%crucible compare a nobody": "no experiment 'nobody' in this kernel; there are: 'a'",
     "%crucible export out.exe": "expected a name that ends in",
     "%crucible resume": "cannot resume 'a': its status is 'running' (allowed: pause, stop)",
+    "%crucible start b --durability some": "argument --durability: invalid choice: 'some'",
+    "%crucible start b --store ''": "argument --store: '': expected a path",
+    "%crucible attach": "the following arguments are required: NAME",
+    "%crucible attach b --mode some": "argument --mode: invalid choice: 'some'",
+    "%crucible attach b --store nowhere": "cannot attach to 'b': there is no such experiment in 'nowhere'",
     "%%crucible\n1": "the following arguments are required: NAME",
     "%%crucible a --seed 1\n1": "'a' is running: expected no options of a new one, got --seed",
 }

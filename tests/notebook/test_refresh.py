@@ -6,14 +6,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.notebook import refresh
 from crucible_nb.notebook.compose import Composer
 from crucible_nb.notebook.refresh import Refresher
 from crucible_nb.notebook.turns import SHORT, short_turns
+from tests.laws.test_resume import die
 
 
 class Page:
@@ -60,6 +63,24 @@ def test_a_keyframe_then_ticks_then_a_last_keyframe_then_nothing(exp: cr.Experim
     sent = len(page.got)
     time.sleep(0.1)
     assert len(page.got) == sent
+
+
+def test_who_looks_on_a_dead_one_sees_somebody_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "DEAD", 0.05)
+    exp = cr.start("dies", store=tmp_path)
+    exp.record("tick")
+    page = Page(cr.attach("dies", store=tmp_path, mode="read"))
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: page.got and page.got[-1]["status"] == ["running"])
+    die(exp)
+    page.until(lambda: page.got[-1]["status"] == ["dead"])
+    sent = len(page.got)
+    page.until(lambda: len(page.got) > sent)
+    again = cr.attach("dies", store=tmp_path)
+    page.until(lambda: page.got[-1]["status"] == ["running"])
+    again.stop()
+    page.until(lambda: page.got[-1]["status"] == ["stopped"])
+    page.until(lambda: not page.refresher.running)
 
 
 def test_who_comes_after_the_end_gets_a_keyframe(exp: cr.Experiment, page: Page) -> None:

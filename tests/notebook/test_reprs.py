@@ -183,7 +183,7 @@ def test_the_list_is_a_frame_with_a_repr_of_its_own() -> None:
 
 
 def test_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cr.session, "_KERNEL", cr.session._Kernel())
+    monkeypatch.setattr(cr.kernel.KERNEL, "_all", [])
     assert repr(cr.experiments()) == "no experiments"
     assert "0 experiments" in seen(cr.experiments())
 

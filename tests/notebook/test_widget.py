@@ -49,8 +49,11 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
     one = Shell()
     one.shown = []
 
-    def display(thing: Any, display_id: bool) -> Handle:
+    def display(thing: Any, display_id: bool, raw: bool = False) -> Handle:
         assert display_id
+        if raw:
+            one.left, one.behind = thing, Handle()
+            return one.behind
         with pytest.raises(NotImplementedError):
             thing._ipython_display_()
         one.shown.append(thing._repr_mimebundle_())
@@ -75,6 +78,8 @@ def test_it_is_shown_where_it_is_called_and_not_again_as_the_last_line(shell: Sh
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == dashboard.model_id
     assert bundle["text/plain"] == "'shown', running, 0 events"
     assert bundle["text/html"].startswith('<div class="crucible-static">')
+    assert "The kernel that drew this is gone" in shell.left["text/html"]
+    assert 'class="crucible"' not in shell.left["text/html"]  # as live views are called
     assert dashboard._ipython_display_() is None
     with pytest.raises(NotImplementedError):
         dashboard._ipython_display_()
@@ -106,7 +111,8 @@ def test_the_saved_picture_is_brought_up_to_date_when_a_run_ends(shell: Shell) -
     exp.stop()
     shell.ends_cell()
     shell.ends_cell()
-    assert len(shell.handle.updates) == 1
+    assert len(shell.handle.updates) == len(shell.behind.updates) == 1
+    assert "stopped" in shell.behind.updates[0]["text/html"]
     assert "1 events" in data(shell.handle.updates[0])["text/plain"]
     dashboard._saved_at -= 100
     dashboard._saved = (["stopped"], [0])

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import crucible_nb as cr
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.compose import Composer
 from tests.conftest import ManualClock, missing
+from tests.laws.test_resume import die
 from tests.notebook.lab import ROOT
 
 JS = ROOT / "crucible_nb" / "notebook" / "js"
@@ -123,6 +125,44 @@ def test_rates_leave_paused_time_out(clock: ManualClock) -> None:
     assert len(message["pauses"]) == 1
     assert np.isnan(rates).sum() >= 9
     assert known == pytest.approx(np.full(len(known), 5.0), rel=0.25)
+
+
+def test_what_was_before_a_crash_is_drawn_and_the_time_without_a_process_does_not_count(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    exp = cr.start("crashed", store=tmp_path, clock=clock, anomaly="z_score")
+    for i in range(80):
+        exp.record("call", latency_ms=100.0 + i % 3 + 900 * (i == 70))
+        clock.tick(0.25)
+    die(exp)
+    clock.tick(10)
+    again = cr.attach("crashed", store=tmp_path, clock=clock)
+    for _ in range(20):
+        again.record("call", latency_ms=100.0)
+        clock.tick(0.25)
+    composer = Composer([again], 0.5)
+    composer.look()
+    (message, buffers), listener = composer.key(), Listener()
+    listener.take(message, buffers)
+    cards = listener.cards
+    assert (cards["total"], cards["wall"], cards["active"], cards["paused"]) == (100, 35, 24.75, 10.25)
+    assert [end - start for start, end in message["pauses"]] == pytest.approx([10_250])
+    assert len(message["incidents"]) == 1
+    assert message["titles"][0]["read"] is False
+    looking = Composer([cr.attach("crashed", store=tmp_path, mode="read")], 0.5)
+    looking.look()
+    seen, others = looking.key()
+    listener.take(seen, others)
+    assert listener.cards["total"] == 100
+    assert [seen[name] for name in ("pauses", "incidents")] == [message[name] for name in ("pauses", "incidents")]
+    assert seen["titles"][0]["read"] is True
+    assert not looking.over
+    die(again)
+    looking.look()
+    seen, others = looking.key()
+    listener.take(seen, others)
+    assert (looking.over, looking.dead, seen["status"]) == (True, True, ["dead"])
+    assert (listener.cards["wall"], listener.cards["active"]) == (34.75, 24.5)  # it ends with its last event
 
 
 def test_a_sample_is_drawn_by_its_weights(clock: ManualClock) -> None:

@@ -173,7 +173,7 @@ def run(first: int, histories: int) -> tuple[int, Counter[str]]:
                 faults += history(seed, Path(place, "store"))
             except BaseException as error:
                 raise AssertionError(f"history {seed}") from error
-        cr.session._KERNEL._all.clear()
+        cr.kernel.KERNEL._all.clear()
     return histories, faults
 
 

@@ -18,6 +18,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.__main__ import main
+from crucible_nb.attached import Attached
 from crucible_nb.stores import owner
 from tests.conftest import NOON, SECOND, ManualClock
 from tests.laws.test_resume import die
@@ -135,6 +136,21 @@ def test_a_rerun_of_the_cell_takes_over_at_once(other: Other, tmp_path: Path) ->
     fresh.stop()
 
 
+def test_a_cell_that_attaches_can_be_run_again(other: Other, tmp_path: Path) -> None:
+    reader = cr.attach("theirs", store=tmp_path)
+    other.kill()
+    exp = cr.attach("theirs", store=tmp_path)
+    assert cr.attach("theirs", store=tmp_path) is exp  # no reader, whose `record` would drop everything
+    assert cr.attach(exp.id, store=tmp_path, mode="resume") is exp
+    assert cr.start("theirs", store=tmp_path, on_exists="resume") is exp
+    assert not cr.attach("theirs", store=tmp_path, mode="read").record("call")
+    assert cr.experiments().loc[exp.id, "status"] == "running"
+    assert exp.record("call")
+    cr.start("theirs", store=tmp_path / "elsewhere").stop()  # makes room of what is this process's own, of no reader
+    assert (exp.status, reader.status) == ("stopped", "stopped")
+    assert cr.attach("theirs", store=tmp_path) is not exp
+
+
 def test_a_reader_looks_again(other: Other, tmp_path: Path) -> None:
     reader = cr.attach("theirs", store=tmp_path, mode="read")
     assert (reader.status, reader.metrics().events) == ("running", 1)
@@ -160,6 +176,16 @@ def test_dead_time_does_not_count(tmp_path: Path) -> None:
     summary = exp.summary()
     assert (summary["wall_clock_duration"], summary["active_duration"], summary["pause_count"]) == (3620.0, 20.0, 0)
     exp.stop()
+
+
+def test_nor_by_the_clock_of_the_computer(other: Other, tmp_path: Path) -> None:
+    other.kill()
+    time.sleep(1.2)
+    exp = cr.attach("theirs", store=tmp_path)
+    summary = exp.summary()
+    assert (
+        1.2 <= summary["paused_duration"] == pytest.approx(summary["wall_clock_duration"] - summary["active_duration"])
+    )
 
 
 def test_files_are_read_without_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +317,7 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     assert not exp._writer.lock.locked
     assert owner.alive(lock)
     with pytest.raises(cr.StoreError, match="is being written by process"):
-        cr.attach("beat", store=tmp_path, mode="resume")
+        Attached.resume(exp._attached.folder, None, None, None)
     writing.SYNCER.remove(exp._writer)
     os.utime(lock, (time.time() - 60, time.time() - 60))
     assert not owner.alive(lock)

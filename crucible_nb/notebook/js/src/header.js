@@ -2,7 +2,7 @@
 import { element, say } from "./dom.js";
 import { elapsed, number } from "./format.js";
 
-const MARKS = { running: "▶", paused: "❚❚", stopped: "■", failed: "✕", archived: "▣" };
+const MARKS = { running: "▶", paused: "❚❚", stopped: "■", failed: "✕", dead: "✕", archived: "▣" };
 const WINDOWS = [["1min", "1 min"], ["5min", "5 min"], ["1h", "1 h"], ["all", "all"]];
 const LETTERS = ["A", "B"];
 
@@ -11,6 +11,7 @@ export class Header {
   constructor(view) {
     this.view = view;
     this.asked = "";
+    this.gone = false;
     this.titles = element("div", { class: "crucible-titles" });
     this.pause = element("button", { type: "button", class: "crucible-pause", onclick: () => this.toggle() }, "Pause");
     this.stop = element("button", { type: "button", class: "crucible-stop", onclick: () => this.ask("stop") }, "Stop");
@@ -71,11 +72,12 @@ export class Header {
     const done = { pause: "paused", resume: "running", stop: "stopped" }[this.asked];
     if (!status.some((one) => one === "running" || one === "paused") || status.every((one) => one === done)) this.asked = "";
     this.paused = status.every((one) => one !== "running");
+    this.read = key.titles.every((title) => title.read);
     this.over = status.every((one) => one !== "running" && one !== "paused");
     this.buttons();
     for (const input of this.windows.querySelectorAll("input")) input.checked = input.value === key.window;
     this.choices(key);
-    this.tell("note", this.over ? "" : key.note);
+    this.tell("note", this.over ? "" : this.read ? "Only read here: another process writes it" : key.note);
   }
 
   compose(titles, shape) {
@@ -113,7 +115,7 @@ export class Header {
     const doing = { pause: "Pausing …", resume: "Resuming …", stop: "Stopping …" };
     say(this.pause, this.asked && this.asked !== "stop" ? doing[this.asked] : this.paused && !this.over ? "Resume" : "Pause");
     say(this.stop, this.asked === "stop" ? doing.stop : "Stop");
-    this.pause.disabled = this.stop.disabled = Boolean(this.over);
+    this.pause.disabled = this.stop.disabled = Boolean(this.over || this.read || this.gone);
   }
 
   choices(key) {
@@ -138,8 +140,13 @@ export class Header {
     this.view.tell({ kind: "pick", columns: checked });
   }
 
-  stale(seconds) {
-    this.tell("stale", seconds ? `Stale: nothing heard from the kernel for ${seconds} s` : "");
+  stale(seconds, gone) {
+    if (gone !== this.gone) {
+      this.gone = gone;
+      this.buttons();
+    }
+    const silent = seconds ? `Stale: nothing heard from the kernel for ${seconds} s` : "";
+    this.tell("stale", gone ? "Stale: the kernel that drew this is gone; run the cell again" : silent);
   }
 
   freeze(text) {

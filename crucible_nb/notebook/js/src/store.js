@@ -45,6 +45,7 @@ export class Store {
     this.alerts = [];
     this.trouble = "";
     this.heard = 0;
+    this.gone = false; // whether the kernel that speaks of it is
     this.asked = -ASK_EVERY;
     this.listeners = new Set();
   }
@@ -52,6 +53,7 @@ export class Store {
   /** @param {object} message @param {DataView[]} buffers */
   take(message, buffers) {
     this.heard = performance.now();
+    this.gone = false;
     if (message.kind === "trouble") this.trouble = message.text;
     else if (message.kind === "key") this.takeKey(message, buffers);
     else if (message.kind === "tick") this.takeTick(message, buffers);

@@ -77,7 +77,7 @@ export class View {
     try {
       this.store.say({ ...message, view: this.id });
     } catch {
-      // the kernel is gone: what was drawn stays
+      this.store.gone = true; // what was drawn stays
     }
   }
 
@@ -108,9 +108,9 @@ export class View {
       if (this.store.live && this.seen) this.tell({ kind: "view", seen: true });
     }
     const silent = now - Math.max(this.store.heard, this.shown);
-    const stale = this.seen && this.store.live && silent > STALE;
+    const stale = this.seen && this.store.live && (this.store.gone || silent > STALE);
     this.root.toggleAttribute("data-stale", stale);
-    this.header.stale(stale ? Math.floor(silent / 1000) : 0);
+    this.header.stale(stale ? Math.floor(silent / 1000) : 0, stale && this.store.gone);
   }
 
   recolour() {
