@@ -244,7 +244,7 @@ def _facts(folder: Folder) -> dict[str, Any]:
         facts = folder.facts()
     except StoreError:
         return {}
-    return {"name": facts.get("name"), "condition": facts.get("condition"), "tags": facts.get("tags")}
+    return {key: facts.get(key) for key, kind in (("name", str), ("condition", str), ("tags", list)) if isinstance(facts.get(key), kind)}
 
 
 def namesake(root: Path, name: str) -> Folder | None:

@@ -37,7 +37,7 @@ from tests.reliability import odd
 HANG = 10  # seconds for one file
 MEMORY = 2048  # MB, of the process
 MOST = 4 << 20  # bytes of a file
-EXPANDED = 64 << 20  # what `cr.load` is told a file may expand to
+EXPANDED = 8 << 20  # what `cr.load` is told a file may expand to: reading takes time in proportion
 TOGETHER = 2
 GOLDEN = Path(__file__).parents[1] / "stores" / "golden"
 PRICES = b"""[{"m": {"input": 1, "output": 2}, "n": {"match": {"or": [{"starts_with": "n"}, {"regex": "^x.$"}]},
@@ -287,7 +287,8 @@ def harvest(name: str, out: Path) -> Result:
     for path in sorted((out / "findings").glob("*.txt")):
         result.findings[path.read_text(encoding="utf-8").splitlines()[0]] = path.with_suffix("")
     if "\nDone " not in log:
-        why = next((one for one in ("Timeout", "out-of-memory", "deadly signal") if one in log), "it did not end well")
+        said = re.search(r"Timeout|out-of-memory|deadly signal|(?<=Uncaught Python exception: ===\n).*", log)
+        why = said[0] if said else "it did not end well"
         result.findings[why] = out / ("last" if (out / "last").exists() else "log")
     return result
 
