@@ -244,7 +244,8 @@ def _facts(folder: Folder) -> dict[str, Any]:
         facts = folder.facts()
     except StoreError:
         return {}
-    return {key: facts.get(key) for key, kind in (("name", str), ("condition", str), ("tags", list)) if isinstance(facts.get(key), kind)}
+    shown = {"name": str, "condition": str, "tags": list}
+    return {key: facts[key] for key, kind in shown.items() if isinstance(facts.get(key), kind)}
 
 
 def namesake(root: Path, name: str) -> Folder | None:

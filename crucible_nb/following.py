@@ -77,7 +77,7 @@ class Follower:
         if sealed:
             with reading(self._state(sealed)):  # its checksums hold, but anybody may have made it up
                 self._read_sealed(sealed)
-                self.stream.pipeline.measure.look()
+                self.stream.tried()
             self.sealed = sealed[-1].number
             self.number = self.sealed + 1
 

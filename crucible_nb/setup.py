@@ -110,8 +110,7 @@ class Setup:
                 clock=facts["clock"] if facts["clock"] == "events" else again.clock,
                 sampling=made(facts["sampling"], again.sampling, Sampler),
                 detectors=[
-                    made(one, detector, Detector)
-                    for one, detector in zip(facts["detectors"], detectors, strict=False)
+                    made(one, detector, Detector) for one, detector in zip(facts["detectors"], detectors, strict=False)
                 ],
                 prices=prices,
             )

@@ -13,7 +13,7 @@ from crucible_nb.clock import SteadyClock
 from crucible_nb.ingest import EXTRA, WIDTH
 from crucible_nb.lifecycle import Lifecycle
 from crucible_nb.notes import Notes
-from crucible_nb.plan import Ledger, Look, Plan
+from crucible_nb.plan import Ledger, Look, Plan, plan_of
 from crucible_nb.prices import PriceTable
 from crucible_nb.rules import Rule
 from crucible_nb.sampling import Sampler
@@ -182,7 +182,7 @@ class Stream:
         self._alerted += alert[1] == "anomaly"
 
     def _plan(self, _: str, facts: dict[str, Any]) -> None:
-        plan = Plan(**{**facts["plan"], "secondary": tuple(facts["plan"]["secondary"])})
+        plan = plan_of(**facts["plan"])
         self.ledger = Ledger(plan) if self.ledger is None else self.ledger
 
     def _look(self, _: str, facts: dict[str, Any]) -> None:
@@ -256,6 +256,18 @@ class Stream:
             self._plan("plan", {"plan": state["ledger"]["plan"]})
             for look in state["ledger"]["looks"]:
                 self._look("look", look)
+
+    def tried(self) -> None:
+        """Look at all that was loaded once: a state that somebody made up breaks here, where its file can be named."""
+        judging, last = self.pipeline.judging, self.clock.last or 0
+        self.pipeline.measure.look()
+        self.pipeline.keeping.strata()
+        judging.incidents.frame()
+        judging.incidents.summary(self.pipeline.seq)
+        self.watching.alerts.frame()
+        self.life.intervals(last)
+        self.life.active(self.life.started or 0, last)
+        repr(self.ledger)
 
 
 def _ledger(ledger: Ledger | None) -> dict[str, Any] | None:

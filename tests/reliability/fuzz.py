@@ -37,7 +37,7 @@ from tests.reliability import odd
 HANG = 10  # seconds for one file
 MEMORY = 2048  # MB, of the process
 MOST = 4 << 20  # bytes of a file
-EXPANDED = 8 << 20  # what `cr.load` is told a file may expand to: reading takes time in proportion
+EXPANDED = 2 << 20  # what `cr.load` is told a file may expand to: reading takes time in proportion
 TOGETHER = 2
 GOLDEN = Path(__file__).parents[1] / "stores" / "golden"
 PRICES = b"""[{"m": {"input": 1, "output": 2}, "n": {"match": {"or": [{"starts_with": "n"}, {"regex": "^x.$"}]},
@@ -89,7 +89,9 @@ def make(place: Path) -> None:
     )  # fmt: skip
     exp.watch("mean_latency_ms > 1 over 1h")
     next(place.glob("store/*/prices.json.gz")).write_bytes(gzip.compress(PRICES, mtime=0))  # a small one
-    frame = pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 24), "model": ["m", "n"] * 12, "text": "é", "k": np.arange(24)})
+    frame = pd.DataFrame(
+        {"latency_ms": rng.lognormal(5, 1, 24), "model": ["m", "n"] * 12, "text": "é", "k": np.arange(24)}
+    )
     exp.extend(frame, event="call")
     while exp._writer.sealing:
         time.sleep(0.001)
@@ -100,6 +102,8 @@ def make(place: Path) -> None:
     exp.extend(frame.assign(success=True, when=pd.Timestamp("2025-01-01"), thing=[[1]] * 24).iloc[:4], event="table")
     exp.set_sampling(None)
     exp.plan("score", margin=0.1, sample_size=10)
+    exp.planned.take(1, ["score"])
+    assert not exp.should_stop  # and the alert of the rule
     exp.export(place / "ours.jsonl")
     exp.export(place / "ours.csv")
     exp.export(place / "ours.parquet")
@@ -131,6 +135,7 @@ def looked(exp: Any) -> None:
     exp.frame()
     exp.summary()
     exp.metrics()
+    repr((exp, exp._repr_html_(), exp.paused_spans, exp.alerts(), exp.anomalies(), exp.planned))
 
 
 def within(name: str) -> Callable[[bytes, Path], None]:
@@ -273,7 +278,9 @@ def note(error: BaseException, data: bytes, findings: Path) -> None:
     path = findings / hashlib.sha256(at.encode()).hexdigest()[:16]
     if not path.exists() or len(data) < path.stat().st_size:
         path.write_bytes(data)
-        path.with_suffix(".txt").write_text(f"{at}: {str(error)[:200]!r}\n" + "".join(traceback.format_exception(error)))
+        path.with_suffix(".txt").write_text(
+            f"{at}: {str(error)[:200]!r}\n" + "".join(traceback.format_exception(error))
+        )
 
 
 def harvest(name: str, out: Path) -> Result:
@@ -375,7 +382,7 @@ def main() -> None:
     parser.add_argument("--plant", choices=["raises", "hangs", "dies"], default="", help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     args = parser.parse_args()
-    fast = Path("/dev/shm")  # noqa: S108  files come and go
+    fast = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=fast if os.access(fast, os.W_OK) else None) as place:
         keep = Path(place)
         try:

@@ -141,7 +141,7 @@ def gz(inner: Change) -> Change:
         if what == 1:
             return data[: rng.randrange(len(data))]
         if what == 2:  # small here, large there
-            return gzip.compress(rng.choice((b" ", b"1", b"[", b"\n", b"a,")) * rng.choice((10**6, 2 * 10**7)), 1)
+            return gzip.compress(rng.choice((b" ", b"1", b"[", b"\n", b"a,")) * rng.choice((10**5, 4 * 10**6)), 1)
         return gzip.compress(inner(gzip.decompress(data), rng), 1, mtime=0)
 
     return change
