@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,19 @@ import orjson
 import pandas as pd
 
 from crucible_nb.errors import StoreError
-from crucible_nb.files.disk import reading
+from crucible_nb.files.disk import reading, too_large
 from crucible_nb.following import Follower
 from crucible_nb.lifecycle import Lifecycle
 from crucible_nb.prices import PriceTable
 from crucible_nb.setup import Setup
-from crucible_nb.stores.folder import PRICES, Folder
+from crucible_nb.stores.folder import FACTS, PRICES, Folder
 from crucible_nb.stores.owner import Lock, beat_of, holder
 from crucible_nb.stores.redact import Redaction
 from crucible_nb.stores.segment import read_segment
 from crucible_nb.stream import Stream
 from crucible_nb.writing import Writer, claim, lives, price_bytes
+
+_PRICES = 64 << 20  # bytes that a price file may expand to
 
 
 class Attached:
@@ -238,13 +241,18 @@ def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
     path = folder.path / PRICES
     with reading(path):
         prices = prices_of(path.read_bytes())
-    return Setup.from_dict(facts, prices, given)
+    with reading(folder.path / FACTS):
+        return Setup.from_dict(facts, prices, given)
 
 
 @functools.lru_cache(maxsize=8)
 def prices_of(data: bytes) -> PriceTable:
     """A price file, read; most experiments have the same one."""
-    return PriceTable.from_data(orjson.loads(gzip.decompress(data)))
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        plain = stream.read(_PRICES + 1)
+    if len(plain) > _PRICES:
+        raise ValueError(too_large(_PRICES))
+    return PriceTable.from_data(orjson.loads(plain))
 
 
 def _refused(folder: Folder) -> Lock:

@@ -269,7 +269,8 @@ def _facts(folder: Folder) -> dict[str, Any]:
         facts = folder.facts()
     except StoreError:
         return {}
-    return {"name": facts.get("name"), "condition": facts.get("condition"), "tags": facts.get("tags")}
+    shown = {"name": str, "condition": str, "tags": list}
+    return {key: facts[key] for key, kind in shown.items() if isinstance(facts.get(key), kind)}
 
 
 def namesake(root: Path, name: str) -> Folder | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reading
 from crucible_nb.setup import Setup
-from crucible_nb.stores.folder import Folder, Part
+from crucible_nb.stores.folder import FACTS, Folder, Part
 from crucible_nb.stores.scan import Bad, Tail
 from crucible_nb.stores.segment import batches_of, read_segment
 from crucible_nb.stores.state import read_state
@@ -69,13 +70,17 @@ class Follower:
     def _load(self) -> None:
         parts = self.folder.parts(self.ordinal)
         sealed = [part for part in parts if part.segment is not None]
-        self.stream = Stream(self.setup, self.ordinal, self._started(parts))
+        started = self._started(parts)
+        with reading(self.folder.path / FACTS):
+            self.stream = Stream(self.setup, self.ordinal, started)
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
         self.stream.pipeline.buffer.kept_from = 0 if self.stream.lasting else None
         self.bad, self.lost, self.unread = [], [], 0
         if sealed:
-            self._read_sealed(sealed)
+            with reading(self._state(sealed)):  # its checksums hold, but anybody may have made it up
+                self._read_sealed(sealed)
+                self.stream.tried()
             self.sealed = sealed[-1].number
             self.number = self.sealed + 1
 
@@ -92,8 +97,11 @@ class Follower:
         started = (tail.header or {}).get("started")
         return started if isinstance(started, int) else None
 
+    def _state(self, sealed: Sequence[Part]) -> Path:
+        return self.folder.name(self.ordinal, sealed[-1].number, "state")
+
     def _read_sealed(self, sealed: Sequence[Part]) -> None:
-        state, sample = read_state(self.folder.name(self.ordinal, sealed[-1].number, "state"))
+        state, sample = read_state(self._state(sealed))
         self.stream.load(state)
         self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline

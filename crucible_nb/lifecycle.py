@@ -72,8 +72,10 @@ class Lifecycle:
 
     def load(self, state: dict[str, Any]) -> None:
         """Take a state over."""
-        self.status, self.started, self.ended = state["status"], state["started"], state["ended"]
-        self.changes = [Change(*change) for change in state["changes"]]
+        _ALLOWED[state["status"]]  # KeyError for one that there is not
+        self.status = state["status"]
+        self.started, self.ended = (None if state[key] is None else int(state[key]) for key in ("started", "ended"))
+        self.changes = [Change(str(verb), int(time), int(seq)) for verb, time, seq in state["changes"]]
 
     def absent(self, since: int, until: int, seq: int) -> None:
         """Nobody was there between two moments: the process had died and another took over."""

@@ -115,7 +115,7 @@ def plan_of(
         raise StatError("looks: several looks need a sample_size, and no sequential=True, which allows any number")
     return Plan(
         metric, hypothesis, margin, checks.number("alpha", alpha, above=0, below=1), direction,
-        checks.texts("secondary", secondary), size, looks, bool(sequential), events,
+        checks.texts("secondary", secondary), size, looks, bool(sequential), checks.whole("events", events),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from crucible_nb import checks
 from crucible_nb.anomaly import Detector
 from crucible_nb.clock import EventClock, SteadyClock
 from crucible_nb.errors import StoreError
@@ -95,17 +96,27 @@ class Setup:
         try:
             detectors = list(again.detectors) + [None] * len(facts["detectors"])
             return cls(
-                **{name: facts[name] for name in _PLAIN},
-                tags=tuple(facts["tags"]),
-                metadata=facts["metadata"],
-                windows=facts["windows"],
-                by=facts["by"],
+                checks.text("name", facts["name"]),
+                checks.text("condition", facts["condition"], optional=True),
+                checks.text("hypothesis", facts["hypothesis"], optional=True),
+                checks.texts("tags", facts["tags"]),
+                checks.mapping("metadata", facts["metadata"]),
+                checks.whole("sample_size", facts["sample_size"], least=1, optional=True),
+                [checks.whole("windows", window, least=1) for window in facts["windows"]],
+                checks.texts("by", facts["by"]),
+                checks.whole("max_events", facts["max_events"], least=1, optional=True),
+                seed=checks.whole("seed", facts["seed"]),
+                action=checks.text("action", facts["action"]),
                 clock=facts["clock"] if facts["clock"] == "events" else again.clock,
-                sampling=made(facts["sampling"], again.sampling),
-                detectors=[made(one, detector) for one, detector in zip(facts["detectors"], detectors, strict=False)],
+                sampling=made(facts["sampling"], again.sampling, Sampler),
+                detectors=[
+                    made(one, detector, Detector) for one, detector in zip(facts["detectors"], detectors, strict=False)
+                ],
                 prices=prices,
             )
-        except (KeyError, TypeError) as error:
+        except StoreError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"the facts of the experiment are not complete: {error!r}") from error
 
     def reading(self) -> Self:

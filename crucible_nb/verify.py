@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crucible_nb.errors import CrucibleError, StoreError
-from crucible_nb.files.disk import as_path, reason
+from crucible_nb.files.disk import as_path, reading, reason
 from crucible_nb.stores.folder import FACTS, Folder, folders
 from crucible_nb.stores.scan import Tail
 from crucible_nb.stores.segment import read_segment
@@ -129,7 +129,8 @@ def _checked(path: Path) -> Checked:
         if path.suffix == ".parquet":
             return Checked(path, len(read_segment(path)))
         if path.suffix == ".state":
-            return Checked(path, int(read_state(path)[0].get("seq", 0)))
+            with reading(path):
+                return Checked(path, int(read_state(path)[0]["seq"]))
         if path.suffix == ".jsonl":
             return _journal(path)
         return Checked(path, trouble="it is no file of a store")

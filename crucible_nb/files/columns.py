@@ -171,7 +171,9 @@ def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.D
     rows = sum(table.num_rows for table in tables)
     if 8 * rows * len(layout.columns) + sum(map(_spread, tables)) > max_bytes:
         raise ValueError(too_large(max_bytes))
-    parts = {column.name: _fitted(tables, column) for column in layout.columns}
+    named = [dict(zip(table.column_names, table.columns, strict=True)) for table in tables]
+    sizes = [table.num_rows for table in tables]
+    parts = {column.name: _fitted(named, sizes, column) for column in layout.columns}
     index = pd.RangeIndex(rows) if layout.index is None else to_index(parts.pop(layout.index), layout.index)
     kinds = {column.name: column for column in layout.columns}
     data = {name: to_pandas(part, kinds[name]) for name, part in parts.items()}
@@ -180,12 +182,11 @@ def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.D
     return frame
 
 
-def _fitted(tables: Sequence[pa.Table], column: Column) -> pa.ChunkedArray:
+def _fitted(tables: Sequence[dict[str, pa.ChunkedArray]], sizes: Sequence[int], column: Column) -> pa.ChunkedArray:
     """The column's parts as one. Each is fitted before they meet: their Arrow types may differ."""
     chunks: list[pa.Array] = []
-    for table in tables:
-        here = column.name in table.column_names
-        values = table[column.name] if here else pa.chunked_array([pa.nulls(table.num_rows)])
+    for table, rows in zip(tables, sizes, strict=True):
+        values = table[column.name] if column.name in table else pa.chunked_array([pa.nulls(rows)])
         chunks += fit(column.name, values, column.kind).chunks
     return pa.chunked_array(chunks, ARROW[column.kind])
 

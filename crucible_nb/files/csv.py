@@ -7,6 +7,8 @@ References:
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,7 @@ from crucible_nb.files.source import Source
 
 _BLOCK = 32 << 20  # bytes parsed at a time; a row must fit
 _ROWS = 65_536
+_COLUMNS = 16_384  # of a foreign file; Arrow sets something up for each, before it reads a row
 _DANGEROUS = r"^[=+\-@\t\r']"
 _ESCAPED = r"^'([=+\-@\t\r'])"
 
@@ -90,7 +93,8 @@ def _side(path: Path) -> tuple[Layout | None, dict[str, Any]]:
 
 def _pieces(path: Path, max_bytes: int, layout: Layout | None, rows: int) -> Iterator[pa.Table]:
     escaped = layout is None or layout.escaped
-    names = _names(path, max_bytes)
+    most = _COLUMNS if layout is None else max(_COLUMNS, len(layout.columns))
+    names = _names(path, max_bytes, most)
     shown = _plain_names(names, escaped)
     if layout is not None and shown != layout.names:
         raise ValueError(f"its columns are not those that {side_path(path).name!r} tells of")
@@ -114,7 +118,15 @@ def _options() -> tuple[Any, Any]:
     )
 
 
-def _names(path: Path, max_bytes: int) -> list[str]:
+def _names(path: Path, max_bytes: int, most: int) -> list[str]:
+    with opened(path, max_bytes) as stream:
+        commas = 0
+        for mark in re.finditer(rb'"[^"]*"|[,\r\n]', stream.read(_BLOCK)):
+            if mark[0] in b"\r\n":
+                break
+            commas += mark[0] == b","
+            if commas >= most:
+                raise ValueError(f"its header names more than {most:,} columns")
     with opened(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options()) as reader:
         return list(reader.schema.names)
 
@@ -122,7 +134,7 @@ def _names(path: Path, max_bytes: int) -> list[str]:
 def _plain_names(names: list[str], escaped: bool) -> list[str]:
     array = pa.array(names, TEXT)
     shown: list[str] = (_unescape(array) if escaped else array).to_pylist()
-    twice = {name for name in shown if shown.count(name) > 1}
+    twice = [name for name, times in Counter(shown).items() if times > 1]
     if twice:
         raise ValueError(f"the column {min(twice)!r} is there twice")
     return shown

@@ -44,9 +44,12 @@ def source(file: Any, max_bytes: int) -> Source:
         schema, metadata = parquet.schema_arrow, parquet.metadata
         if _expanded(metadata) > max_bytes:
             raise ValueError(too_large(max_bytes))
-        gaps, texts = _gaps(metadata, schema.names), _dictionaries(metadata, schema)
-    header = (schema.metadata or {}).get(KEY.encode())
-    layout, facts = (None, {}) if header is None else unpack(orjson.loads(header))
+        header = (schema.metadata or {}).get(KEY.encode())
+        layout, facts = (None, {}) if header is None else unpack(orjson.loads(header))
+        gaps, texts = set[str](), [field.name for field in schema if is_text(field.type)]
+        if layout is None:
+            _tried(parquet)
+            gaps, texts = _gaps(metadata, set(schema.names)), _dictionaries(metadata, schema)
     if len(set(schema.names)) != len(schema.names):
         raise ValueError("a column is there twice")
     if layout is not None and layout.names != schema.names:
@@ -58,13 +61,22 @@ def _rewound(file: Any) -> Any:
     return pa.BufferReader(file) if isinstance(file, pa.Buffer) else file
 
 
+def _tried(parquet: Any) -> None:
+    """Have Arrow open every column: what its metadata says of a broken one is no exception but the end of the process.
+
+    Files of ours need no look into it: they say themselves where they have gaps, and we write no delta encodings.
+    """
+    for group in range(parquet.metadata.num_row_groups):
+        next(parquet.iter_batches(batch_size=1, row_groups=[group], use_threads=False), None)
+
+
 def _expanded(metadata: Any) -> int:
     """Bytes that the file admits to: its pages unpacked, or a word for each value, whichever is more."""
     pages = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     return int(max(pages, 8 * metadata.num_rows * metadata.num_columns))
 
 
-def _gaps(metadata: Any, names: list[str]) -> set[str]:
+def _gaps(metadata: Any, names: set[str]) -> set[str]:
     """The top-level columns that may have missing values, by the statistics."""
     gaps = set()
     for i in range(metadata.num_row_groups):

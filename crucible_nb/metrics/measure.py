@@ -155,7 +155,7 @@ class Measure:
         self.live.load(state["live"])
         for grouping, labels in zip(self.groupings, state["labels"], strict=True):
             grouping.load(labels)
-        self.seen, self._active, self._weighted = state["seen"], set(state["active"]), state["weighted"]
+        self.seen, self._active, self._weighted = state["seen"], set(state["active"]), bool(state["weighted"])
         time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
         n = self._fill = len(time)
         self._time[:n], self._values[:, :n], self._success[:n] = time, values, success

@@ -101,6 +101,10 @@ class Panel:
         """The panel whose `to_dict` gave `state`."""
         panel = cls(0)
         panel.sums, panel.moments, panel.span = (np.array(state[name]) for name in ("sums", "moments", "span"))
+        size = panel.sums.shape[-1]
+        shapes = panel.sums.shape, panel.moments.shape, panel.span.shape
+        if shapes != ((4, size), (3, len(NUMBERS), size), (2, size)):
+            raise ValueError(f"arrays of the shapes {shapes}")
         return panel
 
     def add(self, rows: Any, pieces: Panel) -> None:

@@ -58,14 +58,21 @@ def _plain(value: Any) -> Any:
     raise TypeError(value)
 
 
-def made(description: Mapping[str, Any] | None, given: Any = None) -> Any:
+def made(description: Mapping[str, Any] | None, given: Any = None, base: Any = (Sampler, Detector)) -> Any:
     """The policy that was described; one that is not ours has to be given again.
+
+    Args:
+        description: From `described`.
+        given: What to take for one that is not ours.
+        base: What it has to be.
 
     Raises:
         StoreError: It cannot be made, or what was given is not of its class.
     """
     if description is None:
         return None
+    if not isinstance(description, dict):
+        raise StoreError(f"{description!r:.80} describes no policy")
     name = description.get("class")
     if "strange" in description:
         if given is not None and type(given).__qualname__ == name:
@@ -74,10 +81,10 @@ def made(description: Mapping[str, Any] | None, given: Any = None) -> Any:
         raise StoreError(f"{description['strange']} is not written in the store; pass it again{got}")
     try:
         kind = getattr(_ROOMS[description["room"]], str(name))
-        if not (isinstance(kind, type) and issubclass(kind, (Sampler, Detector))):
+        if not (isinstance(kind, type) and issubclass(kind, base)):
             raise TypeError(f"{name!r} is neither a sampler nor a detector")
         return kind(**_back(description["arguments"]))
-    except (KeyError, TypeError, AttributeError, CrucibleError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, CrucibleError) as error:
         raise StoreError(f"{name!r} cannot be made again: {error}") from error
 
 

@@ -88,9 +88,9 @@ def _fields(cells: list[Any]) -> bool:
         if type(text) is not str or type(strangers) is not int:
             return False
         rest = Rest(text, strangers)
-    fields = cells[-1]
-    if len(cells) != WIDTH or type(fields) is not dict:
+    if len(cells) != WIDTH or type(cells[-1]) is not dict:
         return False
+    fields = cells[-1]
     for name, value in fields.items():
         if type(value) is dict:
             fields[name] = unwrapped(value)

@@ -175,6 +175,8 @@ def _objects(values: list[Any]) -> np.ndarray:
 def frame_of_cells(cells: list[Any]) -> tuple[int, int, str | None, pd.DataFrame]:
     """Number of the first row, clock reading, event and canonical frame of a line; ValueError when it is none."""
     _, seq, rows, reading, event, times, columns = cells
+    if type(rows) is not int or not 0 <= rows <= ROWS:
+        raise ValueError(f"a line of {rows!r} rows")
     index: Any = pd.RangeIndex(rows)
     if times is not None:
         index = pd.DatetimeIndex(np.array(times, np.int64).view("M8[ns]"), tz="UTC", name="time")
@@ -199,7 +201,7 @@ def _read(kind: str, *parts: Any) -> Any:
     if kind == "text":
         return _categorical(*parts)
     if kind == "gone":
-        return np.zeros(int(parts[0]), np.bool_)
+        return np.zeros(min(int(parts[0]), ROWS + 1), np.bool_)
     if kind == "any":
         return _objects([_thing(cell) for cell in parts[0]])
     raise ValueError(f"unknown kind {kind!r}")
