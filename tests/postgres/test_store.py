@@ -16,6 +16,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb import optional
+from crucible_nb.notebook.reader import Reader
 from crucible_nb.postgres import Address, tables
 from tests.postgres.conftest import eventually
 
@@ -327,3 +328,25 @@ def test_without_psycopg_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(optional.importlib, "import_module", absent)
     with pytest.raises(cr.ConfigError, match=r"needs psycopg: pip install 'crucible_nb\[postgres\]'"):
         cr.start("x", store="postgresql://h/d")
+
+
+def test_a_dashboard_of_the_copy_shows_it_and_goes_on(url):
+    exp = cr.start("watched", store=url, anomaly="z_score", clock="events")
+    for i in range(300):
+        exp.record("e", latency_ms=9000.0 if i == 250 else 100.0 + i % 3, success=True, time=i * 10**9)
+    copied(exp)
+    reader = Reader(cr.attach("watched", store=url, mode="read"))
+    reader.look()
+    reader.settle()
+    assert reader.bins["all"].weight(0).sum() == reader.glance.total.events == 300
+    assert [one.metrics for _, one in reader.incidents] == [("latency_ms",)]
+    for i in range(300, 350):
+        exp.record("e", latency_ms=100.0, success=True, time=i * 10**9)
+    copied(exp)
+
+    def seen() -> bool:
+        reader.look()
+        return reader.bins["all"].weight(0).sum() == 350
+
+    eventually(seen)
+    exp.stop()
