@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SHORT = 0.0005
+SHORT = 0.001
 """Seconds between two turns while a message is on its way."""
 
 _LOCK = threading.Lock()
