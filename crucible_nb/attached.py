@@ -239,9 +239,9 @@ def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
     """What an experiment was asked to be."""
     facts = folder.facts()
     path = folder.path / PRICES
-    with reading(path):
+    with reading(path, ours=StoreError):
         prices = prices_of(path.read_bytes())
-    with reading(folder.path / FACTS):
+    with reading(folder.path / FACTS, ours=StoreError):
         return Setup.from_dict(facts, prices, given)
 
 

@@ -71,14 +71,14 @@ class Follower:
         parts = self.folder.parts(self.ordinal)
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
-        with reading(self.folder.path / FACTS):
+        with reading(self.folder.path / FACTS, ours=StoreError):
             self.stream = Stream(self.setup, self.ordinal, started)
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
         self.stream.pipeline.buffer.kept_from = 0 if self.stream.lasting else None
         self.bad, self.lost, self.unread = [], [], 0
         if sealed:
-            with reading(self._state(sealed)):  # its checksums hold, but anybody may have made it up
+            with reading(self._state(sealed), ours=StoreError):  # its checksums hold, but anybody may have made it up
                 self._read_sealed(sealed)
                 self.stream.tried()
             self.sealed = sealed[-1].number

@@ -62,14 +62,19 @@ def source_format(path: Path, wanted: str | None) -> str:
 
 
 @contextmanager
-def reading(path: Path, what: type[Exception] = Exception) -> Iterator[None]:
+def reading(path: Path, what: type[Exception] = Exception, ours: type[Exception] = CrucibleError) -> Iterator[None]:
     """Turn what fails inside into the one sentence about a file that cannot be read.
 
     The bytes are a stranger's and the parsers many: no list of exceptions would be complete.
+
+    Args:
+        path: The file.
+        what: Errors to turn.
+        ours: Those that are a sentence already; StoreError where no caller's argument can be what is wrong.
     """
     try:
         yield
-    except CrucibleError:
+    except ours:
         raise
     except what as error:
         raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -116,3 +117,23 @@ def test_foreign_columns_take_the_kind_of_all_their_values(texts, dtype, values,
 def test_a_column_without_any_value_is_a_number(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n,1\n", encoding="utf-8")
     assert load(tmp_path / "a.csv")["x"].dtype == "float64"
+
+
+def test_a_header_of_any_length_is_read_or_refused_at_once(tmp_path):
+    path = tmp_path / "wide.csv"
+    for columns, wanted in (
+        (4_000, None),
+        (16_385, "more than 16,384 columns"),
+        (2_000_000, "more than 16,384 columns"),
+    ):
+        path.write_text(",".join(f"c{i}" for i in range(columns)) + "\n" + "1," * (columns - 1) + "1\n")
+        begun = time.process_time()
+        if wanted is None:
+            assert load(path).shape == (1, columns)
+        else:
+            with pytest.raises(StoreError, match=wanted):
+                load(path)
+        assert time.process_time() - begun < 10
+    quoted = ",".join(['"a,b\nc"', *(f"c{i}" for i in range(9))])
+    path.write_text(quoted + "\n" + "1,2,3,4,5,6,7,8,9,10\n" * 5_000)  # commas in quotes and in rows do not count
+    assert load(path).shape == (5_000, 10)

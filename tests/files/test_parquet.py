@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -129,3 +132,24 @@ def test_text_in_every_encoding(encoding, tmp_path):
     path = tmp_path / "coded.parquet"
     pq.write_table(pa.table({"x": texts}), path, use_dictionary=False, column_encoding={"x": encoding})
     assert load(path)["x"].equals(pd.Series(texts, dtype="str"))
+
+
+def test_a_column_of_another_type_than_its_data_is_no_end_of_the_process(tmp_path):
+    path = tmp_path / "odd.parquet"
+    pq.write_table(pa.table({"x": [0.5]}), path)
+    data = path.read_bytes()
+    at = data.rfind(b"\x15\x0a\x19")  # the type of the data: double
+    assert at > 0
+    path.write_bytes(data[: at + 1] + b"\x0e" + data[at + 2 :])
+    code = f"import crucible_nb as cr\ntry: cr.load({str(path)!r})\nexcept cr.StoreError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "does not match" in done.stdout
+
+
+def test_many_columns_take_time_in_proportion(tmp_path):
+    path = tmp_path / "wide.parquet"
+    pq.write_table(pa.table({f"c{i}": [i] for i in range(4_000)}), path)
+    begun = time.process_time()
+    assert load(path).shape == (1, 4_000)
+    assert time.process_time() - begun < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 
 import crucible_nb as cr
 from crucible_nb import writing
-from crucible_nb.stores.lines import cells_of, line
+from crucible_nb.stores.folder import Folder
+from crucible_nb.stores.lines import cells_of, line, sealed
+from crucible_nb.stores.state import read_state, write_state
 from crucible_nb.verify import verify
 from tests.laws.test_resume import die
 
@@ -254,3 +257,77 @@ def test_any_broken_file_is_an_error_of_ours(
     verify(folder)
     cr.experiments(place)
     shutil.rmtree(place)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        b"[5]",
+        b'["rows",0,1000000000000,0,"e",null,[]]',
+        b'["rows",0,1,0,"e",null,[["x","gone",1000000000000]]]',
+        b'["rows",0,1,0,"e",null,[["x","int",[18446744073709551615],[]]]]',
+        b'["rows",0,1,0,"e",null,[["x","any",[{"":["dict","' + b"[" * 100_000 + b'"]}]]]]',
+        b'["plan",0,{"plan":{"metric":"m","margin":"wide","secondary":[]}}]',
+        b'["sampling",0,{"policy":{"room":"anomaly","class":"ZScore","arguments":{"pairs":[]}}}]',
+        b'["sampling",0,{"policy":{"room":"sampling","class":"Uniform","arguments":{"pairs":[[]]}}}]',
+    ],
+)
+def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: bytes) -> None:
+    """Its checksum holds; fuzzing made these."""
+    shutil.copytree(open_ended, tmp_path / open_ended.name)
+    path = next((tmp_path / open_ended.name).glob("*.jsonl"))
+    path.write_bytes(path.read_bytes() + sealed(cells))
+    exp = cr.attach(open_ended.name, store=tmp_path, mode="read")
+    assert exp.frame()["n"].tolist() == list(range(1230))
+    assert exp._stream.unread == 1
+    repr((exp, exp.summary(), exp.planned))
+    verify(tmp_path)
+
+
+def test_made_up_facts_are_an_error_of_ours(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / finished.name)
+    folder = Folder(tmp_path / finished.name)
+    good = folder.facts()
+    made_up: list[tuple[str, Any]] = [
+        ("name", []), ("condition", []), ("windows", ["1min"]), ("windows", 5), ("metadata", "x"), ("by", [1]),
+        ("seed", "x"), ("max_events", -1), ("started", {}), ("started", 2**64 - 1), ("detectors", ["x"]),
+        ("sampling", {"room": "anomaly", "class": "ZScore", "arguments": {"pairs": []}}),
+        ("sampling", {"room": "sampling", "class": "Uniform", "arguments": {"pairs": [[1]]}}),
+    ]  # fmt: skip
+    for key, value in made_up:
+        folder.write_facts({**good, key: value})
+        with pytest.raises(cr.StoreError):
+            cr.attach(finished.name, store=tmp_path, mode="read")
+        assert "unreadable" in repr(cr.experiments(tmp_path))
+        verify(tmp_path)
+
+
+def test_a_made_up_state_is_an_error_of_ours(finished: Path, tmp_path: Path) -> None:
+    """Also where what is wrong with it would show only when somebody looks."""
+    shutil.copytree(finished, tmp_path / finished.name)
+    path = sorted((tmp_path / finished.name).glob("*.state"))[-1]
+    good, _ = read_state(path)
+    life, measure = good["life"], good["measure"]
+    panel = {"sums": np.zeros(2), "moments": np.zeros(2), "span": np.zeros(2)}
+    made_up: list[dict[str, Any]] = [
+        {"seq": "many"}, {"notes": 1.5}, {"kinds": [["n"]]}, {"kinds": [["n", np.zeros(0)]]}, {"life": {**life, "status": "odd"}},
+        {"life": {**life, "changes": [["pause", "noon", 3]]}}, {"columns": {}}, {"watching": []}, {"policy": "Uniform"},
+        {"measure": {**measure, "live": {**measure["live"], "total": {**measure["live"]["total"], "panel": panel}}}},
+        {"judging": {**good["judging"], "detectors": []}}, {"ledger": {"plan": {"metric": 1}, "looks": []}},
+    ]  # fmt: skip
+    for odd in made_up:
+        write_state(path, {**good, **odd}, None)
+        with pytest.raises(cr.StoreError):
+            cr.attach(finished.name, store=tmp_path, mode="read")
+        assert cr.experiments(tmp_path).loc[finished.name, "status"] == "unreadable"
+        verify(tmp_path)
+    write_state(path, good, None)
+    assert rows(tmp_path / finished.name) == rows(finished)
+
+
+def test_prices_that_expand_without_end_are_refused(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / finished.name)
+    blank = gzip.compress(b" " * (1 << 24))
+    (tmp_path / finished.name / "prices.json.gz").write_bytes(blank * 200)  # 3 MB here, 3 GB there
+    with pytest.raises(cr.StoreError, match=r"prices.json.gz.*expands to more"):
+        cr.attach(finished.name, store=tmp_path, mode="read")
