@@ -92,9 +92,9 @@ class Alerts:
     def remember(self, cells: list[Any]) -> None:
         """An alert of an earlier process; nobody is called for it."""
         time, kind, metric, value, severity, reason, action, told = cells
-        words = map(str, (severity, reason, action))
+        severity, reason, action = map(str, (severity, reason, action))
         when = pd.Timestamp(time, unit="ns", tz="UTC")
-        self.history.append(Alert(when, str(kind), str(metric), float(value), *words, bool(told)))
+        self.history.append(Alert(when, str(kind), str(metric), float(value), severity, reason, action, bool(told)))
 
     def deliver(self) -> None:
         """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
