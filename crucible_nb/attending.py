@@ -44,7 +44,14 @@ class Attending(Durable):
         return False
 
     def _attend(self) -> None:
-        """Look at what was recorded, act, and call back; callbacks run outside of the lock."""
+        """Look at what was recorded, act, and call back; callbacks run outside of the lock.
+
+        Who only reads it sees what was noticed by who writes it.
+        """
+        if self._looks_on:
+            with self._lock:
+                self._pipelines()
+            return
         with self._lock:
             if self._attending:  # an action or a callback of this very thread
                 return

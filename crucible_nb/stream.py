@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from crucible_nb import checks
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.clock import SteadyClock
 from crucible_nb.ingest import EXTRA, WIDTH
@@ -23,7 +24,7 @@ from crucible_nb.stores.lines import unwrapped
 from crucible_nb.stores.policies import described, lasting, made
 from crucible_nb.stores.rows import row_of_cells
 from crucible_nb.stores.tables import frame_of_cells
-from crucible_nb.watching import Watching
+from crucible_nb.watching import ACTIONS, Watching
 
 _STAGE = 4096 * WIDTH
 
@@ -175,7 +176,8 @@ class Stream:
         return {"tables": [dict(one) for one in own], "base": over}
 
     def _watch(self, _: str, facts: dict[str, Any]) -> None:
-        self.watching.add(Rule.of(facts["rule"]), str(facts["kind"]), str(facts["action"]))
+        action = checks.one_of("action", facts["action"], ACTIONS)
+        self.watching.add(Rule.of(facts["rule"]), str(facts["kind"]), action)
 
     def _alert(self, _: str, facts: dict[str, Any]) -> None:
         alert = [unwrapped(cell) for cell in facts["alert"]]

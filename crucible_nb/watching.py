@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from crucible_nb import checks
 from crucible_nb.alerts import Alert, Alerts
 from crucible_nb.anomaly import Incident
 from crucible_nb.metrics import Metrics
@@ -82,7 +83,8 @@ class Watching:
     def load(self, state: dict[str, Any]) -> None:
         """Take a state over."""
         self.rules = [
-            Watched(Rule.of(rule), str(kind), str(action), bool(met)) for rule, kind, action, met in state["rules"]
+            Watched(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
+            for rule, kind, action, met in state["rules"]
         ]
         self.fired = state["fired"]
         for alert in state["alerts"]:

@@ -83,6 +83,8 @@ def _gaps(metadata: Any, names: set[str]) -> set[str]:
         group = metadata.row_group(i)
         for j in range(group.num_columns):
             column = group.column(j)
+            if column.physical_type != metadata.schema.column(j).physical_type:  # asked on, Arrow ends the process
+                raise ValueError(f"its metadata contradicts its schema in column {j + 1}")
             counted = column.statistics is not None and column.statistics.has_null_count
             if not counted or column.statistics.null_count:
                 path = column.path_in_schema  # a dot parts the levels, unless it belongs to the name

@@ -434,3 +434,17 @@ def test_a_process_may_die_while_it_comes_up(tmp_path: Path, left: tuple[str, ..
     assert again.record("a")
     again.stop()
     assert cr.attach("early", store=tmp_path).metrics().events == 1
+
+
+def test_who_only_reads_acts_on_no_rule(tmp_path: Path) -> None:
+    exp = cr.start("theirs", store=tmp_path, clock="events")
+    exp.watch("event_count >= 3", action="pause")
+    reader = cr.attach("theirs", store=tmp_path, mode="read")
+    for n in range(3):
+        exp.record("call", n=n, time=NOON + n)
+    assert reader.alerts().empty
+    assert not reader.should_stop
+    assert exp.should_stop
+    assert reader.alerts()["reason"].tolist() == ["event_count >= 3: it is 3"]
+    assert reader.status == "paused"
+    exp.stop()
