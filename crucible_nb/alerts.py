@@ -91,8 +91,10 @@ class Alerts:
 
     def remember(self, cells: list[Any]) -> None:
         """An alert of an earlier process; nobody is called for it."""
-        time, kind, metric, value, *rest = cells
-        self.history.append(Alert(pd.Timestamp(time, unit="ns", tz="UTC"), kind, metric, float(value), *rest))
+        time, kind, metric, value, severity, reason, action, told = cells
+        when = pd.Timestamp(time, unit="ns", tz="UTC")
+        words = str(severity), str(reason), str(action)
+        self.history.append(Alert(when, str(kind), str(metric), float(value), *words, told=bool(told)))
 
     def deliver(self) -> None:
         """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""

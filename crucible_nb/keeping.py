@@ -68,7 +68,7 @@ class Keeping:
 
     def load(self, policy: Sampler | None, state: dict[str, Any]) -> None:
         """Go on by a policy from its state."""
-        self.policy, self.since, self.changes = policy, state["since"], state["changes"]
+        self.policy, self.since, self.changes = policy, int(state["since"]), int(state["changes"])
         self.sampler = None if policy is None else policy.from_dict(state["sampler"])
         revises = self.sampler is not None and self.sampler.revises
         self.buffer.sample, self.buffer.stale = self if revises else None, revises

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from crucible_nb import checks
 from crucible_nb.errors import ConfigError
@@ -90,6 +91,15 @@ class Rule:
         silent = metric in _COUNTED and sign in ("<", "<=") and window is not None
         default = 0 if silent else 1 if metric in _TOTALS else _FEW
         return cls(text.strip(), metric, sign, limit, window, default if min_events is None else min_events)
+
+    @classmethod
+    def of(cls, cells: Sequence[Any]) -> Rule:
+        """The rule whose fields were written down; ConfigError, TypeError or ValueError when they are none."""
+        text, metric, sign, limit, window, least = cells
+        return cls(
+            checks.text("rule", text), checks.one_of("metric", metric, METRICS), checks.one_of("sign", sign, _SIGNS),
+            float(limit), checks.whole("window", window, least=1, optional=True), checks.whole("least", least),
+        )  # fmt: skip
 
     def value(self, metrics: Metrics) -> float:
         """The metric now; NaN while it is unknown or there are too few events.

@@ -174,7 +174,7 @@ class Stream:
         return {"tables": [dict(one) for one in own], "base": over}
 
     def _watch(self, _: str, facts: dict[str, Any]) -> None:
-        self.watching.add(Rule(*facts["rule"]), facts["kind"], facts["action"])
+        self.watching.add(Rule.of(facts["rule"]), str(facts["kind"]), str(facts["action"]))
 
     def _alert(self, _: str, facts: dict[str, Any]) -> None:
         alert = [unwrapped(cell) for cell in facts["alert"]]

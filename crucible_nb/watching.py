@@ -81,7 +81,9 @@ class Watching:
 
     def load(self, state: dict[str, Any]) -> None:
         """Take a state over."""
-        self.rules = [Watched(Rule(*rule), kind, action, met) for rule, kind, action, met in state["rules"]]
+        self.rules = [
+            Watched(Rule.of(rule), str(kind), str(action), bool(met)) for rule, kind, action, met in state["rules"]
+        ]
         self.fired = state["fired"]
         for alert in state["alerts"]:
             self.alerts.remember(alert)

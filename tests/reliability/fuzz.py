@@ -224,7 +224,7 @@ def plant(kind: str) -> None:
 # -- one target, in a process of its own ------------------------------------------------------------------------------------
 
 
-def one(target: Target, seconds: int, out: Path, seed: int, hang: int) -> None:
+def one(target: Target, seconds: int, out: Path, seed: int, hang: int, first: bool) -> None:
     """Fuzz for so long; what is found goes to files in `out`."""
     import atheris
 
@@ -245,8 +245,10 @@ def one(target: Target, seconds: int, out: Path, seed: int, hang: int) -> None:
         (out / "last").write_bytes(data)  # what did it, should the process not come back
         try:
             target.read(data, place)
-        except Exception as error:  # noqa: BLE001  a finding; there may be more
+        except Exception as error:
             note(error, data, out / "findings")
+            if first:
+                raise
 
     def mutate(data: bytes, most: int, seed: int) -> bytes:
         rng = random.Random(seed)
@@ -294,7 +296,7 @@ def harvest(name: str, out: Path) -> Result:
     result.kept = max((int(one[3] or 0) for one in found), default=0)
     for path in sorted((out / "findings").glob("*.txt")):
         result.findings[path.read_text(encoding="utf-8").splitlines()[0]] = path.with_suffix("")
-    if "\nDone " not in log:
+    if "\nDone " not in log and not result.findings:
         said = re.search(r"Timeout|out-of-memory|deadly signal|(?<=Uncaught Python exception: ===\n).*", log)
         why = said[0] if said else "it did not end well"
         result.findings[why] = out / ("last" if (out / "last").exists() else "log")
@@ -319,7 +321,7 @@ def instrumented() -> None:
         importlib.import_module("crucible_nb.__main__")
 
 
-def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: int = HANG, planted: str = "") -> list[Result]:  # fmt: skip
+def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: int = HANG, planted: str = "", first: bool = False) -> list[Result]:  # fmt: skip
     """Fuzz these targets, so many seconds in all; results in their order."""
     end = time.monotonic() + seconds
     instrumented()
@@ -333,7 +335,10 @@ def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: in
             out = keep / name
             out.mkdir(parents=True)
             # libFuzzer ends a hang in Python by itself; one in a library may hang its alarm as well
-            busy[start(TARGETS[name], share, out, seed, hang, planted)] = (name, time.monotonic() + share + hang + 15)
+            busy[start(TARGETS[name], share, out, seed, hang, planted, first)] = (
+                name,
+                time.monotonic() + share + hang + 15,
+            )
         pid, _ = os.waitpid(-1, os.WNOHANG)
         for late, (_, until) in busy.items():
             if late != pid and time.monotonic() > until:
@@ -347,7 +352,7 @@ def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: in
     return [results[name] for name in names]
 
 
-def start(target: Target, seconds: int, out: Path, seed: int, hang: int, planted: str) -> int:
+def start(target: Target, seconds: int, out: Path, seed: int, hang: int, planted: str, first: bool) -> int:
     """A process that fuzzes one target."""
     child = os.fork()
     if child:
@@ -358,7 +363,7 @@ def start(target: Target, seconds: int, out: Path, seed: int, hang: int, planted
     try:
         if planted:
             plant(planted)
-        one(target, seconds, out, seed, hang)
+        one(target, seconds, out, seed, hang, first)
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
@@ -380,6 +385,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hang", type=int, default=HANG, help="seconds that one file may take")
     parser.add_argument("--keep", type=Path, help="where logs, corpora and what was found are left")
+    parser.add_argument("--first", action="store_true", help="a target ends with the first finding")
     parser.add_argument("--plant", choices=["raises", "hangs", "dies"], default="", help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     args = parser.parse_args()
@@ -387,7 +393,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=fast if os.access(fast, os.W_OK) else None) as place:
         keep = Path(place)
         try:
-            results = run(args.only, args.seconds, keep, seed=args.seed, hang=args.hang, planted=args.plant)
+            results = run(
+                args.only, args.seconds, keep, seed=args.seed, hang=args.hang, planted=args.plant, first=args.first
+            )
         finally:
             if args.keep is not None:
                 shutil.copytree(keep, args.keep, ignore=shutil.ignore_patterns("place"), dirs_exist_ok=True)

@@ -267,6 +267,8 @@ def test_any_broken_file_is_an_error_of_ours(
         b'["rows",0,1,0,"e",null,[["x","gone",1000000000000]]]',
         b'["rows",0,1,0,"e",null,[["x","int",[18446744073709551615],[]]]]',
         b'["rows",0,1,0,"e",null,[["x","any",[{"":["dict","' + b"[" * 100_000 + b'"]}]]]]',
+        b'["watch",0,{"rule":["r","error_rate",">",[],null,1],"kind":"rule","action":"alert"}]',
+        b'["alert",0,{"alert":[0,"rule","m","high","high","r","alert",true],"fired":false}]',
         b'["plan",0,{"plan":{"metric":"m","margin":"wide","secondary":[]}}]',
         b'["sampling",0,{"policy":{"room":"anomaly","class":"ZScore","arguments":{"pairs":[]}}}]',
         b'["sampling",0,{"policy":{"room":"sampling","class":"Uniform","arguments":{"pairs":[[]]}}}]',
@@ -280,7 +282,7 @@ def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: 
     exp = cr.attach(open_ended.name, store=tmp_path, mode="read")
     assert exp.frame()["n"].tolist() == list(range(1230))
     assert exp._stream.unread == 1
-    repr((exp, exp.summary(), exp.planned))
+    repr((exp, exp.summary(), exp.planned, exp.alerts()))
     verify(tmp_path)
 
 
@@ -313,7 +315,9 @@ def test_a_made_up_state_is_an_error_of_ours(finished: Path, tmp_path: Path) -> 
         {"seq": "many"}, {"notes": 1.5}, {"kinds": [["n"]]}, {"kinds": [["n", np.zeros(0)]]}, {"life": {**life, "status": "odd"}},
         {"life": {**life, "changes": [["pause", "noon", 3]]}}, {"columns": {}}, {"watching": []}, {"policy": "Uniform"},
         {"measure": {**measure, "live": {**measure["live"], "total": {**measure["live"]["total"], "panel": panel}}}},
-        {"judging": {**good["judging"], "detectors": []}}, {"ledger": {"plan": {"metric": 1}, "looks": []}},
+        {"judging": {**good["judging"], "detectors": []}}, {"keeping": {**good["keeping"], "changes": [1]}},
+        {"watching": {"rules": [[["r", "error_rate", ">", None, None, 1], "rule", "alert", False]], "alerts": [], "fired": False}},
+        {"ledger": {"plan": {"metric": 1}, "looks": []}},
     ]  # fmt: skip
     for odd in made_up:
         write_state(path, {**good, **odd}, None)

@@ -1,0 +1,44 @@
+"""A minute of fuzzing over all loaders, and that it finds what is planted. The long run: `tests.reliability.fuzz`."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+from tests.reliability.fuzz import TARGETS
+
+ROOT = Path(__file__).parents[2]
+
+
+def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if importlib.util.find_spec("atheris") is None:
+        missing("atheris")
+    command = [sys.executable, "-m", "tests.reliability.fuzz", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=500)
+
+
+def test_a_minute_finds_nothing(tmp_path: Path) -> None:
+    seed = str(time.time_ns() % 10**6)  # another minute every time
+    done = fuzz("--seconds", "60", "--seed", seed, "--keep", str(tmp_path / "fuzz"))
+    assert done.returncode == 0, f"--seed {seed}; files in {tmp_path}\n{done.stdout}\n{done.stderr[-4000:]}"
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert {row[0].strip() for row in rows} == set(TARGETS)
+    assert all(int(row[1].replace(",", "")) > 20 for row in rows), done.stdout  # each did something
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("raises", "ValueError at fuzz.py"), ("hangs", "Timeout"), ("dies", "deadly signal")]
+)
+def test_what_is_planted_is_found(tmp_path: Path, kind: str, said: str) -> None:
+    done = fuzz(
+        "--plant", kind, "--only", "journal", "--seconds", "30", "--hang", "2", "--first", "--keep", str(tmp_path)
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"journal: {said}" in done.stdout, done.stdout
+    assert (tmp_path / "journal" / "last").exists()
