@@ -43,6 +43,7 @@ def test_round_trip_is_exact(url):
     assert exp.wait_archived(20)
     back = cr.attach("trip", store=url, mode="read")
     assert back.id == exp.id
+    eventually(lambda: back.status == "stopped")  # events first, then how it stands
     assert (back.status, back.condition, back.tags) == ("stopped", "treatment", ("a",))
     same(back.frame(), exp.frame())
     assert str(back.metrics()) == str(exp.metrics())
