@@ -111,7 +111,7 @@ class Follower:
         dictionaries = pipeline.columns.dictionaries
         if not self.rows and sample is None and self.setup.max_events is None:
             pipeline.buffer.load(kinds, [], state["evicted"])
-            self.unread = state["held"]
+            self.unread = int(state["held"])
             return
         if self.setup.max_events is None or sample is not None:
             with ThreadPoolExecutor(_READERS) as pool:

@@ -14,6 +14,7 @@ from crucible_nb import following, writing
 from crucible_nb.attaching import opened
 from crucible_nb.experiment import Experiment
 from crucible_nb.stores.folder import folders
+from crucible_nb.stores.state import read_state, write_state
 from tests.conftest import NOON, SECOND
 from tests.laws.test_resume import die
 
@@ -92,3 +93,14 @@ def test_no_sealed_row_is_read_but_where_a_sample_may_still_change(
     assert set(listed.loc[list(set(read)), "name"].str.split().str[0]) <= {"reservoir", "bounded"}
     cr.attach("plain stopped", store=store).frame()
     assert len(read) > 0
+
+
+def test_a_made_up_state_hides_no_other(tmp_path: Path) -> None:
+    for name in ("good", "odd"):
+        exp = cr.start(name, store=tmp_path, clock="events")
+        fill(exp, 10)
+        exp.stop()
+    path = next(Path(exp.handle).glob("*.state"))
+    state, sample = read_state(path)
+    write_state(path, {**state, "held": [1]}, sample)
+    assert cr.experiments(tmp_path).set_index("name")["status"].to_dict() == {"good": "stopped", "odd": "unreadable"}
