@@ -212,14 +212,16 @@ class Attending(Durable):
         """
         with self._lock:
             self._fold()
-            found = sorted(self._incidents(), key=lambda one: one[1].start)
+            found = self._incidents()
         frame = incident_frame([one for _, one in found])
         writers = [writer for writer, _ in found]
         return frame if len(set(writers)) < 2 else frame.assign(**{WRITER: writers})
 
     def _incidents(self) -> list[tuple[int, Incident]]:
-        """Of all writers, each with the ordinal of its writer; with the lock held."""
-        return [(ordinal, one) for ordinal, stages in self._writers().items() for one in stages.judging.incidents.all]
+        """Of all writers, each with the ordinal of its writer, in order of their beginning; with the lock held."""
+        writers = self._writers().items()
+        found = [(ordinal, one) for ordinal, stages in writers for one in stages.judging.incidents.all]
+        return found if len(writers) < 2 else sorted(found, key=lambda one: one[1].start)
 
     def anomaly_metrics(self) -> dict[str, Any]:
         """total_anomalies (flagged events), anomaly_rate (of all events), anomalies_by_type, anomaly_periods.

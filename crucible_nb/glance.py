@@ -23,7 +23,7 @@ class Glance(NamedTuple):
         rows: Kept events that are new, by ordinal of their writer, see `rows_after`.
         total: Metrics of every event, None where nobody asked.
         window: Those of a window, likewise.
-        incidents: Of all writers, each with the ordinal of its writer, oldest first within a writer.
+        incidents: Of all writers, each with the ordinal of its writer, oldest first.
         alerts: So far.
     """
 

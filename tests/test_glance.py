@@ -12,6 +12,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.metrics import Live, Measure, Metrics
 from crucible_nb.metrics.measure import BLOCK
+from crucible_nb.notebook.compose import Composer
 from crucible_nb.notebook.reader import Reader
 from tests.conftest import NOON, SECOND
 
@@ -123,4 +124,23 @@ def test_workers_are_in_the_charts_and_among_the_anomalies(tmp_path: Path) -> No
     assert sorted(again.values()) == [1, 2, 3, 4]
     assert again.items() > ids.items()  # a marker keeps its number
     for one in (*workers, exp):
+        one.stop()
+
+
+def test_news_of_one_writer_are_not_crowded_out_by_another(tmp_path: Path) -> None:
+    detector = cr.anomaly.ZScore(cooldown=1)
+    exp = cr.start("pool", store=tmp_path, anomaly=detector, clock="events")
+    worker = cr.attach(exp.handle, mode="join")
+    for i in range(400):
+        odd = i >= 100 and i % 6 == 0
+        worker.record("call", latency_ms=10.0 ** (3 + i / 50) if odd else 100.0 + i % 3, time=NOON + i * SECOND)
+        exp.record("call", latency_ms=100.0 + i % 3, time=NOON + i * SECOND)
+    composer = Composer([exp], 0.5)
+    composer.look()
+    assert len(composer.key()[0]["incidents"]) == 40 < len(exp.anomalies())
+    exp.record("call", latency_ms=5000.0, time=NOON + 400 * SECOND)
+    composer.look()
+    message = composer.tick()[0]
+    assert [one["end"] for one in message["incidents"]] == [(NOON + 400 * SECOND) / 1e6]
+    for one in (worker, exp):
         one.stop()
