@@ -240,13 +240,15 @@ def stored(store: Any) -> pd.DataFrame:
     root = root_of(store)
     found: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):
-        born = (folder.path / FACTS).stat().st_mtime_ns
+        born = _born(folder)
         try:
             attached = Attached.read(folder, rows=False)
             facts = Experiment(attached.setup, attached).summary()
             facts["kept_events"] += attached.unread
             found.append((born, folder.path.name, facts))
         except StoreError as error:
+            if not folder.path.exists():  # removed, or moved away, while others were read
+                continue
             found.append((born, folder.path.name, {**_facts(folder), "status": "unreadable", "errors": str(error)}))
     return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
 

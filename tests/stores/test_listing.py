@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb import following, writing
+from crucible_nb import attaching, following, writing
 from crucible_nb.attaching import opened
 from crucible_nb.experiment import Experiment
 from crucible_nb.stores.folder import folders
@@ -104,3 +105,13 @@ def test_a_made_up_state_hides_no_other(tmp_path: Path) -> None:
     state, sample = read_state(path)
     write_state(path, {**state, "held": [1]}, sample)
     assert cr.experiments(tmp_path).set_index("name")["status"].to_dict() == {"good": "stopped", "odd": "unreadable"}
+
+
+def test_one_that_is_removed_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stays", "goes"):
+        with cr.start(name, store=tmp_path) as exp:
+            exp.record("call", latency_ms=1.0)
+    found = list(folders(tmp_path))
+    monkeypatch.setattr(attaching, "folders", lambda _: found)
+    shutil.rmtree(next(folder.path for folder in found if folder.facts()["name"] == "goes"))
+    assert cr.experiments(tmp_path)["name"].tolist() == ["stays"]
