@@ -31,14 +31,19 @@ if hasattr(os, "sched_setaffinity") and os.cpu_count() > 1:
     for thread in os.listdir("/proc/self/task"): os.sched_setaffinity(int(thread), {0})
 """
 """A kernel has the first processor for itself."""
-OURS = ALONE + """
+OURS = (
+    ALONE
+    + """
 import crucible_nb as cr
 exp = cr.start("watched", anomaly="auto")
 dash = exp.dashboard(refresh=0.5)
 def show(hz): dash.refresher.refresh = 1 / hz if hz else 3600.0; dash.refresher._wake.set()
 """
+)
 # what people build by hand: six subplots of one figure, 1,000 points each, replaced by a thread
-FIGURE = ALONE + """
+FIGURE = (
+    ALONE
+    + """
 import threading, time, numpy as np, plotly.graph_objects as go, crucible_nb as cr
 from plotly.subplots import make_subplots
 exp = cr.start("watched", anomaly="auto")
@@ -56,6 +61,7 @@ def show(hz): rate[0] = hz
 threading.Thread(target=push, daemon=True).start()
 display(fig)
 """
+)
 WATCHED = """
 import json, random, time
 def busy(seconds):
@@ -78,7 +84,9 @@ for turn in range(ROUNDS):
         found.setdefault(hz, []).append(busy(SECONDS))
 print("FOUND " + json.dumps(found))
 """
-FULL = ALONE + """
+FULL = (
+    ALONE
+    + """
 import numpy as np, pandas as pd, time, threading, random, crucible_nb as cr
 exp = cr.start("full", anomaly=None)
 rng, n = np.random.default_rng(1), SIZE
@@ -91,14 +99,26 @@ def feed():
         time.sleep(.001)
 threading.Thread(target=feed, daemon=True).start()
 """
+)
 FRAMES = """seconds => new Promise(done => {
   const gaps = []; let last = performance.now(); const end = last + 1000 * seconds;
   const step = now => { gaps.push(now - last); last = now; now < end ? requestAnimationFrame(step) : done(gaps) };
   requestAnimationFrame(step);
 })"""
+# each chart counts for itself, and each message until the chart shows it or a newer one; one that was never drawn
+# by itself is as old as those before and after it let it be
 LATE = """seconds => new Promise(done => {
-  const late = []; const root = document.querySelector('.crucible');
-  new MutationObserver(() => requestAnimationFrame(() => late.push(Date.now() - Number(root.dataset.now)))).observe(root, {attributes: true, attributeFilter: ['data-n']});
+  const late = [], root = document.querySelector('.crucible-charts'), shown = new Map();
+  const seen = (entries, frame) => {
+    const at = performance.timeOrigin + frame; // when the frame after the drawing began
+    for (const chart of new Set(entries.map(one => one.target))) {
+      const [n, now] = [Number(chart.dataset.n), Number(chart.dataset.now)];
+      const before = shown.get(chart) ?? {n: n - 1, now};
+      for (let i = before.n + 1; i <= n; i++) late.push(at - now + (n - i) * (now - before.now) / (n - before.n));
+      shown.set(chart, {n, now});
+    }
+  };
+  new MutationObserver(found => requestAnimationFrame(frame => seen(found, frame))).observe(root, {subtree: true, attributes: true, attributeFilter: ['data-now']});
   setTimeout(() => done(late), 1000 * seconds);
 })"""
 

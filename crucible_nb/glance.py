@@ -53,6 +53,8 @@ def rows_after(pipeline: Pipeline, seq: int, most: int) -> dict[str, np.ndarray]
     else:
         first, beyond = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
         inside = found - first  # type: ignore[assignment]
-    numbers = {name: buffer.numbers(name, first, beyond)[inside] for name in (*buffer.numeric(), *_ALWAYS)}
+    numbers = {
+        name: buffer.numbers(name, first, beyond)[inside] for name in dict.fromkeys((*buffer.numeric(), *_ALWAYS))
+    }
     floats = {name: np.asarray(values, np.float64) for name, values in numbers.items() if name != "seq"}
     return {"time": buffer.times()[first:beyond][inside], "seq": numbers["seq"], **floats}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from crucible_nb.accumulators import Quantiles
 
 QUANTILES = np.array((0.5, 0.95, 0.99))
 _WEIGHT, _GOOD, _BAD, _COST, _PRICED = range(5)
-_KNOWN, _SUM, _LOW, _HIGH = range(4)
+_LOW, _HIGH = 2, 3  # of what is held of a column: events, sum, least, largest
 
 
 class Rows(NamedTuple):
@@ -78,7 +78,8 @@ class Bins:
         self.base, self.newest = 0, -1
         self.dirty = 0
         self._sums = np.zeros((5, size))
-        self._columns: dict[str, np.ndarray] = {}
+        self._places: dict[str, int] = {}  # of columns in `_columns`
+        self._columns = np.zeros((4, 0, size))  # what is held, column, bin
         self._sketches: list[Quantiles | None] = [None] * size
         self._quantiles = np.full((size, len(QUANTILES)), np.nan)
         self._stale = np.zeros(size, np.bool_)  # bins whose quantiles nobody asked for since they changed
@@ -126,18 +127,26 @@ class Bins:
         self._sums[:, at] += np.add.reduceat(np.stack(parts), starts, axis=1)
 
     def _add_columns(self, rows: Rows, first: int, starts: np.ndarray, at: np.ndarray) -> None:
-        weight = rows.weight[first:]
-        for name, column in rows.columns.items():
-            held = self._columns.get(name)
-            if held is None:
-                held = self._columns[name] = np.zeros((4, self.size))
-                held[_LOW:] = np.nan
-            values = column[first:]
-            known = ~np.isnan(values)
-            held[_KNOWN, at] += np.add.reduceat(weight * known, starts)
-            held[_SUM, at] += np.add.reduceat(weight * np.where(known, values, 0.0), starts)
-            held[_LOW, at] = np.fmin(held[_LOW, at], np.fmin.reduceat(values, starts))
-            held[_HIGH, at] = np.fmax(held[_HIGH, at], np.fmax.reduceat(values, starts))
+        if not rows.columns:
+            return
+        self._make_room(rows.columns)
+        to = np.ix_(np.array([self._places[name] for name in rows.columns]), at)
+        weight, values = rows.weight[first:], np.stack([column[first:] for column in rows.columns.values()])
+        known = ~np.isnan(values)
+        count, total, low, high = self._columns
+        count[to] += np.add.reduceat(weight * known, starts, axis=1)
+        total[to] += np.add.reduceat(weight * np.where(known, values, 0.0), starts, axis=1)
+        low[to] = np.fmin(low[to], np.fmin.reduceat(values, starts, axis=1))
+        high[to] = np.fmax(high[to], np.fmax.reduceat(values, starts, axis=1))
+
+    def _make_room(self, names: Iterable[str]) -> None:
+        """A place for each column that was not there before."""
+        new = [name for name in names if name not in self._places]
+        if new:
+            self._places |= {name: len(self._places) + i for i, name in enumerate(new)}
+            room = np.zeros((4, len(new), self.size))
+            room[_LOW:] = np.nan
+            self._columns = np.concatenate((self._columns, room), axis=1)
 
     def _add_latencies(self, rows: Rows, first: int, starts: np.ndarray, at: np.ndarray) -> None:
         latency, weight = rows.latency[first:], rows.weight[first:]
@@ -154,11 +163,10 @@ class Bins:
 
     def _shift(self, by: int) -> None:
         keep = max(self.size - by, 0)
-        for array in (self._sums, *self._columns.values()):
-            array[:, :keep] = array[:, self.size - keep :].copy()
-            array[:, keep:] = 0
-        for array in self._columns.values():
-            array[_LOW:, keep:] = np.nan
+        for array in (self._sums, self._columns):
+            array[..., :keep] = array[..., self.size - keep :].copy()
+            array[..., keep:] = 0
+        self._columns[_LOW:, :, keep:] = np.nan
         self._quantiles[:keep] = self._quantiles[self.size - keep :].copy()
         self._quantiles[keep:] = np.nan
         self._stale = np.concatenate((self._stale[self.size - keep :], np.zeros(self.size - keep, np.bool_)))
@@ -172,15 +180,14 @@ class Bins:
         pairs = (np.arange(self.size) + odd) // 2
         groups = np.arange(int(pairs[last]) + 1)
         edges = np.searchsorted(pairs[: last + 1], groups)
-        for array in (self._sums, *(held[:_LOW] for held in self._columns.values())):
-            merged = np.add.reduceat(array[:, : last + 1], edges, axis=1)
+        for array in (self._sums, self._columns[:_LOW]):
+            merged = np.add.reduceat(array[..., : last + 1], edges, axis=-1)
             array[:] = 0
-            array[:, : len(groups)] = merged
-        for held in self._columns.values():
-            for row, fold in ((_LOW, np.fmin), (_HIGH, np.fmax)):
-                merged = fold.reduceat(held[row, : last + 1], edges)
-                held[row] = np.nan
-                held[row, : len(groups)] = merged
+            array[..., : len(groups)] = merged
+        for held, fold in ((self._columns[_LOW], np.fmin), (self._columns[_HIGH], np.fmax)):
+            merged = fold.reduceat(held[:, : last + 1], edges, axis=1)
+            held[:] = np.nan
+            held[:, : len(groups)] = merged
         self._merge_sketches(edges.tolist(), last + 1)
         self.base, self.newest, self.width = self.base // 2, self.newest // 2, 2 * self.width
         self.dirty = self.base
@@ -200,8 +207,8 @@ class Bins:
             self._double()
         by = self.base - time // self.width
         if by > 0:
-            for array in (self._sums, *self._columns.values()):
-                array[:] = np.roll(array, by, axis=1)
+            for array in (self._sums, self._columns):
+                array[:] = np.roll(array, by, axis=-1)
             self._quantiles, self._stale = np.roll(self._quantiles, by, axis=0), np.roll(self._stale, by)
             self._sketches = self._sketches[-by:] + self._sketches[:-by]
             self.base -= by
@@ -249,9 +256,8 @@ class Bins:
     def column(self, name: str, first: int) -> np.ndarray:
         """float64[bins, 3]: mean, least and largest value of a column; NaN where there is none."""
         span = self._span(first)
-        held = self._columns.get(name)
-        if held is None:
+        if name not in self._places:
             return np.full((len(self._sums[0, span]), 3), math.nan)
-        known = held[_KNOWN, span]
-        mean = np.divide(held[_SUM, span], known, out=np.full(len(known), math.nan), where=known > 0)
-        return np.stack((mean, held[_LOW, span], held[_HIGH, span]), axis=1)
+        known, total, low, high = self._columns[:, self._places[name], span]
+        mean = np.divide(total, known, out=np.full(len(known), math.nan), where=known > 0)
+        return np.stack((mean, low, high), axis=1)

@@ -113,7 +113,9 @@ class Reader:
 
     def _drawable(self, name: str, values: np.ndarray) -> bool:
         """Whether a column has anything to draw and is among those remembered."""
-        if np.isnan(values).all() or (name not in self._numbers and len(self._numbers) >= _WATCHED):
+        if name in self._numbers:
+            return True
+        if len(self._numbers) >= _WATCHED or np.isnan(values).all():
             return False
         self._numbers[name] = None
         return True

@@ -1,10 +1,12 @@
 // The charts: one plotly figure a panel, drawn anew from what is held, nothing kept in between but a person's zoom.
+// Drawing is by far the dearest part of a tick, so charts take turns: who has waited longest is drawn first, with the newest.
 import Plotly from "plotly.js-basic-dist-min";
 import { element, say } from "./dom.js";
 import { layoutOf, tracesOf } from "./figure.js";
 import { linesOf, panelOf, panelsOf } from "./panels.js";
 
 const HEIGHT = 168;
+const FRAME = 12; // ms after which the other charts wait for the next frame, so that the page answers in between
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", showTips: false };
 
 class Chart {
@@ -17,6 +19,8 @@ class Chart {
     this.root = element("figure", { class: "crucible-chart", "data-panel": id }, caption, this.plot);
     this.picked = picked;
     this.entries = [];
+    this.points = 0;
+    this.drawn = null; // number and time of the message it was drawn from
   }
 
   paint(panel, held, colors, incidents, pointed) {
@@ -33,7 +37,10 @@ class Chart {
         if (label) this.picked(label);
       });
     }
-    return traces.reduce((sum, trace) => sum + trace.x.length, 0);
+    this.points = traces.reduce((sum, trace) => sum + trace.x.length, 0);
+    this.drawn = { n: held.n, now: held.arms[0].cards.now };
+    this.root.dataset.n = held.n;
+    this.root.dataset.now = this.drawn.now;
   }
 
   /** Names, swatches and newest values in text: the chart need not be seen to be read. */
@@ -73,9 +80,10 @@ export class Charts {
     this.charts = new Map();
     this.picked = picked;
     this.pointed = null;
-    this.points = 0;
+    this.due = new Set(); // ids of charts to be drawn, who waited longest first
   }
 
+  /** Have all charts drawn anew, by `draw`. */
   paint(held, colors) {
     this.panels = panelsOf(held.key, held.arms, colors);
     this.held = held;
@@ -85,17 +93,39 @@ export class Charts {
       chart.close();
       chart.root.remove();
       this.charts.delete(id);
+      this.due.delete(id);
     }
-    this.points = 0;
-    this.panels.forEach((panel, i) => {
-      let chart = this.charts.get(panel.id);
-      if (!chart) {
-        chart = new Chart(panel.id, this.picked);
-        this.charts.set(panel.id, chart);
-      }
-      if (this.root.children[i] !== chart.root) this.root.insertBefore(chart.root, this.root.children[i] ?? null);
-      this.points += chart.paint(panel, held, colors, this.incidentsOf(panel), this.pointed);
+    this.panels.forEach(({ id }, i) => {
+      if (!this.charts.has(id)) this.charts.set(id, new Chart(id, this.picked));
+      const { root } = this.charts.get(id);
+      if (this.root.children[i] !== root) this.root.insertBefore(root, this.root.children[i] ?? null);
+      this.due.add(id);
     });
+  }
+
+  /** Draw charts that are due, one at least; whether others still are. */
+  draw() {
+    const end = performance.now() + FRAME;
+    for (const id of this.due) {
+      this.due.delete(id);
+      this.drawOne(this.panels.find((panel) => panel.id === id));
+      if (performance.now() >= end) break;
+    }
+    return this.due.size > 0;
+  }
+
+  drawOne(panel) {
+    this.charts.get(panel.id).paint(panel, this.held, this.colors, this.incidentsOf(panel), this.pointed);
+  }
+
+  /** Number and time of the newest message that all charts show, null before. */
+  get shown() {
+    const drawn = [...this.charts.values()].map((chart) => chart.drawn);
+    return drawn.includes(null) ? null : drawn.reduce((one, two) => (two.n < one.n ? two : one));
+  }
+
+  get points() {
+    return [...this.charts.values()].reduce((sum, chart) => sum + chart.points, 0);
   }
 
   incidentsOf(panel) {
@@ -108,8 +138,8 @@ export class Charts {
     const incident = this.held?.incidents.find((one) => one.label === label);
     if (!incident) return;
     const panel = panelOf(this.panels, incident);
+    this.drawOne(panel);
     const chart = this.charts.get(panel.id);
-    chart.paint(panel, this.held, this.colors, this.incidentsOf(panel), label);
     chart.root.scrollIntoView({ block: "nearest" });
     for (const other of this.charts.values()) other.root.toggleAttribute("data-pointed", other === chart);
   }

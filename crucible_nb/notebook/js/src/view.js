@@ -148,14 +148,26 @@ export class View {
     this.header.paint(held);
     this.cards.paint(held);
     this.comparison.paint(held, this.colors);
-    this.charts.paint(held, this.colors);
     this.anomalies.paint(held);
     this.alerts.paint(held);
     this.announce(held);
-    this.root.dataset.now = held.arms[0].cards.now;
-    this.root.dataset.n = store.n;
     this.root.dataset.status = store.status.join(" ");
-    this.root.dataset.points = this.charts.points;
+    this.charts.paint(held, this.colors);
+    this.draw();
+  }
+
+  /** Charts, those that this frame has no time for at the next one. */
+  draw() {
+    cancelAnimationFrame(this.frame);
+    if (!this.root.isConnected) return;
+    const more = this.charts.draw();
+    const { shown } = this.charts;
+    if (shown) {
+      this.root.dataset.now = shown.now;
+      this.root.dataset.n = shown.n;
+      this.root.dataset.points = this.charts.points;
+    }
+    if (more) this.frame = requestAnimationFrame(() => this.draw());
   }
 
   /** Say what changed, not what ticks. */
@@ -182,6 +194,7 @@ export class View {
 function snapshot(store) {
   return {
     key: store.key,
+    n: store.n,
     status: store.status,
     incidents: [...store.incidents.values()].sort((one, two) => one.start - two.start),
     alerts: store.alerts,
