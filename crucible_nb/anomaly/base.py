@@ -214,8 +214,9 @@ class Detector:
 
     def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
         """Scores of one metric, one an event, and what gives the parts of reasons for some of the events."""
-        new = len(self._groups) - len(self._states[metric])
-        state = self._states[metric] = np.concatenate((self._states[metric], np.tile(self._fresh, (new, 1))))
+        state = self._states[metric]
+        if new := len(self._groups) - len(state):
+            state = self._states[metric] = np.concatenate((state, np.tile(self._fresh, (new, 1))))
         there = known(x)
         if KERNEL.pays(len(x)) and "kernel" in vars(type(self)) and metric not in self._ranks:
             return self._compiled(np.where(there, x, np.nan), codes, state)

@@ -12,6 +12,8 @@ import numpy as np
 from crucible_nb.accumulators import Quantiles
 
 QUANTILES = np.array((0.5, 0.95, 0.99))
+_EXACT = 1024
+"""Latencies of a bin that are kept one by one: sorting so few is cheaper than binning them."""
 _WEIGHT, _GOOD, _BAD, _COST, _PRICED = range(5)
 _LOW, _HIGH = 2, 3  # of what is held of a column: events, sum, least, largest
 
@@ -156,8 +158,8 @@ class Bins:
         edges = [*starts.tolist(), len(latency)]
         for place, start, stop in zip(at.tolist(), edges[:-1], edges[1:], strict=True):
             sketch = self._sketches[place]
-            if sketch is None:  # small ones: there are many, and a chart is not more than 1 % exact
-                sketch = self._sketches[place] = Quantiles(limit=256, bits=6)
+            if sketch is None:  # small ones: there are many, and beyond the limit a chart is not more than 1 % exact
+                sketch = self._sketches[place] = Quantiles(limit=_EXACT, bits=6)
             sketch.update(latency[start:stop], None if plain else weight[start:stop])
         self._stale[at] = True
 
