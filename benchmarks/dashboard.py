@@ -37,6 +37,7 @@ OURS = (
 import crucible_nb as cr
 exp = cr.start("watched", anomaly="auto")
 dash = exp.dashboard(refresh=0.5)
+def looks(): return dash.refresher.composer.n
 def show(hz): dash.refresher.refresh = 1 / hz if hz else 3600.0; dash.refresher._wake.set()
 """
 )
@@ -57,6 +58,7 @@ def push():
             y = exp.query_window(last_n=1000)["latency_ms"].to_numpy()
             with fig.batch_update():
                 for one in fig.data: one.y = y
+def looks(): return 0
 def show(hz): rate[0] = hz
 threading.Thread(target=push, daemon=True).start()
 display(fig)
@@ -66,7 +68,7 @@ WATCHED = """
 import json, random, time
 def busy(seconds):
     random.seed(1)
-    begin, cpu, mine, work, i = time.perf_counter(), time.process_time(), time.thread_time(), 0, 0
+    begin, cpu, mine, work, i, looked = time.perf_counter(), time.process_time(), time.thread_time(), 0, 0, looks()
     while (now := time.perf_counter() - begin) < seconds:
         while i < 1000 * now:
             exp.record("llm.request", latency_ms=random.lognormvariate(6, .3), success=i % 50 > 0, cost_usd=1e-4, model="gpt-4o",
@@ -74,7 +76,7 @@ def busy(seconds):
             i += 1
         work += sum(range(200)) > 0
     mine, wall = time.thread_time() - mine, time.perf_counter() - begin
-    return work / wall, (time.process_time() - cpu - mine) / wall, 1 - mine / wall
+    return work / wall, (time.process_time() - cpu - mine) / wall, 1 - mine / wall, (looks() - looked) / wall
 found = {}
 busy(2)
 for turn in range(ROUNDS):
@@ -84,9 +86,7 @@ for turn in range(ROUNDS):
         found.setdefault(hz, []).append(busy(SECONDS))
 print("FOUND " + json.dumps(found))
 """
-FULL = (
-    ALONE
-    + """
+FULL = """
 import numpy as np, pandas as pd, time, threading, random, crucible_nb as cr
 exp = cr.start("full", anomaly=None)
 rng, n = np.random.default_rng(1), SIZE
@@ -99,7 +99,6 @@ def feed():
         time.sleep(.001)
 threading.Thread(target=feed, daemon=True).start()
 """
-)
 FRAMES = """seconds => new Promise(done => {
   const gaps = []; let last = performance.now(); const end = last + 1000 * seconds;
   const step = now => { gaps.push(now - last); last = now; now < end ? requestAnimationFrame(step) : done(gaps) };
@@ -148,7 +147,7 @@ def page(*cells: str) -> Iterator[lab.Browser]:
 
 def watched(start: str, ready: str, rounds: int, seconds: float) -> tuple[dict[str, Any], lab.Browser]:
     """Work a second and processor time of others, by rate; and the page with what it received."""
-    with page(start, WATCHED.replace("ROUNDS", str(rounds)).replace("SECONDS", str(seconds))) as one:
+    with beside(), page(start, WATCHED.replace("ROUNDS", str(rounds)).replace("SECONDS", str(seconds))) as one:
         one.page.wait_for_selector(ready, timeout=60_000)
         late = []
         end = time.monotonic() + 60 + rounds * 6 * (seconds + 0.3) * 2
@@ -228,7 +227,6 @@ def answers(turns: int) -> list[float]:
         return taken
 
 
-@beside()
 def main(*, quick: bool = False) -> str:
     """The table."""
     load = os.getloadavg()[0]
@@ -248,6 +246,8 @@ def main(*, quick: bool = False) -> str:
         at_most("data to pixel while the cell is busy, median", median(mine.late), 100, " ms"),
     ]  # fmt: skip
     for hz, limit in ((2, 1), (10, 4)):
+        looked = np.mean([one[3] for one in ours[str(hz)]])
+        rows.append(Row(f"looks a second, {hz} asked for", f"{looked:.1f}", "stated", met=True))
         for what, measure in (
             ("work the cell loses", slower),
             ("time the cell waits", waiting),

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
+import numpy as np
+
 from crucible_nb.errors import LifecycleError
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.compose import Composer
@@ -20,9 +22,31 @@ DEAD = 2.0
 FORGET = 15.0
 """Seconds after which a view that says nothing is gone, once another one speaks; views speak every 5 s."""
 _LEAVING = 0.015  # seconds that a message is given to leave the kernel, by another thread
-_REST = 25  # a tick that cost much is followed by a rest of so many times its own processor time
+_RATES, _SHARES = (2, 10), (0.01, 0.04)  # ticks a second that were asked for: the share of a processor they may take
+_BESIDE = 1.4  # threads that send a tick, and caches that it empties, cost this much with it
+_RESTED = 1.0  # seconds that nobody waits longer for a tick because it is dear, unless it would take
+_MOST = 0.04  # more than this share
 
 Send = Callable[[wire.Key | wire.Tick | wire.Trouble, Sequence[bytes]], None]
+
+
+def rest(cost: float, refresh: float) -> float:
+    """Seconds between two ticks: those that were asked for, or more where ticks are dear.
+
+    Whoever is watched should not notice: ten ticks a second take at most 4 % of a processor, two 1 %.
+
+    Args:
+        cost: Seconds of a processor that the refresh thread took for a tick.
+        refresh: Seconds asked for.
+
+    Examples:
+        >>> [round(rest(cost, 0.5), 3) for cost in (0.001, 0.005, 0.02, 0.06)]
+        [0.5, 0.7, 1.0, 1.5]
+        >>> round(rest(0.004, 0.1), 3)
+        0.14
+    """
+    fair = _BESIDE * cost / float(np.interp(1 / refresh, _RATES, _SHARES))
+    return max(refresh, min(fair, max(_RESTED, cost / _MOST)))
 
 
 class Refresher:
@@ -90,9 +114,9 @@ class Refresher:
                     self._wake.wait(_LEAVING)
             if self._settled():
                 return
-            cost = _REST * (time.thread_time() - begun)
-            cost = max(cost, DEAD) if self.composer.over else cost
-            self._wake.wait(max(self.refresh, cost) if self._seen and not self.composer.behind else self._pause())
+            pause = rest(time.thread_time() - begun, self.refresh)
+            pause = max(pause, DEAD) if self.composer.over else pause
+            self._wake.wait(pause if self._seen and not self.composer.behind else self._pause())
 
     def _pause(self) -> float | None:
         return 0.05 if self._seen else None
