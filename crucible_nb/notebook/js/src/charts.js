@@ -27,8 +27,9 @@ class Chart {
     const lines = linesOf(panel, held.arms, colors);
     say(this.title, panel.title);
     this.caption(panel, lines, held, incidents);
-    const traces = tracesOf(panel, lines, held, colors, incidents, pointed);
-    const layout = layoutOf(panel, held, colors, incidents, this.plot.clientWidth || 320, HEIGHT);
+    const width = this.plot.clientWidth || 320;
+    const traces = tracesOf(panel, lines, held, colors, incidents, pointed, width);
+    const layout = layoutOf(panel, held, colors, incidents, width, HEIGHT);
     Plotly.react(this.plot, traces, layout, CONFIG);
     if (!this.heard) {
       this.heard = true;

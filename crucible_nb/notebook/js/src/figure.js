@@ -1,6 +1,9 @@
 // A panel as plotly traces and layout; pure functions of what is held.
 import { faint } from "./theme.js";
 
+const SIDES = 56; // px left and right of what is drawn
+const LETTER = 7; // px
+
 const SPAN = { "1min": 60e3, "5min": 300e3, "1h": 3600e3, all: null };
 
 /** Local time for plotly, which writes dates as UTC. */
@@ -27,7 +30,7 @@ function bins(arm, column) {
   });
 }
 
-export function tracesOf(panel, lines, held, colors, incidents, pointed) {
+export function tracesOf(panel, lines, held, colors, incidents, pointed, width) {
   const axis = axisOf(held);
   const traces = lines.flatMap((line) => {
     const arm = held.arms[line.arm];
@@ -36,7 +39,7 @@ export function tracesOf(panel, lines, held, colors, incidents, pointed) {
     const at = bins(arm, column);
     return panel.steps ? [stepped(line, column, at, to, held)] : smooth(line, arm, column, at, to, held);
   });
-  return [...traces, markers(panel, lines, held, colors, incidents, pointed, axis)];
+  return [...traces, markers(panel, lines, held, colors, incidents, pointed, axis, width)];
 }
 
 function base(line, extra) {
@@ -72,21 +75,38 @@ function range(line, arm, x) {
 }
 
 /** Anomalies sit on the outermost line where they were furthest out: a diamond and their number. */
-function markers(panel, lines, held, colors, incidents, pointed, axis) {
+function markers(panel, lines, held, colors, incidents, pointed, axis, width) {
   const oldest = (one) => held.arms[one.arm].start * held.arms[one.arm].width;
   const inside = incidents.filter((one) => one.end >= oldest(one));
   const peaks = inside.map((one) => peakOf(panel, lines, held.arms[one.arm], one));
   const size = inside.map((one) => (one.label === pointed ? 14 : 9));
+  const [begin, end] = rangeOf(held, axis);
+  const x = peaks.map((peak, i) => axis(held.arms[inside[i].arm])(peak.time));
   return {
     type: "scatter", name: "anomaly", mode: "markers+text", hoverinfo: "text",
-    x: peaks.map((peak, i) => axis(held.arms[inside[i].arm])(peak.time)),
+    x,
     y: peaks.map((peak) => peak.value),
-    text: inside.map((one) => one.label),
+    text: labelled(inside, x, pointed, (width - SIDES) / (end - begin)),
     hovertext: inside.map((one) => `${one.label}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
     customdata: inside.map((one) => one.label),
     textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11, shadow: `0 0 2px ${colors.paper}, 0 0 3px ${colors.paper}` }, cliponaxis: false,
     marker: { symbol: "diamond", color: colors.anomaly, opacity: 1, size, line: { color: colors.paper, width: 1 } },
   };
+}
+
+/** Labels that do not cover each other, the newest first: all others are in the table, and show when pointed at. */
+function labelled(incidents, x, pointed, scale) {
+  const texts = incidents.map(() => "");
+  const taken = [];
+  const newest = x.map((_, i) => i).sort((one, two) => x[two] - x[one]);
+  for (const i of newest.toSorted((one, two) => (incidents[two].label === pointed) - (incidents[one].label === pointed))) {
+    const { label } = incidents[i];
+    const [at, half] = [x[i] * scale, (LETTER * label.length + 4) / 2];
+    if (taken.some((one) => Math.abs(one.at - at) < one.half + half)) continue;
+    taken.push({ at, half });
+    texts[i] = label;
+  }
+  return texts;
 }
 
 /** Where a line goes furthest while an anomaly lasts: the first bin that is nearly there. */
@@ -115,7 +135,7 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
   const line = { gridcolor: colors.grid, zerolinecolor: colors.grid, tickfont: text, fixedrange: false, automargin: false };
   return {
     width, height,
-    margin: { l: 46, r: 10, t: 12, b: two ? 34 : 22 },
+    margin: { l: SIDES - 10, r: 10, t: 12, b: two ? 34 : 22 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: text, showlegend: false, hovermode: "closest",
     hoverlabel: { font: { size: 11, family: colors.font }, align: "left" },
