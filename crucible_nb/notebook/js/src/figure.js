@@ -1,7 +1,7 @@
 // A panel as plotly traces and layout; pure functions of what is held.
 import { faint } from "./theme.js";
 
-const SIDES = 56; // px left and right of what is drawn
+const [LEFT, RIGHT] = [46, 24]; // px beside what is drawn: a label of time fits on either side, so none has to be measured
 const LETTER = 7; // px
 
 const SPAN = { "1min": 60e3, "5min": 300e3, "1h": 3600e3, all: null };
@@ -86,7 +86,7 @@ function markers(panel, lines, held, colors, incidents, pointed, axis, width) {
     type: "scatter", name: "anomaly", mode: "markers+text", hoverinfo: "text",
     x,
     y: peaks.map((peak) => peak.value),
-    text: labelled(inside, x, pointed, (width - SIDES) / (end - begin)),
+    text: labelled(inside, x, pointed, (width - LEFT - RIGHT) / (end - begin)),
     hovertext: inside.map((one) => `${one.label}: ${one.reason}`.replace(/&/g, "&amp;").replace(/</g, "&lt;")),
     customdata: inside.map((one) => one.label),
     textposition: panel.share ? "bottom center" : "top center", textfont: { color: colors.anomaly, size: 11, shadow: `0 0 2px ${colors.paper}, 0 0 3px ${colors.paper}` }, cliponaxis: false,
@@ -131,22 +131,23 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
   const { key, arms } = held;
   const two = arms.length > 1;
   const axis = axisOf(held);
+  const range = rangeOf(held, axis);
   const text = { color: colors.text, size: 11, family: colors.font };
-  const line = { gridcolor: colors.grid, zerolinecolor: colors.grid, tickfont: text, fixedrange: false, automargin: false };
+  const line = { gridcolor: colors.grid, zerolinecolor: colors.grid, tickfont: text, fixedrange: false, automargin: false, ticklabeloverflow: "allow" };
   return {
     width, height,
-    margin: { l: SIDES - 10, r: 10, t: 12, b: two ? 34 : 22 },
+    margin: { l: LEFT, r: RIGHT, t: 12, b: two ? 34 : 22 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: text, showlegend: false, hovermode: "closest",
     hoverlabel: { font: { size: 11, family: colors.font }, align: "left" },
     // a person's zoom stays until another window is chosen
     uirevision: key.window,
     xaxis: {
-      ...line, showgrid: false, zeroline: false, nticks: 5, type: two ? "linear" : "date", range: rangeOf(held, axis),
+      ...line, showgrid: false, zeroline: false, nticks: 5, type: two ? "linear" : "date", range,
       ...(two ? { title: { text: key.window === "all" ? "s since each began" : "s before now", font: text, standoff: 4 } } : { tickformat: "%H:%M:%S" }),
     },
     yaxis: { ...line, nticks: 4, ...scaleOf(panel, arms), separatethousands: true },
-    shapes: two ? [] : [...pauses(held, colors), ...spans(incidents, arms[0], colors)],
+    shapes: two ? [] : [...pauses(held, colors), ...spans(incidents, arms[0], colors, (range[1] - range[0]) / (width - LEFT - RIGHT))],
   };
 }
 
@@ -182,9 +183,14 @@ function pauses({ key, status, arms }, colors) {
   return key.pauses.map(([from, to], i) => box(from, end(i, to), colors.pause));
 }
 
-/** How long an anomaly lasted. */
-function spans(incidents, arm, colors) {
+/** How long anomalies lasted; those that follow each other within a pixel or two are one. */
+function spans(incidents, arm, colors, pixel) {
   const oldest = arm.start * arm.width;
-  const shown = incidents.filter((one) => one.end > oldest).slice(-20);
-  return shown.map((one) => box(Math.max(one.start, oldest), one.end, faint(colors.anomaly, 0.13)));
+  const merged = [];
+  for (const { start, end } of incidents.filter((one) => one.end > oldest)) {
+    const last = merged.at(-1);
+    if (last && start - last.end < 2 * pixel) last.end = Math.max(last.end, end);
+    else merged.push({ start: Math.max(start, oldest), end });
+  }
+  return merged.slice(-20).map((one) => box(one.start, one.end, faint(colors.anomaly, 0.13)));
 }
