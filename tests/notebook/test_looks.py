@@ -160,3 +160,33 @@ def test_marimo_shows_it_live(tmp_path: Path) -> None:
         page.page.goto(server.url(), timeout=60_000)
         page.page.wait_for_selector(DONE, timeout=60_000)
         assert page.page.locator(".crucible-chart").count() >= 4
+
+
+LOOK = """() => new Promise(done => {
+  const root = document.querySelector('.crucible'), seen = [], end = performance.now() + 3000;
+  const look = () => {
+    seen.push([root, ...root.querySelectorAll('.crucible-chart')].map(one => Number(one.dataset.n)));
+    performance.now() < end ? requestAnimationFrame(look) : done(seen);
+  };
+  requestAnimationFrame(look);
+})"""
+
+
+def test_charts_take_turns_and_none_is_left_behind(run: Any) -> None:
+    page = run(
+        START.replace("exp.dashboard()", "exp.dashboard(refresh=.1)"),
+        "for i in range(10**7):\n    exp.record('x', latency_ms=1.0, success=True, cost_usd=.1, loss=.1)\n    sum(range(9999))\n    if exp.should_stop: break",
+    )
+    page.page.wait_for_selector("[data-panel='column:loss'][data-n]")
+    seen = page.page.evaluate(LOOK)
+    whole, *charts = zip(*seen, strict=True)
+    assert len(charts) == 5
+    assert list(whole) == [min(numbers) for numbers in zip(*charts, strict=True)]
+    assert all(numbers[-1] > numbers[0] for numbers in charts)
+    page.page.click(".crucible-stop")
+    page.page.wait_for_selector(DONE)
+    page.wait_done()
+    page.wait(
+        "new Set([...document.querySelectorAll('.crucible, .crucible-chart')].map(one => one.dataset.n)).size === 1", 5
+    )
+    clean(page)

@@ -162,7 +162,7 @@ export class View {
     if (!this.root.isConnected) return;
     const more = this.charts.draw();
     const { shown } = this.charts;
-    if (shown) {
+    if (shown && String(shown.n) !== this.root.dataset.n) {
       this.root.dataset.now = shown.now;
       this.root.dataset.n = shown.n;
       this.root.dataset.points = this.charts.points;
