@@ -158,6 +158,19 @@ def test_a_keyframe_every_five_seconds(page: Page, monkeypatch: pytest.MonkeyPat
     assert "tick" in kinds(page)
 
 
+def test_dear_ticks_are_followed_by_a_rest(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, float]] = []
+    monkeypatch.setattr(refresh, "rest", lambda cost, asked: told.append((cost, asked)) or 60.0)
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: told)
+    sent = len(page.got)
+    cost, asked = told[-1]
+    assert 0 < cost < 5
+    assert asked == page.refresher.refresh
+    page.says(kind="window", window="all")  # nobody who asks has to wait for it
+    page.until(lambda: len(page.got) == sent + 1 and page.got[-1]["window"] == "all")
+
+
 def test_what_fails_is_said_and_the_thread_goes_on(
     exp: cr.Experiment, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
