@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -17,6 +18,11 @@ from tests.notebook.test_browser import QUICK, START, clean
 pytestmark = pytest.mark.browser
 
 AXE = lab.ROOT / "crucible_nb" / "notebook" / "js" / "node_modules" / "axe-core" / "axe.min.js"
+STAMPS = """[...document.querySelectorAll('.crucible-plot')].map(plot => {
+  const [all, boxes] = [plot.getBoundingClientRect(), [...plot.querySelectorAll('.xtick text')].map(text => text.getBoundingClientRect())];
+  return boxes.map(box => [box.left, box.right, box.top - all.top, box.bottom - all.bottom]).sort((one, two) => one[0] - two[0]);
+})"""
+"""For each chart its times: left and right end, how far they are within its box."""
 DONE = ".crucible[data-status=stopped]"
 
 
@@ -66,6 +72,26 @@ def test_one_to_three_columns_by_the_width_of_the_container(run: Any, width: int
         "[...document.querySelectorAll('.crucible-card, .crucible-title, .crucible-controls')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"
     )
     assert wide == []
+    clean(page)
+
+
+@pytest.mark.parametrize("seconds", [39, 290])
+def test_times_are_level_and_apart(run: Any, seconds: int) -> None:
+    page = run(
+        "import crucible_nb as cr, pandas as pd\nexp = cr.start('past', clock='events')\nexp.dashboard()",
+        f"times = pd.date_range('2026-01-01 20:49:50', periods={seconds}, freq='s', tz='UTC')\n"
+        f"exp.extend(pd.DataFrame({{'latency_ms': range({seconds}), 'loss': 1.0}}, index=times))\nexp.stop()",
+        wait=DONE,
+    )
+    page.wait_done()
+    page.page.evaluate("document.querySelector('.crucible').parentElement.style.width = '850px'")
+    page.page.wait_for_timeout(1000)
+    charts = page.page.evaluate(STAMPS)
+    assert len(charts) >= 3
+    for labels in charts:
+        assert len(labels) >= 2
+        assert all(top >= 0 and bottom <= 0 for _, _, top, bottom in labels), labels
+        assert all(one[1] < two[0] for one, two in itertools.pairwise(labels)), labels
     clean(page)
 
 

@@ -10,14 +10,21 @@ const FRAME = 12; // ms after which the other charts wait for the next frame, so
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", showTips: false };
 
 class Chart {
-  /** @param {string} id @param {(label: string) => void} picked */
-  constructor(id, picked) {
+  /** @param {string} id @param {(label: string) => void} picked @param {() => void} resized */
+  constructor(id, picked, resized) {
     this.title = element("span", { class: "crucible-chart-title" });
     this.legend = element("span", { class: "crucible-legend" });
     this.plot = element("div", { class: "crucible-plot", role: "img" });
     const caption = element("figcaption", {}, this.title, this.legend);
     this.root = element("figure", { class: "crucible-chart", "data-panel": id }, caption, this.plot);
     this.picked = picked;
+    this.width = 0; // to ask for it between two drawings would have the page laid out each time
+    this.sizes = new ResizeObserver(() => {
+      if (this.plot.clientWidth === this.width) return;
+      this.width = this.plot.clientWidth;
+      resized();
+    });
+    this.sizes.observe(this.plot);
     this.entries = [];
     this.points = 0;
     this.drawn = null; // number and time of the message it was drawn from
@@ -27,12 +34,11 @@ class Chart {
     const lines = linesOf(panel, held.arms, colors);
     say(this.title, panel.title);
     this.caption(panel, lines, held, incidents);
-    const width = this.plot.clientWidth || 320;
+    const width = (this.width ||= this.plot.clientWidth) || 320;
     const traces = tracesOf(panel, lines, held, colors, incidents, pointed, width);
     const layout = layoutOf(panel, held, colors, incidents, width, HEIGHT);
-    Plotly.react(this.plot, traces, layout, CONFIG);
-    if (!this.heard) {
-      this.heard = true;
+    Plotly.react(this.plot, traces, layout, this.drawn ? undefined : CONFIG); // a config is compared with the one before
+    if (!this.drawn) {
       this.plot.on("plotly_click", (event) => {
         const label = event.points.find((point) => point.data.name === "anomaly")?.customdata;
         if (label) this.picked(label);
@@ -70,16 +76,18 @@ class Chart {
   }
 
   close() {
+    this.sizes.disconnect();
     Plotly.purge(this.plot);
   }
 }
 
 export class Charts {
-  /** @param {(label: string) => void} picked a marker was clicked */
-  constructor(picked) {
+  /** @param {(label: string) => void} picked a marker was clicked @param {() => void} resized one has another width */
+  constructor(picked, resized) {
     this.root = element("div", { class: "crucible-charts" });
     this.charts = new Map();
     this.picked = picked;
+    this.resized = resized;
     this.pointed = null;
     this.due = new Set(); // ids of charts to be drawn, who waited longest first
   }
@@ -97,7 +105,7 @@ export class Charts {
       this.due.delete(id);
     }
     this.panels.forEach(({ id }, i) => {
-      if (!this.charts.has(id)) this.charts.set(id, new Chart(id, this.picked));
+      if (!this.charts.has(id)) this.charts.set(id, new Chart(id, this.picked, this.resized));
       const { root } = this.charts.get(id);
       if (this.root.children[i] !== root) this.root.insertBefore(root, this.root.children[i] ?? null);
       this.due.add(id);

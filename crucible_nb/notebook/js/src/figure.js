@@ -3,6 +3,7 @@ import { faint } from "./theme.js";
 
 const [LEFT, RIGHT] = [46, 24]; // px beside what is drawn: a label of time fits on either side, so none has to be measured
 const LETTER = 7; // px
+const STAMP = 64; // px, a time of day and room beside it: labels are level, and none of them has to be measured
 
 const SPAN = { "1min": 60e3, "5min": 300e3, "1h": 3600e3, all: null };
 
@@ -39,7 +40,8 @@ export function tracesOf(panel, lines, held, colors, incidents, pointed, width) 
     const at = bins(arm, column);
     return panel.steps ? [stepped(line, column, at, to, held)] : smooth(line, arm, column, at, to, held);
   });
-  return [...traces, markers(panel, lines, held, colors, incidents, pointed, axis, width)];
+  const inside = incidents.filter((one) => one.end >= held.arms[one.arm].start * held.arms[one.arm].width);
+  return inside.length ? [...traces, markers(panel, lines, held, colors, inside, pointed, axis, width)] : traces;
 }
 
 function base(line, extra) {
@@ -59,25 +61,23 @@ function smooth(line, arm, column, at, to, held) {
   const sparse = filled < 0.6 * (column.length - Math.max(column.findIndex(Number.isFinite), 0));
   const mode = sparse || filled < 3 ? "lines+markers" : "lines";
   const main = base(line, { x, y: column, mode, connectgaps: sparse, marker: { color: line.color, size: 4 } });
-  const band = line.low && held.arms.length === 1 ? range(line, arm, x) : [];
-  return [...band, main];
+  return line.low && held.arms.length === 1 ? [range(line, arm, x), main] : [main];
 }
 
-/** From the least to the largest value of each bin, as a band behind the mean. */
+/** From the least to the largest value of each bin, as a band behind the mean: there along the one, back along the other. */
 function range(line, arm, x) {
   const [low, high] = [arm.columns[line.low], arm.columns[line.high]];
-  const shown = x.map((_, i) => i).filter((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
-  const edge = { type: "scatter", mode: "lines", hoverinfo: "skip", line: { width: 0 }, connectgaps: true };
-  return [
-    { ...edge, name: "low", x: shown.map((i) => x[i]), y: shown.map((i) => low[i]) },
-    { ...edge, name: "high", x: shown.map((i) => x[i]), y: shown.map((i) => high[i]), fill: "tonexty", fillcolor: faint(line.color, 0.18) },
-  ];
+  const there = x.map((_, i) => i).filter((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
+  const back = there.toReversed();
+  return {
+    type: "scatter", mode: "lines", name: "range", hoverinfo: "skip", line: { width: 0 }, fill: "toself", fillcolor: faint(line.color, 0.18),
+    x: [...there, ...back].map((i) => x[i]),
+    y: [...there.map((i) => high[i]), ...back.map((i) => low[i])],
+  };
 }
 
 /** Anomalies sit on the outermost line where they were furthest out: a diamond and their number. */
-function markers(panel, lines, held, colors, incidents, pointed, axis, width) {
-  const oldest = (one) => held.arms[one.arm].start * held.arms[one.arm].width;
-  const inside = incidents.filter((one) => one.end >= oldest(one));
+function markers(panel, lines, held, colors, inside, pointed, axis, width) {
   const peaks = inside.map((one) => peakOf(panel, lines, held.arms[one.arm], one));
   const size = inside.map((one) => (one.label === pointed ? 14 : 9));
   const [begin, end] = rangeOf(held, axis);
@@ -132,8 +132,9 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
   const two = arms.length > 1;
   const axis = axisOf(held);
   const range = rangeOf(held, axis);
+  const pixels = width - LEFT - RIGHT;
   const text = { color: colors.text, size: 11, family: colors.font };
-  const line = { gridcolor: colors.grid, zerolinecolor: colors.grid, tickfont: text, fixedrange: false, automargin: false, ticklabeloverflow: "allow" };
+  const line = { gridcolor: colors.grid, zerolinecolor: colors.grid, tickfont: text, fixedrange: false, automargin: false, ticklabeloverflow: "allow", tickangle: 0 };
   return {
     width, height,
     margin: { l: LEFT, r: RIGHT, t: 12, b: two ? 34 : 22 },
@@ -143,11 +144,11 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
     // a person's zoom stays until another window is chosen
     uirevision: key.window,
     xaxis: {
-      ...line, showgrid: false, zeroline: false, nticks: 5, type: two ? "linear" : "date", range,
+      ...line, showgrid: false, zeroline: false, nticks: Math.max(2, Math.floor(pixels / STAMP)), type: two ? "linear" : "date", range,
       ...(two ? { title: { text: key.window === "all" ? "s since each began" : "s before now", font: text, standoff: 4 } } : { tickformat: "%H:%M:%S" }),
     },
     yaxis: { ...line, nticks: 4, ...scaleOf(panel, arms), separatethousands: true },
-    shapes: two ? [] : [...pauses(held, colors), ...spans(incidents, arms[0], colors, (range[1] - range[0]) / (width - LEFT - RIGHT))],
+    shapes: two ? [] : [...pauses(held, colors), ...spans(incidents, arms[0], colors, (range[1] - range[0]) / pixels)],
   };
 }
 
@@ -172,15 +173,19 @@ function scaleOf(panel, arms) {
   return { range: [Math.max(low - 0.15 * room, -0.02), 1 + 0.2 * room], tickformat: room < 0.05 ? ".1%" : ".0%" };
 }
 
-function box(start, end, fillcolor, line = { width: 0 }) {
-  return { type: "rect", layer: "below", xref: "x", yref: "paper", x0: local(start), x1: local(end), y0: 0, y1: 1, fillcolor, line };
+/** Spans of time over the whole height as one shape: plotly takes about as long for a path as for each rectangle. */
+function bands(spans, fillcolor) {
+  if (!spans.length) return [];
+  const stamp = (ms) => new Date(local(ms)).toISOString().slice(0, -1).replace("T", "_");
+  const path = spans.map(({ start, end }) => `M${stamp(start)},0V1H${stamp(end)}V0Z`).join("");
+  return [{ type: "path", layer: "below", xref: "x", yref: "paper", path, fillcolor, line: { width: 0 } }];
 }
 
 /** Paused spans; one that goes on ends now. */
 function pauses({ key, status, arms }, colors) {
   const last = key.pauses.length - 1;
   const end = (i, end) => (i === last && status[0] === "paused" ? arms[0].cards.now : end);
-  return key.pauses.map(([from, to], i) => box(from, end(i, to), colors.pause));
+  return bands(key.pauses.map(([from, to], i) => ({ start: from, end: end(i, to) })), colors.pause);
 }
 
 /** How long anomalies lasted; those that follow each other within a pixel or two are one. */
@@ -192,5 +197,5 @@ function spans(incidents, arm, colors, pixel) {
     if (last && start - last.end < 2 * pixel) last.end = Math.max(last.end, end);
     else merged.push({ start: Math.max(start, oldest), end });
   }
-  return merged.slice(-20).map((one) => box(one.start, one.end, faint(colors.anomaly, 0.13)));
+  return bands(merged, faint(colors.anomaly, 0.13));
 }

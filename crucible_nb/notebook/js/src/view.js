@@ -34,7 +34,7 @@ export class View {
     this.root = element("section", { class: "crucible", role: "region", "aria-label": "Experiment dashboard" });
     this.header = new Header(this);
     this.cards = new Cards();
-    this.charts = new Charts((label) => this.anomalies.focus(label));
+    this.charts = new Charts((label) => this.anomalies.focus(label), () => this.schedule(true));
     this.comparison = new Comparison();
     this.anomalies = new Anomalies(this.prefix, (label) => this.charts.point(label));
     this.alerts = new Alerts(this.prefix);
@@ -53,8 +53,6 @@ export class View {
     const recolour = () => requestAnimationFrame(() => this.recolour());
     this.crossing = new IntersectionObserver(([entry]) => this.look(entry.isIntersecting), { rootMargin: "80px" });
     this.crossing.observe(this.root);
-    this.sizes = new ResizeObserver(() => this.schedule(true));
-    this.sizes.observe(this.root);
     document.addEventListener("visibilitychange", looked);
     const leave = () => this.tell({ kind: "gone" });
     addEventListener("pagehide", leave);
@@ -63,7 +61,6 @@ export class View {
     this.undo = () => {
       this.store.listeners.delete(changed);
       this.crossing.disconnect();
-      this.sizes.disconnect();
       document.removeEventListener("visibilitychange", looked);
       removeEventListener("pagehide", leave);
       unwatch();

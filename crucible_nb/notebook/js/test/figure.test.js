@@ -1,18 +1,20 @@
 // Anomalies in a chart: a mark for each, and numbers only as far as they can be read.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tracesOf } from "../src/figure.js";
+import { layoutOf, tracesOf } from "../src/figure.js";
 
 const COLORS = { anomaly: "rgb(1,2,3)", paper: "#fff" };
 const PANEL = { id: "latency", metric: "latency_ms" };
 const LINES = [{ series: "p95", label: "p95", color: "#000", dash: "solid", arm: 0 }];
 const SECONDS = 60;
 
+const ARM = { start: 0, width: 1000, columns: { p95: Array(SECONDS).fill(5) }, cards: { now: 1000 * SECONDS, wall: SECONDS } };
+const HELD = { key: { window: "1min", pauses: [] }, status: ["running"], arms: [ARM] };
+
+const incidentsAt = (spans) => spans.map(([from, to], i) => ({ arm: 0, label: String(i + 1), reason: "", start: 1000 * from, end: 1000 * to }));
+
 function labels(times, pointed = null, width = 370) {
-  const incidents = times.map((time, i) => ({ arm: 0, label: String(i + 1), reason: "", start: 1000 * time, end: 1000 * time }));
-  const arm = { start: 0, width: 1000, columns: { p95: Array(SECONDS).fill(5) }, cards: { now: 1000 * SECONDS, wall: SECONDS } };
-  const held = { key: { window: "1min" }, arms: [arm] };
-  const marks = tracesOf(PANEL, LINES, held, COLORS, incidents, pointed, width).at(-1);
+  const marks = tracesOf(PANEL, LINES, HELD, COLORS, incidentsAt(times.map((time) => [time, time])), pointed, width).at(-1);
   assert.equal(marks.x.length, times.length);
   return marks.text;
 }
@@ -34,4 +36,28 @@ test("a wider chart has room for more", () => {
   const shown = (width) => labels(many, null, width).filter(Boolean).length;
   assert.ok(shown(370) < shown(1200));
   assert.equal(shown(1200), 30);
+});
+
+test("without anomalies there is nothing to draw but the lines", () => {
+  assert.deepEqual(tracesOf(PANEL, LINES, HELD, COLORS, [], null, 370).map((trace) => trace.name), ["p95"]);
+});
+
+test("all anomalies have their band, those that touch one in common", () => {
+  const { shapes } = layoutOf(PANEL, HELD, COLORS, incidentsAt([[5, 8], [8, 9], [20, 25], [50, 50.5]]), 370, 168);
+  assert.equal(shapes.length, 1);
+  const ends = [...shapes[0].path.matchAll(/M([^,]+),0V1H([^V]+)V0Z/g)].map((found) => found.slice(1).map((one) => Number(one.slice(-6))));
+  assert.deepEqual(ends, [[5, 9], [20, 25], [50, 50.5]]);
+});
+
+test("pauses have theirs, the one that goes on until now", () => {
+  const held = { ...HELD, key: { window: "1min", pauses: [[1e4, 2e4], [5e4, 5e4]] }, status: ["paused"] };
+  const { path } = layoutOf(PANEL, held, COLORS, [], 370, 168).shapes[0];
+  assert.match(path, /:10\.000,0V1H[^V]+:20\.000V0ZM[^,]+:50\.000,0V1H[^V]+:00\.000V0Z$/);
+});
+
+test("a range is one closed line, and knows no gaps", () => {
+  const columns = { p95: [1, 2, NaN, 4], low: [0, 1, NaN, 3], high: [2, 3, NaN, 5] };
+  const [range] = tracesOf(PANEL, [{ ...LINES[0], low: "low", high: "high" }], { ...HELD, arms: [{ ...ARM, columns }] }, COLORS, [], null, 370);
+  assert.deepEqual(range.y, [2, 3, 5, 3, 1, 0]);
+  assert.deepEqual(range.x.slice(3), range.x.slice(0, 3).toReversed());
 });
