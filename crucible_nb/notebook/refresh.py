@@ -23,7 +23,6 @@ FORGET = 15.0
 """Seconds after which a view that says nothing is gone, once another one speaks; views speak every 5 s."""
 _LEAVING = 0.015  # seconds that a message is given to leave the kernel, by another thread
 _RATES, _SHARES = (2, 10), (0.01, 0.04)  # ticks a second that were asked for: the share of a processor they may take
-_BESIDE = 1.1  # threads that send a tick, and caches that it empties, cost this much with it
 _RESTED = 1.0  # seconds that nobody waits longer for a tick because it is dear, unless it would take
 _MOST = 0.04  # more than this share
 
@@ -40,12 +39,12 @@ def rest(cost: float, refresh: float) -> float:
         refresh: Seconds asked for.
 
     Examples:
-        >>> [round(rest(cost, 0.5), 3) for cost in (0.001, 0.005, 0.02, 0.06)]
-        [0.5, 0.55, 1.0, 1.5]
-        >>> round(rest(0.004, 0.1), 3)
-        0.11
+        >>> [round(rest(cost, 0.5), 3) for cost in (0.001, 0.007, 0.02, 0.06)]
+        [0.5, 0.7, 1.0, 1.5]
+        >>> round(rest(0.006, 0.1), 3)
+        0.15
     """
-    fair = _BESIDE * cost / float(np.interp(1 / refresh, _RATES, _SHARES))
+    fair = cost / float(np.interp(1 / refresh, _RATES, _SHARES))
     return max(refresh, min(fair, max(_RESTED, cost / _MOST)))
 
 
