@@ -112,17 +112,27 @@ exp.dashboard(refresh=0.5)
 
 
 def tails(rounds: int) -> list[Row]:
-    """In a notebook in a browser, beside its dashboard that looks twice a second."""
-    asked = f"for _ in range({rounds}):\n    t = calls(exp, {2 * N}, 2000)\n    print('FOUND', np.quantile(t, .999), t.max())"
+    """In a notebook in a browser, beside its dashboard that looks twice a second.
+
+    The compiled detectors are loaded once in a process, beside the first of these calls; those are told apart.
+    """
+    asked = f"for _ in range({1 + rounds}):\n    t = calls(exp, {2 * N}, 2000)\n    print('FOUND', np.quantile(t, .999), t.max())"
     with page(SHOWN, f"{inspect.getsource(calls)}\ntime.sleep(5)\n{asked}\nprint('END')") as one:
         while "END" not in one.outputs():
             assert "Error" not in one.outputs()
             one.page.wait_for_timeout(500)
         found = [list(map(float, line.split()[1:])) for line in one.outputs().splitlines() if line.startswith("FOUND")]
-    tail, worst = (np.median(found, axis=0) / 1e3).tolist()
+    first, *others = (np.array(found) / 1e3).tolist()
+    tail, worst = np.median(others, axis=0)
     return [
         at_most("one call beside a running dashboard in a browser, p99.9", tail, 100, " µs"),
         Row("… worst", f"{worst:.0f} µs", "stated", True),
+        Row(
+            "… p99.9 and worst while the compiled detectors are loaded",
+            "{:.0f} and {:.0f} µs".format(*first),
+            "stated",
+            True,
+        ),
     ]
 
 
