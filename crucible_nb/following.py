@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from crucible_nb.files.disk import reading
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import FACTS, Folder, Part
 from crucible_nb.stores.scan import Bad, Tail
-from crucible_nb.stores.segment import batches_of, read_segment
+from crucible_nb.stores.segment import batch_of_frame, in_order, read_segment
 from crucible_nb.stores.state import read_state
 from crucible_nb.stream import Stream
 
@@ -108,17 +109,17 @@ class Follower:
         frames = [] if sample is None else [sample]
         self._seen: set[int] = set()
         kinds = [(name, kind) for name, kind in state["kinds"]]
-        dictionaries = pipeline.columns.dictionaries
+        batched = partial(batch_of_frame, kinds=kinds, dictionaries=pipeline.columns.dictionaries)
         if not self.rows and sample is None and self.setup.max_events is None:
             pipeline.buffer.load(kinds, [], state["evicted"])
             self.unread = int(state["held"])
             return
         if self.setup.max_events is None or sample is not None:
             with ThreadPoolExecutor(_READERS) as pool:
-                found = chain(frames, chain.from_iterable(pool.map(self._rows, sealed)))
-                batches = batches_of(found, kinds, dictionaries)
+                read = pool.map(lambda part: [batched(frame) for frame in self._rows(part)], sealed)
+                batches = in_order(chain(map(batched, frames), *read), kinds)
         else:
-            batches = batches_of(self._newest(sealed, self.setup.max_events), kinds, dictionaries)
+            batches = in_order(map(batched, self._newest(sealed, self.setup.max_events)), kinds)
         pipeline.buffer.kept_from = state["seq"]
         unread = sum(part.number not in self._seen for part in sealed)
         left = state["evicted"] + state["held"] - sum(map(len, batches)) if unread else state["evicted"]

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from zlib import crc32
 
@@ -24,6 +25,8 @@ from crucible_nb.stores.system import write_whole
 
 _EMPTY: dict[Kind, Any] = {"float": np.nan, "integer": 0, "boolean": False, "flag": False, "count": 0, "category": -1}
 
+
+_CODING = Lock()  # a dictionary gives one code at a time
 
 _KEY = b"crucible.crc32"
 _BLANK = b"00000000"
@@ -90,35 +93,40 @@ def read_segment(path: Path) -> pd.DataFrame:
     return read_frame(data, path)[0]
 
 
-def batches_of(
-    frames: Iterable[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
-) -> list[Batch]:
-    """Rows of several files as batches in order of `seq`; segments follow each other, a sample lies among them.
+def in_order(batches: Iterable[Batch], kinds: Sequence[tuple[str, Kind]]) -> list[Batch]:
+    """Batches of several files in order of `seq`; segments follow each other, a sample lies among them.
 
     Args:
-        frames: As `read_segment` gives them; columns may differ. Each is turned over while the next one is read.
+        batches: As `batch_of_frame` gives them; columns may differ.
         kinds: Name and kind of all columns there should be.
-        dictionaries: Of the category columns.
     """
-    batches = [_batch(frame, kinds, dictionaries) for frame in frames if len(frame)]
-    batches.sort(key=lambda batch: int(batch.numbered()[0]))
-    edges = [(int(batch.numbered()[0]), int(batch.numbered()[-1])) for batch in batches]
+    found = sorted((batch for batch in batches if len(batch)), key=lambda batch: int(batch.numbered()[0]))
+    edges = [(int(batch.numbered()[0]), int(batch.numbered()[-1])) for batch in found]
     if all(one[1] < two[0] for one, two in pairwise(edges)):
-        return batches
-    return [_merged(batches, kinds)]
+        return found
+    return [_merged(found, kinds)]
 
 
 def batch_of(
     frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
 ) -> Batch:
-    """The same as one batch, also of frames that are not in order of `seq` themselves."""
+    """Rows of several frames as one batch in order of `seq`, also of frames that are not in that order themselves."""
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         return Batch(np.empty(0, np.int64), 0, seq=np.empty(0, np.int64))
-    return _merged([_batch(frame, kinds, dictionaries) for frame in frames], kinds)
+    return _merged([batch_of_frame(frame, kinds, dictionaries) for frame in frames], kinds)
 
 
-def _batch(frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]) -> Batch:
+def batch_of_frame(
+    frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+) -> Batch:
+    """Rows as `read_segment` gives them as a batch; threads may do it side by side.
+
+    Args:
+        frame: The rows.
+        kinds: Name and kind of all columns there should be.
+        dictionaries: Of the category columns.
+    """
     batch = Batch(frame.index.asi8, 0, seq=frame["seq"].to_numpy())  # type: ignore[attr-defined]
     for name, kind in kinds:
         if name != "seq" and name in frame.columns:
@@ -141,7 +149,8 @@ def _merged(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batc
 def _cells(column: pd.Series, kind: Kind, dictionary: Dictionary | None) -> Cells:
     if kind == "category":
         codes = column.cat.codes.to_numpy()
-        places = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
+        with _CODING:
+            places = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
         return Cells(kind, np.array([*places, -1], np.int32)[codes])
     if kind == "string":
         array = pa.array(column, from_pandas=True)
