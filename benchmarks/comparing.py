@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from statistics import median
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 import crucible_nb as cr
-from benchmarks.timing import Row, at_most, median, ratio, rounds, seconds, table
+from benchmarks.timing import Row, at_most, ratio, rounds, seconds, table
 
 METRICS = ("success", "cost_usd", "latency_ms", "score")
 

@@ -44,7 +44,7 @@ def timed(work: object, repeat: int = 200) -> float:
     times = []
     for _ in range(repeat):
         start = perf_counter()
-        work()  # type: ignore[operator]
+        work()
         times.append(perf_counter() - start)
     return median(times) * 1e6
 
@@ -54,7 +54,7 @@ def windows(sizes: list[int]) -> list[Row]:
     for n in sizes:
         exp = experiment(n)
         frame = exp.frame()
-        times = frame.index.asi8
+        times = frame.index.asi8  # type: ignore[attr-defined]
         start, a = pd.Timestamp(int(times[-n // 100]), tz="UTC"), n - n // 100
         ours = [timed(lambda: exp.query_window(start=start)) for _ in range(7)]
         pandas = [timed(lambda: frame.iloc[a:n]) for _ in range(7)]

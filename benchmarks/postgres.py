@@ -40,7 +40,7 @@ def events(n: int) -> pd.DataFrame:
 
 def blocks(exp: cr.Experiment) -> list[tuple[list[str], bytes]]:
     """The rows as the bytes of COPY, in blocks."""
-    batch = exp._pipeline.buffer.after(0)
+    batch = exp._pipeline.buffer.rows_from(0)
     found = []
     for start in range(0, len(batch), BLOCK):
         cells = {name: cell.slice(start, start + BLOCK) for name, cell in batch.cells.items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from statistics import median
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
 
 import crucible_nb as cr
-from benchmarks.timing import Row, at_most, median, rounds, table
+from benchmarks.timing import Row, at_most, rounds, table
 from crucible_nb.cells import Dictionary
 from crucible_nb.ingest import Columns, batches_of_frame
 from crucible_nb.notes import Notes

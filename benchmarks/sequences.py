@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from statistics import median
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import Row, at_most, median, table
+from benchmarks.timing import Row, at_most, table
 from crucible_nb.stats.sequences import ConfidenceSequence, Difference
 
 NEW = 100

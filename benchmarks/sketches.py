@@ -47,7 +47,7 @@ def sketches() -> dict[str, Callable[[np.ndarray], Callable[[Any], Any]]]:
             sketch = make()
             for start in range(0, len(values), CHUNK):
                 sketch.update(values[start : start + CHUNK])
-            return sketch.quantile  # type: ignore[no-any-return]
+            return sketch.quantile
 
         return build
 

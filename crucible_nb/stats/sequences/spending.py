@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -39,7 +40,7 @@ def spent(fraction: Any, alpha: float = 0.05, spending: str = "obrien_fleming") 
 
     t = np.asarray(fraction, np.float64)
     if checks.one_of("spending", spending, KINDS) == "pocock":
-        return np.asarray(alpha * np.log1p((np.e - 1) * t))
+        return np.asarray(alpha * np.log1p((math.e - 1) * t))
     return np.asarray(4 * ndtr(ndtri(alpha / 4) / np.sqrt(t)))
 
 
