@@ -126,6 +126,9 @@ LATE = """seconds => new Promise(done => {
 })"""
 
 
+PLOTLY = lab.ROOT / "crucible_nb/notebook/js/node_modules/plotly.js-basic-dist-min/plotly-basic.min.js"
+
+
 @contextlib.contextmanager
 def beside() -> Iterator[None]:
     """What is started within, browser and server, leaves the kernel's processor alone."""
@@ -230,6 +233,24 @@ def answers(turns: int) -> list[float]:
         return taken
 
 
+SIX = """async () => {
+  const plots = [...Array(6)].map(() => document.body.appendChild(document.createElement('div')));
+  const x = Float64Array.from({length: 1000}, (_, i) => i), layout = {width: 300, height: 168};
+  const draw = () => { const begin = performance.now(); for (const plot of plots) Plotly.react(plot, [{x, y: x.map(Math.random), mode: 'lines'}], layout); return performance.now() - begin };
+  const times = [];
+  for (let i = 0; i < 40; i++) { times.push(draw()); await new Promise(done => setTimeout(done, 100)) }
+  return times.slice(10).sort((one, two) => one - two)[15];
+}"""
+
+
+def plain() -> float:
+    """Milliseconds that plotly.js takes for six charts of one line each: how fast this machine's browser is."""
+    with beside(), lab.Browser() as one:
+        one.page.goto("about:blank")
+        one.page.add_script_tag(path=PLOTLY)
+        return float(one.page.evaluate(SIX))
+
+
 COMPUTES = "while True: sum(range(1000))"
 
 
@@ -280,6 +301,8 @@ def main(*, quick: bool = False) -> str:
                 f" (FigureWidget {sum(updates) / pushes / 1e3:.0f} kB an update)"),
         at_most("data to pixel while the cell is busy, median", median(late), 100, " ms"),
     ]  # fmt: skip
+    if PLOTLY.is_file():  # after `make browser`
+        rows.append(Row("plotly.js for six plain charts, nothing else", f"{plain():.0f} ms", "stated", met=True))
     for hz, limit in ((2, 1), (10, 4)):
         looked = np.mean([one[3] for one in ours[str(hz)]])
         rows.append(Row(f"looks a second, {hz} asked for", f"{looked:.1f}", "stated", met=True))
