@@ -144,7 +144,7 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
     // a person's zoom stays until another window is chosen
     uirevision: key.window,
     xaxis: {
-      ...line, showgrid: false, zeroline: false, nticks: Math.max(2, Math.floor(pixels / STAMP)), type: two ? "linear" : "date", range,
+      ...line, showgrid: false, zeroline: false, ticklabelstandoff: 5, nticks: Math.max(2, Math.floor(pixels / STAMP)), type: two ? "linear" : "date", range,
       ...(two ? { title: { text: key.window === "all" ? "s since each began" : "s before now", font: text, standoff: 4 } } : { tickformat: "%H:%M:%S" }),
     },
     yaxis: { ...line, nticks: 4, ...scaleOf(panel, arms), separatethousands: true },
