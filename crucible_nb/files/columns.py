@@ -211,7 +211,9 @@ def to_pandas(values: pa.ChunkedArray, column: Column) -> Any:
     if column.kind == "category":
         return _categorical(values, column)
     if column.kind in ("float", "flag", "count"):
-        return np.array(values.to_numpy(), dtype=_PANDAS[column.kind])
+        array = values.to_numpy()  # a view of Arrow's memory, which is not to be written into, or already a copy
+        own = array.flags.writeable and array.dtype == _PANDAS[column.kind]
+        return array if own else np.array(array, dtype=_PANDAS[column.kind])
     dtype: Any = pd.api.types.pandas_dtype(_PANDAS[column.kind])
     return dtype.__from_arrow__(values)
 
