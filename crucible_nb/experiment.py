@@ -21,7 +21,7 @@ from crucible_nb.durable import hosted, living
 from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.folding import FOLDER
 from crucible_nb.glance import Glance, rows_after
-from crucible_nb.ingest import WIDTH, Recorder, frame_of, recorder, row_of, rows_of
+from crucible_nb.ingest import WIDTH, frame_of, row_of, rows_of
 from crucible_nb.interrupts import unbroken
 from crucible_nb.lifecycle import Status
 from crucible_nb.look import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
@@ -31,13 +31,13 @@ from crucible_nb.pipeline import Pipeline
 from crucible_nb.plan import Ledger, Plan, plan_of
 from crucible_nb.prices import PriceTable
 from crucible_nb.query import Where, edges_of, query_window
+from crucible_nb.recording import Recorder, recorder
 from crucible_nb.sampled import mark
 from crucible_nb.sampling import sampling_of
 from crucible_nb.setup import Setup
 from crucible_nb.stores import Redaction
 from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.policies import described
-from crucible_nb.stores.recording import recorder as durable_recorder
 from crucible_nb.stores.remote import is_url
 from crucible_nb.stores.tables import said
 from crucible_nb.stream import Stream, plan_facts
@@ -83,11 +83,9 @@ class Experiment(Attending):
         self._show(Stream(setup) if attached is None else attached.stream or attached.main())
         self._attending = False
         self._staged: list[Any] = []
-        put = None
-        if self._writer is not None:
-            put = durable_recorder(self._writer.journal, self._staged, self._writer.clean)
+        into = (None, None) if self._writer is None else (self._writer.journal, self._writer.clean)
         self._running = self._life.status == "running" and (attached is None or self._writer is not None)
-        self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, put)
+        self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, *into)
         self._set_limit(_STAGE if self._running else 0)
         self._listen()
         if self._writer is not None:

@@ -2,7 +2,7 @@
 
 from crucible_nb.ingest.plain import EXTRA, PLAIN, Rest, json_of, scalar, text_of
 from crucible_nb.ingest.rows import WIDTH, Columns, batch_of_rows
-from crucible_nb.ingest.staging import Recorder, recorder, row_of
+from crucible_nb.ingest.staging import merged, row_of, settled
 from crucible_nb.ingest.tables import DROPPED, batches_of_frame, frame_of, rows_of, times_of, weights_of
 
 __all__ = [
@@ -11,16 +11,16 @@ __all__ = [
     "PLAIN",
     "WIDTH",
     "Columns",
-    "Recorder",
     "Rest",
     "batch_of_rows",
     "batches_of_frame",
     "frame_of",
     "json_of",
-    "recorder",
+    "merged",
     "row_of",
     "rows_of",
     "scalar",
+    "settled",
     "text_of",
     "times_of",
     "weights_of",
