@@ -13,6 +13,7 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reading
+from crucible_nb.interrupts import unbroken
 from crucible_nb.setup import Setup
 from crucible_nb.stores.folder import FACTS, Folder, Part
 from crucible_nb.stores.scan import Bad, Tail
@@ -94,7 +95,7 @@ class Follower:
             return None
         tail = Tail(journals[0])
         with reading(journals[0]):
-            next(tail.read(), None)
+            tail.read()
         started = (tail.header or {}).get("started")
         return started if isinstance(started, int) else None
 
@@ -189,13 +190,23 @@ class Follower:
                 return False  # lines that were read were taken back
             if size != self._size:
                 with reading(path, UnicodeError):
-                    self.stream.take(self._tail.read())
+                    while self._more(self._tail):
+                        pass
                 self._size = size
             if not complete:
                 return True
             self.bad += self._tail.bad
             self._ends[self.number] = self.stream.pipeline.seq
             self.number, self._tail = self.number + 1, None
+
+    def _more(self, tail: Tail) -> bool:
+        """Take the next lines in; whether there were any. What is read is taken in, whenever an interrupt comes."""
+        with unbroken():
+            lines = tail.read()
+            if lines is None:
+                return False
+            self.stream.take(lines)
+            return True
 
     def _passed_over(self) -> bool:
         """There is no such journal: nothing new, sealed and removed, or lost."""

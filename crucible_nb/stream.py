@@ -22,7 +22,7 @@ from crucible_nb.sampling import Sampler
 from crucible_nb.setup import Setup
 from crucible_nb.stores.lines import unwrapped
 from crucible_nb.stores.policies import described, lasting, made
-from crucible_nb.stores.rows import row_of_cells
+from crucible_nb.stores.rows import Run, row_of_cells
 from crucible_nb.stores.tables import frame_of_cells
 from crucible_nb.watching import ACTIONS, Watching
 
@@ -74,11 +74,16 @@ class Stream:
 
     # -- from lines ---------------------------------------------------------------------------------------------------
 
-    def take(self, lines: Iterable[list[Any] | None]) -> None:
-        """Take in what journals hold: cells of lines in order, None for one that cannot be read."""
+    def take(self, lines: Run | Iterable[list[Any] | None]) -> None:
+        """Take in what journals hold: a run of events, or cells of lines in order, None for one that cannot be read."""
         self.notes.muted = True
         try:
-            self._take(lines)
+            if isinstance(lines, Run):
+                if self._gap:
+                    self._skip(lines.seq, [])
+                self._fold(lines.rows)
+            else:
+                self._take(lines)
         finally:
             self.notes.muted = False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import as_path, reading, reason
 from crucible_nb.stores.folder import FACTS, Folder, folders
+from crucible_nb.stores.rows import Run
 from crucible_nb.stores.scan import Tail
 from crucible_nb.stores.segment import read_segment
 from crucible_nb.stores.state import read_state
@@ -142,9 +143,13 @@ def _checked(path: Path) -> Checked:
 
 def _journal(path: Path) -> Checked:
     tail, events = Tail(path), 0
-    for cells in tail.read():
-        if cells and type(cells[0]) is int:
-            events += 1
-        elif cells and cells[0] == "rows" and len(cells) == 7 and type(cells[2]) is int:
-            events += cells[2]
+    while (lines := tail.read()) is not None:
+        if isinstance(lines, Run):
+            events += lines.events
+            continue
+        for cells in lines:
+            if cells and type(cells[0]) is int:
+                events += 1
+            elif cells and cells[0] == "rows" and len(cells) == 7 and type(cells[2]) is int:
+                events += cells[2]
     return Checked(path, events, tail.torn, tuple(bad.offset for bad in tail.bad))

@@ -20,6 +20,10 @@ STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orj
 """Only plain values; others raise TypeError instead of being said in some way."""
 
 
+WRAPPED = b'{"":'
+"""What a line has in it that says a value in another way, see `wrapped`."""
+
+
 def sealed(body: bytes) -> bytes:
     r"""A JSON array as a line with its checksum.
 
@@ -55,6 +59,29 @@ def cells_of(text: bytes) -> list[Any] | None:
     except (ValueError, RecursionError):
         return None
     return cells if type(cells) is list and cells else None
+
+
+def flat_cells(lines: list[bytes]) -> list[Any] | None:
+    """The cells of sound lines in one flat list, None when any is not; one call parses all.
+
+    Without a list for each line: to make those, and to have them looked through for garbage, is what reading costs.
+
+    Examples:
+        >>> flat_cells([line(["pause", 1])[:-1], line(["stop", 2])[:-1]])
+        ['pause', 1, 'stop', 2]
+    """
+    if {text[:1] for text in lines} != {b"["} or {text[-1:] for text in lines} != {b"]"}:
+        return None
+    cuts = [text.find(b",", 0, 12) for text in lines]
+    bodies = [text[cut + 1 : -1] for text, cut in zip(lines, cuts, strict=True)]
+    try:
+        sums = orjson.loads(b"[%b]" % b",".join([text[1:cut] for text, cut in zip(lines, cuts, strict=True)]))
+        if sums != [*map(adler32, bodies)]:
+            return None
+        cells = orjson.loads(b"[%b]" % b",".join([body[1:-1] for body in bodies]))
+    except (ValueError, RecursionError):
+        return None
+    return cells  # type: ignore[no-any-return]
 
 
 def wrapped(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pandas as pd
@@ -12,7 +12,7 @@ from crucible_nb import checks
 from crucible_nb.errors import ConfigError
 from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar, text_of
 from crucible_nb.schema import COLUMNS
-from crucible_nb.stores.lines import STRICT, fragment, unwrapped, wrapped
+from crucible_nb.stores.lines import STRICT, flat_cells, fragment, unwrapped, wrapped
 
 NAMES = (
     "seq", "clock", "event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens",
@@ -67,6 +67,42 @@ def _field(name: Any, value: Any) -> Any:
         return _plain(-1, value)
 
 
+class Run(NamedTuple):
+    """Events of one shape, one after the other.
+
+    Attributes:
+        seq: Number of the first.
+        rows: Their staged rows, in one flat list.
+    """
+
+    seq: int
+    rows: list[Any]
+
+    @property
+    def events(self) -> int:
+        """How many they are."""
+        return len(self.rows) // WIDTH
+
+
+def run_of(lines: list[bytes]) -> Run | None:
+    """Lines without wrapped values as a run; None when they are none, or may be none: then read one after the other."""
+    cells = flat_cells(lines)
+    if not cells or type(cells[0]) is not int:
+        return None
+    seq, width = cells[0], len(cells) // len(lines)
+    if len(cells) != width * len(lines) or cells[::width] != [*range(seq, seq + len(lines))]:
+        return None
+    if {*map(type, cells[1::width])} != {int}:
+        return None
+    if width == WIDTH + 1 and {*map(type, cells[WIDTH::width])} == {dict}:
+        del cells[::width]
+        return Run(seq, cells)
+    if width != WIDTH:
+        return None
+    cells[::width] = [None] * len(lines)  # where the number of the next one stood is the place of the fields
+    return Run(seq, [*cells[1:], None])
+
+
 def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
     """The staged row of a line's cells (without `seq`), None when they are no row."""
     if len(cells) == WIDTH - 1:
@@ -75,8 +111,10 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
         return None
     if type(cells[0]) is not int:
         return None
-    if dict in [*map(type, cells[:-1])]:
-        cells[:-1] = map(unwrapped, cells[:-1])
+    fields = cells.pop()
+    if dict in map(type, cells):
+        cells[:] = map(unwrapped, cells)
+    cells.append(fields)
     return tuple(cells)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crucible_nb.stores.lines import cells_of
+from crucible_nb.stores.lines import WRAPPED, cells_of
+from crucible_nb.stores.rows import Run, run_of
 
-_BLOCK = 8 << 20
+_BLOCK = 512 << 10
 
 
 class Bad(NamedTuple):
@@ -38,29 +38,37 @@ class Tail:
         self.header: dict[str, Any] | None = None
         self.offset = 0
         self.bad: list[Bad] = []
-        self._lines = 0
 
-    def read(self) -> Iterator[list[Any] | None]:
-        """Cells of the lines since the last time; None in the place of a bad one.
+    def read(self) -> Run | list[list[Any] | None] | None:
+        """The next whole lines, about half a megabyte; None when there are no more.
+
+        A run of events, or the cells of each line, None in the place of a bad one.
 
         Raises:
             OSError: The file cannot be read.
         """
         with self.path.open("rb") as stream:
             stream.seek(self.offset)
-            rest = b""
-            while block := stream.read(_BLOCK):
-                *lines, rest = (rest + block).split(b"\n")
-                for text in lines:
-                    begin, self.offset = self.offset, self.offset + len(text) + 1
-                    cells = cells_of(text)
-                    self._lines += 1
-                    if cells is None:
-                        self.bad.append(Bad(self.path, begin, len(text)))
-                    elif self._lines == 1 and _is_header(cells):
-                        self.header = cells[2]
-                        continue
-                    yield cells
+            text = stream.read(_BLOCK)
+            while b"\n" not in text and (more := stream.read(len(text))):  # a line may be longer
+                text += more
+        *lines, rest = text.split(b"\n")
+        if not lines:
+            return None
+        run = None if WRAPPED in text else run_of(lines)
+        found = self._cells(lines) if run is None else run
+        self.offset += len(text) - len(rest)
+        return found
+
+    def _cells(self, lines: list[bytes]) -> list[list[Any] | None]:
+        found, begin = [cells_of(one) for one in lines], self.offset
+        for one, cells in zip(lines, found, strict=True):
+            if cells is None:
+                self.bad.append(Bad(self.path, begin, len(one)))
+            begin += len(one) + 1
+        if not self.offset and _is_header(found[0]):
+            self.header = found.pop(0)[2]  # type: ignore[index]
+        return found
 
     @property
     def torn(self) -> int:
@@ -68,5 +76,5 @@ class Tail:
         return max(0, self.path.stat().st_size - self.offset)
 
 
-def _is_header(cells: list[Any]) -> bool:
-    return len(cells) == 3 and cells[0] == "crucible" and type(cells[2]) is dict
+def _is_header(cells: list[Any] | None) -> bool:
+    return cells is not None and len(cells) == 3 and cells[0] == "crucible" and type(cells[2]) is dict
