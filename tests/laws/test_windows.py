@@ -16,6 +16,8 @@ from crucible_nb.windows.panes import Panes
 from crucible_nb.windows.quantiles import quantiles
 from crucible_nb.windows.sketch import BOUND, sketch
 
+pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+
 T0 = pd.Timestamp("2025-01-01 07:03:11", tz="UTC").value
 SECOND = 10**9
 Q = np.array([0.5, 0.95, 0.99])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ SERIES = st.integers(0, 400).flatmap(
 )
 
 
+@pytest.mark.no_cover
 @given(SERIES)
 @settings(max_examples=300, deadline=None)
 def test_every_anomaly_and_every_extreme_of_a_bucket_is_drawn(series: tuple) -> None:

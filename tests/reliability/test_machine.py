@@ -27,6 +27,8 @@ from crucible_nb.attached import Attached
 from tests.laws.test_resume import die
 from tests.reliability.faults import settle
 
+pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+
 
 class Histories(RuleBasedStateMachine):
     """The model is a list of (writer, n)."""
