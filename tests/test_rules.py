@@ -219,6 +219,7 @@ def silences(exp: cr.Experiment) -> list[float]:
     return [(time.value - NOON) / SECOND for time in exp.alerts().index]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "rule", ["event_count < 1 over 5min", "event_count <= 0 over 5min", "events_per_second < 0.001 over 5min"]
 )

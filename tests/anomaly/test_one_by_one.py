@@ -14,7 +14,7 @@ from crucible_nb.seen import Events
 from crucible_nb.testing import check_detector
 from crucible_nb.testing.detectors import clean, scores
 
-pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 
 FOREIGN = ["it_goes_on_from_its_state"]
 

@@ -70,7 +70,7 @@ def test_broken_lines_are_named(text, sentence, tmp_path):
     assert str(caught.value).startswith(f"cannot read {str(path)!r}: {sentence}")
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_too_many_columns_are_refused(tmp_path):
     path = tmp_path / "wide.jsonl"
     path.write_text("".join(f'{{"c{i}": 1}}\n' for i in range(17_000)), encoding="utf-8")

@@ -14,7 +14,7 @@ import crucible_nb as cr
 from crucible_nb.metrics import measure
 from tests.conftest import NOON, SECOND, ManualClock
 
-pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 
 BLOCK = 1024  # smaller than in earnest, so that a short stream crosses several
 EVENTS = 4 * BLOCK + 700

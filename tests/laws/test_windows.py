@@ -16,7 +16,7 @@ from crucible_nb.windows.panes import Panes
 from crucible_nb.windows.quantiles import quantiles
 from crucible_nb.windows.sketch import BOUND, sketch
 
-pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 
 T0 = pd.Timestamp("2025-01-01 07:03:11", tz="UTC").value
 SECOND = 10**9

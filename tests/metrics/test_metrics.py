@@ -115,7 +115,7 @@ def test_live_groups(exp: cr.Experiment, rows: pd.DataFrame, by: str) -> None:
     assert found.to_frame()["summary_events"].sum() == len(rows)
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize("by", [["event", "route"], "completion_tokens", ["model", "retries", "event"]])
 def test_groups_from_rows(exp: cr.Experiment, rows: pd.DataFrame, by: str | list[str]) -> None:
     if not len(rows):

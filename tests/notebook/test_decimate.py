@@ -21,7 +21,7 @@ SERIES = st.integers(0, 400).flatmap(
 )
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @given(SERIES)
 @settings(max_examples=300, deadline=None)
 def test_every_anomaly_and_every_extreme_of_a_bucket_is_drawn(series: tuple) -> None:

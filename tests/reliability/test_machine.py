@@ -27,7 +27,7 @@ from crucible_nb.attached import Attached
 from tests.laws.test_resume import die
 from tests.reliability.faults import settle
 
-pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 
 
 class Histories(RuleBasedStateMachine):

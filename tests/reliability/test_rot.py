@@ -23,7 +23,7 @@ from crucible_nb.stores.state import read_state, write_state
 from crucible_nb.verify import verify
 from tests.laws.test_resume import die
 
-pytestmark = pytest.mark.no_cover  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 
 pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 

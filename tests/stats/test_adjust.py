@@ -18,6 +18,7 @@ from crucible_nb.stats.adjust import adjust
 THEIRS = {"holm": "holm", "bonferroni": "bonferroni", "bh": "fdr_bh", "benjamini_hochberg": "fdr_bh"}
 
 
+@pytest.mark.untraced
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from(list(THEIRS)))
 def test_statsmodels(p: list[float], method: str) -> None:
     np.testing.assert_array_equal(adjust(p, method), multipletests(p, method=THEIRS[method])[1])

@@ -37,6 +37,7 @@ def test_mann_whitney_is_scipys(control, treatment, alternative: str, method: st
     assert got.estimate - 1e-12 <= high <= 1
 
 
+@pytest.mark.untraced
 @given(st.lists(st.tuples(*[st.floats(-50, 50).map(lambda x: round(x, 2))] * 2), min_size=6, max_size=40),
        st.sampled_from(ALTERNATIVES), st.sampled_from([None, "asymptotic"]))  # fmt: skip
 @settings(max_examples=20, deadline=None)
