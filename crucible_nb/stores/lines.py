@@ -20,8 +20,7 @@ STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orj
 """Only plain values; others raise TypeError instead of being said in some way."""
 
 
-WRAPPED = b'{"":'
-"""What a line has in it that says a value in another way, see `wrapped`."""
+_WRAPPED = b'{"":'  # how the text of a wrapped value begins
 
 
 def sealed(body: bytes) -> bytes:
@@ -62,7 +61,7 @@ def cells_of(text: bytes) -> list[Any] | None:
 
 
 def flat_cells(lines: list[bytes]) -> list[Any] | None:
-    """The cells of sound lines in one flat list, None when any is not; one call parses all.
+    """The cells of sound lines in one flat list, parsed in one call; None when one is unsound or has a wrapped value.
 
     Without a list for each line: to make those, and to have them looked through for garbage, is what reading costs.
 
@@ -78,10 +77,11 @@ def flat_cells(lines: list[bytes]) -> list[Any] | None:
         sums = orjson.loads(b"[%b]" % b",".join([text[1:cut] for text, cut in zip(lines, cuts, strict=True)]))
         if sums != [*map(adler32, bodies)]:
             return None
-        cells = orjson.loads(b"[%b]" % b",".join([body[1:-1] for body in bodies]))
+        text = b",".join([body[1:-1] for body in bodies])
+        cells = None if _WRAPPED in text else orjson.loads(b"[%b]" % text)
     except (ValueError, RecursionError):
         return None
-    return cells  # type: ignore[no-any-return]
+    return cells
 
 
 def wrapped(value: Any) -> Any:

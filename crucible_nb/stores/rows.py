@@ -85,7 +85,7 @@ class Run(NamedTuple):
 
 
 def run_of(lines: list[bytes]) -> Run | None:
-    """Lines without wrapped values as a run; None when they are none, or may be none: then read one after the other."""
+    """Lines as a run; None when they are none, or may be none: then they are read one after the other."""
     cells = flat_cells(lines)
     if not cells or type(cells[0]) is not int:
         return None

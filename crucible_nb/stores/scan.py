@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crucible_nb.stores.lines import WRAPPED, cells_of
+from crucible_nb.stores.lines import cells_of
 from crucible_nb.stores.rows import Run, run_of
 
 _BLOCK = 512 << 10
@@ -55,8 +55,7 @@ class Tail:
         *lines, rest = text.split(b"\n")
         if not lines:
             return None
-        run = None if WRAPPED in text else run_of(lines)
-        found = self._cells(lines) if run is None else run
+        found = run_of(lines) or self._cells(lines)
         self.offset += len(text) - len(rest)
         return found
 

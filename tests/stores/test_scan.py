@@ -61,7 +61,7 @@ def plainly(lines: list[bytes]) -> list[Any] | None:
 
 @given(journals())
 def test_a_run_has_the_rows_of_its_lines(lines: list[bytes]) -> None:
-    run = None if scan.WRAPPED in b"\n".join(lines) else run_of(lines)
+    run = run_of(lines)
     if run is not None:
         assert repr(run.rows) == repr(plainly(lines))
         assert run.events == len(lines)
