@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+from crucible_nb import Experiment, writing
 from crucible_nb.current import CURRENT
 from crucible_nb.kernel import KERNEL
 
@@ -28,6 +29,14 @@ def missing(part: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {part}")
     pytest.skip(f"{part} is not here")
+
+
+def settle(exp: Experiment) -> None:
+    """No journal of it is being sealed any more."""
+    done = threading.Event()
+    with exp._lock:  # whoever is about to seal has asked for it by then
+        writing.SEALER.ask(done.set)
+    assert done.wait(120)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.metrics import measure
-from tests.conftest import ManualClock
+from tests.conftest import ManualClock, settle
 from tests.laws.test_replay import BLOCK, EVENTS, PAUSES, SAMPLERS, look, stream
 
 pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
@@ -36,8 +35,7 @@ def die(exp: cr.Experiment) -> None:
         exp._staged.clear()
         exp._set_limit(0)
         exp._running = False
-        while writer.sealing:
-            time.sleep(0.0005)
+        settle(exp)
         os.close(writer.journal.handle)
         writer.journal.handle, writer.journal.failure = None, "it is dead"
         writer.lock.release()

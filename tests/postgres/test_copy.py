@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from tests.conftest import settle
 from tests.postgres.conftest import eventually
 
 
@@ -173,7 +174,7 @@ def test_what_left_memory_is_copied_from_segments(server, url, sql, monkeypatch)
         exp = cr.start("evicted", store=url, max_events=500)
         for start in range(0, 20_000, 1000):
             exp.extend(pd.DataFrame({"latency_ms": np.arange(start, start + 1000.0), "note": "x"}), event="e")
-            eventually(lambda: not exp._writer.sealing)
+            settle(exp)
         assert exp.summary()["evicted_events"] > 10_000
         assert exp.summary()["store"]["archived"][repr(exp._copier.address)]["lag_events"] == 20_000
         eventually(lambda: exp._copier.failure)

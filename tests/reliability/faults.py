@@ -23,6 +23,7 @@ import pandas as pd
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.stores import system
+from tests.conftest import settle
 from tests.laws.test_resume import die
 
 CALLS = ("open", "write", "truncate", "sync", "rename", "unlink", "sync_folder")
@@ -74,12 +75,6 @@ def _failing(call: str) -> Any:
 for _call in CALLS:
     if _call != "write":
         setattr(Faulty, _call, _failing(_call))
-
-
-def settle(exp: cr.Experiment) -> None:
-    """No thread is sealing any more."""
-    while exp._writer is not None and exp._writer.sealing:
-        time.sleep(0.0005)
 
 
 def history(seed: int, folder: Path) -> Counter[str]:

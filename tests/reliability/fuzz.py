@@ -80,6 +80,7 @@ def make(place: Path) -> None:
 
     import crucible_nb as cr
     from crucible_nb import writing
+    from tests.conftest import settle
 
     writing.SEAL_EVENTS = 20
     rng = np.random.default_rng(0)
@@ -93,8 +94,7 @@ def make(place: Path) -> None:
         {"latency_ms": rng.lognormal(5, 1, 24), "model": ["m", "n"] * 12, "text": "é", "k": np.arange(24)}
     )
     exp.extend(frame, event="call")
-    while exp._writer.sealing:
-        time.sleep(0.001)
+    settle(exp)
     exp.pause()
     exp.resume()
     exp.record("odd", score=float("nan"), big=2**70, tags=["x"], note="n", success=False, model="n1", prompt_tokens=12, completion_tokens=6)  # fmt: skip

@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.attached import Attached
+from tests.conftest import settle
 from tests.laws.test_resume import die
-from tests.reliability.faults import settle
 
 pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 

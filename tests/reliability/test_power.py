@@ -10,8 +10,8 @@ import pytest
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.stores import system
+from tests.conftest import settle
 from tests.laws.test_resume import die
-from tests.reliability.faults import settle
 from tests.reliability.power import Logged
 
 pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")

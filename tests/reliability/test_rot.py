@@ -21,6 +21,7 @@ from crucible_nb.stores.folder import Folder
 from crucible_nb.stores.lines import cells_of, line, sealed
 from crucible_nb.stores.state import read_state, write_state
 from crucible_nb.verify import verify
+from tests.conftest import settle
 from tests.laws.test_resume import die
 
 pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
@@ -35,8 +36,7 @@ def make(place: Path, *, end: bool = True, sampling: Any = None) -> Path:
     for part in range(3):
         frame = pd.DataFrame({"n": np.arange(400) + 400 * part, "latency_ms": rng.normal(100, 5, 400), "model": "m"})
         exp.extend(frame, event="call")
-        while exp._writer.sealing:
-            pass
+        settle(exp)
     for n in range(1200, 1230):
         exp.record("call", n=n, note=f"text {n}")
     folder = exp._attached.folder.path

@@ -16,7 +16,7 @@ from crucible_nb.attaching import opened
 from crucible_nb.experiment import Experiment
 from crucible_nb.stores.folder import folders
 from crucible_nb.stores.state import read_state, write_state
-from tests.conftest import NOON, SECOND
+from tests.conftest import NOON, SECOND, settle
 from tests.laws.test_resume import die
 
 SETUPS: dict[str, dict[str, Any]] = {
@@ -55,6 +55,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 worker = cr.attach(exp.handle, mode="join")
                 fill(worker, 150)
                 worker.stop()
+            settle(exp)  # bounded, it holds fewer rows after
             if end in ("dead", "paused"):
                 die(exp)
             elif end != "running" and exp.status == "running":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.stores import remote
-from tests.conftest import missing
+from tests.conftest import missing, settle
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +61,7 @@ def place(request, tmp_path: Path, monkeypatch) -> Iterator[str]:
 def sealed(exp: cr.Experiment, n: int = 3, monkeypatch=None) -> None:
     for start in range(0, n * 1000, 1000):
         exp.extend(pd.DataFrame({"latency_ms": [float(i) for i in range(start, start + 1000)]}), event="e")
-        done = threading.Event()
-        writing.SEALER.ask(done.set)
-        assert done.wait(20)
+        settle(exp)
 
 
 @pytest.mark.filterwarnings(

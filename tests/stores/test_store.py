@@ -20,7 +20,7 @@ from crucible_nb import writing
 from crucible_nb.__main__ import main
 from crucible_nb.attached import Attached
 from crucible_nb.stores import owner
-from tests.conftest import NOON, SECOND, ManualClock
+from tests.conftest import NOON, SECOND, ManualClock, settle
 from tests.laws.test_resume import die
 
 OWNER = """
@@ -192,8 +192,7 @@ def test_files_are_read_without_us(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(writing, "SEAL_EVENTS", 100)
     exp = cr.start("open", store=tmp_path)
     exp.extend(pd.DataFrame({"latency_ms": np.arange(100.0), "model": "m", "n": range(100)}), event="call")
-    while exp._writer.sealing:
-        pass
+    settle(exp)
     for n in range(100, 103):
         exp.record("call", latency_ms=float(n), model="m", n=n)
     folder = exp._attached.folder.path
@@ -223,8 +222,7 @@ def test_rows_beyond_max_events_live_on_in_the_store(tmp_path: Path, monkeypatch
     exp = cr.start("long", store=tmp_path, max_events=300)
     for part in range(10):
         exp.extend(pd.DataFrame({"n": np.arange(250) + 250 * part, "latency_ms": 1.0}), event="e")
-        while exp._writer.sealing:
-            pass
+        settle(exp)
     assert exp.frame()["n"].tolist() == list(range(2500))
     assert len(exp._pipeline.buffer) <= 300 + 500
     assert exp.metrics().events == 2500
