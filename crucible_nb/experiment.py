@@ -56,7 +56,7 @@ class Experiment(Attending):
     Attributes:
         id: Generated, unique.
         name: As given, any text.
-        condition, hypothesis, tags, metadata, sample_size: As given to `cr.start`.
+        condition, hypothesis, tags, metadata, sample_size: As given to `cr.start`; with a store, without secrets.
         record: Records one event; see its own help.
 
     Examples:
@@ -83,7 +83,7 @@ class Experiment(Attending):
         self._show(Stream(setup) if attached is None else attached.stream or attached.main())
         self._attending = False
         self._staged: list[Any] = []
-        into = (None, None) if self._writer is None else (self._writer.journal, self._writer.clean)
+        into = (None, None) if self._writer is None else (self._writer.journal, self._writer.redaction)
         self._running = self._life.status == "running" and (attached is None or self._writer is not None)
         self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, *into)
         self._set_limit(_STAGE if self._running else 0)
@@ -169,7 +169,7 @@ class Experiment(Attending):
 
     def _extend_rows(self, rows: list[tuple[Any, ...]]) -> int:
         if self._writer is not None:
-            if rows and not self._writer.journal.rows(self._staged, rows, self._writer.clean):
+            if rows and not self._writer.journal.rows(self._staged, rows, self._writer.redaction):
                 return 0
         else:
             for row in rows:

@@ -14,6 +14,7 @@ from crucible_nb.notes import Notes
 from crucible_nb.stores import system
 from crucible_nb.stores.journal import Journal
 from crucible_nb.stores.lines import STRICT
+from crucible_nb.stores.redact import Redaction
 from crucible_nb.stores.rows import body_of
 
 
@@ -44,7 +45,7 @@ def recorder(  # noqa: C901, PLR0915  every call saved here is saved at every ev
     admit: Callable[[], bool],
     notes: Notes,
     journal: Journal | None = None,
-    clean: Callable[[dict[Any, Any]], Any] | None = None,
+    redaction: Redaction | None = None,
 ) -> tuple[Recorder, Callable[[int], None]]:
     """Make a `record` that appends to `staged`.
 
@@ -57,13 +58,14 @@ def recorder(  # noqa: C901, PLR0915  every call saved here is saved at every ev
         admit: Asked once `staged` is as long as the limit, whether to collect the event.
         notes: Where trouble is counted.
         journal: Where an event is written before it is staged; None: nowhere.
-        clean: Takes secrets out of the fields that are not standard ones.
+        redaction: Takes secrets out before anything is written.
 
     Returns:
         `record`, and a function that sets the limit; 0 has every event ask.
     """
     limit = 0
     dumps, strict, direct = orjson.dumps, STRICT, None
+    clean = None if redaction is None else redaction.fields
     if journal is not None:
         acquire, release = journal.lock.acquire, journal.lock.release
         if journal.durability == "os":
@@ -158,15 +160,15 @@ def recorder(  # noqa: C901, PLR0915  every call saved here is saved at every ev
                     if (
                         (latency_ms is not None and latency_ms * 0.0 != 0.0)
                         or (cost_usd is not None and cost_usd * 0.0 != 0.0)
-                        or type(prompt_tokens) is float
-                        or type(completion_tokens) is float
-                        or type(success) is float
-                        or type(model) is float
+                        or (prompt_tokens is not None and prompt_tokens * 0 != 0)
+                        or (completion_tokens is not None and completion_tokens * 0 != 0)
+                        or (success is not True and success is not False and success is not None)
+                        or (model is not None and type(model) is not str)
                         or type(event) is not str
                     ):
                         raise TypeError
-                except Exception:  # noqa: BLE001  NaN, numpy, objects: said in another way, and staged as it is said
-                    body, row = body_of(journal.seq, row)
+                except Exception:  # noqa: BLE001  NaN, lists, objects: said in another way, and staged as it is said
+                    body, row = body_of(journal.seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
                 if direct is None or journal.failure is not None:
                     if not journal.write(data, 1):

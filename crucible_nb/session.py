@@ -180,6 +180,7 @@ def _stored(setup: Setup, root: Path, durability: str, redaction: Redaction | No
     if there is not None and on_exists == "error":
         raise LifecycleError(f"cannot start {setup.name!r}: one of that name has not ended in {str(root)!r}")
     if there is None:
+        setup = setup if redaction is None else setup.cleaned(redaction)
         return Experiment(setup, Attached.create(root, uuid.uuid4().hex, setup, durability, redaction))
     found = Experiment(*opened(there, "resume", setup, durability, redaction))
     if found.paused:

@@ -123,6 +123,12 @@ class Setup:
         """For somebody who only looks: a clock of the user's is not at hand, the computer's has to do."""
         return self if self.clock == "events" else replace(self, clock=None)
 
+    def cleaned(self, clean: Callable[[str, Any], Any]) -> Self:
+        """What people say of it as it may be written; `clean` takes the name of a field and a value."""
+        tags = tuple(tag for tag in (clean("tags", tag) for tag in self.tags) if tag is not None)
+        hypothesis, metadata = clean("hypothesis", self.hypothesis), clean("metadata", dict(self.metadata))
+        return replace(self, hypothesis=hypothesis, tags=tags, metadata=metadata)
+
     def bare(self) -> Self:
         """Without sampler and detectors."""
         return replace(self, sampling=None, detectors=())

@@ -105,11 +105,6 @@ class Writer:
     def _path(self, kind: str, number: int | None = None) -> Path:
         return self.folder.name(self.ordinal, self.number if number is None else number, kind)
 
-    @property
-    def clean(self) -> Callable[[dict[Any, Any]], dict[Any, Any]] | None:
-        """What takes secrets out of the fields of an event."""
-        return None if self.redaction is None else self.redaction.fields
-
     # -- sealing ------------------------------------------------------------------------------------------------------
 
     @property

@@ -49,7 +49,7 @@ def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
             plain[name] = None
         elif name == "metadata" and isinstance(value, dict):
             rest.update({str(key): item for key, item in value.items()})
-        elif name == "time":
+        elif name == "time" and not isinstance(value, (list, tuple, dict)):
             plain[name] = value
         elif name == "error" and isinstance(value, BaseException):
             plain[name] = type(value).__name__

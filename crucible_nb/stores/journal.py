@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from crucible_nb.errors import StoreError
 from crucible_nb.notes import Notes
 from crucible_nb.stores import system
 from crucible_nb.stores.lines import line, sealed
+from crucible_nb.stores.redact import Redaction
 from crucible_nb.stores.rows import body_of
 
 Durability = Literal["os", "disk", "memory"]
@@ -145,13 +146,13 @@ class Journal:
             self._owed.append(data)
             return False
 
-    def rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], clean: Callable[[Any], Any] | None) -> bool:
+    def rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], redaction: Redaction | None) -> bool:
         """Many rows with one write, all or none; they are staged as they are said."""
         with self.lock:
             said = []
             for place, row in enumerate(rows):
-                extra = row[-1] if clean is None or row[-1] is None else clean(row[-1])
-                said.append(body_of(self.seq + place, (*row[:-1], extra)))
+                extra = row[-1] if redaction is None or row[-1] is None else redaction.fields(row[-1])
+                said.append(body_of(self.seq + place, (*row[:-1], extra), redaction))
             if not self.write(b"".join(sealed(body) for body, _ in said), len(said)):
                 return False
             for _, row in said:

@@ -43,6 +43,8 @@ _CONTENT_NAMES = frozenset({
     "gen_ai.prompt", "gen_ai.completion", "gen_ai.input.messages", "gen_ai.output.messages",
     "gen_ai.system_instructions", "input.value", "output.value", "llm.input_messages", "llm.output_messages",
 })  # fmt: skip
+_TAKEN = frozenset(name for name, one in COLUMNS.items() if one.kind in ("category", "string")) - {"error", "metadata"}
+"""Columns whose text is taken for what it is."""
 _REMEMBERED = 4096
 _LONG = 4096  # texts beyond are looked at each time, not remembered
 
@@ -50,8 +52,9 @@ _LONG = 4096  # texts beyond are looked at each time, not remembered
 class Redaction:
     """What is taken out of events before they are written.
 
-    It looks at `error`, at `metadata` and at text in columns that are not registered; event, model and the like are
-    taken for what they are. What a text was turned into is remembered, so a text that comes again costs a look-up.
+    It looks at `error`, at `metadata`, at text in columns that are not registered, and at what does not fit its column
+    (a mapping as `model`); the text of event, model and the like is taken for what it is. What a text was turned into
+    is remembered, so a text that comes again costs a look-up.
 
     Args:
         hook: Callable (column, text) -> text or None, after the built-in rules.
@@ -77,18 +80,19 @@ class Redaction:
 
     def __call__(self, name: str, value: Any) -> Any:
         """A value of a column as it may be written."""
-        if value is None:
-            return value
-        telling = self._telling(name)
+        return value if name in _TAKEN and type(value) is str else self._inside(name, value)
+
+    def _inside(self, name: str, value: Any) -> Any:
+        """The same of what stands in a structure: no name is taken on trust there."""
+        telling = None if value is None else self._telling(name)
         if telling is not None:
             return self._said(telling) if telling else value
-        return self._text(name, value) if type(value) is str else self._nested(name, value)
-
-    def _nested(self, name: str, value: Any) -> Any:
+        if type(value) is str:
+            return self._text(name, value)
         if isinstance(value, dict):
-            return {key: self(str(key), item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self(name, item) for item in value]
+            return {key: self._inside(str(key), item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._inside(name, item) for item in value]
         if isinstance(value, orjson.Fragment):
             return orjson.Fragment(self.json(name, orjson.dumps(value).decode()))
         return value
@@ -102,7 +106,7 @@ class Redaction:
         return self._names[name]
 
     def _by_name(self, name: str) -> str | None:
-        if name in self.keep or (name in COLUMNS and name not in ("error", "metadata")):
+        if name in self.keep:
             return ""
         if not self.content and name in _CONTENT_NAMES:
             return CONTENT
@@ -151,7 +155,7 @@ class Redaction:
             inside = orjson.loads(text)
         except ValueError:
             return self._text(name, text) or ""
-        cleaned = self(name, inside) if name != "metadata" else _inside(self, inside)
+        cleaned = self._inside(name, inside)
         return text if cleaned == inside else orjson.dumps(cleaned).decode()
 
     def fields(self, extra: dict[Any, Any]) -> dict[Any, Any]:
@@ -196,10 +200,6 @@ class Redaction:
 
     def __repr__(self) -> str:
         return f"Redaction(hook={self.hook is not None}, content={self.content})"
-
-
-def _inside(redaction: Redaction, value: Any) -> Any:
-    return {key: redaction(str(key), item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def again(facts: dict[str, Any] | None, redact: Any = None) -> Redaction | None:

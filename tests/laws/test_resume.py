@@ -16,9 +16,10 @@ from crucible_nb.metrics import measure
 from tests.conftest import ManualClock, settle
 from tests.laws.test_replay import BLOCK, EVENTS, PAUSES, SAMPLERS, look, stream
 
-pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
-
-pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+pytestmark = [
+    pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
+]
 FRAMES = range(700, EVENTS, 900)  # where some rows come as a table
 
 

@@ -16,16 +16,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import crucible_nb as cr
 from tests.conftest import NOON, ManualClock
 from tests.laws.test_resume import die
 
-pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
-
 pytestmark = [
+    pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
     pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # moments of infinities
 ]
@@ -92,6 +91,9 @@ def twins(work: Any) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@example(
+    [("call", None, {name: [1, None, float("nan")]}) for name in NAMES if name]
+)  # was null where it was read again
 @given(st.lists(st.tuples(event, st.none() | fields, fields), min_size=1, max_size=6))
 def test_calls(calls: list[tuple[Any, Any, dict[str, Any]]]) -> None:
     def work(exp: cr.Experiment, clock: ManualClock) -> None:

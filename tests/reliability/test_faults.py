@@ -13,9 +13,10 @@ from crucible_nb.stores import system
 from crucible_nb.stores.journal import Journal
 from tests.reliability import faults
 
-pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
-
-pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+pytestmark = [
+    pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

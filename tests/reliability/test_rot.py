@@ -24,9 +24,10 @@ from crucible_nb.verify import verify
 from tests.conftest import settle
 from tests.laws.test_resume import die
 
-pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
-
-pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+pytestmark = [
+    pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
+]
 
 
 def make(place: Path, *, end: bool = True, sampling: Any = None) -> Path:

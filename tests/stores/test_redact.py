@@ -40,6 +40,37 @@ def test_secrets_never_reach_the_disk(tmp_path: Path, secret: str) -> None:
     assert piece not in on_disk(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["model", "event", "success", "latency_ms", "prompt_tokens", "sample_id", "step"])
+def test_what_does_not_fit_its_column_is_looked_at(tmp_path: Path, name: str) -> None:
+    secret = SECRETS[0]
+    exp = cr.start("misfit", store=tmp_path)
+    for value in ({"model": secret}, [secret], ({"password": "hunter2"},)):
+        if name != "event":
+            exp.record("call", **{name: value})
+            exp.record("call", {name: value})
+        exp.extend([{"event": "call", name: value}])
+        exp.extend(pd.DataFrame({name: [value, value]}), event=None if name == "event" else "call")
+    if name not in ("model", "event", "sample_id"):
+        exp.record("call", **{name: secret})
+        exp.extend(pd.DataFrame({name: [secret, "1"]}), event="call")
+    exp.stop()
+    assert exp.summary()["total_events"] >= 9
+    assert secret not in exp.frame().to_csv() + on_disk(tmp_path)
+    assert "hunter2" not in exp.frame().to_csv() + on_disk(tmp_path)
+
+
+def test_what_is_said_of_the_experiment_is_looked_at(tmp_path: Path) -> None:
+    said = {"tags": [SECRETS[0], "ab"], "hypothesis": f"{SECRETS[1]} is better"}
+    exp = cr.start("said", store=tmp_path, metadata={"api_key": "hunter2", "lr": 0.1, "model": SECRETS[2]}, **said)
+    assert exp.metadata == {"api_key": "[redacted]", "lr": 0.1, "model": "[redacted]"}
+    assert (exp.tags, exp.hypothesis) == (("[redacted]", "ab"), "[redacted] is better")
+    exp.stop()
+    assert not any(secret in on_disk(tmp_path) for secret in (*SECRETS[:3], "hunter2"))
+    cr.start("all", store=tmp_path, redact=False, metadata={"api_key": "hunter2"}).stop()
+    assert "hunter2" in on_disk(tmp_path)
+    assert cr.start("memory", metadata={"api_key": "hunter2"}).metadata == {"api_key": "hunter2"}
+
+
 def test_names_that_tell(tmp_path: Path) -> None:
     exp = cr.start("names", store=tmp_path)
     exp.record(
