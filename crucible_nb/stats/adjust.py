@@ -53,16 +53,28 @@ def adjust(pvalues: Any, method: str = "holm") -> Any:
 
 
 def _adjusted(p: np.ndarray, method: str) -> np.ndarray:
-    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415  heavy; imported where used
-
     known = ~np.isnan(p)
     if not ((p[known] >= 0) & (p[known] <= 1)).all():
         bad = p[known][(p[known] < 0) | (p[known] > 1)][0]
         raise StatError(f"pvalues: expected numbers in [0, 1], got {bad:g}")
     found = np.full(len(p), np.nan)
     if known.any():
-        found[known] = multipletests(p[known], method=METHODS[method])[1]
+        found[known] = _holm(p[known]) if method == "holm" else _theirs(p[known], METHODS[method])
     return found
+
+
+def _holm(p: np.ndarray) -> np.ndarray:
+    """As in statsmodels, which however collects the garbage of the whole process each time: 0.1 s in a notebook."""
+    order = np.argsort(p)
+    found = np.empty(len(p))
+    found[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return found
+
+
+def _theirs(p: np.ndarray, method: str) -> np.ndarray:
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415  heavy; imported where used
+
+    return multipletests(p, method=method)[1]  # type: ignore[no-any-return]
 
 
 def correction_text(method: str, tests: int) -> str:
