@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -37,6 +38,11 @@ def settle(exp: Experiment) -> None:
     with exp._lock:  # whoever is about to seal has asked for it by then
         writing.SEALER.ask(done.set)
     assert done.wait(120)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by then stays, and need not be looked through for garbage at every test."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
