@@ -19,6 +19,7 @@ import crucible_nb as cr
 from crucible_nb import writing
 from crucible_nb.__main__ import main
 from crucible_nb.attached import Attached
+from crucible_nb.folding import TICKER
 from crucible_nb.stores import owner
 from tests.conftest import NOON, SECOND, ManualClock, settle
 from tests.laws.test_resume import die
@@ -434,7 +435,8 @@ def test_a_process_may_die_while_it_comes_up(tmp_path: Path, left: tuple[str, ..
     assert cr.attach("early", store=tmp_path).metrics().events == 1
 
 
-def test_who_only_reads_acts_on_no_rule(tmp_path: Path) -> None:
+def test_who_only_reads_acts_on_no_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TICKER, "add", lambda tick: None)  # the writer acts when it is asked, not some time soon
     exp = cr.start("theirs", store=tmp_path, clock="events")
     exp.watch("event_count >= 3", action="pause")
     reader = cr.attach("theirs", store=tmp_path, mode="read")
