@@ -198,7 +198,7 @@ def _folder(name: Any, store: Any) -> Folder:
             raise checks.wrong("name", None, f"a name, an id or a handle, or {RUN} in the environment")
     if isinstance(name, Experiment):
         name = name.handle
-    checks.text("name", name)
+    name = checks.text("name", name)
     if store is None:
         path = Path(name)
         if not (path / FACTS).exists():

@@ -30,10 +30,18 @@ def one_of(name: str, value: Any, options: Iterable[Any]) -> Any:
     return value
 
 
+def text_of(value: str) -> str:
+    """Text as it can be written: lone surrogates have no UTF-8; escaped they can be kept and read."""
+    value = str.__str__(value)
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
 def text(name: str, value: Any, *, optional: bool = False) -> Any:
-    """`value`, when it is a non-empty string (or None where `optional`)."""
-    if (value is None and optional) or (isinstance(value, str) and value):
+    """`value` as it can be written, when it is a non-empty string (or None where `optional`)."""
+    if value is None and optional:
         return value
+    if isinstance(value, str) and value:
+        return text_of(value)
     raise wrong(name, value, "a non-empty string" + (" or None" if optional else ""))
 
 
@@ -42,7 +50,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, str) and isinstance(value, Iterable):
         items = tuple(value)
         if all(isinstance(item, str) and item for item in items):
-            return items
+            return tuple(map(text_of, items))
     raise wrong(name, value, "a list of non-empty strings")
 
 

@@ -56,7 +56,8 @@ class Experiment(Attending):
     Attributes:
         id: Generated, unique.
         name: As given, any text.
-        condition, hypothesis, tags, metadata, sample_size: As given to `cr.start`; with a store, without secrets.
+        condition, hypothesis, tags, metadata, sample_size: As given to `cr.start`, metadata as JSON says it; with a
+            store, without secrets.
         record: Records one event; see its own help.
 
     Examples:

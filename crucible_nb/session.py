@@ -19,6 +19,7 @@ from crucible_nb.attaching import RUN, copy, listed, named, namesake, opened, ro
 from crucible_nb.current import CURRENT
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.experiment import Experiment
+from crucible_nb.ingest import plain_of
 from crucible_nb.kernel import KERNEL
 from crucible_nb.pictures import pictures
 from crucible_nb.postgres import Address, address_of
@@ -60,7 +61,8 @@ def start(
         condition: Arm of a comparison, e.g. "treatment".
         hypothesis: What you expect, e.g. "p95 < 2 s".
         tags: Labels.
-        metadata: Facts to keep with it, e.g. {"sha": "..."}.
+        metadata: Facts to keep with it, e.g. {"sha": "..."} or `vars(args)`; kept as JSON says them: arrays as lists,
+            paths, dates and NaN as text, other objects as their repr.
         sample_size: Target number of events, shown as progress.
         sampling: Which events stay as rows: None keeps all; "uniform", "reservoir", "stratified", "adaptive" or
             "importance" with `sampling_config`, or a sampler of `cr.sampling`. Metrics count every event all the same.
@@ -110,14 +112,14 @@ def start(
         <Experiment 'gpt4_vs_mini' stopped, 1 events>
     """
     store = address_of(store)
-    checks.text("name", name)
+    name = checks.text("name", name)
     checks.one_of("on_exists", on_exists, ("new", "resume", "error"))
     spans = [checks.duration("windows", window) for window in _listed("windows", windows)]
     options: dict[str, Any] = {
         "condition": checks.text("condition", condition, optional=True),
         "hypothesis": checks.text("hypothesis", hypothesis, optional=True),
         "tags": checks.texts("tags", tags),
-        "metadata": checks.mapping("metadata", metadata),
+        "metadata": plain_of(checks.mapping("metadata", metadata)),
         "sample_size": checks.whole("sample_size", sample_size, least=1, optional=True),
         "windows": spans,
         "by": checks.texts("by", by),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 import crucible_nb as cr
@@ -35,6 +39,42 @@ def test_bad_arguments_raise_at_once(arguments: dict, sentence: str) -> None:
         cr.start(**{"name": "x", **arguments})
     assert str(error.value) == sentence
     assert isinstance(error.value, ValueError)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_metadata_of_any_kind_is_kept_and_travels(tmp_path: Path, stored: bool) -> None:
+    """What `vars(args)` of a training script holds."""
+    args = {
+        "data": Path("runs/x"), "layers": np.array([64, 8]), "lr": np.float32(0.5), "loss": float("nan"), "seed": 2**63,
+        "big": 2**70, "day": dt.date(2025, 1, 1), "odd": {1, 2}, "deep": {"at": Path("y"), 3: (1, None)}, "\ud800": "\ud800",
+        "huge": 10**5000, "activation": complex(1, 2),
+    }  # fmt: skip
+    plain = {
+        "data": str(Path("runs/x")), "layers": [64, 8], "lr": 0.5, "loss": "nan", "seed": 2**63, "big": str(2**70),
+        "day": "2025-01-01", "odd": [1, 2], "deep": {"at": "y", "3": [1, None]}, "\\ud800": "\\ud800",
+        "huge": hex(10**5000), "activation": "(1+2j)",
+    }  # fmt: skip
+    exp = cr.start("args", metadata=args, store=tmp_path / "runs" if stored else None)
+    exp.record("train.step", loss=1.0, checkpoint_path=Path("runs/x"))
+    exp.stop()
+    assert exp.metadata == plain
+    assert exp.frame()["checkpoint_path"].tolist() == [str(Path("runs/x"))]
+    for name in ("run.parquet", "run.csv", "run.jsonl"):
+        assert cr.files.read_facts(exp.export(tmp_path / name))["metadata"] == plain
+    if stored:
+        assert cr.attach(exp.id, store=tmp_path / "runs").metadata == plain
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_text_that_has_no_utf8_is_escaped(tmp_path: Path, stored: bool) -> None:
+    store, lone = (tmp_path / "runs" if stored else None), "\ud800"
+    exp = cr.start(f"a{lone}", condition=lone, hypothesis=lone, tags=[lone], by=[lone], store=store)
+    exp.record("call", {lone: 1})
+    exp.stop()
+    assert (exp.name, exp.condition, exp.hypothesis, exp.tags) == ("a\\ud800", "\\ud800", "\\ud800", ("\\ud800",))
+    exp.export(tmp_path / "run.parquet")
+    if stored:
+        assert cr.attach(f"a{lone}", store=store).id == exp.id
 
 
 def test_any_text_is_a_name() -> None:

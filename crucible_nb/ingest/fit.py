@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.cells import Cells, Dictionary
-from crucible_nb.ingest.plain import scalar, text_of
+from crucible_nb.checks import text_of
+from crucible_nb.ingest.plain import scalar
 from crucible_nb.schema import Kind
 
 EXACT = 2**53

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from enum import Enum
+from pathlib import PurePath
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,12 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from crucible_nb.checks import text_of
+
 PLAIN = frozenset({float, int, str, bool, NoneType})
 """Types that are kept as they are; None stands for missing."""
+
+_LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
 
 EXTRA = None
 """Key under which a settled mapping holds the JSON text of what is not plain."""
@@ -66,7 +71,7 @@ def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
 
 
 def scalar(value: Any) -> Any:
-    """The Python number or text inside a numpy scalar, a 0-d array, a one-element tensor, an enum; else the value."""
+    """The Python number or text of a numpy scalar, a 0-d array, a one-element tensor, an enum, a path; or the value."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, UUID):
@@ -78,13 +83,23 @@ def scalar(value: Any) -> Any:
         return item if type(item) in PLAIN else value
     if isinstance(value, str):
         return str.__str__(value)
-    return value
+    return str(value) if isinstance(value, PurePath) else value
 
 
-def text_of(value: str) -> str:
-    """Text as it can be written: lone surrogates have no UTF-8; escaped they can be kept and read."""
-    value = str.__str__(value)
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+def plain_of(values: dict[str, Any]) -> dict[str, Any]:
+    """A mapping as JSON can say it: arrays are lists, paths and dates text, NaN and numbers beyond 64 bits text too.
+
+    Examples:
+        >>> import numpy as np
+        >>> plain_of({"lr": np.float32(0.5), "layers": np.array([64, 8]), "data": PurePath("runs"), "loss": np.nan})
+        {'lr': 0.5, 'layers': [64, 8], 'data': 'runs', 'loss': 'nan'}
+    """
+    text = to_json({text_of(name): value for name, value in values.items()})
+    return json.loads(text, parse_int=_whole)  # type: ignore[no-any-return]
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64 else digits
 
 
 def to_json(value: dict[str, Any]) -> str:
@@ -99,7 +114,17 @@ def json_of(value: Any) -> str:
     try:
         return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):
-        return json.dumps(value if isinstance(value, int) else repr(value))
+        return json.dumps(value if isinstance(value, int) and value.bit_length() < _LONG else repr_of(value))
+
+
+def repr_of(value: Any) -> str:
+    """The repr of an object, or what can be said of one whose own fails: a number of over 4300 digits, a stranger."""
+    if isinstance(value, int) and value.bit_length() >= _LONG:
+        return hex(value)
+    try:
+        return text_of(repr(value))
+    except Exception:  # noqa: BLE001  anybody's code
+        return f"<{type(value).__module__}.{type(value).__qualname__} object>"
 
 
 def _finite(value: Any) -> Any:
@@ -117,8 +142,8 @@ def _plainer(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _finite(value.tolist())
     if isinstance(value, (set, frozenset)):
-        return sorted(value, key=repr)
+        return sorted(value, key=repr_of)
     if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()
     plain = scalar(value)
-    return _finite(plain) if type(plain) in PLAIN else repr(value)
+    return _finite(plain) if type(plain) in PLAIN else repr_of(value)

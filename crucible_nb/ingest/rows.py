@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb import checks
 from crucible_nb.cells import Batch, Cells, Dictionary
+from crucible_nb.checks import text_of
 from crucible_nb.errors import ConfigError
 from crucible_nb.ingest.fit import EXACT, fit, kind_of, text_cells
 from crucible_nb.ingest.plain import EXTRA, to_json
@@ -129,10 +130,12 @@ def _settle(batch: Batch, name: str, values: list[Any], columns: Columns, misfit
 def _extras(
     batch: Batch, extras: list[dict[Any, Any] | None], columns: Columns, misfits: dict[int, dict[str, Any]]
 ) -> None:
-    for name, values in _by_name(extras).items():
-        if name is EXTRA:
+    for key, values in _by_name(extras).items():
+        if key is EXTRA:
             batch.cells["metadata"] = text_cells(values)
-        elif name == "time":
+            continue
+        name = text_of(key)
+        if name == "time":
             _times(batch, values, misfits)
         elif name in RESERVED or name == "metadata":
             for row, value in enumerate(values):

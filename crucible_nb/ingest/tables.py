@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from crucible_nb import checks
 from crucible_nb.cells import Batch, Cells
+from crucible_nb.checks import text_of
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.ingest.fit import text_cells
 from crucible_nb.ingest.plain import PLAIN, scalar, to_json
@@ -30,13 +31,15 @@ DROPPED = ("seq", "anomaly", "anomaly_score", "anomaly_metric")
 
 
 def frame_of(table: Any) -> pd.DataFrame:
-    """The DataFrame behind what `extend` accepts, other than a list of mappings."""
+    """The DataFrame behind what `extend` accepts, other than a list of mappings, with names that can be written."""
     if isinstance(table, pd.DataFrame):
         frame = table
     elif isinstance(table, (pa.Table, pa.RecordBatch)):
         frame = table.to_pandas(types_mapper=pd.ArrowDtype)
     else:
         raise checks.wrong("frame", table, "a DataFrame, a list of mappings or an Arrow table")
+    names = [text_of(str(name)) for name in frame.columns]
+    frame = frame if names == frame.columns.tolist() else frame.set_axis(names, axis=1)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()].tolist()
         raise SchemaError(f"frame: column names must be unique, got {twice} more than once")
@@ -74,8 +77,6 @@ def _index(column: pd.Series) -> pd.DatetimeIndex:
 
 def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, notes: Notes) -> Iterator[Batch]:
     """Batches of at most CHUNK rows; `batch.given` says which times came with the frame."""
-    if any(not isinstance(name, str) for name in frame.columns):
-        frame = frame.rename(columns=str)
     if "weight" in frame.columns:
         weights_of(frame["weight"])  # before anything is learnt from the table
     dropped = [name for name in DROPPED if name in frame.columns]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crucible_nb import checks
 from crucible_nb.errors import ConfigError
-from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar, text_of
+from crucible_nb.ingest import EXTRA, PLAIN, WIDTH, Rest, json_of, scalar
 from crucible_nb.schema import COLUMNS
 from crucible_nb.stores.lines import STRICT, flat_cells, fragment, unwrapped, wrapped
 
@@ -37,7 +37,7 @@ def body_of(
     plain = [_plain(place, value) for place, value in enumerate(cells)]
     if clean is not None:
         plain = list(map(clean, NAMES[1:], plain))
-    fields = None if extra is None else {name: _field(name, value) for name, value in extra.items()}
+    fields = None if extra is None else {_name(name): _field(name, value) for name, value in extra.items()}
     said = [seq, *map(wrapped, plain)]
     if fields is not None:
         said.append({name: wrapped(value) for name, value in fields.items() if name is not EXTRA})
@@ -46,11 +46,15 @@ def body_of(
     return orjson.dumps(said, option=STRICT), (*plain, fields)
 
 
+def _name(name: Any) -> Any:
+    return name if name is EXTRA else checks.text_of(name)
+
+
 def _plain(place: int, value: Any) -> Any:
     """A cell as a scalar, or as JSON that fits no column."""
     value = None if value is pd.NA or value is pd.NaT else scalar(value)
     if type(value) is str:
-        return text_of(value)
+        return checks.text_of(value)
     if type(value) in PLAIN:
         return value
     if place in _FLOATS and hasattr(value, "__float__"):
@@ -65,7 +69,7 @@ def _field(name: Any, value: Any) -> Any:
     if name is EXTRA:
         return value
     if name != "time":
-        return text_of(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
+        return checks.text_of(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
     try:
         return None if value is None else checks.instant("time", value)
     except ConfigError:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.errors import SchemaError
-from crucible_nb.ingest import DROPPED, PLAIN, json_of, scalar, text_of, times_of, weights_of
+from crucible_nb.checks import text_of
+from crucible_nb.ingest import DROPPED, PLAIN, json_of, scalar, times_of, weights_of
 from crucible_nb.stores.lines import fragment, line, parsed, unwrapped, wrapped
 
 ROWS = 16_384
@@ -35,7 +35,7 @@ def said(
     What a line gives back means to the ingest what these rows do, to the bit.
 
     Args:
-        frame: As `extend` takes it.
+        frame: As `frame_of` gives it.
         clean: (column, value) -> value, for text and strange values: redaction. None leaves all as it is.
         seq: Number of the first row.
         reading: Of the clock, for rows without a time.
@@ -43,15 +43,11 @@ def said(
 
     Raises:
         StatError: Its weights are none.
-        SchemaError: A column name is there twice.
     """
-    named = frame if all(isinstance(name, str) for name in frame.columns) else frame.rename(columns=str)
-    if not named.columns.is_unique:
-        raise SchemaError("frame: column names must be unique as text")
-    if "weight" in named.columns:
-        weights_of(named["weight"])
-    for start in range(0, len(named), ROWS):
-        part = named.iloc[start : start + ROWS] if len(named) > ROWS else named
+    if "weight" in frame.columns:
+        weights_of(frame["weight"])
+    for start in range(0, len(frame), ROWS):
+        part = frame.iloc[start : start + ROWS] if len(frame) > ROWS else frame
         timed = times_of(part)
         times = None if timed is None else np.where(timed[1], timed[0], _NEVER)
         columns = {name: _column(name, part[name], clean) for name in part.columns if name != "time"}
