@@ -36,11 +36,15 @@ bundle:
 	cd $(JS) && npm ci --no-audit --no-fund --ignore-scripts && npm run build
 
 # what browser tests want beside Chromium: the bundle's tools, and other versions of ipykernel
-browser: $(VENV)/.test
+browser: $(JS)/node_modules $(KERNELS:%=.ipykernels/%)
+
+$(JS)/node_modules: $(JS)/package-lock.json
 	cd $(JS) && npm ci --no-audit --no-fund --ignore-scripts
-	for version in $(KERNELS); do \
-		$(PIP) --no-deps --upgrade --target .ipykernels/$$version ipykernel==$$version || exit 1; \
-	done
+	touch $@
+
+.ipykernels/%: $(VENV)/.test
+	$(PIP) --no-deps --upgrade --target $@ ipykernel==$*
+	touch $@
 
 clean:
 	rm -rf $(VENV) .ipykernels $(JS)/node_modules out build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -50,6 +54,7 @@ $(VENV)/.main: pyproject.toml
 	$(PIP) -e '.[all]'
 	touch $@
 
-$(VENV)/.test: $(VENV)/.main
+$(VENV)/.test: pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[all,test]'
-	touch $@
+	touch $(VENV)/.main $@
