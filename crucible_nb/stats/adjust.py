@@ -64,7 +64,7 @@ def _adjusted(p: np.ndarray, method: str) -> np.ndarray:
 
 
 def _holm(p: np.ndarray) -> np.ndarray:
-    """As in statsmodels, which however collects the garbage of the whole process each time: 0.1 s in a notebook."""
+    """As in statsmodels, which however has the garbage of the whole process collected: 50 ms where little is loaded."""
     order = np.argsort(p)
     found = np.empty(len(p))
     found[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)

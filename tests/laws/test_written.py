@@ -43,13 +43,12 @@ class Speechless:
         raise RuntimeError
 
 
-SPEECHLESS = Speechless()
 ODD = [
     float("nan"), float("inf"), -float("inf"), -0.0, 2**63, -(2**63) - 1, 10**400, np.float32(0.1), np.float64("nan"), np.int8(3),
     np.uint64(2**64 - 1), np.bool_(True), np.array(2.5), np.array([1.0, np.nan]), Colour.RED, uuid.UUID(int=5), Text("sub"),
     decimal.Decimal("1.5"), dt.datetime(2025, 1, 1), pd.Timestamp("2025-01-01", tz="UTC"), pd.NA, pd.NaT, "\ud800", "null", "nan",
     b"bytes", [1, None, float("nan")], {"a": {"b": [1.5, None]}}, {1: 2}, {"": ["float", "nan"]}, {1, 2}, ValueError("x"), object, 1j,
-    True, 0, "", "\x00", '"\\', "\n[1,2]\n", 1e308, 5e-324, None, 10**5000, [10**5000], SPEECHLESS, {"a": SPEECHLESS}, Path("a/b"),
+    True, 0, "", "\x00", '"\\', "\n[1,2]\n", 1e308, 5e-324, None, 10**5000, [10**5000], Path("a/b"),
 ]  # fmt: skip
 NAMES = ["latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens", "time", "error", "sample_id", "x", "y/z",
          "metadata", "seq", "weight", "anomaly", "", "null", "score", "\ud800"]  # fmt: skip
@@ -108,6 +107,21 @@ def test_calls(calls: list[tuple[Any, Any, dict[str, Any]]]) -> None:
             exp.record(name, values, **keywords)
 
     twins(work)
+
+
+@pytest.mark.parametrize(
+    "odd", [Speechless(), [Speechless()], 10**5000, [10**5000]], ids=["object", "in a list", "number", "numbers"]
+)
+@pytest.mark.parametrize("name", ["x", "model", "\ud800"], ids=["x", "model", "surrogate"])
+def test_what_cannot_be_said_is_kept(odd: Any, name: str) -> None:
+    kept = []
+
+    def work(exp: cr.Experiment, clock: ManualClock) -> None:
+        clock.tick(1)
+        kept.append(exp.record("call", {name: odd}))
+
+    twins(work)
+    assert kept == [True, True]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
