@@ -22,7 +22,7 @@ import pandas as pd
 import crucible_nb as cr
 from benchmarks import nab
 from crucible_nb.anomaly import Detector
-from crucible_nb.anomaly.named import NAMES, detector_of
+from crucible_nb.anomaly.registry import NAMES, detector_of
 
 SHARED = nab.SHARED.parent
 FIT, CALIBRATE = 2_000, 5_000

@@ -13,8 +13,8 @@ import numpy as np
 import crucible_nb as cr
 from benchmarks.timing import Row, at_most, rounds, table
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, IsolationForest, ModifiedZScore, ZScore
-from crucible_nb.anomaly.fast import KERNEL
-from crucible_nb.seen import Events
+from crucible_nb.anomaly.kernel import KERNEL
+from crucible_nb.events.event_columns import Events
 
 BLOCK = 4096
 KINDS: dict[str, Callable[..., Detector]] = {

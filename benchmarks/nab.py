@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import score
-from crucible_nb.anomaly.named import NAMES
+from crucible_nb.anomaly.registry import NAMES
 
 SHARED = Path(os.environ.get("CRUCIBLE_SHARED_DATA", "../shared/data")) / "nab"
 PROFILES = {

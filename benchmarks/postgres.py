@@ -17,11 +17,11 @@ import pandas as pd
 import crucible_nb as cr
 from benchmarks.store import calls
 from benchmarks.timing import Row, at_least, at_most, ratio, rounds, table
-from crucible_nb.cells import Batch
-from crucible_nb.postgres import Address
-from crucible_nb.postgres.copying import BLOCK
-from crucible_nb.postgres.encoding import encode
-from crucible_nb.postgres.tables import ensure
+from crucible_nb.events.batch import Batch
+from crucible_nb.store.postgres import Address
+from crucible_nb.store.postgres.encoding import encode
+from crucible_nb.store.postgres.load import BLOCK
+from crucible_nb.store.postgres.tables import ensure
 
 N = 200_000
 
@@ -51,7 +51,7 @@ def blocks(exp: cr.Experiment) -> list[tuple[list[str], bytes]]:
 
 
 def main(*, quick: bool = False) -> str:
-    from tests.postgres.server import Server
+    from tests.store.postgres.server import Server
 
     server = Server()
     try:

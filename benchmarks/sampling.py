@@ -11,10 +11,11 @@ import pandas as pd
 
 import crucible_nb as cr
 from benchmarks.timing import Row, at_most, rounds, table
-from crucible_nb.cells import Dictionary
-from crucible_nb.ingest import Columns, batches_of_frame
-from crucible_nb.notes import Notes
+from crucible_nb.events.batch import Dictionary
+from crucible_nb.events.rows import Columns
+from crucible_nb.events.tables import batches_of_frame
 from crucible_nb.sampling import Adaptive, Events, Importance, Reservoir, Sampler, Stratified, Uniform
+from crucible_nb.utils.problems import Notes
 
 BLOCK = 4096
 SAMPLERS: dict[str, Sampler] = {

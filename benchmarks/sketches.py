@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.accumulators import LogHistogram, Moments, Quantiles, TDigest
-from crucible_nb.optional import have
+from crucible_nb.utils.optional import have
 
 QS = (0.5, 0.95, 0.99, 0.999)
 CHUNK = 1000

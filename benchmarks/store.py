@@ -19,7 +19,8 @@ import pandas as pd
 import crucible_nb as cr
 from benchmarks.dashboard import page
 from benchmarks.timing import Row, at_least, at_most, table
-from crucible_nb import writing
+from crucible_nb.store import writer
+from crucible_nb.store.writer import SYNCER
 
 N = 40_000
 
@@ -194,9 +195,9 @@ def bulk(rounds: int, n: int = 200_000) -> list[Row]:
 
 def reopening(rounds: int, n: int = 200_000) -> list[Row]:
     journal, sealed = [], []
-    before = writing.SEAL_EVENTS
+    before = writer.SEAL_EVENTS
     for events, found in ((10**9, journal), (before, sealed)):
-        writing.SEAL_EVENTS = events
+        writer.SEAL_EVENTS = events
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as place:
                 exp = cr.start("again", store=place)
@@ -210,7 +211,7 @@ def reopening(rounds: int, n: int = 200_000) -> list[Row]:
                 again = cr.attach("again", store=place, mode="resume")
                 found.append(again.metrics().events / (process_time() - start))
                 again.stop()
-    writing.SEAL_EVENTS = before
+    writer.SEAL_EVENTS = before
     return [
         at_least("reopening after a crash, nothing sealed, processor time", median(journal), 200_000, " events/s"),
         Row("… sealed as it is by itself", f"{median(sealed):,.0f} events/s", "stated", True),
@@ -222,7 +223,7 @@ def _abandon(exp: cr.Experiment) -> None:
     os.close(exp._writer.journal.handle)
     exp._writer.journal.handle = None
     exp._writer.lock.release()
-    writing.SYNCER.remove(exp._writer)
+    SYNCER.remove(exp._writer)
     cr.kernel.KERNEL._all.clear()
 
 

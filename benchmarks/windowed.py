@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import Row, at_least, ratio, rounds, seconds, table
-from crucible_nb.optional import have
+from crucible_nb.utils.optional import have
 from crucible_nb.windows import windowed_metrics
 from crucible_nb.windows.columns import numbers, outcomes, tokens
 from crucible_nb.windows.grid import grid, times_of
-from crucible_nb.windows.measure import Measure
+from crucible_nb.windows.measures import Measure
 from crucible_nb.windows.quantiles import quantiles
 from crucible_nb.windows.rows import rows_of
 

@@ -10,9 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, anomaly, events, faces, files, notebook, sampling, stats
-from crucible_nb.accessor import CrucibleAccessor
-from crucible_nb.attaching import attach, unarchive
+from crucible_nb import accumulators, anomaly, events, files, notebook, sampling, stats
 from crucible_nb.comparison import compare
 from crucible_nb.errors import (
     ConfigError,
@@ -23,10 +21,13 @@ from crucible_nb.errors import (
     StatError,
     StoreError,
 )
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment import extensions
+from crucible_nb.experiment.accessor import CrucibleAccessor
+from crucible_nb.experiment.attach import attach, unarchive
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.session import current, experiments, record, span, start, track
 from crucible_nb.metrics import Metrics
-from crucible_nb.prices import PriceTable
-from crucible_nb.session import current, experiments, record, span, start, track
+from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.stats import (
     adjust,
     anova,
@@ -60,7 +61,7 @@ from crucible_nb.stats import (
     two_proportions,
     wilcoxon,
 )
-from crucible_nb.stores import Redaction
+from crucible_nb.store.redaction import Redaction
 
 if TYPE_CHECKING:
     from crucible_nb.files import load
@@ -98,7 +99,7 @@ __all__ = [
     "eta_squared",
     "events",
     "experiments",
-    "faces",
+    "extensions",
     "fisher",
     "glass_delta",
     "hedges_g",

@@ -1,4 +1,4 @@
-"""`python -m crucible_nb`: the main job (`demo`), the same on a trace (`replay`), a check of a store (`verify`)."""
+"""Commands of `python -m crucible_nb`: demo, replay, verify, postgres."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crucible_nb import __version__, demo
+from crucible_nb import __version__, demos
 from crucible_nb.errors import ConfigError, CrucibleError
-from crucible_nb.replay import Progress, replay, report
-from crucible_nb.verify import verify
+from crucible_nb.experiment.replay import Progress, replay, report
+from crucible_nb.store.postgres.tables import rights, script
+from crucible_nb.store.verify import verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,11 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         if args.command == "demo":
-            demo.run(Path(args.out), predictions=args.predictions)
+            demos.run(Path(args.out), predictions=args.predictions)
         elif args.command == "verify":
             report = verify(args.path)
             print(report)
             return 0 if report.sound else 1
+        elif args.command == "postgres":
+            print(script() + "".join(map(rights, args.roles)))
         else:
             _replay(args)
     except CrucibleError as error:
@@ -66,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--name", metavar="TEXT", help="name of the experiment (default: the file's)")
     check = commands.add_parser("verify", help="check every checksum of a store, an experiment or one of its files")
     check.add_argument("path", metavar="PATH")
+    tables = commands.add_parser("postgres", help="print the SQL that makes the tables, to be piped into psql")
+    tables.add_argument("roles", nargs="*", metavar="ROLE", help="database roles that may write to the tables")
     return parser
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from crucible_nb import Experiment, writing
-from crucible_nb.current import CURRENT
-from crucible_nb.kernel import KERNEL
+from crucible_nb import Experiment
+from crucible_nb.experiment.context import CURRENT
+from crucible_nb.experiment.live import KERNEL
+from crucible_nb.store import writer
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
@@ -36,7 +37,7 @@ def settle(exp: Experiment) -> None:
     """No journal of it is being sealed any more."""
     done = threading.Event()
     with exp._lock:  # whoever is about to seal has asked for it by then
-        writing.SEALER.ask(done.set)
+        writer.SEALER.ask(done.set)
     assert done.wait(120)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.__main__ import main
-from crucible_nb.replay import Progress, replay, report, round_window
+from crucible_nb.experiment.replay import Progress, replay, report, round_window
 
 
 @pytest.fixture
@@ -189,6 +189,6 @@ def test_demo_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     def absent(name: str) -> None:
         raise ModuleNotFoundError(name, name="sklearn")
 
-    monkeypatch.setattr("crucible_nb.optional.importlib.import_module", absent)
+    monkeypatch.setattr("crucible_nb.utils.optional.importlib.import_module", absent)
     assert main(["demo", "--out", str(tmp_path)]) == 2
     assert "pip install 'crucible_nb[anomaly]'" in capsys.readouterr().err

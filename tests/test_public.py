@@ -13,8 +13,8 @@ import pytest
 
 import crucible_nb as cr
 import crucible_nb.comparison
+import crucible_nb.experiment.replay
 import crucible_nb.metrics
-import crucible_nb.replay
 import crucible_nb.testing
 
 MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, cr.stats, crucible_nb.comparison, crucible_nb.testing]
@@ -25,7 +25,10 @@ def public() -> Iterator[tuple[str, Any]]:
     """Every public function, class and method, by dotted name."""
     found = {f"{module.__name__}.{name}": getattr(module, name) for module in MODULES for name in module.__all__}
     found |= {f"crucible_nb.metrics.{name}": getattr(crucible_nb.metrics, name) for name in RESULTS}
-    found |= {f"crucible_nb.replay.{name}": getattr(crucible_nb.replay, name) for name in ("replay", "report")}
+    found |= {
+        f"crucible_nb.experiment.replay.{name}": getattr(crucible_nb.experiment.replay, name)
+        for name in ("replay", "report")
+    }
     for name, thing in found.items():
         if callable(thing):
             yield name, thing

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from crucible_nb.anomaly import Auto, anomalies, score
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 
 SHARED = Path(os.environ.get("CRUCIBLE_SHARED_DATA", "../shared/data"))
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "guides" / "pictures"

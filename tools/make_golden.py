@@ -1,4 +1,4 @@
-"""Makes the store that later releases must still read: `python tools/make_golden.py tests/stores/golden/v1`.
+"""Makes the store that later releases must still read: `python tools/make_golden.py tests/store/golden/v1`.
 
 Run once a format version, by the release that introduces it; never again.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import crucible_nb as cr
-from crucible_nb import writing
+from crucible_nb.store import writer
 
 NOON = 1_735_732_800_000_000_000
 
@@ -30,7 +30,7 @@ class Clock:
 def make(place: Path) -> None:
     """Two experiments: one that was stopped, one whose process died; with everything the format knows."""
     warnings.simplefilter("ignore", cr.CrucibleWarning)
-    writing.SEAL_EVENTS = 200
+    writer.SEAL_EVENTS = 200
     for name, sampling in (
         ("stopped", {"sampling": "importance", "sampling_config": {"size": 30, "by": "latency_ms"}}),
         ("died", {}),

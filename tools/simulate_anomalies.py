@@ -18,7 +18,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 import crucible_nb as cr
-from crucible_nb.anomaly.named import NAMES, detector_of
+from crucible_nb.anomaly.registry import NAMES, detector_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "anomalies.md"
 BEGIN, END = "<!-- clean: begin -->\n", "<!-- clean: end -->\n"

@@ -20,8 +20,8 @@ from scipy import stats
 
 from crucible_nb.stats.sequences import asymptotic, quantiles, rates
 from crucible_nb.stats.sequences.betting import BETS
-from crucible_nb.stats.sequences.ladder import Ladder
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
+from crucible_nb.stats.sequences.quantile_grid import Ladder
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "statistics.md"
 BEGIN, END = "<!-- peeking -->\n", "<!-- /peeking -->\n"

@@ -1,4 +1,4 @@
-"""Make crucible_nb/data/prices.json from the genai-prices package (MIT, Pydantic Services Inc.).
+"""Make crucible_nb/pipeline/prices.json from the genai-prices package (MIT, Pydantic Services Inc.).
 
     pip install -U genai-prices && python tools/update_prices.py
 
@@ -20,7 +20,7 @@ KEPT = (
     "perplexity", "minimax", "zai", "groq", "cerebras", "fireworks", "together", "azure", "aws",
 )  # fmt: skip
 RATES = ("input", "output", "cache_read", "cache_write")
-PAGE = Path(__file__).resolve().parents[1] / "crucible_nb" / "data" / "prices.json"
+PAGE = Path(__file__).resolve().parents[1] / "crucible_nb" / "pipeline" / "prices.json"
 
 
 def rule(clause: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from crucible_nb import checks
-from crucible_nb.accumulators.state import Opened, Stateful, alike
+from crucible_nb.accumulators.serial import Opened, Stateful, alike
 from crucible_nb.errors import StatError
+from crucible_nb.utils import checks
 
 
 @dataclass(frozen=True, slots=True)

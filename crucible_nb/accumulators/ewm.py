@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.accumulators.inputs import known
 from crucible_nb.accumulators.moments import combine
-from crucible_nb.accumulators.state import Stateful, alike
+from crucible_nb.accumulators.serial import Stateful, alike
+from crucible_nb.utils import checks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
+from crucible_nb.utils import checks
 
 
 def known(values: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray | None, int]:

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.accumulators.buckets import TINY, Buckets, keys_of, values_of
 from crucible_nb.accumulators.inputs import known
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result
-from crucible_nb.accumulators.state import Opened, Stateful, alike
+from crucible_nb.accumulators.serial import Opened, Stateful, alike
+from crucible_nb.utils import checks
 
 _BITS = tuple(range(1, 17))
 _BLOCK = 8192  # values whose temporaries stay in the cache

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from crucible_nb.accumulators.inputs import known
-from crucible_nb.accumulators.state import Stateful, alike
+from crucible_nb.accumulators.serial import Stateful, alike
 
 _BLOCK = 16_384  # values whose temporaries stay in the cache
 _WHOLE = np.zeros(1, np.intp)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
+from crucible_nb.utils import checks
 
 
 @dataclass(frozen=True, slots=True)

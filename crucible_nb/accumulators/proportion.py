@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from crucible_nb.accumulators.inputs import known
-from crucible_nb.accumulators.state import Stateful, alike
+from crucible_nb.accumulators.serial import Stateful, alike
 from crucible_nb.errors import StatError
 
 

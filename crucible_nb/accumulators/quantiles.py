@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.accumulators.inputs import Chunk, joined, known
-from crucible_nb.accumulators.kept import Kept
 from crucible_nb.accumulators.loghistogram import LogHistogram
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result, sort_pair
-from crucible_nb.accumulators.state import Opened, Stateful, alike
+from crucible_nb.accumulators.serial import Opened, Stateful, alike
+from crucible_nb.accumulators.shared_values import Kept
+from crucible_nb.utils import checks
 
 _BITS = tuple(range(1, 17))
 _LARGE = 2048  # values that are worth a histogram of their own, which others may share
@@ -113,7 +113,7 @@ class Quantiles(Stateful):
 
         Examples:
             >>> import numpy as np
-            >>> from crucible_nb.accumulators.kept import Kept
+            >>> from crucible_nb.accumulators.shared_values import Kept
             >>> Quantiles().keep(Kept(np.array([1.0, 3.0]))).quantile(0.5)
             2.0
         """

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.accumulators.inputs import Chunk, joined, known
 from crucible_nb.accumulators.order import QuantileResult, quantile_of_sorted, quantile_result, sort_pair
-from crucible_nb.accumulators.state import Opened, Stateful, alike
+from crucible_nb.accumulators.serial import Opened, Stateful, alike
+from crucible_nb.utils import checks
 
 _NOTHING = np.zeros(0)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import numba as nb
 import numpy as np
 
-from crucible_nb.anomaly.past import MEMORY, MOST
+from crucible_nb.anomaly.recursions import MEMORY, MOST
 
 _KEEP, _MOST = 1 - 1 / MEMORY, MOST
 _COUNT, _N, _SIZE, _STEP, _LAST, _RUN, _OWN = range(7)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Given, distance, number
-from crucible_nb.anomaly.past import Scores, moments, moments_of, smoothed, spread_of_mean
+from crucible_nb.anomaly.recursions import Scores, moments, moments_of, smoothed, spread_of_mean
 
 _SHARE = 0.02  # recent means remember 50 values
 _LIMIT, _YOUNG = 3.2, 100  # standard deviations of recent means; after so many values it is twice as wide

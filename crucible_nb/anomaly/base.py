@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.anomaly.discoveries import Discoveries
-from crucible_nb.anomaly.fast import KERNEL
+from crucible_nb.anomaly.exact_json import numbers, plain
 from crucible_nb.anomaly.groups import Groups
-from crucible_nb.anomaly.normal import normal
-from crucible_nb.anomaly.past import MOST, Count, Scores, State, before_each, counted, faded, warm
-from crucible_nb.anomaly.plain import numbers, plain
+from crucible_nb.anomaly.kernel import KERNEL
+from crucible_nb.anomaly.learn_normal import normal
 from crucible_nb.anomaly.rank import Ranks
-from crucible_nb.seen import Events
+from crucible_nb.anomaly.recursions import MOST, Count, Scores, State, before_each, counted, faded, warm
+from crucible_nb.events.event_columns import Events
+from crucible_nb.utils import checks
 
 Parts = dict[str, float]
 Lookup = Callable[[int], Parts]

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.anomaly.base import Detector, Given
 from crucible_nb.anomaly.ewma import baseline
-from crucible_nb.anomaly.past import Scores, spread_of_mean
+from crucible_nb.anomaly.recursions import Scores, spread_of_mean
+from crucible_nb.utils import checks
 
 _CLIP = 4.0  # one spike is no shift
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.anomaly.base import Detector, Given
-from crucible_nb.anomaly.past import Scores, State, before_each, smoothed
+from crucible_nb.anomaly.recursions import Scores, State, before_each, smoothed
+from crucible_nb.utils import checks
 
 
 def baseline(x: np.ndarray, state: State, share: float) -> tuple[np.ndarray, np.ndarray, State]:

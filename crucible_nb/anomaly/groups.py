@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.anomaly.plain import plain
-from crucible_nb.seen import Events
+from crucible_nb.anomaly.exact_json import plain
+from crucible_nb.events.event_columns import Events
 
 LIMIT = 1000
 """Groups of one detector; later ones share the last baseline."""

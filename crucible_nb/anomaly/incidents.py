@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb.anomaly.past import BELOW
+from crucible_nb.anomaly.recursions import BELOW
 
 LIMIT = 10_000
 SEVERITIES = {"low": 1.0, "medium": 1.5, "high": 3.0, "critical": 6.0}

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.anomaly.refitted import Model, Refitted
-from crucible_nb.optional import need
+from crucible_nb.utils import checks
+from crucible_nb.utils.optional import need
 
 _LARGEST = 3e38  # scikit-learn computes in float32
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 
 
 class Model(Protocol):

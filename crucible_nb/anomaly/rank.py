@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.accumulators import LogHistogram
-from crucible_nb.anomaly.past import BELOW, MOST
+from crucible_nb.anomaly.recursions import BELOW, MOST
 
 _STEP = 1024
 _MORE, _SAVED = 1.25, 32.0

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
-from crucible_nb.anomaly.plain import numbers, plain
-from crucible_nb.seen import Events
+from crucible_nb.anomaly.exact_json import numbers, plain
+from crucible_nb.events.event_columns import Events
+from crucible_nb.utils import checks
 
 _FIRST = 256
 _SAMPLE = 2048

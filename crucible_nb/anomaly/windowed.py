@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Lookup, Parts, known
-from crucible_nb.anomaly.past import MOST
-from crucible_nb.anomaly.plain import numbers, plain
+from crucible_nb.anomaly.exact_json import numbers, plain
+from crucible_nb.anomaly.recursions import MOST
 
 WINDOW = 256
 """Values of a group that its baseline is read from."""

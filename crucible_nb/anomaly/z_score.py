@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Given
-from crucible_nb.anomaly.past import Scores, moments, moments_of
+from crucible_nb.anomaly.recursions import Scores, moments, moments_of
 
 
 class ZScore(Detector):

@@ -1,7 +1,7 @@
 """Comparing experiments: the design read off the rows, a test that fits it, a verdict in a word."""
 
 from crucible_nb.comparison.compare import compare
+from crucible_nb.comparison.many_arms import Comparisons
 from crucible_nb.comparison.result import Comparison, MetricComparison
-from crucible_nb.comparison.several import Comparisons
 
 __all__ = ["Comparison", "Comparisons", "MetricComparison", "compare"]

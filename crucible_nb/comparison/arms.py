@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
-from crucible_nb.plan import Ledger
+from crucible_nb.stats.planning.plan import Ledger
 from crucible_nb.stats.samples.values import frame_of, metric_of
+from crucible_nb.utils import checks
 
 
 class Arm(NamedTuple):

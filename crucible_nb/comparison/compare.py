@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crucible_nb import checks
-from crucible_nb.comparison.cases import Asked, case_of
-from crucible_nb.comparison.conclude import conclude
+from crucible_nb.comparison.decide import conclude
+from crucible_nb.comparison.many_arms import Comparisons, several_of
+from crucible_nb.comparison.measured_arms import Asked, case_of
 from crucible_nb.comparison.result import Comparison
-from crucible_nb.comparison.several import Comparisons, several_of
 from crucible_nb.comparison.verdicts import directions
+from crucible_nb.utils import checks
 
 CORRECTIONS = ("holm", "bonferroni", "bh", None)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.stats.estimates.intervals import CLUSTERS
+from crucible_nb.utils import checks
 
 _SHARED = 0.5
 _CLUSTERS = ("session_id",)

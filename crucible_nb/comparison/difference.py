@@ -11,7 +11,6 @@ import numpy as np
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
-from crucible_nb.comparison.value import value_of
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.binary import is_binary, newcombe, two_of
@@ -27,6 +26,31 @@ from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values
+
+
+def value_of(values: Values, *, total: bool = True) -> float:
+    """A mean, rate, quantile, ratio or total of weighted values; NaN of none.
+
+    Args:
+        values: Of one arm.
+        total: False gives the mean of what a total would add up.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> value_of(values_of([1.0, 2.0, 6.0], "mean_loss")), value_of(values_of([1.0, 2.0, 6.0], "total_loss"))
+        (3.0, 9.0)
+    """
+    kind, x, weight = values.metric.kind, values.x, values.weight
+    if not len(x):
+        return float("nan")
+    if kind == "quantile":
+        return weighted.quantile(x, weight, values.metric.q)
+    if kind == "total" and total:
+        return float(weight @ x)
+    if values.per is not None:
+        return float(weight @ x) / float(weight @ np.asarray(values.per))
+    return weighted.mean(x, weight) if values.sampled else float(x.mean())
+
 
 _RARE = 5
 _CONFIDENCE = 0.95

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from crucible_nb import html
-from crucible_nb.brief import brief
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, Result, number
-from crucible_nb.whisker import whisker
+from crucible_nb.utils import html
+from crucible_nb.utils.pictures import whisker
+from crucible_nb.utils.text import brief
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,10 +8,9 @@ import pandas as pd
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
-from crucible_nb.comparison.difference import Difference
-from crucible_nb.comparison.value import value_of
+from crucible_nb.comparison.difference import Difference, value_of
 from crucible_nb.errors import StatError
-from crucible_nb.sampled import not_whole
+from crucible_nb.events.sampling_info import not_whole
 from crucible_nb.stats.samples.pairs import pairs_of
 from crucible_nb.stats.samples.values import metric_of, values_of
 from crucible_nb.stats.sequences import Difference as Growing

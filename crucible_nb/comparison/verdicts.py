@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from crucible_nb import checks
 from crucible_nb.stats.results import Interval, number
+from crucible_nb.utils import checks
 
 Verdict = Literal["better", "worse", "equivalent", "not worse", "different", "leaning", "inconclusive"]
 Direction = Literal["up", "down"]

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crucible_nb.events.schema import DTYPES
 from crucible_nb.files.disk import too_large
 from crucible_nb.files.layout import Column, Layout
-from crucible_nb.schema import DTYPES
 
 TEXT = pa.large_string()
 TIME = pa.timestamp("ns", "UTC")

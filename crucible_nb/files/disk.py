@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crucible_nb import checks
 from crucible_nb.errors import ConfigError, CrucibleError, StoreError
+from crucible_nb.utils import checks
 
 MAX_BYTES = 4 << 30
 """What a file may expand to in memory unless the caller says otherwise: 4 GiB."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import ConfigError, CrucibleError
+from crucible_nb.utils import checks
 
 _LONGEST = 4_000
 _ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, is None, and, or, not and parentheses"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crucible_nb.events.schema import COLUMNS
 from crucible_nb.files.columns import is_text, known
 from crucible_nb.files.layout import Column, Layout
-from crucible_nb.schema import COLUMNS
 
 # What says more than the value itself stays text: 007 and 20-digit numbers are names, not quantities.
 _WHOLE = r"^-?(0|[1-9][0-9]{0,18})$"

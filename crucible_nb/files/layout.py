@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import SchemaError
-from crucible_nb.schema import DTYPES
+from crucible_nb.events.schema import DTYPES
+from crucible_nb.utils import checks
 
 KEY = "crucible"
 """Where a file keeps its header: a key of the Parquet metadata, of the first JSONL line, of the CSV's side file."""
@@ -27,7 +27,7 @@ class Column:
 
     Attributes:
         name: Its name in the frame.
-        kind: A kind of `crucible_nb.schema`, or "time" for UTC nanoseconds.
+        kind: A kind of `crucible_nb.events.schema`, or "time" for UTC nanoseconds.
         categories: The categories in their order (kind "category" of our own files), else None.
         ordered: Whether that order means something.
         dtype: The dtype of the categories' index; an empty category may have any.

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb import checks
 from crucible_nb.files import csv, jsonl, parquet, zipped
 from crucible_nb.files.columns import MisfitError, to_frame
 from crucible_nb.files.disk import MAX_BYTES, as_path, reading, source_format, too_large
 from crucible_nb.files.layout import Layout
 from crucible_nb.files.shaping import Shaping, shaping
 from crucible_nb.files.source import Source
+from crucible_nb.utils import checks
 
 _SOURCES = {"parquet": parquet.source, "csv": csv.source, "jsonl": jsonl.source, "zip": zipped.source}
 _ROWS = 65_536
@@ -51,7 +51,7 @@ def load(
         max_bytes: Refuse what expands to more than this in memory.
 
     Returns:
-        A frame. Columns whose names crucible_nb knows have the dtypes of `crucible_nb.schema`; others are float64,
+        A frame. Columns whose names crucible_nb knows have the dtypes of `events.schema`; others are float64,
         int64, Int64 (with gaps), bool, boolean, text, category or UTC datetimes. Nested values become JSON text.
 
     Raises:

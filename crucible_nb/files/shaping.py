@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import ConfigError
+from crucible_nb.events.schema import COLUMNS
 from crucible_nb.files.columns import MisfitError, converted
 from crucible_nb.files.expressions import parse
 from crucible_nb.files.layout import kind_of
-from crucible_nb.schema import COLUMNS
+from crucible_nb.utils import checks
 
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _TIMES = ("time", "timestamp")

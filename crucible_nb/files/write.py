@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import SchemaError
 from crucible_nb.files import csv, jsonl, parquet, zipped
 from crucible_nb.files.columns import MisfitError
 from crucible_nb.files.disk import as_path, replacing, target_format
 from crucible_nb.files.layout import KEY, Layout, describe, pack
+from crucible_nb.utils import checks
 
 
 def write_table(

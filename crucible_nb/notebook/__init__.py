@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from crucible_nb import checks
-from crucible_nb.experiment import Experiment
-from crucible_nb.faces import register
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.extensions import register
 from crucible_nb.notebook import figures
+from crucible_nb.utils import checks
 
 __all__ = ["dashboard", "figures", "track_iter"]
 
@@ -37,11 +37,11 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
         >>> exp.dashboard()
         'demo', stopped, 1 of 4 events, p95 120 ms, success 100 %
     """
-    from crucible_nb.notebook import opening  # noqa: PLC0415  widgets come with the first dashboard
+    from crucible_nb.notebook import dashboards  # noqa: PLC0415  widgets come with the first dashboard
 
     checks.number("refresh", refresh, least=0.1)
     checks.other("compare", compare, self)
-    return opening.opened((self,) if compare is None else (self, compare), float(refresh))
+    return dashboards.opened((self,) if compare is None else (self, compare), float(refresh))
 
 
 @register("track_iter")

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from crucible_nb import session
-from crucible_nb.attaching import names
 from crucible_nb.errors import CrucibleError
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment import session
+from crucible_nb.experiment.attach import names
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.commands import CELL, COMMANDS, Argument, Command
 from crucible_nb.notebook.parser import path
 

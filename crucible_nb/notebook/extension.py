@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from crucible_nb.notebook.cell import header
+from crucible_nb.notebook.cell_spans import header
 from crucible_nb.notebook.completion import Values, offer
 from crucible_nb.notebook.magic import Magic
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crucible_nb.experiment import Experiment
-from crucible_nb.notebook import static
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.notebook import static_page
 
 
 class StatusLine:
@@ -39,4 +39,4 @@ class StatusLine:
         return panels(self.experiments, None, (), theme)
 
     def __repr__(self) -> str:
-        return static.line(self.experiments)
+        return static_page.line(self.experiments)

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from IPython.core.error import UsageError
 
-from crucible_nb import session
-from crucible_nb.attaching import attach
 from crucible_nb.comparison import compare
-from crucible_nb.current import CURRENT
 from crucible_nb.errors import CrucibleError
-from crucible_nb.experiment import Experiment
-from crucible_nb.kernel import KERNEL
-from crucible_nb.notebook import static
-from crucible_nb.notebook.cell import Cells, spanned
+from crucible_nb.experiment import session
+from crucible_nb.experiment.attach import attach
+from crucible_nb.experiment.context import CURRENT
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.live import KERNEL
+from crucible_nb.notebook import static_page
+from crucible_nb.notebook.cell_spans import Cells, spanned
 from crucible_nb.notebook.parser import HelpWanted, cell_parser, manual, parser, words
 
 _ACTIONS = ("start", "attach", "pause", "resume", "stop")
@@ -71,7 +71,7 @@ class Magic:
         if output is not None:
             self.shell.push({output: result}, interactive=True)
         if command in _ACTIONS:
-            print(static.line([result]))  # noqa: T201
+            print(static_page.line([result]))  # noqa: T201
         return None if silent or command in (*_ACTIONS, "cell") else result
 
     def one(self, name: str | None) -> Experiment:

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from crucible_nb import checks, optional
 from crucible_nb.errors import CrucibleWarning
-from crucible_nb.experiment import Experiment
-from crucible_nb.notebook import place
-from crucible_nb.notebook.static import number
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.notebook import environment
+from crucible_nb.notebook.static_page import number
+from crucible_nb.utils import checks, optional
 
 _OFTEN = 0.5  # s between two looks at the metrics
 _ABSENT = "no progress bar: it needs tqdm (pip install 'crucible_nb[lab]')"
@@ -94,7 +94,7 @@ def bar_of(experiment: Experiment, total: int | None, desc: str | None) -> Bar:
     if optional.have("tqdm") is None:
         warnings.warn(_ABSENT, CrucibleWarning, stacklevel=4)
         return Bar(experiment, None)
-    if place.widgets() and place.shell() is not None:
+    if environment.widgets() and environment.shell() is not None:
         return _widget(experiment, total, desc)
     from tqdm import tqdm  # noqa: PLC0415  optional
 

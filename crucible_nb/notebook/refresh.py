@@ -12,8 +12,8 @@ import numpy as np
 
 from crucible_nb.errors import LifecycleError
 from crucible_nb.notebook import wire
-from crucible_nb.notebook.compose import Composer
-from crucible_nb.notebook.turns import short_turns
+from crucible_nb.notebook.messages import Composer
+from crucible_nb.notebook.switch_interval import short_turns
 
 KEYFRAME = 5.0
 """Seconds between two keyframes."""

@@ -11,9 +11,9 @@ from typing import Any
 import anywidget
 import pandas as pd
 
-from crucible_nb.experiment import Experiment
-from crucible_nb.notebook import place, static, wire
-from crucible_nb.notebook.compose import Composer
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.notebook import environment, static_page, wire
+from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.refresh import Refresher
 
 _MINUTE = 60.0
@@ -53,8 +53,8 @@ class Dashboard(anywidget.AnyWidget):
         self._left: Any = None
         self._saved: tuple[list[str], list[int]] = ([], [])
         self._saved_at = 0.0
-        place.answer_anywhere(self.comm)
-        composer = Composer(self.experiments, refresh, place.note())
+        environment.answer_anywhere(self.comm)
+        composer = Composer(self.experiments, refresh, environment.note())
         self.refresher = Refresher(composer, self._deliver, refresh)
         self.on_msg(lambda _, content, buffers: self.refresher.hear(wire.said(content)))  # noqa: ARG005
         self.refresher.start()
@@ -144,8 +144,8 @@ class Dashboard(anywidget.AnyWidget):
             composer.look(anew=True)
             while composer.behind:
                 composer.look(anew=True)
-            page = static.page(composer.readers)
-        return {"text/html": page, "text/plain": static.line(self.experiments)}
+            page = static_page.page(composer.readers)
+        return {"text/html": page, "text/plain": static_page.line(self.experiments)}
 
     def _behind(self) -> dict[str, str]:
         """A second output, hidden until a page finds no widget for the first: the kernel was started again."""
@@ -156,10 +156,10 @@ class Dashboard(anywidget.AnyWidget):
         return {"text/html": page, "text/plain": ""}
 
     def __repr__(self) -> str:
-        return f"<Dashboard of {static.line(self.experiments)}>"
+        return f"<Dashboard of {static_page.line(self.experiments)}>"
 
 
 def _cell() -> object:
     """What tells the running cell from others; None outside of one."""
-    shell = place.shell()
+    shell = environment.shell()
     return None if shell is None else shell.execution_count

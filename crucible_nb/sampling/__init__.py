@@ -1,14 +1,14 @@
 """Samplers: which events stay, and what weight each carries, so that every later number is unbiased."""
 
+from crucible_nb.events.event_columns import Events
 from crucible_nb.sampling.adaptive import Adaptive
 from crucible_nb.sampling.base import Choice, Sampler
-from crucible_nb.sampling.frames import merge, sample
 from crucible_nb.sampling.importance import Importance
-from crucible_nb.sampling.named import sampling_of
+from crucible_nb.sampling.offline import merge, sample
+from crucible_nb.sampling.registry import sampling_of
 from crucible_nb.sampling.reservoir import Reservoir
 from crucible_nb.sampling.stratified import Stratified
 from crucible_nb.sampling.uniform import Uniform
-from crucible_nb.seen import Events
 
 __all__ = [
     "Adaptive",

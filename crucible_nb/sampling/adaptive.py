@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb import checks
+from crucible_nb.events.event_columns import Events
 from crucible_nb.sampling.base import Sampler
-from crucible_nb.seen import Events
+from crucible_nb.utils import checks
 
 _SLOW, _FAST = 0.005, 0.1  # smoothing of the baseline and of the mean that is held against it
 _WIDTH = np.sqrt(_FAST / (2 - _FAST))  # sd of the fast mean, in sd of one value

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.sampling.draws import Draws
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
+from crucible_nb.sampling.random_numbers import Draws
 
 _NONE = np.empty(0, np.int64)
 

@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.accumulators import LogHistogram
+from crucible_nb.events.event_columns import Events
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.stratified import By, checked_by
-from crucible_nb.seen import Events
+from crucible_nb.utils import checks
 
 _REFRESH = 4096
 

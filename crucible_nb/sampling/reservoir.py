@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb import checks
+from crucible_nb.events.event_columns import Events
 from crucible_nb.sampling.base import Choice, Sampler
-from crucible_nb.sampling.draws import Draws
-from crucible_nb.seen import Events
+from crucible_nb.sampling.random_numbers import Draws
+from crucible_nb.utils import checks
 
 _AHEAD = 256  # entries worked out at a time
 

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import ConfigError
+from crucible_nb.events.event_columns import Events
 from crucible_nb.sampling.base import Choice, Sampler
-from crucible_nb.sampling.draws import Draws
+from crucible_nb.sampling.random_numbers import Draws
 from crucible_nb.sampling.reservoir import Slots
-from crucible_nb.seen import Events
+from crucible_nb.utils import checks
 
 By = str | Callable[[pd.DataFrame], Any]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crucible_nb import checks
+from crucible_nb.events.event_columns import Events
 from crucible_nb.sampling.base import Sampler
-from crucible_nb.seen import Events
+from crucible_nb.utils import checks
 
 
 @dataclass(eq=False)

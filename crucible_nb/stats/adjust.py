@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
+from crucible_nb.utils import checks
 
 METHODS = {"holm": "holm", "bonferroni": "bonferroni", "bh": "fdr_bh", "benjamini_hochberg": "fdr_bh"}
 """What we call a correction, and what statsmodels calls it."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from crucible_nb import html
-from crucible_nb.brief import plain
+from crucible_nb.utils import html
+from crucible_nb.utils.text import plain
 
 _WIDE = 120
 

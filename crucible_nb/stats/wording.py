@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from crucible_nb.schema import COLUMNS
+from crucible_nb.events.schema import COLUMNS
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.values import Metric
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.accumulators.base import Accumulator
+from crucible_nb.utils import checks
 
 Make = Callable[[], Any]
 Pieces = Sequence[Any]

@@ -15,9 +15,9 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.anomaly import Detector
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
+from crucible_nb.utils import checks
 
 
 def check_detector(detector: Detector, *, frame: pd.DataFrame | None = None, without: Collection[str] = ()) -> None:

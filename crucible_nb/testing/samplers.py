@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.sampling import Events, Sampler
+from crucible_nb.utils import checks
 
 _SEEDS = 400
 

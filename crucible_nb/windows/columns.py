@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import SchemaError
+from crucible_nb.utils import checks
 from crucible_nb.windows.panes import floats
 
 Take = Callable[[Any], Any]

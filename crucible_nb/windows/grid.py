@@ -9,8 +9,8 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset, Day, Tick
 
-from crucible_nb import checks
 from crucible_nb.errors import ConfigError, SchemaError
+from crucible_nb.utils import checks
 
 LIMIT = 10_000_000
 """The most windows one table may have (about 1 GB of result)."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.accumulators.order import between
-from crucible_nb.optional import have
+from crucible_nb.utils.optional import have
 
 _SMALL = 512
 """Windows up to this many rows are sorted many at a time, as the rows of a matrix."""
@@ -92,3 +93,24 @@ def _partition(window: np.ndarray, ranks: np.ndarray, pair: np.ndarray) -> None:
         window, done = window[rank - done :], rank
         pair[0, k] = window[0]
         pair[1, k] = np.minimum.reduce(window[1:] if len(window) > 1 else window)
+
+
+def weighted_quantiles(
+    values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Quantiles of windows in which row j stands for `weights[j]` rows; see `quantile_of_sorted`.
+
+    Returns:
+        float64 of shape (len(q), windows); NaN where a window holds no weight.
+
+    Examples:
+        >>> window = np.array([0]), np.array([2])
+        >>> weighted_quantiles(np.array([10.0, 20.0]), *window, np.array([0.5]), np.array([1.0, 2.0]))
+        array([[20.]])
+    """
+    result = np.full((len(q), len(lo)), np.nan)
+    for i in np.flatnonzero(hi > lo):
+        rows = slice(lo[i], hi[i])
+        order = np.argsort(values[rows], kind="stable")
+        result[:, i] = quantile_of_sorted(values[rows][order], q, weights[rows][order])
+    return result

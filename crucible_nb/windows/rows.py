@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
+from crucible_nb.utils import checks
 from crucible_nb.windows.grid import Grid
 
 

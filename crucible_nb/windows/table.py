@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
+from crucible_nb.utils import checks
 from crucible_nb.windows.columns import numbers, outcomes, tokens, weights
 from crucible_nb.windows.grid import grid, limit, times_of
-from crucible_nb.windows.measure import Measure
+from crucible_nb.windows.measures import Measure
 from crucible_nb.windows.rows import groups_of, rows_of
 from crucible_nb.windows.sketch import BOUND
 

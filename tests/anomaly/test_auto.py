@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from crucible_nb.anomaly import Auto
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 
 Options = dict[str, Any]
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from crucible_nb.anomaly import CUSUM, EWMA, Auto, Detector, Verdict, ZScore
-from crucible_nb.anomaly.fast import KERNEL
-from crucible_nb.seen import Events
+from crucible_nb.anomaly.kernel import KERNEL
+from crucible_nb.events.event_columns import Events
 
 pytest.importorskip("numba")
 

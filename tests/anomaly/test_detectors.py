@@ -14,7 +14,7 @@ from scipy.stats import median_abs_deviation
 
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, Incidents, ModifiedZScore, ZScore
 from crucible_nb.anomaly.groups import LIMIT
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 
 KEEP = 1 - 1 / 10_000
 REFRESHED = [32, 48, 64, 96, 128, 192, *range(256, 20_000, 256)]

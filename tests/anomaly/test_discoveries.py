@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from crucible_nb.anomaly import ZScore
 from crucible_nb.anomaly.discoveries import MEMORY, Discoveries
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 from crucible_nb.testing import check_detector
 
 GROUPS, RATE = 20, 0.2

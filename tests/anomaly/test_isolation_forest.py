@@ -14,7 +14,7 @@ from sklearn.ensemble import IsolationForest as Reference
 
 import crucible_nb as cr
 from crucible_nb.anomaly import IsolationForest
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 
 METRICS = ["latency_ms", "completion_tokens"]
 

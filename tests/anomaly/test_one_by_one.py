@@ -10,7 +10,7 @@ import pytest
 from river import anomaly, compose
 
 from crucible_nb.anomaly import OneByOne, score
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 from crucible_nb.testing import check_detector
 from crucible_nb.testing.detectors import clean, scores
 

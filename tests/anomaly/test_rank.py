@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 
 import crucible_nb as cr
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, IsolationForest, ModifiedZScore, ZScore
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 
 ROWS, SEEDS = 20_000, 5
 BELOW = 1 - 1e-6

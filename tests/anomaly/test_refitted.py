@@ -13,7 +13,7 @@ from pyod.models.knn import KNN
 
 from crucible_nb.anomaly import Refitted
 from crucible_nb.anomaly.refitted import Model
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 from crucible_nb.testing import check_detector
 from crucible_nb.testing.detectors import clean, scores
 

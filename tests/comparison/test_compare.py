@@ -224,7 +224,7 @@ def test_seeds_are_the_units_when_runs_are_repeated(rng) -> None:
 
 
 def test_variance_components_agree_with_a_mixed_model(rng) -> None:
-    from crucible_nb.comparison.seeds import components
+    from crucible_nb.comparison.repeated_runs import components
 
     runs = [rng.normal(level, 0.5, 30) for level in rng.normal(0, 1, 40)]
     between, within = components(runs)

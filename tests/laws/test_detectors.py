@@ -23,7 +23,7 @@ from crucible_nb.anomaly import (
     Verdict,
     ZScore,
 )
-from crucible_nb.seen import Events
+from crucible_nb.events.event_columns import Events
 from crucible_nb.testing import DETECTOR_LAWS, check_detector
 from crucible_nb.testing.detectors import clean, scores
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.metrics import measure
+from crucible_nb.metrics import stage
 from tests.conftest import NOON, SECOND, ManualClock
 
 pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
@@ -31,7 +31,7 @@ PAUSES = {1100: "pause", 1300: "resume", 4 * BLOCK - 3: "pause", 4 * BLOCK + 2: 
 @pytest.fixture(scope="module", autouse=True)
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "BLOCK", BLOCK)
+        patch.setattr(stage, "BLOCK", BLOCK)
         yield
 
 

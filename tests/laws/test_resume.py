@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb import writing
-from crucible_nb.metrics import measure
+from crucible_nb.experiment.live import KERNEL
+from crucible_nb.metrics import stage
+from crucible_nb.store import writer
+from crucible_nb.store.writer import SYNCER
 from tests.conftest import ManualClock, settle
 from tests.laws.test_replay import BLOCK, EVENTS, PAUSES, SAMPLERS, look, stream
 
@@ -25,7 +27,7 @@ FRAMES = range(700, EVENTS, 900)  # where some rows come as a table
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "BLOCK", BLOCK)
+    monkeypatch.setattr(stage, "BLOCK", BLOCK)
 
 
 def die(exp: cr.Experiment) -> None:
@@ -40,8 +42,8 @@ def die(exp: cr.Experiment) -> None:
         os.close(writer.journal.handle)
         writer.journal.handle, writer.journal.failure = None, "it is dead"
         writer.lock.release()
-    writing.SYNCER.remove(writer)
-    kernel = cr.kernel.KERNEL
+    SYNCER.remove(writer)
+    kernel = KERNEL
     kernel._all = [one for one in kernel._all if one() is not exp]
 
 
@@ -117,7 +119,7 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
 def test_dying_changes_no_bit(
     tmp_path: Path, sampling: str | None, sealed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "SEAL_EVENTS", 900 if sealed else 10**9)
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 900 if sealed else 10**9)
     whole = run(set(), None, sampling=sampling)
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -129,7 +131,7 @@ def test_dying_changes_no_bit(
 
 @pytest.mark.parametrize("sealed", [False, True])
 def test_dying_changes_no_verdict(tmp_path: Path, sealed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "SEAL_EVENTS", 900 if sealed else 10**9)
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 900 if sealed else 10**9)
     whole = run(set(), None, sampling="adaptive", anomaly=detectors())
     assert whole.anomaly_metrics()["total_anomalies"] > 20
     died = run({50, 1700, 2600, 4100}, tmp_path, {300, 2000}, "adaptive", detectors())

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import crucible_nb as cr
+from crucible_nb.experiment.live import KERNEL
 from tests.conftest import NOON, ManualClock
 from tests.laws.test_resume import die
 
@@ -72,7 +73,7 @@ def compare(one: cr.Experiment, two: cr.Experiment) -> None:
 def twins(work: Any) -> None:
     """The same work in memory and with a store; then what is read back."""
     place = Path(tempfile.mkdtemp())
-    cr.kernel.KERNEL._all.clear()
+    KERNEL._all.clear()
     try:
         clock = ManualClock()
         memory, stored = (

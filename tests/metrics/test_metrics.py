@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.metrics import measure, view
+from crucible_nb.metrics import metrics, stage
 from tests.conftest import NOON, SECOND, ManualClock
 
 
@@ -82,7 +82,7 @@ def rows(request: pytest.FixtureRequest) -> pd.DataFrame:
 @pytest.fixture(params=["whole", "small blocks"])
 def exp(request: pytest.FixtureRequest, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> cr.Experiment:
     if request.param == "small blocks":
-        monkeypatch.setattr(measure, "BLOCK", 512)
+        monkeypatch.setattr(stage, "BLOCK", 512)
     exp = cr.start("metrics", clock="events", by=("route", "retries"))
     exp.extend(rows)
     return exp
@@ -287,7 +287,7 @@ def test_text_is_short_and_says_what_it_is() -> None:
     assert "mean ms" in repr(exp.metrics(by="model"))
     assert "<td>m</td>" in exp.metrics(by="model")._repr_html_()
     assert "m · a" in repr(exp.metrics(by=["model", "event"]))
-    assert view._short(1234.5) == "1,234"
-    assert view._short(math.nan) == "–"
+    assert metrics._short(1234.5) == "1,234"
+    assert metrics._short(math.nan) == "–"
     assert exp.metrics(by=["model", "event"]).to_frame().index.names == ["model", "event"]
     assert set(exp.metrics(by="model").to_dict()["groups"]) == {"m", "n", "None"}

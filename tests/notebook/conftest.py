@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from crucible_nb import kernel, session
-from crucible_nb.notebook import opening
+from crucible_nb.experiment import live, session
+from crucible_nb.notebook import dashboards
 from tests.conftest import missing
 from tests.notebook import lab, shells
 
@@ -18,14 +18,14 @@ from tests.notebook import lab, shells
 def nothing_open() -> Iterator[None]:
     """No dashboard of one test is there in the next."""
     yield
-    opening.close_all()
+    dashboards.close_all()
 
 
 @pytest.fixture
 def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A shell with the extension, in a kernel that knows no experiment."""
     with monkeypatch.context() as patched, shells.shell(tmp_path) as one:
-        patched.setattr(kernel.KERNEL, "_all", [])
+        patched.setattr(live.KERNEL, "_all", [])
         yield one
         for experiment in session.known():
             if experiment.status in ("running", "paused"):

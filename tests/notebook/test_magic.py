@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.current import CURRENT
+from crucible_nb.experiment.context import CURRENT
 from crucible_nb.notebook.commands import COMMANDS
 from crucible_nb.notebook.parser import manual
 from tests.laws.test_resume import die

@@ -13,9 +13,9 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.notebook import refresh
-from crucible_nb.notebook.compose import Composer
+from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.refresh import Refresher
-from crucible_nb.notebook.turns import SHORT, short_turns
+from crucible_nb.notebook.switch_interval import SHORT, short_turns
 from tests.laws.test_resume import die
 
 

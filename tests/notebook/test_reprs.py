@@ -13,12 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb import html
-from crucible_nb.brief import brief
-from crucible_nb.pictures import pictures
-from crucible_nb.spark import spark
-from crucible_nb.trend import density, trend
-from crucible_nb.whisker import whisker
+from crucible_nb.experiment.live import KERNEL
+from crucible_nb.utils import html
+from crucible_nb.utils.pictures import density, pictures, spark, trend, whisker
+from crucible_nb.utils.text import brief
 from tests.conftest import SECOND
 
 HOSTILE = {
@@ -183,7 +181,7 @@ def test_the_list_is_a_frame_with_a_repr_of_its_own() -> None:
 
 
 def test_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cr.kernel.KERNEL, "_all", [])
+    monkeypatch.setattr(KERNEL, "_all", [])
     assert repr(cr.experiments()) == "no experiments"
     assert "0 experiments" in seen(cr.experiments())
 

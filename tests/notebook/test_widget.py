@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.notebook import opening, place, static
+from crucible_nb.notebook import dashboards, environment, static_page
 from crucible_nb.notebook.line import StatusLine
-from crucible_nb.notebook.reader import Reader
-from crucible_nb.spark import spark
+from crucible_nb.notebook.page_state import Reader
+from crucible_nb.utils.pictures import spark
 
 EVIL = '<img src=x onerror="alert(1)">'
 
@@ -60,7 +60,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
         one.handle = Handle()
         return one.handle
 
-    monkeypatch.setattr(place, "shell", lambda: one)
+    monkeypatch.setattr(environment, "shell", lambda: one)
     monkeypatch.setattr("IPython.display.display", display)
     monkeypatch.delenv("CRUCIBLE_UI", raising=False)
     return one
@@ -139,9 +139,9 @@ def test_a_comm_that_would_answer_elsewhere_is_told_not_to() -> None:
             return "busy"
 
     comm = Comm()
-    place.answer_anywhere(comm)
+    environment.answer_anywhere(comm)
     assert comm._reply_subshell_for({}, "asked") == "asked"
-    place.answer_anywhere(object())
+    environment.answer_anywhere(object())
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_old_kernels_say_that_buttons_wait(version: Any, said: bool, monkeypatch
         version_info, __version__ = version, ".".join(map(str, version))
 
     monkeypatch.setitem(sys.modules, "ipykernel", Kernel)
-    assert bool(place.note()) is said
+    assert bool(environment.note()) is said
 
 
 def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:
-    assert place.widgets()
+    assert environment.widgets()
     monkeypatch.setenv("CRUCIBLE_UI", "off")
     exp = cr.start("plain")
     line = exp.dashboard()
@@ -165,10 +165,10 @@ def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> N
     assert repr(line) == "'plain', running, 1 events, p95 2 ms, success 100 %"
     line.close()
     monkeypatch.delenv("CRUCIBLE_UI")
-    monkeypatch.setattr(place, "shell", lambda: None)
+    monkeypatch.setattr(environment, "shell", lambda: None)
     monkeypatch.setitem(sys.modules, "marimo", None)
     monkeypatch.delitem(sys.modules, "marimo")
-    assert not place.widgets()
+    assert not environment.widgets()
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_two_arms_are_compared_at_every_keyframe(shell: Shell, rng: np.random.Ge
 
 
 def test_arms_that_know_nothing_are_not_compared(clock: Any) -> None:
-    from crucible_nb.notebook.compose import Composer
+    from crucible_nb.notebook.messages import Composer
 
     one, two = (
         cr.start("e1", clock=clock),
@@ -246,7 +246,7 @@ def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> No
     exp.stop()
     reader = Reader(exp)
     reader.look()
-    page = static.page([reader])
+    page = static_page.page([reader])
     assert "<img" not in page
     assert page.count("<svg") == 5
     for text in (
@@ -257,7 +257,7 @@ def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> No
         "6 USD, 72 USD an hour",
     ):
         assert text in page, text
-    assert page == static.page([reader])
+    assert page == static_page.page([reader])
 
 
 def test_a_spark_has_gaps_dots_and_marks() -> None:
@@ -273,8 +273,8 @@ def test_a_spark_has_gaps_dots_and_marks() -> None:
 def test_a_face_needs_a_name_of_its_own() -> None:
     for taken in ("pause", "dashboard", "no name"):
         with pytest.raises(cr.ConfigError, match="identifier that Experiment does not have"):
-            cr.faces.register(taken)(lambda exp: exp)
-    cr.faces.register("dashboard")(cr.notebook.dashboard)
+            cr.extensions.register(taken)(lambda exp: exp)
+    cr.extensions.register("dashboard")(cr.notebook.dashboard)
 
 
 def test_a_terminal_gets_a_line_and_no_widget_is_imported() -> None:
@@ -288,5 +288,5 @@ def test_a_terminal_gets_a_line_and_no_widget_is_imported() -> None:
 
 
 def test_nothing_is_left_open() -> None:
-    opening.close_all()
-    assert opening._OPEN == {}
+    dashboards.close_all()
+    assert dashboards._OPEN == {}

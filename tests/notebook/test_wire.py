@@ -14,7 +14,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.notebook import wire
-from crucible_nb.notebook.compose import Composer
+from crucible_nb.notebook.messages import Composer
 from tests.conftest import ManualClock, missing
 from tests.laws.test_resume import die
 from tests.notebook.lab import ROOT
@@ -48,7 +48,7 @@ class Listener:
 def test_ticks_add_up_to_a_keyframe(
     window: str, clock: ManualClock, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crucible_nb.notebook.compose.CALM", 0.0)
+    monkeypatch.setattr("crucible_nb.notebook.messages.CALM", 0.0)
     exp = cr.start("wire", clock=clock, anomaly="z_score")
     composer, listener = Composer([exp], 0.5), Listener()
     composer.window = window
@@ -196,7 +196,7 @@ def test_events_that_come_late_are_drawn(clock: ManualClock) -> None:
 def test_much_at_once_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     import pandas as pd
 
-    monkeypatch.setattr("crucible_nb.notebook.reader._CHUNK", 100)
+    monkeypatch.setattr("crucible_nb.notebook.page_state._CHUNK", 100)
     exp = cr.start("much")
     exp.extend(pd.DataFrame({"latency_ms": np.arange(1050.0)}))
     composer = Composer([exp], 0.5)

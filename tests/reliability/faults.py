@@ -21,15 +21,15 @@ import numpy as np
 import pandas as pd
 
 import crucible_nb as cr
-from crucible_nb import writing
-from crucible_nb.stores import system
+from crucible_nb.experiment.live import KERNEL
+from crucible_nb.store import syscalls, writer
 from tests.conftest import settle
 from tests.laws.test_resume import die
 
 CALLS = ("open", "write", "truncate", "sync", "rename", "unlink", "sync_folder")
 
 
-class Faulty(system.System):
+class Faulty(syscalls.System):
     """Fails now and then.
 
     Args:
@@ -67,7 +67,7 @@ def _failing(call: str) -> Any:
     def method(self: Faulty, *args: Any) -> Any:
         if self._fails(call):
             raise self._error()
-        return getattr(system.System, call)(self, *args)
+        return getattr(syscalls.System, call)(self, *args)
 
     return method
 
@@ -82,7 +82,7 @@ def history(seed: int, folder: Path) -> Counter[str]:
     rng = np.random.default_rng(seed)
     faulty = Faulty(rng, float(rng.choice([0.01, 0.05, 0.2])))
     durability = str(rng.choice(["os", "disk"]))
-    before = system.use(faulty)
+    before = syscalls.use(faulty)
     acked: set[int] = set()
     refused: set[int] = set()
     n = 0
@@ -120,7 +120,7 @@ def history(seed: int, folder: Path) -> Counter[str]:
         faulty.on = False
         _compare(folder, acked, refused, faulty)
     finally:
-        system.use(before)
+        syscalls.use(before)
     return faulty.faults
 
 
@@ -161,14 +161,14 @@ def run(first: int, histories: int) -> tuple[int, Counter[str]]:
     """Histories that agree, and faults by call."""
     faults: Counter[str] = Counter()
     warnings.simplefilter("ignore", cr.CrucibleWarning)
-    writing.SEAL_EVENTS = 40
+    writer.SEAL_EVENTS = 40
     for seed in range(first, first + histories):
         with tempfile.TemporaryDirectory() as place:
             try:
                 faults += history(seed, Path(place, "store"))
             except BaseException as error:
                 raise AssertionError(f"history {seed}") from error
-        cr.kernel.KERNEL._all.clear()
+        KERNEL._all.clear()
     return histories, faults
 
 

@@ -39,7 +39,7 @@ MEMORY = 2048  # MB, of the process
 MOST = 4 << 20  # bytes of a file
 EXPANDED = 2 << 20  # what `cr.load` is told a file may expand to: reading takes time in proportion
 TOGETHER = 2
-GOLDEN = Path(__file__).parents[1] / "stores" / "golden"
+GOLDEN = Path(__file__).parents[1] / "store" / "golden"
 PRICES = b"""[{"m": {"input": 1, "output": 2}, "n": {"match": {"or": [{"starts_with": "n"}, {"regex": "^x.$"}]},
 "prices": {"input_mtok": {"base": 1.5, "tiers": [{"start": 9, "price": 2}]}}}}]"""
 
@@ -79,10 +79,10 @@ def make(place: Path) -> None:
     import pandas as pd
 
     import crucible_nb as cr
-    from crucible_nb import writing
+    from crucible_nb.store import writer
     from tests.conftest import settle
 
-    writing.SEAL_EVENTS = 20
+    writer.SEAL_EVENTS = 20
     rng = np.random.default_rng(0)
     exp = cr.start(
         "fuzz", store=place / "store", condition="a", tags=["t"], metadata={"k": [1]}, by=("note",), windows=("1min",),
@@ -205,7 +205,7 @@ TARGETS = {
 
 def plant(kind: str) -> None:
     """A journal reader that trusts what a line with a good checksum says; or that hangs or dies over it."""
-    from crucible_nb.stream import Stream
+    from crucible_nb.pipeline.stream import Stream
 
     careful = Stream._one
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.stores import system
+from crucible_nb.store import syscalls
 
 
-class Logged(system.System):
+class Logged(syscalls.System):
     """Carries every call out, and remembers what a power loss would leave.
 
     Attributes:

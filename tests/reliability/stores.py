@@ -17,10 +17,10 @@ class Ours:
 
     def open(self, folder: Path) -> None:
         import crucible_nb as cr
-        from crucible_nb import writing
+        from crucible_nb.store import writer
 
         warnings.simplefilter("error")
-        writing.SEAL_EVENTS = 3000
+        writer.SEAL_EVENTS = 3000
         self.exp = cr.start("kill", store=folder, on_exists="resume", sampling=None, seed=1, anomaly="z_score")
 
     def put(self, first: int, count: int) -> bool:
@@ -33,7 +33,7 @@ class Ours:
     def read(folder: Path) -> tuple[list[int], int]:
         """Ids of the events that can be read, and how many files cannot."""
         import crucible_nb as cr
-        from crucible_nb.verify import verify
+        from crucible_nb.store.verify import verify
 
         report = verify(folder)
         exp = cr.attach("kill", store=folder, mode="read")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.verify import verify
+from crucible_nb.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
 WRITER = """

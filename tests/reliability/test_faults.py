@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 import crucible_nb as cr
-from crucible_nb import writing
-from crucible_nb.stores import system
-from crucible_nb.stores.journal import Journal
+from crucible_nb.store import syscalls, writer
+from crucible_nb.store.journal import Journal
 from tests.reliability import faults
 
 pytestmark = [
@@ -21,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def seal_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "SEAL_EVENTS", 40)
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 40)
 
 
 @pytest.mark.parametrize("part", range(5))
@@ -34,7 +33,7 @@ def _no_cut(self: Journal, size: int) -> None:
     """A journal that goes on behind a torn line."""
 
 
-def _early(self: writing.Writer, number: int, state: Any, rows: Any, sample: Any) -> None:
+def _early(self: writer.Writer, number: int, state: Any, rows: Any, sample: Any) -> None:
     """A seal that removes the journal before the segment has its name."""
     for part in self.folder.parts(self.ordinal):
         if part.journal is not None and part.number <= number:
@@ -44,13 +43,13 @@ def _early(self: writing.Writer, number: int, state: Any, rows: Any, sample: Any
 
 def _believes(self: Journal, data: bytes) -> None:
     """A journal that does not look how much the system took."""
-    system.system().write(self.handle, data)
+    syscalls.system().write(self.handle, data)
     self.size += len(data)
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "bug"),
-    [(Journal, "_cut", _no_cut), (Journal, "_put", _believes), (writing.Writer, "_write", _early)],
+    [(Journal, "_cut", _no_cut), (Journal, "_put", _believes), (writer.Writer, "_write", _early)],
 )
 def test_the_harness_finds_planted_bugs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bug: Any
@@ -64,7 +63,7 @@ def test_the_harness_finds_planted_bugs(
 
 
 def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
-    class Full(system.System):
+    class Full(syscalls.System):
         full = False
 
         def write(self, handle: int, data: Any) -> int:
@@ -73,7 +72,7 @@ def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
             return super().write(handle, data)
 
     disk = Full()
-    before = system.use(disk)
+    before = syscalls.use(disk)
     try:
         exp = cr.start("full", store=tmp_path)
         assert exp.record("a", n=0)
@@ -90,7 +89,7 @@ def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
         assert exp.summary()["store"]["failure"] is None
         exp.stop()
     finally:
-        system.use(before)
+        syscalls.use(before)
     again = cr.attach("full", store=tmp_path)
     assert again.frame()["n"].tolist() == [0, 4]
     assert again.pause_count == 1

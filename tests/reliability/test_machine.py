@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 )
 
 import crucible_nb as cr
-from crucible_nb import writing
-from crucible_nb.attached import Attached
+from crucible_nb.store import writer
+from crucible_nb.store.attachment import Attached
 from tests.conftest import settle
 from tests.laws.test_resume import die
 
@@ -143,7 +143,7 @@ class Histories(RuleBasedStateMachine):
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 def test_any_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "SEAL_EVENTS", 60)
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 60)
     run_state_machine_as_test(
         Histories,
         settings=settings(

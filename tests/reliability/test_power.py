@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import crucible_nb as cr
-from crucible_nb import writing
-from crucible_nb.stores import system
+from crucible_nb.store import syscalls, writer
 from tests.conftest import settle
 from tests.laws.test_resume import die
 from tests.reliability.power import Logged
@@ -19,11 +18,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarn
 
 @pytest.mark.parametrize("seed", range(60))
 def test_what_was_synced_survives(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "SEAL_EVENTS", 60)
-    monkeypatch.setattr(writing.Syncer, "add", lambda self, writer: None)  # nothing is synced behind our back
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 60)
+    monkeypatch.setattr(writer.Syncer, "add", lambda self, writer: None)  # nothing is synced behind our back
     rng = np.random.default_rng(seed)
     log = Logged()
-    before = system.use(log)
+    before = syscalls.use(log)
     store, n, sure = tmp_path / "store", 0, 0
     try:
         exp = cr.start("power", store=store, durability=str(rng.choice(["os", "disk"])), windows=())
@@ -52,7 +51,7 @@ def test_what_was_synced_survives(tmp_path: Path, seed: int, monkeypatch: pytest
         log.lose_power(tmp_path, tmp_path / "after", rng)
         die(exp)
     finally:
-        system.use(before)
+        syscalls.use(before)
     again = cr.attach("power", store=tmp_path / "after" / "store", mode="resume")
     frame = again.frame()
     found = frame["n"].tolist() if "n" in frame else []

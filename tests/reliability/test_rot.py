@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb import writing
-from crucible_nb.stores.folder import Folder
-from crucible_nb.stores.lines import cells_of, line, sealed
-from crucible_nb.stores.state import read_state, write_state
-from crucible_nb.verify import verify
+from crucible_nb.store import writer
+from crucible_nb.store.checkpoint import read_state, write_state
+from crucible_nb.store.layout import Folder
+from crucible_nb.store.lines import cells_of, line, sealed
+from crucible_nb.store.verify import verify
 from tests.conftest import settle
 from tests.laws.test_resume import die
 
@@ -51,14 +51,14 @@ def make(place: Path, *, end: bool = True, sampling: Any = None) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "SEAL_EVENTS", 400)
+        patch.setattr(writer, "SEAL_EVENTS", 400)
         return make(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture(scope="module")
 def open_ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "SEAL_EVENTS", 10**9)
+        patch.setattr(writer, "SEAL_EVENTS", 10**9)
         return make(tmp_path_factory.mktemp("open"), end=False)
 
 
@@ -116,7 +116,7 @@ def test_every_flipped_bit_of_a_state_or_a_journal_is_found(finished: Path, open
 
 
 def _facts_sound(path: Path) -> bool:
-    from crucible_nb.stores.folder import Folder
+    from crucible_nb.store.layout import Folder
 
     try:
         Folder(path.parent).facts()
@@ -129,7 +129,7 @@ def _alike(path: Path, good: bytes, report: Any) -> bool:
     """A flip in the last line's end makes it a torn one; in a zip's dates it changes nothing."""
     if path.suffix == ".jsonl":
         return report.files[0].torn > 0 or path.read_bytes() == good
-    from crucible_nb.stores.state import packed, read_state
+    from crucible_nb.store.checkpoint import packed, read_state
 
     other = path.with_name("good.state")
     other.write_bytes(good)

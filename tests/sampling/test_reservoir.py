@@ -9,7 +9,7 @@ from scipy import stats
 
 import crucible_nb as cr
 from crucible_nb.sampling import Events, Reservoir, sample
-from crucible_nb.sampling.draws import Draws
+from crucible_nb.sampling.random_numbers import Draws
 from crucible_nb.sampling.reservoir import Slots
 
 

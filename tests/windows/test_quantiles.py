@@ -11,8 +11,7 @@ import pytest
 
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.windows import quantiles as module
-from crucible_nb.windows.quantiles import quantiles
-from crucible_nb.windows.weighted import weighted_quantiles
+from crucible_nb.windows.quantiles import quantiles, weighted_quantiles
 
 Q = np.array([0.5, 0.95, 0.99])
 N = 20_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import checks
-from crucible_nb.experiment import Experiment
-from crucible_nb.faces import register
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.extensions import register
+from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crucible_nb import checks
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import canvas, empty
 from crucible_nb.notebook.figures.latency import draw
 from crucible_nb.notebook.figures.marks import moments, shade_pauses
 from crucible_nb.notebook.figures.rows import Rows
 from crucible_nb.notebook.figures.theme import Look, look_of
 from crucible_nb.notebook.figures.words import named, plural, safe, with_unit, wrapped
+from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go

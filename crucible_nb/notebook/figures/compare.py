@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.comparison import Comparison, MetricComparison, compare
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.figures.canvas import canvas, empty, is_skewed
 from crucible_nb.notebook.figures.theme import Look, look_of
 from crucible_nb.notebook.figures.words import named, number, safe
+from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import Scale, canvas, dots, empty, is_skewed, label_ends
 from crucible_nb.notebook.figures.decimate import BUCKETS, decimate
 from crucible_nb.notebook.figures.marks import mark_rows, moments, shade_pauses

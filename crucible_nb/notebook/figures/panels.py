@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import Scale, canvas, dots, empty, label_ends
 from crucible_nb.notebook.figures.marks import mark_incidents, moments, shade_pauses
 from crucible_nb.notebook.figures.quantiles import DASHES
 from crucible_nb.notebook.figures.rows import Rows
 from crucible_nb.notebook.figures.theme import Look, look_of
 from crucible_nb.notebook.figures.words import lasting, safe, window_of
+from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import SchemaError
-from crucible_nb.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.words import number, plural, safe, wrapped
+from crucible_nb.utils import checks
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from crucible_nb import checks
+from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go

@@ -7,7 +7,7 @@ import textwrap
 
 import pandas as pd
 
-from crucible_nb.schema import COLUMNS
+from crucible_nb.events.schema import COLUMNS
 
 _LONG = 80
 _STEPS = [step * 10**power for power in range(-6, 0) for step in (1, 2, 5)] + [

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import Effect
 from crucible_nb.stats.effects.standardized import UNKNOWN
@@ -19,6 +18,7 @@ from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import pairs_of
 from crucible_nb.stats.wording import interval_text, joined
+from crucible_nb.utils import checks
 
 
 class Size(NamedTuple):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.dominance import dominance
 from crucible_nb.stats.effects.explained import explained_of, groups_named
@@ -18,6 +17,7 @@ from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_size, not
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text
+from crucible_nb.utils import checks
 
 Standardizer = Literal["difference", "average"]
 

@@ -11,7 +11,7 @@ from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.limits import Limits, enough
-from crucible_nb.stats.heavy import heavy
+from crucible_nb.stats.lazy_imports import heavy
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 

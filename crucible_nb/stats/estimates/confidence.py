@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from crucible_nb import checks
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
 from crucible_nb.stats.estimates.intervals import CLUSTERS, LIMITS, Limits
-from crucible_nb.stats.heavy import carried
+from crucible_nb.stats.lazy_imports import carried
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.values import Kind, Values, frame_of
 from crucible_nb.stats.weighted import Of, effective_size
+from crucible_nb.utils import checks
 
 _METHODS: dict[Kind, tuple[str, ...]] = {
     "mean": ("t", "log", "bootstrap"),

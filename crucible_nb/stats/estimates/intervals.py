@@ -10,7 +10,7 @@ from crucible_nb.stats.estimates.limits import CLUSTERS, Limits, around, enough,
 from crucible_nb.stats.estimates.quantiles import quantile_limits, rank_limits
 from crucible_nb.stats.estimates.ratios import ratio_limits
 from crucible_nb.stats.estimates.shares import beta_limits, rate_limits, wilson
-from crucible_nb.stats.heavy import heavy
+from crucible_nb.stats.lazy_imports import heavy
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 

@@ -9,7 +9,7 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.limits import Limits, around, enough, exactly
-from crucible_nb.stats.heavy import heavy
+from crucible_nb.stats.lazy_imports import heavy
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of

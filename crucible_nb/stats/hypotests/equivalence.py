@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import matched
 from crucible_nb.stats.effects.standardized import UNKNOWN
@@ -18,6 +17,7 @@ from crucible_nb.stats.outcome import TestResult, one_sided, p_text
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.arms import two_arms
 from crucible_nb.stats.wording import interval_text, unit_of, what_of
+from crucible_nb.utils import checks
 
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _LOWER = frozenset({"latency", "cost", "costs", "error", "errors", "loss", "losses"})

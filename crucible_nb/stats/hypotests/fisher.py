@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.risks import h_of, odds_of, sided
 from crucible_nb.stats.effects.standardized import UNKNOWN
@@ -19,6 +18,7 @@ from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
 from crucible_nb.stats.samples.counts import counts_of
 from crucible_nb.stats.samples.values import frame_of
 from crucible_nb.stats.wording import interval_text
+from crucible_nb.utils import checks
 
 _MANY = 20_000
 _RESAMPLES = 9999

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.explained import Ratio, explained_of, groups_named, sums_of_squares, wald_of
 from crucible_nb.stats.effects.standardized import UNKNOWN
@@ -26,6 +25,7 @@ from crucible_nb.stats.samples.arms import (
 )
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
+from crucible_nb.utils import checks
 
 
 def anova(

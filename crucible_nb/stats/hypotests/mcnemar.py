@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.risks import g_of, sided
 from crucible_nb.stats.effects.standardized import differences
@@ -20,6 +19,7 @@ from crucible_nb.stats.samples.arms import Notes, check_size, notes_of, own_erro
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.wording import interval_text
+from crucible_nb.utils import checks
 
 _FEW = 25
 

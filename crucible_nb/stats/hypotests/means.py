@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import matched
 from crucible_nb.stats.effects.standardized import UNKNOWN, Number, differences, g_of, one_d_of, standardized_mean
@@ -33,6 +32,7 @@ from crucible_nb.stats.samples.arms import (
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of, what_of
+from crucible_nb.utils import checks
 
 TURNED = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
 """What scipy calls an alternative about treatment - control, since it takes control - treatment."""

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.sizes import matched
@@ -22,6 +21,7 @@ from crucible_nb.stats.samples.arms import ARMS, check_spread, notes_of, shared_
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of, what_of
+from crucible_nb.utils import checks
 
 _CELLS = 10**7
 """Values that a batch of arrangements may hold at once."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from crucible_nb import checks
 from crucible_nb.stats.effects.risks import h_of, sided
 from crucible_nb.stats.estimates.binary import (
     Share,
@@ -26,6 +25,7 @@ from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import ARMS, arms_of, notes_of
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text
+from crucible_nb.utils import checks
 
 _FEW = 5
 

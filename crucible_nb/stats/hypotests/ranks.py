@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.dominance import Dominance, below, dominance
 from crucible_nb.stats.effects.explained import Ratio, groups_named, share_limits, wald_of
@@ -23,6 +22,7 @@ from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_spread, d
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of
+from crucible_nb.utils import checks
 
 METHODS = (None, "exact", "asymptotic")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.binary import Two, counted, newcombe
@@ -26,6 +25,7 @@ from crucible_nb.stats.samples.counts import (
     weighted_counts,
 )
 from crucible_nb.stats.samples.values import frame_of
+from crucible_nb.utils import checks
 
 _FEW = 5
 

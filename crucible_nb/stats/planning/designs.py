@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from crucible_nb import checks
 from crucible_nb.stats.effects.risks import arcsine
 from crucible_nb.stats.outcome import check_alternative
 from crucible_nb.stats.results import number
+from crucible_nb.utils import checks
 
 TESTS = ("t", "paired", "one_sample", "proportions", "anova", "chi_square")
 _SAID = {

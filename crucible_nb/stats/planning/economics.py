@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import matched
 from crucible_nb.stats.effects.standardized import differences
@@ -20,6 +19,7 @@ from crucible_nb.stats.samples.arms import ARMS, check_spread, linear, own_error
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Metric, Values
 from crucible_nb.stats.wording import unit_of
+from crucible_nb.utils import checks
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.planning.designs import Design, design_of
 from crucible_nb.stats.results import Result, number
+from crucible_nb.utils import checks
 
 _MOST = 1e12
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.stats.samples.values import Metric, frame_of
+from crucible_nb.utils import checks
 
 _MINUTE = 60.0
 

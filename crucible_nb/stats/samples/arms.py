@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.heavy import heavy
+from crucible_nb.stats.lazy_imports import heavy
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.values import Values, frame_of

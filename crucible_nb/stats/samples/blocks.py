@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
+from crucible_nb.utils import checks
 
 LEAST = 10
 """Blocks below which nothing is said."""

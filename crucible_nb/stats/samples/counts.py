@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
-from crucible_nb.sampled import check_weights, facts_of
+from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import clusters_of, frame_of, metric_of
+from crucible_nb.utils import checks
 
 _MANY = 20
 

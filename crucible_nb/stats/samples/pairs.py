@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
+from crucible_nb.utils import checks
 
 
 class Pairs(NamedTuple):

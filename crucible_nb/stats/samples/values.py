@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb import checks
 from crucible_nb.errors import SchemaError, StatError
-from crucible_nb.sampled import check_weights, facts_of
+from crucible_nb.events.sampling_info import check_weights, facts_of
+from crucible_nb.utils import checks
 
 Kind = Literal["mean", "total", "rate", "quantile", "ratio"]
 _NAME = re.compile(r"(mean|total|p\d{1,2}(?:\.\d+)?)_(.+)")

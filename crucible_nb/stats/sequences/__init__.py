@@ -6,7 +6,7 @@ from crucible_nb.stats.sequences.sequence import (
     confidence_sequence,
     success_sequence,
 )
-from crucible_nb.stats.sequences.two import Difference, DifferenceResult, difference
+from crucible_nb.stats.sequences.two_arms import Difference, DifferenceResult, difference
 
 __all__ = [
     "ConfidenceSequence",

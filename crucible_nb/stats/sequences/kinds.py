@@ -11,8 +11,8 @@ from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.sequences import asymptotic, betting, quantiles, rates
-from crucible_nb.stats.sequences.carried import Carried
-from crucible_nb.stats.sequences.ladder import Ladder
+from crucible_nb.stats.sequences.quantile_grid import Ladder
+from crucible_nb.stats.sequences.restored import Carried
 
 Bound = tuple[float, float]
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.state import Opened
-from crucible_nb.stats.sequences.carried import Carried
+from crucible_nb.accumulators.serial import Opened
+from crucible_nb.stats.sequences.restored import Carried
 
 _CORRELATED = 0.1
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.sequences.ladder import Ladder, Steps
 from crucible_nb.stats.sequences.mixture import log_sides
+from crucible_nb.stats.sequences.quantile_grid import Ladder, Steps
 
 STRENGTH = 30.0
 """Of the beta mixture of one arm."""

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb import checks
-from crucible_nb.accumulators.state import Opened
+from crucible_nb.accumulators.serial import Opened
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.choice import arm_for, bound_of
-from crucible_nb.stats.sequences.intake import arrivals, is_experiment, metric_in, newest_rows, take_live
+from crucible_nb.stats.sequences.arm_totals import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
+from crucible_nb.stats.sequences.select import arm_for, bound_of
+from crucible_nb.utils import checks
 
 LONG_RUN = "asymptotic: right in the long run only, not at small n, heavy tails or rare events"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb import checks
+from crucible_nb.utils import checks
 
 KINDS = ("obrien_fleming", "pocock")
 _NODES = 200

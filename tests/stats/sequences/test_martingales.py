@@ -11,8 +11,8 @@ from scipy import integrate, stats
 
 from crucible_nb.stats.sequences import asymptotic, betting, quantiles, rates
 from crucible_nb.stats.sequences.betting import BETS, Bets, log_above, log_apart, mean_limits, spread_bets
-from crucible_nb.stats.sequences.ladder import Ladder
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
+from crucible_nb.stats.sequences.quantile_grid import Ladder
 from crucible_nb.stats.sequences.rates import Arm
 
 

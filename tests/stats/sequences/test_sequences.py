@@ -17,7 +17,7 @@ from crucible_nb.errors import ConfigError, SchemaError, StatError, StoreError
 from crucible_nb.stats import sequences
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.sequences import ConfidenceSequence, Difference, confidence_sequence, difference
-from crucible_nb.stats.sequences.ladder import LIMIT, Ladder
+from crucible_nb.stats.sequences.quantile_grid import LIMIT, Ladder
 
 BOUND = (0.0, 5000.0)
 ONE: dict[str, dict[str, Any]] = {

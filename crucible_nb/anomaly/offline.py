@@ -1,0 +1,169 @@
+"""Detectors on frames and series: a score a row, or the incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.anomaly.base import Detector, Verdict
+from crucible_nb.anomaly.incidents import Incidents, capped, incident_frame
+from crucible_nb.anomaly.registry import detector_of
+from crucible_nb.errors import SchemaError
+from crucible_nb.events.event_columns import Events
+from crucible_nb.utils import checks
+
+_BLOCK = 16_384
+_NAT = np.iinfo(np.int64).min
+
+
+def score(
+    data: Any,
+    method: str | Detector = "auto",
+    metric: str | None = None,
+    cooldown: int | None = None,
+    *,
+    offline: bool = False,
+) -> pd.Series:
+    """How much each row is out of line with the rows before it.
+
+    Args:
+        data: Series, array or DataFrame. Rows are judged in order of time where there is a time index or a `time`
+            column (unsorted, repeated and naive times are fine), else in their order.
+        method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
+        metric: Column of a DataFrame; None: the detector's metrics that are there, or the only column of numbers.
+        cooldown: Rows without an alarm that end an incident; only its first row keeps a score of 1.0 or more. None: the
+            detector's own; 0 gives raw scores.
+        offline: Judge each row also against the rows after it, and believe the milder verdict.
+
+    Returns:
+        One score a row, same index and order; 1.0 or more is an alarm, NaN is "warming up".
+
+    Raises:
+        ConfigError: No such detector.
+        SchemaError: No such column, or it holds no numbers; some rows have a time and others have none.
+
+    Examples:
+        >>> import numpy as np
+        >>> import crucible_nb as cr
+        >>> values = np.r_[np.random.default_rng(0).normal(100, 5, 400), 200.0, 100.0]
+        >>> scores = cr.anomaly.score(values)
+        >>> bool(scores[:150].isna().all()), np.flatnonzero(scores >= 1).tolist()
+        (True, [400])
+    """
+    frame = data.rename(columns=str) if isinstance(data, pd.DataFrame) else _series(data).to_frame("value")
+    alone = metric is None and not isinstance(data, pd.DataFrame)
+    detector = _for_frame(frame, method, "value" if alone else metric)
+    order = _order(_times(frame), len(frame))
+    rows = frame.iloc[order]
+    scores = _judged(detector, rows)[0]
+    if offline:
+        scores = np.fmin(scores, _judged(detector, rows.iloc[::-1])[0][::-1])
+    wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
+    result = np.empty(len(frame))
+    result[order] = capped(scores, wait) if wait else scores
+    return pd.Series(result, index=frame.index, name="anomaly_score")
+
+
+def anomalies(
+    frame: pd.DataFrame,
+    method: str | Detector = "auto",
+    metric: str | None = None,
+    *,
+    by: Any = None,
+    cooldown: int | None = None,
+    offline: bool = False,
+) -> pd.DataFrame:
+    """The incidents of a frame; see `df.crucible.anomalies`."""
+    options = {} if by is None else {"by": by}
+    frame = frame.rename(columns=str)
+    detector = _for_frame(frame, method, metric, **options)
+    found = Incidents(detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown))
+    times = _times(frame)
+    order = _order(times, len(frame))
+    rows, when = frame.iloc[order], np.full(len(frame), _NAT) if times is None else times[order]
+    back, named = np.full(len(rows), np.nan), np.zeros(len(rows), np.int64)
+    if offline:
+        back, named = (each[::-1] for each in _judged(detector, rows.iloc[::-1]))
+    for start, verdict in _verdicts(detector, rows):
+        scores = np.fmin(verdict.score, back[start : start + len(verdict.score)])
+        for i in np.flatnonzero(scores >= 1).tolist():
+            name = detector.metrics[int(verdict.metric[i] if verdict.metric[i] >= 0 else named[start + i])]
+            found.add(start + i, int(when[start + i]), float(scores[i]), name, partial(_sentence, verdict, i))
+    return incident_frame(found.all)
+
+
+def _sentence(verdict: Verdict, i: int) -> str:
+    return verdict.reasons.get(i, "out of line with the rows after it")
+
+
+def _verdicts(detector: Detector, rows: pd.DataFrame) -> Iterator[tuple[int, Verdict]]:
+    """What a detector says of rows in their order; block by block, so that it needs little memory."""
+    running = detector.begin()
+    for start in range(0, len(rows), _BLOCK):
+        yield start, running.judge(Events.of_frame(rows.iloc[start : start + _BLOCK], start))
+
+
+def _judged(detector: Detector, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all rows, and which metric each is of."""
+    found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows)]
+    scores, metrics = zip(*found, strict=True) if found else ((), ())
+    return np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *metrics])
+
+
+def _series(data: Any) -> pd.Series:
+    try:
+        return pd.Series(data)
+    except (TypeError, ValueError) as error:
+        raise checks.wrong(
+            "data", type(data).__name__, f"a Series, array or DataFrame: {error}", SchemaError
+        ) from error
+
+
+def _order(times: np.ndarray | None, length: int) -> np.ndarray:
+    return np.arange(length) if times is None else np.argsort(times, kind="stable")
+
+
+def _for_frame(frame: pd.DataFrame, method: Any, metric: str | None, **options: Any) -> Detector:
+    if metric is not None:
+        (metric,) = checks.columns("metric", checks.text("metric", metric), frame.columns)
+        if isinstance(method, str):
+            return detector_of("method", method, metrics=(metric,), **options)
+        return _only(detector_of("method", method, **options), metric)
+    detector = detector_of("method", method, **options)
+    there = tuple(name for name in detector.metrics if name in frame.columns)
+    if not there:
+        numbers = frame.select_dtypes("number").columns.drop("weight", errors="ignore")
+        if len(numbers) != 1:
+            said = f"expected one of the columns {', '.join(detector.metrics)}, or metric="
+            raise SchemaError(f"frame: {said}; it has {', '.join(map(str, frame.columns))}")
+        there = (str(numbers[0]),)
+    return _only(detector, *there)
+
+
+def _only(detector: Detector, *metrics: str) -> Detector:
+    """The detector, watching these metrics."""
+    if detector.metrics == metrics:
+        return detector
+    narrowed = detector.begin()
+    narrowed.metrics = metrics
+    return narrowed
+
+
+def _times(frame: pd.DataFrame) -> np.ndarray | None:
+    """UTC nanoseconds of the rows; None where there is no time."""
+    times: Any = frame.index if isinstance(frame.index, pd.DatetimeIndex) else frame.get("time")
+    if times is None:
+        return None
+    texts = not isinstance(times, pd.DatetimeIndex) and pd.api.types.is_string_dtype(times)
+    try:
+        found = pd.DatetimeIndex(pd.to_datetime(times, utc=True, format="ISO8601" if texts else None)).as_unit("ns")
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"time: expected datetimes, ISO text or int nanoseconds, got {error}") from error
+    nanoseconds = found.asi8
+    if without := int(np.count_nonzero(nanoseconds == _NAT)):  # sorted they would be the past of all others
+        raise SchemaError(f"frame: expected a time in every row, got {without} without")
+    return nanoseconds

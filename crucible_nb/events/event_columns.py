@@ -1,0 +1,130 @@
+"""What a sampler or a detector sees of events: columns as numbers or labels, nothing of how they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.errors import SchemaError
+from crucible_nb.events.batch import Batch, Cells, Dictionary
+
+
+class Events:
+    """Some consecutive events, read-only.
+
+    Attributes:
+        seq: Number of each event in its stream, int64.
+        columns: Names of the columns there are; others read as missing.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from crucible_nb.events.event_columns import Events
+        >>> events = Events.of_frame(pd.DataFrame({"latency_ms": [1.0, 2.0], "model": ["a", None]}))
+        >>> events["latency_ms"]
+        array([1., 2.])
+        >>> events.labels("model")
+        (array([ 0, -1]), ['a'])
+    """
+
+    def __init__(
+        self,
+        seq: np.ndarray,
+        columns: Mapping[str, Any],
+        floats: Callable[[str], np.ndarray],
+        labels: Callable[[str], tuple[np.ndarray, list[Any]]],
+        frame: Callable[[], pd.DataFrame],
+    ) -> None:
+        self.seq, self.columns = seq, tuple(columns)
+        self._floats, self._labels, self._make = floats, labels, frame
+        self._frame: pd.DataFrame | None = None
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A numeric or boolean column as float64, NaN where missing."""
+        return self._floats(name) if name in self.columns else np.full(len(self), np.nan)
+
+    def labels(self, name: str) -> tuple[np.ndarray, list[Any]]:
+        """A column as codes into a list of its labels, -1 where missing."""
+        return self._labels(name) if name in self.columns else (np.full(len(self), -1), [])
+
+    def frame(self) -> pd.DataFrame:
+        """All columns as a DataFrame, made when first asked for."""
+        if self._frame is None:
+            self._frame = self._make()
+        return self._frame
+
+    @classmethod
+    def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0) -> Events:
+        """The rows of a frame, in their order."""
+
+        def labels(name: str) -> tuple[np.ndarray, list[Any]]:
+            codes, values = pd.factorize(frame[name])
+            return codes, list(values)
+
+        seq = np.arange(first_seq, first_seq + len(frame))
+        shown = dict.fromkeys(map(str, frame.columns))
+        if not _judged(frame):
+            shown.pop("anomaly", None)
+        return cls(seq, shown, lambda name: _numbers(frame[name]), labels, lambda: frame)
+
+    @classmethod
+    def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Dictionary]) -> Events:
+        """The events of a batch."""
+        cells = batch.cells
+
+        def labels(name: str) -> tuple[np.ndarray, list[Any]]:
+            if name in dictionaries:
+                return cells[name].values, dictionaries[name].values
+            codes, values = pd.factorize(_series(cells[name], None))
+            return codes, list(values)
+
+        def frame() -> pd.DataFrame:
+            data = {name: _series(cell, dictionaries.get(name)) for name, cell in cells.items()}
+            index = pd.DatetimeIndex(batch.time, tz="UTC", name="time")
+            return pd.DataFrame({name: column.array for name, column in data.items()}, index=index)
+
+        def floats(name: str) -> np.ndarray:
+            if cells[name].kind in ("category", "string"):
+                raise SchemaError(f"{name}: expected numbers, got {cells[name].kind}")
+            return cells[name].floats()
+
+        return cls(batch.numbered(), cells, floats, labels, frame)
+
+
+def _judged(frame: pd.DataFrame) -> bool:
+    """Whether a detector has been at work; its column is False too where there was none."""
+    if "anomaly" not in frame.columns:
+        return False
+    return bool(frame["anomaly"].any()) or (
+        "anomaly_score" in frame.columns and bool(frame["anomaly_score"].notna().any())
+    )
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    try:
+        if column.dtype == object:
+            column = column.astype("Float64")
+        return column.to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"{column.name}: expected numbers, got {column.dtype}") from error
+
+
+def _series(cells: Cells, dictionary: Dictionary | None) -> pd.Series:
+    """Cells as pandas knows them."""
+    if dictionary is not None:
+        return pd.Series(pd.Categorical.from_codes(cells.values, dtype=dictionary.dtype))
+    if cells.kind == "string":
+        return pd.Series(cells.values.to_pandas(), dtype="str")
+    if cells.kind == "integer" or cells.mask is not None:
+        mask = np.zeros(len(cells.values), np.bool_) if cells.mask is None else cells.mask
+        make: Any = pd.arrays.BooleanArray if cells.kind == "boolean" else pd.arrays.IntegerArray
+        return pd.Series(make(cells.values, mask))
+    return pd.Series(cells.values)

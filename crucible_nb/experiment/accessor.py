@@ -1,0 +1,178 @@
+"""`df.crucible`: the same numbers on any DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.anomaly import anomalies
+from crucible_nb.errors import SchemaError
+from crucible_nb.events.sampling_info import check_weights
+from crucible_nb.events.tables import times_of
+from crucible_nb.experiment.live_metrics import frame_metrics
+from crucible_nb.metrics import Metrics
+from crucible_nb.pipeline.buffer import time_index
+from crucible_nb.windows import windowed_metrics
+from crucible_nb.windows.query import Where, query_window
+
+
+@pd.api.extensions.register_dataframe_accessor("crucible")
+class CrucibleAccessor:
+    """Metrics and windows of a DataFrame with event columns.
+
+    Columns that are missing are unknown, not zero. A `weight` column is used.
+
+    Examples:
+        >>> import pandas as pd
+        >>> import crucible_nb
+        >>> pd.DataFrame({"latency_ms": [1.0, 2.0]}).crucible.metrics().latency.mean
+        1.5
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
+        """Metrics of the rows; quantiles are exact.
+
+        Args:
+            by: Column or columns to group by; missing keys are a group of their own.
+            last: Only the rows of this duration up to the newest row; needs a time index or a `time` column.
+
+        Returns:
+            Metrics, indexable by group when `by` is given.
+
+        Raises:
+            SchemaError: No such column, no time, or a metric column that holds no numbers.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb
+            >>> frame = pd.DataFrame({"model": ["a", "b", "a"], "cost_usd": [1.0, 2.0, 3.0]})
+            >>> frame.crucible.metrics(by="model")["a"].cost.total
+            4.0
+        """
+        check_weights(self._frame)
+        frame = self._frame if last is None else self.query_window(last=last)
+        return frame_metrics(frame, by)  # type: ignore[arg-type]
+
+    def windowed_metrics(
+        self,
+        window: Any,
+        step: Any = None,
+        by: str | Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
+        origin: Any = "start_day",
+        closed: str = "left",
+        exact: bool = True,
+    ) -> pd.DataFrame:
+        """Metrics of every window of time.
+
+        Args:
+            window: Length of a window: an offset alias ("5min", "1D", "ME"), Timedelta or timedelta.
+            step: From one window's start to the next; None: windows do not overlap.
+            by: Column or columns whose groups become inner index levels.
+            columns: Further numeric columns: adds mean_, p50_, p95_ and p99_ of each.
+            origin, closed: As in pandas `resample`.
+            exact: Exact quantiles; False takes mergeable histograms (relative error at most 0.2 %).
+
+        Returns:
+            DataFrame indexed by window_start (UTC): window_end, event_count, mean_latency_ms, p50_latency_ms,
+            p95_latency_ms, p99_latency_ms (ms), total_cost_usd (USD), success_count, failure_count, success_rate,
+            total_tokens. Empty windows are kept: counts 0, means NaN.
+
+        Raises:
+            ConfigError: A wrong window, step, origin or closed.
+            SchemaError: No time, or no such column.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb
+            >>> times = pd.to_datetime(["2025-01-01 00:00", "2025-01-01 00:01"], utc=True)
+            >>> frame = pd.DataFrame({"latency_ms": [1.0, 3.0]}, index=times)
+            >>> frame.crucible.windowed_metrics("5min").mean_latency_ms.tolist()
+            [2.0]
+        """
+        check_weights(self._frame)
+        return windowed_metrics(
+            self._frame, window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
+        )
+
+    def anomalies(
+        self,
+        method: Any = "auto",
+        metric: str | None = None,
+        *,
+        by: str | Sequence[str] | None = None,
+        cooldown: int | None = None,
+        offline: bool = False,
+    ) -> pd.DataFrame:
+        """Incidents among the rows, judged in order of time.
+
+        Args:
+            method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
+            metric: Column to watch; None: latency_ms and cost_usd where they are.
+            by: Columns whose groups have baselines of their own.
+            cooldown: Rows without an alarm that end an incident; None: the detector's own.
+            offline: Judge each row also against the rows after it, and believe the milder verdict.
+
+        Returns:
+            One row an incident: start, end, count, peak, severity, metrics, reason, first_seq, last_seq (rows in
+            order of time).
+
+        Raises:
+            ConfigError, SchemaError: No such detector or column.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb
+            >>> frame = pd.DataFrame({"latency_ms": [100.0, 101.0, 102.0] * 40 + [900.0]})
+            >>> frame.crucible.anomalies("z_score").reason.tolist()
+            ['latency_ms 900 is 791.1 sd above the mean 101']
+        """
+        return anomalies(self._frame, method, metric, by=by, cooldown=cooldown, offline=offline)
+
+    def query_window(
+        self,
+        *,
+        last: Any = None,
+        last_n: int | None = None,
+        start: Any = None,
+        end: Any = None,
+        sliding: Any = None,
+        step: Any = None,
+        where: Where = None,
+    ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
+        """Rows of a window of time, in order of time; `last` ends at the newest row. As `Experiment.query_window`.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb
+            >>> times = pd.to_datetime(["2025-01-01 00:00", "2025-01-01 00:01"], utc=True)
+            >>> frame = pd.DataFrame({"latency_ms": [1.0, 3.0]}, index=times)
+            >>> frame.crucible.query_window(start="2025-01-01 00:01").latency_ms.tolist()
+            [3.0]
+        """
+        frame, times = _ordered(self._frame)
+        return query_window(
+            frame, times, None, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
+        )
+
+
+def _ordered(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The frame in order of time with a UTC index, and its times; the input is not touched."""
+    timed = times_of(frame)
+    if timed is None:
+        raise SchemaError(f"frame: expected a DatetimeIndex or a 'time' column, got a {type(frame.index).__name__}")
+    times, known = timed
+    if not known.all():
+        raise SchemaError(f"frame: expected a time in every row, got {int((~known).sum())} without")
+    if not isinstance(frame.index, pd.DatetimeIndex):
+        frame = frame.drop(columns="time").set_axis(time_index(times), axis=0)
+    if len(times) and (times[1:] < times[:-1]).any():
+        order = np.argsort(times, kind="stable")
+        frame, times = frame.iloc[order], times[order]
+    return frame, times

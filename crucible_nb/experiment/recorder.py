@@ -1,0 +1,194 @@
+"""`record`: an event from the call to the stage and into the journal, as few bytecodes as it can be done in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from errno import ENOSPC
+from typing import Any, Protocol
+from zlib import adler32
+
+import orjson
+
+from crucible_nb.events.scalars import PLAIN
+from crucible_nb.events.staging import merged, settled
+from crucible_nb.store import syscalls
+from crucible_nb.store.journal import Journal
+from crucible_nb.store.lines import STRICT
+from crucible_nb.store.redaction import Redaction
+from crucible_nb.store.row_codec import body_of
+from crucible_nb.utils.problems import Notes
+
+
+class Recorder(Protocol):
+    """The type of `exp.record`."""
+
+    # the signature of `record` below, which carries the documentation
+
+    def __call__(
+        self,
+        event: str,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        latency_ms: float | None = None,
+        cost_usd: float | None = None,
+        success: bool | None = None,
+        model: str | None = None,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        **fields: Any,
+    ) -> bool: ...
+
+
+def recorder(  # noqa: C901, PLR0915  every call saved here is saved at every event
+    staged: list[Any],
+    now: Callable[[], int],
+    admit: Callable[[], bool],
+    notes: Notes,
+    journal: Journal | None = None,
+    redaction: Redaction | None = None,
+) -> tuple[Recorder, Callable[[int], None]]:
+    """Make a `record` that appends to `staged`.
+
+    A closure, because its names are looked up faster than attributes. One flat list takes the cells of all rows:
+    adding a tuple to it is atomic, and leaves nothing behind for the garbage collector to count.
+
+    Args:
+        staged: Flat list of rows of WIDTH cells, drained by somebody else.
+        now: The clock, UTC nanoseconds. It is read before the gate, so that nothing is later than a pause.
+        admit: Asked once `staged` is as long as the limit, whether to collect the event.
+        notes: Where trouble is counted.
+        journal: Where an event is written before it is staged; None: nowhere.
+        redaction: Takes secrets out before anything is written.
+
+    Returns:
+        `record`, and a function that sets the limit; 0 has every event ask.
+    """
+    limit = 0
+    dumps, strict, direct = orjson.dumps, STRICT, None
+    clean = None if redaction is None else redaction.fields
+    if journal is not None:
+        acquire, release = journal.lock.acquire, journal.lock.release
+        if journal.durability == "os":
+            direct = syscalls.system().write
+
+    def set_limit(cells: int) -> None:
+        nonlocal limit
+        limit = cells
+
+    def record(  # noqa: C901, PLR0912
+        event: str,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        latency_ms: float | None = None,
+        cost_usd: float | None = None,
+        success: bool | None = None,
+        model: str | None = None,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        **fields: Any,
+    ) -> bool:
+        """Record one event; never raises.
+
+        Args:
+            event: What happened, e.g. "llm.request"; see `cr.events` for the standard names.
+            values: More columns as a mapping, for names that are no identifiers: {"train/loss": 0.3}.
+            latency_ms: Duration in milliseconds.
+            cost_usd: Cost in USD; when not given, from tokens and model through the price table.
+            success: Whether it worked; None when unknown.
+            model: Model that did it.
+            prompt_tokens: Tokens in.
+            completion_tokens: Tokens out.
+            **fields: Any other column. `time` (datetime, Timestamp, ISO text or int ns; naive means UTC) sets
+                the event's time, else it is now. Other scalars become columns; what is no scalar, or does not
+                fit its column, goes to `metadata` as JSON, counted and warned of once.
+
+        Returns:
+            True when the event was collected; False while the experiment is paused or over.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.record("llm.request", latency_ms=812.4, model="gpt-4o", success=True)
+            True
+            >>> exp.record("train.step", {"train/loss": 0.3}, step=1)
+            True
+            >>> exp.stop()
+            >>> exp.record("too.late")
+            False
+        """
+        nonlocal staged
+        try:
+            time = now()
+            if len(staged) >= limit and not admit():
+                return False
+            extra = None
+            if fields:
+                for value in fields.values():
+                    if type(value) not in PLAIN:
+                        fields = settled(fields, notes)
+                        break
+                extra = fields
+            if values is not None:
+                given = (event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens)
+                time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra = merged(
+                    time, values, given, extra, notes
+                )
+            if extra is not None and clean is not None:
+                extra = clean(extra)
+            row = (time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra)
+            if journal is None:
+                staged += row
+                return True
+            acquire()  # the order of lines is that of events
+            try:
+                try:
+                    if extra is None:
+                        body = dumps(
+                            (
+                                journal.seq, time, event, latency_ms, cost_usd, success, model, prompt_tokens,
+                                completion_tokens,
+                            ),
+                            None,
+                            strict,
+                        )  # fmt: skip
+                    else:
+                        body = dumps((journal.seq, *row), None, strict)
+                        for value in extra.values():
+                            if type(value) is float and value * 0.0 != 0.0:
+                                raise TypeError
+                    if (
+                        (latency_ms is not None and latency_ms * 0.0 != 0.0)
+                        or (cost_usd is not None and cost_usd * 0.0 != 0.0)
+                        or (prompt_tokens is not None and prompt_tokens * 0 != 0)
+                        or (completion_tokens is not None and completion_tokens * 0 != 0)
+                        or (success is not True and success is not False and success is not None)
+                        or (model is not None and type(model) is not str)
+                        or type(event) is not str
+                    ):
+                        raise TypeError
+                except Exception:  # noqa: BLE001  NaN, lists, objects: said in another way, and staged as it is said
+                    body, row = body_of(journal.seq, row, redaction)
+                data = b"[%d,%b]\n" % (adler32(body), body)
+                if direct is None or journal.failure is not None:
+                    if not journal.write(data, 1):
+                        return False
+                else:
+                    size = len(data)
+                    try:
+                        if direct(journal.handle, data) != size:  # type: ignore[arg-type]
+                            raise OSError(ENOSPC, "it took a part of a line only")
+                    except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
+                        return journal.undo(error)
+                    journal.size += size  # no call from here on, so no interrupt
+                    journal.seq += 1
+                staged += row
+            finally:
+                release()
+        except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+            notes.say("errors", f"an event was not recorded: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    return record, set_limit

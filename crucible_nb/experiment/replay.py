@@ -1,0 +1,179 @@
+"""Any trace in a file through the same machinery as live events, with event time as its clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.session import start
+from crucible_nb.files import iter_table
+
+_ROUND = ("1s", "5s", "15s", "1min", "5min", "15min", "1h", "6h", "1D", "7D", "28D", "364D")
+
+
+def replay(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    map: Mapping[str, Any] | None = None,
+    time: str | None = None,
+    event: str | None = None,
+    unit: str | None = None,
+    origin: Any = None,
+    where: Any = None,
+    max_events: int | None = None,
+    progress: Progress | None = None,
+) -> Experiment:
+    r"""Stream a CSV, JSONL or Parquet file into an experiment, a chunk at a time.
+
+    Args:
+        path: The file; .gz too.
+        name: Name of the experiment; default the file's.
+        map: New columns from old ones: {"latency_ms": "latency_s * 1000"}.
+        time: Column that holds the time; with `unit` ("s", "ms", "us", "ns") and `origin` for relative numbers.
+        event: Column that holds the event's name, or the name of all events.
+        unit, origin: See `time`.
+        where: Only rows for which this holds: "release == 'v8' and latency_s > 0".
+        max_events: Rows to keep in memory; metrics count every event.
+        progress: Told of each chunk.
+
+    Returns:
+        The stopped experiment; its clock is the newest event time.
+
+    Raises:
+        StoreError: The file cannot be read.
+        ConfigError, SchemaError: A wrong expression; no such column.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from crucible_nb.experiment.replay import replay
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "trace.csv"
+        >>> _ = path.write_text("at,seconds\n0,0.5\n60,1.5\n")
+        >>> exp = replay(path, time="at", unit="s", origin="2025-01-01", map={"latency_ms": "seconds * 1000"})
+        >>> exp.metrics().latency.mean, exp.metrics().span.end
+        (1000.0, Timestamp('2025-01-01 00:01:00+0000', tz='UTC'))
+    """
+    chunks = iter_table(path, map=map, time=time, event=event, unit=unit, origin=origin, where=where)
+    exp = start(name or Path(path).name, clock="events", max_events=max_events, metadata={"replay of": str(path)})
+    with exp:
+        for chunk in chunks:
+            exp.extend(chunk)
+            if progress is not None:
+                progress.add(len(chunk))
+    return exp
+
+
+class Progress:
+    """Counts rows while they stream by: one line rewritten in a terminal, a line every few seconds elsewhere.
+
+    Args:
+        out: Where to say it.
+        every: Seconds between lines where they cannot be rewritten.
+
+    Examples:
+        >>> import io
+        >>> out = io.StringIO()
+        >>> progress = Progress(out)
+        >>> progress.add(5); progress.close()
+        >>> out.getvalue().startswith("5 events")
+        True
+    """
+
+    def __init__(self, out: TextIO | None = None, every: float = 2.0) -> None:
+        self._out = sys.stderr if out is None else out
+        self._live, self._every = self._out.isatty(), every
+        self._begin = self._said = time.perf_counter()
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        """So many more."""
+        self.count += count
+        now = time.perf_counter()
+        if now - self._said > (0.1 if self._live else self._every):
+            self._said = now
+            self._say("\r" if self._live else "", "" if self._live else "\n")
+
+    def _say(self, before: str, after: str) -> None:
+        rate = self.count / max(time.perf_counter() - self._begin, 1e-9)
+        self._out.write(f"{before}{self.count:,} events, {rate:,.0f} a second{after}")
+        self._out.flush()
+
+    def close(self) -> None:
+        """The last word."""
+        self._say("\r" if self._live else "", "\n")
+
+
+def round_window(span: pd.Timedelta) -> str:
+    """A round window of which a span has at most 60.
+
+    Examples:
+        >>> import pandas as pd
+        >>> round_window(pd.Timedelta("58min")), round_window(pd.Timedelta(0))
+        ('1min', '1s')
+    """
+    return next((window for window in _ROUND if span / pd.Timedelta(window) <= 60), _ROUND[-1])
+
+
+def report(exp: Experiment, by: str | None = None, window: str | None = None) -> str:
+    """What a replayed trace amounts to, as text.
+
+    Args:
+        exp: The experiment.
+        by: Column to break the metrics down by.
+        window: Length of the windows; default a round one.
+
+    Raises:
+        ConfigError, SchemaError: A wrong window; no such column.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> from crucible_nb.experiment.replay import report
+        >>> with cr.start("demo", clock="events") as exp:
+        ...     _ = exp.record("tick", latency_ms=5.0, time=0)
+        >>> "latency mean" in report(exp)
+        True
+    """
+    metrics, facts = exp.metrics(), exp.summary()
+    parts = [
+        f"{exp.name}: {facts['total_events']:,} events from {metrics.span.start} to {metrics.span.end}",
+        repr(metrics),
+    ]
+    if metrics.latency.count:
+        parts.append(_quantiles(metrics.latency))
+    if by is not None:
+        parts.append(repr(exp.metrics(by=by)))
+    parts.append(_windows(exp, metrics.span, window))
+    counted = {
+        "values in `metadata`": facts["misfits"],
+        "errors": facts["errors"],
+        "rows that left": facts["evicted_events"],
+    }
+    counted |= {f"without a price: {model}": count for model, count in exp.unpriced().items()}
+    parts += [f"{name}: {count:,}" for name, count in counted.items() if count]
+    return "\n\n".join(parts)
+
+
+def _quantiles(latency: Any) -> str:
+    shown = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+    values = latency.quantile(list(shown)) / 1000
+    bound = "exact" if latency.exact else f"each within {latency.error_bound:.2%}"
+    cells = "  ".join(f"p{q * 100:g} {value:.4g}" for q, value in zip(shown, values, strict=True))
+    return f"Latency in seconds ({bound})\n  {cells}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _windows(exp: Experiment, span: Any, window: str | None) -> str:
+    window = window or round_window(span.end - span.start if exp.summary()["total_events"] else pd.Timedelta(0))
+    table = exp.windowed_metrics(window)
+    known = [name for name in table.columns if name != "window_end" and (table[name].fillna(0) != 0).any()]
+    shown = table[known].head(8).rename_axis(None).to_string(float_format=_number)
+    return f"{len(table):,} windows of {window}, the first {min(8, len(table))}\n{shown}"

@@ -1,0 +1,60 @@
+"""What a face shows of an experiment, all of one moment; no frame is made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crucible_nb.anomaly import Incident
+from crucible_nb.metrics import Metrics
+from crucible_nb.pipeline.alerts import Alert
+from crucible_nb.pipeline.pipeline import Pipeline
+
+_ALWAYS = ("seq", "weight", "success", "latency_ms", "cost_usd")
+
+
+class Glance(NamedTuple):
+    """One look.
+
+    Attributes:
+        facts: `Experiment.summary()`.
+        rows: Kept events that are new, by ordinal of their writer, see `rows_after`.
+        total: Metrics of every event, None where nobody asked.
+        window: Those of a window, likewise.
+        incidents: Of all writers, each with the ordinal of its writer, oldest first.
+        alerts: So far.
+    """
+
+    facts: dict[str, Any]
+    rows: Mapping[int, dict[str, np.ndarray]]
+    total: Metrics | None
+    window: Metrics | None
+    incidents: Sequence[tuple[int, Incident]]
+    alerts: Sequence[Alert]
+
+
+def rows_after(pipeline: Pipeline, seq: int, most: int) -> dict[str, np.ndarray]:
+    """Numbers of the kept events of one writer after `seq`, in order of time.
+
+    Args:
+        pipeline: Of the writer.
+        seq: Newest sequence number that is known, -1 for none.
+        most: Events to give at a time; the oldest come first, unless some came late.
+
+    Returns:
+        `time` and `seq` as int64, every column of numbers or outcomes as float64, NaN where missing.
+    """
+    buffer = pipeline.buffer
+    found = buffer.after(seq, pipeline.seq - seq - 1)
+    if isinstance(found, slice):
+        first, beyond, inside = found.start, min(found.stop, found.start + most), slice(None)
+    else:
+        first, beyond = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+        inside = found - first  # type: ignore[assignment]
+    numbers = {
+        name: buffer.numbers(name, first, beyond)[inside] for name in dict.fromkeys((*buffer.numeric(), *_ALWAYS))
+    }
+    floats = {name: np.asarray(values, np.float64) for name, values in numbers.items() if name != "seq"}
+    return {"time": buffer.times()[first:beyond][inside], "seq": numbers["seq"], **floats}

@@ -1,0 +1,144 @@
+"""One event's way: enrich, judge, measure, sample, keep. The store will have its place at the end of `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.anomaly import Detector
+from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.rows import Columns, batch_of_rows
+from crucible_nb.events.tables import batches_of_frame, times_of
+from crucible_nb.metrics import NUMBERS, Grouping, Measure
+from crucible_nb.pipeline.buffer import Buffer
+from crucible_nb.pipeline.clock import SteadyClock
+from crucible_nb.pipeline.detect import Judging
+from crucible_nb.pipeline.enrich import Enrich
+from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.pipeline.sample import Keeping
+from crucible_nb.utils.problems import Notes
+
+ALWAYS = ("event", "model")
+"""Columns whose groups are always counted live."""
+
+
+class Pipeline:
+    """The stages in their order. What it says depends on the events and their order alone.
+
+    Args:
+        clock: Steadies the times that the caller's clock gave.
+        notes: Where trouble is counted.
+        by: Columns whose groups are counted live, beside event and model.
+        windows: Lengths of the live windows in nanoseconds.
+        max_events: Rows to keep.
+        prices: Price table for events without a cost.
+        seed: Of the sampling stage.
+        detectors: Of the judging stage.
+        stream: Ordinal of the writer; writers share no coins.
+    """
+
+    def __init__(
+        self,
+        clock: SteadyClock,
+        notes: Notes,
+        *,
+        by: Sequence[str] = (),
+        windows: Sequence[int] = (),
+        max_events: int | None = None,
+        prices: PriceTable,
+        seed: int = 0,
+        detectors: Sequence[Detector] = (),
+        stream: int = 0,
+    ) -> None:
+        self.clock, self.notes, self.prices = clock, notes, prices
+        self.columns = Columns()
+        self.seq = 0
+        self.enrich = Enrich(self.columns.dictionaries, prices)
+        self.judging = Judging(detectors, self.columns.dictionaries, notes)
+        groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
+        self.measure = Measure(groupings, windows)
+        self.buffer = Buffer(self.columns.dictionaries, max_events)
+        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed, stream)
+        self.looked: dict[Any, Any] = {}  # answers that hold until the next event
+
+    def rows(self, rows: list[Any]) -> None:
+        """Take staged rows in."""
+        self.run(batch_of_rows(rows, self.seq, self.columns, self.notes))
+
+    def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
+        """Take a table in, at a clock reading; returns how many events it held."""
+        begin = self.seq
+        reading = self.clock.read() if reading is None else reading
+        timed = times_of(frame)
+        latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
+        for batch in batches_of_frame(frame, self.seq, self.columns, self.notes):
+            _name(batch, event, self.columns.dictionaries["event"])
+            if batch.given is not None and not batch.given.all():
+                batch.time = np.where(batch.given, batch.time, reading)
+            self.run(batch, latest, more=begin + len(frame) - self.seq - len(batch))
+        return self.seq - begin
+
+    def run(self, batch: Batch, latest: int | None = None, more: int = 0) -> None:
+        """One batch through all stages; it may end anywhere in the stream.
+
+        Of a larger lot the newest time is known (`latest`) and how many events follow (`more`).
+        """
+        if not len(batch):
+            return
+        batch.time = self.clock.settle(batch.time, batch.given)
+        self.seq += len(batch)
+        self.looked.clear()
+        self.enrich(batch)
+        self.judging(batch)
+        self.measure.add(batch, latest)
+        kept = self.keeping(batch)
+        self.buffer.append(kept, more if kept is batch else 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every event is there as a row."""
+        return not (self.buffer.evicted or self.keeping.thins)
+
+    def use_prices(self, table: PriceTable) -> None:
+        """Price by another table from now on."""
+        unpriced = self.enrich.to_dict()
+        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
+        self.enrich.load(unpriced)
+
+    def reprice(self, table: PriceTable) -> None:
+        """Start over with the same events, in their order, and another price table."""
+        buffer, measure = self.buffer, self.measure
+        frame = buffer.frame()
+        order = np.argsort(frame["seq"].to_numpy(), kind="stable")
+        used = dict.fromkeys((*_PRICED_BY, *(grouping.name for grouping in measure.groupings)))
+        rows = frame[[name for name in used if name in frame.columns]].iloc[order]
+        priced = buffer.numbers("_priced", 0, len(frame))[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
+        rows["cost_usd"] = rows["cost_usd"].mask(priced)
+        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
+        self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
+        cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
+        for batch in batches_of_frame(rows, 0, self.columns, self.notes):
+            self.enrich(batch)
+            self.measure.add(batch)
+            at = order[batch.first_seq : batch.first_seq + len(batch)]
+            for name, column in (("cost_usd", cost), ("_priced", flags)):
+                if name in batch.cells:
+                    column[at] = batch.cells[name].values
+        buffer.overwrite("cost_usd", Cells("float", cost))
+        buffer.overwrite("_priced", Cells("flag", flags))
+        self.looked.clear()
+
+
+_PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")
+
+
+def _name(batch: Batch, event: str | None, events: Dictionary) -> None:
+    """The name for events of a table that brings none."""
+    if event is not None:
+        cells = batch.cells.get("event")
+        codes = np.full(len(batch), -1, np.int32) if cells is None else cells.values
+        if (codes < 0).any():
+            batch.cells["event"] = Cells("category", np.where(codes < 0, events.code(event), codes))

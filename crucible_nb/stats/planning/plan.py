@@ -1,0 +1,160 @@
+"""A plan: what is asked, and when one will look, said before the answer is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from crucible_nb.errors import StatError
+from crucible_nb.utils import checks
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a comparison.
+
+    Attributes:
+        n: Events of both arms at the time.
+        metrics: What was compared.
+        planned: Whether the plan had foreseen it.
+    """
+
+    n: int
+    metrics: tuple[str, ...]
+    planned: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment is to answer.
+
+    Attributes:
+        metric: The primary metric; what decides.
+        hypothesis: In words.
+        margin: Difference that would matter, in the unit of the metric; None for none.
+        alpha: Rate of false alarms accepted.
+        direction: "up" or "down", where more or less is better; None goes by the name of the metric.
+        secondary: Other metrics that will be compared.
+        sample_size: Events of both arms together at which to look; None for a sequential test.
+        looks: How often until then, evenly.
+        sequential: Whether the test is valid at every look.
+        events: Events that had been recorded when the plan was made.
+    """
+
+    metric: str
+    hypothesis: str | None = None
+    margin: float | None = None
+    alpha: float = 0.05
+    direction: str | None = None
+    secondary: tuple[str, ...] = ()
+    sample_size: int | None = None
+    looks: int = 1
+    sequential: bool = False
+    events: int = 0
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Primary and secondary."""
+        return (self.metric, *self.secondary)
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that was said, as hex; write it into the protocol to show that nothing was changed later.
+
+        Examples:
+            >>> from crucible_nb.stats.planning.plan import Plan
+            >>> Plan("score").sha256 == Plan("score").sha256 != Plan("score", alpha=0.01).sha256
+            True
+        """
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def __str__(self) -> str:
+        rule = (
+            "at any look"
+            if self.sequential
+            else f"after {self.sample_size:,} events"
+            if self.sample_size is not None and self.looks == 1
+            else f"at {self.looks} looks up to {self.sample_size:,} events"
+            if self.sample_size is not None
+            else "at no fixed n"
+        )
+        margin = "" if self.margin is None else f", margin {self.margin:g}"
+        late = f"; made after {self.events:,} events" if self.events else ""
+        return f"{self.metric} decides at alpha {self.alpha:g}{margin}, {rule}{late} [{self.sha256[:12]}]"
+
+
+def plan_of(
+    metric: str,
+    margin: float | None = None,
+    alpha: float = 0.05,
+    *,
+    hypothesis: str | None = None,
+    direction: str | None = None,
+    secondary: Sequence[str] = (),
+    sample_size: int | None = None,
+    looks: int = 1,
+    sequential: bool = False,
+    events: int = 0,
+) -> Plan:
+    """A checked plan; the arguments are those of `Plan`.
+
+    Raises:
+        ConfigError: An argument is not what is accepted.
+        StatError: Several looks without a sample size.
+    """
+    checks.text("metric", metric)
+    checks.text("hypothesis", hypothesis, optional=True)
+    checks.one_of("direction", direction, (None, "up", "down"))
+    if margin is not None:
+        margin = checks.number("margin", margin, above=0)
+    looks = checks.whole("looks", looks, least=1)
+    size = checks.whole("sample_size", sample_size, least=2, optional=True)
+    if looks > 1 and (size is None or sequential):
+        raise StatError("looks: several looks need a sample_size, and no sequential=True, which allows any number")
+    return Plan(
+        metric, hypothesis, margin, checks.number("alpha", alpha, above=0, below=1), direction,
+        checks.texts("secondary", secondary), size, looks, bool(sequential), checks.whole("events", events),
+    )  # fmt: skip
+
+
+class Ledger:
+    """The plan of an experiment and the looks that were taken.
+
+    Attributes:
+        plan: As it was made.
+        looks: In order.
+        told: Called with every look that is taken; a store writes it down.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.looks = plan, list[Look]()
+        self.told: Callable[[Look], None] | None = None
+
+    def __repr__(self) -> str:
+        early = sum(not look.planned for look in self.looks)
+        return f"{self.plan}: {len(self.looks)} looks, {early} of them not planned"
+
+    def due(self, n: int) -> int | None:
+        """Which planned look `n` events are, counted from 1; None between looks, or when all were taken."""
+        plan, done = self.plan, sum(look.planned for look in self.looks)
+        if plan.sequential:
+            return done + 1
+        if plan.sample_size is None or done == plan.looks or n * plan.looks < plan.sample_size * (done + 1):
+            return None
+        return done + 1
+
+    def take(self, n: int, metrics: Sequence[str]) -> Look:
+        """Note a look; one at the same events again is the same look."""
+        if self.looks and self.looks[-1].n == n:
+            return self.looks[-1]
+        look = Look(n, tuple(metrics), planned=self.due(n) is not None)
+        self.looks.append(look)
+        if self.told is not None:
+            self.told(look)
+        return look
+
+    def agrees(self, other: Plan) -> bool:
+        """Whether another plan says the same, whenever it was made."""
+        return replace(other, events=self.plan.events) == self.plan

@@ -1,0 +1,1 @@
+"""Durable storage: journals, segments, checkpoints, followers, PostgreSQL copies and archives."""

@@ -1,0 +1,263 @@
+"""How an experiment of this process hangs together with its folder: what it writes, and what others write."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from crucible_nb.errors import StoreError
+from crucible_nb.files.disk import reading, too_large
+from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.lifecycle import Lifecycle
+from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.pipeline.stream import Stream
+from crucible_nb.store.follower import Follower
+from crucible_nb.store.layout import FACTS, PRICES, Folder
+from crucible_nb.store.lock import Lock, beat_of, holder
+from crucible_nb.store.redaction import Redaction
+from crucible_nb.store.segment import read_segment
+from crucible_nb.store.writer import Writer, claim, lives, price_bytes
+
+_PRICES = 64 << 20  # bytes that a price file may expand to
+
+
+class Attached:
+    """An experiment in a store, as this process has it.
+
+    Args:
+        folder: The experiment.
+        setup: What it was asked to be.
+        stream: The stages of this process, where it writes.
+        writer: What it writes with; None: it only looks.
+        rows: Whether the sealed rows of others are wanted, or only what they amount to.
+
+    Attributes:
+        followers: The other writers, by ordinal.
+        distant: Whether rows are fetched when they are asked for.
+    """
+
+    distant = False
+
+    def __init__(
+        self,
+        folder: Folder,
+        setup: Setup,
+        stream: Stream | None = None,
+        writer: Writer | None = None,
+        *,
+        rows: bool = True,
+    ) -> None:
+        self.folder, self.setup, self.stream, self.writer, self.rows = folder, setup, stream, writer, rows
+        self.followers: dict[int, Follower] = {}
+        self._older: tuple[Any, list[pd.DataFrame]] | None = None
+
+    # -- coming -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, root: Path, identity: str, setup: Setup, durability: Any, redaction: Redaction | None) -> Attached:
+        """A new experiment, written by this process."""
+        redact = None if redaction is None else redaction.to_dict()
+        started = None if setup.clock == "events" else setup.steady().reading()
+        facts = {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
+        folder = Folder.create(root, identity, facts, price_bytes(setup.prices.data))
+        stream = Stream(setup, 0, started)
+        writer = Writer(folder, 0, stream, durability, redaction)
+        try:
+            writer.hold()
+            writer.open(1, started)
+        except StoreError:
+            writer.release()
+            folder.remove()
+            raise
+        return cls(folder, setup, stream, writer)
+
+    @classmethod
+    def resume(cls, folder: Folder, given: Setup | None, durability: Any, redaction: Redaction | None) -> Attached:
+        """Go on with an experiment whose process is gone, as if nothing had happened.
+
+        Raises:
+            StoreError: Its process is there, or its files cannot be read.
+        """
+        beat = beat_of(folder.lock(0))  # of the one before: to take the lock is a sign of life
+        lock = Lock(folder.lock(0)) if not lives(folder) else _refused(folder)
+        try:
+            setup = setup_of(folder, given)
+            seen = beat if setup.clock is None else None
+            follower = Follower(folder, 0, setup)
+            stream = follower.catch_up()
+            stream.settled()
+            durability = durability or folder.facts().get("durability", "os")
+            writer = Writer(folder, 0, stream, durability, redaction)
+            writer.lock, writer.carried, writer.number = lock, follower.carried, follower.next_number() - 1
+            attached = cls(folder, setup, stream, writer)
+            if stream.life.alive:
+                folder.sync(0)
+                writer.open(follower.next_number())
+                attached._revive(seen)
+            else:
+                writer.release()
+        except OSError as error:
+            lock.release()
+            raise StoreError(f"cannot sync {str(folder.path)!r}: {error.strerror}") from error
+        except BaseException:
+            lock.release()
+            raise
+        return attached
+
+    def _revive(self, seen: int | None) -> None:
+        """The time in which nobody was there does not count as active."""
+        stream, writer = self.stream, self.writer
+        assert stream is not None
+        assert writer is not None
+        last = stream.clock.last
+        if last is None or stream.life.status != "running":
+            return  # a pause goes on being one
+        since = max(last, min(seen or last, stream.clock.peek()))
+        facts = {"since": since, "clock": stream.clock.reading()}
+        writer.journal.control("absent", facts)
+        stream.take([["absent", 0, facts]])
+
+    @classmethod
+    def join(cls, folder: Folder, given: Setup | None, durability: Any, redaction: Redaction | None) -> Attached:
+        """Write beside the process that owns it, as a writer of one's own."""
+        setup = setup_of(folder, given)
+        ordinal, lock = claim(folder)
+        started = None if setup.clock == "events" else setup.steady().reading()
+        stream = Stream(setup, ordinal, started)
+        writer = Writer(folder, ordinal, stream, durability or folder.facts().get("durability", "os"), redaction)
+        writer.lock = lock
+        writer.open(1, started)
+        return cls(folder, setup, stream, writer)
+
+    @classmethod
+    def read(cls, folder: Folder, given: Setup | None = None, *, rows: bool = True) -> Attached:
+        """Look on."""
+        setup = setup_of(folder, given).reading()
+        attached = cls(folder, setup, rows=rows)
+        attached.catch_up()
+        return attached
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def catch_up(self) -> None:
+        """Read what the other writers wrote since."""
+        own = None if self.writer is None else self.writer.ordinal
+        for ordinal in {0, *self.folder.writers()}:  # the first may have died before it wrote anything
+            if ordinal == own:
+                continue
+            if ordinal not in self.followers:
+                self.followers[ordinal] = Follower(self.folder, ordinal, self.setup.reading(), rows=self.rows)
+            self.followers[ordinal].catch_up()
+
+    def main(self) -> Stream:
+        """The stages of the writer that started the experiment."""
+        return self.followers[0].stream if self.stream is None or self.stream.ordinal else self.stream
+
+    def streams(self) -> list[Stream]:
+        """Of all writers, in order of their ordinals."""
+        found = {ordinal: follower.stream for ordinal, follower in self.followers.items()}
+        if self.stream is not None:
+            found[self.stream.ordinal] = self.stream
+        return [found[ordinal] for ordinal in sorted(found)]
+
+    @property
+    def life(self) -> Lifecycle:
+        """Of the experiment."""
+        return self.main().life
+
+    def window(self, start: int | None, stop: int | None, newest: int | None) -> pd.DataFrame | None:  # noqa: ARG002
+        """Rows of a window, where they can be had without all the others; else None."""
+        return None
+
+    def handle(self) -> str:
+        """What another process needs to join."""
+        return str(self.folder.path.absolute())
+
+    def older(self, stream: Stream) -> list[pd.DataFrame]:
+        """Rows of a writer that left memory and stand in its segments."""
+        paths = [part.segment for part in self.folder.parts(stream.ordinal) if part.segment is not None]
+        key = (stream.ordinal, len(paths), stream.pipeline.buffer.evicted)
+        if self._older is None or self._older[0] != key:
+            frames = list(_readable(paths, stream))
+            self._older = (key, frames)
+        assert self._older is not None
+        here = stream.pipeline.buffer.frame()["seq"].to_numpy()
+        return [frame[~frame["seq"].isin(here)] for frame in self._older[1]]
+
+    def adopt(self) -> None:
+        """Seal what writers left whose processes are gone; who still lives goes on, and is sealed by a later owner."""
+        self.catch_up()
+        for follower in self.followers.values():
+            done = follower.number == follower.sealed or not follower.stream.lasting
+            if done or lives(self.folder, follower.ordinal):
+                continue
+            writer = Writer(self.folder, follower.ordinal, follower.stream, "os", None)
+            try:
+                writer.hold()
+                follower.catch_up()
+                writer.carried = follower.carried
+                seal = writer.snapshot(follower.number)
+                if seal is not None:
+                    seal()
+                    follower.was_sealed(follower.number)
+            except StoreError as error:
+                follower.stream.notes.say("store", str(error))
+            finally:
+                writer.release()
+
+    @property
+    def unread(self) -> int:
+        """Sealed rows that nobody wanted."""
+        return sum(follower.unread for follower in self.followers.values())
+
+    def dead(self) -> bool:
+        """Whether it should be alive and its process is not there."""
+        return self.life.alive and not lives(self.folder)
+
+    def owner(self) -> str:
+        """Who writes it, in words."""
+        return str(holder(self.folder.lock(0)) or "another process")
+
+
+def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
+    """The rows of segments; one that cannot be read does not hide the others."""
+    for path in paths:
+        try:
+            yield read_segment(path)
+        except StoreError as error:
+            stream.notes.say("lost", str(error))
+
+
+def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
+    """What an experiment was asked to be."""
+    facts = folder.facts()
+    path = folder.path / PRICES
+    with reading(path, ours=StoreError):
+        prices = prices_of(path.read_bytes())
+    with reading(folder.path / FACTS, ours=StoreError):
+        return Setup.from_dict(facts, prices, given)
+
+
+@functools.lru_cache(maxsize=8)
+def prices_of(data: bytes) -> PriceTable:
+    """A price file, read; most experiments have the same one."""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        plain = stream.read(_PRICES + 1)
+    if len(plain) > _PRICES:
+        raise ValueError(too_large(_PRICES))
+    return PriceTable.from_data(orjson.loads(plain))
+
+
+def _refused(folder: Folder) -> Lock:
+    who = holder(folder.lock(0))
+    raise StoreError(
+        f"{str(folder.path)!r} is being written by {who or 'another process'}; mode='read' looks on, mode='join' "
+        "writes beside it"
+    )

@@ -1,0 +1,129 @@
+"""The tables, their version, and the way from each version to the next; no name in them comes from data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crucible_nb.errors import StoreError
+from crucible_nb.events.schema import COLUMNS, Kind
+
+TYPES: dict[Kind, str] = {
+    "category": "text", "string": "text", "float": "double precision", "integer": "bigint", "boolean": "boolean",
+    "flag": "boolean not null default false", "count": "bigint not null",
+}  # fmt: skip
+TYPED = tuple(name for name in COLUMNS if name != "metadata")
+"""Columns of an event that have a column of their own; others stand in `extra`, a JSON object."""
+
+_LOCK = 0x637275636962
+"""Advisory lock: one process changes the tables at a time."""
+
+_EVENTS = ",\n    ".join(
+    f"{name} {'double precision not null default 1' if name == 'weight' else TYPES[COLUMNS[name].kind]}"
+    for name in TYPED
+)
+
+MIGRATIONS = (
+    f"""
+create schema if not exists crucible;
+create table crucible.version (version integer not null, since timestamptz not null default now());
+create table crucible.experiments (
+    id uuid primary key,
+    name text not null,
+    condition text,
+    status text not null,
+    started_at timestamptz,
+    stopped_at timestamptz,
+    total_events bigint not null default 0,
+    summary json not null,
+    facts json not null,
+    prices bytea not null,
+    host text not null,
+    pid integer not null,
+    complete boolean not null default false,
+    beat timestamptz not null default now(),
+    created timestamptz not null default clock_timestamp()
+);
+create index experiments_name on crucible.experiments (name);
+create table crucible.writers (
+    experiment uuid not null references crucible.experiments (id),
+    writer integer not null,
+    next_seq bigint not null default 0,
+    sample_from bigint,
+    prices text not null default '',
+    first_time timestamptz,
+    last_time timestamptz,
+    state_seq bigint not null default 0,
+    state bytea,
+    copied timestamptz not null default now(),
+    primary key (experiment, writer)
+);
+create table crucible.events (
+    experiment uuid not null,
+    time timestamptz not null,
+    writer integer not null,
+    nanos smallint not null default 0,
+    {_EVENTS},
+    metadata jsonb,
+    extra jsonb
+);
+create index events_time on crucible.events using brin (time) with (pages_per_range = 32);
+""",
+)
+"""Forward only: the n-th makes version n + 1 of version n."""
+
+VERSION = len(MIGRATIONS)
+
+
+def script() -> str:
+    """All of it for psql, for whoever may create tables while the one that writes may not."""
+    steps = "".join(f"{step}insert into crucible.version (version) values ({place});\n"
+                    for place, step in enumerate(MIGRATIONS, 1))  # fmt: skip
+    return f"begin;{steps}commit;\n"
+
+
+def rights(role: str) -> str:
+    """What a role that writes needs and no more, for psql.
+
+    Args:
+        role: Its name.
+    """
+    name = '"' + role.replace('"', '""') + '"'
+    return f"""
+grant usage on schema crucible to {name};
+grant select on crucible.version to {name};
+grant select, insert, update on crucible.experiments, crucible.writers to {name};
+grant select, insert, delete on crucible.events to {name};
+"""
+
+
+def ensure(connection: Any) -> None:
+    """Have the tables be of this version; where they are, nothing is changed and no right to do so is needed.
+
+    Raises:
+        StoreError: They are of a later version, or this role may not make them.
+    """
+    if _version(connection) == VERSION:
+        return
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        now = _version(connection)
+        if now > VERSION:
+            raise StoreError(f"the tables have version {now}, this release knows {VERSION}; upgrade crucible_nb")
+        try:
+            for place, step in enumerate(MIGRATIONS[now:], now + 1):
+                connection.execute(step)
+                connection.execute("insert into crucible.version (version) values (%s)", (place,))
+        except Exception as error:
+            if getattr(error, "sqlstate", None) != "42501":
+                raise
+            said = "this role may not make the tables: have their owner run `python -m crucible_nb postgres | psql`"
+            raise StoreError(said) from error
+
+
+def _version(connection: Any) -> int:
+    if connection.execute("show server_encoding").fetchone()[0] != "UTF8":
+        raise StoreError("the database is not in UTF8, and cannot hold all text: create it with encoding 'UTF8'")
+    if connection.execute("select to_regclass('crucible.version')").fetchone()[0] is None:
+        return 0
+    found = connection.execute("select max(version) from crucible.version").fetchone()[0]
+    return int(found or 0)

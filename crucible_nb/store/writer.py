@@ -1,0 +1,302 @@
+"""Writing as one writer of an experiment: the lock, the journal, and sealing what the journal has said."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from crucible_nb.errors import CrucibleError, StoreError
+from crucible_nb.files.disk import reason
+from crucible_nb.pipeline.stream import Stream
+from crucible_nb.store.checkpoint import write_state
+from crucible_nb.store.journal import Durability, Journal
+from crucible_nb.store.layout import Folder
+from crucible_nb.store.lock import Lock, alive
+from crucible_nb.store.redaction import Redaction
+from crucible_nb.store.row_codec import NAMES
+from crucible_nb.store.segment import write_segment
+from crucible_nb.store.syscalls import system
+from crucible_nb.utils.threads import Folder as Worker
+
+SEAL_EVENTS = 131_072
+"""Events after which a journal is sealed."""
+
+SEAL_BYTES = 64 << 20
+"""Bytes after which it is."""
+
+SEALER = Worker("crucible-seal")
+
+Seal = Callable[[], None]
+
+
+class Writer:
+    """One process that writes to an experiment, with a journal and a lock of its own.
+
+    Args:
+        folder: The experiment.
+        ordinal: Of the writer.
+        stream: The stages that what is written goes through.
+        durability: See `Journal`.
+        redaction: What is taken out before anything is written.
+
+    Attributes:
+        journal: Where lines go.
+        number: Of the journal that is open.
+        began: Number of the first event since the writer was opened.
+        sealing: Whether a segment is being written.
+        carried: Rows that stand in the newest state, for a sampler may still let them go.
+    """
+
+    def __init__(
+        self, folder: Folder, ordinal: int, stream: Stream, durability: Durability, redaction: Redaction | None
+    ) -> None:
+        self.folder, self.ordinal, self.stream = folder, ordinal, stream
+        self.durability, self.redaction = durability, redaction
+        self.journal = Journal(stream.notes, durability)
+        self.number = self.began = 0
+        self.sealing = False
+        self.lock: Lock | None = None
+        self.carried = np.empty(0, np.int64)
+        if redaction is not None:
+            redaction.notes = stream.notes
+
+    def hold(self) -> None:
+        """Take the lock; StoreError when another process has it."""
+        self.lock = Lock(self.folder.lock(self.ordinal))
+
+    def open(self, number: int, started: int | None = None) -> None:
+        """Begin a journal."""
+        try:
+            self.number, self.began = number, self.stream.pipeline.seq
+            self.journal.begin(self._path("jsonl"), self._header(started), self.stream.pipeline.seq)
+        except OSError as error:
+            raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error
+        buffer = self.stream.pipeline.buffer
+        if buffer.kept_from is None and self.stream.lasting:
+            buffer.kept_from = 0
+        SYNCER.add(self)
+
+    def ensure_open(self) -> None:
+        """A finished experiment gets one more line: open a journal for it again."""
+        if self.journal.handle is None:
+            self.hold()
+            self.open(self.number + 1)
+
+    def _header(self, started: int | None = None) -> dict[str, Any]:
+        header = {
+            "experiment": self.folder.path.name, "writer": self.ordinal, "part": self.number,
+            "seq": self.stream.pipeline.seq, "pid": os.getpid(), "host": socket.gethostname(), "cells": NAMES,
+        }  # fmt: skip
+        return header if started is None else {**header, "started": started}
+
+    def _path(self, kind: str, number: int | None = None) -> Path:
+        return self.folder.name(self.ordinal, self.number if number is None else number, kind)
+
+    # -- sealing ------------------------------------------------------------------------------------------------------
+
+    @property
+    def due(self) -> bool:
+        """Whether the journal is long enough to be sealed, and can be."""
+        journal = self.journal
+        long = journal.events >= SEAL_EVENTS or journal.size >= SEAL_BYTES
+        return long and not self.sealing and journal.failure is None and self.stream.lasting
+
+    def turn(self) -> bool:
+        """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
+        self.number += 1
+        try:
+            self.journal.turn(self._path("jsonl"), self._header())
+        except (OSError, StoreError) as error:
+            self.number -= 1
+            self.stream.notes.say("store", f"a new journal cannot be written, the old one goes on: {error}")
+            return False
+        return True
+
+    def snapshot(self, number: int) -> Seal | None:
+        """What writes everything up to now as the segment of that number, later, in whatever thread.
+
+        With the lock of the experiment held: nothing is folded meanwhile.
+        """
+        buffer, keeping = self.stream.pipeline.buffer, self.stream.pipeline.keeping
+        try:
+            state = self.stream.to_dict()
+        except Exception as error:  # noqa: BLE001  a user's sampler or detector
+            self.stream.notes.say("errors", f"the state cannot be written, journals are kept: {error!r}")
+            return None
+        frame = buffer.everything()
+        seq = frame["seq"].to_numpy()
+        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self.carried)
+        revises = keeping.sampler is not None and keeping.sampler.revises
+        open_ = new & (seq >= keeping.since) if revises else np.zeros(len(seq), np.bool_)
+        rows, sample = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
+        state["held"] = len(frame)
+        self.sealing = True
+        seq_now = self.stream.pipeline.seq
+
+        def seal() -> None:
+            try:
+                self._write(number, state, rows, sample if revises else None)
+                self.carried = sample["seq"].to_numpy() if revises else np.empty(0, np.int64)
+                buffer.kept_from = seq_now
+            except (OSError, CrucibleError) as error:
+                self.stream.notes.say("store", f"a journal cannot be sealed now, it is kept: {error}")
+            finally:
+                self.sealing = False
+
+        return seal
+
+    def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
+        """State first: the segment is what makes both valid. Then what they supersede may go."""
+        write_state(self._path("state", number), state, sample)
+        facts = {"experiment": self.folder.path.name, "writer": self.ordinal, "part": number, "seq": state["seq"]}
+        if not write_segment(self._path("parquet", number), rows, facts):
+            return  # what is superseded goes with the next segment
+        for part in self.folder.parts(self.ordinal):
+            old = [part.journal] if part.number <= number else []
+            old += [part.state] if part.number < number else []
+            for path in filter(None, old):
+                with contextlib.suppress(OSError):
+                    system().unlink(path)
+
+    # -- ending -------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """How it stands, for people."""
+        journal = self.journal
+        return {
+            "path": str(self.folder.path), "writer": self.ordinal, "durability": self.durability,
+            "acknowledged": journal.size, "synced": journal.synced,
+            "failure": journal.failure if journal.handle is not None else None,
+        }  # fmt: skip
+
+    def flush(self) -> None:
+        """Have everything acknowledged survive a power loss."""
+        self.journal.sync()
+
+    def finish(self) -> None:
+        """Seal what is there, close, let go. With the locks held, and everything folded."""
+        while self.sealing:
+            time.sleep(0.005)
+        self.journal.close()
+        if self.stream.lasting:
+            seal = self.snapshot(self.number)
+            if seal is not None:
+                seal()
+        self.release()
+
+    def release(self) -> None:
+        """Close the journal and let go of the lock."""
+        SYNCER.remove(self)
+        self.journal.close()
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+    def forget(self) -> None:
+        """In a forked child: everything open is the parent's."""
+        self.journal.forget()
+        if self.lock is not None:
+            self.lock.forget()
+            self.lock = None
+        self.sealing, self.carried = False, np.empty(0, np.int64)
+
+    def beat(self) -> None:
+        """Once a second: what was acknowledged is synced, and the holder lives."""
+        try:
+            self.journal.sync()
+        except StoreError as error:
+            self.stream.notes.say("store", str(error))
+        if self.lock is not None:
+            self.lock.beat()
+
+
+def _sorted(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
+    rows = frame.iloc[places]
+    seq = rows["seq"].to_numpy()
+    return rows if (seq[1:] > seq[:-1]).all() else rows.iloc[np.argsort(seq)]
+
+
+def claim(folder: Folder) -> tuple[int, Lock]:
+    """An ordinal that nobody has had, and its lock."""
+    ordinal = max(folder.writers(), default=0) + 1
+    while True:
+        path = folder.lock(ordinal)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            return ordinal, Lock(path)
+        except FileExistsError:
+            ordinal += 1
+        except OSError as error:
+            raise StoreError(f"cannot write {str(folder.path)!r}: {reason(error)}") from error
+
+
+def lives(folder: Folder, ordinal: int = 0) -> bool:
+    """Whether a writer's process is there."""
+    return alive(folder.lock(ordinal))
+
+
+def price_bytes(data: Any) -> bytes:
+    """The prices of the time, as they are kept with an experiment."""
+    return _zipped(orjson.dumps([dict(table) for table in data]))
+
+
+@functools.lru_cache(maxsize=8)
+def _zipped(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+class Syncer:
+    """Beats for every open writer of this process, once a second; the thread ends with the last of them."""
+
+    EVERY = 1.0
+
+    def __init__(self) -> None:
+        self._writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def add(self, writer: Writer) -> None:
+        """Beat for it from now on."""
+        with self._lock:
+            self._writers.add(writer)
+            if self._owner != os.getpid():
+                self._owner = os.getpid()
+                threading.Thread(target=self._run, name="crucible-sync", daemon=True).start()
+
+    def remove(self, writer: Writer) -> None:
+        """No longer."""
+        with self._lock:
+            self._writers.discard(writer)
+
+    def forget(self) -> None:
+        """In a forked child: nobody beats, and the lock may be held by a thread that is not here."""
+        self._lock, self._owner, self._writers = threading.Lock(), None, weakref.WeakSet()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.EVERY)
+            with self._lock:
+                writers = list(self._writers)
+                if not writers:
+                    self._owner = None
+                    return
+            for writer in writers:
+                with contextlib.suppress(Exception):  # the thread outlives whatever happens to one of them
+                    writer.beat()
+            del writers
+
+
+SYNCER = Syncer()

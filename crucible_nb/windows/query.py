@@ -1,0 +1,100 @@
+"""Windows of a time-ordered frame, in four forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.errors import ConfigError, SchemaError
+from crucible_nb.utils import checks
+from crucible_nb.windows import sliding_frames
+
+Where = str | Callable[[pd.DataFrame], Any] | None
+
+
+Edges = tuple[int | None, int | None, int | None]
+"""First nanosecond, the one after the last, and how many of the newest; None is no limit."""
+
+
+def edges_of(
+    now: int, *, last: Any = None, last_n: Any = None, start: Any = None, end: Any = None, sliding: Any = None
+) -> Edges | None:
+    """Which rows a window can need; None: any."""
+    _one_form(last, last_n, (start, end), sliding)
+    if sliding is not None:
+        return None
+    if last_n is not None:
+        return None, None, checks.whole("last_n", last_n)
+    if last is not None:
+        return now - checks.duration("last", last), now + 1, None
+    first, beyond = (
+        None if edge is None else checks.instant(name, edge) for name, edge in (("start", start), ("end", end))
+    )
+    return first, beyond, None
+
+
+def query_window(
+    frame: pd.DataFrame,
+    times: np.ndarray,
+    now: int | None,
+    *,
+    last: Any = None,
+    last_n: int | None = None,
+    start: Any = None,
+    end: Any = None,
+    sliding: Any = None,
+    step: Any = None,
+    where: Where = None,
+) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
+    """One window of a frame, or a stream of sliding ones.
+
+    Args:
+        frame: Rows in time order.
+        times: Their int64 UTC nanoseconds.
+        now: Where `last` ends, included; None: at the newest row.
+        last, last_n, start, end, sliding, step, where: As in `Experiment.query_window`.
+
+    Returns:
+        Rows as a zero-copy view (a copy where `where` filters), or a generator for `sliding`.
+    """
+    _one_form(last, last_n, (start, end), sliding)
+    if step is not None and sliding is None:
+        raise ConfigError(f"step={step!r}: expected only together with sliding=")
+    if sliding is not None:
+        windows = sliding_frames(frame, sliding, sliding if step is None else step)
+        return ((begin, stop, _where(rows, where)) for begin, stop, rows in windows)
+    if last_n is not None:
+        first, beyond = max(0, len(frame) - checks.whole("last_n", last_n)), len(frame)
+    elif last is not None:
+        span = checks.duration("last", last)
+        stop = now if now is not None else int(times[-1]) if len(times) else 0
+        first, beyond = np.searchsorted(times, [stop - span, stop + 1]).tolist()
+    else:
+        first = 0 if start is None else int(np.searchsorted(times, checks.instant("start", start)))
+        beyond = len(times) if end is None else int(np.searchsorted(times, checks.instant("end", end)))
+    return _where(frame.iloc[first : max(first, beyond)], where)
+
+
+def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any) -> None:
+    forms = [last is not None, last_n is not None, any(edge is not None for edge in bounds), sliding is not None]
+    if sum(forms) != 1:
+        came = [name for name, used in zip(("last", "last_n", "start/end", "sliding"), forms, strict=True) if used]
+        said = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding="
+        raise ConfigError(f"{said}, got {' and '.join(came) or 'none'}")
+
+
+def _where(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """Rows for which the condition holds; unknown (NA) does not hold."""
+    if where is None:
+        return rows
+    try:
+        mask = where(rows) if callable(where) else rows.eval(where, engine="python")
+    except (NameError, KeyError, SyntaxError, pd.errors.UndefinedVariableError) as error:
+        raise SchemaError(f"where={where!r}: {error}; columns: {', '.join(rows.columns)}") from error
+    mask = pd.Series(mask, index=rows.index) if isinstance(mask, np.ndarray) and mask.shape == (len(rows),) else mask
+    if not isinstance(mask, pd.Series) or not pd.api.types.is_bool_dtype(mask.dtype):
+        raise checks.wrong("where", where, "a condition that is true or false for every row")
+    return rows[mask.fillna(False).to_numpy(np.bool_)]

@@ -1,0 +1,63 @@
+"""Samplers and detectors written down and made again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.anomaly.registry import NAMES
+from crucible_nb.pipeline.policies import described, lasting, made
+
+SAMPLERS = [
+    cr.sampling.Uniform(0.25),
+    cr.sampling.Reservoir(7),
+    cr.sampling.Stratified({True: 0.5, False: 1.0, None: 0.1}, default=0.3),
+    cr.sampling.Stratified(by="model", size=9),
+    cr.sampling.Adaptive(base_rate=0.2, stratified_rates={"error": 1.0}, metrics=["loss"]),
+    cr.sampling.Importance(50, by="latency_ms", keep_above=None),
+]
+DETECTORS = [
+    *(kind("loss", by=() if name == "isolation_forest" else ["model"], cooldown=7) for name, kind in NAMES.items()),
+    cr.anomaly.ZScore(["a", "b"], 5.0, learn="normal", floor=0.5, warm_up=40),
+    cr.anomaly.ModifiedZScore("a", false_alarm_rate=0.01),
+    cr.anomaly.EWMA("a", false_discovery_rate=0.1, by=["model"]),
+]
+
+
+@pytest.mark.parametrize("policy", [*SAMPLERS, *DETECTORS], ids=repr)
+def test_what_it_was_made_of(policy: object) -> None:
+    again = made(json.loads(json.dumps(described(policy))))
+    assert type(again) is type(policy)
+    one, two = ({name: repr(value) for name, value in vars(thing).items()} for thing in (policy, again))
+    assert one == two
+    assert lasting(policy)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [cr.sampling.Importance(5, by=lambda frame: frame["x"]), cr.sampling.Stratified(by=lambda frame: frame["x"])],
+)
+def test_callables_have_to_come_along(policy: cr.sampling.Sampler) -> None:
+    description = json.loads(json.dumps(described(policy)))
+    with pytest.raises(cr.StoreError, match="is not written in the store; pass it again"):
+        made(description)
+    assert made(description, policy) is policy
+    with pytest.raises(cr.StoreError, match=r"pass it again, got Uniform\(rate=0.1\)"):
+        made(description, cr.sampling.Uniform(0.1))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        {},
+        {"class": "Uniform"},
+        {"room": "os", "class": "system", "arguments": {"pairs": [["command", "true"]]}},
+        {"room": "sampling", "class": "Uniform", "arguments": {"pairs": [["rate", 7]]}},
+        {"room": "sampling", "class": "sample", "arguments": 3},
+    ],
+)
+def test_strange_descriptions_are_refused(description: dict[str, object]) -> None:
+    with pytest.raises(cr.StoreError, match="cannot be made again"):
+        made(description)

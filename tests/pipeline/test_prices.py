@@ -1,0 +1,189 @@
+"""Prices are data: golden numbers come from the source's own calculator and the shared table."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.errors import ConfigError, StoreError
+from crucible_nb.pipeline.prices import PriceTable, Rates
+
+TABLE = PriceTable.default()
+COMMON = [
+    "gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-4.1", "o3-mini", "claude-sonnet-4-5-20250929",
+    "claude-3-5-haiku-latest", "claude-opus-4-1", "gemini-2.5-flash", "gemini-2.5-pro", "mistral-large-latest",
+    "command-r-plus", "grok-3",
+]  # fmt: skip
+
+
+def cost(
+    table: PriceTable, model: str, prompt: float, completion: float, read: float = math.nan, write: float = math.nan
+) -> float:
+    parts = (np.array([part], float) for part in (prompt, completion, read, write))
+    return float(Rates(table, [model]).cost(np.array([0]), *parts)[0])
+
+
+@pytest.mark.parametrize("model", COMMON)
+@pytest.mark.parametrize("prompt", [1_000, 150_000, 250_000])
+def test_prices_as_the_source_does(model: str, prompt: int) -> None:
+    genai = pytest.importorskip("genai_prices")
+    usage = genai.Usage(input_tokens=prompt, output_tokens=500, cache_read_tokens=300)
+    expected = float(genai.calc_price(usage, model_ref=model).total_price)
+    assert cost(TABLE, model, prompt, 500, read=300) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_shared_table_says_the_same(shared_data: Path) -> None:
+    shared = PriceTable.from_json(shared_data / "llm_prices.json")
+    assert len(shared) == 11
+    for model in shared.to_frame().index:
+        for prompt in (1_000, 300_000):
+            assert cost(TABLE, model, prompt, 10, 5, 5) == pytest.approx(
+                cost(shared, model, prompt, 10, 5, 5), rel=1e-12
+            )
+
+
+def test_the_table_is_dated_and_says_where_it_is_from() -> None:
+    assert TABLE.date.startswith("20")
+    assert "MIT" in TABLE.source
+    assert repr(PriceTable.from_dict({})) == "<PriceTable of 0 models, undated>"
+
+
+@pytest.mark.parametrize("model", ["", "gpt", "my-gpt-4o", "gpt-4o-my-finetune", "claude", "llama", "nobody/gpt-4o"])
+def test_an_unknown_model_has_no_price(model: str) -> None:
+    assert TABLE.lookup(model) is None
+    assert math.isnan(cost(TABLE, model, 1, 1))
+
+
+def test_case_and_provider_prefix_do_not_matter() -> None:
+    assert TABLE.lookup("GPT-4o") == TABLE.lookup("openai/gpt-4o") == TABLE.lookup("gpt-4o", "openai")
+    assert TABLE.lookup("gpt-4o", "anthropic") is None
+
+
+def test_missing_tokens_are_not_zero() -> None:
+    assert math.isnan(cost(TABLE, "gpt-4o", math.nan, 5))
+    assert math.isnan(cost(TABLE, "gpt-4o", 5, math.nan))
+
+
+def test_an_embedding_needs_no_tokens_out() -> None:
+    table = PriceTable.from_dict({"embed": {"input": 2.0}})
+    assert cost(table, "embed", 1e6, math.nan) == 2.0
+
+
+def test_cached_tokens_are_part_of_the_prompt() -> None:
+    table = PriceTable.from_dict({"m": {"input": 4.0, "output": 8.0, "cache_read": 1.0, "cache_write": 5.0}})
+    assert cost(table, "m", 1e6, 0, read=0.5e6, write=0.25e6) == pytest.approx(0.25 * 4 + 0.5 * 1 + 0.25 * 5)
+    assert cost(PriceTable.from_dict({"m": {"input": 4.0, "output": 8.0}}), "m", 1e6, 0, read=0.5e6) == 4.0
+
+
+def test_tiers_hold_above_their_start() -> None:
+    rate = {"base": 1, "tiers": [{"start": 100, "price": 2}, {"start": 1000, "price": 3}]}
+    table = PriceTable.from_dict({"m": {"input": rate, "output": 0}})
+    prompts = np.array([100.0, 101.0, 1000.0, 1001.0])
+    assert (Rates(table, ["m"]).cost(np.zeros(4, int), prompts, np.zeros(4)) * 1e6 / prompts).round(9).tolist() == [
+        1,
+        2,
+        2,
+        3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "yes", "no"),
+    [
+        ({"equals": "a"}, "A", "ab"),
+        ({"starts_with": "a"}, "ab", "ba"),
+        ({"ends_with": "a"}, "ba", "ab"),
+        ({"contains": "a"}, "bab", "b"),
+        ({"regex": "^a.c$"}, "abc", "abcd"),
+        ({"or": [{"equals": "a"}, {"equals": "b"}]}, "b", "c"),
+        ({"and": [{"starts_with": "a"}, {"ends_with": "b"}]}, "a-b", "a-c"),
+    ],
+)
+def test_match_rules(rule: dict, yes: str, no: str) -> None:
+    table = PriceTable.from_dict({"models": {"m": {"match": rule, "prices": {"input": 1, "output": 1}}}})
+    assert table.lookup(yes) is not None
+    assert table.lookup(no) is None
+    assert table.lookup("m") is not None
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({"m": {"input": -1, "output": 1}}, "price of 'm', input=-1: expected a number >= 0"),
+        ({"m": {"input": 1, "output": "free"}}, "price of 'm', output='free': expected a number >= 0"),
+        ({"m": {"output": 1}}, "price of 'm', input=None: expected a number >= 0"),
+        ({"m": 3}, "price of 'm'=3: expected a mapping with text keys"),
+        (5, "table=5: expected a mapping with text keys"),
+        ({"models": {"m": {"match": {"like": "x"}, "prices": {"input": 1}}}}, None),
+        ({"models": {"m": {"match": {}, "prices": {"input": 1}}}}, "match of 'm'={}: expected a mapping with one rule"),
+    ],
+)
+def test_bad_tables_are_refused(table: object, sentence: str | None) -> None:
+    with pytest.raises(ConfigError) as error:
+        PriceTable.from_dict(table)
+    assert sentence is None or str(error.value) == sentence
+
+
+def test_a_broken_file_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("{")
+    for name in ("p.json", "absent.json"):
+        with pytest.raises(StoreError, match="cannot read"):
+            PriceTable.from_json(str(tmp_path / name))
+    (tmp_path / "p.json").write_text(json.dumps({"m": {"input": 1, "output": 1}}))
+    assert PriceTable.from_json(tmp_path / "p.json").lookup("m").input == 1
+
+
+def test_provider_given_cost_wins_and_unknown_models_are_listed() -> None:
+    exp = cr.start("costs")
+    for extra in ({"cost_usd": 9.0}, {}, {"model": "mystery"}, {"model": "mystery", "cost_usd": 1.0}, {"model": None}):
+        exp.record("llm.request", **{"model": "gpt-4o", "prompt_tokens": 10**6, "completion_tokens": 0, **extra})
+    exp.record("llm.request", model="phi-4", provider="azure", prompt_tokens=10**6, completion_tokens=0)
+    exp.record("llm.request", model="gpt-4o", provider="garage", prompt_tokens=10**6, completion_tokens=0)
+    exp.record("llm.request", model="gpt-4o", prompt_tokens=5)
+    azure = TABLE.lookup("phi-4", "azure").input
+    assert exp.df.cost_usd.fillna(-1).tolist() == [9.0, 2.5, -1, 1.0, -1, azure, -1, -1]
+    assert exp.unpriced() == {"mystery": 1, "garage/gpt-4o": 1}
+
+
+def test_reprice_equals_having_had_the_table_from_the_start() -> None:
+    mine = {"mystery": {"input": 3.0, "output": 1.0}, "gpt-4o": {"input": 1.0, "output": 1.0}}
+    exp = cr.start("reprice", by=("route",))
+    before = exp.df
+    for i in range(3000):
+        cost = {"cost_usd": 0.5} if i % 7 == 0 else {}
+        exp.record(
+            "a", model=["mystery", "gpt-4o", "never"][i % 3], prompt_tokens=i, completion_tokens=1, route=i % 2, **cost
+        )
+    assert set(exp.unpriced()) == {"mystery", "never"}
+    held, bits = exp.df, exp.df.cost_usd.to_numpy().tobytes()
+    exp.reprice(mine)
+    assert held.cost_usd.to_numpy().tobytes() == bits
+    assert len(before) == 0
+    assert set(exp.unpriced()) == {"never"}
+    rows = exp.df
+    expected = np.select(
+        [np.arange(3000) % 7 == 0, rows.model == "mystery", rows.model == "gpt-4o"],
+        [0.5, (rows.prompt_tokens * 3 + 1) / 1e6, (rows.prompt_tokens + 1) / 1e6],
+        np.nan,
+    ).astype(float)
+    np.testing.assert_allclose(rows.cost_usd, expected, rtol=1e-14)
+    assert exp.metrics().cost.total == pytest.approx(np.nansum(expected), rel=1e-12)
+    assert exp.metrics(by="route")[0].cost.count + exp.metrics(by="route")[1].cost.count == exp.metrics().cost.count
+    exp.record("a", model="mystery", prompt_tokens=10**6, completion_tokens=0)
+    assert exp.df.cost_usd.iloc[-1] == 3.0
+    exp.reprice(PriceTable.from_dict({}))
+    assert exp.metrics().cost.count == sum(i % 7 == 0 for i in range(3000))
+
+
+def test_reprice_refuses_what_it_cannot_do() -> None:
+    exp = cr.start("gone", max_events=10)
+    for _ in range(20):
+        exp.record("a", model="gpt-4o", prompt_tokens=1, completion_tokens=1)
+    exp.metrics()
+    with pytest.raises(cr.CrucibleError, match=r"^cannot reprice 'gone': 10 events are not in memory"):
+        exp.reprice({})

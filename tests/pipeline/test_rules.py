@@ -1,0 +1,331 @@
+"""Rules on live metrics: read from a sentence, held against numbers of pandas."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.pipeline.rules import METRICS, Rule
+from tests.conftest import NOON, SECOND, ManualClock
+
+MINUTE = 60 * SECOND
+NAMES = (
+    "'error_rate', 'success_rate', 'mean_latency_ms', 'max_latency_ms', 'p50_latency_ms', 'p90_latency_ms', "
+    "'p95_latency_ms', 'p99_latency_ms', 'total_cost_usd', 'mean_cost_usd', 'cost_per_hour', 'total_tokens', "
+    "'event_count', 'failure_count', 'events_per_second'"
+)
+TOTALS = ["max_latency_ms", "total_cost_usd", "total_tokens", "event_count", "failure_count"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("error_rate > 0.1 over 5min", ("error_rate", ">", 0.1, 5 * MINUTE)),
+        ("error_rate>0.1", ("error_rate", ">", 0.1, None)),
+        ("  p95_latency_ms   >=  2e3  over  1h ", ("p95_latency_ms", ">=", 2000.0, 60 * MINUTE)),
+        ("success_rate < .95 over 30s", ("success_rate", "<", 0.95, 30 * SECOND)),
+        ("event_count <= 1_000", ("event_count", "<=", 1000.0, None)),
+        ("total_cost_usd > +1.5e-3 over 1D", ("total_cost_usd", ">", 0.0015, 24 * 60 * MINUTE)),
+        ("mean_cost_usd > -1 over 1h30min", ("mean_cost_usd", ">", -1.0, 90 * MINUTE)),
+    ],
+)
+def test_a_sentence_is_metric_sign_number_and_window(text: str, expected: tuple[Any, ...]) -> None:
+    rule = Rule.parse(text)
+    assert (rule.metric, rule.sign, rule.limit, rule.window) == expected
+    assert rule.text == text.strip()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_totals_need_one_event_and_the_others_ten(metric: str) -> None:
+    assert Rule.parse(f"{metric} > 1").least == (1 if metric in TOTALS else 10)
+    assert (
+        Rule.parse(f"{metric} > 1 over 5min").least
+        == Rule.parse(f"{metric} < 1").least
+        == Rule.parse(f"{metric} > 1").least
+    )
+    assert Rule.parse(f"{metric} > 1", min_events=3).least == 3
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("sign", ["<", "<="])
+def test_too_few_events_in_a_window_need_none(metric: str, sign: str) -> None:
+    silent = metric in ("event_count", "events_per_second")
+    assert Rule.parse(f"{metric} {sign} 1 over 5min").least == (0 if silent else 1 if metric in TOTALS else 10)
+    assert Rule.parse(f"{metric} {sign} 1 over 5min", min_events=2).least == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("error rate > 0.1", "rule='error rate > 0.1': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("error_rate = 0.1", "rule='error_rate = 0.1': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("error_rate > 10%", "rule='error_rate > 10%': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("error_rate > nan", "rule='error_rate > nan': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("error_rate > 0.1 over", "rule='error_rate > 0.1 over': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("error_rate > 0.1 for 5min", "rule='error_rate > 0.1 for 5min': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("0.1 < error_rate", "rule='0.1 < error_rate': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("", "rule='': expected a non-empty string"),
+        (3, "rule=3: expected a non-empty string"),
+        ("errors > 0.1", f"rule metric='errors': expected one of {NAMES}"),
+        ("latency_ms > 1", f"rule metric='latency_ms': expected one of {NAMES}"),
+        ("error_rate > 0.1.2", "rule='error_rate > 0.1.2': '0.1.2' is no number"),
+        ("error_rate > _", "rule='error_rate > _': '_' is no number"),
+        ("error_rate > 0.1 over five minutes", "rule window='five minutes': expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),
+        ("error_rate > 0.1 over 0s", "rule window='0s': expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),
+    ],
+)  # fmt: skip
+def test_what_is_no_rule_is_said_at_once(text: Any, said: str) -> None:
+    exp = cr.start("rules")
+    with pytest.raises(cr.ConfigError) as raised:
+        exp.watch(text)
+    assert str(raised.value) == said
+    exp.record("tick")
+    assert exp.alerts().empty
+    exp.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"action": "explode"}, "action='explode': expected one of 'alert', 'pause', 'stop'"),
+        ({"min_events": 0}, "min_events=0: expected a whole number >= 1 or None"),
+        ({"min_events": 2.5}, "min_events=2.5: expected a whole number >= 1 or None"),
+    ],
+)
+def test_so_is_a_wrong_option(options: dict[str, Any], said: str) -> None:
+    exp = cr.start("rules")
+    with pytest.raises(cr.ConfigError) as raised:
+        exp.watch("event_count > 0", **options)
+    assert str(raised.value) == said
+    exp.stop()
+
+
+@pytest.mark.parametrize(
+    ("sign", "below", "equal", "above"),
+    [(">", False, False, True), (">=", False, True, True), ("<", True, False, False), ("<=", True, True, False)],
+)
+def test_a_sign_means_what_it_says_and_the_unknown_meets_none(sign: str, below: bool, equal: bool, above: bool) -> None:
+    rule = Rule.parse(f"event_count {sign} 5")
+    assert [rule.holds(value) for value in (4.0, 5.0, 6.0, math.nan)] == [below, equal, above, False]
+
+
+# -- live ---------------------------------------------------------------------------------------------------------------
+
+
+def trace(n: int = 1200) -> pd.DataFrame:
+    """Twenty minutes, an event a second."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "latency_ms": rng.lognormal(6, 1, n),
+            "cost_usd": rng.lognormal(-6, 1, n),
+            "prompt_tokens": rng.integers(0, 1000, n),
+            "completion_tokens": rng.integers(0, 100, n),
+            "success": pd.array(rng.random(n) < 0.9, dtype="boolean"),
+        },
+        index=pd.DatetimeIndex(NOON + np.arange(n) * SECOND, tz="UTC", name="time"),
+    )
+    frame.loc[frame.index[::7], "latency_ms"] = np.nan
+    frame.loc[frame.index[::11], "success"] = pd.NA
+    frame.loc[frame.index[::13], "cost_usd"] = np.nan
+    return frame
+
+
+EXPECTED: dict[str, Callable[[pd.DataFrame, float], float]] = {
+    "error_rate": lambda rows, _: (~rows.success.dropna()).mean(),
+    "success_rate": lambda rows, _: rows.success.dropna().mean(),
+    "mean_latency_ms": lambda rows, _: rows.latency_ms.mean(),
+    "max_latency_ms": lambda rows, _: rows.latency_ms.max(),
+    "p50_latency_ms": lambda rows, _: rows.latency_ms.quantile(0.5),
+    "p90_latency_ms": lambda rows, _: rows.latency_ms.quantile(0.9),
+    "p95_latency_ms": lambda rows, _: rows.latency_ms.quantile(0.95),
+    "p99_latency_ms": lambda rows, _: rows.latency_ms.quantile(0.99),
+    "total_cost_usd": lambda rows, _: rows.cost_usd.sum(),
+    "mean_cost_usd": lambda rows, _: rows.cost_usd.mean(),
+    "cost_per_hour": lambda rows, seconds: rows.cost_usd.sum() / seconds * 3600,
+    "total_tokens": lambda rows, _: (rows.prompt_tokens + rows.completion_tokens).sum(),
+    "event_count": lambda rows, _: len(rows),
+    "failure_count": lambda rows, _: (~rows.success.dropna()).sum(),
+    "events_per_second": lambda rows, seconds: len(rows) / seconds,
+}
+
+
+def test_every_metric_is_checked_here() -> None:
+    assert list(EXPECTED) == list(METRICS)
+
+
+@pytest.mark.parametrize("window", [None, "5min", "7min", "30s"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_value_of_a_rule_is_that_of_pandas_over_its_window(metric: str, window: str | None) -> None:
+    frame = trace()
+    with cr.start("value", clock="events") as exp:
+        exp.extend(frame, event="call")
+        exp.watch(f"{metric} >= 0" + (f" over {window}" if window else ""))
+        got = exp.alerts()
+    start = frame.index[-1] - pd.Timedelta(window or "1D")
+    rows, seconds = frame.loc[start:], 1199.0 if window is None else pd.Timedelta(window).total_seconds()
+    assert got.value.item() == pytest.approx(float(EXPECTED[metric](rows, seconds)), rel=1e-9)
+    assert got.metric.item() == metric
+    assert got.index.item() == frame.index[-1]
+
+
+@pytest.mark.parametrize(("metric", "least"), [(name, 1 if name in TOTALS else 10) for name in METRICS])
+def test_a_rule_waits_for_its_events(metric: str, least: int) -> None:
+    exp = cr.start("few", clock="events")
+    exp.watch(f"{metric} >= 0")
+    met = []
+    for i in range(12):
+        exp.record("call", latency_ms=5.0, cost_usd=0.1, total_tokens=3, success=False, time=i * SECOND)
+        met.append(len(exp.alerts()))
+    assert met.index(1) + 1 == least
+    exp.stop()
+
+
+@pytest.mark.parametrize("failures", range(11))
+@pytest.mark.parametrize("sign", [">", ">=", "<", "<="])
+def test_a_rate_on_the_limit_is_on_the_limit(failures: int, sign: str) -> None:
+    exp = cr.start("limit")
+    exp.watch(f"error_rate {sign} {failures / 10}")
+    for i in range(10):
+        exp.record("call", success=i >= failures)
+    assert len(exp.alerts()) == ("=" in sign)
+    exp.stop()
+
+
+def test_a_metric_that_is_unknown_meets_no_rule() -> None:
+    exp = cr.start("unknown")
+    for metric in METRICS:
+        if metric not in ("event_count", "events_per_second", "failure_count"):
+            exp.watch(f"{metric} <= 1e12")
+            exp.watch(f"{metric} >= 0")
+    for _ in range(50):
+        exp.record("tick")
+    assert exp.alerts().empty
+    exp.stop()
+
+
+# -- silence ------------------------------------------------------------------------------------------------------------
+
+
+def silences(exp: cr.Experiment) -> list[float]:
+    """Seconds after noon at which a rule fired."""
+    return [(time.value - NOON) / SECOND for time in exp.alerts().index]
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize(
+    "rule", ["event_count < 1 over 5min", "event_count <= 0 over 5min", "events_per_second < 0.001 over 5min"]
+)
+@pytest.mark.parametrize("last", [None, 0, 100])
+def test_silence_is_noticed_by_the_clock_after_the_whole_window(
+    clock: ManualClock, rule: str, last: int | None
+) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch(rule)
+    for second in range(1000):
+        if last is not None and second <= last:
+            exp.record("tick")
+        exp.alerts()
+        clock.tick(1)
+    assert silences(exp) == [300 if last is None else last + 301]
+    assert exp.alerts().reason.item() == f"{rule}: it is 0"
+    exp.stop()
+
+
+def test_silence_is_noticed_again_when_it_comes_again(clock: ManualClock) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch("event_count < 1 over 1min")
+    for second in range(1000):
+        if second % 200 < 50:
+            exp.record("tick")
+        exp.alerts()
+        clock.tick(1)
+    exp.stop()
+    assert silences(exp) == [49 + 61 + 200 * i for i in range(5)]
+
+
+def test_a_window_that_was_partly_paused_is_not_silent(clock: ManualClock) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch("event_count < 1 over 1min")
+    for second in range(600):
+        if second == 100:
+            exp.pause()
+        if second == 400:
+            exp.resume()
+        if second < 100:
+            exp.record("tick")
+        exp.alerts()
+        clock.tick(1)
+    assert silences(exp) == [460]
+    exp.stop()
+
+
+def test_few_events_say_nothing_of_a_window_that_has_not_passed(clock: ManualClock) -> None:
+    exp = cr.start("slow", clock=clock)
+    exp.watch("event_count < 30 over 5min", action="stop")
+    exp.watch("events_per_second <= 0.1 over 1min")
+    for second in range(400):
+        if second % 5 == 0:
+            exp.record("tick")
+        assert not exp.should_stop
+        clock.tick(1)
+    assert exp.alerts().empty
+    for _ in range(400):
+        if exp.should_stop:
+            break
+        clock.tick(1)
+    assert exp.status == "stopped"
+    rows, fired = exp.df.index.asi8, exp.alerts().index[-1].value
+    for moment, few in ((fired, True), (fired - SECOND, False)):
+        assert (np.count_nonzero(rows >= moment - 300 * SECOND) < 30) == few
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_events": 100}, {"windows": ()}, {"sampling": "uniform", "sampling_config": {"rate": 0.1}}],
+    ids=str,
+)
+def test_so_it_is_where_rows_are_not_kept(clock: ManualClock, options: dict[str, Any]) -> None:
+    exp = cr.start("many", clock=clock, seed=1, **options)
+    exp.watch("event_count < 1 over 5min")
+    exp.watch("event_count < 5000 over 5min", action="pause")
+    for _ in range(600):
+        exp.extend(pd.DataFrame({"latency_ms": np.ones(20)}))
+        assert not exp.should_stop
+        clock.tick(1)
+    for _ in range(60):
+        if exp.should_stop:
+            break
+        clock.tick(1)
+    assert exp.paused
+    (alert,) = exp.alerts().itertuples()
+    assert 4780 <= alert.value < 5000  # without rows a window begins at its next pane of 10 s
+    exp.stop()
+
+
+def test_silence_is_noticed_while_nobody_looks() -> None:
+    exp, heard = cr.start("alone"), threading.Event()
+    exp.on_anomaly(lambda _: heard.set())
+    exp.watch("event_count < 1 over 100ms")
+    assert heard.wait(60)
+    exp.stop()
+
+
+def test_in_event_time_silence_does_not_pass() -> None:
+    exp = cr.start("events", clock="events")
+    exp.watch("event_count < 1 over 5min")
+    exp.watch("event_count < 3 over 5min", action="pause")
+    assert not exp.should_stop
+    for second in (*range(0, 600, 60), 3600):
+        assert not exp.should_stop
+        exp.record("tick", time=NOON + second * SECOND)
+    assert exp.should_stop
+    assert silences(exp) == [3600]
+    exp.stop()
