@@ -14,7 +14,7 @@ import crucible_nb as cr
 from benchmarks.timing import Row, at_most, rounds, table
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, IsolationForest, ModifiedZScore, ZScore
 from crucible_nb.anomaly.kernel import KERNEL
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 BLOCK = 4096
 KINDS: dict[str, Callable[..., Detector]] = {
@@ -28,22 +28,22 @@ KINDS: dict[str, Callable[..., Detector]] = {
 COMPILED = ("auto", "z-score", "EWMA", "CUSUM")
 
 
-def blocks(n: int, groups: int) -> list[Events]:
+def blocks(n: int, groups: int) -> list[EventColumns]:
     """Normal latencies with one spike in 2,000, of some models."""
     rng = np.random.default_rng(0)
     values, codes = rng.normal(400, 50, n), rng.integers(0, groups, n)
     values[rng.choice(n, n // 2000, replace=False)] *= 5
     labels = [f"model-{i}" for i in range(groups)]
 
-    def block(start: int) -> Events:
+    def block(start: int) -> EventColumns:
         x, c = values[start : start + BLOCK], codes[start : start + BLOCK].astype(np.int32)
         names = ["latency_ms", "model"]
-        return Events(np.arange(start, start + len(x)), names, lambda _: x, lambda _: (c, labels), lambda: None)
+        return EventColumns(np.arange(start, start + len(x)), names, lambda _: x, lambda _: (c, labels), lambda: None)
 
     return [block(start) for start in range(0, n, BLOCK)]
 
 
-def cost(detector: Detector, events: list[Events], compiled: bool) -> float:
+def cost(detector: Detector, events: list[EventColumns], compiled: bool) -> float:
     """ns an event, warm-up aside."""
     KERNEL._walk, KERNEL._asked = WALK if compiled else None, True
     running, spent, count = detector.begin(), 0.0, 0

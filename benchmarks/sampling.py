@@ -11,11 +11,12 @@ import pandas as pd
 
 import crucible_nb as cr
 from benchmarks.timing import Row, at_most, rounds, table
-from crucible_nb.events.batch import Dictionary
+from crucible_nb.events.batch import Categories
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.events.rows import Columns
 from crucible_nb.events.tables import batches_of_frame
-from crucible_nb.sampling import Adaptive, Events, Importance, Reservoir, Sampler, Stratified, Uniform
-from crucible_nb.utils.problems import Notes
+from crucible_nb.sampling import Adaptive, Importance, Reservoir, Sampler, Stratified, Uniform
+from crucible_nb.utils.problems import Problems
 
 BLOCK = 4096
 SAMPLERS: dict[str, Sampler] = {
@@ -42,17 +43,17 @@ def trace(n: int) -> pd.DataFrame:
     )
 
 
-def blocks(n: int) -> tuple[list[Events], dict[str, Dictionary]]:
+def blocks(n: int) -> tuple[list[EventColumns], dict[str, Categories]]:
     columns = Columns()
     made = [
-        Events.of_batch(batch.slice(start, min(start + BLOCK, len(batch))), columns.dictionaries)
-        for batch in batches_of_frame(trace(n), 0, columns, Notes("bench"))
+        EventColumns.of_batch(batch.slice(start, min(start + BLOCK, len(batch))), columns.dictionaries)
+        for batch in batches_of_frame(trace(n), 0, columns, Problems("bench"))
         for start in range(0, len(batch), BLOCK)
     ]
     return made, columns.dictionaries
 
 
-def stage(sampler: Sampler, events: list[Events], part: slice = slice(None)) -> float:
+def stage(sampler: Sampler, events: list[EventColumns], part: slice = slice(None)) -> float:
     """ns an event; with `part`, of those blocks alone."""
     running, spent, count = sampler.begin(1), 0.0, 0
     chosen = set(range(len(events))[part])

@@ -15,7 +15,7 @@ from crucible_nb.anomaly.kernel import KERNEL
 from crucible_nb.anomaly.learn_normal import normal
 from crucible_nb.anomaly.rank import Ranks
 from crucible_nb.anomaly.recursions import MOST, Count, Scores, State, before_each, counted, faded, warm
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
 Parts = dict[str, float]
@@ -188,7 +188,7 @@ class Detector:
 
     # -- running ----------------------------------------------------------------------------------------------------
 
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         """Judge consecutive events; blocks may end anywhere."""
         n, codes = len(events), self._groups.codes(events)
         best, which = np.full(n, np.nan), np.full(n, -1)

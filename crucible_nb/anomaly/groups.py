@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.anomaly.exact_json import plain
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 LIMIT = 1000
 """Groups of one detector; later ones share the last baseline."""
@@ -31,7 +31,7 @@ class Groups:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def codes(self, events: Events) -> np.ndarray:
+    def codes(self, events: EventColumns) -> np.ndarray:
         """The group number of each event."""
         if not self.by or not len(events):
             return np.zeros(len(events), np.int16)

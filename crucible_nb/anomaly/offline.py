@@ -13,7 +13,7 @@ from crucible_nb.anomaly.base import Detector, Verdict
 from crucible_nb.anomaly.incidents import Incidents, capped, incident_frame
 from crucible_nb.anomaly.registry import detector_of
 from crucible_nb.errors import SchemaError
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
 _BLOCK = 16_384
@@ -104,7 +104,7 @@ def _verdicts(detector: Detector, rows: pd.DataFrame) -> Iterator[tuple[int, Ver
     """What a detector says of rows in their order; block by block, so that it needs little memory."""
     running = detector.begin()
     for start in range(0, len(rows), _BLOCK):
-        yield start, running.judge(Events.of_frame(rows.iloc[start : start + _BLOCK], start))
+        yield start, running.judge(EventColumns.of_frame(rows.iloc[start : start + _BLOCK], start))
 
 
 def _judged(detector: Detector, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 
 class Model(Protocol):
@@ -59,7 +59,7 @@ class OneByOne(Detector):
         super().start()
         self._models: dict[int, tuple[Model, list[int]]] = {}
 
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         """Judge consecutive events; blocks may end anywhere."""
         x, codes = np.stack([events[metric] for metric in self.metrics], axis=1), self._groups.codes(events)
         raw = np.full(len(events), np.nan)

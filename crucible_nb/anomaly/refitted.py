@@ -9,7 +9,7 @@ import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
 from crucible_nb.anomaly.exact_json import numbers, plain
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
 _FIRST = 256
@@ -62,7 +62,7 @@ class Refitted(Detector):
         self._sample = np.empty((0, len(self.metrics)))
         self._usual = np.zeros(len(self.metrics))
 
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         """Judge consecutive events; blocks may end anywhere."""
         x = np.stack([events[metric] for metric in self.metrics], axis=1)
         x[~known(x)] = np.nan

@@ -12,7 +12,7 @@ import pandas as pd
 from crucible_nb.events.schema import Kind
 
 
-class Cells(NamedTuple):
+class Column(NamedTuple):
     """One column of a batch.
 
     Attributes:
@@ -25,14 +25,14 @@ class Cells(NamedTuple):
     values: Any
     mask: np.ndarray | None = None
 
-    def slice(self, start: int, stop: int) -> Cells:
+    def slice(self, start: int, stop: int) -> Column:
         """The rows from start to stop, no copy."""
         mask = None if self.mask is None else self.mask[start:stop]
-        return Cells(self.kind, self.values[start:stop], mask)
+        return Column(self.kind, self.values[start:stop], mask)
 
-    def take(self, rows: np.ndarray) -> Cells:
+    def take(self, rows: np.ndarray) -> Column:
         """The given rows, copied."""
-        return Cells(self.kind, self.values.take(rows), None if self.mask is None else self.mask[rows])
+        return Column(self.kind, self.values.take(rows), None if self.mask is None else self.mask[rows])
 
     def floats(self) -> np.ndarray:
         """The values as float64, NaN where missing."""
@@ -56,7 +56,7 @@ class Batch:
 
     time: np.ndarray
     first_seq: int
-    cells: dict[str, Cells] = field(default_factory=dict)
+    cells: dict[str, Column] = field(default_factory=dict)
     given: np.ndarray | None = None
     seq: np.ndarray | None = None
 
@@ -78,7 +78,7 @@ class Batch:
         return Batch(self.time[rows], self.first_seq, cells, seq=self.first_seq + rows)
 
 
-class Dictionary:
+class Categories:
     """Text to code, in order of first appearance; -1 is missing.
 
     Examples:

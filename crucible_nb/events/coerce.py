@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.events.batch import Cells, Dictionary
+from crucible_nb.events.batch import Categories, Column
 from crucible_nb.events.scalars import scalar
 from crucible_nb.events.schema import Kind
 from crucible_nb.utils.checks import text_of
@@ -34,7 +34,7 @@ def kind_of(value: object) -> Kind:
     return "float" if isinstance(value, float) else "string"
 
 
-def fit(name: str, kind: Kind, values: list[Any], dictionary: Dictionary | None) -> tuple[Cells, dict[int, Any]]:
+def fit(name: str, kind: Kind, values: list[Any], dictionary: Categories | None) -> tuple[Column, dict[int, Any]]:
     """Cells of one column, and the values (by row) that did not fit and are missing there."""
     try:
         return _whole(kind, values, dictionary), {}
@@ -52,30 +52,30 @@ def fit(name: str, kind: Kind, values: list[Any], dictionary: Dictionary | None)
     return _with_gaps(kind, fitted, dictionary), misfits
 
 
-def _whole(kind: Kind, values: list[Any], dictionary: Dictionary | None) -> Cells:
+def _whole(kind: Kind, values: list[Any], dictionary: Categories | None) -> Column:
     """The fast way, for a column with a fitting value in every row (text may have gaps)."""
     if kind == "float":
-        return Cells(kind, np.frombuffer(array("d", values)))
+        return Column(kind, np.frombuffer(array("d", values)))
     if kind == "integer":
-        return Cells(kind, np.frombuffer(array("q", values), np.int64))
+        return Column(kind, np.frombuffer(array("q", values), np.int64))
     if kind == "boolean":
         flags = np.frombuffer(bytes(values), np.uint8)
         if flags.max() > 1:
             raise ValueError
-        return Cells(kind, flags.view(np.bool_))
+        return Column(kind, flags.view(np.bool_))
     if dictionary is not None:
-        return Cells(kind, dictionary.encode(values))
-    return Cells(kind, pa.array(values, pa.large_string()))
+        return Column(kind, dictionary.encode(values))
+    return Column(kind, pa.array(values, pa.large_string()))
 
 
-def _with_gaps(kind: Kind, values: list[Any], dictionary: Dictionary | None) -> Cells:
+def _with_gaps(kind: Kind, values: list[Any], dictionary: Categories | None) -> Column:
     if kind == "float":
-        return Cells(kind, np.array([np.nan if value is None else value for value in values], np.float64))
+        return Column(kind, np.array([np.nan if value is None else value for value in values], np.float64))
     if kind in ("integer", "boolean"):
         dtype = np.int64 if kind == "integer" else np.bool_
         mask = np.array([value is None for value in values])
         filled: np.ndarray = np.array([0 if value is None else value for value in values], dtype)
-        return Cells(kind, filled, mask if mask.any() else None)
+        return Column(kind, filled, mask if mask.any() else None)
     return _whole(kind, values, dictionary)
 
 
@@ -123,6 +123,6 @@ _ONE: dict[Kind, Callable[[Any], Any]] = {
 }
 
 
-def text_cells(values: Sequence[str | None]) -> Cells:
+def text_cells(values: Sequence[str | None]) -> Column:
     """Text cells from strings and None."""
-    return Cells("string", pa.array(values, pa.large_string()))
+    return Column("string", pa.array(values, pa.large_string()))

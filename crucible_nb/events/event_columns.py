@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 
 
-class Events:
+class EventColumns:
     """Some consecutive events, read-only.
 
     Attributes:
@@ -62,7 +62,7 @@ class Events:
         return self._frame
 
     @classmethod
-    def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0) -> Events:
+    def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0) -> EventColumns:
         """The rows of a frame, in their order."""
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
@@ -76,7 +76,7 @@ class Events:
         return cls(seq, shown, lambda name: _numbers(frame[name]), labels, lambda: frame)
 
     @classmethod
-    def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Dictionary]) -> Events:
+    def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Categories]) -> EventColumns:
         """The events of a batch."""
         cells = batch.cells
 
@@ -117,7 +117,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
         raise SchemaError(f"{column.name}: expected numbers, got {column.dtype}") from error
 
 
-def _series(cells: Cells, dictionary: Dictionary | None) -> pd.Series:
+def _series(cells: Column, dictionary: Categories | None) -> pd.Series:
     """Cells as pandas knows them."""
     if dictionary is not None:
         return pd.Series(pd.Categorical.from_codes(cells.values, dtype=dictionary.dtype))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.coerce import EXACT, fit, kind_of, text_cells
 from crucible_nb.events.scalars import EXTRA, to_json
 from crucible_nb.events.schema import COLUMNS, RESERVED, Kind
 from crucible_nb.utils import checks
 from crucible_nb.utils.checks import text_of
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens")
 """The columns that have a place of their own in a staged row, in order, after the clock reading."""
@@ -35,12 +35,12 @@ class Columns:
 
     def __init__(self) -> None:
         self.kinds: dict[str, Kind] = {name: column.kind for name, column in COLUMNS.items()}
-        self.dictionaries: dict[str, Dictionary] = {
-            name: Dictionary() for name, column in COLUMNS.items() if column.kind == "category"
+        self.dictionaries: dict[str, Categories] = {
+            name: Categories() for name, column in COLUMNS.items() if column.kind == "category"
         }
         self._large: set[str] = set()
 
-    def dictionary(self, name: str) -> Dictionary | None:
+    def dictionary(self, name: str) -> Categories | None:
         """The dictionary of a category column, None for others."""
         return self.dictionaries.get(name)
 
@@ -53,11 +53,11 @@ class Columns:
         """Take a state over; dictionaries stay the same objects, for others hold them."""
         self.kinds, self._large = dict(state["kinds"]), set(state["large"])
         for name, labels in state["labels"].items():
-            dictionary = self.dictionaries.setdefault(name, Dictionary())
+            dictionary = self.dictionaries.setdefault(name, Categories())
             for label in labels:
                 dictionary.code(label)
 
-    def fit(self, name: str, values: list[Any]) -> tuple[Cells | None, dict[int, Any]]:
+    def fit(self, name: str, values: list[Any]) -> tuple[Column | None, dict[int, Any]]:
         """Cells of a column from Python values, None when all are missing; and what did not fit, by row."""
         kind = self.kinds.get(name)
         if kind is None:
@@ -91,7 +91,7 @@ def _rounds(numbers: np.ndarray) -> bool:
     return bool(((numbers > EXACT) | (numbers < -EXACT)).any())
 
 
-def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Notes) -> Batch:
+def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Problems) -> Batch:
     """The typed batch of `len(rows) / WIDTH` staged rows, in order of recording; times are still raw."""
     batch = Batch(np.array(rows[0::WIDTH], np.int64), first_seq)
     misfits: dict[int, dict[str, Any]] = {}

@@ -8,10 +8,10 @@ from typing import Any
 
 from crucible_nb.events.rows import STANDARD
 from crucible_nb.events.scalars import EXTRA, Rest, settle, to_json
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 
-def settled(fields: dict[str, Any], notes: Notes) -> dict[str, Any]:
+def settled(fields: dict[str, Any], notes: Problems) -> dict[str, Any]:
     """Fields with scalars as they are; what is none goes to `metadata`, counted."""
     plain, strangers = settle(fields)
     if strangers:
@@ -21,7 +21,7 @@ def settled(fields: dict[str, Any], notes: Notes) -> dict[str, Any]:
 
 
 def merged(
-    time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, notes: Notes
+    time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, notes: Problems
 ) -> tuple[Any, ...]:
     """A staged row whose values came in a mapping; keywords win over it."""
     if not isinstance(values, Mapping):
@@ -40,7 +40,7 @@ def merged(
     return (time, *given.values(), row or None)
 
 
-def row_of(time: int, event: str | None, fields: dict[str, Any], notes: Notes) -> tuple[Any, ...]:
+def row_of(time: int, event: str | None, fields: dict[str, Any], notes: Problems) -> tuple[Any, ...]:
     """A staged row from one mapping, as `extend` takes them from a list."""
     name = fields.pop("event", None) if event is None else event
     return merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, notes)

@@ -12,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.errors import SchemaError, StatError
-from crucible_nb.events.batch import Batch, Cells
+from crucible_nb.events.batch import Batch, Column
 from crucible_nb.events.coerce import text_cells
 from crucible_nb.events.rows import STANDARD, Columns
 from crucible_nb.events.scalars import PLAIN, scalar, to_json
 from crucible_nb.events.schema import Kind
 from crucible_nb.utils import checks
 from crucible_nb.utils.checks import text_of
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 CHUNK = 65_536
 """Rows converted at a time: temporaries that fit the cache."""
@@ -75,7 +75,7 @@ def _index(column: pd.Series) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce"))
 
 
-def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, notes: Notes) -> Iterator[Batch]:
+def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, notes: Problems) -> Iterator[Batch]:
     """Batches of at most CHUNK rows; `batch.given` says which times came with the frame."""
     if "weight" in frame.columns:
         weights_of(frame["weight"])  # before anything is learnt from the table
@@ -89,14 +89,14 @@ def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, note
         yield _batch(frame.iloc[start : start + CHUNK], ordered, first_seq + start, columns, notes)
 
 
-def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Columns, notes: Notes) -> Batch:
+def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Columns, notes: Problems) -> Batch:
     times = times_of(frame)
     batch = Batch(np.zeros(len(frame), np.int64) if times is None else times[0], first_seq)
     batch.given = np.zeros(len(frame), np.bool_) if times is None else times[1]
     misfits: dict[int, dict[str, Any]] = {}
     for name in names:
         if name == "weight":
-            batch.cells[name] = Cells("float", weights_of(frame[name]))
+            batch.cells[name] = Column("float", weights_of(frame[name]))
         elif name != "metadata":
             _settle(batch, name, frame[name], columns, misfits)
     _metadata(batch, frame, misfits)
@@ -128,7 +128,7 @@ def _settle(batch: Batch, name: str, column: pd.Series, columns: Columns, misfit
         batch.cells[name] = cells
 
 
-def cells_of(name: str, column: pd.Series, columns: Columns) -> Cells | None:
+def cells_of(name: str, column: pd.Series, columns: Columns) -> Column | None:
     """Cells of a column whose dtype settles everything at once; None sends it through its values."""
     dtype = column.dtype
     kind = columns.kinds.get(name)
@@ -138,12 +138,12 @@ def cells_of(name: str, column: pd.Series, columns: Columns) -> Cells | None:
         if kind is None and inferred is not None:
             columns.kinds[name] = kind = inferred
     if kind == "float" and (is_float or is_whole):
-        return Cells("float", column.to_numpy(np.float64, na_value=np.nan))
+        return Column("float", column.to_numpy(np.float64, na_value=np.nan))
     if kind == "integer" and (is_whole or is_float):
         return _integers(column)
     if kind == "boolean" and pd.api.types.is_bool_dtype(dtype):
         gone = column.isna().to_numpy()
-        return Cells("boolean", column.to_numpy(np.bool_, na_value=False), gone if gone.any() else None)
+        return Column("boolean", column.to_numpy(np.bool_, na_value=False), gone if gone.any() else None)
     if kind in ("category", "string") and _is_text(dtype):
         return _codes(name, column, columns) if kind == "category" else _texts(column)
     return None
@@ -165,27 +165,27 @@ def _is_text(dtype: Any) -> bool:
     return isinstance(dtype, pd.StringDtype) or dtype in (pd.ArrowDtype(pa.string()), pd.ArrowDtype(pa.large_string()))
 
 
-def _integers(column: pd.Series) -> Cells | None:
+def _integers(column: pd.Series) -> Column | None:
     """Whole numbers; a float column passes when all its known values are whole."""
     if pd.api.types.is_float_dtype(column.dtype):
         floats = column.to_numpy(np.float64, na_value=np.nan)
         with np.errstate(invalid="ignore"):
             whole = floats.astype(np.int64)
         if (whole == floats).all() and whole.max(initial=0) < _LARGEST:
-            return Cells("integer", whole)
+            return Column("integer", whole)
         gone = np.isnan(floats)
         known = np.where(gone, 0.0, floats)
         if (known != np.floor(known)).any() or (np.abs(known) >= 2.0**63).any():
             return None
-        return Cells("integer", known.astype(np.int64), gone if gone.any() else None)
+        return Column("integer", known.astype(np.int64), gone if gone.any() else None)
     gone = column.isna().to_numpy()
     if column.dtype == np.uint64 and len(column) and column.max() >= 2**63:
         return None
     values = column.to_numpy(np.int64, na_value=0)
-    return Cells("integer", values, gone if gone.any() else None)
+    return Column("integer", values, gone if gone.any() else None)
 
 
-def _codes(name: str, column: pd.Series, columns: Columns) -> Cells:
+def _codes(name: str, column: pd.Series, columns: Columns) -> Column:
     """Category codes; new values join the dictionary in order of first appearance, as with `record`."""
     dictionary = columns.dictionaries[name]
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -198,15 +198,15 @@ def _codes(name: str, column: pd.Series, columns: Columns) -> Cells:
             dictionary.code(values[code])
     mapped = [dictionary.find(value) for value in values[: most + 1]]
     if mapped == list(range(most + 1)):
-        return Cells("category", codes)
-    return Cells("category", np.array([*mapped, -1], np.int32)[codes])  # the last one is for -1, missing
+        return Column("category", codes)
+    return Column("category", np.array([*mapped, -1], np.int32)[codes])  # the last one is for -1, missing
 
 
-def _texts(column: pd.Series) -> Cells:
+def _texts(column: pd.Series) -> Column:
     text = column.astype("str") if isinstance(column.dtype, pd.CategoricalDtype) else column
     array = pa.array(text, from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    return Cells("string", array.cast(pa.large_string()))
+    return Column("string", array.cast(pa.large_string()))
 
 
 def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, Any]]) -> None:

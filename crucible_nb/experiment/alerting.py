@@ -12,19 +12,19 @@ from crucible_nb.anomaly.incidents import Incident, incident_frame, incident_sum
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert
 from crucible_nb.pipeline.lifecycle import Lifecycle
-from crucible_nb.pipeline.monitor import ACTIONS, Watching
+from crucible_nb.pipeline.monitor import ACTIONS, Monitor
 from crucible_nb.pipeline.rules import Rule
-from crucible_nb.store.lines import wrapped
+from crucible_nb.store.lines import encode_exact
 from crucible_nb.store.log import Durable
 from crucible_nb.store.merge import WRITER
 from crucible_nb.utils import checks
 from crucible_nb.utils.threads import TICKER
 
 
-class Attending(Durable):
+class Alerting(Durable):
     """What an experiment does while somebody listens."""
 
-    _watching: Watching
+    _watching: Monitor
     _life: Lifecycle
     _attending: bool
     _now: Callable[[], int]
@@ -74,7 +74,7 @@ class Attending(Durable):
         for alert in self._watching.alerts.unwritten():
             if self._writer is not None and self._running:
                 time, kind, metric, value, *rest = alert
-                cells = [time, kind, metric, wrapped(value), *rest]
+                cells = [time, kind, metric, encode_exact(value), *rest]
                 self._writer.journal.control("alert", {"alert": cells, "fired": self._watching.fired})
 
     def _of_last(self, window: int | None) -> Metrics:

@@ -17,16 +17,16 @@ from crucible_nb.experiment.experiment import Experiment, arrived
 from crucible_nb.experiment.listing import listed as table
 from crucible_nb.experiment.live import KERNEL
 from crucible_nb.files.disk import as_path
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
-from crucible_nb.store.attachment import Attached
-from crucible_nb.store.layout import FACTS, Folder, folders, unpack
+from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, unpack
 from crucible_nb.store.postgres.address import Address, address_of
-from crucible_nb.store.postgres.connection import Link
+from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.listing import complete
 from crucible_nb.store.postgres.listing import find as found_in
 from crucible_nb.store.postgres.listing import listed as listed_in
-from crucible_nb.store.postgres.reading import Copied
+from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, again
 from crucible_nb.store.writer import lives
 from crucible_nb.utils import checks
@@ -46,10 +46,10 @@ def root_of(store: Any) -> Path:
     return as_path(store)
 
 
-def find(root: Path, name: str) -> Folder | None:
+def find(root: Path, name: str) -> ExperimentFolder | None:
     """The experiment of an id, else the newest of a name."""
     if (root / name / FACTS).exists() and len(name) == 32:
-        return Folder(root / name)
+        return ExperimentFolder(root / name)
     found = []
     for folder in folders(root):
         try:
@@ -115,7 +115,7 @@ def attach(
         return here
     given = _given(clock, sampling, anomaly)
     if mode is None:
-        looking = Attached.read(folder, given, rows=False)
+        looking = Attachment.read(folder, given, rows=False)
         mode = "resume" if looking.dead() else "read"
     redaction = None if mode == "read" else again(folder.facts().get("redact"), redact)
     experiment = Experiment(*opened(folder, mode, given, durability, redaction))
@@ -134,13 +134,13 @@ def _mode_of_copy(address: Address, name: Any) -> str:
     here = find(address.root, checks.text("name", name))
     if here is None:
         return "read"
-    return "resume" if KERNEL.hosting(here.path.name) or Attached.read(here, rows=False).dead() else "read"
+    return "resume" if KERNEL.hosting(here.path.name) or Attachment.read(here, rows=False).dead() else "read"
 
 
 def _copied(address: Address, name: Any) -> Experiment:
     """The copy of an experiment, to look at."""
-    link = Link(address)
-    attached = Copied(link, found_in(link, checks.text("name", name)))
+    link = Connection(address)
+    attached = CopiedAttachment(link, found_in(link, checks.text("name", name)))
     return Experiment(attached.setup, attached)
 
 
@@ -154,7 +154,7 @@ def copy(experiment: Experiment, address: Address) -> None:
 def _leftovers(address: Address) -> None:
     """Copy experiments of which the database does not have everything, and whose process is gone."""
     with suppress(StoreError):
-        done = complete(Link(address))
+        done = complete(Connection(address))
         for folder in list(folders(address.root)):
             if folder.path.name not in done and not lives(folder):
                 with suppress(StoreError):
@@ -162,15 +162,19 @@ def _leftovers(address: Address) -> None:
 
 
 def opened(
-    folder: Folder, mode: str, given: Setup | None, durability: str | None, redaction: Redaction | None
-) -> tuple[Setup, Attached]:
+    folder: ExperimentFolder,
+    mode: str,
+    given: ExperimentConfig | None,
+    durability: str | None,
+    redaction: Redaction | None,
+) -> tuple[ExperimentConfig, Attachment]:
     """What an `Experiment` is made of."""
     if mode == "read":
-        attached = Attached.read(folder, given)
+        attached = Attachment.read(folder, given)
     elif mode == "join":
-        attached = Attached.join(folder, given, durability, redaction)
+        attached = Attachment.join(folder, given, durability, redaction)
     else:
-        attached = Attached.resume(folder, given, durability, redaction)
+        attached = Attachment.resume(folder, given, durability, redaction)
     return attached.setup, attached
 
 
@@ -191,7 +195,7 @@ def named() -> Experiment | None:
         return None
 
 
-def _folder(name: Any, store: Any) -> Folder:
+def _folder(name: Any, store: Any) -> ExperimentFolder:
     if name is None:
         name = os.environ.get(RUN)
         if not name:
@@ -203,7 +207,7 @@ def _folder(name: Any, store: Any) -> Folder:
         path = Path(name)
         if not (path / FACTS).exists():
             raise StoreError(f"cannot attach to {name!r}: it is no handle, and no store is given")
-        return Folder(path)
+        return ExperimentFolder(path)
     root = root_of(store)
     folder = find(root, name)
     if folder is None and isinstance(store, Address):
@@ -214,11 +218,11 @@ def _folder(name: Any, store: Any) -> Folder:
     return folder
 
 
-def _given(clock: Any, sampling: Any, anomaly: Any) -> Setup | None:
+def _given(clock: Any, sampling: Any, anomaly: Any) -> ExperimentConfig | None:
     if clock is None and sampling is None and anomaly is None:
         return None
     detectors = anomaly if isinstance(anomaly, (list, tuple)) else [] if anomaly is None else [anomaly]
-    return Setup("", clock=clock, sampling=sampling, detectors=detectors)
+    return ExperimentConfig("", clock=clock, sampling=sampling, detectors=detectors)
 
 
 _SHOWN = (
@@ -236,13 +240,13 @@ def listed(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str]
 def stored(store: Any) -> pd.DataFrame:
     """The experiments of a store, oldest first; one that cannot be read says so and does not hide the others."""
     if isinstance(store, Address):
-        return listed(listed_in(Link(store)))
+        return listed(listed_in(Connection(store)))
     root = root_of(store)
     found: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):
         born = _born(folder)
         try:
-            attached = Attached.read(folder, rows=False)
+            attached = Attachment.read(folder, rows=False)
             facts = Experiment(attached.setup, attached).summary()
             facts["kept_events"] += attached.unread
             found.append((born, folder.path.name, facts))
@@ -259,13 +263,13 @@ def names(root: Path) -> list[str]:
     return [name for _, name in sorted(found, reverse=True) if name]
 
 
-def _born(folder: Folder) -> int:
+def _born(folder: ExperimentFolder) -> int:
     with suppress(OSError):
         return (folder.path / FACTS).stat().st_mtime_ns
     return 0
 
 
-def _facts(folder: Folder) -> dict[str, Any]:
+def _facts(folder: ExperimentFolder) -> dict[str, Any]:
     """What can be known of an experiment without its events."""
     try:
         facts = folder.facts()
@@ -275,12 +279,12 @@ def _facts(folder: Folder) -> dict[str, Any]:
     return {key: facts[key] for key, kind in shown.items() if isinstance(facts.get(key), kind)}
 
 
-def namesake(root: Path, name: str) -> Folder | None:
+def namesake(root: Path, name: str) -> ExperimentFolder | None:
     """The newest experiment of a name, when it has not ended."""
     folder = find(root, name)
     if folder is None:
         return None
-    return folder if lives(folder) or Attached.read(folder, rows=False).life.alive else None
+    return folder if lives(folder) or Attachment.read(folder, rows=False).life.alive else None
 
 
 def unarchive(path: Any, store: Any) -> Experiment:

@@ -18,24 +18,24 @@ from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.staging import row_of
 from crucible_nb.events.tables import frame_of, rows_of
-from crucible_nb.experiment.alerting import Attending
+from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.live_metrics import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
-from crucible_nb.experiment.recorder import Recorder, recorder
-from crucible_nb.experiment.snapshot import Glance, rows_after
+from crucible_nb.experiment.recorder import Recorder, make_recorder
+from crucible_nb.experiment.snapshot import Snapshot, rows_after
 from crucible_nb.experiment.spans import Span, track
 from crucible_nb.metrics import Metrics
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.lifecycle import Status
 from crucible_nb.pipeline.pipeline import Pipeline
-from crucible_nb.pipeline.policies import described
+from crucible_nb.pipeline.policies import describe
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.pipeline.stream import Stream, plan_facts
 from crucible_nb.sampling import sampling_of
 from crucible_nb.stats.planning.plan import Ledger, Plan, plan_of
 from crucible_nb.store.archive import is_url
-from crucible_nb.store.attachment import Attached
-from crucible_nb.store.layout import Folder
+from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.log import hosted, living
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.table_codec import said
@@ -51,7 +51,7 @@ _ANSWERS = 16  # windows whose metrics are remembered until the next event
 _STAGE = 4096 * WIDTH  # staged cells that are worth a fold
 
 
-class Experiment(Attending):
+class Experiment(Alerting):
     """Telemetry of one experiment: record into it, pause it, look at it at any time.
 
     Made by `cr.start`; all methods may be called from any thread.
@@ -76,7 +76,7 @@ class Experiment(Attending):
     track_iter: Callable[..., Any]  # registered
     plot: Any  # registered
 
-    def __init__(self, setup: Setup, attached: Attached | None = None) -> None:
+    def __init__(self, setup: ExperimentConfig, attached: Attachment | None = None) -> None:
         self.id = uuid.uuid4().hex if attached is None else attached.folder.path.name
         self.name, self.condition, self.hypothesis = setup.name, setup.condition, setup.hypothesis
         self.tags, self.metadata, self.sample_size = tuple(setup.tags), dict(setup.metadata), setup.sample_size
@@ -89,7 +89,7 @@ class Experiment(Attending):
         self._staged: list[Any] = []
         into = (None, None) if self._writer is None else (self._writer.journal, self._writer.redaction)
         self._running = self._life.status == "running" and (attached is None or self._writer is not None)
-        self.record, self._set_limit = recorder(self._staged, self._clock.read, self._admit, self._notes, *into)
+        self.record, self._set_limit = make_recorder(self._staged, self._clock.read, self._admit, self._notes, *into)
         self._set_limit(_STAGE if self._running else 0)
         self._listen()
         if self._writer is not None:
@@ -258,7 +258,7 @@ class Experiment(Attending):
         with self._lock:
             if not self._life.alive:
                 self._life.check("set the sampling of")
-            with self._noting("sampling", lambda: {"policy": described(policy)}):
+            with self._noting("sampling", lambda: {"policy": describe(policy)}):
                 self._pipeline.keeping.use(policy, self._pipeline.seq)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
@@ -683,7 +683,9 @@ class Experiment(Attending):
 
     # -- for faces, which look often --------------------------------------------------------------------------------
 
-    def _glance(self, seen: Mapping[int, int], most: int, span: int | None = None, *, measured: bool = True) -> Glance:
+    def _glance(
+        self, seen: Mapping[int, int], most: int, span: int | None = None, *, measured: bool = True
+    ) -> Snapshot:
         """All that a face shows, of one moment: what is staged is folded once, and each event is read once.
 
         Args:
@@ -705,7 +707,7 @@ class Experiment(Attending):
                     window = window_metrics(pipelines, lives, life, now - span, now)
             rows = {ordinal: rows_after(one, seen.get(ordinal, -1), most) for ordinal, one in writers.items()}
             noticed = self._incidents(), tuple(self._watching.alerts.history)
-            return Glance(self._summary(pipelines, now), rows, total, window, *noticed)
+            return Snapshot(self._summary(pipelines, now), rows, total, window, *noticed)
 
     @property
     def _judged(self) -> bool:
@@ -895,12 +897,12 @@ def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
         True
         >>> exp.stop()
     """
-    folder = Folder(Path(handle))
+    folder = ExperimentFolder(Path(handle))
     here = next((one for one in hosted() if isinstance(one, Experiment) and one.id == folder.path.name), None)
     if here is not None:
         return here
     if handle not in _ARRIVED:
-        attached = Attached.join(folder, None, None, redaction)
+        attached = Attachment.join(folder, None, None, redaction)
         _ARRIVED[handle] = Experiment(attached.setup, attached)
     return _ARRIVED[handle]
 

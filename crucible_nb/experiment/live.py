@@ -10,7 +10,7 @@ from crucible_nb.experiment.experiment import Experiment
 _ALIVE = ("running", "paused")
 
 
-class Kernel:
+class LiveExperiments:
     """Every experiment of this process; one that ended, or is only read here, stays as long as somebody holds it.
 
     Attributes:
@@ -56,4 +56,4 @@ def _owned(experiment: Experiment) -> bool:
     return experiment._writer is not None and experiment._writer.ordinal == 0
 
 
-KERNEL = Kernel()
+KERNEL = LiveExperiments()

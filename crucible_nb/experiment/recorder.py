@@ -16,7 +16,7 @@ from crucible_nb.store.journal import Journal
 from crucible_nb.store.lines import STRICT
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import body_of
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 
 class Recorder(Protocol):
@@ -40,11 +40,11 @@ class Recorder(Protocol):
     ) -> bool: ...
 
 
-def recorder(  # noqa: C901, PLR0915  every call saved here is saved at every event
+def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at every event
     staged: list[Any],
     now: Callable[[], int],
     admit: Callable[[], bool],
-    notes: Notes,
+    notes: Problems,
     journal: Journal | None = None,
     redaction: Redaction | None = None,
 ) -> tuple[Recorder, Callable[[int], None]]:

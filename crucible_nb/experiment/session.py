@@ -21,9 +21,9 @@ from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.live import KERNEL
 from crucible_nb.experiment.spans import Span
 from crucible_nb.experiment.spans import track as _track
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.sampling import Adaptive, sampling_of
-from crucible_nb.store.attachment import Attached
+from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.journal import DURABILITIES
 from crucible_nb.store.postgres import Address, address_of
 from crucible_nb.store.redaction import Redaction, redaction_of
@@ -130,7 +130,7 @@ def start(
     options["detectors"], options["action"] = detectors_of(anomaly, anomaly_config)
     if options["action"] == "sample_more" and not isinstance(options["sampling"], Adaptive):
         raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
-    setup = Setup(name, clock=_clock(clock), **options)
+    setup = ExperimentConfig(name, clock=_clock(clock), **options)
     checks.one_of("durability", durability, DURABILITIES)
     root = None if store is None else root_of(store)
     redaction = None if root is None else redaction_of(redact)
@@ -176,14 +176,16 @@ def _existing(name: str, on_exists: str) -> Experiment | None:
     return None
 
 
-def _stored(setup: Setup, root: Path, durability: str, redaction: Redaction | None, on_exists: str) -> Experiment:
+def _stored(
+    setup: ExperimentConfig, root: Path, durability: str, redaction: Redaction | None, on_exists: str
+) -> Experiment:
     """A new experiment of a store, or the one to go on with."""
     there = None if on_exists == "new" else namesake(root, setup.name)
     if there is not None and on_exists == "error":
         raise LifecycleError(f"cannot start {setup.name!r}: one of that name has not ended in {str(root)!r}")
     if there is None:
         setup = setup if redaction is None else setup.cleaned(redaction)
-        return Experiment(setup, Attached.create(root, uuid.uuid4().hex, setup, durability, redaction))
+        return Experiment(setup, Attachment.create(root, uuid.uuid4().hex, setup, durability, redaction))
     found = Experiment(*opened(there, "resume", setup, durability, redaction))
     if found.paused:
         found.resume()

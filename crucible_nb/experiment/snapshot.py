@@ -15,7 +15,7 @@ from crucible_nb.pipeline.pipeline import Pipeline
 _ALWAYS = ("seq", "weight", "success", "latency_ms", "cost_usd")
 
 
-class Glance(NamedTuple):
+class Snapshot(NamedTuple):
     """One look.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.events.batch import Batch, Dictionary
+from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics.live_state import Live
 from crucible_nb.metrics.moment_table import NUMBERS, Block
 
@@ -27,7 +27,7 @@ class Grouping:
         dictionary: Of a category column, whose codes are the groups; None numbers other values by itself.
     """
 
-    def __init__(self, name: str, dictionary: Dictionary | None) -> None:
+    def __init__(self, name: str, dictionary: Categories | None) -> None:
         self.name = name
         self._dictionary = dictionary
         self._labels: dict[object, int] = {}

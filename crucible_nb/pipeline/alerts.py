@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 _MINUTE = 60 * 10**9
 _HISTORY = 10_000
@@ -52,7 +52,7 @@ class Alerts:
         per_minute: Alerts a minute, by their own times, that callbacks are called for; the others are remembered.
     """
 
-    def __init__(self, notes: Notes, per_minute: int = 60) -> None:
+    def __init__(self, notes: Problems, per_minute: int = 60) -> None:
         self.notes, self.per_minute = notes, per_minute
         self.history: deque[Alert] = deque(maxlen=_HISTORY)
         self.callbacks: list[Callable[[Alert], Any]] = []

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import COLUMNS, EVERY, Kind
-from crucible_nb.pipeline.columns import Column, Growing, MaskedColumn, NumberColumn, column_of
+from crucible_nb.pipeline.columns import BufferColumn, Growing, MaskedColumn, NumberColumn, column_of
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
 _NEUTRAL = {"weight": 1.0, "_weight": 1.0}
@@ -51,13 +51,13 @@ class Buffer:
         kept_from: Rows from this number on stay whatever `max_rows`, for they are nowhere else yet; None: none do.
     """
 
-    def __init__(self, dictionaries: dict[str, Dictionary], max_rows: int | None = None) -> None:
+    def __init__(self, dictionaries: dict[str, Categories], max_rows: int | None = None) -> None:
         self._dictionaries = dictionaries
         self._max_rows = max_rows
         self._times = Growing(np.int64)
         self._start = 0
         self._sorted = True
-        self._columns: dict[str, Column] = {name: self._new(name, COLUMNS[name].kind) for name in EVERY}
+        self._columns: dict[str, BufferColumn] = {name: self._new(name, COLUMNS[name].kind) for name in EVERY}
         self._frame: pd.DataFrame | None = None
         self._disowned: list[np.ndarray] = []
         self._leaving = 0
@@ -69,11 +69,11 @@ class Buffer:
     def __len__(self) -> int:
         return self._times.length - self._start - self._leaving
 
-    def _new(self, name: str, kind: Any) -> Column:
+    def _new(self, name: str, kind: Any) -> BufferColumn:
         if name in _NEUTRAL:
             return NumberColumn(np.float64, _NEUTRAL[name])
         if kind == "category":
-            return column_of(kind, self._dictionaries.setdefault(name, Dictionary()))
+            return column_of(kind, self._dictionaries.setdefault(name, Categories()))
         return column_of(kind)
 
     def append(self, batch: Batch, more: int = 0) -> None:
@@ -85,13 +85,13 @@ class Buffer:
         self._sorted &= bool(times[0] >= last and (times[1:] >= times[:-1]).all())
         room = start + len(batch) + more if more else 0
         self._times.append(times, room)
-        self._columns["seq"].append(Cells("count", batch.numbered()), start, room)
+        self._columns["seq"].append(Column("count", batch.numbered()), start, room)
         for name, cells in batch.cells.items():
             self._column(name, cells.kind).append(cells, start, room)
         self._frame = None
         self._evict()
 
-    def _column(self, name: str, kind: Any) -> Column:
+    def _column(self, name: str, kind: Any) -> BufferColumn:
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = self._new(name, kind)
@@ -135,7 +135,7 @@ class Buffer:
             self._rebuild(self._start + np.argsort(times, kind="stable"))
             self._sorted = True
         if sample is not None:
-            self.overwrite("weight", Cells("float", sample.weigh(self.numbers("seq", 0, len(self)))))
+            self.overwrite("weight", Column("float", sample.weigh(self.numbers("seq", 0, len(self)))))
 
     def _sift(self) -> None:
         if self._leaving:
@@ -244,7 +244,7 @@ class Buffer:
         """Payload held: bytes of the columns in use."""
         return self._times.nbytes + sum(column.nbytes for column in self._columns.values())
 
-    def overwrite(self, name: str, cells: Cells) -> None:
+    def overwrite(self, name: str, cells: Column) -> None:
         """Replace a whole column, given in time order (a new price table); frames handed out keep the old one."""
         self._settle()
         column = self._new(name, cells.kind)

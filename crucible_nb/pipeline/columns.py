@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.events.batch import Cells, Dictionary
+from crucible_nb.events.batch import Categories, Column
 from crucible_nb.events.schema import Kind
 
 _FIRST = 1024
@@ -84,7 +84,7 @@ class NumberColumn:
         self.dtype, self.fill = np.dtype(dtype), fill
         self.values: Growing | None = None
 
-    def append(self, cells: Cells, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, room: int = 0) -> None:
         self._begin(start).append(cells.values, room)
 
     def _begin(self, length: int) -> Growing:
@@ -102,15 +102,15 @@ class NumberColumn:
 
     array = numbers
 
-    def cells(self, start: int, stop: int) -> Cells:
+    def cells(self, start: int, stop: int) -> Column:
         """The rows as cells."""
         kinds: dict[str, Kind] = {"f": "float", "i": "count", "b": "flag"}
-        return Cells(kinds[self.dtype.kind], self.numbers(start, stop))
+        return Column(kinds[self.dtype.kind], self.numbers(start, stop))
 
     def taken(self, order: np.ndarray, length: int) -> NumberColumn:
         column = NumberColumn(self.dtype, self.fill)
         if self.values is not None:
-            column.append(Cells("float", self.numbers(0, length)[order]), 0)
+            column.append(Column("float", self.numbers(0, length)[order]), 0)
         return column
 
     @property
@@ -125,7 +125,7 @@ class MaskedColumn:
         self.values = Growing(dtype)
         self.mask: Growing | None = None
 
-    def append(self, cells: Cells, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, room: int = 0) -> None:
         self._pad(start)
         if cells.mask is not None and self.mask is None:
             self.mask = Growing(np.bool_, False, self.values.length)
@@ -158,22 +158,22 @@ class MaskedColumn:
         values, mask = self._parts(start, stop)
         return np.where(mask, np.nan, values)
 
-    def cells(self, start: int, stop: int) -> Cells:
+    def cells(self, start: int, stop: int) -> Column:
         """The rows as cells."""
         values, mask = self._parts(start, stop)
-        return Cells("boolean" if values.dtype == np.bool_ else "integer", values, mask)
+        return Column("boolean" if values.dtype == np.bool_ else "integer", values, mask)
 
     def taken(self, order: np.ndarray, length: int) -> MaskedColumn:
         column = MaskedColumn(self.values.data.dtype)
         if self.values.length:
             values, mask = self._parts(0, length)
-            column.append(Cells("integer", values[order], mask[order] if self.mask is not None else None), 0)
+            column.append(Column("integer", values[order], mask[order] if self.mask is not None else None), 0)
         return column
 
     def to_float(self) -> NumberColumn:
         """The same rows as a float column (a whole-number column met a fraction)."""
         column = NumberColumn(np.float64, np.nan)
-        column.append(Cells("float", self.numbers(0, self.values.length)), 0)
+        column.append(Column("float", self.numbers(0, self.values.length)), 0)
         return column
 
     @property
@@ -184,11 +184,11 @@ class MaskedColumn:
 class CodeColumn:
     """Categories: small codes into a dictionary that only grows; as narrow as pandas keeps them."""
 
-    def __init__(self, dictionary: Dictionary) -> None:
+    def __init__(self, dictionary: Categories) -> None:
         self.dictionary = dictionary
         self.codes = NumberColumn(np.int8, -1)
 
-    def append(self, cells: Cells, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, room: int = 0) -> None:
         self._widen()
         self.codes.append(cells, start, room)
 
@@ -197,7 +197,7 @@ class CodeColumn:
         if dtype != self.codes.dtype:
             wider = NumberColumn(dtype, -1)
             if self.codes.values is not None:
-                wider.append(Cells("category", self.codes.numbers(0, self.codes.values.length)), 0)
+                wider.append(Column("category", self.codes.numbers(0, self.codes.values.length)), 0)
             self.codes = wider
 
     def array(self, start: int, stop: int) -> pd.Categorical:
@@ -207,10 +207,10 @@ class CodeColumn:
     def numbers(self, start: int, stop: int) -> np.ndarray:
         return self.codes.numbers(start, stop)
 
-    def cells(self, start: int, stop: int) -> Cells:
+    def cells(self, start: int, stop: int) -> Column:
         """The rows as cells."""
         self._widen()
-        return Cells("category", self.codes.numbers(start, stop))
+        return Column("category", self.codes.numbers(start, stop))
 
     def taken(self, order: np.ndarray, length: int) -> CodeColumn:
         column = CodeColumn(self.dictionary)
@@ -231,7 +231,7 @@ class TextColumn:
         self.valid = Growing(np.uint8)
         self.length = 0
 
-    def append(self, cells: Cells, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, room: int = 0) -> None:
         self._pad(start)
         text = cells.values
         count, (bits, offsets, data) = len(text), text.buffers()
@@ -275,13 +275,13 @@ class TextColumn:
         make: Any = pd.arrays.ArrowStringArray
         return make(pa.chunked_array([self._arrow(start, stop)]), dtype=_STRING)
 
-    def cells(self, start: int, stop: int) -> Cells:
+    def cells(self, start: int, stop: int) -> Column:
         """The rows as cells."""
-        return Cells("string", self._arrow(start, stop))
+        return Column("string", self._arrow(start, stop))
 
     def taken(self, order: np.ndarray, length: int) -> TextColumn:
         column = TextColumn()
-        column.append(Cells("string", self._arrow(0, length).take(pa.array(order))), 0)
+        column.append(Column("string", self._arrow(0, length).take(pa.array(order))), 0)
         return column
 
     @property
@@ -289,13 +289,13 @@ class TextColumn:
         return self.offsets.nbytes + self.bytes.nbytes + self.valid.nbytes
 
 
-Column = NumberColumn | MaskedColumn | CodeColumn | TextColumn
+BufferColumn = NumberColumn | MaskedColumn | CodeColumn | TextColumn
 
 
-def column_of(kind: Kind, dictionary: Dictionary | None = None) -> Column:
+def column_of(kind: Kind, dictionary: Categories | None = None) -> BufferColumn:
     """An empty column for a kind of the schema."""
     if kind == "category":
-        return CodeColumn(dictionary if dictionary is not None else Dictionary())
+        return CodeColumn(dictionary if dictionary is not None else Categories())
     if kind == "string":
         return TextColumn()
     if kind in ("integer", "boolean"):

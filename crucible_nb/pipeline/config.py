@@ -10,15 +10,15 @@ from crucible_nb.anomaly import Detector
 from crucible_nb.errors import StoreError
 from crucible_nb.pipeline.clock import EventClock, SteadyClock
 from crucible_nb.pipeline.pipeline import Pipeline
-from crucible_nb.pipeline.policies import described, made
+from crucible_nb.pipeline.policies import describe, rebuild
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.sampling import Sampler
 from crucible_nb.utils import checks
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 
 @dataclass(frozen=True)
-class Setup:
+class ExperimentConfig:
     """The arguments of `cr.start`, checked.
 
     Attributes:
@@ -51,7 +51,7 @@ class Setup:
             return EventClock()
         return SteadyClock() if self.clock is None else SteadyClock(self.clock)  # type: ignore[arg-type]
 
-    def pipeline(self, clock: SteadyClock, notes: Notes, stream: int = 0) -> Pipeline:
+    def pipeline(self, clock: SteadyClock, notes: Problems, stream: int = 0) -> Pipeline:
         """The stages before the first event.
 
         Args:
@@ -76,12 +76,12 @@ class Setup:
             "windows": list(self.windows),
             "by": list(self.by),
             "clock": "custom" if callable(self.clock) else self.clock,
-            "sampling": described(self.sampling),
-            "detectors": [described(detector) for detector in self.detectors],
+            "sampling": describe(self.sampling),
+            "detectors": [describe(detector) for detector in self.detectors],
         }
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any], prices: PriceTable, given: Setup | None = None) -> Self:
+    def from_dict(cls, facts: Mapping[str, Any], prices: PriceTable, given: ExperimentConfig | None = None) -> Self:
         """The setup that was written down.
 
         Args:
@@ -108,9 +108,10 @@ class Setup:
                 seed=checks.whole("seed", facts["seed"]),
                 action=checks.text("action", facts["action"]),
                 clock=facts["clock"] if facts["clock"] == "events" else again.clock,
-                sampling=made(facts["sampling"], again.sampling, Sampler),
+                sampling=rebuild(facts["sampling"], again.sampling, Sampler),
                 detectors=[
-                    made(one, detector, Detector) for one, detector in zip(facts["detectors"], detectors, strict=False)
+                    rebuild(one, detector, Detector)
+                    for one, detector in zip(facts["detectors"], detectors, strict=False)
                 ],
                 prices=prices,
             )

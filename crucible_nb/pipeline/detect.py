@@ -12,12 +12,12 @@ import numpy as np
 
 from crucible_nb.anomaly import Detector, Incident, Incidents, Verdict
 from crucible_nb.anomaly.incidents import LIMIT
-from crucible_nb.events.batch import Batch, Cells, Dictionary
-from crucible_nb.events.event_columns import Events
-from crucible_nb.utils.problems import Notes
+from crucible_nb.events.batch import Batch, Categories, Column
+from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.utils.problems import Problems
 
 
-class Judging:
+class DetectionStage:
     """Runs detectors over batches; the largest score of an event is its own.
 
     Args:
@@ -30,7 +30,7 @@ class Judging:
         begun: Incidents that have begun and that nobody has taken out yet, each with the value it began with.
     """
 
-    def __init__(self, detectors: Sequence[Detector], dictionaries: Mapping[str, Dictionary], notes: Notes) -> None:
+    def __init__(self, detectors: Sequence[Detector], dictionaries: Mapping[str, Categories], notes: Problems) -> None:
         self.detectors = [detector.begin() for detector in detectors]
         self.dictionaries, self.notes = dictionaries, notes
         self.incidents = Incidents(max((detector.cooldown for detector in detectors), default=0))
@@ -40,7 +40,7 @@ class Judging:
         """Write anomaly, anomaly_score and anomaly_metric of a batch."""
         if not self.detectors:
             return
-        events = Events.of_batch(batch, self.dictionaries)
+        events = EventColumns.of_batch(batch, self.dictionaries)
         score, names = np.full(len(batch), np.nan), np.full(len(batch), -1, np.int32)
         reasons: dict[int, Callable[[], str]] = {}
         for detector in self.detectors:
@@ -56,9 +56,9 @@ class Judging:
             alarms = np.flatnonzero(better & (found >= 1)).tolist()
             reasons |= {i: partial(_sentence, sentences, i, detector.metrics[metric[i]]) for i in alarms}
         flags = score >= 1
-        batch.cells["anomaly"] = Cells("flag", flags)
-        batch.cells["anomaly_score"] = Cells("float", score)
-        batch.cells["anomaly_metric"] = Cells("category", np.where(flags, names, -1).astype(np.int32))
+        batch.cells["anomaly"] = Column("flag", flags)
+        batch.cells["anomaly_score"] = Column("float", score)
+        batch.cells["anomaly_metric"] = Column("category", np.where(flags, names, -1).astype(np.int32))
         for i in np.flatnonzero(flags).tolist():
             metric = self.dictionaries["anomaly_metric"].values[names[i]]
             if self.incidents.add(batch.first_seq + i, int(batch.time[i]), float(score[i]), metric, reasons[i]):

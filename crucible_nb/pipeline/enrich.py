@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.pipeline.prices import PriceTable, Rates
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -24,9 +24,9 @@ class Enrich:
         unpriced: Model (with its provider, where one was recorded) to number of events with tokens but no price.
     """
 
-    def __init__(self, dictionaries: dict[str, Dictionary], table: PriceTable) -> None:
+    def __init__(self, dictionaries: dict[str, Categories], table: PriceTable) -> None:
         self._models, self._providers = dictionaries["model"], dictionaries["provider"]
-        self._names = Dictionary()
+        self._names = Categories()
         self._rates = Rates(table, self._names.values)
         self._alone = np.zeros(0, np.int32)
         self.unpriced: Counter[str] = Counter()
@@ -60,8 +60,8 @@ class Enrich:
             self._count(codes[missing & unknown & known & (codes >= 0)])
         priced = missing & ~unknown
         if priced.any():
-            cells["cost_usd"] = Cells("float", cost if given is None else np.where(missing, cost, given))
-            cells["_priced"] = Cells("flag", priced)
+            cells["cost_usd"] = Column("float", cost if given is None else np.where(missing, cost, given))
+            cells["_priced"] = Column("flag", priced)
 
     def _codes(self, models: np.ndarray, providers: np.ndarray | None) -> np.ndarray:
         """Places in the list of names to price: the model, with its provider before it where there is one."""
@@ -96,7 +96,7 @@ def _total(batch: Batch) -> None:
         gone = np.zeros(len(batch), np.bool_) if given.mask is None else given.mask
         total = np.where(gone, total, given.values)
         mask = None if mask is None else mask & gone
-    batch.cells["total_tokens"] = Cells("integer", total, mask)
+    batch.cells["total_tokens"] = Column("integer", total, mask)
 
 
 def _either(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:

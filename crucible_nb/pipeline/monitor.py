@@ -13,14 +13,14 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert, Alerts
 from crucible_nb.pipeline.rules import Rule
 from crucible_nb.utils import checks
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 ACTIONS = ("alert", "pause", "stop")
 """What a rule can do."""
 
 
 @dataclass
-class Watched:
+class WatchedRule:
     """A rule, what it does, and whether it is met now: it fires once, and again only after it was not met."""
 
     rule: Rule
@@ -29,7 +29,7 @@ class Watched:
     met: bool = False
 
 
-class Watching:
+class Monitor:
     """Takes what happened, says what is to be done.
 
     Args:
@@ -41,10 +41,10 @@ class Watching:
         fired: Whether something asked for an end or a pause.
     """
 
-    def __init__(self, notes: Notes, action: str) -> None:
+    def __init__(self, notes: Problems, action: str) -> None:
         self.alerts = Alerts(notes)
         self.action = action
-        self.rules: list[Watched] = []
+        self.rules: list[WatchedRule] = []
         self.fired = False
 
     @property
@@ -83,7 +83,7 @@ class Watching:
     def load(self, state: dict[str, Any]) -> None:
         """Take a state over."""
         self.rules = [
-            Watched(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
+            WatchedRule(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
             for rule, kind, action, met in state["rules"]
         ]
         self.fired = state["fired"]
@@ -99,7 +99,7 @@ class Watching:
 
     def add(self, rule: Rule, kind: str, action: str) -> None:
         """Watch a rule from now on."""
-        self.rules.append(Watched(rule, kind, action))
+        self.rules.append(WatchedRule(rule, kind, action))
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
         """Call back for every alert; returns what undoes it."""

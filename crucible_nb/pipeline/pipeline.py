@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import Detector
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.rows import Columns, batch_of_rows
 from crucible_nb.events.tables import batches_of_frame, times_of
 from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.clock import SteadyClock
-from crucible_nb.pipeline.detect import Judging
+from crucible_nb.pipeline.detect import DetectionStage
 from crucible_nb.pipeline.enrich import Enrich
 from crucible_nb.pipeline.prices import PriceTable
-from crucible_nb.pipeline.sample import Keeping
-from crucible_nb.utils.problems import Notes
+from crucible_nb.pipeline.sample import SamplingStage
+from crucible_nb.utils.problems import Problems
 
 ALWAYS = ("event", "model")
 """Columns whose groups are always counted live."""
@@ -43,7 +43,7 @@ class Pipeline:
     def __init__(
         self,
         clock: SteadyClock,
-        notes: Notes,
+        notes: Problems,
         *,
         by: Sequence[str] = (),
         windows: Sequence[int] = (),
@@ -57,11 +57,11 @@ class Pipeline:
         self.columns = Columns()
         self.seq = 0
         self.enrich = Enrich(self.columns.dictionaries, prices)
-        self.judging = Judging(detectors, self.columns.dictionaries, notes)
+        self.judging = DetectionStage(detectors, self.columns.dictionaries, notes)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
-        self.keeping = Keeping(self.columns.dictionaries, self.buffer, notes, seed, stream)
+        self.keeping = SamplingStage(self.columns.dictionaries, self.buffer, notes, seed, stream)
         self.looked: dict[Any, Any] = {}  # answers that hold until the next event
 
     def rows(self, rows: list[Any]) -> None:
@@ -127,18 +127,18 @@ class Pipeline:
             for name, column in (("cost_usd", cost), ("_priced", flags)):
                 if name in batch.cells:
                     column[at] = batch.cells[name].values
-        buffer.overwrite("cost_usd", Cells("float", cost))
-        buffer.overwrite("_priced", Cells("flag", flags))
+        buffer.overwrite("cost_usd", Column("float", cost))
+        buffer.overwrite("_priced", Column("flag", flags))
         self.looked.clear()
 
 
 _PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")
 
 
-def _name(batch: Batch, event: str | None, events: Dictionary) -> None:
+def _name(batch: Batch, event: str | None, events: Categories) -> None:
     """The name for events of a table that brings none."""
     if event is not None:
         cells = batch.cells.get("event")
         codes = np.full(len(batch), -1, np.int32) if cells is None else cells.values
         if (codes < 0).any():
-            batch.cells["event"] = Cells("category", np.where(codes < 0, events.code(event), codes))
+            batch.cells["event"] = Column("category", np.where(codes < 0, events.code(event), codes))

@@ -14,7 +14,7 @@ from crucible_nb.sampling import Sampler
 _ROOMS = {"sampling": sampling, "anomaly": anomaly}
 
 
-def described(policy: Sampler | Detector | None) -> dict[str, Any] | None:
+def describe(policy: Sampler | Detector | None) -> dict[str, Any] | None:
     """A policy as plain data; of one that is not ours, or takes a callable, only what it is called.
 
     Examples:
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(value)
 
 
-def made(description: Mapping[str, Any] | None, given: Any = None, base: Any = (Sampler, Detector)) -> Any:
+def rebuild(description: Mapping[str, Any] | None, given: Any = None, base: Any = (Sampler, Detector)) -> Any:
     """The policy that was described; one that is not ours has to be given again.
 
     Args:
@@ -94,7 +94,7 @@ def _back(value: Any) -> Any:
     return [_back(item) for item in value] if isinstance(value, list) else value
 
 
-def lasting(policy: Sampler | Detector | None) -> bool:
+def is_restorable(policy: Sampler | Detector | None) -> bool:
     """Whether its running state can be written down whole.
 
     A class of ours says so itself; any other has to have a `to_dict` and a `from_dict` of its own. One that has not is

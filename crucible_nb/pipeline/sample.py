@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.pipeline.buffer import Buffer
-from crucible_nb.sampling import Events, Sampler
-from crucible_nb.utils.problems import Notes
+from crucible_nb.sampling import Sampler
+from crucible_nb.utils.problems import Problems
 
 
-class Keeping:
+class SamplingStage:
     """Thins batches by a policy that may change in mid-run; rows kept earlier keep the weight they had then.
 
     Args:
@@ -25,7 +26,7 @@ class Keeping:
     """
 
     def __init__(
-        self, dictionaries: Mapping[str, Dictionary], buffer: Buffer, notes: Notes, seed: int, stream: int = 0
+        self, dictionaries: Mapping[str, Categories], buffer: Buffer, notes: Problems, seed: int, stream: int = 0
     ) -> None:
         self.stream = stream
         self.dictionaries, self.buffer, self.notes, self.seed = dictionaries, buffer, notes, seed
@@ -48,12 +49,12 @@ class Keeping:
             return batch
         brought = batch.cells.get("weight")
         try:
-            choice = self.sampler.choose(Events.of_batch(batch, self.dictionaries))
+            choice = self.sampler.choose(EventColumns.of_batch(batch, self.dictionaries))
         except Exception as error:  # noqa: BLE001  a user's sampler must not lose events
             self.notes.say("errors", f"the sampler failed, all events are kept: {type(error).__name__}: {error}")
             return batch
         weight = choice.weight if brought is None else choice.weight * brought.values
-        batch.cells["weight"] = Cells("float", weight)
+        batch.cells["weight"] = Column("float", weight)
         if self.sampler.revises:
             self.buffer.discard(choice.dropped)
             self.buffer.stale = True

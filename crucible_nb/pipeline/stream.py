@@ -13,19 +13,19 @@ from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.scalars import EXTRA
 from crucible_nb.pipeline.clock import SteadyClock
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.lifecycle import Lifecycle
-from crucible_nb.pipeline.monitor import ACTIONS, Watching
-from crucible_nb.pipeline.policies import described, lasting, made
+from crucible_nb.pipeline.monitor import ACTIONS, Monitor
+from crucible_nb.pipeline.policies import describe, is_restorable, rebuild
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.pipeline.rules import Rule
 from crucible_nb.sampling import Sampler
 from crucible_nb.stats.planning.plan import Ledger, Look, Plan, plan_of
-from crucible_nb.store.lines import unwrapped
+from crucible_nb.store.lines import decode_exact
 from crucible_nb.store.row_codec import Run, row_of_cells
 from crucible_nb.store.table_codec import frame_of_cells
 from crucible_nb.utils import checks
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 _STAGE = 4096 * WIDTH
 
@@ -45,17 +45,17 @@ class Stream:
 
     def __init__(
         self,
-        setup: Setup,
+        setup: ExperimentConfig,
         ordinal: int = 0,
         started: int | None = None,
         *,
         clock: SteadyClock | None = None,
-        notes: Notes | None = None,
+        notes: Problems | None = None,
     ) -> None:
         self.setup, self.ordinal = setup, ordinal
-        self.clock, self.notes = clock or setup.steady(), notes or Notes(setup.name)
+        self.clock, self.notes = clock or setup.steady(), notes or Problems(setup.name)
         self.pipeline = setup.pipeline(self.clock, self.notes, ordinal)
-        self.watching = Watching(self.notes, setup.action)
+        self.watching = Monitor(self.notes, setup.action)
         self.ledger: Ledger | None = None
         self.life = Lifecycle(setup.name, None if setup.clock == "events" else self.clock.now(started))
         self.unread = 0
@@ -166,7 +166,7 @@ class Stream:
         self.life.absent(facts["since"], self.clock.now(facts["clock"]), self.pipeline.seq)
 
     def _sampling(self, _: str, facts: dict[str, Any]) -> None:
-        self.pipeline.keeping.use(made(facts["policy"], self.setup.sampling, Sampler), self.pipeline.seq)
+        self.pipeline.keeping.use(rebuild(facts["policy"], self.setup.sampling, Sampler), self.pipeline.seq)
 
     def _prices(self, _: str, facts: dict[str, Any]) -> None:
         self.pipeline.reprice(self._table(facts))
@@ -186,7 +186,7 @@ class Stream:
         self.watching.add(Rule.of(facts["rule"]), str(facts["kind"]), action)
 
     def _alert(self, _: str, facts: dict[str, Any]) -> None:
-        alert = [unwrapped(cell) for cell in facts["alert"]]
+        alert = [decode_exact(cell) for cell in facts["alert"]]
         self.watching.remember(alert, fired=facts["fired"])
         self._alerted += alert[1] == "anomaly"
 
@@ -211,13 +211,13 @@ class Stream:
     def lasting(self) -> bool:
         """Whether everything here can be written down, so that its journals need not be kept."""
         keeping = self.pipeline.keeping
-        return lasting(keeping.policy) and all(map(lasting, self.pipeline.judging.detectors))
+        return is_restorable(keeping.policy) and all(map(is_restorable, self.pipeline.judging.detectors))
 
     @property
     def portable(self) -> bool:
         """Whether somebody who has none of the user's classes can take the state over."""
         policies = (self.pipeline.keeping.policy, *self.pipeline.judging.detectors)
-        return self.lasting and not any("strange" in (described(policy) or ()) for policy in policies)
+        return self.lasting and not any("strange" in (describe(policy) or ()) for policy in policies)
 
     def to_dict(self, *, bare: bool = False) -> dict[str, Any]:
         """The state of everything but the rows, as plain data and arrays.
@@ -237,7 +237,7 @@ class Stream:
             "enrich": pipeline.enrich.to_dict(),
             "judging": staged.judging.to_dict(),
             "measure": pipeline.measure.to_dict(),
-            "policy": described(policy),
+            "policy": describe(policy),
             "keeping": staged.keeping.to_dict(),
             "prices": None if pipeline.prices is self.setup.prices else self.price_facts(pipeline.prices),
             "watching": self.watching.to_dict(),
@@ -259,7 +259,7 @@ class Stream:
         pipeline.measure.load(state["measure"])
         if state["prices"] is not None:
             pipeline.use_prices(self._table(state["prices"]))
-        pipeline.keeping.load(made(state["policy"], self.setup.sampling, Sampler), state["keeping"])
+        pipeline.keeping.load(rebuild(state["policy"], self.setup.sampling, Sampler), state["keeping"])
         self.watching.load(state["watching"])
         if state["ledger"] is not None:
             self._plan("plan", {"plan": state["ledger"]["plan"]})

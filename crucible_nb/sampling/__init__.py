@@ -1,6 +1,6 @@
 """Samplers: which events stay, and what weight each carries, so that every later number is unbiased."""
 
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns as Events
 from crucible_nb.sampling.adaptive import Adaptive
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.importance import Importance

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling.base import Sampler
 from crucible_nb.utils import checks
 
@@ -130,7 +130,7 @@ class Adaptive(Sampler):
         self._seen, self._last = 0, -(2**62)
         self._controls = {name: Control(self.limit) for name in self.metrics}
 
-    def rates(self, events: Events) -> np.ndarray:
+    def rates(self, events: EventColumns) -> np.ndarray:
         place = np.arange(self._seen, self._seen + len(events))
         last = np.maximum.accumulate(np.where(self._anomalous(events), place, self._last))
         raised = place - last <= self.cooldown
@@ -140,7 +140,7 @@ class Adaptive(Sampler):
         self._last = int(last[-1]) if len(last) else self._last
         return rates
 
-    def _quiet(self, events: Events) -> np.ndarray:
+    def _quiet(self, events: EventColumns) -> np.ndarray:
         rates = np.full(len(events), self.base_rate)
         if self.stratified_rates:
             success = events["success"]
@@ -148,7 +148,7 @@ class Adaptive(Sampler):
                 rates[success == _OUTCOMES[outcome]] = rate
         return rates
 
-    def _anomalous(self, events: Events) -> np.ndarray:
+    def _anomalous(self, events: EventColumns) -> np.ndarray:
         if "anomaly" in events:
             return np.asarray(events["anomaly"] == 1)
         tripped = np.zeros(len(events), np.bool_)

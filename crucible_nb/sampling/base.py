@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling.random_numbers import Draws
 
 _NONE = np.empty(0, np.int64)
@@ -75,11 +75,11 @@ class Sampler:
     def start(self) -> None:
         """Set up the state before the first event; nothing unless a subclass has some."""
 
-    def rates(self, events: Events) -> np.ndarray:
+    def rates(self, events: EventColumns) -> np.ndarray:
         """Probability of each event to stay, in (0, 1]."""
         raise NotImplementedError(f"{type(self).__name__} has neither rates() nor choose()")
 
-    def choose(self, events: Events) -> Choice:
+    def choose(self, events: EventColumns) -> Choice:
         """Judge consecutive events; blocks may end anywhere.
 
         Raises:

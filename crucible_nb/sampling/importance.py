@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.accumulators import LogHistogram
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.stratified import By, checked_by
 from crucible_nb.utils import checks
@@ -136,7 +136,7 @@ class Importance(Sampler):
         self._values, self._refresh, self._edge = LogHistogram(), 32, np.inf
         self._total, self._known = 0.0, 0
 
-    def choose(self, events: Events) -> Choice:
+    def choose(self, events: EventColumns) -> Choice:
         """Judge consecutive events; see `Sampler.choose`."""
         values = self._sizes(events)
         w, coins = self._weighed(values), 1.0 - self._draws.next(len(events))
@@ -159,7 +159,7 @@ class Importance(Sampler):
         """Numbers of the kept events that leave the sample now."""
         return np.concatenate((self._body.settle(), self._tail.settle()))
 
-    def _sizes(self, events: Events) -> np.ndarray:
+    def _sizes(self, events: EventColumns) -> np.ndarray:
         """Sizes as given; NaN where missing, negative or infinite."""
         values = pd.Series(self.by(events.frame())) if callable(self.by) else events[self.by]
         values = np.asarray(values, np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.events.sampling_info import facts_of, mark
 from crucible_nb.sampling.base import Sampler
 from crucible_nb.sampling.importance import Priorities
@@ -43,7 +43,7 @@ def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame
     if not isinstance(sampler, Sampler):
         raise checks.wrong("sampler", sampler, "a sampler such as cr.sampling.Uniform(0.1)")
     running = sampler.begin(checks.whole("seed", seed))
-    choice = running.choose(Events.of_frame(frame))
+    choice = running.choose(EventColumns.of_frame(frame))
     rows = np.setdiff1d(np.flatnonzero(choice.keep), running.settle())
     now = running.weights(rows)
     weight = choice.weight[rows] if now is None else now
@@ -93,7 +93,7 @@ def merge(
     sized = together["weight"].to_numpy(np.float64)
     if by is not None:
         (by,) = checks.columns("by", by, together.columns)
-        values = Events.of_frame(together)[by]
+        values = EventColumns.of_frame(together)[by]
         sized = sized * (values + np.nanmean(values))
     if size is not None and len(together) > size:
         together = _thinned(together, size, np.where(sized > 0, sized, np.nanmean(sized)), seed)

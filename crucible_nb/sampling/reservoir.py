@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.random_numbers import Draws
 from crucible_nb.utils import checks
@@ -120,7 +120,7 @@ class Reservoir(Sampler):
     def start(self) -> None:
         self._slots = Slots(self.size, self._draws)
 
-    def choose(self, events: Events) -> Choice:
+    def choose(self, events: EventColumns) -> Choice:
         """Judge consecutive events; see `Sampler.choose`."""
         places, dropped = self._slots.take(events.seq)
         keep = np.zeros(len(events), np.bool_)

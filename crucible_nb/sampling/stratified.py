@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling.base import Choice, Sampler
 from crucible_nb.sampling.random_numbers import Draws
 from crucible_nb.sampling.reservoir import Slots
@@ -18,7 +18,7 @@ from crucible_nb.utils import checks
 By = str | Callable[[pd.DataFrame], Any]
 
 
-def strata_of(by: By, events: Events) -> tuple[np.ndarray, list[Any]]:
+def strata_of(by: By, events: EventColumns) -> tuple[np.ndarray, list[Any]]:
     """The stratum of each event as a code, and the label of each code; the last label, None, is for missing."""
     if callable(by):
         codes, found = pd.factorize(pd.Series(by(events.frame())))
@@ -102,7 +102,7 @@ class Stratified(Sampler):
         """The probability in a stratum."""
         return self._rates.get(label, self.default)
 
-    def choose(self, events: Events) -> Choice:
+    def choose(self, events: EventColumns) -> Choice:
         """Judge consecutive events; see `Sampler.choose`."""
         codes, labels = strata_of(self.by, events)
         keep, weight, dropped = np.zeros(len(events), np.bool_), np.ones(len(events)), [np.empty(0, np.int64)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling.base import Sampler
 from crucible_nb.utils import checks
 
@@ -34,5 +34,5 @@ class Uniform(Sampler):
     def __post_init__(self) -> None:
         self.rate = checks.number("rate", self.rate, above=0, most=1)
 
-    def rates(self, events: Events) -> np.ndarray:
+    def rates(self, events: EventColumns) -> np.ndarray:
         return np.full(len(events), self.rate)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from crucible_nb.errors import ConfigError, CrucibleError, StoreError
 from crucible_nb.files import parquet
 from crucible_nb.files.disk import MAX_BYTES, reason
-from crucible_nb.store.layout import FACTS, PRICES, Folder, is_id, is_part
+from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder, is_id, is_part
 from crucible_nb.store.segment import checked
 from crucible_nb.store.syscalls import write_whole
 from crucible_nb.utils.optional import need
@@ -80,7 +80,7 @@ class Remote:
         self._root = path.rstrip("/") + (f"/{identity}" if identity else "")
         self._known: dict[str, int] = {}
 
-    def push(self, folder: Folder, *, whole: bool) -> Archived:
+    def push(self, folder: ExperimentFolder, *, whole: bool) -> Archived:
         """Copy what is complete and not there yet.
 
         Args:
@@ -114,7 +114,7 @@ class Remote:
             return {}
         return {str(one["name"]).rpartition("/")[2]: int(one["size"] or 0) for one in found if one["type"] == "file"}
 
-    def pull(self, root: Path) -> Folder:
+    def pull(self, root: Path) -> ExperimentFolder:
         """Put the files into a store here, the facts last, for they make it an experiment.
 
         Raises:
@@ -130,7 +130,7 @@ class Remote:
             identity = str(orjson.loads(self._get(FACTS))["facts"]["id"])
             if not is_id(identity):
                 raise StoreError(f"cannot unarchive {self.url!r}: {identity!r} is no id")
-            folder = Folder(root / identity)
+            folder = ExperimentFolder(root / identity)
             if folder.path.exists():
                 raise StoreError(f"cannot unarchive {self.url!r}: {identity} is in {str(root)!r} already")
             folder.path.mkdir(mode=0o700, parents=True)
@@ -146,7 +146,7 @@ class Remote:
         return bytes(self._system.cat_file(f"{self._root}/{name}"))
 
 
-def _complete(folder: Folder, *, whole: bool) -> Iterator[Path]:
+def _complete(folder: ExperimentFolder, *, whole: bool) -> Iterator[Path]:
     """Files that will not change, in an order of which every beginning can be read: a state before its segment."""
     yield folder.path / PRICES
     yield folder.path / FACTS

@@ -14,12 +14,12 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reading, too_large
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.follower import Follower
-from crucible_nb.store.layout import FACTS, PRICES, Folder
+from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder
 from crucible_nb.store.lock import Lock, beat_of, holder
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.segment import read_segment
@@ -28,7 +28,7 @@ from crucible_nb.store.writer import Writer, claim, lives, price_bytes
 _PRICES = 64 << 20  # bytes that a price file may expand to
 
 
-class Attached:
+class Attachment:
     """An experiment in a store, as this process has it.
 
     Args:
@@ -47,8 +47,8 @@ class Attached:
 
     def __init__(
         self,
-        folder: Folder,
-        setup: Setup,
+        folder: ExperimentFolder,
+        setup: ExperimentConfig,
         stream: Stream | None = None,
         writer: Writer | None = None,
         *,
@@ -61,12 +61,14 @@ class Attached:
     # -- coming -------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, root: Path, identity: str, setup: Setup, durability: Any, redaction: Redaction | None) -> Attached:
+    def create(
+        cls, root: Path, identity: str, setup: ExperimentConfig, durability: Any, redaction: Redaction | None
+    ) -> Attachment:
         """A new experiment, written by this process."""
         redact = None if redaction is None else redaction.to_dict()
         started = None if setup.clock == "events" else setup.steady().reading()
         facts = {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
-        folder = Folder.create(root, identity, facts, price_bytes(setup.prices.data))
+        folder = ExperimentFolder.create(root, identity, facts, price_bytes(setup.prices.data))
         stream = Stream(setup, 0, started)
         writer = Writer(folder, 0, stream, durability, redaction)
         try:
@@ -79,7 +81,9 @@ class Attached:
         return cls(folder, setup, stream, writer)
 
     @classmethod
-    def resume(cls, folder: Folder, given: Setup | None, durability: Any, redaction: Redaction | None) -> Attached:
+    def resume(
+        cls, folder: ExperimentFolder, given: ExperimentConfig | None, durability: Any, redaction: Redaction | None
+    ) -> Attachment:
         """Go on with an experiment whose process is gone, as if nothing had happened.
 
         Raises:
@@ -125,7 +129,9 @@ class Attached:
         stream.take([["absent", 0, facts]])
 
     @classmethod
-    def join(cls, folder: Folder, given: Setup | None, durability: Any, redaction: Redaction | None) -> Attached:
+    def join(
+        cls, folder: ExperimentFolder, given: ExperimentConfig | None, durability: Any, redaction: Redaction | None
+    ) -> Attachment:
         """Write beside the process that owns it, as a writer of one's own."""
         setup = setup_of(folder, given)
         ordinal, lock = claim(folder)
@@ -137,7 +143,7 @@ class Attached:
         return cls(folder, setup, stream, writer)
 
     @classmethod
-    def read(cls, folder: Folder, given: Setup | None = None, *, rows: bool = True) -> Attached:
+    def read(cls, folder: ExperimentFolder, given: ExperimentConfig | None = None, *, rows: bool = True) -> Attachment:
         """Look on."""
         setup = setup_of(folder, given).reading()
         attached = cls(folder, setup, rows=rows)
@@ -235,14 +241,14 @@ def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
             stream.notes.say("lost", str(error))
 
 
-def setup_of(folder: Folder, given: Setup | None = None) -> Setup:
+def setup_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -> ExperimentConfig:
     """What an experiment was asked to be."""
     facts = folder.facts()
     path = folder.path / PRICES
     with reading(path, ours=StoreError):
         prices = prices_of(path.read_bytes())
     with reading(folder.path / FACTS, ours=StoreError):
-        return Setup.from_dict(facts, prices, given)
+        return ExperimentConfig.from_dict(facts, prices, given)
 
 
 @functools.lru_cache(maxsize=8)
@@ -255,7 +261,7 @@ def prices_of(data: bytes) -> PriceTable:
     return PriceTable.from_data(orjson.loads(plain))
 
 
-def _refused(folder: Folder) -> Lock:
+def _refused(folder: ExperimentFolder) -> Lock:
     who = holder(folder.lock(0))
     raise StoreError(
         f"{str(folder.path)!r} is being written by {who or 'another process'}; mode='read' looks on, mode='join' "

@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import MAX_BYTES, reading
-from crucible_nb.store.lines import unwrapped, wrapped
+from crucible_nb.store.lines import decode_exact, encode_exact
 from crucible_nb.store.segment import frame_bytes, read_frame
 from crucible_nb.store.syscalls import write_whole
 
@@ -40,7 +40,7 @@ def packed(value: Any) -> Any:
             array = np.array(value, np.float64 if kinds == {float} else np.int64)
             return {"": ["list", *_array(array)]}
         return [packed(item) for item in value]
-    return wrapped(value.item() if isinstance(value, np.generic) else value)
+    return encode_exact(value.item() if isinstance(value, np.generic) else value)
 
 
 def _array(array: np.ndarray) -> list[Any]:
@@ -60,7 +60,7 @@ def unpacked(cell: Any) -> Any:
     if len(cell) != 1 or not isinstance(inner, list):
         return {key: unpacked(item) for key, item in cell.items()}
     if inner[0] not in ("array", "list"):
-        return unwrapped(cell)
+        return decode_exact(cell)
     _, dtype, shape, text = inner
     if dtype not in _ARRAYS:
         raise ValueError(f"an array of {dtype!r}")

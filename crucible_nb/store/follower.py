@@ -13,10 +13,10 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reading
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.checkpoint import read_state
-from crucible_nb.store.layout import FACTS, Folder, Part
+from crucible_nb.store.layout import FACTS, ExperimentFolder, JournalPart
 from crucible_nb.store.segment import batch_of_frame, in_order, read_segment
 from crucible_nb.store.tail import Bad, Tail
 from crucible_nb.utils.interrupts import unbroken
@@ -48,7 +48,7 @@ class Follower:
 
     stream: Stream
 
-    def __init__(self, folder: Folder, ordinal: int, setup: Setup, *, rows: bool = True) -> None:
+    def __init__(self, folder: ExperimentFolder, ordinal: int, setup: ExperimentConfig, *, rows: bool = True) -> None:
         self.folder, self.ordinal, self.setup, self.rows = folder, ordinal, setup, rows
         self.number = self.unread = 0
         self.bad: list[Bad] = []
@@ -86,7 +86,7 @@ class Follower:
             self.sealed = sealed[-1].number
             self.number = self.sealed + 1
 
-    def _started(self, parts: Sequence[Part]) -> int | None:
+    def _started(self, parts: Sequence[JournalPart]) -> int | None:
         """The clock reading at which the writer began, None when it had no time to say; a state knows better."""
         if self.ordinal == 0:
             return self.folder.facts().get("started")
@@ -99,10 +99,10 @@ class Follower:
         started = (tail.header or {}).get("started")
         return started if isinstance(started, int) else None
 
-    def _state(self, sealed: Sequence[Part]) -> Path:
+    def _state(self, sealed: Sequence[JournalPart]) -> Path:
         return self.folder.name(self.ordinal, sealed[-1].number, "state")
 
-    def _read_sealed(self, sealed: Sequence[Part]) -> None:
+    def _read_sealed(self, sealed: Sequence[JournalPart]) -> None:
         state, sample = read_state(self._state(sealed))
         self.stream.load(state)
         self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
@@ -126,7 +126,7 @@ class Follower:
         left = state["evicted"] + state["held"] - sum(map(len, batches)) if unread else state["evicted"]
         pipeline.buffer.load(kinds, batches, max(0, left))
 
-    def _newest(self, sealed: Sequence[Part], most: int) -> Iterator[pd.DataFrame]:
+    def _newest(self, sealed: Sequence[JournalPart], most: int) -> Iterator[pd.DataFrame]:
         """With `max_events`, no more than memory will hold."""
         rows = 0
         for part in reversed(sealed):
@@ -134,7 +134,7 @@ class Follower:
                 rows += len(frame)
                 yield frame
 
-    def _rows(self, part: Part) -> list[pd.DataFrame]:
+    def _rows(self, part: JournalPart) -> list[pd.DataFrame]:
         """The rows of a segment; one that cannot be read does not hide the others."""
         self._seen.add(part.number)
         try:

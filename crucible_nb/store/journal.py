@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from crucible_nb.errors import StoreError
 from crucible_nb.store import syscalls
-from crucible_nb.store.lines import line, sealed
+from crucible_nb.store.lines import encode_line, frame_line
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import body_of
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 Durability = Literal["os", "disk", "memory"]
 DURABILITIES = ("os", "disk", "memory")
@@ -41,7 +41,7 @@ class Journal:
         failure: Why, while that is so.
     """
 
-    def __init__(self, notes: Notes, durability: Durability = "os") -> None:
+    def __init__(self, notes: Problems, durability: Durability = "os") -> None:
         self.notes, self.durability = notes, durability
         self.lock = threading.RLock()
         self.path = Path()
@@ -140,7 +140,7 @@ class Journal:
         One that cannot be written is owed, and goes before the next line that can.
         """
         with self.lock:
-            data = line([verb, self.seq, facts])
+            data = encode_line([verb, self.seq, facts])
             if self.write(data, 0):
                 return True
             self._owed.append(data)
@@ -153,7 +153,7 @@ class Journal:
             for place, row in enumerate(rows):
                 extra = row[-1] if redaction is None or row[-1] is None else redaction.fields(row[-1])
                 said.append(body_of(self.seq + place, (*row[:-1], extra), redaction))
-            if not self.write(b"".join(sealed(body) for body, _ in said), len(said)):
+            if not self.write(b"".join(frame_line(body) for body, _ in said), len(said)):
                 return False
             for _, row in said:
                 staged += row
@@ -212,14 +212,14 @@ class Journal:
             syscalls.system().truncate(self.handle or 0, self.size)
             self._torn = False
         old, self.failure = self.handle, None
-        self._open(path, line(["crucible", 1, header]))
+        self._open(path, encode_line(["crucible", 1, header]))
         if old is not None:
             self._ended.append(old)
 
     def begin(self, path: Path, header: dict[str, Any], seq: int) -> None:
         """Open a first file, or one after `close` or `forget`."""
         self.seq, self.failure = seq, None
-        self._open(path, line(["crucible", 1, header]))
+        self._open(path, encode_line(["crucible", 1, header]))
 
     def close(self) -> None:
         """No more lines; what is here is synced."""

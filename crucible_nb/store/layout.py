@@ -40,7 +40,7 @@ _LOCK = re.compile(r"w(\d{4})\.lock")
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Part(NamedTuple):
+class JournalPart(NamedTuple):
     """One journal of a writer, or what became of it."""
 
     number: int
@@ -49,7 +49,7 @@ class Part(NamedTuple):
     state: Path | None
 
 
-class Folder:
+class ExperimentFolder:
     """The files of one experiment; it lists and names them, and holds nothing open.
 
     Args:
@@ -60,7 +60,7 @@ class Folder:
         self.path = path
 
     @classmethod
-    def create(cls, root: Path, identity: str, facts: dict[str, Any], prices: bytes) -> Folder:
+    def create(cls, root: Path, identity: str, facts: dict[str, Any], prices: bytes) -> ExperimentFolder:
         """A new folder with the facts of an experiment; they come last, for they make it one.
 
         Raises:
@@ -112,7 +112,7 @@ class Folder:
         names = (_NAME.fullmatch(name) or _LOCK.fullmatch(name) for name in self._names())
         return sorted({int(found[1]) for found in names if found})
 
-    def parts(self, writer: int) -> list[Part]:
+    def parts(self, writer: int) -> list[JournalPart]:
         """Journals and segments of a writer, in order."""
         found: dict[int, dict[str, Path]] = {}
         for name in self._names():
@@ -120,7 +120,7 @@ class Folder:
             if match and int(match[1]) == writer:
                 found.setdefault(int(match[2]), {})[match[3]] = self.path / name
         kinds = ("jsonl", "parquet", "state")
-        return [Part(number, *(found[number].get(kind) for kind in kinds)) for number in sorted(found)]
+        return [JournalPart(number, *(found[number].get(kind) for kind in kinds)) for number in sorted(found)]
 
     def files(self) -> dict[str, Path]:
         """What an archive holds of the folder: everything but locks and temporary files, by name within it."""
@@ -168,7 +168,7 @@ def is_part(name: str) -> bool:
     return bool(_NAME.fullmatch(name))
 
 
-def folders(root: Path) -> Iterator[Folder]:
+def folders(root: Path) -> Iterator[ExperimentFolder]:
     """The experiments under a root, in no order."""
     try:
         names = [entry.name for entry in os.scandir(root)]
@@ -178,10 +178,10 @@ def folders(root: Path) -> Iterator[Folder]:
         raise StoreError(f"cannot read {str(root)!r}: {reason(error)}") from error
     for name in names:
         if _ID.fullmatch(name) and (root / name / FACTS).exists():
-            yield Folder(root / name)
+            yield ExperimentFolder(root / name)
 
 
-def unpack(archive: Path, root: Path) -> Folder:
+def unpack(archive: Path, root: Path) -> ExperimentFolder:
     """Put the files of an archive into a store again, all at once.
 
     Raises:
@@ -199,7 +199,7 @@ def unpack(archive: Path, root: Path) -> Folder:
         identity = str(facts["id"])
         if not _ID.fullmatch(identity):
             raise StoreError(f"cannot unarchive {str(archive)!r}: {identity!r} is no id")
-        folder = Folder(root / identity)
+        folder = ExperimentFolder(root / identity)
         if folder.path.exists():
             raise StoreError(f"cannot unarchive {str(archive)!r}: {identity} is in {str(root)!r} already")
         folder.path.mkdir(mode=0o700, parents=True)

@@ -23,7 +23,7 @@ STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orj
 _WRAPPED = b'{"":'  # how the text of a wrapped value begins
 
 
-def sealed(body: bytes) -> bytes:
+def frame_line(body: bytes) -> bytes:
     r"""A JSON array as a line with its checksum.
 
     Examples:
@@ -33,9 +33,9 @@ def sealed(body: bytes) -> bytes:
     return b"[%d,%b]\n" % (adler32(body), body)
 
 
-def line(cells: Sequence[Any]) -> bytes:
+def encode_line(cells: Sequence[Any]) -> bytes:
     """Cells as a line; TypeError for what JSON cannot say. NaN would become null: wrap it first, see `wrapped`."""
-    return sealed(orjson.dumps(cells, option=STRICT | orjson.OPT_SERIALIZE_NUMPY))
+    return frame_line(orjson.dumps(cells, option=STRICT | orjson.OPT_SERIALIZE_NUMPY))
 
 
 def cells_of(text: bytes) -> list[Any] | None:
@@ -84,7 +84,7 @@ def flat_cells(lines: list[bytes]) -> list[Any] | None:
     return cells
 
 
-def wrapped(value: Any) -> Any:
+def encode_exact(value: Any) -> Any:
     """A plain value as JSON can say it to the bit: {"": [kind, text]} for the few it cannot.
 
     Examples:
@@ -100,7 +100,7 @@ def wrapped(value: Any) -> Any:
     return value
 
 
-def unwrapped(cell: Any) -> Any:
+def decode_exact(cell: Any) -> Any:
     """The value that was wrapped; other cells as they are."""
     if type(cell) is not dict or len(cell) != 1 or type(cell.get("")) is not list:
         return cell

@@ -13,20 +13,20 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.stats.planning.plan import Look
 from crucible_nb.store.archive import Remote, shown
-from crucible_nb.store.attachment import Attached
+from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.layout import PRICES
 from crucible_nb.store.merge import merged
 from crucible_nb.store.postgres.address import Address
 from crucible_nb.store.postgres.changes import Source
-from crucible_nb.store.postgres.replicator import Copier, forget
+from crucible_nb.store.postgres.replicator import Replicator, forget
 from crucible_nb.store.writer import SEALER, SYNCER, Writer, claim
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 from crucible_nb.windows.query import Edges
 
 
@@ -35,12 +35,12 @@ class Durable:
 
     name: str
     _lock: threading.RLock
-    _setup: Setup
-    _attached: Attached | None
+    _setup: ExperimentConfig
+    _attached: Attachment | None
     _writer: Writer | None
     _stream: Stream
     _pipeline: Pipeline
-    _notes: Notes
+    _notes: Problems
     _staged: list[Any]
     _running: bool
     _set_limit: Callable[[int], None]
@@ -49,7 +49,7 @@ class Durable:
     _forked = False
     _turning = False
     _merged: tuple[Any, pd.DataFrame] | None = None
-    _copier: Copier | None = None
+    _copier: Replicator | None = None
     _archives: dict[str, tuple[Remote, dict[str, Any]]]
     _move: Callable[[str], None]
     summary: Callable[[], dict[str, Any]]
@@ -156,7 +156,7 @@ class Durable:
 
     # -- the copy -----------------------------------------------------------------------------------------------------
 
-    def _copy_to(self, address: Address, *, once: bool = False) -> Copier:
+    def _copy_to(self, address: Address, *, once: bool = False) -> Replicator:
         """Have a database follow."""
         attached = self._attached
         assert attached is not None
@@ -165,7 +165,7 @@ class Durable:
             (attached.folder.path / PRICES).read_bytes(),
             {} if self._writer is None else {self._writer.ordinal: self._writer.began},
         )  # fmt: skip
-        self._copier = Copier(address, source, once=once)
+        self._copier = Replicator(address, source, once=once)
         return self._copier
 
     def _streams(self) -> list[Stream]:

@@ -12,7 +12,7 @@ from crucible_nb.errors import StoreError
 from crucible_nb.events.scalars import EXTRA, PLAIN, Rest
 from crucible_nb.events.schema import COLUMNS
 from crucible_nb.utils import checks
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 Hook = Callable[[str, str], str | None]
 
@@ -76,7 +76,7 @@ class Redaction:
         self.content, self.keep = content, frozenset(checks.texts("keep", keep))
         self._seen: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, str | None] = {}
-        self.notes: Notes | None = None
+        self.notes: Problems | None = None
 
     def __call__(self, name: str, value: Any) -> Any:
         """A value of a column as it may be written."""

@@ -12,7 +12,7 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, json_of, scalar
 from crucible_nb.events.schema import COLUMNS
-from crucible_nb.store.lines import STRICT, flat_cells, fragment, unwrapped, wrapped
+from crucible_nb.store.lines import STRICT, decode_exact, encode_exact, flat_cells, fragment
 from crucible_nb.utils import checks
 
 NAMES = (
@@ -39,9 +39,9 @@ def body_of(
     if clean is not None:
         plain = list(map(clean, NAMES[1:], plain))
     fields = None if extra is None else {_name(name): _field(name, value) for name, value in extra.items()}
-    said = [seq, *map(wrapped, plain)]
+    said = [seq, *map(encode_exact, plain)]
     if fields is not None:
-        said.append({name: wrapped(value) for name, value in fields.items() if name is not EXTRA})
+        said.append({name: encode_exact(value) for name, value in fields.items() if name is not EXTRA})
         if EXTRA in fields:
             said += [str(fields[EXTRA]), getattr(fields[EXTRA], "strangers", 0)]
     return orjson.dumps(said, option=STRICT), (*plain, fields)
@@ -123,7 +123,7 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
         return None
     fields = cells.pop()
     if dict in map(type, cells):
-        cells[:] = map(unwrapped, cells)
+        cells[:] = map(decode_exact, cells)
     cells.append(fields)
     return tuple(cells)
 
@@ -141,7 +141,7 @@ def _fields(cells: list[Any]) -> bool:
     fields = cells[-1]
     for name, value in fields.items():
         if type(value) is dict:
-            fields[name] = unwrapped(value)
+            fields[name] = decode_exact(value)
     if rest is not None:
         fields[EXTRA] = rest
     return True

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.errors import StoreError
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import Kind
 from crucible_nb.files import parquet
 from crucible_nb.files.columns import to_frame
@@ -108,7 +108,7 @@ def in_order(batches: Iterable[Batch], kinds: Sequence[tuple[str, Kind]]) -> lis
 
 
 def batch_of(
-    frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+    frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Categories]
 ) -> Batch:
     """Rows of several frames as one batch in order of `seq`, also of frames that are not in that order themselves."""
     frames = [frame for frame in frames if len(frame)]
@@ -118,7 +118,7 @@ def batch_of(
 
 
 def batch_of_frame(
-    frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Dictionary]
+    frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Categories]
 ) -> Batch:
     """Rows as `read_segment` gives them as a batch; threads may do it side by side.
 
@@ -146,35 +146,35 @@ def _merged(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batc
     return whole
 
 
-def _cells(column: pd.Series, kind: Kind, dictionary: Dictionary | None) -> Cells:
+def _cells(column: pd.Series, kind: Kind, dictionary: Categories | None) -> Column:
     if kind == "category":
         codes = column.cat.codes.to_numpy()
         with _CODING:
             places = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
-        return Cells(kind, np.array([*places, -1], np.int32)[codes])
+        return Column(kind, np.array([*places, -1], np.int32)[codes])
     if kind == "string":
         array = pa.array(column, from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        return Cells(kind, array.cast(pa.large_string()))
+        return Column(kind, array.cast(pa.large_string()))
     if kind in ("integer", "boolean"):
         dtype = np.int64 if kind == "integer" else np.bool_
         gone = column.isna().to_numpy()
-        return Cells(kind, column.to_numpy(dtype, na_value=0), gone)
-    return Cells(kind, column.to_numpy(np.float64, na_value=np.nan) if kind == "float" else column.to_numpy())
+        return Column(kind, column.to_numpy(dtype, na_value=0), gone)
+    return Column(kind, column.to_numpy(np.float64, na_value=np.nan) if kind == "float" else column.to_numpy())
 
 
-def _missing(kind: Kind, rows: int) -> Cells:
+def _missing(kind: Kind, rows: int) -> Column:
     if kind == "string":
-        return Cells(kind, pa.nulls(rows, pa.large_string()))
+        return Column(kind, pa.nulls(rows, pa.large_string()))
     mask = np.ones(rows, np.bool_) if kind in ("integer", "boolean") else None
-    return Cells(kind, np.full(rows, _EMPTY[kind]), mask)
+    return Column(kind, np.full(rows, _EMPTY[kind]), mask)
 
 
-def _joined(kind: Kind, parts: Sequence[Cells]) -> Cells:
+def _joined(kind: Kind, parts: Sequence[Column]) -> Column:
     if kind == "string":
-        return Cells(kind, pa.concat_arrays([part.values for part in parts]))
+        return Column(kind, pa.concat_arrays([part.values for part in parts]))
     values = np.concatenate([part.values for part in parts])
     if kind not in ("integer", "boolean"):
-        return Cells(kind, values)
+        return Column(kind, values)
     mask = np.concatenate([part.mask for part in parts])
-    return Cells(kind, values, mask if mask.any() else None)
+    return Column(kind, values, mask if mask.any() else None)

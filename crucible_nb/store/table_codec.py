@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crucible_nb.events.scalars import PLAIN, json_of, scalar
 from crucible_nb.events.tables import DROPPED, times_of, weights_of
-from crucible_nb.store.lines import fragment, line, parsed, unwrapped, wrapped
+from crucible_nb.store.lines import decode_exact, encode_exact, encode_line, fragment, parsed
 from crucible_nb.utils.checks import text_of
 
 ROWS = 16_384
@@ -55,7 +55,7 @@ def said(
         cells = [[name, *column.cells] for name, column in columns.items()]
         other = {name: column.instead for name, column in columns.items() if column.instead is not None}
         yield (
-            line(["rows", seq + start, len(part), reading, event, times, cells]),
+            encode_line(["rows", seq + start, len(part), reading, event, times, cells]),
             part.assign(**other) if other else part,
         )
 
@@ -140,7 +140,7 @@ def _categorical(labels: list[str], codes: Any) -> pd.Categorical:
 
 def _things(values: list[Any]) -> Said:
     """Values of any kind, one by one."""
-    cells = [{"": ["dict", json_of(one)]} if type(one) is dict else wrapped(one) for one in values]
+    cells = [{"": ["dict", json_of(one)]} if type(one) is dict else encode_exact(one) for one in values]
     return Said(["any", cells], _objects(values))
 
 
@@ -207,4 +207,4 @@ def _read(kind: str, *parts: Any) -> Any:
 def _thing(cell: Any) -> Any:
     if type(cell) is dict and type(cell.get("")) is list and cell[""][0] == "dict":
         return parsed(cell[""][1])
-    return unwrapped(cell)
+    return decode_exact(cell)

@@ -9,7 +9,7 @@ from pathlib import Path
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import as_path, reading, reason
 from crucible_nb.store.checkpoint import read_state
-from crucible_nb.store.layout import FACTS, Folder, folders
+from crucible_nb.store.layout import FACTS, ExperimentFolder, folders
 from crucible_nb.store.row_codec import Run
 from crucible_nb.store.segment import read_segment
 from crucible_nb.store.tail import Tail
@@ -103,7 +103,9 @@ def _files(root: Path) -> Iterator[Checked]:
     if root.is_file():
         yield _checked(root)
         return
-    found = [Folder(root)] if (root / FACTS).exists() else sorted(folders(root), key=lambda one: one.path.name)
+    found = (
+        [ExperimentFolder(root)] if (root / FACTS).exists() else sorted(folders(root), key=lambda one: one.path.name)
+    )
     for folder in found:
         yield _facts(folder)
         for writer in folder.writers():
@@ -117,7 +119,7 @@ def _files(root: Path) -> Iterator[Checked]:
                         yield _checked(path)
 
 
-def _facts(folder: Folder) -> Checked:
+def _facts(folder: ExperimentFolder) -> Checked:
     try:
         folder.facts()
     except StoreError as error:

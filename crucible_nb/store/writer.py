@@ -23,13 +23,13 @@ from crucible_nb.files.disk import reason
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.checkpoint import write_state
 from crucible_nb.store.journal import Durability, Journal
-from crucible_nb.store.layout import Folder
+from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import Lock, alive
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import NAMES
 from crucible_nb.store.segment import write_segment
 from crucible_nb.store.syscalls import system
-from crucible_nb.utils.threads import Folder as Worker
+from crucible_nb.utils.threads import BackgroundWorker as Worker
 
 SEAL_EVENTS = 131_072
 """Events after which a journal is sealed."""
@@ -61,7 +61,12 @@ class Writer:
     """
 
     def __init__(
-        self, folder: Folder, ordinal: int, stream: Stream, durability: Durability, redaction: Redaction | None
+        self,
+        folder: ExperimentFolder,
+        ordinal: int,
+        stream: Stream,
+        durability: Durability,
+        redaction: Redaction | None,
     ) -> None:
         self.folder, self.ordinal, self.stream = folder, ordinal, stream
         self.durability, self.redaction = durability, redaction
@@ -229,7 +234,7 @@ def _sorted(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
     return rows if (seq[1:] > seq[:-1]).all() else rows.iloc[np.argsort(seq)]
 
 
-def claim(folder: Folder) -> tuple[int, Lock]:
+def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
     """An ordinal that nobody has had, and its lock."""
     ordinal = max(folder.writers(), default=0) + 1
     while True:
@@ -243,7 +248,7 @@ def claim(folder: Folder) -> tuple[int, Lock]:
             raise StoreError(f"cannot write {str(folder.path)!r}: {reason(error)}") from error
 
 
-def lives(folder: Folder, ordinal: int = 0) -> bool:
+def lives(folder: ExperimentFolder, ordinal: int = 0) -> bool:
     """Whether a writer's process is there."""
     return alive(folder.lock(ordinal))
 

@@ -16,7 +16,7 @@ import orjson
 import pandas as pd
 
 from crucible_nb.anomaly import Detector
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
 
@@ -76,7 +76,9 @@ def scores(detector: Detector, frame: pd.DataFrame, cuts: Sequence[int] = ()) ->
         True
     """
     edges = [0, *cuts, len(frame)]
-    parts = [detector.judge(Events.of_frame(frame.iloc[start:stop], start)).score for start, stop in pairwise(edges)]
+    parts = [
+        detector.judge(EventColumns.of_frame(frame.iloc[start:stop], start)).score for start, stop in pairwise(edges)
+    ]
     return np.concatenate(parts)
 
 
@@ -133,7 +135,7 @@ def a_planted_spike_is_found_and_explained(detector: Detector, frame: pd.DataFra
     for name in detector.metrics:
         high = float(frame[name].mean() + 50 * frame[name].std())
         spiked.loc[spiked.index[first : first + 80], name] = high
-    verdict = detector.begin().judge(Events.of_frame(spiked))
+    verdict = detector.begin().judge(EventColumns.of_frame(spiked))
     hits = np.flatnonzero(verdict.score[first : first + 80] >= 1)
     assert len(hits), f"no alarm; the largest score is {np.nanmax(verdict.score[first : first + 80]):.2f}"
     said = verdict.reasons.get(first + int(hits[0]), "")
@@ -158,7 +160,7 @@ def it_goes_on_from_its_state(detector: Detector, frame: pd.DataFrame) -> None:
     running, half = detector.begin(), len(frame) // 2
     begin = scores(running, frame.iloc[:half])
     again = detector.from_dict(_through_json(running.to_dict()))
-    end = again.judge(Events.of_frame(frame.iloc[half:], half)).score
+    end = again.judge(EventColumns.of_frame(frame.iloc[half:], half)).score
     whole = scores(detector.begin(), frame)
     assert np.array_equal(np.concatenate((begin, end)), whole, equal_nan=True), (
         "after a round trip the scores are others"
@@ -169,7 +171,7 @@ def its_state_is_plain_json(detector: Detector, frame: pd.DataFrame) -> None:
     """JSON that knows neither infinity nor NaN holds it to the bit: before any value, after one, after many."""
     running, none = detector.begin(), frame.iloc[:3].assign(**dict.fromkeys(detector.metrics, np.nan))
     for part in (frame.iloc[:0], none, frame.iloc[:1], frame.iloc[1 : len(frame) // 2]):
-        running.judge(Events.of_frame(part))
+        running.judge(EventColumns.of_frame(part))
         state = running.to_dict()
         again = _through_json(state)
         # as text NaN equals itself, and -0.0 is not 0.0
@@ -187,7 +189,7 @@ def _through_json(state: Any) -> Any:
 def an_empty_block_is_nothing(detector: Detector, frame: pd.DataFrame) -> None:
     """Nor does it change what follows."""
     running = detector.begin()
-    assert len(running.judge(Events.of_frame(frame.iloc[:0])).score) == 0
+    assert len(running.judge(EventColumns.of_frame(frame.iloc[:0])).score) == 0
     assert np.array_equal(scores(running, frame), scores(detector.begin(), frame), equal_nan=True)
 
 

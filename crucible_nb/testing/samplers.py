@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from crucible_nb.sampling import Events, Sampler
+from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.sampling import Sampler
 from crucible_nb.utils import checks
 
 _SEEDS = 400
@@ -79,7 +80,7 @@ def run(sampler: Sampler, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> dict
 
 
 def _advance(sampler: Sampler, frame: pd.DataFrame, start: int, stop: int, kept: dict[int, float]) -> None:
-    choice = sampler.choose(Events.of_frame(frame.iloc[start:stop], start))
+    choice = sampler.choose(EventColumns.of_frame(frame.iloc[start:stop], start))
     assert len(choice.keep) == len(choice.weight) == stop - start, "keep and weight are not one an event"
     _drop(choice.dropped, kept)
     rows = np.flatnonzero(choice.keep)
@@ -116,7 +117,7 @@ def no_cut_changes_a_bit(sampler: Sampler, frame: pd.DataFrame, size: int | None
 def an_empty_block_is_nothing(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
     """Nor does it change what follows."""
     running = sampler.begin(3)
-    choice = running.choose(Events.of_frame(frame.iloc[:0]))
+    choice = running.choose(EventColumns.of_frame(frame.iloc[:0]))
     assert len(choice.keep) == 0, "something is kept of no events"
     assert run(running, frame) == run(sampler.begin(3), frame), "after an empty block the sample is another one"
 

@@ -10,7 +10,7 @@ from collections import Counter
 from crucible_nb.errors import CrucibleWarning
 
 
-class Notes:
+class Problems:
     """Counts by kind; the first of a kind is also a warning. It never raises, not even under `-W error`.
 
     Examples:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 
-class Folder:
+class BackgroundWorker:
     """Runs the folds that full stages ask for, off the caller's path; sleeps without a tick in between.
 
     The thread starts at the first request, in each process for itself: it does not survive a fork.
@@ -45,7 +45,7 @@ class Folder:
             queue.get()()
 
 
-FOLDER = Folder()
+FOLDER = BackgroundWorker()
 
 
 class Ticker:

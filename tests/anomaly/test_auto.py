@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from crucible_nb.anomaly import Auto
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 Options = dict[str, Any]
 
@@ -119,7 +119,7 @@ SERIES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 def compared(x: np.ndarray, groups: np.ndarray, options: Options, detector: Auto, **tolerance: float) -> np.ndarray:
     frame = pd.DataFrame({"value": x, "model": groups})
-    got, expected = detector.begin().judge(Events.of_frame(frame)).score, loop(x, groups, options)
+    got, expected = detector.begin().judge(EventColumns.of_frame(frame)).score, loop(x, groups, options)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_allclose(got, expected, **{"rtol": 1e-9, "atol": 1e-9, **tolerance})
     assert np.isfinite(got).any()

@@ -10,7 +10,7 @@ import pytest
 
 from crucible_nb.anomaly import CUSUM, EWMA, Auto, Detector, Verdict, ZScore
 from crucible_nb.anomaly.kernel import KERNEL
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 pytest.importorskip("numba")
 
@@ -34,7 +34,7 @@ def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monk
     running, found = detector.begin(), []
     for half, fast in zip(np.array_split(np.arange(len(frame)), 2), compiled, strict=True):
         monkeypatch.setattr(KERNEL, "pays", lambda _, fast=fast: fast)
-        found.append(running.judge(Events.of_frame(frame.iloc[half], int(half[0]))))
+        found.append(running.judge(EventColumns.of_frame(frame.iloc[half], int(half[0]))))
         running = detector.from_dict(json.loads(json.dumps(running.to_dict())))
     shift = len(found[0].score)
     reasons = dict(found[0].reasons) | {i + shift: said for i, said in found[1].reasons.items()}

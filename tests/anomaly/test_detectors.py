@@ -14,7 +14,7 @@ from scipy.stats import median_abs_deviation
 
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, Incidents, ModifiedZScore, ZScore
 from crucible_nb.anomaly.groups import LIMIT
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 KEEP = 1 - 1 / 10_000
 REFRESHED = [32, 48, 64, 96, 128, 192, *range(256, 20_000, 256)]
@@ -42,7 +42,7 @@ SERIES: dict[str, np.ndarray] = {
 
 
 def raw(detector: Detector, x: np.ndarray, **columns: Any) -> np.ndarray:
-    return detector.begin().judge(Events.of_frame(pd.DataFrame({"value": x, **columns}))).score
+    return detector.begin().judge(EventColumns.of_frame(pd.DataFrame({"value": x, **columns}))).score
 
 
 def incidents(score: np.ndarray, cooldown: int = 300) -> list[int]:
@@ -166,7 +166,7 @@ def test_where_the_mad_is_0_the_mean_deviation_is_the_unit() -> None:
 
 
 def said(detector: Detector, x: np.ndarray) -> str:
-    verdict = detector.begin().judge(Events.of_frame(pd.DataFrame({"value": x})))
+    verdict = detector.begin().judge(EventColumns.of_frame(pd.DataFrame({"value": x})))
     return verdict.reasons[len(x) - 1]
 
 
@@ -284,7 +284,7 @@ def test_learning_from_normal_values_is_a_loop_that_passes_over_anomalies(kind: 
     before, run, expected = plain.begin(), 0, []
     for i in range(len(x)):
         after = plain.from_dict(before.to_dict())
-        score = after.judge(Events.of_frame(pd.DataFrame({"value": x[i : i + 1]}))).score[0]
+        score = after.judge(EventColumns.of_frame(pd.DataFrame({"value": x[i : i + 1]}))).score[0]
         expected.append(score)
         run = run + 1 if score >= 1 else 0
         if run == 0 or run > 32:
@@ -393,7 +393,7 @@ def test_beyond_1000_groups_share_a_baseline(kind: type[Detector]) -> None:
     group = np.r_[labels, np.random.default_rng(0).choice(labels[LIMIT - 3 :], 5000)]
     x = normal(len(group))
     running = kind("value", by="model").begin()
-    got = running.judge(Events.of_frame(pd.DataFrame({"value": x, "model": group}))).score
+    got = running.judge(EventColumns.of_frame(pd.DataFrame({"value": x, "model": group}))).score
     shared = np.isin(group, labels[LIMIT - 1 :])
     np.testing.assert_array_equal(got[shared], raw(kind("value"), x[shared]))
     np.testing.assert_array_equal(got[group == "g998"], raw(kind("value"), x[group == "g998"]))
@@ -403,7 +403,7 @@ def test_beyond_1000_groups_share_a_baseline(kind: type[Detector]) -> None:
 def test_a_reason_names_the_group_that_was_out_of_line() -> None:
     frame = pd.DataFrame({"value": np.tile([90.0, 110.0], 3000), "model": np.repeat([f"g{i}" for i in range(1200)], 5)})
     frame = pd.concat([frame, frame.iloc[-100:], frame.iloc[-1:].assign(value=500.0)], ignore_index=True)
-    verdict = ZScore("value", by="model").begin().judge(Events.of_frame(frame))
+    verdict = ZScore("value", by="model").begin().judge(EventColumns.of_frame(frame))
     assert list(verdict.reasons) == [6100]
     assert "g999" not in verdict.reasons[6100]
 
@@ -422,7 +422,7 @@ def test_a_reason_names_the_group_that_was_out_of_line() -> None:
 def test_a_reason_says_value_distance_and_what_is_usual(detector: Detector, expected: str) -> None:
     x = np.r_[np.tile([90.0, 110.0], 50), 500.0]  # the smallest step, 20, is larger than the sd
     frame = pd.DataFrame({"value": x, "model": "small", "route": 7})
-    verdict = detector.begin().judge(Events.of_frame(frame))
+    verdict = detector.begin().judge(EventColumns.of_frame(frame))
     assert verdict.reasons == {100: expected}
 
 
@@ -447,7 +447,7 @@ def test_of_two_metrics_the_one_further_out_speaks() -> None:
     frame = pd.DataFrame({"a": normal(400), "b": normal(400, 1)})
     frame.loc[300, ["a", "b"]] = [200.0, 900.0]
     frame.loc[350, ["a", "b"]] = [np.nan, 900.0]
-    verdict = ZScore(["a", "b"]).begin().judge(Events.of_frame(frame))
+    verdict = ZScore(["a", "b"]).begin().judge(EventColumns.of_frame(frame))
     alone = [raw(ZScore("value"), frame[name].to_numpy()) for name in "ab"]
     np.testing.assert_array_equal(verdict.score, np.fmax(*alone))
     np.testing.assert_array_equal(

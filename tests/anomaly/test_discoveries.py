@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from crucible_nb.anomaly import ZScore
 from crucible_nb.anomaly.discoveries import MEMORY, Discoveries
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.testing import check_detector
 
 GROUPS, RATE = 20, 0.2
@@ -85,14 +85,14 @@ def test_reasons_are_those_of_the_detector() -> None:
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"latency_ms": rng.normal(100, 5, 4000), "model": np.tile(list("abcd"), 1000)})
     frame.loc[3900, "latency_ms"] = 400.0
-    verdict = ZScore("latency_ms", by="model", false_discovery_rate=0.01).begin().judge(Events.of_frame(frame))
+    verdict = ZScore("latency_ms", by="model", false_discovery_rate=0.01).begin().judge(EventColumns.of_frame(frame))
     assert verdict.reasons[3900] == "latency_ms 400 is 60.1 sd above the mean 100.1 of a"
 
 
 def test_no_score_of_a_detector_is_above_1000() -> None:
     rng = np.random.default_rng(2)
     frame = pd.DataFrame({"latency_ms": np.r_[rng.normal(100, 5, 5000), 1e6]})
-    got = ZScore("latency_ms", false_discovery_rate=0.5).begin().judge(Events.of_frame(frame)).score
+    got = ZScore("latency_ms", false_discovery_rate=0.5).begin().judge(EventColumns.of_frame(frame)).score
     assert got[-1] == np.nanmax(got) == 1000
 
 

@@ -14,7 +14,7 @@ from sklearn.ensemble import IsolationForest as Reference
 
 import crucible_nb as cr
 from crucible_nb.anomaly import IsolationForest
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 METRICS = ["latency_ms", "completion_tokens"]
 
@@ -29,7 +29,7 @@ def frame(n: int = 1200, seed: int = 0) -> pd.DataFrame:
 
 
 def judged(detector: IsolationForest, rows: pd.DataFrame) -> np.ndarray:
-    return detector.begin().judge(Events.of_frame(rows)).score
+    return detector.begin().judge(EventColumns.of_frame(rows)).score
 
 
 @pytest.mark.parametrize(("n", "options"), [(1200, {}), (9000, {"trees": 10, "seed": 7}), (1200, {"threshold": 0.5})])
@@ -81,7 +81,7 @@ def test_a_value_too_large_for_scikit_learn_does_not_end_the_judging(row: int) -
 def test_an_odd_row_is_found_and_all_its_metrics_are_said() -> None:
     rows = frame()
     rows.loc[900] = [5000.0, 20.0]
-    verdict = IsolationForest(METRICS).begin().judge(Events.of_frame(rows))
+    verdict = IsolationForest(METRICS).begin().judge(EventColumns.of_frame(rows))
     forest = Reference(random_state=0).fit(rows[:512].to_numpy())
     score = -forest.score_samples(rows[900:901].to_numpy())[0]
     assert score >= 0.65
@@ -96,8 +96,8 @@ def test_the_metric_that_is_named_does_not_depend_on_where_a_block_ends(cut: int
     rows.loc[400:, "latency_ms"] = 1000 + (rows.latency_ms[400:] - 1000) * 50
     rows.loc[300, :] = [4000.0, 900.0]
     detector = IsolationForest(METRICS, trees=20)
-    whole, running = detector.begin().judge(Events.of_frame(rows)), detector.begin()
-    parts = [running.judge(Events.of_frame(part, part.index[0])) for part in (rows[:cut], rows[cut:])]
+    whole, running = detector.begin().judge(EventColumns.of_frame(rows)), detector.begin()
+    parts = [running.judge(EventColumns.of_frame(part, part.index[0])) for part in (rows[:cut], rows[cut:])]
     assert whole.score[300] >= 1
     np.testing.assert_array_equal(np.concatenate([part.metric for part in parts]), whole.metric)
     reasons = parts[0].reasons | {cut + i: said for i, said in parts[1].reasons.items()}
@@ -110,19 +110,19 @@ def test_it_goes_on_from_its_state(cut: int) -> None:
     rows.loc[3::50, "latency_ms"] = np.nan
     detector = IsolationForest(METRICS, trees=10, false_alarm_rate=0.05)
     running = detector.begin()
-    before = running.judge(Events.of_frame(rows[:cut])).score
+    before = running.judge(EventColumns.of_frame(rows[:cut])).score
     state = running.to_dict()
     written = orjson.loads(orjson.dumps(state))
     again = detector.from_dict(written)
     assert json.dumps(written) == json.dumps(state) == json.dumps(again.to_dict())
-    after = again.judge(Events.of_frame(rows[cut:], cut)).score
+    after = again.judge(EventColumns.of_frame(rows[cut:], cut)).score
     np.testing.assert_array_equal(np.r_[before, after], judged(detector, rows))
 
 
 def test_memory_is_bounded() -> None:
     rows = frame(20_000)
     running = IsolationForest(METRICS, trees=1).begin()
-    running.judge(Events.of_frame(rows))
+    running.judge(EventColumns.of_frame(rows))
     assert len(json.dumps(running.to_dict())) < 4 * 2048 * 2 * 20
 
 

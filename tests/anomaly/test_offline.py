@@ -11,7 +11,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, IsolationForest, ModifiedZScore, ZScore
 from crucible_nb.anomaly.incidents import capped
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from tests.conftest import NOON, SECOND
 
 METHODS = {
@@ -38,7 +38,7 @@ def timed(n: int = 1200, seed: int = 0, shift: float = 0.0) -> pd.DataFrame:
 
 def raw(x: np.ndarray, detector: Any) -> np.ndarray:
     """What the detector itself says of the rows in their order."""
-    return detector.begin().judge(Events.of_frame(pd.DataFrame({"value": x}))).score
+    return detector.begin().judge(EventColumns.of_frame(pd.DataFrame({"value": x}))).score
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,7 +10,7 @@ import pytest
 from river import anomaly, compose
 
 from crucible_nb.anomaly import OneByOne, score
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.testing import check_detector
 from crucible_nb.testing.detectors import clean, scores
 
@@ -96,7 +96,7 @@ def test_no_score_is_above_1000_and_the_reason_says_so() -> None:
             return Itself()
 
     frame = pd.DataFrame({"latency_ms": np.r_[np.ones(100), 5000.0, 1999.0, 1e99]})
-    verdict = Large("latency_ms", threshold=2.0).begin().judge(Events.of_frame(frame))
+    verdict = Large("latency_ms", threshold=2.0).begin().judge(EventColumns.of_frame(frame))
     assert verdict.score[100:].tolist() == [1000.0, 999.5, 1000.0]
     assert verdict.reasons[100] == "latency_ms 5,000 scores 5,000, 1,000 times the limit or more"
     assert verdict.reasons[101] == "latency_ms 1,999 scores 1,999, the limit is 2"

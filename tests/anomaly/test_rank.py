@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 
 import crucible_nb as cr
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, Detector, IsolationForest, ModifiedZScore, ZScore
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 
 ROWS, SEEDS = 20_000, 5
 BELOW = 1 - 1e-6
@@ -32,7 +32,7 @@ CLEAN: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 
 
 def judged(detector: Detector, x: np.ndarray, **columns: Any) -> np.ndarray:
-    return detector.begin().judge(Events.of_frame(pd.DataFrame({"value": x, **columns}))).score
+    return detector.begin().judge(EventColumns.of_frame(pd.DataFrame({"value": x, **columns}))).score
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.001])
@@ -125,7 +125,7 @@ def test_each_group_has_a_limit_of_its_own(kind: str) -> None:
 def test_each_metric_has_a_limit_of_its_own() -> None:
     rng = np.random.default_rng(3)
     frame = pd.DataFrame({"a": rng.lognormal(5, 1, 2000), "b": rng.normal(7, 1, 2000)})
-    got = ZScore(["a", "b"], false_alarm_rate=0.02).begin().judge(Events.of_frame(frame)).score
+    got = ZScore(["a", "b"], false_alarm_rate=0.02).begin().judge(EventColumns.of_frame(frame)).score
     alone = [judged(ZScore("value", false_alarm_rate=0.02), frame[name].to_numpy()) for name in "ab"]
     np.testing.assert_array_equal(got, np.fmax(*alone))
 
@@ -133,7 +133,7 @@ def test_each_metric_has_a_limit_of_its_own() -> None:
 def test_a_spike_still_fires_and_says_what_it_is() -> None:
     x = np.random.default_rng(4).normal(100, 10, 3000)
     x[2500] = 900
-    verdict = ZScore("value", false_alarm_rate=0.001).begin().judge(Events.of_frame(pd.DataFrame({"value": x})))
+    verdict = ZScore("value", false_alarm_rate=0.001).begin().judge(EventColumns.of_frame(pd.DataFrame({"value": x})))
     assert verdict.score[2500] > 10
     assert verdict.reasons[2500].startswith("value 900 is ")
 

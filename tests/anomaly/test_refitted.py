@@ -13,7 +13,7 @@ from pyod.models.knn import KNN
 
 from crucible_nb.anomaly import Refitted
 from crucible_nb.anomaly.refitted import Model
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.testing import check_detector
 from crucible_nb.testing.detectors import clean, scores
 
@@ -63,7 +63,7 @@ def test_a_missing_metric_counts_as_its_median_and_the_reason_names_what_is_furt
     frame.loc[500, ["latency_ms", "cost_usd"]] = [np.nan, 900.0]
     frame.loc[501, ["latency_ms", "cost_usd"]] = [np.nan, np.nan]
     frame.loc[502, ["latency_ms", "cost_usd"]] = [700.0, np.inf]
-    verdict = Furthest(["latency_ms", "cost_usd"], threshold=100.0).begin().judge(Events.of_frame(frame))
+    verdict = Furthest(["latency_ms", "cost_usd"], threshold=100.0).begin().judge(EventColumns.of_frame(frame))
     assert np.flatnonzero(verdict.score >= 1).tolist() == [500, 502]
     assert verdict.metric[[500, 502]].tolist() == [1, 0]
     assert verdict.reasons[500].startswith("cost_usd 900 is an odd combination (80")
@@ -78,7 +78,7 @@ def test_the_metric_that_is_named_is_one_that_is_there() -> None:
 
     frame = pd.DataFrame({"latency_ms": np.full(300, 5.0), "cost_usd": np.full(300, 7.0)})
     frame.loc[280:, "latency_ms"] = np.nan
-    verdict = All(["latency_ms", "cost_usd"], threshold=1.0).begin().judge(Events.of_frame(frame))
+    verdict = All(["latency_ms", "cost_usd"], threshold=1.0).begin().judge(EventColumns.of_frame(frame))
     assert verdict.metric[256:].tolist() == [0] * 24 + [1] * 20
 
 
@@ -91,7 +91,7 @@ class Itself(Refitted):
 
 def test_no_score_is_above_1000_and_the_reason_says_so() -> None:
     frame = pd.DataFrame({"latency_ms": np.r_[np.ones(300), 5000.0, 2000.0, 1999.0, 1e99]})
-    verdict = Itself("latency_ms", threshold=2.0).begin().judge(Events.of_frame(frame))
+    verdict = Itself("latency_ms", threshold=2.0).begin().judge(EventColumns.of_frame(frame))
     assert verdict.score[300:].tolist() == [1000.0, 1000.0, 999.5, 1000.0]
     assert verdict.reasons[300] == "latency_ms 5,000 is an odd combination (5e+03, 1,000 times the limit or more)"
     assert verdict.reasons[302] == "latency_ms 1,999 is an odd combination (2e+03, the limit is 2)"

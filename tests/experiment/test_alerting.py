@@ -13,7 +13,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.pipeline.alerts import Alert, Alerts
-from crucible_nb.utils.problems import Notes
+from crucible_nb.utils.problems import Problems
 
 COLUMNS = ["kind", "metric", "value", "severity", "reason", "action", "told"]
 
@@ -24,7 +24,7 @@ def alert(second: float, reason: str = "slow") -> Alert:
 
 
 def listening(*callbacks: Any, **options: Any) -> Alerts:
-    alerts = Alerts(Notes("test"), **options)
+    alerts = Alerts(Problems("test"), **options)
     alerts.callbacks.extend(callbacks)
     return alerts
 

@@ -23,7 +23,7 @@ from crucible_nb.anomaly import (
     Verdict,
     ZScore,
 )
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.testing import DETECTOR_LAWS, check_detector
 from crucible_nb.testing.detectors import clean, scores
 
@@ -143,7 +143,7 @@ class Forgetful(ZScore):
         super().start()
         self.blocks = 0
 
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         self.blocks += 1
         return super().judge(events)
 

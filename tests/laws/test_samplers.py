@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crucible_nb.sampling import Adaptive, Choice, Events, Importance, Reservoir, Sampler, Stratified, Uniform
+from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.sampling import Adaptive, Choice, Importance, Reservoir, Sampler, Stratified, Uniform
 from crucible_nb.testing import SAMPLER_LAWS, check_sampler
 from crucible_nb.testing.samplers import run, stream
 
@@ -18,7 +19,7 @@ from crucible_nb.testing.samplers import run, stream
 class Slow(Sampler):
     """A user's own."""
 
-    def rates(self, events: Events) -> np.ndarray:
+    def rates(self, events: EventColumns) -> np.ndarray:
         return np.where(events["latency_ms"] > 500, 1.0, 0.1)
 
 
@@ -69,13 +70,13 @@ def test_any_numbers_and_any_cut(values: list[float], cuts: list[int], member: s
 
 
 class Biased(Uniform):
-    def choose(self, events: Events) -> Choice:
+    def choose(self, events: EventColumns) -> Choice:
         choice = super().choose(events)
         return Choice(choice.keep, np.full(len(events), 1.0))
 
 
 class CutDependent(Uniform):
-    def choose(self, events: Events) -> Choice:
+    def choose(self, events: EventColumns) -> Choice:
         self._draws.next(1)
         return super().choose(events)
 

@@ -12,7 +12,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.anomaly import EWMA, IQR, Detector, Verdict, ZScore
-from crucible_nb.events.event_columns import Events
+from crucible_nb.events.event_columns import EventColumns
 from tests.conftest import NOON, SECOND, ManualClock
 
 SAMPLERS: dict[str, dict[str, Any]] = {
@@ -58,7 +58,7 @@ def numbers(exp: cr.Experiment) -> str:
 def test_flags_are_columns_and_warming_up_is_not_normal() -> None:
     frame = trace()
     exp = run("z_score", frame)
-    rows, expected = exp.df, ZScore().begin().judge(Events.of_frame(frame))
+    rows, expected = exp.df, ZScore().begin().judge(EventColumns.of_frame(frame))
     assert [str(rows[name].dtype) for name in ("anomaly", "anomaly_score", "anomaly_metric")] == [
         "bool",
         "float64",
@@ -95,7 +95,7 @@ def test_of_several_detectors_the_largest_score_speaks() -> None:
     frame = trace()
     detectors = [ZScore("latency_ms"), IQR("cost_usd"), EWMA(["cost_usd", "latency_ms"], by="model")]
     rows = run(detectors, frame).df
-    alone = [one.begin().judge(Events.of_frame(frame)) for one in detectors]
+    alone = [one.begin().judge(EventColumns.of_frame(frame)) for one in detectors]
     scores = np.stack([verdict.score for verdict in alone])
     names = np.stack([np.array(one.metrics)[verdict.metric] for one, verdict in zip(detectors, alone, strict=True)])
     np.testing.assert_array_equal(rows.anomaly_score, np.fmax.reduce(scores))
@@ -275,22 +275,22 @@ def test_of_no_event_the_rate_is_unknown_and_nothing_was_found() -> None:
 
 
 class Raises(Detector):
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         raise RuntimeError("no idea")
 
 
 class Nothing(Detector):
-    def judge(self, events: Events) -> Any:
+    def judge(self, events: EventColumns) -> Any:
         return None
 
 
 class TooShort(Detector):
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         return Verdict(np.full(1, 2.0), np.zeros(1, int), {0: "odd"})
 
 
 class NoReasons(Detector):
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         return Verdict(np.full(len(events), 0.99) + 0.1 * (events.seq > 300), np.zeros(len(events), int), {})
 
 
@@ -300,7 +300,7 @@ class NoSentence(ZScore):
 
 
 class NoSuchMetric(Detector):
-    def judge(self, events: Events) -> Verdict:
+    def judge(self, events: EventColumns) -> Verdict:
         return Verdict(np.full(len(events), 2.0), np.full(len(events), 7), dict.fromkeys(range(len(events)), "odd"))
 
 
@@ -350,7 +350,7 @@ def test_errors_that_are_counted_do_not_depend_on_looks() -> None:
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 def test_a_detector_that_failed_once_goes_on() -> None:
     class Once(ZScore):
-        def judge(self, events: Events) -> Verdict:
+        def judge(self, events: EventColumns) -> Verdict:
             if 100 in events.seq:
                 raise ValueError("not this one")
             return super().judge(events)

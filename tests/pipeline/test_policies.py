@@ -8,7 +8,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.anomaly.registry import NAMES
-from crucible_nb.pipeline.policies import described, lasting, made
+from crucible_nb.pipeline.policies import describe, is_restorable, rebuild
 
 SAMPLERS = [
     cr.sampling.Uniform(0.25),
@@ -28,11 +28,11 @@ DETECTORS = [
 
 @pytest.mark.parametrize("policy", [*SAMPLERS, *DETECTORS], ids=repr)
 def test_what_it_was_made_of(policy: object) -> None:
-    again = made(json.loads(json.dumps(described(policy))))
+    again = rebuild(json.loads(json.dumps(describe(policy))))
     assert type(again) is type(policy)
     one, two = ({name: repr(value) for name, value in vars(thing).items()} for thing in (policy, again))
     assert one == two
-    assert lasting(policy)
+    assert is_restorable(policy)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_what_it_was_made_of(policy: object) -> None:
     [cr.sampling.Importance(5, by=lambda frame: frame["x"]), cr.sampling.Stratified(by=lambda frame: frame["x"])],
 )
 def test_callables_have_to_come_along(policy: cr.sampling.Sampler) -> None:
-    description = json.loads(json.dumps(described(policy)))
+    description = json.loads(json.dumps(describe(policy)))
     with pytest.raises(cr.StoreError, match="is not written in the store; pass it again"):
-        made(description)
-    assert made(description, policy) is policy
+        rebuild(description)
+    assert rebuild(description, policy) is policy
     with pytest.raises(cr.StoreError, match=r"pass it again, got Uniform\(rate=0.1\)"):
-        made(description, cr.sampling.Uniform(0.1))
+        rebuild(description, cr.sampling.Uniform(0.1))
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_callables_have_to_come_along(policy: cr.sampling.Sampler) -> None:
 )
 def test_strange_descriptions_are_refused(description: dict[str, object]) -> None:
     with pytest.raises(cr.StoreError, match="cannot be made again"):
-        made(description)
+        rebuild(description)

@@ -263,7 +263,7 @@ def one(target: Target, seconds: int, out: Path, seed: int, hang: int, first: bo
         f"-max_total_time={seconds}", f"-timeout={hang}", f"-rss_limit_mb={MEMORY}", f"-max_len={MOST}", f"-seed={seed}",
         "-len_control=0", "-report_slow_units=5", f"-artifact_prefix={out / 'artifacts'}/",
     ]  # fmt: skip
-    atheris.Setup(["fuzz", *flags, str(out / "corpus"), str(out / "seeds")], test, custom_mutator=mutate)
+    atheris.ExperimentConfig(["fuzz", *flags, str(out / "corpus"), str(out / "seeds")], test, custom_mutator=mutate)
     atheris.Fuzz()
 
 

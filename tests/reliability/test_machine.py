@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 import crucible_nb as cr
 from crucible_nb.store import writer
-from crucible_nb.store.attachment import Attached
+from crucible_nb.store.attachment import Attachment
 from tests.conftest import settle
 from tests.laws.test_resume import die
 
@@ -93,7 +93,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def join(self) -> None:
         folder = self.exp._attached.folder
-        attached = Attached.join(folder, None, None, None)
+        attached = Attachment.join(folder, None, None, None)
         self.workers.append(cr.Experiment(attached.setup, attached))
 
     @precondition(lambda self: self.workers)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import crucible_nb as cr
 from crucible_nb.store import writer
 from crucible_nb.store.checkpoint import read_state, write_state
-from crucible_nb.store.layout import Folder
-from crucible_nb.store.lines import cells_of, line, sealed
+from crucible_nb.store.layout import ExperimentFolder
+from crucible_nb.store.lines import cells_of, encode_line, frame_line
 from crucible_nb.store.verify import verify
 from tests.conftest import settle
 from tests.laws.test_resume import die
@@ -116,10 +116,10 @@ def test_every_flipped_bit_of_a_state_or_a_journal_is_found(finished: Path, open
 
 
 def _facts_sound(path: Path) -> bool:
-    from crucible_nb.store.layout import Folder
+    from crucible_nb.store.layout import ExperimentFolder
 
     try:
-        Folder(path.parent).facts()
+        ExperimentFolder(path.parent).facts()
     except cr.StoreError:
         return False
     return True
@@ -215,10 +215,10 @@ def test_any_journal_is_read_without_a_crash(
     strange = b""
     for one in lines:
         try:
-            strange += one + b"\n" if isinstance(one, bytes) else line(list(one))
+            strange += one + b"\n" if isinstance(one, bytes) else encode_line(list(one))
         except (TypeError, ValueError):
             continue
-    tail = line([0, 1735689600000000000, "call", 1.0, None, None, None, None, None])
+    tail = encode_line([0, 1735689600000000000, "call", 1.0, None, None, None, None, None])
     path.write_bytes(head + strange + tail)
     exp = cr.attach(folder.name, store=place, mode="read")
     assert "call" in exp.frame()["event"].tolist()  # the good line is there, whatever stood before it
@@ -281,7 +281,7 @@ def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: 
     """Its checksum holds; fuzzing made these."""
     shutil.copytree(open_ended, tmp_path / open_ended.name)
     path = next((tmp_path / open_ended.name).glob("*.jsonl"))
-    path.write_bytes(path.read_bytes() + sealed(cells))
+    path.write_bytes(path.read_bytes() + frame_line(cells))
     exp = cr.attach(open_ended.name, store=tmp_path, mode="read")
     assert exp.frame()["n"].tolist() == list(range(1230))
     assert exp._stream.unread == 1
@@ -291,7 +291,7 @@ def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: 
 
 def test_made_up_facts_are_an_error_of_ours(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / finished.name)
-    folder = Folder(tmp_path / finished.name)
+    folder = ExperimentFolder(tmp_path / finished.name)
     good = folder.facts()
     made_up: list[tuple[str, Any]] = [
         ("name", []), ("condition", []), ("windows", ["1min"]), ("windows", 5), ("metadata", "x"), ("by", [1]),

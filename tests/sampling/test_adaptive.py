@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.sampling import Adaptive, Events, sample
+from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.sampling import Adaptive, sample
 from crucible_nb.sampling.adaptive import Control
 
 
@@ -18,7 +19,7 @@ def quiet(n: int, seed: int = 0) -> np.ndarray:
 
 
 def rates(sampler: Adaptive, **columns: Any) -> np.ndarray:
-    return sampler.begin(0).rates(Events.of_frame(pd.DataFrame(columns)))
+    return sampler.begin(0).rates(EventColumns.of_frame(pd.DataFrame(columns)))
 
 
 def test_the_first_events_are_all_kept() -> None:

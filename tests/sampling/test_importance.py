@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.sampling import Events, Importance, Uniform, sample
+from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.sampling import Importance, Uniform, sample
 from crucible_nb.sampling.importance import Priorities
 
 
@@ -100,7 +101,7 @@ def test_the_priority_sample_is_the_textbook_one() -> None:
 def test_the_state_is_small() -> None:
     running = Importance(30).begin(1)
     for start in range(0, 20_000, 1000):
-        running.choose(Events.of_frame(costs(1000, start), start))
+        running.choose(EventColumns.of_frame(costs(1000, start), start))
         assert len(running.to_dict()["body"]["rows"][0]) <= 61
 
 

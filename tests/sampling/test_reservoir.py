@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 import crucible_nb as cr
-from crucible_nb.sampling import Events, Reservoir, sample
+from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.sampling import Reservoir, sample
 from crucible_nb.sampling.random_numbers import Draws
 from crucible_nb.sampling.reservoir import Slots
 
@@ -51,7 +52,7 @@ def test_entries_become_rare() -> None:
     """About size * ln(n / size) entries in all."""
     running, entered = Reservoir(100).begin(1), []
     for start in range(0, 100_000, 1000):
-        choice = running.choose(Events.of_frame(pd.DataFrame(index=range(1000)), start))
+        choice = running.choose(EventColumns.of_frame(pd.DataFrame(index=range(1000)), start))
         entered.append(int(choice.keep.sum()))
     assert entered[0] == 100
     assert sum(entered[1:]) == pytest.approx(100 * np.log(100), rel=0.15)

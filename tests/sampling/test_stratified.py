@@ -60,7 +60,7 @@ def test_reservoirs_of_strata_share_no_coins() -> None:
 def test_what_was_seen_and_kept_is_counted() -> None:
     frame = calls()
     running = Stratified({False: 1.0, True: 0.1}, default=0.5).begin(1)
-    choice = running.choose(cr.sampling.Events.of_frame(frame))
+    choice = running.choose(cr.sampling.EventColumns.of_frame(frame))
     strata = running.strata()
     assert {label: seen for label, (seen, _kept) in strata.items()} == {
         True: frame.success.sum(),

@@ -7,7 +7,7 @@ from threading import Event
 
 import pandas as pd
 
-from crucible_nb.events.batch import Dictionary
+from crucible_nb.events.batch import Categories
 from crucible_nb.events.schema import Kind
 from crucible_nb.store.segment import batch_of_frame, in_order
 
@@ -19,7 +19,7 @@ def frame(labels: list[str], first: int) -> pd.DataFrame:
     return pd.DataFrame({"model": pd.Categorical(labels), "seq": range(first, first + len(labels))}, index=times)
 
 
-class Meeting(Dictionary):
+class Meeting(Categories):
     """Waits a moment in each new label, so that another thread would come in were it let."""
 
     __slots__ = ("inside", "met", "other")
@@ -50,7 +50,7 @@ def test_a_label_has_one_code_whoever_reads_it_first() -> None:
 
 
 def test_rows_that_lie_among_each_other_become_one_batch() -> None:
-    shared, parts = Dictionary(), [frame(["a", "b"], 0), frame(["c"], 2), frame(["d"], 1)]
+    shared, parts = Categories(), [frame(["a", "b"], 0), frame(["c"], 2), frame(["d"], 1)]
     parts[0]["seq"] = [0, 3]
     (batch,) = in_order([batch_of_frame(part, KINDS, {"model": shared}) for part in parts], KINDS)
     assert batch.numbered().tolist() == [0, 1, 2, 3]

@@ -18,7 +18,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.__main__ import main
 from crucible_nb.store import lock, writer
-from crucible_nb.store.attachment import Attached
+from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.writer import SYNCER
 from crucible_nb.utils.threads import TICKER
 from tests.conftest import NOON, SECOND, ManualClock, settle
@@ -316,7 +316,7 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     assert not exp._writer.lock.locked
     assert lock.alive(path)
     with pytest.raises(cr.StoreError, match="is being written by process"):
-        Attached.resume(exp._attached.folder, None, None, None)
+        Attachment.resume(exp._attached.folder, None, None, None)
     SYNCER.remove(exp._writer)
     os.utime(path, (time.time() - 60, time.time() - 60))
     assert not lock.alive(path)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import crucible_nb as cr
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store import tail as tail_module
-from crucible_nb.store.lines import cells_of, line, sealed
+from crucible_nb.store.lines import cells_of, encode_line, frame_line
 from crucible_nb.store.row_codec import body_of, row_of_cells, run_of
 
 TEXTS = st.text(max_size=6) | st.sampled_from(['],[1,"', '{"":', "[5,[1", "\\", ",", "null"])
@@ -28,22 +28,22 @@ def journals(draw: st.DrawFn) -> list[bytes]:
     """Lines of events, in order or not, of one shape or not, some of them spoilt, some that are no events."""
     shapes = FIELDS if draw(st.booleans()) else draw(st.sampled_from([st.none(), st.dictionaries(TEXTS, VALUES)]))
     lines = [body_of(seq, (*draw(ROWS), draw(shapes)))[0] for seq in range(draw(st.integers(1, 6)))]
-    lines = [sealed(body)[:-1] for body in lines]
+    lines = [frame_line(body)[:-1] for body in lines]
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(lines) - 1))
         change = draw(st.sampled_from(["drop", "control", "spoil", "cells", "number"]))
         if change == "drop" and len(lines) > 1:
             del lines[place]
         elif change == "control":
-            lines[place] = line(draw(st.sampled_from([["pause", 1], ["look", 1, {}], [1], [[], {}], []])))[:-1]
+            lines[place] = encode_line(draw(st.sampled_from([["pause", 1], ["look", 1, {}], [1], [[], {}], []])))[:-1]
         elif change == "spoil":
             at = draw(st.integers(0, len(lines[place])))
             lines[place] = lines[place][:at] + draw(st.binary(max_size=2)).replace(b"\n", b"") + lines[place][at + 1 :]
         elif change == "cells":
             cells = (cells_of(lines[place]) or [0]) + draw(st.lists(VALUES.filter(lambda one: one == one), max_size=2))
-            lines[place] = line(cells)[:-1]
+            lines[place] = encode_line(cells)[:-1]
         elif change == "number":
-            lines[place] = line([draw(st.integers(-5, 5) | TEXTS), *(cells_of(lines[place]) or [0])[1:]])[:-1]
+            lines[place] = encode_line([draw(st.integers(-5, 5) | TEXTS), *(cells_of(lines[place]) or [0])[1:]])[:-1]
     return lines
 
 
@@ -71,7 +71,7 @@ def test_a_run_has_the_rows_of_its_lines(lines: list[bytes]) -> None:
 @pytest.mark.parametrize("fields", [None, {"step": 1, "loss": 0.5}])
 def test_events_of_one_shape_are_a_run(fields: Any) -> None:
     rows = [(i, "x, [y]", 0.5 + i, None, True, "m", 3, None, fields) for i in range(5)]
-    run = run_of([sealed(body_of(7 + i, row)[0])[:-1] for i, row in enumerate(rows)])
+    run = run_of([frame_line(body_of(7 + i, row)[0])[:-1] for i, row in enumerate(rows)])
     assert run is not None
     assert run.rows == [cell for row in rows for cell in row]
     assert run.seq == 7

@@ -13,7 +13,7 @@ import orjson
 import pandas as pd
 
 from crucible_nb.events.batch import Batch
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.checkpoint import packed
 from crucible_nb.store.segment import batch_of
@@ -35,7 +35,7 @@ class Source:
     """
 
     identity: str
-    setup: Setup
+    setup: ExperimentConfig
     lock: AbstractContextManager[Any]
     streams: Callable[[], Sequence[Stream]]
     older: Callable[[Stream], Sequence[pd.DataFrame]]

@@ -13,7 +13,7 @@ from crucible_nb.errors import StoreError
 from crucible_nb.store.postgres.address import Address
 
 
-class Link:
+class Connection:
     """One connection of a reader, made again when it breaks.
 
     Args:

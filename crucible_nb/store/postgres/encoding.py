@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.store.postgres.tables import TYPED
 from crucible_nb.store.postgres.text_columns import extra_of, is_text, plain_text, quoted
 
@@ -46,7 +46,7 @@ class Encoded(NamedTuple):
 
 
 def encode(
-    key: bytes, writer: int, batch: Batch, dictionaries: Mapping[str, Dictionary], *, plain: bool = False
+    key: bytes, writer: int, batch: Batch, dictionaries: Mapping[str, Categories], *, plain: bool = False
 ) -> Encoded:
     """Rows in the binary format of COPY.
 
@@ -118,13 +118,13 @@ def _sized(values: np.ndarray, missing: np.ndarray | None) -> Field:
     return Field(data, used)
 
 
-def _number(cells: Cells) -> Field:
+def _number(cells: Column) -> Field:
     values = np.asarray(cells.values)
     missing = np.isnan(values) if cells.kind == "float" else cells.mask
     return _sized(values.astype(_TYPES[cells.kind]), missing)
 
 
-def _says(name: str, cells: Cells, texts: Mapping[str, pa.Array]) -> bool:
+def _says(name: str, cells: Column, texts: Mapping[str, pa.Array]) -> bool:
     """Whether any row has something else than what the table puts there by itself."""
     if name in texts:
         return bool(texts[name].null_count < len(texts[name]))

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import StoreError
-from crucible_nb.store.layout import Folder
+from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import STALE
-from crucible_nb.store.postgres.connection import Link
+from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.writer import lives
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ALIVE = ("running", "paused")
 
 
-def find(link: Link, name: str) -> str:
+def find(link: Connection, name: str) -> str:
     """The id of an experiment by its id, else of the newest of a name.
 
     Raises:
@@ -34,7 +34,7 @@ def find(link: Link, name: str) -> str:
     return str(found[0][0].hex)
 
 
-def listed(link: Link) -> dict[str, dict[str, Any]]:
+def listed(link: Connection) -> dict[str, dict[str, Any]]:
     """How every experiment stands, by id, oldest first.
 
     One that should be alive is "dead" when its lock on this machine is free or, where it runs elsewhere, nobody has
@@ -51,12 +51,12 @@ def listed(link: Link) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _gone(link: Link, identity: str, silent: float) -> bool:
-    folder = Folder(link.address.root / identity)
+def _gone(link: Connection, identity: str, silent: float) -> bool:
+    folder = ExperimentFolder(link.address.root / identity)
     return not lives(folder) if folder.path.is_dir() else silent > STALE
 
 
-def complete(link: Link) -> set[str]:
+def complete(link: Connection) -> set[str]:
     """Experiments that have ended and of which everything is there."""
     return {identity.hex for (identity,) in link.rows("select id from crucible.experiments where complete")}
 

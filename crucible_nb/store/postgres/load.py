@@ -11,7 +11,7 @@ import numpy as np
 from crucible_nb.events.batch import Batch
 from crucible_nb.store.postgres.changes import Lot, Mark
 from crucible_nb.store.postgres.encoding import Encoded, encode
-from crucible_nb.utils.threads import Folder as Worker
+from crucible_nb.utils.threads import BackgroundWorker as Worker
 
 BLOCK = 10_000
 """Rows of a transaction."""

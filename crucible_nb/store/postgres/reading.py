@@ -12,21 +12,21 @@ import orjson
 import pandas as pd
 
 from crucible_nb.errors import StoreError
-from crucible_nb.events.batch import Batch, Dictionary
+from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.files.disk import MAX_BYTES
 from crucible_nb.pipeline.buffer import Buffer
-from crucible_nb.pipeline.config import Setup
+from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.store.attachment import Attached, prices_of
+from crucible_nb.store.attachment import Attachment, prices_of
 from crucible_nb.store.checkpoint import unpacked
-from crucible_nb.store.layout import Folder
+from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import STALE
 from crucible_nb.store.merge import merged
-from crucible_nb.store.postgres.connection import Link
+from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.rows import Wanted, batch_from
 
 
-class Distant(Buffer):
+class RemoteBuffer(Buffer):
     """Rows that stay in the database until somebody wants them all.
 
     Args:
@@ -35,7 +35,7 @@ class Distant(Buffer):
         fetch: Gives them as a batch.
     """
 
-    def __init__(self, dictionaries: dict[str, Dictionary], held: int, fetch: Callable[[], Batch | None]) -> None:
+    def __init__(self, dictionaries: dict[str, Categories], held: int, fetch: Callable[[], Batch | None]) -> None:
         super().__init__(dictionaries)
         self._held, self._fetch = held, fetch
         self._away = held > 0
@@ -63,7 +63,7 @@ class Known(NamedTuple):
     copied: Any
 
 
-class Copied(Attached):
+class CopiedAttachment(Attachment):
     """An experiment in a database, to look at.
 
     Args:
@@ -76,25 +76,25 @@ class Copied(Attached):
 
     distant = True
 
-    def __init__(self, link: Link, identity: str) -> None:
+    def __init__(self, link: Connection, identity: str) -> None:
         self.link, self.identity = link, identity
         found = link.rows("select facts, prices from crucible.experiments where id = %s", (identity,))
         if not found:
             raise StoreError(f"cannot attach to {identity!r}: there is no such experiment in {link.address!r}")
         self.facts, prices = found[0]
         self._prices = prices_of(bytes(prices))
-        super().__init__(Folder(Path(identity)), self._setup(self.facts))
+        super().__init__(ExperimentFolder(Path(identity)), self._setup(self.facts))
         self._known: dict[int, Known] = {}
         self._streams: dict[int, Stream] = {}
         self._until = 0.0
         self._owner = ("", 0, 0.0)
         self.catch_up()
 
-    def _setup(self, facts: dict[str, Any]) -> Setup:
+    def _setup(self, facts: dict[str, Any]) -> ExperimentConfig:
         strange = [one for one in (facts["sampling"], *facts["detectors"]) if "strange" in (one or ())]
         if strange:
             facts = {**facts, "sampling": None, "detectors": []}
-        return Setup.from_dict(facts, self._prices).reading()
+        return ExperimentConfig.from_dict(facts, self._prices).reading()
 
     def catch_up(self) -> None:
         """Take over the states that were copied since."""
@@ -117,7 +117,7 @@ class Copied(Attached):
         setup = self.setup.bare() if state["bare"] else self.setup
         stream = Stream(setup, writer, self.facts["started"])
         stream.load(state)
-        buffer = Distant(stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, Wanted()))
+        buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, Wanted()))
         buffer.load([(name, kind) for name, kind in state["kinds"]], [], 0)
         buffer.sample = None  # the weights in the database are those of the state
         stream.pipeline.buffer = stream.pipeline.keeping.buffer = buffer
@@ -136,7 +136,7 @@ class Copied(Attached):
         wanted, frames = Wanted(start, stop, newest), []
         for writer, stream in sorted(self._streams.items()):
             kinds = stream.pipeline.buffer.kinds()
-            buffer = Distant(stream.pipeline.columns.dictionaries, 0, lambda: None)
+            buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, 0, lambda: None)
             buffer.load(kinds, [self._rows(writer, wanted)], 0)
             frames.append((writer, buffer.frame()))
         return wanted.exactly(merged(frames))

@@ -34,7 +34,7 @@ EXIT = 5.0
 """Seconds that the end of the process waits for what is not copied yet."""
 
 
-class Copier:
+class Replicator:
     """Copies one experiment to a database, in a thread of its own, until the experiment has ended and all is there.
 
     Args:
@@ -256,7 +256,7 @@ def _is_data(error: BaseException) -> bool:
     return str(getattr(error, "sqlstate", None) or "").startswith(("22", "54"))
 
 
-COPIERS: weakref.WeakSet[Copier] = weakref.WeakSet()
+COPIERS: weakref.WeakSet[Replicator] = weakref.WeakSet()
 
 
 def forget() -> None:
@@ -268,7 +268,7 @@ def forget() -> None:
 def _at_exit() -> None:
     """Give what is not copied yet a moment; what then is not, is in the journal, and is copied by the next process."""
     end = time.monotonic() + EXIT
-    waiting: Sequence[Copier] = [one for one in COPIERS if one._owner == os.getpid()]
+    waiting: Sequence[Replicator] = [one for one in COPIERS if one._owner == os.getpid()]
     for copier in waiting:
         if copier.failure is None and not copier.wait(max(0.0, end - time.monotonic())):
             print(f"crucible_nb: {copier.facts()['lag_events']:,} events are not in {copier.address!r} yet")  # noqa: T201

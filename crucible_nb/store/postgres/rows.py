@@ -13,7 +13,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import Kind
 from crucible_nb.pipeline.buffer import HIDDEN
 from crucible_nb.store.postgres.tables import TYPED
@@ -74,7 +74,7 @@ def _stamp(nanoseconds: int | None, otherwise: str) -> str:
     return otherwise if nanoseconds is None else str(np.datetime64(nanoseconds // 1000, "us")) + "Z"
 
 
-def batch_from(data: bytes, kinds: Sequence[tuple[str, Kind]], dictionaries: Mapping[str, Dictionary]) -> Batch:
+def batch_from(data: bytes, kinds: Sequence[tuple[str, Kind]], dictionaries: Mapping[str, Categories]) -> Batch:
     """The rows of a COPY in CSV.
 
     Args:
@@ -92,7 +92,7 @@ def batch_from(data: bytes, kinds: Sequence[tuple[str, Kind]], dictionaries: Map
         if name == "seq":
             continue
         if name == "metadata":
-            batch.cells[name] = Cells("string", _compact(table[name]))
+            batch.cells[name] = Column("string", _compact(table[name]))
             continue
         column = table[name] if name in table.column_names else _picked(extra, name, kind, table.num_rows)
         batch.cells[name] = _cells(column, kind, dictionaries.get(name))
@@ -158,19 +158,19 @@ def _picked(extra: list[dict[str, Any]] | None, name: str, kind: Kind, rows: int
     return pa.chunked_array([pa.array(values, _TYPES[kind])])
 
 
-def _cells(column: pa.ChunkedArray, kind: Kind, dictionary: Dictionary | None) -> Cells:
+def _cells(column: pa.ChunkedArray, kind: Kind, dictionary: Categories | None) -> Column:
     array = column.combine_chunks()
     array = array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
     if kind == "category":
         encoded = array.dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         places = [(-1 if dictionary is None else dictionary.code(label)) for label in encoded.dictionary.to_pylist()]
-        return Cells(kind, np.array([*places, -1], np.int32)[codes])
+        return Column(kind, np.array([*places, -1], np.int32)[codes])
     if kind == "string":
-        return Cells(kind, array)
+        return Column(kind, array)
     if kind in ("integer", "boolean"):
         mask = np.asarray(array.is_null(), np.bool_)
         filled = array.fill_null(0 if kind == "integer" else False)
-        return Cells(kind, filled.to_numpy(zero_copy_only=False), mask if mask.any() else None)
+        return Column(kind, filled.to_numpy(zero_copy_only=False), mask if mask.any() else None)
     filled = array.fill_null({"float": np.nan, "flag": False}.get(kind, 0))
-    return Cells(kind, filled.to_numpy(zero_copy_only=False))
+    return Column(kind, filled.to_numpy(zero_copy_only=False))

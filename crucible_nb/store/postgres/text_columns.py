@@ -9,17 +9,17 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from crucible_nb.events.batch import Batch, Cells, Dictionary
+from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.pipeline.buffer import HIDDEN
 from crucible_nb.store.postgres.tables import TYPED
 
 
-def is_text(cells: Cells) -> bool:
+def is_text(cells: Column) -> bool:
     """Whether a column holds text."""
     return cells.kind in ("category", "string")
 
 
-def plain_text(cells: Cells, name: str, dictionaries: Mapping[str, Dictionary]) -> pa.Array:
+def plain_text(cells: Column, name: str, dictionaries: Mapping[str, Categories]) -> pa.Array:
     """Text as PostgreSQL can hold it: no character 0, also not escaped in JSON."""
     if cells.kind == "category":
         used, codes = np.unique(np.asarray(cells.values, np.int64), return_inverse=True)
@@ -66,7 +66,7 @@ def quoted(column: pa.Array) -> pa.Array:
     return pa.array(cells, pa.large_string())
 
 
-def extra_of(batch: Batch, dictionaries: Mapping[str, Dictionary]) -> pa.Array | None:
+def extra_of(batch: Batch, dictionaries: Mapping[str, Categories]) -> pa.Array | None:
     """Columns that have none of their own as JSON objects, missing values left out; None without any."""
     names = [name for name in batch.cells if name not in TYPED and name != "metadata" and name not in HIDDEN]
     if not names:
@@ -80,7 +80,7 @@ def extra_of(batch: Batch, dictionaries: Mapping[str, Dictionary]) -> pa.Array |
     return pa.array([orjson.dumps(row).decode() if row else None for row in rows], pa.large_string())
 
 
-def _values(cells: Cells, dictionary: Dictionary | None) -> list[Any]:
+def _values(cells: Column, dictionary: Categories | None) -> list[Any]:
     if dictionary is not None and cells.kind == "category":
         return [None if code < 0 else dictionary.values[code].replace("\0", "\ufffd") for code in cells.values]
     if cells.kind == "string":
