@@ -19,7 +19,7 @@ EPOCHS = 12
 ARMS = ("logistic", "neighbours")
 
 
-def run(out: Path, predictions: int = 3000, say: TextIO | None = None) -> dict[str, Experiment]:
+def run(out: Path, predictions: int = 3000, report: TextIO | None = None) -> dict[str, Experiment]:
     """Train and measure both arms, print what came out, write one Parquet file an arm.
 
     A linear model trained by stochastic gradient descent, epoch by epoch, against five nearest neighbours; every
@@ -44,26 +44,26 @@ def run(out: Path, predictions: int = 3000, say: TextIO | None = None) -> dict[s
         >>> {name: exp.metrics(by="event")["inference.predict"].events for name, exp in arms.items()}
         {'logistic': 20, 'neighbours': 20}
     """
-    say = sys.stdout if say is None else say
+    report = sys.stdout if report is None else report
     digits = need("sklearn.datasets", "anomaly", "the demo").load_digits()
     split = need("sklearn.model_selection", "anomaly", "the demo").train_test_split
     train_x, test_x, train_y, test_y = split(digits.data / 16, digits.target, test_size=0.4, random_state=0)
     arms = {name: start(f"digits {name}", condition=name, tags=["demo"]) for name in ARMS}
     models = {
-        "logistic": _trained_by_epochs(arms["logistic"], train_x, train_y, say),
-        "neighbours": _trained_at_once(arms["neighbours"], train_x, train_y, say),
+        "logistic": _trained_by_epochs(arms["logistic"], train_x, train_y, report),
+        "neighbours": _trained_at_once(arms["neighbours"], train_x, train_y, report),
     }
-    say.write("\n")
+    report.write("\n")
     order = np.random.default_rng(0).permutation(np.resize(np.arange(len(test_y)), predictions))
     for name, exp in arms.items():
         with exp:
-            _predict(exp, models[name], test_x, test_y, order, say)
+            _predict(exp, models[name], test_x, test_y, order, report)
     files = [exp.export(_folder(out) / f"{exp.name.replace(' ', '_')}.parquet") for exp in arms.values()]
-    say.write(_report(arms, files))
+    report.write(_report(arms, files))
     return arms
 
 
-def _trained_by_epochs(exp: Experiment, x: Any, y: Any, say: TextIO) -> Any:
+def _trained_by_epochs(exp: Experiment, x: Any, y: Any, report: TextIO) -> Any:
     """A linear classifier; every epoch an event with its loss and accuracy."""
     model = need("sklearn.linear_model", "anomaly", "the demo").SGDClassifier(loss="log_loss", random_state=0)
     log_loss = need("sklearn.metrics", "anomaly", "the demo").log_loss
@@ -74,11 +74,11 @@ def _trained_by_epochs(exp: Experiment, x: Any, y: Any, say: TextIO) -> Any:
             loss, accuracy = float(log_loss(y, model.predict_proba(x))), float(model.score(x, y))
         exp.record("train.validation", epoch=epoch, loss=loss, accuracy=accuracy, model="sgd-logistic")
         if epoch in (1, EPOCHS // 2, EPOCHS):
-            say.write(f"  {exp.condition:<11} epoch {epoch:>2}   loss {loss:.4f}   accuracy {accuracy:.3f}\n")
+            report.write(f"  {exp.condition:<11} epoch {epoch:>2}   loss {loss:.4f}   accuracy {accuracy:.3f}\n")
     return model
 
 
-def _trained_at_once(exp: Experiment, x: Any, y: Any, say: TextIO) -> Any:
+def _trained_at_once(exp: Experiment, x: Any, y: Any, report: TextIO) -> Any:
     """Nearest neighbours remember the data: one epoch is all there is."""
     model = need("sklearn.neighbors", "anomaly", "the demo").KNeighborsClassifier(5, algorithm="ball_tree")
     with exp.span("train.epoch", epoch=1, model="five-neighbours"):
@@ -86,7 +86,7 @@ def _trained_at_once(exp: Experiment, x: Any, y: Any, say: TextIO) -> Any:
     with _paused(exp):
         accuracy = float(model.score(x, y))
     exp.record("train.validation", epoch=1, accuracy=accuracy, model="five-neighbours")
-    say.write(f"  {exp.condition:<11} epoch  1   accuracy {accuracy:.3f}\n")
+    report.write(f"  {exp.condition:<11} epoch  1   accuracy {accuracy:.3f}\n")
     return model
 
 
@@ -99,7 +99,7 @@ def _paused(exp: Experiment) -> Iterator[None]:
         exp.resume()
 
 
-def _predict(exp: Experiment, model: Any, x: Any, y: Any, order: Any, say: TextIO) -> None:
+def _predict(exp: Experiment, model: Any, x: Any, y: Any, order: Any, report: TextIO) -> None:
     """One image a call; right or wrong is the event's success."""
     name = "sgd-logistic" if exp.condition == "logistic" else "five-neighbours"
     steps = max(1, len(order) // 5)
@@ -111,11 +111,11 @@ def _predict(exp: Experiment, model: Any, x: Any, y: Any, order: Any, say: TextI
             span.set(success=bool(answer == y[item]), digit=int(y[item]))
         if count % steps == 0:
             so_far = exp.metrics(by="event")["inference.predict"]
-            say.write(
+            report.write(
                 f"  {exp.condition:<11} {count:>6,} of {len(order):,}   p50 {so_far.latency.p50:.3f} ms   "
                 f"p95 {so_far.latency.p95:.3f} ms   right {so_far.reliability.success_rate:.1%}\n"
             )
-            say.flush()
+            report.flush()
 
 
 def _folder(path: Path) -> Path:

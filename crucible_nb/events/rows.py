@@ -91,7 +91,7 @@ def _rounds(numbers: np.ndarray) -> bool:
     return bool(((numbers > EXACT) | (numbers < -EXACT)).any())
 
 
-def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Problems) -> Batch:
+def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, problems: Problems) -> Batch:
     """The typed batch of `len(rows) / WIDTH` staged rows, in order of recording; times are still raw."""
     batch = Batch(np.array(rows[0::WIDTH], np.int64), first_seq)
     misfits: dict[int, dict[str, Any]] = {}
@@ -107,7 +107,7 @@ def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, notes: Prob
         _metadata(batch, misfits)
         names = sorted({name for row in misfits.values() for name in row})
         said = f"values that do not fit their column went to `metadata` (first: {', '.join(names[:3])})"
-        notes.say("misfits", said, sum(map(len, misfits.values())))
+        problems.report("misfits", said, sum(map(len, misfits.values())))
     return batch
 
 

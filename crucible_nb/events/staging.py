@@ -11,22 +11,22 @@ from crucible_nb.events.scalars import EXTRA, Rest, settle, to_json
 from crucible_nb.utils.problems import Problems
 
 
-def settled(fields: dict[str, Any], notes: Problems) -> dict[str, Any]:
+def settled(fields: dict[str, Any], problems: Problems) -> dict[str, Any]:
     """Fields with scalars as they are; what is none goes to `metadata`, counted."""
     plain, strangers = settle(fields)
     if strangers:
         said = f"values that are no scalars went to `metadata` as JSON (first: {', '.join(strangers[:3])})"
-        notes.say("misfits", said, len(strangers))
+        problems.report("misfits", said, len(strangers))
     return plain  # type: ignore[return-value]
 
 
 def merged(
-    time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, notes: Problems
+    time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, problems: Problems
 ) -> tuple[Any, ...]:
     """A staged row whose values came in a mapping; keywords win over it."""
     if not isinstance(values, Mapping):
         values = {"values": values}
-    found: dict[Any, Any] = settled({str(name): value for name, value in values.items()}, notes)
+    found: dict[Any, Any] = settled({str(name): value for name, value in values.items()}, problems)
     given = dict(zip(STANDARD, standard, strict=True))
     for name in STANDARD[1:]:
         value = found.pop(name, None)
@@ -40,7 +40,7 @@ def merged(
     return (time, *given.values(), row or None)
 
 
-def row_of(time: int, event: str | None, fields: dict[str, Any], notes: Problems) -> tuple[Any, ...]:
+def row_of(time: int, event: str | None, fields: dict[str, Any], problems: Problems) -> tuple[Any, ...]:
     """A staged row from one mapping, as `extend` takes them from a list."""
     name = fields.pop("event", None) if event is None else event
-    return merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, notes)
+    return merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, problems)

@@ -75,21 +75,21 @@ def _index(column: pd.Series) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce"))
 
 
-def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, notes: Problems) -> Iterator[Batch]:
+def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, problems: Problems) -> Iterator[Batch]:
     """Batches of at most CHUNK rows; `batch.given` says which times came with the frame."""
     if "weight" in frame.columns:
         weights_of(frame["weight"])  # before anything is learnt from the table
     dropped = [name for name in DROPPED if name in frame.columns]
     if dropped:
         said = f"columns that the experiment writes itself were dropped from the input: {', '.join(dropped)}"
-        notes.say("dropped_columns", said, len(dropped))
+        problems.report("dropped_columns", said, len(dropped))
     names = [name for name in frame.columns if name not in (*DROPPED, "time")]
     ordered = [name for name in STANDARD if name in names] + [name for name in names if name not in STANDARD]
     for start in range(0, len(frame), CHUNK):
-        yield _batch(frame.iloc[start : start + CHUNK], ordered, first_seq + start, columns, notes)
+        yield _batch(frame.iloc[start : start + CHUNK], ordered, first_seq + start, columns, problems)
 
 
-def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Columns, notes: Problems) -> Batch:
+def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Columns, problems: Problems) -> Batch:
     times = times_of(frame)
     batch = Batch(np.zeros(len(frame), np.int64) if times is None else times[0], first_seq)
     batch.given = np.zeros(len(frame), np.bool_) if times is None else times[1]
@@ -103,7 +103,7 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
     if misfits:
         found = sorted({name for row in misfits.values() for name in row})
         said = f"values that do not fit their column went to `metadata` (first: {', '.join(found[:3])})"
-        notes.say("misfits", said, sum(map(len, misfits.values())))
+        problems.report("misfits", said, sum(map(len, misfits.values())))
     return batch
 
 

@@ -24,7 +24,7 @@ from crucible_nb.utils.threads import TICKER
 class Alerting(Durable):
     """What an experiment does while somebody listens."""
 
-    _watching: Monitor
+    _monitor: Monitor
     _life: Lifecycle
     _attending: bool
     _now: Callable[[], int]
@@ -33,12 +33,12 @@ class Alerting(Durable):
 
     def _listen(self) -> None:
         """Have what is recorded looked at soon, when somebody would notice."""
-        if self._watching.listening:
+        if self._monitor.listening:
             TICKER.add(self._tick)
 
     def _tick(self) -> bool:
         """What happens 25 times a second while somebody listens; says whether to go on."""
-        if self._running and self._watching.listening:
+        if self._running and self._monitor.listening:
             self._attend()
             return True
         return False
@@ -58,24 +58,24 @@ class Alerting(Durable):
             self._attending = True
             try:
                 self._fold()
-                actions = list(self._watching.begun(self._pipeline.judging.take()))
-                if self._watching.rules:
-                    actions += self._watching.check(self._now(), self._of_last)
+                actions = list(self._monitor.on_incidents(self._pipeline.detect.take_new_incidents()))
+                if self._monitor.rules:
+                    actions += self._monitor.check(self._now(), self._of_last)
                 self._note_alerts()
                 for action in actions:
                     if self._life.status == "running" or (action == "stop" and self._life.alive):
                         self._move(action)
             finally:
                 self._attending = False
-        self._watching.alerts.deliver()
+        self._monitor.alerts.deliver()
 
     def _note_alerts(self) -> None:
         """What was noticed is not noticed again by whoever resumes the experiment."""
-        for alert in self._watching.alerts.unwritten():
+        for alert in self._monitor.alerts.unwritten():
             if self._writer is not None and self._running:
                 time, kind, metric, value, *rest = alert
                 cells = [time, kind, metric, encode_exact(value), *rest]
-                self._writer.journal.control("alert", {"alert": cells, "fired": self._watching.fired})
+                self._writer.journal.control("alert", {"alert": cells, "fired": self._monitor.fired})
 
     def _of_last(self, window: int | None) -> Metrics:
         return self.metrics(last=None if window is None else pd.Timedelta(window, unit="ns"))
@@ -104,7 +104,7 @@ class Alerting(Durable):
             >>> len(said), said[0].reason
             (1, 'latency_ms 900 is 791.2 sd above the mean 101')
         """
-        undo = self._watching.listen(checks.function("callback", callback))  # type: ignore[arg-type]
+        undo = self._monitor.listen(checks.function("callback", callback))  # type: ignore[arg-type]
         self._listen()
         return undo
 
@@ -141,7 +141,7 @@ class Alerting(Durable):
 
     def _add_rule(self, rule: Rule, kind: str, action: str) -> None:
         with self._noting("watch", lambda: {"rule": list(astuple(rule)), "kind": kind, "action": action}):
-            self._watching.add(rule, kind, action)
+            self._monitor.add(rule, kind, action)
 
     def budget(self, usd: float, action: str = "pause") -> None:
         """Act when the events have cost so much. Events without a price are not counted; see `unpriced()`.
@@ -174,7 +174,7 @@ class Alerting(Durable):
     def should_stop(self) -> bool:
         """Whether to leave the loop: the experiment has ended, or a rule, a budget or an anomaly paused it."""
         self._attend()
-        return not self._life.alive or self._watching.fired
+        return not self._life.alive or self._monitor.fired
 
     def alerts(self) -> pd.DataFrame:
         """All alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
@@ -192,7 +192,7 @@ class Alerting(Durable):
         """
         self._attend()
         with self._lock:
-            return self._watching.alerts.frame()
+            return self._monitor.alerts.frame()
 
     def anomalies(self) -> pd.DataFrame:
         """Incidents found by the detectors of `cr.start(anomaly=...)`.
@@ -220,7 +220,7 @@ class Alerting(Durable):
     def _incidents(self) -> list[tuple[int, Incident]]:
         """Of all writers, each with the ordinal of its writer, in order of their beginning; with the lock held."""
         writers = self._writers().items()
-        found = [(ordinal, one) for ordinal, stages in writers for one in stages.judging.incidents.all]
+        found = [(writer_id, one) for writer_id, stages in writers for one in stages.detect.incidents.all]
         return found if len(writers) < 2 else sorted(found, key=lambda one: one[1].start)
 
     def anomaly_metrics(self) -> dict[str, Any]:
@@ -236,5 +236,5 @@ class Alerting(Durable):
         with self._lock:
             self._fold()
             pipelines = self._pipelines()
-            found = [one.judging.incidents for one in pipelines]
+            found = [one.detect.incidents for one in pipelines]
             return incident_summary(found, sum(one.seq for one in pipelines))

@@ -141,7 +141,7 @@ def _copied(address: Address, name: Any) -> Experiment:
     """The copy of an experiment, to look at."""
     link = Connection(address)
     attached = CopiedAttachment(link, found_in(link, checks.text("name", name)))
-    return Experiment(attached.setup, attached)
+    return Experiment(attached.config, attached)
 
 
 def copy(experiment: Experiment, address: Address) -> None:
@@ -175,7 +175,7 @@ def opened(
         attached = Attachment.join(folder, given, durability, redaction)
     else:
         attached = Attachment.resume(folder, given, durability, redaction)
-    return attached.setup, attached
+    return attached.config, attached
 
 
 _FAILED: set[str] = set()
@@ -247,7 +247,7 @@ def stored(store: Any) -> pd.DataFrame:
         born = _born(folder)
         try:
             attached = Attachment.read(folder, rows=False)
-            facts = Experiment(attached.setup, attached).summary()
+            facts = Experiment(attached.config, attached).summary()
             facts["kept_events"] += attached.unread
             found.append((born, folder.path.name, facts))
         except StoreError as error:

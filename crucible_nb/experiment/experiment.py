@@ -76,20 +76,20 @@ class Experiment(Alerting):
     track_iter: Callable[..., Any]  # registered
     plot: Any  # registered
 
-    def __init__(self, setup: ExperimentConfig, attached: Attachment | None = None) -> None:
+    def __init__(self, config: ExperimentConfig, attached: Attachment | None = None) -> None:
         self.id = uuid.uuid4().hex if attached is None else attached.folder.path.name
-        self.name, self.condition, self.hypothesis = setup.name, setup.condition, setup.hypothesis
-        self.tags, self.metadata, self.sample_size = tuple(setup.tags), dict(setup.metadata), setup.sample_size
+        self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
+        self.tags, self.metadata, self.sample_size = tuple(config.tags), dict(config.metadata), config.sample_size
         self._lock = threading.RLock()
-        self._setup, self._attached = setup, attached
+        self._config, self._attached = config, attached
         self._archives = {}
         self._writer = None if attached is None else attached.writer
-        self._show(Stream(setup) if attached is None else attached.stream or attached.main())
+        self._show(Stream(config) if attached is None else attached.stream or attached.main())
         self._attending = False
         self._staged: list[Any] = []
         into = (None, None) if self._writer is None else (self._writer.journal, self._writer.redaction)
         self._running = self._life.status == "running" and (attached is None or self._writer is not None)
-        self.record, self._set_limit = make_recorder(self._staged, self._clock.read, self._admit, self._notes, *into)
+        self.record, self._set_limit = make_recorder(self._staged, self._clock.read, self._admit, self._problems, *into)
         self._set_limit(_STAGE if self._running else 0)
         self._listen()
         if self._writer is not None:
@@ -97,8 +97,8 @@ class Experiment(Alerting):
 
     def _show(self, stream: Stream) -> None:
         """Have what this experiment records go through these stages."""
-        self._stream, self._clock, self._notes = stream, stream.clock, stream.notes
-        self._pipeline, self._life, self._watching = stream.pipeline, stream.life, stream.watching
+        self._stream, self._clock, self._problems = stream, stream.clock, stream.problems
+        self._pipeline, self._life, self._monitor = stream.pipeline, stream.life, stream.monitor
 
     # -- recording ------------------------------------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Experiment(Alerting):
                     self._pipeline.rows(rows)
                 except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                     said = f"events could not be taken in: {type(error).__name__}: {error}"
-                    self._notes.say("errors", said, len(rows) // WIDTH)
+                    self._problems.report("errors", said, len(rows) // WIDTH)
             if self._running:
                 self._set_limit(_STAGE)
             self._seal_when_due()
@@ -162,11 +162,11 @@ class Experiment(Alerting):
             try:
                 if isinstance(frame, list):
                     reading = self._clock.read()
-                    return self._extend_rows([row_of(reading, event, row, self._notes) for row in rows_of(frame)])
+                    return self._extend_rows([row_of(reading, event, row, self._problems) for row in rows_of(frame)])
                 return self._extend_frame(frame_of(frame), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                 size = len(frame) if hasattr(frame, "__len__") else 1
-                self._notes.say("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
+                self._problems.report("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
                 return 0
             finally:
                 self._seal_when_due()
@@ -259,7 +259,7 @@ class Experiment(Alerting):
             if not self._life.alive:
                 self._life.check("set the sampling of")
             with self._noting("sampling", lambda: {"policy": describe(policy)}):
-                self._pipeline.keeping.use(policy, self._pipeline.seq)
+                self._pipeline.sample.set_policy(policy, self._pipeline.seq)
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class Experiment(Alerting):
                 facts["clock"] = self._clock.reading()  # in event time the newest event may just have been taken in
                 self._stream.move(verb, facts)
             if self._life.status == "running":
-                self._running, self._watching.fired = True, False
+                self._running, self._monitor.fired = True, False
                 self._set_limit(_STAGE)
                 self._listen()
             elif not self._life.alive:
@@ -466,11 +466,11 @@ class Experiment(Alerting):
             return self._summary(self._pipelines(), self._now())
 
     def _summary(self, pipelines: Sequence[Pipeline], now: int) -> dict[str, Any]:
-        life, counts, keeping = self._story, self._counts(), self._pipeline.keeping
+        life, counts, sample = self._story, self._counts(), self._pipeline.sample
         started = now if life.started is None else life.started
         paused = life.paused(started, now)
         total = sum(pipeline.seq for pipeline in pipelines)
-        effective = keeping.effective_size()  # first: it has the sample let go what it put off
+        effective = sample.effective_size()  # first: it has the sample let go what it put off
         return {
             "name": self.name,
             "status": self.status,
@@ -487,10 +487,10 @@ class Experiment(Alerting):
             "total_events": total,
             "kept_events": sum(len(pipeline.buffer) for pipeline in pipelines),
             "evicted_events": sum(pipeline.buffer.evicted for pipeline in pipelines),
-            "sampling": None if keeping.policy is None else repr(keeping.policy),
-            "seed": keeping.seed if keeping.thins else None,
+            "sampling": None if sample.policy is None else repr(sample.policy),
+            "seed": sample.seed if sample.is_sampling else None,
             "effective_sample_size": effective,
-            "strata": keeping.strata(),
+            "strata": sample.strata(),
             "sample_size": self.sample_size,
             "progress": None if self.sample_size is None else total / self.sample_size,
             "errors": counts["errors"],
@@ -536,7 +536,7 @@ class Experiment(Alerting):
             frame = self._rows_kept(pipelines).iloc[:]
             total = sum(pipeline.seq for pipeline in pipelines)
             evicted = sum(pipeline.buffer.evicted for pipeline in pipelines) if self._attached is None else 0
-            facts = self._pipeline.keeping.facts()
+            facts = self._pipeline.sample.facts()
         if columns is not None:
             frame = frame[list(checks.columns("columns", columns, frame.columns))]
         if evicted:
@@ -591,7 +591,7 @@ class Experiment(Alerting):
             edges = edges_of(now, last=last, last_n=last_n, start=start, end=end, sliding=sliding)
             frame = self._rows_kept(pipelines, edges)
             times = frame.index.asi8  # type: ignore[attr-defined]
-            facts = self._pipeline.keeping.facts()
+            facts = self._pipeline.sample.facts()
         frame = mark(frame.iloc[:], {**facts, "windowed": True})
         return query_window(
             frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
@@ -701,18 +701,20 @@ class Experiment(Alerting):
             pipelines, now = list(writers.values()), self._now()
             total = window = None
             if measured:
-                lives = [one.measure.glance(span if span in one.measure.windows else None) for one in pipelines]
+                lives = [
+                    one.measure.incremental_state(span if span in one.measure.windows else None) for one in pipelines
+                ]
                 total = window = total_metrics(lives, life, now)
                 if span is not None:
                     window = window_metrics(pipelines, lives, life, now - span, now)
-            rows = {ordinal: rows_after(one, seen.get(ordinal, -1), most) for ordinal, one in writers.items()}
-            noticed = self._incidents(), tuple(self._watching.alerts.history)
+            rows = {writer_id: rows_after(one, seen.get(writer_id, -1), most) for writer_id, one in writers.items()}
+            noticed = self._incidents(), tuple(self._monitor.alerts.history)
             return Snapshot(self._summary(pipelines, now), rows, total, window, *noticed)
 
     @property
     def _judged(self) -> bool:
         """Whether any detector is on."""
-        return bool(self._pipeline.judging.detectors)
+        return bool(self._pipeline.detect.detectors)
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
@@ -903,7 +905,7 @@ def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
         return here
     if handle not in _ARRIVED:
         attached = Attachment.join(folder, None, None, redaction)
-        _ARRIVED[handle] = Experiment(attached.setup, attached)
+        _ARRIVED[handle] = Experiment(attached.config, attached)
     return _ARRIVED[handle]
 
 

@@ -53,7 +53,7 @@ def _owned(experiment: Experiment) -> bool:
     """Whether it is neither read nor joined here."""
     if experiment._attached is None:
         return True
-    return experiment._writer is not None and experiment._writer.ordinal == 0
+    return experiment._writer is not None and experiment._writer.writer_id == 0
 
 
 KERNEL = LiveExperiments()

@@ -23,7 +23,7 @@ FEW = 4096
 
 def lives_of(pipelines: Sequence[Pipeline]) -> list[Live]:
     """What every event so far amounts to, of each writer."""
-    return [one.measure.look() for one in pipelines]
+    return [one.measure.exact_state() for one in pipelines]
 
 
 def total_metrics(lives: Sequence[Live], life: Lifecycle, now: int) -> Metrics:
@@ -59,7 +59,7 @@ def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, Tally]]:
     """Label and state of every group of one writer in which anything happened; None is for no group."""
     measure = pipeline.measure
     place = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
-    tally, labels = measure.look().groups[place], measure.groupings[place].labels()[:GROUPS]
+    tally, labels = measure.exact_state().groups[place], measure.groupings[place].labels()[:GROUPS]
     names = [None, *labels, _OTHERS]
     for row in [*range(1, len(tally)), 0]:
         if tally.panel.sums[0, row] > 0:
@@ -85,7 +85,7 @@ def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tall
     buffer = pipeline.buffer
     times = buffer.times()
     first, beyond = np.searchsorted(times, [start, stop + 1]).tolist()
-    whole = pipeline.complete or (not pipeline.keeping.thins and len(times) > 0 and int(times[0]) <= start)
+    whole = pipeline.complete or (not pipeline.sample.is_sampling and len(times) > 0 and int(times[0]) <= start)
     ring = live.rings.get(stop - start)
     newest = int(live.total.panel.span[1, 0])
     if ring is None or newest > stop or (whole and beyond - first <= FEW):

@@ -44,7 +44,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
     staged: list[Any],
     now: Callable[[], int],
     admit: Callable[[], bool],
-    notes: Problems,
+    problems: Problems,
     journal: Journal | None = None,
     redaction: Redaction | None = None,
 ) -> tuple[Recorder, Callable[[int], None]]:
@@ -127,13 +127,13 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
             if fields:
                 for value in fields.values():
                     if type(value) not in PLAIN:
-                        fields = settled(fields, notes)
+                        fields = settled(fields, problems)
                         break
                 extra = fields
             if values is not None:
                 given = (event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens)
                 time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra = merged(
-                    time, values, given, extra, notes
+                    time, values, given, extra, problems
                 )
             if extra is not None and clean is not None:
                 extra = clean(extra)
@@ -187,7 +187,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
             finally:
                 release()
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
-            notes.say("errors", f"an event was not recorded: {type(error).__name__}: {error}")
+            problems.report("errors", f"an event was not recorded: {type(error).__name__}: {error}")
             return False
         return True
 

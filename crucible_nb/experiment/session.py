@@ -130,13 +130,13 @@ def start(
     options["detectors"], options["action"] = detectors_of(anomaly, anomaly_config)
     if options["action"] == "sample_more" and not isinstance(options["sampling"], Adaptive):
         raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
-    setup = ExperimentConfig(name, clock=_clock(clock), **options)
+    config = ExperimentConfig(name, clock=_clock(clock), **options)
     checks.one_of("durability", durability, DURABILITIES)
     root = None if store is None else root_of(store)
     redaction = None if root is None else redaction_of(redact)
     experiment = _existing(name, on_exists)
     if experiment is None:
-        experiment = Experiment(setup) if root is None else _stored(setup, root, durability, redaction, on_exists)
+        experiment = Experiment(config) if root is None else _stored(config, root, durability, redaction, on_exists)
         KERNEL.add(experiment)
     if isinstance(store, Address):
         copy(experiment, store)
@@ -177,16 +177,16 @@ def _existing(name: str, on_exists: str) -> Experiment | None:
 
 
 def _stored(
-    setup: ExperimentConfig, root: Path, durability: str, redaction: Redaction | None, on_exists: str
+    config: ExperimentConfig, root: Path, durability: str, redaction: Redaction | None, on_exists: str
 ) -> Experiment:
     """A new experiment of a store, or the one to go on with."""
-    there = None if on_exists == "new" else namesake(root, setup.name)
+    there = None if on_exists == "new" else namesake(root, config.name)
     if there is not None and on_exists == "error":
-        raise LifecycleError(f"cannot start {setup.name!r}: one of that name has not ended in {str(root)!r}")
+        raise LifecycleError(f"cannot start {config.name!r}: one of that name has not ended in {str(root)!r}")
     if there is None:
-        setup = setup if redaction is None else setup.cleaned(redaction)
-        return Experiment(setup, Attachment.create(root, uuid.uuid4().hex, setup, durability, redaction))
-    found = Experiment(*opened(there, "resume", setup, durability, redaction))
+        config = config if redaction is None else config.cleaned(redaction)
+        return Experiment(config, Attachment.create(root, uuid.uuid4().hex, config, durability, redaction))
+    found = Experiment(*opened(there, "resume", config, durability, redaction))
     if found.paused:
         found.resume()
     return found

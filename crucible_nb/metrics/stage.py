@@ -74,7 +74,7 @@ class Measure:
         self.groupings = tuple(groupings)
         self.windows = tuple(windows)
         self.live = Live(len(self.groupings), self.windows)
-        self.seen = 0
+        self.event_count = 0
         self._looked: tuple[int, Live] | None = None
         self._glanced: dict[int | None, tuple[int, Live]] = {}  # by live window
         self._fill = 0
@@ -98,7 +98,7 @@ class Measure:
             part = batch.slice(done, min(len(batch), done + BLOCK - self._fill))
             self._copy(part)
             done += len(part)
-            self.seen += len(part)
+            self.event_count += len(part)
             if self._fill == BLOCK:
                 self.live.add(self._block(), latest)
                 self._fill = 0
@@ -144,7 +144,7 @@ class Measure:
         return {
             "live": self.live.to_dict(),
             "labels": [grouping.to_dict() for grouping in self.groupings],
-            "seen": self.seen,
+            "seen": self.event_count,
             "active": sorted(self._active),
             "weighted": self._weighted,
             "block": [np.array(part) for part in block],
@@ -155,30 +155,30 @@ class Measure:
         self.live.load(state["live"])
         for grouping, labels in zip(self.groupings, state["labels"], strict=True):
             grouping.load(labels)
-        self.seen, self._active, self._weighted = state["seen"], set(state["active"]), bool(state["weighted"])
+        self.event_count, self._active, self._weighted = state["seen"], set(state["active"]), bool(state["weighted"])
         time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
         n = self._fill = len(time)
         self._time[:n], self._values[:, :n], self._success[:n] = time, values, success
         self._weight[:n], self._codes[:, :n], self._looked, self._glanced = weight, codes, None, {}
 
-    def look(self) -> Live:
+    def exact_state(self) -> Live:
         """The live state of every event so far; read it, do not advance it."""
         if not self._fill:
             return self.live
-        if self._looked is None or self._looked[0] != self.seen:
+        if self._looked is None or self._looked[0] != self.event_count:
             live = self.live.copy()
             block = self._block()
             live.add(block, int(block.time.max()))
-            self._looked = (self.seen, live)
+            self._looked = (self.event_count, live)
         return self._looked[1]
 
-    def glance(self, window: int | None = None) -> Live:
+    def incremental_state(self, window: int | None = None) -> Live:
         """The live total and one of the live windows, for faces, which look often: each event is folded once.
 
         Sums are cut where somebody looked, so their last bits may not be those of `look`.
         """
         seen, live = self._glanced.get(window, (-1, self.live))
-        new = self.seen - seen
+        new = self.event_count - seen
         if seen < 0 or new > self._fill:  # blocks were finished meanwhile
             live, new = self.live.copy(), self._fill
             live.groups, live.rings = [], {size: ring for size, ring in live.rings.items() if size == window}
@@ -186,5 +186,5 @@ class Measure:
             block = self._block(self._fill - new)
             block.codes = block.codes[:0]
             live.add(block, int(block.time.max()))
-        self._glanced[window] = (self.seen, live)
+        self._glanced[window] = (self.event_count, live)
         return live.copy()

@@ -52,8 +52,8 @@ class Alerts:
         per_minute: Alerts a minute, by their own times, that callbacks are called for; the others are remembered.
     """
 
-    def __init__(self, notes: Problems, per_minute: int = 60) -> None:
-        self.notes, self.per_minute = notes, per_minute
+    def __init__(self, problems: Problems, per_minute: int = 60) -> None:
+        self.problems, self.per_minute = problems, per_minute
         self.history: deque[Alert] = deque(maxlen=_HISTORY)
         self.callbacks: list[Callable[[Alert], Any]] = []
         self._waiting: deque[Alert] = deque()
@@ -107,7 +107,7 @@ class Alerts:
                 try:
                     callback(alert)
                 except (Exception, SystemExit) as error:  # noqa: BLE001  telemetry never breaks the code it measures
-                    self.notes.say("errors", f"a callback failed: {type(error).__name__}: {error}")
+                    self.problems.report("errors", f"a callback failed: {type(error).__name__}: {error}")
 
     def frame(self) -> pd.DataFrame:
         """The history, one row an alert."""

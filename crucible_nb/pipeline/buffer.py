@@ -30,7 +30,7 @@ class Revising(Protocol):
     def settle(self) -> np.ndarray:
         """Sequence numbers of the rows that leave."""
 
-    def weigh(self, seq: np.ndarray) -> np.ndarray:
+    def current_weights(self, seq: np.ndarray) -> np.ndarray:
         """Weights now of the rows with these sequence numbers."""
 
 
@@ -135,7 +135,7 @@ class Buffer:
             self._rebuild(self._start + np.argsort(times, kind="stable"))
             self._sorted = True
         if sample is not None:
-            self.overwrite("weight", Column("float", sample.weigh(self.numbers("seq", 0, len(self)))))
+            self.overwrite("weight", Column("float", sample.current_weights(self.numbers("seq", 0, len(self)))))
 
     def _sift(self) -> None:
         if self._leaving:

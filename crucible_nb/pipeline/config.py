@@ -51,7 +51,7 @@ class ExperimentConfig:
             return EventClock()
         return SteadyClock() if self.clock is None else SteadyClock(self.clock)  # type: ignore[arg-type]
 
-    def pipeline(self, clock: SteadyClock, notes: Problems, stream: int = 0) -> Pipeline:
+    def pipeline(self, clock: SteadyClock, problems: Problems, stream: int = 0) -> Pipeline:
         """The stages before the first event.
 
         Args:
@@ -60,10 +60,10 @@ class ExperimentConfig:
             stream: Ordinal of the writer.
         """
         made = Pipeline(
-            clock, notes, by=self.by, windows=self.windows, max_events=self.max_events, prices=self.prices,
+            clock, problems, by=self.by, windows=self.windows, max_events=self.max_events, prices=self.prices,
             seed=self.seed, detectors=self.detectors, stream=stream,
         )  # fmt: skip
-        made.keeping.use(self.sampling, 0)
+        made.sample.set_policy(self.sampling, 0)
         return made
 
     def to_dict(self) -> dict[str, Any]:

@@ -27,14 +27,16 @@ class DetectionStage:
 
     Attributes:
         incidents: What was found so far.
-        begun: Incidents that have begun and that nobody has taken out yet, each with the value it began with.
+        new_incidents: Incidents that have begun and that nobody has taken out yet, each with the value it began with.
     """
 
-    def __init__(self, detectors: Sequence[Detector], dictionaries: Mapping[str, Categories], notes: Problems) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector], dictionaries: Mapping[str, Categories], problems: Problems
+    ) -> None:
         self.detectors = [detector.begin() for detector in detectors]
-        self.dictionaries, self.notes = dictionaries, notes
+        self.dictionaries, self.problems = dictionaries, problems
         self.incidents = Incidents(max((detector.cooldown for detector in detectors), default=0))
-        self.begun: deque[tuple[Incident, float]] = deque(maxlen=LIMIT)
+        self.new_incidents: deque[tuple[Incident, float]] = deque(maxlen=LIMIT)
 
     def __call__(self, batch: Batch) -> None:
         """Write anomaly, anomaly_score and anomaly_metric of a batch."""
@@ -48,7 +50,7 @@ class DetectionStage:
                 found, metric, sentences = _checked(detector.judge(events), detector, len(batch))
             except Exception as error:  # noqa: BLE001  a user's detector must not lose events
                 said = f"the detector {detector!r} failed: {type(error).__name__}: {error}"
-                self.notes.say("errors", said, len(batch))
+                self.problems.report("errors", said, len(batch))
                 continue
             codes = np.array([self.dictionaries["anomaly_metric"].code(name) for name in detector.metrics], np.int32)
             better = ~np.isnan(found) & ~(found <= score)
@@ -62,11 +64,11 @@ class DetectionStage:
         for i in np.flatnonzero(flags).tolist():
             metric = self.dictionaries["anomaly_metric"].values[names[i]]
             if self.incidents.add(batch.first_seq + i, int(batch.time[i]), float(score[i]), metric, reasons[i]):
-                self.begun.append((self.incidents.all[-1], float(events[metric][i])))
+                self.new_incidents.append((self.incidents.all[-1], float(events[metric][i])))
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain data."""
-        begun = [[list(astuple(one)), value] for one, value in self.begun]
+        begun = [[list(astuple(one)), value] for one, value in self.new_incidents]
         return {
             "detectors": [detector.to_dict() for detector in self.detectors],
             "incidents": self.incidents.to_dict(),
@@ -78,14 +80,14 @@ class DetectionStage:
         pairs = zip(self.detectors, state["detectors"], strict=True)
         self.detectors = [detector.from_dict(one) for detector, one in pairs]
         self.incidents.load(state["incidents"])
-        self.begun.clear()
+        self.new_incidents.clear()
         for (start, end, count, peak, metrics, *rest), value in state["begun"]:
-            self.begun.append((Incident(start, end, count, peak, tuple(metrics), *rest), value))
+            self.new_incidents.append((Incident(start, end, count, peak, tuple(metrics), *rest), value))
 
-    def take(self) -> list[tuple[Incident, float]]:
+    def take_new_incidents(self) -> list[tuple[Incident, float]]:
         """Incidents that have begun since the last time."""
-        begun = list(self.begun)
-        self.begun.clear()
+        begun = list(self.new_incidents)
+        self.new_incidents.clear()
         return begun
 
 

@@ -41,8 +41,8 @@ class Monitor:
         fired: Whether something asked for an end or a pause.
     """
 
-    def __init__(self, notes: Problems, action: str) -> None:
-        self.alerts = Alerts(notes)
+    def __init__(self, problems: Problems, action: str) -> None:
+        self.alerts = Alerts(problems)
         self.action = action
         self.rules: list[WatchedRule] = []
         self.fired = False
@@ -52,7 +52,7 @@ class Monitor:
         """Whether anybody would notice an alert soon."""
         return bool(self.alerts.callbacks or self.rules) or self.action in ("alert", "pause")
 
-    def begun(self, incidents: Iterable[tuple[Incident, float]]) -> Iterable[str]:
+    def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> Iterable[str]:
         """Incidents that begin; gives the actions to take."""
         for one, value in incidents:
             time = pd.Timestamp(one.start, unit="ns", tz="UTC")

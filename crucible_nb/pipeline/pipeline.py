@@ -43,7 +43,7 @@ class Pipeline:
     def __init__(
         self,
         clock: SteadyClock,
-        notes: Problems,
+        problems: Problems,
         *,
         by: Sequence[str] = (),
         windows: Sequence[int] = (),
@@ -53,20 +53,20 @@ class Pipeline:
         detectors: Sequence[Detector] = (),
         stream: int = 0,
     ) -> None:
-        self.clock, self.notes, self.prices = clock, notes, prices
+        self.clock, self.problems, self.prices = clock, problems, prices
         self.columns = Columns()
         self.seq = 0
         self.enrich = Enrich(self.columns.dictionaries, prices)
-        self.judging = DetectionStage(detectors, self.columns.dictionaries, notes)
+        self.detect = DetectionStage(detectors, self.columns.dictionaries, problems)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
-        self.keeping = SamplingStage(self.columns.dictionaries, self.buffer, notes, seed, stream)
+        self.sample = SamplingStage(self.columns.dictionaries, self.buffer, problems, seed, stream)
         self.looked: dict[Any, Any] = {}  # answers that hold until the next event
 
     def rows(self, rows: list[Any]) -> None:
         """Take staged rows in."""
-        self.run(batch_of_rows(rows, self.seq, self.columns, self.notes))
+        self.run(batch_of_rows(rows, self.seq, self.columns, self.problems))
 
     def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
         """Take a table in, at a clock reading; returns how many events it held."""
@@ -74,7 +74,7 @@ class Pipeline:
         reading = self.clock.read() if reading is None else reading
         timed = times_of(frame)
         latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
-        for batch in batches_of_frame(frame, self.seq, self.columns, self.notes):
+        for batch in batches_of_frame(frame, self.seq, self.columns, self.problems):
             _name(batch, event, self.columns.dictionaries["event"])
             if batch.given is not None and not batch.given.all():
                 batch.time = np.where(batch.given, batch.time, reading)
@@ -92,15 +92,15 @@ class Pipeline:
         self.seq += len(batch)
         self.looked.clear()
         self.enrich(batch)
-        self.judging(batch)
+        self.detect(batch)
         self.measure.add(batch, latest)
-        kept = self.keeping(batch)
+        kept = self.sample(batch)
         self.buffer.append(kept, more if kept is batch else 0)
 
     @property
     def complete(self) -> bool:
         """Whether every event is there as a row."""
-        return not (self.buffer.evicted or self.keeping.thins)
+        return not (self.buffer.evicted or self.sample.is_sampling)
 
     def use_prices(self, table: PriceTable) -> None:
         """Price by another table from now on."""
@@ -120,7 +120,7 @@ class Pipeline:
         self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
         self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
         cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
-        for batch in batches_of_frame(rows, 0, self.columns, self.notes):
+        for batch in batches_of_frame(rows, 0, self.columns, self.problems):
             self.enrich(batch)
             self.measure.add(batch)
             at = order[batch.first_seq : batch.first_seq + len(batch)]

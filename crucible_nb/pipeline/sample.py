@@ -26,16 +26,16 @@ class SamplingStage:
     """
 
     def __init__(
-        self, dictionaries: Mapping[str, Categories], buffer: Buffer, notes: Problems, seed: int, stream: int = 0
+        self, dictionaries: Mapping[str, Categories], buffer: Buffer, problems: Problems, seed: int, stream: int = 0
     ) -> None:
         self.stream = stream
-        self.dictionaries, self.buffer, self.notes, self.seed = dictionaries, buffer, notes, seed
+        self.dictionaries, self.buffer, self.problems, self.seed = dictionaries, buffer, problems, seed
         self.policy: Sampler | None = None
         self.sampler: Sampler | None = None
         self.since = 0
         self.changes = 0
 
-    def use(self, policy: Sampler | None, seq: int) -> None:
+    def set_policy(self, policy: Sampler | None, seq: int) -> None:
         """From event `seq` on, keep by this policy; None keeps everything."""
         self.buffer.frame()  # settles the weights of the policy that ends
         self.policy, self.since = policy, seq
@@ -51,7 +51,7 @@ class SamplingStage:
         try:
             choice = self.sampler.choose(EventColumns.of_batch(batch, self.dictionaries))
         except Exception as error:  # noqa: BLE001  a user's sampler must not lose events
-            self.notes.say("errors", f"the sampler failed, all events are kept: {type(error).__name__}: {error}")
+            self.problems.report("errors", f"the sampler failed, all events are kept: {type(error).__name__}: {error}")
             return batch
         weight = choice.weight if brought is None else choice.weight * brought.values
         batch.cells["weight"] = Column("float", weight)
@@ -78,7 +78,7 @@ class SamplingStage:
         """Rows that leave the sample at a look."""
         return np.empty(0, np.int64) if self.sampler is None else self.sampler.settle()
 
-    def weigh(self, seq: np.ndarray) -> np.ndarray:
+    def current_weights(self, seq: np.ndarray) -> np.ndarray:
         """Weights now: of the running policy's rows as it says, of earlier rows as they were."""
         buffer, sampler = self.buffer, self.sampler
         weight = np.array(buffer.numbers("weight", 0, len(seq)))
@@ -89,13 +89,13 @@ class SamplingStage:
         return weight
 
     @property
-    def thins(self) -> bool:
+    def is_sampling(self) -> bool:
         """Whether any row may stand for events that are not there."""
         return self.changes > 1 or self.policy is not None
 
     def facts(self) -> dict[str, Any]:
         """What a sampled frame remembers; {} while every row stands for itself."""
-        if not self.thins:
+        if not self.is_sampling:
             return {}
         alone = self.policy if self.changes == 1 else None
         return {"sampled": True, "sampler": repr(self.policy), "sized_by": getattr(alone, "sized_by", None)}

@@ -45,39 +45,39 @@ class Stream:
 
     def __init__(
         self,
-        setup: ExperimentConfig,
-        ordinal: int = 0,
+        config: ExperimentConfig,
+        writer_id: int = 0,
         started: int | None = None,
         *,
         clock: SteadyClock | None = None,
-        notes: Problems | None = None,
+        problems: Problems | None = None,
     ) -> None:
-        self.setup, self.ordinal = setup, ordinal
-        self.clock, self.notes = clock or setup.steady(), notes or Problems(setup.name)
-        self.pipeline = setup.pipeline(self.clock, self.notes, ordinal)
-        self.watching = Monitor(self.notes, setup.action)
+        self.config, self.writer_id = config, writer_id
+        self.clock, self.problems = clock or config.steady(), problems or Problems(config.name)
+        self.pipeline = config.pipeline(self.clock, self.problems, writer_id)
+        self.monitor = Monitor(self.problems, config.action)
         self.ledger: Ledger | None = None
-        self.life = Lifecycle(setup.name, None if setup.clock == "events" else self.clock.now(started))
+        self.life = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
         self.unread = 0
         self._alerted = 0
         self._gap = False
 
-    def fresh(self, ordinal: int, started: int | None) -> Stream:
+    def fresh(self, writer_id: int, started: int | None) -> Stream:
         """A stream before its first event, with the same clock and notes: those are held elsewhere."""
         self.clock.load({"last": None, "shift": 0, "newest": None})
-        self.notes.counts.clear()
-        return Stream(self.setup, ordinal, started, clock=self.clock, notes=self.notes)
+        self.problems.counts.clear()
+        return Stream(self.config, writer_id, started, clock=self.clock, problems=self.problems)
 
     def begin(self) -> None:
         """In event time an experiment begins with its first event."""
         if self.life.started is None and self.pipeline.seq:
-            self.life.started = int(self.pipeline.measure.look().total.panel.span[0, 0])
+            self.life.started = int(self.pipeline.measure.exact_state().total.panel.span[0, 0])
 
     # -- from lines ---------------------------------------------------------------------------------------------------
 
     def take(self, lines: Run | Iterable[list[Any] | None]) -> None:
         """Take in what journals hold: a run of events, or cells of lines in order, None for one that cannot be read."""
-        self.notes.muted = True
+        self.problems.muted = True
         try:
             if isinstance(lines, Run):
                 if self._gap:
@@ -86,7 +86,7 @@ class Stream:
             else:
                 self._take(lines)
         finally:
-            self.notes.muted = False
+            self.problems.muted = False
 
     def _take(self, lines: Iterable[list[Any] | None]) -> None:
         staged: list[Any] = []
@@ -101,7 +101,7 @@ class Stream:
                     if self._gap:
                         self._skip(cells[0], staged)
                     if row[-1] is not None and EXTRA in row[-1] and row[-1][EXTRA].strangers:
-                        self.notes.say("misfits", "", row[-1][EXTRA].strangers)
+                        self.problems.report("misfits", "", row[-1][EXTRA].strangers)
                     staged += row
                     if len(staged) >= _STAGE:
                         self._fold(staged)
@@ -127,14 +127,14 @@ class Stream:
         lost = seq - self.pipeline.seq
         if lost > 0:
             self.pipeline.seq = seq
-            self.notes.say("lost", f"{lost} events stand in lines of the journal that cannot be read", lost)
+            self.problems.report("lost", f"{lost} events stand in lines of the journal that cannot be read", lost)
         self._gap = False
 
     def _safely(self, work: Callable[[], object], events: int = 1) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001  as in the run itself
-            self.notes.say("errors", f"events could not be taken in: {type(error).__name__}: {error}", events)
+            self.problems.report("errors", f"events could not be taken in: {type(error).__name__}: {error}", events)
 
     def _one(self, cells: list[Any]) -> None:
         """A line that is no event."""
@@ -166,28 +166,28 @@ class Stream:
         self.life.absent(facts["since"], self.clock.now(facts["clock"]), self.pipeline.seq)
 
     def _sampling(self, _: str, facts: dict[str, Any]) -> None:
-        self.pipeline.keeping.use(rebuild(facts["policy"], self.setup.sampling, Sampler), self.pipeline.seq)
+        self.pipeline.sample.set_policy(rebuild(facts["policy"], self.config.sampling, Sampler), self.pipeline.seq)
 
     def _prices(self, _: str, facts: dict[str, Any]) -> None:
         self.pipeline.reprice(self._table(facts))
 
     def _table(self, facts: dict[str, Any]) -> PriceTable:
-        return PriceTable.from_data([*facts["tables"], *(self.setup.prices.data if facts["base"] else ())])
+        return PriceTable.from_data([*facts["tables"], *(self.config.prices.data if facts["base"] else ())])
 
     def price_facts(self, table: PriceTable) -> dict[str, Any]:
         """A price table as plain data; the prices that the experiment began with stand in its folder already."""
-        base = self.setup.prices.data
+        base = self.config.prices.data
         over = bool(base) and table.data[-len(base) :] == base
         own = table.data[: -len(base)] if over else table.data
         return {"tables": [dict(one) for one in own], "base": over}
 
     def _watch(self, _: str, facts: dict[str, Any]) -> None:
         action = checks.one_of("action", facts["action"], ACTIONS)
-        self.watching.add(Rule.of(facts["rule"]), str(facts["kind"]), action)
+        self.monitor.add(Rule.of(facts["rule"]), str(facts["kind"]), action)
 
     def _alert(self, _: str, facts: dict[str, Any]) -> None:
         alert = [decode_exact(cell) for cell in facts["alert"]]
-        self.watching.remember(alert, fired=facts["fired"])
+        self.monitor.remember(alert, fired=facts["fired"])
         self._alerted += alert[1] == "anomaly"
 
     def _plan(self, _: str, facts: dict[str, Any]) -> None:
@@ -200,9 +200,9 @@ class Stream:
 
     def settled(self) -> None:
         """After a replay: incidents that were told of in the earlier process are not told of again."""
-        judging = self.pipeline.judging
-        for _ in range(min(self._alerted, len(judging.begun))):
-            judging.begun.popleft()
+        detect = self.pipeline.detect
+        for _ in range(min(self._alerted, len(detect.new_incidents))):
+            detect.new_incidents.popleft()
         self._alerted = 0
 
     # -- as plain data ------------------------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ class Stream:
     @property
     def lasting(self) -> bool:
         """Whether everything here can be written down, so that its journals need not be kept."""
-        keeping = self.pipeline.keeping
-        return is_restorable(keeping.policy) and all(map(is_restorable, self.pipeline.judging.detectors))
+        sample = self.pipeline.sample
+        return is_restorable(sample.policy) and all(map(is_restorable, self.pipeline.detect.detectors))
 
     @property
     def portable(self) -> bool:
         """Whether somebody who has none of the user's classes can take the state over."""
-        policies = (self.pipeline.keeping.policy, *self.pipeline.judging.detectors)
+        policies = (self.pipeline.sample.policy, *self.pipeline.detect.detectors)
         return self.lasting and not any("strange" in (describe(policy) or ()) for policy in policies)
 
     def to_dict(self, *, bare: bool = False) -> dict[str, Any]:
@@ -226,21 +226,21 @@ class Stream:
             bare: Leave out sampler and detectors.
         """
         pipeline = self.pipeline
-        policy = None if bare else pipeline.keeping.policy
-        staged = pipeline if not bare else self.setup.bare().pipeline(self.clock, self.notes, self.ordinal)
+        policy = None if bare else pipeline.sample.policy
+        staged = pipeline if not bare else self.config.bare().pipeline(self.clock, self.problems, self.writer_id)
         return {
             "seq": pipeline.seq,
             "clock": self.clock.to_dict(),
             "life": self.life.to_dict(),
-            "notes": dict(self.notes.counts),
+            "notes": dict(self.problems.counts),
             "columns": pipeline.columns.to_dict(),
             "enrich": pipeline.enrich.to_dict(),
-            "judging": staged.judging.to_dict(),
+            "judging": staged.detect.to_dict(),
             "measure": pipeline.measure.to_dict(),
             "policy": describe(policy),
-            "keeping": staged.keeping.to_dict(),
-            "prices": None if pipeline.prices is self.setup.prices else self.price_facts(pipeline.prices),
-            "watching": self.watching.to_dict(),
+            "keeping": staged.sample.to_dict(),
+            "prices": None if pipeline.prices is self.config.prices else self.price_facts(pipeline.prices),
+            "watching": self.monitor.to_dict(),
             "ledger": _ledger(self.ledger),
             "kinds": [list(pair) for pair in pipeline.buffer.kinds()],
             "evicted": pipeline.buffer.evicted,
@@ -252,15 +252,15 @@ class Stream:
         pipeline.seq = state["seq"]
         self.clock.load(state["clock"])
         self.life.load(state["life"])
-        self.notes.counts.update(state["notes"])
+        self.problems.counts.update(state["notes"])
         pipeline.columns.load(state["columns"])
         pipeline.enrich.load(state["enrich"])
-        pipeline.judging.load(state["judging"])
+        pipeline.detect.load(state["judging"])
         pipeline.measure.load(state["measure"])
         if state["prices"] is not None:
             pipeline.use_prices(self._table(state["prices"]))
-        pipeline.keeping.load(rebuild(state["policy"], self.setup.sampling, Sampler), state["keeping"])
-        self.watching.load(state["watching"])
+        pipeline.sample.load(rebuild(state["policy"], self.config.sampling, Sampler), state["keeping"])
+        self.monitor.load(state["watching"])
         if state["ledger"] is not None:
             self._plan("plan", {"plan": state["ledger"]["plan"]})
             for look in state["ledger"]["looks"]:
@@ -268,12 +268,12 @@ class Stream:
 
     def tried(self) -> None:
         """Look at all that was loaded once: a state that somebody made up breaks here, where its file can be named."""
-        judging, last = self.pipeline.judging, self.clock.last or 0
-        self.pipeline.measure.look()
-        self.pipeline.keeping.strata()
-        incident_frame(judging.incidents.all)
-        incident_summary([judging.incidents], self.pipeline.seq)
-        self.watching.alerts.frame()
+        detect, last = self.pipeline.detect, self.clock.last or 0
+        self.pipeline.measure.exact_state()
+        self.pipeline.sample.strata()
+        incident_frame(detect.incidents.all)
+        incident_summary([detect.incidents], self.pipeline.seq)
+        self.monitor.alerts.frame()
         self.life.intervals(last)
         self.life.active(self.life.started or 0, last)
         repr(self.ledger)

@@ -48,13 +48,13 @@ class Attachment:
     def __init__(
         self,
         folder: ExperimentFolder,
-        setup: ExperimentConfig,
+        config: ExperimentConfig,
         stream: Stream | None = None,
         writer: Writer | None = None,
         *,
         rows: bool = True,
     ) -> None:
-        self.folder, self.setup, self.stream, self.writer, self.rows = folder, setup, stream, writer, rows
+        self.folder, self.config, self.stream, self.writer, self.rows = folder, config, stream, writer, rows
         self.followers: dict[int, Follower] = {}
         self._older: tuple[Any, list[pd.DataFrame]] | None = None
 
@@ -62,23 +62,23 @@ class Attachment:
 
     @classmethod
     def create(
-        cls, root: Path, identity: str, setup: ExperimentConfig, durability: Any, redaction: Redaction | None
+        cls, root: Path, identity: str, config: ExperimentConfig, durability: Any, redaction: Redaction | None
     ) -> Attachment:
         """A new experiment, written by this process."""
         redact = None if redaction is None else redaction.to_dict()
-        started = None if setup.clock == "events" else setup.steady().reading()
-        facts = {**setup.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
-        folder = ExperimentFolder.create(root, identity, facts, price_bytes(setup.prices.data))
-        stream = Stream(setup, 0, started)
+        started = None if config.clock == "events" else config.steady().reading()
+        facts = {**config.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
+        folder = ExperimentFolder.create(root, identity, facts, price_bytes(config.prices.data))
+        stream = Stream(config, 0, started)
         writer = Writer(folder, 0, stream, durability, redaction)
         try:
-            writer.hold()
+            writer.acquire()
             writer.open(1, started)
         except StoreError:
             writer.release()
             folder.remove()
             raise
-        return cls(folder, setup, stream, writer)
+        return cls(folder, config, stream, writer)
 
     @classmethod
     def resume(
@@ -92,15 +92,15 @@ class Attachment:
         beat = beat_of(folder.lock(0))  # of the one before: to take the lock is a sign of life
         lock = Lock(folder.lock(0)) if not lives(folder) else _refused(folder)
         try:
-            setup = setup_of(folder, given)
-            seen = beat if setup.clock is None else None
-            follower = Follower(folder, 0, setup)
+            config = config_of(folder, given)
+            seen = beat if config.clock is None else None
+            follower = Follower(folder, 0, config)
             stream = follower.catch_up()
             stream.settled()
             durability = durability or folder.facts().get("durability", "os")
             writer = Writer(folder, 0, stream, durability, redaction)
-            writer.lock, writer.carried, writer.number = lock, follower.carried, follower.next_number() - 1
-            attached = cls(folder, setup, stream, writer)
+            writer.lock, writer.sampled_seqs, writer.number = lock, follower.sampled_seqs, follower.next_number() - 1
+            attached = cls(folder, config, stream, writer)
             if stream.life.alive:
                 folder.sync(0)
                 writer.open(follower.next_number())
@@ -133,20 +133,20 @@ class Attachment:
         cls, folder: ExperimentFolder, given: ExperimentConfig | None, durability: Any, redaction: Redaction | None
     ) -> Attachment:
         """Write beside the process that owns it, as a writer of one's own."""
-        setup = setup_of(folder, given)
-        ordinal, lock = claim(folder)
-        started = None if setup.clock == "events" else setup.steady().reading()
-        stream = Stream(setup, ordinal, started)
-        writer = Writer(folder, ordinal, stream, durability or folder.facts().get("durability", "os"), redaction)
+        config = config_of(folder, given)
+        writer_id, lock = claim(folder)
+        started = None if config.clock == "events" else config.steady().reading()
+        stream = Stream(config, writer_id, started)
+        writer = Writer(folder, writer_id, stream, durability or folder.facts().get("durability", "os"), redaction)
         writer.lock = lock
         writer.open(1, started)
-        return cls(folder, setup, stream, writer)
+        return cls(folder, config, stream, writer)
 
     @classmethod
     def read(cls, folder: ExperimentFolder, given: ExperimentConfig | None = None, *, rows: bool = True) -> Attachment:
         """Look on."""
-        setup = setup_of(folder, given).reading()
-        attached = cls(folder, setup, rows=rows)
+        config = config_of(folder, given).reading()
+        attached = cls(folder, config, rows=rows)
         attached.catch_up()
         return attached
 
@@ -154,24 +154,24 @@ class Attachment:
 
     def catch_up(self) -> None:
         """Read what the other writers wrote since."""
-        own = None if self.writer is None else self.writer.ordinal
-        for ordinal in {0, *self.folder.writers()}:  # the first may have died before it wrote anything
-            if ordinal == own:
+        own = None if self.writer is None else self.writer.writer_id
+        for writer_id in {0, *self.folder.writers()}:  # the first may have died before it wrote anything
+            if writer_id == own:
                 continue
-            if ordinal not in self.followers:
-                self.followers[ordinal] = Follower(self.folder, ordinal, self.setup.reading(), rows=self.rows)
-            self.followers[ordinal].catch_up()
+            if writer_id not in self.followers:
+                self.followers[writer_id] = Follower(self.folder, writer_id, self.config.reading(), rows=self.rows)
+            self.followers[writer_id].catch_up()
 
     def main(self) -> Stream:
         """The stages of the writer that started the experiment."""
-        return self.followers[0].stream if self.stream is None or self.stream.ordinal else self.stream
+        return self.followers[0].stream if self.stream is None or self.stream.writer_id else self.stream
 
     def streams(self) -> list[Stream]:
         """Of all writers, in order of their ordinals."""
-        found = {ordinal: follower.stream for ordinal, follower in self.followers.items()}
+        found = {writer_id: follower.stream for writer_id, follower in self.followers.items()}
         if self.stream is not None:
-            found[self.stream.ordinal] = self.stream
-        return [found[ordinal] for ordinal in sorted(found)]
+            found[self.stream.writer_id] = self.stream
+        return [found[writer_id] for writer_id in sorted(found)]
 
     @property
     def life(self) -> Lifecycle:
@@ -188,8 +188,8 @@ class Attachment:
 
     def older(self, stream: Stream) -> list[pd.DataFrame]:
         """Rows of a writer that left memory and stand in its segments."""
-        paths = [part.segment for part in self.folder.parts(stream.ordinal) if part.segment is not None]
-        key = (stream.ordinal, len(paths), stream.pipeline.buffer.evicted)
+        paths = [part.segment for part in self.folder.parts(stream.writer_id) if part.segment is not None]
+        key = (stream.writer_id, len(paths), stream.pipeline.buffer.evicted)
         if self._older is None or self._older[0] != key:
             frames = list(_readable(paths, stream))
             self._older = (key, frames)
@@ -202,19 +202,19 @@ class Attachment:
         self.catch_up()
         for follower in self.followers.values():
             done = follower.number == follower.sealed or not follower.stream.lasting
-            if done or lives(self.folder, follower.ordinal):
+            if done or lives(self.folder, follower.writer_id):
                 continue
-            writer = Writer(self.folder, follower.ordinal, follower.stream, "os", None)
+            writer = Writer(self.folder, follower.writer_id, follower.stream, "os", None)
             try:
-                writer.hold()
+                writer.acquire()
                 follower.catch_up()
-                writer.carried = follower.carried
-                seal = writer.snapshot(follower.number)
+                writer.sampled_seqs = follower.sampled_seqs
+                seal = writer.prepare_segment(follower.number)
                 if seal is not None:
                     seal()
                     follower.was_sealed(follower.number)
             except StoreError as error:
-                follower.stream.notes.say("store", str(error))
+                follower.stream.problems.report("store", str(error))
             finally:
                 writer.release()
 
@@ -238,10 +238,10 @@ def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
         try:
             yield read_segment(path)
         except StoreError as error:
-            stream.notes.say("lost", str(error))
+            stream.problems.report("lost", str(error))
 
 
-def setup_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -> ExperimentConfig:
+def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -> ExperimentConfig:
     """What an experiment was asked to be."""
     facts = folder.facts()
     path = folder.path / PRICES

@@ -48,12 +48,14 @@ class Follower:
 
     stream: Stream
 
-    def __init__(self, folder: ExperimentFolder, ordinal: int, setup: ExperimentConfig, *, rows: bool = True) -> None:
-        self.folder, self.ordinal, self.setup, self.rows = folder, ordinal, setup, rows
+    def __init__(
+        self, folder: ExperimentFolder, writer_id: int, config: ExperimentConfig, *, rows: bool = True
+    ) -> None:
+        self.folder, self.writer_id, self.config, self.rows = folder, writer_id, config, rows
         self.number = self.unread = 0
         self.bad: list[Bad] = []
         self.lost: list[str] = []
-        self.carried = np.empty(0, np.int64)
+        self.sampled_seqs = np.empty(0, np.int64)
         self.sealed = 0
         self._ends: dict[int, int] = {}
         self._tail: Tail | None = None
@@ -70,11 +72,11 @@ class Follower:
                     raise
 
     def _load(self) -> None:
-        parts = self.folder.parts(self.ordinal)
+        parts = self.folder.parts(self.writer_id)
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
         with reading(self.folder.path / FACTS, ours=StoreError):
-            self.stream = Stream(self.setup, self.ordinal, started)
+            self.stream = Stream(self.config, self.writer_id, started)
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
         self.stream.pipeline.buffer.kept_from = 0 if self.stream.lasting else None
@@ -88,7 +90,7 @@ class Follower:
 
     def _started(self, parts: Sequence[JournalPart]) -> int | None:
         """The clock reading at which the writer began, None when it had no time to say; a state knows better."""
-        if self.ordinal == 0:
+        if self.writer_id == 0:
             return self.folder.facts().get("started")
         journals = [part.journal for part in parts if part.journal is not None]
         if not journals:
@@ -100,27 +102,27 @@ class Follower:
         return started if isinstance(started, int) else None
 
     def _state(self, sealed: Sequence[JournalPart]) -> Path:
-        return self.folder.name(self.ordinal, sealed[-1].number, "state")
+        return self.folder.name(self.writer_id, sealed[-1].number, "state")
 
     def _read_sealed(self, sealed: Sequence[JournalPart]) -> None:
         state, sample = read_state(self._state(sealed))
         self.stream.load(state)
-        self.carried = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
+        self.sampled_seqs = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
         frames = [] if sample is None else [sample]
         self._seen: set[int] = set()
         kinds = [(name, kind) for name, kind in state["kinds"]]
         batched = partial(batch_of_frame, kinds=kinds, dictionaries=pipeline.columns.dictionaries)
-        if not self.rows and sample is None and self.setup.max_events is None:
+        if not self.rows and sample is None and self.config.max_events is None:
             pipeline.buffer.load(kinds, [], state["evicted"])
             self.unread = int(state["held"])
             return
-        if self.setup.max_events is None or sample is not None:
+        if self.config.max_events is None or sample is not None:
             with ThreadPoolExecutor(_READERS) as pool:
                 read = pool.map(lambda part: [batched(frame) for frame in self._rows(part)], sealed)
                 batches = in_order(chain(map(batched, frames), *read), kinds)
         else:
-            batches = in_order(map(batched, self._newest(sealed, self.setup.max_events)), kinds)
+            batches = in_order(map(batched, self._newest(sealed, self.config.max_events)), kinds)
         pipeline.buffer.kept_from = state["seq"]
         unread = sum(part.number not in self._seen for part in sealed)
         left = state["evicted"] + state["held"] - sum(map(len, batches)) if unread else state["evicted"]
@@ -138,12 +140,12 @@ class Follower:
         """The rows of a segment; one that cannot be read does not hide the others."""
         self._seen.add(part.number)
         try:
-            return [read_segment(self.folder.name(self.ordinal, part.number, "parquet"))]
+            return [read_segment(self.folder.name(self.writer_id, part.number, "parquet"))]
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise
             self.lost.append(str(error))
-            self.stream.notes.say("lost", str(error))
+            self.stream.problems.report("lost", str(error))
             return []
 
     def catch_up(self) -> Stream:
@@ -164,8 +166,8 @@ class Follower:
 
     def _forget_sealed(self) -> None:
         """Rows that stand in segments by now may leave memory, where `max_events` wants that."""
-        if self.setup.max_events is not None and self._ends:
-            parts = self.folder.parts(self.ordinal)
+        if self.config.max_events is not None and self._ends:
+            parts = self.folder.parts(self.writer_id)
             newest = max((part.number for part in parts if part.segment is not None), default=0)
             done = [number for number in self._ends if number <= newest]
             if done:
@@ -179,8 +181,8 @@ class Follower:
     def _read(self) -> bool:
         """Read all journals there are; False when what should come next was sealed meanwhile."""
         while True:
-            path = self.folder.name(self.ordinal, self.number, "jsonl")
-            complete = self.folder.name(self.ordinal, self.number + 1, "jsonl").exists()
+            path = self.folder.name(self.writer_id, self.number, "jsonl")
+            complete = self.folder.name(self.writer_id, self.number + 1, "jsonl").exists()
             if self._tail is None:
                 if not path.exists():
                     return self._passed_over()
@@ -210,7 +212,7 @@ class Follower:
 
     def _passed_over(self) -> bool:
         """There is no such journal: nothing new, sealed and removed, or lost."""
-        later = [part for part in self.folder.parts(self.ordinal) if part.number >= self.number]
+        later = [part for part in self.folder.parts(self.writer_id) if part.number >= self.number]
         if any(part.segment is not None for part in later):
             return False
         journals = [part.number for part in later if part.journal is not None]
@@ -218,7 +220,7 @@ class Follower:
             return True
         if journals[0] != self.number:
             self.lost.append(f"journal {self.number} is not there")
-            self.stream.notes.say("lost", f"a journal of {self.setup.name!r} is not there", 1)
+            self.stream.problems.report("lost", f"a journal of {self.config.name!r} is not there", 1)
             self.number = journals[0]
         return self._read()
 
@@ -228,4 +230,4 @@ class Follower:
 
     def next_number(self) -> int:
         """Of the next journal that somebody may begin."""
-        return max((part.number for part in self.folder.parts(self.ordinal)), default=0) + 1
+        return max((part.number for part in self.folder.parts(self.writer_id)), default=0) + 1

@@ -41,8 +41,8 @@ class Journal:
         failure: Why, while that is so.
     """
 
-    def __init__(self, notes: Problems, durability: Durability = "os") -> None:
-        self.notes, self.durability = notes, durability
+    def __init__(self, problems: Problems, durability: Durability = "os") -> None:
+        self.problems, self.durability = problems, durability
         self.lock = threading.RLock()
         self.path = Path()
         self.seq = self.first = 0
@@ -129,7 +129,7 @@ class Journal:
         self.failure = why
         if not events:
             return False
-        self.notes.say(
+        self.problems.report(
             "refused", f"events cannot be written to the store, and are refused until they can: {why}", events
         )
         return False

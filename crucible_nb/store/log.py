@@ -35,12 +35,12 @@ class Durable:
 
     name: str
     _lock: threading.RLock
-    _setup: ExperimentConfig
+    _config: ExperimentConfig
     _attached: Attachment | None
     _writer: Writer | None
     _stream: Stream
     _pipeline: Pipeline
-    _notes: Problems
+    _problems: Problems
     _staged: list[Any]
     _running: bool
     _set_limit: Callable[[int], None]
@@ -94,7 +94,7 @@ class Durable:
     def _seal_when_due(self) -> None:
         """After a fold, with the lock held: a journal that is long enough becomes a segment, in the background."""
         writer = self._writer
-        if writer is None or self._turning or not writer.due:
+        if writer is None or self._turning or not writer.is_due:
             return
         self._turning = True
         try:
@@ -105,8 +105,8 @@ class Durable:
     def _turn(self, writer: Writer) -> None:
         with writer.journal.lock:
             self._fold()  # what came meanwhile belongs to the journal that ends
-            turned = writer.turn()
-        seal = writer.snapshot(writer.number - 1) if turned else None
+            turned = writer.rotate()
+        seal = writer.prepare_segment(writer.number - 1) if turned else None
         if seal is not None:
             SEALER.ask(seal)
             for url in self._archives:
@@ -118,7 +118,7 @@ class Durable:
             self._writer.journal.close()
             self._fold()
             self._writer.finish()
-            if self._attached is not None and self._writer.ordinal == 0:
+            if self._attached is not None and self._writer.writer_id == 0:
                 with self._safely():
                     self._attached.adopt()
             if self._copier is not None:
@@ -132,7 +132,7 @@ class Durable:
         except StoreError as error:
             if self._writer is None:
                 raise
-            self._notes.say("store", str(error))
+            self._problems.report("store", str(error))
 
     def flush(self) -> None:
         """Have everything recorded so far survive a power loss: it is synced when this returns.
@@ -161,9 +161,9 @@ class Durable:
         attached = self._attached
         assert attached is not None
         source = Source(
-            self.id, self._setup, self._lock, self._streams, attached.older, self.summary,
+            self.id, self._config, self._lock, self._streams, attached.older, self.summary,
             (attached.folder.path / PRICES).read_bytes(),
-            {} if self._writer is None else {self._writer.ordinal: self._writer.began},
+            {} if self._writer is None else {self._writer.writer_id: self._writer.began},
         )  # fmt: skip
         self._copier = Replicator(address, source, once=once)
         return self._copier
@@ -259,7 +259,7 @@ class Durable:
             self._attached.catch_up()
         if self._writer is None and self._stream is not self._attached.main():
             self._show(self._attached.main())
-        return {stream.ordinal: stream.pipeline for stream in self._attached.streams()}
+        return {stream.writer_id: stream.pipeline for stream in self._attached.streams()}
 
     def _pipelines(self) -> list[Pipeline]:
         """Of all writers, up to date; with the lock held."""
@@ -268,8 +268,8 @@ class Durable:
     def _counts(self) -> Counter[str]:
         """What was noted, of all writers."""
         if self._attached is None:
-            return self._notes.counts
-        return sum((stream.notes.counts for stream in self._attached.streams()), Counter())
+            return self._problems.counts
+        return sum((stream.problems.counts for stream in self._attached.streams()), Counter())
 
     def _rows_kept(self, pipelines: Sequence[Pipeline], edges: Edges | None = None) -> pd.DataFrame:
         """All kept rows: of memory, of the other writers, and with a store those that left memory.
@@ -288,8 +288,8 @@ class Durable:
             parts = []
             for stream in attached.streams():
                 if stream.pipeline.buffer.evicted:
-                    parts += [(stream.ordinal, frame) for frame in attached.older(stream)]
-                parts.append((stream.ordinal, stream.pipeline.buffer.frame()))
+                    parts += [(stream.writer_id, frame) for frame in attached.older(stream)]
+                parts.append((stream.writer_id, stream.pipeline.buffer.frame()))
             self._merged = (key, merged(parts))
         return self._merged[1]
 
@@ -309,9 +309,9 @@ class Durable:
         attached, writer = self._attached, self._writer
         assert attached is not None
         assert writer is not None
-        writer.ordinal, writer.lock = claim(attached.folder)
-        started = None if self._setup.clock == "events" else self._stream.clock.reading()
-        stream = self._stream.fresh(writer.ordinal, started)
+        writer.writer_id, writer.lock = claim(attached.folder)
+        started = None if self._config.clock == "events" else self._stream.clock.reading()
+        stream = self._stream.fresh(writer.writer_id, started)
         attached.stream = writer.stream = stream
         writer.open(1, started)
         self._show(stream)

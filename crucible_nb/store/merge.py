@@ -27,13 +27,13 @@ def merged(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
         >>> merged([(0, one), (1, two)])["writer"].tolist()
         [0, 1, 0, 1]
     """
-    parts = [(ordinal, frame) for ordinal, frame in parts if len(frame)] or list(parts[:1])
+    parts = [(writer_id, frame) for writer_id, frame in parts if len(frame)] or list(parts[:1])
     if len(parts) == 1:
         return parts[0][1]
     names = dict.fromkeys(name for _, frame in parts for name in frame.columns if name not in HIDDEN)
     frames = [frame for _, frame in parts]
     columns = {name: _joined([frame.get(name) for frame in frames], [len(frame) for frame in frames]) for name in names}
-    writer = np.repeat([ordinal for ordinal, _ in parts], [len(frame) for frame in frames])
+    writer = np.repeat([writer_id for writer_id, _ in parts], [len(frame) for frame in frames])
     index = frames[0].index.append([frame.index for frame in frames[1:]])
     seq = np.concatenate([frame["seq"].to_numpy() for frame in frames])
     whole = pd.DataFrame(columns, index=index, columns=pd.Index(list(columns), dtype="str"), copy=False)

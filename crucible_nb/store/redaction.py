@@ -76,7 +76,7 @@ class Redaction:
         self.content, self.keep = content, frozenset(checks.texts("keep", keep))
         self._seen: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, str | None] = {}
-        self.notes: Problems | None = None
+        self.problems: Problems | None = None
 
     def __call__(self, name: str, value: Any) -> Any:
         """A value of a column as it may be written."""
@@ -137,9 +137,9 @@ class Redaction:
                 return found
             raise TypeError(f"it returned {type(found).__name__}")
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
-            if self.notes is not None:
+            if self.problems is not None:
                 said = f"the redaction hook failed, the text was taken out: {type(error).__name__}: {error}"
-                self.notes.say("errors", said)
+                self.problems.report("errors", said)
             return SECRET
 
     def json(self, name: str, text: str) -> str:
@@ -180,8 +180,8 @@ class Redaction:
         return extra if changed is None else changed
 
     def _said(self, text: str) -> str:
-        if self.notes is not None:
-            self.notes.say("redacted", "secrets or content of prompts were taken out before writing (`redact=`)")
+        if self.problems is not None:
+            self.problems.report("redacted", "secrets or content of prompts were taken out before writing (`redact=`)")
         return text
 
     def to_dict(self) -> dict[str, Any]:

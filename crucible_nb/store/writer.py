@@ -57,30 +57,30 @@ class Writer:
         number: Of the journal that is open.
         began: Number of the first event since the writer was opened.
         sealing: Whether a segment is being written.
-        carried: Rows that stand in the newest state, for a sampler may still let them go.
+        sampled_seqs: Sequence numbers of the rows in the newest checkpoint, which the sampler may still remove.
     """
 
     def __init__(
         self,
         folder: ExperimentFolder,
-        ordinal: int,
+        writer_id: int,
         stream: Stream,
         durability: Durability,
         redaction: Redaction | None,
     ) -> None:
-        self.folder, self.ordinal, self.stream = folder, ordinal, stream
+        self.folder, self.writer_id, self.stream = folder, writer_id, stream
         self.durability, self.redaction = durability, redaction
-        self.journal = Journal(stream.notes, durability)
+        self.journal = Journal(stream.problems, durability)
         self.number = self.began = 0
         self.sealing = False
         self.lock: Lock | None = None
-        self.carried = np.empty(0, np.int64)
+        self.sampled_seqs = np.empty(0, np.int64)
         if redaction is not None:
-            redaction.notes = stream.notes
+            redaction.problems = stream.problems
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Take the lock; StoreError when another process has it."""
-        self.lock = Lock(self.folder.lock(self.ordinal))
+        self.lock = Lock(self.folder.lock(self.writer_id))
 
     def open(self, number: int, started: int | None = None) -> None:
         """Begin a journal."""
@@ -97,67 +97,67 @@ class Writer:
     def ensure_open(self) -> None:
         """A finished experiment gets one more line: open a journal for it again."""
         if self.journal.handle is None:
-            self.hold()
+            self.acquire()
             self.open(self.number + 1)
 
     def _header(self, started: int | None = None) -> dict[str, Any]:
         header = {
-            "experiment": self.folder.path.name, "writer": self.ordinal, "part": self.number,
+            "experiment": self.folder.path.name, "writer": self.writer_id, "part": self.number,
             "seq": self.stream.pipeline.seq, "pid": os.getpid(), "host": socket.gethostname(), "cells": NAMES,
         }  # fmt: skip
         return header if started is None else {**header, "started": started}
 
     def _path(self, kind: str, number: int | None = None) -> Path:
-        return self.folder.name(self.ordinal, self.number if number is None else number, kind)
+        return self.folder.name(self.writer_id, self.number if number is None else number, kind)
 
     # -- sealing ------------------------------------------------------------------------------------------------------
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Whether the journal is long enough to be sealed, and can be."""
         journal = self.journal
         long = journal.events >= SEAL_EVENTS or journal.size >= SEAL_BYTES
         return long and not self.sealing and journal.failure is None and self.stream.lasting
 
-    def turn(self) -> bool:
+    def rotate(self) -> bool:
         """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
         self.number += 1
         try:
             self.journal.turn(self._path("jsonl"), self._header())
         except (OSError, StoreError) as error:
             self.number -= 1
-            self.stream.notes.say("store", f"a new journal cannot be written, the old one goes on: {error}")
+            self.stream.problems.report("store", f"a new journal cannot be written, the old one goes on: {error}")
             return False
         return True
 
-    def snapshot(self, number: int) -> Seal | None:
+    def prepare_segment(self, number: int) -> Seal | None:
         """What writes everything up to now as the segment of that number, later, in whatever thread.
 
         With the lock of the experiment held: nothing is folded meanwhile.
         """
-        buffer, keeping = self.stream.pipeline.buffer, self.stream.pipeline.keeping
+        buffer, sample = self.stream.pipeline.buffer, self.stream.pipeline.sample
         try:
             state = self.stream.to_dict()
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
-            self.stream.notes.say("errors", f"the state cannot be written, journals are kept: {error!r}")
+            self.stream.problems.report("errors", f"the state cannot be written, journals are kept: {error!r}")
             return None
         frame = buffer.everything()
         seq = frame["seq"].to_numpy()
-        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self.carried)
-        revises = keeping.sampler is not None and keeping.sampler.revises
-        open_ = new & (seq >= keeping.since) if revises else np.zeros(len(seq), np.bool_)
-        rows, sample = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
+        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self.sampled_seqs)
+        revises = sample.sampler is not None and sample.sampler.revises
+        open_ = new & (seq >= sample.since) if revises else np.zeros(len(seq), np.bool_)
+        rows, held = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
         state["held"] = len(frame)
         self.sealing = True
         seq_now = self.stream.pipeline.seq
 
         def seal() -> None:
             try:
-                self._write(number, state, rows, sample if revises else None)
-                self.carried = sample["seq"].to_numpy() if revises else np.empty(0, np.int64)
+                self._write(number, state, rows, held if revises else None)
+                self.sampled_seqs = held["seq"].to_numpy() if revises else np.empty(0, np.int64)
                 buffer.kept_from = seq_now
             except (OSError, CrucibleError) as error:
-                self.stream.notes.say("store", f"a journal cannot be sealed now, it is kept: {error}")
+                self.stream.problems.report("store", f"a journal cannot be sealed now, it is kept: {error}")
             finally:
                 self.sealing = False
 
@@ -166,10 +166,10 @@ class Writer:
     def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
         """State first: the segment is what makes both valid. Then what they supersede may go."""
         write_state(self._path("state", number), state, sample)
-        facts = {"experiment": self.folder.path.name, "writer": self.ordinal, "part": number, "seq": state["seq"]}
+        facts = {"experiment": self.folder.path.name, "writer": self.writer_id, "part": number, "seq": state["seq"]}
         if not write_segment(self._path("parquet", number), rows, facts):
             return  # what is superseded goes with the next segment
-        for part in self.folder.parts(self.ordinal):
+        for part in self.folder.parts(self.writer_id):
             old = [part.journal] if part.number <= number else []
             old += [part.state] if part.number < number else []
             for path in filter(None, old):
@@ -182,7 +182,7 @@ class Writer:
         """How it stands, for people."""
         journal = self.journal
         return {
-            "path": str(self.folder.path), "writer": self.ordinal, "durability": self.durability,
+            "path": str(self.folder.path), "writer": self.writer_id, "durability": self.durability,
             "acknowledged": journal.size, "synced": journal.synced,
             "failure": journal.failure if journal.handle is not None else None,
         }  # fmt: skip
@@ -197,7 +197,7 @@ class Writer:
             time.sleep(0.005)
         self.journal.close()
         if self.stream.lasting:
-            seal = self.snapshot(self.number)
+            seal = self.prepare_segment(self.number)
             if seal is not None:
                 seal()
         self.release()
@@ -216,14 +216,14 @@ class Writer:
         if self.lock is not None:
             self.lock.forget()
             self.lock = None
-        self.sealing, self.carried = False, np.empty(0, np.int64)
+        self.sealing, self.sampled_seqs = False, np.empty(0, np.int64)
 
     def beat(self) -> None:
         """Once a second: what was acknowledged is synced, and the holder lives."""
         try:
             self.journal.sync()
         except StoreError as error:
-            self.stream.notes.say("store", str(error))
+            self.stream.problems.report("store", str(error))
         if self.lock is not None:
             self.lock.beat()
 
@@ -236,21 +236,21 @@ def _sorted(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
 
 def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
     """An ordinal that nobody has had, and its lock."""
-    ordinal = max(folder.writers(), default=0) + 1
+    writer_id = max(folder.writers(), default=0) + 1
     while True:
-        path = folder.lock(ordinal)
+        path = folder.lock(writer_id)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            return ordinal, Lock(path)
+            return writer_id, Lock(path)
         except FileExistsError:
-            ordinal += 1
+            writer_id += 1
         except OSError as error:
             raise StoreError(f"cannot write {str(folder.path)!r}: {reason(error)}") from error
 
 
-def lives(folder: ExperimentFolder, ordinal: int = 0) -> bool:
+def lives(folder: ExperimentFolder, writer_id: int = 0) -> bool:
     """Whether a writer's process is there."""
-    return alive(folder.lock(ordinal))
+    return alive(folder.lock(writer_id))
 
 
 def price_bytes(data: Any) -> bytes:

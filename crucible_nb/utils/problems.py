@@ -25,7 +25,7 @@ class Problems:
         self.muted = False  # while an earlier run is gone through again
         self._lock = threading.Lock()
 
-    def say(self, kind: str, sentence: str, count: int = 1) -> None:
+    def report(self, kind: str, sentence: str, count: int = 1) -> None:
         """Count `count` of a kind; say the sentence the first time."""
         with self._lock:
             first = not self.counts[kind]

@@ -129,7 +129,7 @@ def test_an_exception_in_a_callback_is_counted_and_the_others_are_told() -> None
     with pytest.warns(cr.CrucibleWarning) as caught:
         alerts.deliver()
     assert told == [alert(1), alert(2)]
-    assert alerts.notes.counts["errors"] == 4
+    assert alerts.problems.counts["errors"] == 4
     said = "experiment 'test': a callback failed: ZeroDivisionError: division by zero"
     assert [str(one.message) for one in caught] == [said]
 
@@ -141,7 +141,7 @@ def test_a_callback_that_wants_to_leave_is_counted_too() -> None:
     alerts.take(alert(1))
     alerts.deliver()
     assert told == [alert(1)]
-    assert alerts.notes.counts["errors"] == 1
+    assert alerts.problems.counts["errors"] == 1
 
 
 def test_an_interrupt_is_the_users_and_what_waits_goes_on_waiting() -> None:

@@ -65,7 +65,7 @@ def look(exp: cr.Experiment) -> str:
 
 
 def compare(one: cr.Experiment, two: cr.Experiment) -> None:
-    one._notes.counts["errors"] = two._notes.counts["errors"]  # a call that records nothing leaves no line
+    one._problems.counts["errors"] = two._problems.counts["errors"]  # a call that records nothing leaves no line
     pd.testing.assert_frame_equal(one.frame(), two.frame(), check_exact=True)
     assert look(one) == look(two)
 

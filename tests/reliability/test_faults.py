@@ -35,7 +35,7 @@ def _no_cut(self: Journal, size: int) -> None:
 
 def _early(self: writer.Writer, number: int, state: Any, rows: Any, sample: Any) -> None:
     """A seal that removes the journal before the segment has its name."""
-    for part in self.folder.parts(self.ordinal):
+    for part in self.folder.parts(self.writer_id):
         if part.journal is not None and part.number <= number:
             part.journal.unlink()
     self.write_parts(number, state, rows, sample)

@@ -94,7 +94,7 @@ class Histories(RuleBasedStateMachine):
     def join(self) -> None:
         folder = self.exp._attached.folder
         attached = Attachment.join(folder, None, None, None)
-        self.workers.append(cr.Experiment(attached.setup, attached))
+        self.workers.append(cr.Experiment(attached.config, attached))
 
     @precondition(lambda self: self.workers)
     @rule(which=st.integers(0, 2), ends=st.booleans())
@@ -110,7 +110,7 @@ class Histories(RuleBasedStateMachine):
             self.workers.remove(worker)
 
     @rule()
-    def look(self) -> None:
+    def exact_state(self) -> None:
         frame = self.exp.frame()
         assert sorted(frame["n"].tolist() if "n" in frame else []) == self.expected
         assert self.exp.metrics().events == len(self.expected)

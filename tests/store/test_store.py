@@ -279,7 +279,7 @@ def test_a_sampler_of_ones_own_has_to_come_along(tmp_path: Path, monkeypatch: py
         cr.attach("own", store=tmp_path)
     again = cr.attach("own", store=tmp_path, sampling=Every())
     pd.testing.assert_frame_equal(again.frame(), want, check_exact=True)
-    assert again._pipeline.keeping.sampler.n == 400
+    assert again._pipeline.sample.sampler.n == 400
     again.stop()
 
 

@@ -35,7 +35,7 @@ class Source:
     """
 
     identity: str
-    setup: ExperimentConfig
+    config: ExperimentConfig
     lock: AbstractContextManager[Any]
     streams: Callable[[], Sequence[Stream]]
     older: Callable[[Stream], Sequence[pd.DataFrame]]
@@ -88,9 +88,9 @@ def take(source: Source, stream: Stream, mark: Mark, *, with_state: bool, valid:
             know events that the journal has lost, and whose numbers are given again.
     """
     pipeline = stream.pipeline
-    keeping, buffer = pipeline.keeping, pipeline.buffer
-    revises = keeping.sampler is not None and keeping.sampler.revises
-    after = Mark(pipeline.seq, keeping.since if revises else None, _fingerprint(stream))
+    sample, buffer = pipeline.sample, pipeline.buffer
+    revises = sample.sampler is not None and sample.sampler.revises
+    after = Mark(pipeline.seq, sample.since if revises else None, _fingerprint(stream))
     lost = min(pipeline.seq, mark.seq if valid is None else valid)
     if after == mark and not with_state and lost >= mark.seq:
         return None
@@ -118,6 +118,6 @@ def state_of(stream: Stream) -> bytes:
 
 
 def _fingerprint(stream: Stream) -> str:
-    if stream.pipeline.prices is stream.setup.prices:
+    if stream.pipeline.prices is stream.config.prices:
         return ""
     return sha256(orjson.dumps(stream.price_facts(stream.pipeline.prices))).hexdigest()

@@ -19,11 +19,12 @@ def enter(connection: Any, source: Source, *, alive: bool) -> None:
         source: The experiment.
         alive: Whether this process writes it, or copies what another has left.
     """
-    setup, facts = source.setup, source.setup.to_dict()
+    config, facts = source.config, source.config.to_dict()
     with source.lock:
         facts["started"] = source.streams()[0].life.started
     values = {
-        "id": source.identity, "name": _clean(setup.name), "condition": _clean(setup.condition), "facts": _json(facts),
+        "id": source.identity, "name": _clean(config.name), "condition": _clean(config.condition),
+        "facts": _json(facts),
         "prices": source.prices, "host": socket.gethostname(), "pid": os.getpid(), "alive": alive,
     }  # fmt: skip
     connection.execute(_ENTER, values)

@@ -83,14 +83,14 @@ class CopiedAttachment(Attachment):
             raise StoreError(f"cannot attach to {identity!r}: there is no such experiment in {link.address!r}")
         self.facts, prices = found[0]
         self._prices = prices_of(bytes(prices))
-        super().__init__(ExperimentFolder(Path(identity)), self._setup(self.facts))
+        super().__init__(ExperimentFolder(Path(identity)), self._config(self.facts))
         self._known: dict[int, Known] = {}
         self._streams: dict[int, Stream] = {}
         self._until = 0.0
         self._owner = ("", 0, 0.0)
         self.catch_up()
 
-    def _setup(self, facts: dict[str, Any]) -> ExperimentConfig:
+    def _config(self, facts: dict[str, Any]) -> ExperimentConfig:
         strange = [one for one in (facts["sampling"], *facts["detectors"]) if "strange" in (one or ())]
         if strange:
             facts = {**facts, "sampling": None, "detectors": []}
@@ -109,18 +109,18 @@ class CopiedAttachment(Attachment):
                 self._streams[writer] = self._stream(writer, state)
                 self._known[writer] = Known(*known)
         if 0 not in self._streams:
-            self._streams[0] = Stream(self.setup, 0, self.facts["started"])
+            self._streams[0] = Stream(self.config, 0, self.facts["started"])
         self._until = time.monotonic() + FRESH
 
     def _stream(self, writer: int, data: Any) -> Stream:
         state = _state(bytes(data))
-        setup = self.setup.bare() if state["bare"] else self.setup
-        stream = Stream(setup, writer, self.facts["started"])
+        config = self.config.bare() if state["bare"] else self.config
+        stream = Stream(config, writer, self.facts["started"])
         stream.load(state)
         buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, Wanted()))
         buffer.load([(name, kind) for name, kind in state["kinds"]], [], 0)
         buffer.sample = None  # the weights in the database are those of the state
-        stream.pipeline.buffer = stream.pipeline.keeping.buffer = buffer
+        stream.pipeline.buffer = stream.pipeline.sample.buffer = buffer
         return stream
 
     def _rows(self, writer: int, wanted: Wanted) -> Any:
@@ -151,7 +151,7 @@ class CopiedAttachment(Attachment):
 
     def handle(self) -> str:
         """Nobody can join here."""
-        raise StoreError(f"{self.setup.name!r} is a copy in {self.link.address!r}: nobody can write it")
+        raise StoreError(f"{self.config.name!r} is a copy in {self.link.address!r}: nobody can write it")
 
     def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
         """All rows are where the others are."""

@@ -96,7 +96,7 @@ class Replicator:
         """Wait until everything there is now is in the database; whether it is."""
         end = None if timeout is None else time.monotonic() + timeout
         with self.source.lock:
-            goal = {stream.ordinal: stream.pipeline.seq for stream in self.source.streams()}
+            goal = {stream.writer_id: stream.pipeline.seq for stream in self.source.streams()}
         self._wake.set()
         with self._caught:
             self._wanted = True
@@ -197,7 +197,7 @@ class Replicator:
         return any(moved)
 
     def _copy(self, connection: Any, stream: Stream, *, due: bool) -> bool:
-        identity, writer = self.source.identity, stream.ordinal
+        identity, writer = self.source.identity, stream.writer_id
         if writer not in self._marks:
             enter_writer(connection, identity, writer)
             self._marks[writer] = Mark()
@@ -240,14 +240,14 @@ class Replicator:
         return True
 
     def _behind(self, stream: Stream) -> bool:
-        return bool(self._said.get(stream.ordinal) != _key(stream))
+        return bool(self._said.get(stream.writer_id) != _key(stream))
 
 
 def _key(stream: Stream) -> Any:
     """What a state says, as far as it is cheap to know."""
     ledger = stream.ledger
     looks = None if ledger is None else len(ledger.looks)
-    told = len(stream.watching.rules), len(stream.watching.alerts.history)
+    told = len(stream.monitor.rules), len(stream.monitor.alerts.history)
     return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), told
 
 
