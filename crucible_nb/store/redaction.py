@@ -71,12 +71,13 @@ class Redaction:
         ('[content not stored]', 'Dear model')
     """
 
+    problems: Problems | None = None  # set by the writer; absent in pickles of v0.1
+
     def __init__(self, hook: Hook | None = None, *, content: bool = False, keep: Collection[str] = ()) -> None:
         self.hook = checks.function("hook", hook, optional=True)
         self.content, self.keep = content, frozenset(checks.texts("keep", keep))
         self._seen: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, str | None] = {}
-        self.problems: Problems | None = None
 
     def __call__(self, name: str, value: Any) -> Any:
         """A value of a column as it may be written."""
@@ -196,7 +197,7 @@ class Redaction:
 
     def __getstate__(self) -> dict[str, Any]:
         """Sent to another process it remembers nothing."""
-        return {**vars(self), "_seen": {}, "_names": {}, "notes": None}
+        return {**vars(self), "_seen": {}, "_names": {}, "problems": None}
 
     def __repr__(self) -> str:
         return f"Redaction(hook={self.hook is not None}, content={self.content})"
