@@ -135,7 +135,7 @@ class Alerting(Durable):
             >>> i, exp.status
             (10, 'stopped')
         """
-        read = Rule.parse(rule, checks.whole("min_events", min_events, least=1, optional=True))
+        read = Rule.parse(rule, checks.whole("min_events", min_events, ge=1, optional=True))
         self._add_rule(read, "rule", checks.one_of("action", action, ACTIONS))
         self._listen()
 
@@ -165,7 +165,7 @@ class Alerting(Durable):
             (4, 'paused', 6.0)
             >>> exp.stop()
         """
-        limit = checks.number("usd", usd, above=0)
+        limit = checks.number("usd", usd, gt=0)
         rule = Rule(f"budget of {limit:g} USD", "total_cost_usd", ">=", limit, None, 1)
         self._add_rule(rule, "budget", checks.one_of("action", action, ACTIONS))
         self._listen()

@@ -672,7 +672,7 @@ class Experiment(Alerting):
 
     def _window(self, pipelines: Sequence[Pipeline], start: int, stop: int) -> Metrics:
         """Metrics of a window; as long as nothing happens the answer stays."""
-        looked = self._pipeline.looked
+        looked = self._pipeline.cached_results
         key = (start, stop, len(self._story.changes), *(pipeline.seq for pipeline in pipelines))
         if key not in looked:
             if len(looked) >= _ANSWERS:
