@@ -10,8 +10,9 @@ import pandas as pd
 
 from crucible_nb.anomaly import Detector
 from crucible_nb.events.batch import Batch, Categories, Column
-from crucible_nb.events.rows import Columns, batch_of_rows
-from crucible_nb.events.tables import batches_of_frame, times_of
+from crucible_nb.events.kinds import Columns
+from crucible_nb.events.rows import batch_of_rows
+from crucible_nb.events.tables import batches_of_frame, index_times
 from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.clock import SteadyClock
@@ -72,8 +73,8 @@ class Pipeline:
         """Process a table recorded at a clock reading; return the number of events."""
         begin = self.seq
         reading = self.clock.read() if reading is None else reading
-        timed = times_of(frame)
-        latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
+        times = index_times(frame)
+        latest = int(times.ns.max()) if times is not None and len(frame) and times.known.all() else None
         for batch in batches_of_frame(frame, self.seq, self.columns, self.problems):
             _name(batch, event, self.columns.dictionaries["event"])
             if batch.given is not None and not batch.given.all():
