@@ -19,7 +19,7 @@ from crucible_nb.errors import ConfigError, CrucibleError, StoreError
 from crucible_nb.files import parquet
 from crucible_nb.files.disk import MAX_BYTES, reason
 from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder, check_members, restore
-from crucible_nb.store.segment import checked
+from crucible_nb.store.segment import check_bytes
 from crucible_nb.utils.optional import need
 
 _CREDENTIALS = re.compile(r"://[^/@]*@")
@@ -147,7 +147,7 @@ def _complete(folder: ExperimentFolder, *, whole: bool) -> Iterator[Path]:
 
 def _seq(data: bytes) -> int:
     """Return the sequence number after the last event of a segment."""
-    return int(parquet.source(pa.py_buffer(checked(data)), MAX_BYTES).facts["seq"])
+    return int(parquet.source(pa.py_buffer(check_bytes(data)), MAX_BYTES).facts["seq"])
 
 
 @contextmanager

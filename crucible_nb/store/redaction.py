@@ -44,10 +44,8 @@ _CONTENT_NAMES = frozenset({
     "gen_ai.prompt", "gen_ai.completion", "gen_ai.input.messages", "gen_ai.output.messages",
     "gen_ai.system_instructions", "input.value", "output.value", "llm.input_messages", "llm.output_messages",
 })  # fmt: skip
-_TRUSTED = frozenset(name for name, spec in COLUMNS.items() if spec.kind in ("category", "string")) - {
-    "error",
-    "metadata",
-}
+_TRUSTED = frozenset(name for name, spec in COLUMNS.items() if spec.kind in ("category", "string"))
+_TRUSTED -= {"error", "metadata"}
 """Columns whose text is written without a check."""
 _CACHE_SIZE = 4096
 _MAX_CACHED = 4096  # characters; longer texts are checked each time

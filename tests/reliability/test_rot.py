@@ -129,11 +129,11 @@ def _alike(path: Path, good: bytes, report: Any) -> bool:
     """A flip in the last line's end makes it a torn one; in a zip's dates it changes nothing."""
     if path.suffix == ".jsonl":
         return report.files[0].torn > 0 or path.read_bytes() == good
-    from crucible_nb.store.checkpoint import packed, read_state
+    from crucible_nb.store.checkpoint import pack_state, read_state
 
     other = path.with_name("good.state")
     other.write_bytes(good)
-    one, two = (json.dumps(packed(read_state(one)[0])) for one in (path, other))
+    one, two = (json.dumps(pack_state(read_state(one)[0])) for one in (path, other))
     return one == two
 
 
