@@ -84,9 +84,9 @@ class Quantiles(QuantileSketch):
 
     def update(self, values: Any, weights: Any = None) -> Self:
         x, w, missing = known_values(values, weights)
-        return self.update_shared(SharedValues(x.copy(), None if w is None else w.copy(), missing))
+        return self.keep(SharedValues(x.copy(), None if w is None else w.copy(), missing))
 
-    def update_shared(self, values: SharedValues) -> Self:
+    def keep(self, values: SharedValues) -> Self:
         """Add known values without a copy; all sketches that hold the same values bin them once.
 
         Args:
@@ -98,7 +98,7 @@ class Quantiles(QuantileSketch):
         Examples:
             >>> import numpy as np
             >>> from crucible_nb.accumulators.shared_values import SharedValues
-            >>> Quantiles().update_shared(SharedValues(np.array([1.0, 3.0]))).quantile(0.5)
+            >>> Quantiles().keep(SharedValues(np.array([1.0, 3.0]))).quantile(0.5)
             2.0
         """
         self.missing += values.missing

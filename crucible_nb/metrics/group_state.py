@@ -82,7 +82,7 @@ class Tally:
         for row, latencies in zip(rows.tolist(), pieces.latencies, strict=False):
             if self._borrowed:
                 self.sketches[row] = self.sketches[row].copy()
-            self.sketches[row].update_shared(latencies)
+            self.sketches[row].keep(latencies)
 
     def clear(self, rows: np.ndarray) -> None:
         """Forget the groups at `rows`."""
