@@ -37,7 +37,7 @@ class Column(NamedTuple):
     def known(self) -> np.ndarray:
         """Return which numbers or booleans are there."""
         if self.kind == "float":
-            return ~np.isnan(self.values)
+            return np.asarray(~np.isnan(self.values))
         return np.ones(len(self.values), np.bool_) if self.mask is None else ~self.mask
 
     def floats(self) -> np.ndarray:

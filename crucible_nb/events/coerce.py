@@ -38,7 +38,7 @@ def takes_numbers(name: str) -> bool:
 
 def is_missing(value: Any) -> bool:
     """Whether a plain value is missing: None or NaN."""
-    return value is None or value != value  # noqa: PLR0124  NaN alone is unequal to itself
+    return value is None or value != value
 
 
 # -- plain values ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +12,11 @@ import pyarrow as pa
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.batch import Column
+from crucible_nb.events.dtypes import arrow_array, decoded, family_of
 from crucible_nb.events.scalars import ATTOSECONDS, EXACT, PLAIN, plain, takes_durations, unit_of
 from crucible_nb.utils.checks import short
 from crucible_nb.utils.instants import NEVER
 
-_types = pd.api.types
 _INT64 = 2**63 - 1
 
 
@@ -53,24 +54,8 @@ def read_column(name: str, column: pd.Series) -> Read:
     return read
 
 
-def _read(name: str, column: pd.Series) -> Read:  # noqa: PLR0911  one line per family of dtypes
-    dtype: Any = column.dtype
-    if isinstance(dtype, np.dtype):
-        read = _READ.get(dtype.kind, _objects)
-        return read(name, column)
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _categorical(name, column)
-    if isinstance(dtype, pd.StringDtype):
-        return Text(column)
-    if isinstance(dtype, pd.ArrowDtype):
-        return _arrow(name, column, dtype.pyarrow_dtype)
-    if isinstance(dtype, pd.SparseDtype):
-        return _read(name, column.sparse.to_dense())
-    if _types.is_bool_dtype(dtype):
-        return _booleans(name, column)
-    if _types.is_integer_dtype(dtype):
-        return _integers(name, column)
-    return _floats(name, column) if _types.is_float_dtype(dtype) else _objects(name, column)
+def _read(name: str, column: pd.Series) -> Read:
+    return _READ.get(family_of(column.dtype), _objects)(name, column)
 
 
 def _holes(column: pd.Series) -> np.ndarray | None:
@@ -85,110 +70,96 @@ def _booleans(_: str, column: pd.Series) -> Read:
 
 
 def _integers(name: str, column: pd.Series) -> Read:
-    if str(column.dtype).lower().startswith("uint64") and len(column) and column.max() > _INT64:
-        return _objects(name, column)
-    return Column("integer", column.to_numpy(np.int64, na_value=0), _holes(column))
+    if fits_int64(column):
+        return Column("integer", column.to_numpy(np.int64, na_value=0), _holes(column))
+    return _objects(name, column)
+
+
+def fits_int64(column: pd.Series) -> bool:
+    """Whether a column of integers has none above the range of int64."""
+    dtype: Any = column.dtype
+    return dtype.kind != "u" or dtype.itemsize < 8 or not len(column) or not column.max() > _INT64
 
 
 def _floats(name: str, column: pd.Series) -> Read:
     floats = column.to_numpy(np.float64, na_value=np.nan)
-    if isinstance(column.dtype, np.dtype) and column.dtype.itemsize > floats.itemsize and (np.abs(floats) > EXACT).any():
-        return _objects(name, column)  # longdouble beyond what float64 tells apart
+    long: Any = column.dtype
+    if isinstance(long, np.dtype) and long.itemsize > 8 and (np.abs(floats) > EXACT).any():
+        return _objects(name, column)  # float64 may not tell its whole numbers apart
     return Column("float", floats)
 
 
 def _durations(name: str, column: pd.Series) -> Read:
     """Durations of any unit, correctly rounded."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        counts = arrow_array(column).cast(pa.int64()).fill_null(NEVER).to_numpy(zero_copy_only=False)
+        column = pd.Series(counts.view(f"m8[{column.dtype.pyarrow_dtype.unit}]"))
     counts = column.to_numpy().view(np.int64)
-    unit, each = np.datetime_data(column.dtype)
-    if not takes_durations(name) or (np.abs(counts[counts != NEVER]) > EXACT).any():
-        return _objects(name, column)
+    unit, each = np.datetime_data(column.dtype)  # type: ignore[arg-type]
     length, target = ATTOSECONDS[unit] * each, unit_of(name)
-    if length >= target:
-        if (np.abs(counts[counts != NEVER]) > EXACT // (length // target)).any():
-            return _objects(name, column)
-        floats = counts * np.float64(length // target)
-    else:
-        floats = counts / np.float64(target // length)
+    most = EXACT if length < target else EXACT // (length // target)
+    if not takes_durations(name) or (np.abs(counts[counts != NEVER]) > most).any():
+        return _objects(name, column)
+    floats = counts / np.float64(target // length) if length < target else counts * np.float64(length // target)
     return Column("float", np.where(counts == NEVER, np.nan, floats))
 
 
 def _objects(name: str, column: pd.Series) -> Read:
-    return [value if type(value) in PLAIN else plain(value, name) for value in column]
+    values = arrow_array(column).to_pylist() if isinstance(column.dtype, pd.ArrowDtype) else column
+    return [value if type(value) in PLAIN else plain(value, name) for value in values]
 
 
-_READ: dict[str, Callable[[str, pd.Series], Read]] = {
-    "b": _booleans,
-    "i": _integers,
-    "u": _integers,
-    "f": _floats,
-    "m": _durations,
-}
-
-
-def _categorical(name: str, column: pd.Series) -> Read:
-    labels, codes = pd.Series(column.cat.categories), column.cat.codes.to_numpy()
-    read = _read(name, labels)
+def _labels(name: str, column: pd.Series) -> Read:
+    """Categories of pandas, and dictionaries of Arrow, mean what their labels mean."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return _read(name, decoded(column))
+    read, codes = _read(name, pd.Series(column.cat.categories)), column.cat.codes.to_numpy()
     if isinstance(read, Text):
         return Text(column)
-    missing = codes < 0
     if isinstance(read, list):
         return [None if code < 0 else read[code] for code in codes.tolist()]
     if read.kind == "float":
         return Column("float", np.append(read.values, np.nan)[codes])
-    mask = missing if read.mask is None else missing | np.append(read.mask, True)[codes]
+    mask = (codes < 0) | (False if read.mask is None else np.append(read.mask, True)[codes])
     return Column(read.kind, np.append(read.values, 0).astype(read.values.dtype)[codes], mask if mask.any() else None)
 
 
-def _arrow(name: str, column: pd.Series, dtype: Any) -> Read:  # noqa: PLR0911  one line per family of types
-    if is_text(dtype):
-        return Text(column)
-    if pa.types.is_boolean(dtype):
-        return _booleans(name, column)
-    if pa.types.is_integer(dtype):
-        return _integers(name, column)
-    if pa.types.is_floating(dtype):
-        return _floats(name, column)
-    values: Any = pa.array(column, from_pandas=True)
-    if pa.types.is_dictionary(dtype):
-        plain_type = pd.ArrowDtype(dtype.value_type)
-        return _read(name, pd.Series(pd.array(values.cast(dtype.value_type), dtype=plain_type)))
-    if pa.types.is_duration(dtype):
-        counts = values.cast(pa.int64()).fill_null(NEVER).to_numpy()
-        return _durations(name, pd.Series(counts.view(f"m8[{dtype.unit}]")))
-    if pa.types.is_decimal(dtype):
-        return _decimals(name, values, dtype)
-    return [value if type(value) in PLAIN else plain(value, name) for value in values.to_pylist()]
-
-
-def is_text(dtype: pa.DataType) -> bool:
-    """Whether an Arrow type holds text."""
-    return bool(pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype))
-
-
-def _decimals(name: str, values: Any, dtype: Any) -> Read:
-    """Decimals without decimal places are integers, others the nearest floats, which Arrow rounds from text alone."""
+def _decimals(name: str, column: pd.Series) -> Read:
+    """Decimals without decimal places are integers, others the nearest floats, which Arrow finds from text alone."""
+    values = arrow_array(column)
     try:
-        if dtype.scale <= 0:
-            whole = pd.Series(pd.array(values.cast(pa.int64()), dtype=pd.ArrowDtype(pa.int64())))
-            return _integers(name, whole)
-        floats = values.cast(pa.string()).cast(pa.float64()).to_numpy()
+        if values.type.scale <= 0:
+            return _integers(name, pd.Series(pd.array(values.cast(pa.int64()), dtype=pd.ArrowDtype(pa.int64()))))
+        floats = values.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
         if not (np.abs(floats) > EXACT).any():
             return Column("float", np.array(floats))
     except pa.ArrowException:
         pass
-    return [plain(value, name) for value in values.to_pylist()]
+    return _objects(name, column)
+
+
+_READ: dict[str, Callable[[str, pd.Series], Read]] = {
+    "boolean": _booleans,
+    "integer": _integers,
+    "float": _floats,
+    "decimal": _decimals,
+    "duration": _durations,
+    "text": lambda _, column: Text(column),
+    "category": _labels,
+    "sparse": lambda name, column: _read(name, pd.Series(np.asarray(column))),
+}
 
 
 # -- for analysis ------------------------------------------------------------------------------------------------------
 
 
-def numbers_of(column: Any, name: str) -> np.ndarray:
+def numbers_of(column: Any, name: str, argument: str | None = None) -> np.ndarray:
     """Read a column as float64, NaN where missing.
 
     Args:
         column: A Series of any dtype.
-        name: Its name, for messages and for the unit of durations.
+        name: Its name: durations are milliseconds where it ends in `_ms`, else seconds.
+        argument: What it is called in messages; default its name.
 
     Raises:
         SchemaError: It holds values that are no numbers, or several columns have this name.
@@ -199,13 +170,11 @@ def numbers_of(column: Any, name: str) -> np.ndarray:
         >>> numbers_of(pd.Series([1.5, "slow"], dtype=object), "latency_ms")
         Traceback (most recent call last):
         ...
-        crucible_nb.errors.SchemaError: latency_ms: expected numbers, got 'slow' in row 1 (dtype object)
+        crucible_nb.errors.SchemaError: latency_ms: expected numbers, got object ('slow' in row 1)
     """
-    if not isinstance(column, pd.Series):
-        raise SchemaError(f"{name}: expected one column of this name, got {column.shape[1]}")
-    dtype = column.dtype
+    argument, dtype = argument or name, one_column(column, name).dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
-        return column.to_numpy(np.float64)
+        return np.asarray(column.to_numpy(np.float64))
     read = read_column(name, column)
     if isinstance(read, Column):
         return read.floats()
@@ -213,8 +182,15 @@ def numbers_of(column: Any, name: str) -> np.ndarray:
         if read.series.isna().all():
             return np.full(len(column), np.nan)
         row = int(np.flatnonzero(read.series.notna())[0])
-        raise SchemaError(_refusal(name, row, read.series.iloc[row], dtype))
-    return np.array([_number(name, row, value, dtype) for row, value in enumerate(read)], np.float64)
+        raise SchemaError(_refusal(argument, row, read.series.iloc[row], dtype))
+    return np.array([_number(argument, row, value, dtype) for row, value in enumerate(read)], np.float64)
+
+
+def one_column(column: Any, name: str) -> pd.Series:
+    """Return a column of a frame; SchemaError when several have its name."""
+    if isinstance(column, pd.Series):
+        return column
+    raise SchemaError(f"{name}: expected one column of this name, got {column.shape[1]}")
 
 
 def _number(name: str, row: int, value: Any, dtype: Any) -> float:
@@ -229,7 +205,8 @@ def _number(name: str, row: int, value: Any, dtype: Any) -> float:
 
 
 def _refusal(name: str, row: int, value: Any, dtype: Any) -> str:
-    return f"{name}: expected numbers, got {short(value)} in row {row} (dtype {dtype})"
+    where = f" ({short(value)} in row {row})" if dtype == object else ""
+    return f"{name}: expected numbers, got {dtype}{where}"
 
 
 def outcomes_of(column: Any, name: str = "success") -> np.ndarray:
@@ -243,3 +220,45 @@ def outcomes_of(column: Any, name: str = "success") -> np.ndarray:
     if wrong.any():
         raise SchemaError(f"{name}: expected true, false or missing, got {array[wrong][0]:g}")
     return array
+
+
+def factorize(column: Any, name: str) -> tuple[np.ndarray, Any]:
+    """Return a column as codes (-1 where missing) into its distinct values, in order of first appearance.
+
+    Raises:
+        SchemaError: It holds values that cannot be told apart (lists, mappings), or several columns have this name.
+    """
+    try:
+        codes, values = pd.factorize(one_column(column, name))
+    except TypeError as error:
+        raise SchemaError(f"{name}: expected text, numbers, booleans or times, got values that are {error}") from error
+    return codes, values
+
+
+def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
+    """Read `total_tokens`; where it is missing, prompt and completion tokens together if both are known.
+
+    Raises:
+        SchemaError: One of them holds values that are no numbers.
+    """
+    total, prompt, completion = (
+        numbers_of(frame[name], name) if name in frame.columns else None
+        for name in ("total_tokens", "prompt_tokens", "completion_tokens")
+    )
+    if prompt is None or completion is None:
+        return total
+    return prompt + completion if total is None else np.where(np.isnan(total), prompt + completion, total)
+
+
+@contextmanager
+def groupable(names: Sequence[str]) -> Iterator[None]:
+    """Turn pandas' error for groups that cannot be told apart into a SchemaError.
+
+    Raises:
+        SchemaError: A column to group by holds lists, mappings or the like.
+    """
+    try:
+        yield
+    except TypeError as error:
+        shown = ", ".join(names)
+        raise SchemaError(f"by={shown}: expected text, numbers, booleans or times to group by: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -87,14 +88,9 @@ def _replacement(value: Any) -> Any:
         return list(value) if value.dtype.kind in "mM" else _without_nan(value.tolist())
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr_of)
-    if isinstance(value, (dt.timedelta, np.timedelta64)):
-        return str(pd.Timedelta(value))
-    if isinstance(value, np.datetime64):
-        return str(value) if np.isnat(value) else _iso(value)
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, (pd.Period, pd.Interval)):
-        return str(value)
+    for types, write in _WRITE:
+        if isinstance(value, types):
+            return write(value)
     number = plain(value)
     return _without_nan(number) if type(number) in PLAIN else repr_of(value)
 
@@ -105,3 +101,11 @@ def _iso(value: np.datetime64) -> str:
         return pd.Timestamp(value).isoformat()
     except ValueError:
         return str(value)
+
+
+_WRITE: list[tuple[Any, Callable[[Any], str]]] = [
+    ((dt.timedelta, np.timedelta64), lambda value: str(pd.Timedelta(value))),
+    (np.datetime64, _iso),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    ((pd.Period, pd.Interval), str),
+]

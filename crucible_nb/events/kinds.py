@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.events.batch import Categories, Column
-from crucible_nb.events.coerce import EXACT, fit, is_missing, kind_of, refit
+from crucible_nb.events.coerce import fit, is_missing, kind_of, refit
+from crucible_nb.events.dtypes import arrow_array
+from crucible_nb.events.scalars import EXACT
 from crucible_nb.events.schema import COLUMNS, Kind
 
 Fitted = tuple[Column | None, dict[int, Any]]
@@ -100,7 +102,7 @@ class Columns:
         return refit(name, kind, column, self.dictionary(name))
 
     def _widen_at_once(self, name: str, kind: Kind, column: Column, known: np.ndarray) -> Kind:
-        """The same of a typed column: its numbers are all whole numbers or all floats, so their order does not matter."""
+        """The same of a typed column: its numbers are all whole numbers or all floats, so order does not matter."""
         values = column.values[known]
         if column.kind == "integer" and ((values > EXACT) | (values < -EXACT)).any():
             self._large.add(name)
@@ -119,7 +121,9 @@ class Columns:
             return _codes(self.dictionaries[name], series), {}
         if kind == "string":
             return _texts(series), {}
-        return fit(name, kind, [None if gone else value for value, gone in zip(series, series.isna(), strict=True)], None)
+        return fit(
+            name, kind, [None if gone else value for value, gone in zip(series, series.isna(), strict=True)], None
+        )
 
 
 def _codes(dictionary: Categories, series: pd.Series) -> Column:
@@ -140,9 +144,7 @@ def _codes(dictionary: Categories, series: pd.Series) -> Column:
 
 def _texts(series: pd.Series) -> Column:
     text = series.astype("str") if isinstance(series.dtype, pd.CategoricalDtype) else series
-    array: Any = pa.array(text, from_pandas=True)
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    return Column("string", array.cast(pa.large_string()))
+    return Column("string", arrow_array(text).cast(pa.large_string()))
 
 
 def _all_missing(values: list[Any]) -> Fitted:

@@ -84,8 +84,10 @@ def _joined(given: list[Any] | None, others: list[Any] | None) -> list[Any]:
     """The JSON object that the caller passed as `metadata`, with the unsupported values of the event."""
     if given is None or others is None:
         return given or others or []
-    pairs = zip(given, others, strict=True)
-    return [one or other if not (one and other) else to_json(json.loads(one) | json.loads(other)) for one, other in pairs]
+    joined = []
+    for one, other in zip(given, others, strict=True):
+        joined.append(to_json(json.loads(one) | json.loads(other)) if one and other else one or other)
+    return joined
 
 
 def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:

@@ -58,7 +58,7 @@ def plain(value: Any, name: str = "") -> Any:
         return value
 
 
-def _plain(value: Any, name: str) -> Any:  # noqa: PLR0911  one line per type
+def _plain(value: Any, name: str) -> Any:  # noqa: C901, PLR0911  one line per type
     if value is pd.NA or value is pd.NaT or value is np.ma.masked:
         return None
     if isinstance(value, np.generic):
@@ -97,7 +97,7 @@ def _numpy(value: Any, name: str) -> Any:
 
 def _element(value: Any, name: str) -> Any:
     """The element of an array or a tensor that has one; numpy's own scalars know their unit."""
-    if math.prod(value.shape) != 1:
+    if value.ndim != 0 and math.prod(value.shape) != 1:
         return value
     item = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value.item()
     number = item if item is value else plain(item, name)
@@ -111,7 +111,7 @@ def _number(value: Any) -> Any:
         return int(value)
     if isinstance(value, numbers.Rational):
         whole = value.denominator == 1
-        return int(value.numerator) if whole else _finite(float(Fraction(value.numerator, value.denominator)))
+        return int(value.numerator) if whole else _finite(float(Fraction(value)))
     return _float(value) if isinstance(value, numbers.Real) else value
 
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.batch import Batch, Column
 from crucible_nb.events.coerce import text_cells
-from crucible_nb.events.columns import Read, Text, numbers_of, read_column
+from crucible_nb.events.columns import Read, Text, fits_int64, numbers_of, read_column
+from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.json_text import is_object, json_of, to_json
 from crucible_nb.events.kinds import Columns, Fitted
 from crucible_nb.events.rows import STANDARD, Misfits, add_misfits, add_unread
@@ -70,7 +71,8 @@ def _frame_of_table(table: Any) -> pd.DataFrame:
         raise checks.wrong("frame", table, "a DataFrame, a list of mappings or an Arrow table")
     table = pa.table(table) if isinstance(table, pa.RecordBatch) else table
     try:
-        return table.to_pandas(types_mapper=pd.ArrowDtype)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
     except (pa.ArrowException, NotImplementedError, TypeError, ValueError):  # a type that pandas has no place for
         columns = [_series_of_arrow(values) for values in table.columns]
         frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(table.num_rows))
@@ -81,7 +83,8 @@ def _series_of_arrow(values: pa.ChunkedArray) -> pd.Series:
     if pa.types.is_string_view(values.type):
         values = values.cast(pa.large_string())
     try:
-        return values.to_pandas(types_mapper=pd.ArrowDtype)
+        series: pd.Series = values.to_pandas(types_mapper=pd.ArrowDtype)
+        return series
     except (pa.ArrowException, NotImplementedError, TypeError, ValueError):
         return pd.Series(_array(values.to_pylist()), dtype=object)
 
@@ -175,22 +178,21 @@ def with_levels(frame: pd.DataFrame, time: int | None = None) -> pd.DataFrame:
 def _is_canonical(name: str, column: pd.Series) -> bool:
     """Whether a column may stay as it is: its dtype settles what it means."""
     dtype: Any = column.dtype
-    if name in DROPPED or name == "metadata":
+    if name in _KEPT:
         return True
     if name == "weight":
         return bool(dtype == np.float64)
-    if isinstance(dtype, np.dtype):
-        return dtype.kind in "bi" or (dtype.kind == "f" and dtype.itemsize <= 8) or (dtype.kind == "u" and _fits(column))
-    if isinstance(dtype, pd.CategoricalDtype):
-        return isinstance(dtype.categories.dtype, pd.StringDtype)
-    if isinstance(dtype, pd.ArrowDtype):
-        text = pa.types.is_string(dtype.pyarrow_dtype) or pa.types.is_large_string(dtype.pyarrow_dtype)
-        return text or (dtype.kind in "bif" and not _is_odd(dtype.pyarrow_dtype)) or (dtype.kind == "u" and _fits(column))
-    return isinstance(dtype, pd.StringDtype) or dtype.kind in "bif" or (dtype.kind == "u" and _fits(column))
+    family = family_of(dtype)
+    if family == "float":
+        return isinstance(dtype, np.dtype) and dtype.itemsize <= 8
+    if family == "category":
+        return isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, pd.StringDtype)
+    if family == "text":
+        return not (isinstance(dtype, pd.ArrowDtype) and pa.types.is_string_view(dtype.pyarrow_dtype))
+    return family == "boolean" or (family == "integer" and fits_int64(column))
 
 
-def _fits(column: pd.Series) -> bool:
-    return not len(column) or column.dtype.itemsize < 8 or not column.max() >= 2**63
+_KEPT = frozenset({*DROPPED, "metadata"})
 
 
 def _canonical(name: str, column: pd.Series) -> Any:

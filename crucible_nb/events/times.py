@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crucible_nb.errors import SchemaError
+from crucible_nb.events.columns import fits_int64
+from crucible_nb.events.dtypes import arrow_array, decoded, family_of
 from crucible_nb.events.scalars import ATTOSECONDS
 from crucible_nb.utils.checks import short
 from crucible_nb.utils.instants import FIRST, LAST, NEVER, UNITS, mistaken_unit, nanoseconds
 
-_types = pd.api.types
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
 
 
@@ -31,11 +32,6 @@ class Times(NamedTuple):
     ns: np.ndarray
     known: np.ndarray
     unread: dict[int, Any]
-
-
-def time_index(ns: np.ndarray) -> pd.DatetimeIndex:
-    """Return int64 UTC nanoseconds as an index named `time`, sharing memory."""
-    return pd.DatetimeIndex(ns, dtype=_UTC, copy=False, name="time")
 
 
 # -- values and columns ------------------------------------------------------------------------------------------------
@@ -66,7 +62,7 @@ _MANY = 16
 
 
 def _is_missing(value: Any) -> bool:
-    if value is None or value is pd.NaT or value is pd.NA:
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, str) and not value.strip()):
         return True
     if isinstance(value, np.datetime64):
         return bool(np.isnat(value))
@@ -76,58 +72,45 @@ def _is_missing(value: Any) -> bool:
 def read_times(column: Any) -> Times:
     """Read a Series or Index of any dtype."""
     column = column if isinstance(column, pd.Series) else column.to_series(index=range(len(column)))
-    dtype: Any = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _of_labels(read_times(pd.Series(dtype.categories)), column.cat.codes.to_numpy())
-    if isinstance(dtype, pd.PeriodDtype):
-        return _scaled(column.dt.to_timestamp(), column)
-    if isinstance(dtype, pd.ArrowDtype):
-        return _of_arrow(column, dtype.pyarrow_dtype)
-    if _types.is_datetime64_any_dtype(dtype):
-        return _scaled(column, column)
-    if _types.is_integer_dtype(dtype):
-        return _counted(column)
-    if isinstance(dtype, pd.StringDtype):
-        return _texts(column)
+    return _READ.get(family_of(column.dtype), _objects)(column)
+
+
+def _objects(column: pd.Series) -> Times:
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return read_values(arrow_array(column).to_pylist())
     return read_values([None if gone else value for value, gone in zip(column, column.isna(), strict=True)])
 
 
-def _of_labels(labels: Times, codes: np.ndarray) -> Times:
+def _labels(column: pd.Series) -> Times:
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return read_times(decoded(column))
+    labels, codes = read_times(pd.Series(column.cat.categories)), column.cat.codes.to_numpy()
     known = np.append(labels.known, False)[codes]  # -1, missing, is the last
     unread = {row: labels.unread[code] for row, code in enumerate(codes.tolist()) if code in labels.unread}
     return Times(np.append(labels.ns, 0)[codes], known, unread)
 
 
-def _of_arrow(column: pd.Series, dtype: Any) -> Times:
-    array: Any = pa.array(column, from_pandas=True)
-    if pa.types.is_timestamp(dtype):
-        return _scaled(pd.Series(pd.DatetimeIndex(column)), column)
-    if pa.types.is_date(dtype):
-        return _scaled(pd.Series(array.cast(pa.timestamp("ms")).to_numpy()), column)
-    if pa.types.is_integer(dtype):
-        return _counted(column)
-    if pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
-        return _texts(pd.Series(array.cast(pa.large_string()).to_pandas(), dtype="str"))
-    if pa.types.is_dictionary(dtype):
-        return read_times(pd.Series(pd.array(array.cast(dtype.value_type), dtype=pd.ArrowDtype(dtype.value_type))))
-    return read_values(array.to_pylist())
+def _datetimes(column: pd.Series) -> Times:
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.ArrowDtype) and pa.types.is_date(dtype.pyarrow_dtype):
+        dates = arrow_array(column).cast(pa.timestamp("ms")).to_numpy(zero_copy_only=False)
+        return _scaled(pd.DatetimeIndex(dates), column)
+    return _scaled(pd.DatetimeIndex(column), column)
 
 
-def _scaled(times: pd.Series, column: pd.Series) -> Times:
+def _scaled(index: pd.DatetimeIndex, column: pd.Series) -> Times:
     """Datetimes of any unit; those outside the range of nanoseconds are unread."""
-    index = pd.DatetimeIndex(times)
     counts, known = index.asi8, index.asi8 != NEVER
     per_unit = ATTOSECONDS[index.unit] // ATTOSECONDS["ns"]
     fits = known & (np.abs(counts) <= (2**63 - 1) // per_unit)
-    ns = np.where(fits, counts, 0) * per_unit
-    return Times(ns, fits, _values(column, known & ~fits))
+    return Times(np.where(fits, counts, 0) * per_unit, fits, _values(column, known & ~fits))
 
 
 def _counted(column: pd.Series) -> Times:
     """Whole numbers count nanoseconds, unless they look like another unit."""
     gone = column.isna().to_numpy()
-    if len(column) and column.max() >= 2**63:
-        return read_values([None if missing else int(value) for value, missing in zip(column, gone, strict=True)])
+    if not fits_int64(column):
+        return _objects(column)
     ns = column.to_numpy(np.int64, na_value=0)
     bad = ns == NEVER
     for _, scale, step in UNITS:
@@ -142,11 +125,11 @@ _ISO = r"^\d{4}"
 
 def _texts(column: pd.Series) -> Times:
     """ISO text, all at once; what pandas does not read in one go is tried one by one."""
-    gone = column.isna().to_numpy()
-    begins = pc.match_substring_regex(pa.array(column, from_pandas=True), _ISO).fill_null(False)
+    gone = (column.isna() | (column.str.strip() == "")).to_numpy(np.bool_)
+    begins = pc.match_substring_regex(arrow_array(column), _ISO).fill_null(False)
     iso = np.asarray(begins)
     index = pd.DatetimeIndex(pd.to_datetime(column.where(iso), utc=True, format="ISO8601", errors="coerce"))
-    times = _scaled(pd.Series(index), column)
+    times = _scaled(index, column)
     rest = np.flatnonzero(~gone & ~times.known)
     if len(rest):
         one_by_one = read_values_alone(column.iloc[rest].tolist())
@@ -174,6 +157,24 @@ def _values(column: pd.Series, rows: np.ndarray) -> dict[int, Any]:
     return dict(zip(places.tolist(), column.iloc[places].tolist(), strict=True))
 
 
+def plain_time(value: Any) -> int | str | None:
+    """Return a time as int nanoseconds, as ISO text where those would be mistaken; None for what is no time."""
+    try:
+        ns = nanoseconds(value)
+    except ValueError:
+        return None
+    return ns if mistaken_unit(ns) is None else pd.Timestamp(ns, tz="UTC").isoformat()
+
+
+_READ: dict[str, Callable[[pd.Series], Times]] = {
+    "time": _datetimes,
+    "period": lambda column: _scaled(pd.DatetimeIndex(column.dt.to_timestamp()), column),
+    "integer": _counted,
+    "text": _texts,
+    "category": _labels,
+}
+
+
 # -- frames ------------------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +198,7 @@ def time_source(frame: pd.DataFrame) -> TimeSource | None:
     """
     index = frame.index
     levels = [index.get_level_values(i) for i in range(index.nlevels)]
-    timed = [i for i, level in enumerate(levels) if _holds_times(level.dtype)]
+    timed = [i for i, level in enumerate(levels) if family_of(level.dtype) in ("time", "period")]
     named = [i for i, level in enumerate(levels) if level.name == "time"]
     column = "time" in frame.columns
     best = next((i for i in timed if i in named), timed[0] if len(timed) == 1 else None)
@@ -206,12 +207,6 @@ def time_source(frame: pd.DataFrame) -> TimeSource | None:
     if best is not None:
         return TimeSource(levels[best], best)
     return TimeSource(frame["time"], None) if column else None
-
-
-def _holds_times(dtype: Any) -> bool:
-    if isinstance(dtype, pd.ArrowDtype):
-        return bool(pa.types.is_timestamp(dtype.pyarrow_dtype) or pa.types.is_date(dtype.pyarrow_dtype))
-    return isinstance(dtype, pd.PeriodDtype) or _types.is_datetime64_any_dtype(dtype)
 
 
 def times_of(frame: pd.DataFrame) -> Times | None:
@@ -244,7 +239,7 @@ def all_times(frame: pd.DataFrame) -> np.ndarray:
 def _refusal(values: Any, times: Times) -> str:
     row, value = next(iter(sorted(times.unread.items())))
     dtype = values.dtype
-    if _types.is_numeric_dtype(dtype) and not _types.is_integer_dtype(dtype):
+    if family_of(dtype) in ("boolean", "float", "decimal", "duration"):
         return f"time: expected {ACCEPTED}, got dtype {dtype}"
     try:
         nanoseconds(value)
@@ -268,6 +263,3 @@ def zoned_index(frame: pd.DataFrame) -> pd.DatetimeIndex:
     if source is not None and isinstance(source.values.dtype, pd.ArrowDtype):
         zone = getattr(source.values.dtype.pyarrow_dtype, "tz", None)
     return times if zone is None else times.tz_convert(zone)
-
-
-__all__ = ["ACCEPTED", "TimeSource", "Times", "all_times", "mistaken_unit", "read_times", "read_values", "time_index"]

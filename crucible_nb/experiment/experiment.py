@@ -17,14 +17,15 @@ from crucible_nb.errors import CrucibleError, LifecycleError
 from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.staging import row_of
-from crucible_nb.events.tables import frame_of, rows_of
+from crucible_nb.events.tables import brings_weights, frame_of, rows_of
 from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.live_metrics import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
+from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.experiment.recorder import Recorder, make_recorder
 from crucible_nb.experiment.snapshot import Snapshot, rows_after
 from crucible_nb.experiment.spans import Span, track
 from crucible_nb.metrics import Metrics
+from crucible_nb.metrics.frames import frame_metrics
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.lifecycle import Status
 from crucible_nb.pipeline.pipeline import Pipeline
@@ -160,10 +161,10 @@ class Experiment(Alerting):
             if not self._running:
                 return 0
             try:
-                if isinstance(frame, list):
+                if isinstance(frame, list) and not brings_weights(frame):
                     reading = self._clock.read()
                     return self._extend_rows([row_of(reading, event, row, self._problems) for row in rows_of(frame)])
-                return self._extend_frame(frame_of(frame), event)
+                return self._extend_frame(frame_of(frame, event), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                 size = len(frame) if hasattr(frame, "__len__") else 1
                 self._problems.report("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)

@@ -50,7 +50,7 @@ def nanoseconds(value: Any) -> int:
     return _in_range(pd.Timestamp(value))
 
 
-def _in_range(time: pd.Timestamp) -> int:
+def _in_range(time: Any) -> int:
     """The value of a Timestamp counts from 1970 in UTC, with or without a zone."""
     if time is pd.NaT:
         raise ValueError("it is no time")

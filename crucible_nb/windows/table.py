@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.times import zoned_index
 from crucible_nb.utils import checks
 from crucible_nb.windows.columns import numbers, outcomes, tokens, weights
-from crucible_nb.windows.grid import grid, limit, times_of
+from crucible_nb.windows.grid import grid, limit
 from crucible_nb.windows.measures import Measure
 from crucible_nb.windows.rows import groups_of, rows_of
 from crucible_nb.windows.sketch import BOUND
@@ -71,7 +72,7 @@ def windowed_metrics(
     """
     checks.one_of("exact", exact, (True, False))
     names = () if columns is None else checks.columns("columns", columns, frame.columns)
-    times = times_of(frame)
+    times = zoned_index(frame)
     windows = grid(times, window, step, origin=origin, closed=closed)
     keys, codes = groups_of(frame, by)
     limit(*(("window", window) if step is None else ("step", step)), len(windows.starts) * len(keys))
