@@ -12,7 +12,7 @@ def decimate(x: np.ndarray, y: np.ndarray, keep: np.ndarray, buckets: int = BUCK
     """Select the rows to draw: first, last, minimum and maximum of each bucket of `x`, and all rows of `keep`.
 
     A line through these rows has the pixels of the line through all of them, on as many pixel columns as there are
-    buckets (M4). FigureData whose `y` is not finite cannot be drawn and are left out.
+    buckets (M4). Rows whose `y` is not finite cannot be drawn and are left out.
 
     Args:
         x: int64[n], not decreasing.
