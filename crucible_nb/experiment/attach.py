@@ -27,7 +27,7 @@ from crucible_nb.store.postgres.listing import complete
 from crucible_nb.store.postgres.listing import find as found_in
 from crucible_nb.store.postgres.listing import listed as listed_in
 from crucible_nb.store.postgres.reading import CopiedAttachment
-from crucible_nb.store.redaction import Redaction, again
+from crucible_nb.store.redaction import Redaction, rebuild_redaction
 from crucible_nb.store.writer import lives
 from crucible_nb.utils import checks
 
@@ -117,7 +117,7 @@ def attach(
     if mode is None:
         looking = Attachment.read(folder, given, rows=False)
         mode = "resume" if looking.dead() else "read"
-    redaction = None if mode == "read" else again(folder.facts().get("redact"), redact)
+    redaction = None if mode == "read" else rebuild_redaction(folder.facts().get("redact"), redact)
     experiment = Experiment(*opened(folder, mode, given, durability, redaction))
     if isinstance(store, Address) and mode == "resume":
         copy(experiment, store)
@@ -188,7 +188,7 @@ def named() -> Experiment | None:
         return None
     try:
         folder = _folder(handle, None)
-        return arrived(str(folder.path), again(folder.facts().get("redact")))
+        return arrived(str(folder.path), rebuild_redaction(folder.facts().get("redact")))
     except StoreError as error:
         _FAILED.add(handle)
         warnings.warn(f"{RUN}: {error}", CrucibleWarning, stacklevel=3)

@@ -19,7 +19,7 @@ import crucible_nb as cr
 from crucible_nb.store import writer
 from crucible_nb.store.checkpoint import read_state, write_state
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.lines import cells_of, encode_line, frame_line
+from crucible_nb.store.lines import decode_line, encode_line, frame_line
 from crucible_nb.store.verify import verify
 from tests.conftest import settle
 from tests.laws.test_resume import die
@@ -129,11 +129,11 @@ def _alike(path: Path, good: bytes, report: Any) -> bool:
     """A flip in the last line's end makes it a torn one; in a zip's dates it changes nothing."""
     if path.suffix == ".jsonl":
         return report.files[0].torn > 0 or path.read_bytes() == good
-    from crucible_nb.store.checkpoint import packed, read_state
+    from crucible_nb.store.checkpoint import pack_state, read_state
 
     other = path.with_name("good.state")
     other.write_bytes(good)
-    one, two = (json.dumps(packed(read_state(one)[0])) for one in (path, other))
+    one, two = (json.dumps(pack_state(read_state(one)[0])) for one in (path, other))
     return one == two
 
 
@@ -231,7 +231,7 @@ def test_any_journal_is_read_without_a_crash(
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_line_or_not(data: bytes) -> None:
-    assert cells_of(data) is None or data.startswith(b"[")
+    assert decode_line(data) is None or data.startswith(b"[")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

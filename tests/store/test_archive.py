@@ -130,7 +130,7 @@ def test_what_is_wrong_is_said(tmp_path, monkeypatch):
     system = fsspec.filesystem("memory")
     exp.archive("memory://strange")
     system.pipe_file(f"/strange/{exp.id}/evil.sh", b"#!")
-    with pytest.raises(cr.StoreError, match="strange or too large"):
+    with pytest.raises(cr.StoreError, match="unexpected or too large files"):
         cr.unarchive(f"memory://strange/{exp.id}", tmp_path / "other")
     assert not list(tmp_path.glob("other/*"))
     exp.stop()

@@ -108,7 +108,7 @@ def test_who_owns_it_is_named_while_it_lives(other: Other, tmp_path: Path) -> No
         lambda: cr.start("theirs", store=tmp_path, on_exists="resume"),
         lambda: cr.attach("theirs", store=tmp_path, mode="resume"),
     ):
-        with pytest.raises(cr.StoreError, match=rf"is being written by process {pid} on \S+; mode='read' looks on"):
+        with pytest.raises(cr.StoreError, match=rf"is open for writing in process {pid} on \S+\. Use mode='read'"):
             take()
     with pytest.raises(cr.LifecycleError, match="cannot start 'theirs': one of that name has not ended"):
         cr.start("theirs", store=tmp_path, on_exists="error")
@@ -315,7 +315,7 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     path = exp._writer.lock.path
     assert not exp._writer.lock.locked
     assert lock.alive(path)
-    with pytest.raises(cr.StoreError, match="is being written by process"):
+    with pytest.raises(cr.StoreError, match="is open for writing in process"):
         Attachment.resume(exp._attached.folder, None, None, None)
     SYNCER.remove(exp._writer)
     os.utime(path, (time.time() - 60, time.time() - 60))
@@ -338,7 +338,7 @@ def test_an_archive_comes_back(tmp_path: Path) -> None:
         cr.unarchive(path, tmp_path / "two")
     with cr.start("memory") as alone:
         pass
-    with pytest.raises(cr.StoreError, match="it holds events and no store; cr.load reads them"):
+    with pytest.raises(cr.StoreError, match="it holds events but no store; read them with cr.load"):
         cr.unarchive(alone.archive(tmp_path / "alone.zip"), tmp_path / "two")
 
 

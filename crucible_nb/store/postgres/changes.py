@@ -15,7 +15,7 @@ import pandas as pd
 from crucible_nb.events.batch import Batch
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.store.checkpoint import packed
+from crucible_nb.store.checkpoint import pack_state
 from crucible_nb.store.segment import batch_of
 
 
@@ -114,7 +114,7 @@ def state_of(stream: Stream) -> bytes:
     state = stream.to_dict(bare=not stream.portable)
     buffer = stream.pipeline.buffer
     state["held"] = len(buffer) + buffer.evicted
-    return zlib.compress(orjson.dumps(packed({**state, "bare": not stream.portable})), 1)
+    return zlib.compress(orjson.dumps(pack_state({**state, "bare": not stream.portable})), 1)
 
 
 def _fingerprint(stream: Stream) -> str:

@@ -18,7 +18,7 @@ from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.attachment import Attachment, prices_of
-from crucible_nb.store.checkpoint import unpacked
+from crucible_nb.store.checkpoint import unpack_state
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import STALE
 from crucible_nb.store.merge import merged
@@ -174,7 +174,7 @@ _STATE = "select state_seq, copied, state from crucible.writers where experiment
 def _state(data: bytes) -> dict[str, Any]:
     try:
         unzip = zlib.decompressobj()
-        state = unpacked(orjson.loads(unzip.decompress(data, MAX_BYTES)))
+        state = unpack_state(orjson.loads(unzip.decompress(data, MAX_BYTES)))
     except (zlib.error, ValueError, TypeError, KeyError) as error:
         raise StoreError("a state in the database cannot be read") from error
     if not isinstance(state, dict):

@@ -54,7 +54,7 @@ def kill(process: subprocess.Popen) -> None:
 def test_dead_then_resumed(url, sql, tmp_path):
     process, identity = child(url, "time.sleep(60)")
     assert cr.experiments(url).loc[identity, "status"] == "running"
-    with pytest.raises(cr.StoreError, match="is being written by process"):
+    with pytest.raises(cr.StoreError, match="is open for writing in process"):
         cr.attach("run", store=url, mode="resume")
     kill(process)
     assert cr.experiments(url).loc[identity, "status"] == "dead"
