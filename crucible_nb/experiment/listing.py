@@ -40,7 +40,7 @@ class Experiments(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         draw = self._picture or (lambda _: "")
-        rows = [[*line, html.Raw(draw(str(id)))] for line, id in zip(self._lines(), self.index, strict=True)]
+        rows = [[*line, html.Raw(draw(str(key)))] for line, key in zip(self._lines(), self.index, strict=True)]
         return html.view(html.table(rows, (*_HEADER, "latency and success"), f"{len(rows)} experiments"))
 
 
