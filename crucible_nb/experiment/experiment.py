@@ -38,7 +38,7 @@ from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.log import hosted, living
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.table_codec import said
+from crucible_nb.store.table_codec import encode_table
 from crucible_nb.utils import checks, html
 from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
@@ -185,7 +185,7 @@ class Experiment(Alerting):
         if self._writer is None:
             return self._pipeline.frame(frame, event)
         journal, reading = self._writer.journal, self._clock.read()
-        parts = list(said(frame, self._writer.redaction, journal.seq, reading, event))
+        parts = list(encode_table(frame, self._writer.redaction, journal.seq, reading, event))
         if parts and not journal.write(b"".join(line for line, _ in parts), len(frame)):
             return 0
         return sum(self._pipeline.frame(part, event, reading) for _, part in parts)
@@ -672,7 +672,7 @@ class Experiment(Alerting):
 
     def _window(self, pipelines: Sequence[Pipeline], start: int, stop: int) -> Metrics:
         """Metrics of a window; as long as nothing happens the answer stays."""
-        looked = self._pipeline.looked
+        looked = self._pipeline.cached_results
         key = (start, stop, len(self._story.changes), *(pipeline.seq for pipeline in pipelines))
         if key not in looked:
             if len(looked) >= _ANSWERS:

@@ -1,4 +1,4 @@
-"""The frame is a view: nothing is copied to read it, nothing a user writes gets back in."""
+"""Frames are views: reading copies nothing, and writes of a user do not reach the buffer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.pipeline.columns import Growing
+from crucible_nb.pipeline.columns import GrowingArray
 from tests.conftest import SECOND
 
 COLUMNS = ["latency_ms", "prompt_tokens", "success", "model", "note", "weight", "cost_usd", "seq"]
@@ -27,7 +27,7 @@ def exp() -> cr.Experiment:
 
 
 def memory(array: Any) -> np.ndarray:
-    """The numbers under a column."""
+    """The array behind a column."""
     for name in ("_data", "_codes", "_ndarray"):
         if isinstance(getattr(array, name, None), np.ndarray):
             return getattr(array, name)
@@ -143,8 +143,38 @@ def test_max_events_with_late_rows_keeps_the_newest_by_time() -> None:
     assert exp.summary()["evicted_events"] == 3
 
 
-def test_growing_never_moves_what_was_seen() -> None:
-    column = Growing(np.int64)
+def test_a_slice_is_the_rows_of_a_time_range(exp: cr.Experiment) -> None:
+    buffer, frame = exp._pipeline.buffer, exp.frame()
+    rows = buffer.slice(100 * SECOND, 200 * SECOND)
+    assert rows.times.tolist() == [i * SECOND for i in range(100, 200)]
+    assert rows.oldest == 0
+    assert rows.numbers("latency_ms").tolist() == frame.latency_ms[100:200].tolist()
+    assert "prompt_tokens" in rows.numeric_columns()
+    assert "cost_usd" not in rows.numeric_columns()
+    assert not len(buffer.slice(200 * SECOND, 100 * SECOND).times)
+
+
+def test_a_slice_does_not_change_when_rows_come_late(exp: cr.Experiment) -> None:
+    rows = exp._pipeline.buffer.slice(100 * SECOND, 110 * SECOND)
+    exp.record("tick", latency_ms=-1.0, time=105 * SECOND + 1)
+    assert len(exp.frame()) == 301
+    assert rows.numbers("latency_ms").tolist() == list(range(100, 110))
+    assert len(exp._pipeline.buffer.slice(100 * SECOND, 110 * SECOND).times) == 11
+
+
+def test_a_slice_after_a_sequence_number_is_limited_unless_rows_came_late(exp: cr.Experiment) -> None:
+    buffer = exp._pipeline.buffer
+    assert buffer.slice_after(199, 100, 30).numbers("seq").tolist() == list(range(200, 230))
+    assert not len(buffer.slice_after(299, 0, 30).times)
+    exp.record("tick", time=150 * SECOND + 1)
+    exp.metrics()
+    late = buffer.slice_after(297, 3, 1)
+    assert late.numbers("seq").tolist() == [300, 298, 299]
+    assert late.times.tolist() == [150 * SECOND + 1, 298 * SECOND, 299 * SECOND]
+
+
+def test_a_growing_array_never_changes_its_earlier_views() -> None:
+    column = GrowingArray(np.int64)
     views = []
     for i in range(3000):
         column.append(np.array([i]))
