@@ -7,30 +7,41 @@ import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 
 from crucible_nb import Experiment
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.live import KERNEL
 from crucible_nb.store import writer
+from crucible_nb.testing import ManualClock
+from tests import tiers
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
-settings.load_profile("untimed")
+tiers.register()
 
 SECOND = 1_000_000_000
 NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
 
 
-def missing(part: str) -> None:
+def missing(part: str) -> NoReturn:
     """Skip for a part that is not here; in CI that is a failure."""
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {part}")
-    pytest.skip(f"{part} is not here")
+    pytest.skip(f"{part} is not here", allow_module_level=True)
+
+
+def need(module: str) -> ModuleType:
+    """Import what a test needs beside the package's own dependencies."""
+    try:
+        return import_module(module)
+    except ImportError:
+        missing(module)
 
 
 def settle(exp: Experiment) -> None:
@@ -69,19 +80,6 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         missing("the shared data (set CRUCIBLE_SHARED_DATA)")
     return folder
-
-
-class ManualClock:
-    """UTC nanoseconds that move when told to."""
-
-    def __init__(self, now: int = NOON) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-    def tick(self, seconds: float) -> None:
-        self.now += int(seconds * SECOND)
 
 
 @pytest.fixture

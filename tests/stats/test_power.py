@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
 import crucible_nb as cr
 from crucible_nb.stats.planning.power import minimum_detectable_effect, power, required_sample_size
+from tests.tiers import examples
 
 
 def answers(given: dict, wanted: str) -> list[tuple[str, float]]:
@@ -65,7 +66,7 @@ def test_a_size_is_a_whole_number() -> None:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.floats(0.01, 3),
     st.floats(0.3, 0.99),
@@ -96,8 +97,8 @@ def test_least_differences_in_their_own_unit() -> None:
     shares = minimum_detectable_effect(500, test="proportions", p1=0.8, method="pooled")
     again = power(n=500, test="proportions", p1=0.8, p2=0.8 + shares.difference, method="pooled")
     assert float(again) == pytest.approx(0.8, abs=1e-9)
-    fewer = minimum_detectable_effect(500, test="proportions", p1=0.8, alternative="less")
-    assert fewer.difference < 0
+    reduce_for_clusters = minimum_detectable_effect(500, test="proportions", p1=0.8, alternative="less")
+    assert reduce_for_clusters.difference < 0
     assert math.isnan(minimum_detectable_effect(64).difference)
 
 

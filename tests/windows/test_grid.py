@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crucible_nb.errors import ConfigError, SchemaError
+from crucible_nb.errors import ConfigError
 from crucible_nb.windows.grid import grid
 
 T0 = pd.Timestamp("2025-03-28 22:17:03.000000007", tz="UTC")

@@ -1,4 +1,4 @@
-"""Who copies, who resumes, who may: processes that die, other machines, roles, passwords, versions."""
+"""Databases as stores: processes that die, other machines, roles, passwords, versions."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_dead_then_resumed(url, sql, tmp_path):
 
 
 def test_what_a_power_loss_took_from_the_journal_leaves_the_copy_too(url, sql, home):
-    """The copy may know events that were never synced here; their numbers are given again."""
+    """The copy may hold events that were never synced here, and whose numbers are used again."""
     process, _ = child(url, "exp.wait_archived(30); print(); time.sleep(60)")
     eventually(lambda: sql("select count(*) from crucible.events") == [(150,)])
     kill(process)
@@ -115,7 +115,7 @@ def test_elsewhere_silence_is_death(url, sql, tmp_path, monkeypatch):
     assert len(back.frame()) >= 100
     with pytest.raises(cr.StoreError, match="its journal is not on this machine"):
         cr.attach("run", store=url, mode="resume")
-    with pytest.raises(cr.StoreError, match="nobody can write it"):
+    with pytest.raises(cr.StoreError, match="is a read-only copy in"):
         pickle.dumps(back)
 
 
@@ -301,7 +301,7 @@ def test_a_later_version_is_refused(url, sql):
     sql("insert into crucible.version (version) values (99) returning 1")
     exp.stop()
     other = cr.start("two", store=url)
-    eventually(lambda: "version 99, this release knows" in (other._copier.failure or ""))
+    eventually(lambda: "version 99, this release reads up to" in (other._copier.failure or ""))
     other.stop()
     other._copier.give_up()
 
