@@ -66,7 +66,7 @@ def _fit_all(kind: Kind, values: list[Any], dictionary: Categories | None) -> Co
     """The fast way, for a column with a fitting value in every row (text may have gaps)."""
     if kind == "float":
         floats = np.frombuffer(array("d", values))
-        if ((floats > EXACT) | (floats < -EXACT)).any():
+        if ((floats >= EXACT) | (floats <= -EXACT)).any():
             raise ValueError
         return Column(kind, floats)
     if kind == "integer":
@@ -175,7 +175,7 @@ def _to_float(column: Column) -> tuple[Column, dict[int, Any]]:
     floats = column.floats()
     if column.kind == "boolean":
         return Column("float", floats), {}
-    large = np.abs(floats) > EXACT
+    large = np.abs(floats) >= EXACT
     if not large.any():
         return Column("float", floats), {}
     bad = np.zeros(len(floats), np.bool_)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.batch import Column
-from crucible_nb.events.dtypes import arrow_array, decoded, family_of
+from crucible_nb.events.dtypes import arrow_array, arrow_series, decoded, family_of
 from crucible_nb.events.scalars import ATTOSECONDS, EXACT, PLAIN, plain, takes_durations, unit_of
 from crucible_nb.utils.checks import short
 from crucible_nb.utils.instants import NEVER
@@ -84,7 +84,7 @@ def fits_int64(column: pd.Series) -> bool:
 def _floats(name: str, column: pd.Series) -> Read:
     floats = column.to_numpy(np.float64, na_value=np.nan)
     long: Any = column.dtype
-    if isinstance(long, np.dtype) and long.itemsize > 8 and (np.abs(floats) > EXACT).any():
+    if isinstance(long, np.dtype) and long.itemsize > 8 and (np.abs(floats) >= EXACT).any():
         return _objects(name, column)  # float64 may not tell its whole numbers apart
     return Column("float", floats)
 
@@ -129,9 +129,9 @@ def _decimals(name: str, column: pd.Series) -> Read:
     values = arrow_array(column)
     try:
         if values.type.scale <= 0:
-            return _integers(name, pd.Series(pd.array(values.cast(pa.int64()), dtype=pd.ArrowDtype(pa.int64()))))
+            return _integers(name, arrow_series(values.cast(pa.int64())))
         floats = values.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-        if not (np.abs(floats) > EXACT).any():
+        if not (np.abs(floats) >= EXACT).any():
             return Column("float", np.array(floats))
     except pa.ArrowException:
         pass
@@ -205,7 +205,7 @@ def _number(name: str, row: int, value: Any, dtype: Any) -> float:
 
 
 def _refusal(name: str, row: int, value: Any, dtype: Any) -> str:
-    where = f" ({short(value)} in row {row})" if dtype == object else ""
+    where = f" ({short(value)} in row {row})" if family_of(dtype) == "other" else ""
     return f"{name}: expected numbers, got {dtype}{where}"
 
 

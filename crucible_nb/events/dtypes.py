@@ -62,8 +62,13 @@ def arrow_array(column: Any) -> Any:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
+def arrow_series(values: Any) -> pd.Series:
+    """Return an Arrow array as a Series of its type."""
+    array: Any = pd.array(values, dtype=pd.ArrowDtype(values.type))
+    return pd.Series(array)
+
+
 def decoded(column: pd.Series) -> pd.Series:
     """Return a dictionary column of Arrow as a column of its values."""
     values = arrow_array(column)
-    values = values.cast(values.type.value_type)
-    return pd.Series(pd.array(values, dtype=pd.ArrowDtype(values.type)))
+    return arrow_series(values.cast(values.type.value_type))

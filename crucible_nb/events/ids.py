@@ -19,7 +19,7 @@ _MOST_DIGITS = 4000  # Python writes no more than 4300 decimal digits
 def identifier(value: Any) -> str | None:
     """Return a plain value as an identifier: text as it is, a whole number as its digits; None for others.
 
-    A float is a whole number up to 2**53, beyond it stands for several.
+    A float is a whole number below 2**53; from there on it may be any of several.
 
     Examples:
         >>> identifier(17), identifier(17.0), identifier("17"), identifier(17.5), identifier(True)
@@ -27,7 +27,7 @@ def identifier(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return text_of(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value.bit_length() > 3 * _MOST_DIGITS:
         return None
@@ -40,7 +40,7 @@ def identifiers(column: Column) -> tuple[np.ndarray, np.ndarray]:
     bad = np.zeros(len(known), np.bool_)
     if column.kind == "float":
         whole = np.where(known, column.values, 0.0)
-        bad = (np.abs(whole) > EXACT) | (whole != np.floor(whole))
+        bad = (np.abs(whole) >= EXACT) | (whole != np.floor(whole))
         numbers = np.where(bad, 0.0, whole).astype(np.int64)
     else:
         numbers = column.values

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 
 from crucible_nb.events.batch import Batch
 from crucible_nb.events.coerce import text_cells
@@ -24,6 +25,7 @@ STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_token
 WIDTH = len(STANDARD) + 2
 """Cells of a staged row: clock reading, the standard columns, a mapping of all other keywords or None."""
 
+_LONG = 80  # characters of JSON in a message
 _SHOWN = 100  # rows whose misfits are looked at for the message
 
 Misfits = dict[int, dict[str, Any]]
@@ -31,7 +33,17 @@ Misfits = dict[int, dict[str, Any]]
 
 
 def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, problems: Problems) -> Batch:
-    """Make the typed batch of `len(rows) / WIDTH` staged rows, in order of recording; times are still raw."""
+    """Make the typed batch of `len(rows) / WIDTH` staged rows, in order of recording; times are still raw.
+
+    A value that raises an error costs itself alone: it is dropped, counted and warned of once.
+    """
+    try:
+        return _batch(rows, first_seq, columns, problems)
+    except Exception:  # noqa: BLE001  every cell is tried on its own
+        return _batch(_without_failing(rows, columns, problems), first_seq, columns, problems)
+
+
+def _batch(rows: list[Any], first_seq: int, columns: Columns, problems: Problems) -> Batch:
     batch = Batch(np.array(rows[0::WIDTH], np.int64), first_seq)
     misfits: Misfits = {}
     for place, name in enumerate(STANDARD, 1):
@@ -43,6 +55,30 @@ def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, problems: P
         _add_extras(batch, extras, columns, misfits)
     add_misfits(batch, misfits, problems)
     return batch
+
+
+def _without_failing(rows: list[Any], columns: Columns, problems: Problems) -> list[Any]:
+    """The rows without the cells that cannot be converted."""
+    kept: list[Any] = []
+    for start in range(0, len(rows), WIDTH):
+        time, *cells, extra = rows[start : start + WIDTH]
+        named = zip(STANDARD, cells, strict=True)
+        cells = [cell if _converts(name, cell, columns, problems) else None for name, cell in named]
+        fields = {name: value for name, value in (extra or {}).items() if _converts(name, value, columns, problems)}
+        kept += (time, *cells, fields or None)
+    return kept
+
+
+def _converts(name: Any, value: Any, columns: Columns, problems: Problems) -> bool:
+    extra = None if name in STANDARD else {name: value}
+    row = [0, *(value if name == standard else None for standard in STANDARD), extra]
+    try:
+        _batch(row, 0, columns, Problems("trial"))
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        said = f"column {name!r}, value {short(value)}: {type(error).__name__}: {error}; the value was dropped"
+        problems.report("errors", f"a value could not be recorded: stage 'record', {said}")
+        return False
+    return True
 
 
 def _add(batch: Batch, name: str, values: list[Any], columns: Columns, misfits: Misfits) -> None:
@@ -90,6 +126,14 @@ def _joined(given: list[Any] | None, others: list[Any] | None) -> list[Any]:
     return joined
 
 
+def _shown(value: Any) -> str:
+    """A value for a message; JSON as it is."""
+    if not isinstance(value, orjson.Fragment):
+        return short(value)
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
+
+
 def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:
     """Turn rows of mappings into columns, in order of first appearance."""
     first = extras[0]
@@ -128,6 +172,6 @@ def add_misfits(batch: Batch, misfits: Misfits, problems: Problems) -> None:
     first: dict[str, Any] = {}
     for row in sorted(misfits)[:_SHOWN]:
         first = misfits[row] | first
-    shown = ", ".join(f"{name}={short(value)}" for name, value in sorted(first.items())[:3])
+    shown = ", ".join(f"{name}={_shown(value)}" for name, value in sorted(first.items())[:3])
     said = f"values that do not fit their column went to `metadata` (first: {shown})"
     problems.report("misfits", said, sum(map(len, misfits.values())))

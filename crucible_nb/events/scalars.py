@@ -122,7 +122,7 @@ def _decimal(value: Decimal) -> Any:
     exponent = value.as_tuple().exponent
     if abs(value.adjusted()) > _DIGITS:
         raise OverflowError("beyond the range of float64")
-    if exponent >= 0 or (abs(value) > EXACT and value == value.to_integral_value()):  # type: ignore[operator]
+    if exponent >= 0 or (abs(value) >= EXACT and value == value.to_integral_value()):  # type: ignore[operator]
         return int(value)
     return float(value)
 
@@ -130,7 +130,7 @@ def _decimal(value: Decimal) -> Any:
 def _float(value: Any) -> Any:
     """The nearest float; a whole number that has none is an int."""
     number = float(value)
-    if value == value and abs(number) > EXACT and number != value:
+    if value == value and abs(number) >= EXACT and number != value:
         if math.isfinite(number):
             return int(value)
         raise OverflowError("beyond the range of float64")

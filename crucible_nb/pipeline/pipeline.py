@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -95,11 +96,16 @@ class Pipeline:
         batch.time = self.clock.event_times(batch.time, batch.given)
         self.seq += len(batch)
         self.cached_results.clear()
-        self.enrich(batch)
-        self.detect(batch)
-        self.measure.add(batch, latest)
-        kept = self.sample(batch)
-        self.buffer.append(kept, more if kept is batch else 0)
+        with _stage("enrich"):
+            self.enrich(batch)
+        with _stage("detect"):
+            self.detect(batch)
+        with _stage("measure"):
+            self.measure.add(batch, latest)
+        with _stage("sample"):
+            kept = self.sample(batch)
+        with _stage("buffer"):
+            self.buffer.append(kept, more if kept is batch else 0)
 
     @property
     def complete(self) -> bool:
@@ -137,6 +143,15 @@ class Pipeline:
 
 
 _PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Have an error name the stage that it came from."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(f"stage {name!r}: {type(error).__name__}: {error}") from error
 
 
 def _name(batch: Batch, event: str | None, events: Categories) -> None:

@@ -55,7 +55,9 @@ def grid(times: pd.DatetimeIndex, window: Any, step: Any = None, *, origin: Any,
         return _even(_zoneless(edges), every, length, rule)
     except ConfigError:
         raise
-    except (OverflowError, ValueError) as error:
+    except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
+        raise checks.wrong(name, value, "windows that end before 2262-04-11 23:47:17, where nanoseconds end") from error
+    except ValueError as error:
         raise checks.wrong(name, value, f"windows that pandas can lay: {error}") from error
 
 

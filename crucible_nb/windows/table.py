@@ -80,7 +80,7 @@ def windowed_metrics(
     table = {"window_end": windows.ends.repeat(len(keys)), **_standard(measure, frame)}
     for name in names:
         table |= measure.describe(name, numbers(frame, name))
-    result = pd.DataFrame(table, index=_index(windows.starts, keys, by))
+    result = pd.DataFrame(table, index=_index(windows.starts, keys, by, set(table)))
     result.attrs["quantiles"] = "exact" if exact else f"relative error <= {BOUND}"
     return result
 
@@ -95,9 +95,11 @@ def _standard(measure: Measure, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any) -> pd.Index:
+def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any, columns: set[str]) -> pd.Index:
     if by is None:
         return starts.rename("window_start")
+    if not columns.isdisjoint(keys.names) or "window_start" in keys.names:
+        raise checks.wrong("by", by, "columns whose names are none of the result's; rename them")
     across = np.tile(np.arange(len(keys)), len(starts))
     inner = [keys.get_level_values(level).take(across) for level in range(keys.nlevels)]
     return pd.MultiIndex.from_arrays([starts.repeat(len(keys)), *inner], names=["window_start", *keys.names])

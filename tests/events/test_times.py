@@ -74,7 +74,7 @@ def test_every_analysis_refuses_what_is_no_time_in_the_same_words(frame: pd.Data
         lambda: frame.crucible.metrics(last="1min"),
     ]
     if "time" in frame.columns:
-        calls += [lambda: cr.anomaly.score(frame), lambda: frame.crucible.anomalies()]
+        calls += [lambda: cr.anomaly.score(frame), frame.crucible.anomalies]
     for call in calls:
         with pytest.raises(SchemaError, match=f"^{re.escape(sentence)}$"):
             call()
