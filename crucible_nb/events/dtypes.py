@@ -64,8 +64,8 @@ def arrow_array(column: Any) -> Any:
 
 def arrow_series(values: Any) -> pd.Series:
     """Return an Arrow array as a Series of its type."""
-    array: Any = pd.array(values, dtype=pd.ArrowDtype(values.type))
-    return pd.Series(array)
+    make: Any = pd.arrays.ArrowExtensionArray
+    return pd.Series(make(values))
 
 
 def decoded(column: pd.Series) -> pd.Series:
