@@ -15,7 +15,7 @@ from crucible_nb.experiment import session
 from crucible_nb.experiment.attach import attach
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.notebook import static_page
 from crucible_nb.notebook.cell_spans import Cells, spanned
 from crucible_nb.notebook.parser import HelpWanted, cell_parser, manual, parser, words
@@ -125,7 +125,7 @@ class Magic:
 
     def _cell(self, name: str, **options: Any) -> Experiment | None:
         """Of a running NAME the cell is a span; the answer is a new experiment, or None."""
-        running = KERNEL.living(name)
+        running = LIVE.find_running(name)
         if running is None:
             begun = self._begun(name, default=False, **options)
             self.cells.begin(begun)

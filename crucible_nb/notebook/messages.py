@@ -105,7 +105,7 @@ class Composer:
             "window": self.window,
             "status": self._status(),
             "arms": arms,
-            "titles": [_title(reader.experiment) for reader in self.readers],
+            "titles": [_title(reader) for reader in self.readers],
             "cards": wire.CARDS,
             "series": series_of(self._drawn),
             "columns": self._columns(),
@@ -206,12 +206,13 @@ def _own(one: Alert) -> bool:
     return one.kind != "anomaly" or one.action == "pause"
 
 
-def _title(experiment: Experiment) -> wire.Title:
+def _title(reader: Reader) -> wire.Title:
+    experiment, snapshot = reader.experiment, reader.glance
     return {
         "name": experiment.name,
         "condition": experiment.condition,
         "hypothesis": experiment.hypothesis,
         "sample_size": experiment.sample_size,
-        "detectors": experiment._judged,
-        "read": experiment._looks_on,
+        "detectors": snapshot.detects,
+        "read": snapshot.read_only,
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import Incident
-from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import anytime, wire
 from crucible_nb.notebook.bins import Bins, Rows, joined
@@ -46,7 +46,7 @@ class Reader:
             "all": Bins(_SECOND // 2, 240, growing=True),
         }
         self.behind = False
-        self.glance = experiment._glance({}, 0, measured=False)
+        self.glance = snapshot_of(experiment, {}, 0, measured=False)
         self._success = (math.nan, math.nan)
         self._cards: dict[str, float] = {}
         self._seen: dict[int, int] = {}
@@ -63,7 +63,7 @@ class Reader:
         """
         seconds, shown = wire.WINDOWS[window]
         span = None if seconds is None else seconds * _SECOND
-        self.glance = self.experiment._glance(self._seen, _CHUNK, span, measured=anew)
+        self.glance = snapshot_of(self.experiment, self._seen, _CHUNK, span, measured=anew)
         if self.glance.window is not None:
             self._cards = _cards_of(self.glance.window)
         rows = self._fresh()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.notebook.figures.words import number, plural, safe, wrapped
 from crucible_nb.utils import checks
 
@@ -48,10 +48,11 @@ class Rows:
     def of(cls, experiment: Experiment) -> Rows:
         """Look now."""
         frame, facts = experiment.frame(), experiment.summary()
+        detects = snapshot_of(experiment, {}, 0, measured=False).detects
         began = 0 if facts["started_at"] is None else int(facts["started_at"].value)
         return cls(
             experiment.name, frame, experiment.anomalies(), facts["total_events"], experiment.paused_spans,
-            experiment._judged, began, began + round(1e9 * facts["wall_clock_duration"]),
+            detects, began, began + round(1e9 * facts["wall_clock_duration"]),
         )  # fmt: skip
 
     @property

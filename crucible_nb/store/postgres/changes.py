@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.events.batch import Batch
 from crucible_nb.pipeline.config import ExperimentConfig
-from crucible_nb.pipeline.stream import Stream
+from crucible_nb.pipeline.stream import Stream, price_facts
 from crucible_nb.store.checkpoint import packed
 from crucible_nb.store.segment import batch_of
 
@@ -111,13 +111,13 @@ def take(source: Source, stream: Stream, mark: Mark, *, with_state: bool, valid:
 
 def state_of(stream: Stream) -> bytes:
     """Everything but the rows, for readers, who do not go on with it."""
-    state = stream.to_dict(bare=not stream.portable)
+    state = stream.state(bare=not stream.is_self_contained)
     buffer = stream.pipeline.buffer
     state["held"] = len(buffer) + buffer.evicted
-    return zlib.compress(orjson.dumps(packed({**state, "bare": not stream.portable})), 1)
+    return zlib.compress(orjson.dumps(packed({**state, "bare": not stream.is_self_contained})), 1)
 
 
 def _fingerprint(stream: Stream) -> str:
     if stream.pipeline.prices is stream.config.prices:
         return ""
-    return sha256(orjson.dumps(stream.price_facts(stream.pipeline.prices))).hexdigest()
+    return sha256(orjson.dumps(price_facts(stream.pipeline.prices, stream.config.prices))).hexdigest()

@@ -116,7 +116,7 @@ class CopiedAttachment(Attachment):
         state = _state(bytes(data))
         config = self.config.bare() if state["bare"] else self.config
         stream = Stream(config, writer, self.facts["started"])
-        stream.load(state)
+        stream.restore(state)
         buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, Wanted()))
         buffer.load([(name, kind) for name, kind in state["kinds"]], [], 0)
         buffer.sample = None  # the weights in the database are those of the state
@@ -159,7 +159,7 @@ class CopiedAttachment(Attachment):
 
     def dead(self) -> bool:
         """Whether it should be alive and nobody has heard of its process for a while."""
-        return self.life.alive and self._owner[2] > STALE
+        return self.lifecycle.alive and self._owner[2] > STALE
 
     def owner(self) -> str:
         """Who writes it, in words."""

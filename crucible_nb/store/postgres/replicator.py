@@ -17,6 +17,7 @@ from crucible_nb.store.postgres.changes import Mark, Source, take
 from crucible_nb.store.postgres.entries import beat, enter
 from crucible_nb.store.postgres.load import MovedError, enter_writer, marks, put
 from crucible_nb.store.postgres.tables import ensure
+from crucible_nb.utils.runtime import RUNTIME
 
 EVERY = 0.25
 """Seconds between two looks for something new."""
@@ -184,7 +185,7 @@ class Replicator:
         """Copy what is new; whether anything was."""
         with self.source.lock:
             streams = list(self.source.streams())
-        due = self._wanted or time.monotonic() >= self._next_state or not streams[0].life.alive
+        due = self._wanted or time.monotonic() >= self._next_state or not streams[0].lifecycle.alive
         self._wanted = False
         moved = [self._copy(connection, stream, due=due) for stream in streams]
         if due:
@@ -228,7 +229,7 @@ class Replicator:
         """Whether the experiment has ended and all of it is there."""
         with self.source.lock:
             streams = self.source.streams()
-            alive = streams[0].life.alive
+            alive = streams[0].lifecycle.alive
             if (alive and not self.once) or any(self._behind(stream) for stream in streams):
                 return False
         self._beat(connection, complete=not alive)
@@ -248,7 +249,7 @@ def _key(stream: Stream) -> Any:
     ledger = stream.ledger
     looks = None if ledger is None else len(ledger.looks)
     told = len(stream.monitor.rules), len(stream.monitor.alerts.history)
-    return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), told
+    return stream.pipeline.seq, len(stream.lifecycle.changes), looks, id(stream.pipeline.prices), told
 
 
 def _is_data(error: BaseException) -> bool:
@@ -259,9 +260,12 @@ def _is_data(error: BaseException) -> bool:
 COPIERS: weakref.WeakSet[Replicator] = weakref.WeakSet()
 
 
-def forget() -> None:
+def _forget() -> None:
     """In a forked child: the threads and their connections are the parent's."""
     COPIERS.clear()
+
+
+RUNTIME.in_child(_forget)
 
 
 @atexit.register
