@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from crucible_nb import Experiment
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import writer
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
@@ -36,7 +36,7 @@ def missing(part: str) -> None:
 def settle(exp: Experiment) -> None:
     """No journal of it is being sealed any more."""
     done = threading.Event()
-    with exp._lock:  # whoever is about to seal has asked for it by then
+    with exp._intake.lock:  # whoever is about to seal has asked for it by then
         writer.SEALER.ask(done.set)
     assert done.wait(120)
 
@@ -99,6 +99,6 @@ def quiet_kernel() -> Iterator[None]:
     """No experiment of one test is current, default or alive in the next."""
     yield
     CURRENT.default = None
-    for one in KERNEL.known():
-        if KERNEL.hosting(one.id) is one:
+    for one in LIVE.known():
+        if LIVE.find_owned(one.id) is one:
             one.stop()

@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ import crucible_nb.comparison
 import crucible_nb.experiment.replay
 import crucible_nb.metrics
 import crucible_nb.testing
+from tests.golden import face
 
 MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, cr.stats, crucible_nb.comparison, crucible_nb.testing]
 RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary")
@@ -54,6 +56,17 @@ def test_every_public_name_is_documented_with_an_example(name: str) -> None:
     assert inspect.getdoc(thing), f"{name} has no docstring"
     if not isinstance(thing, property):
         assert ">>>" in (inspect.getdoc(thing) or ""), f"{name} has no example"
+
+
+GOLDEN = Path(__file__).parent / "golden" / "v0.1.0" / "face.txt"
+GONE = {"cr.__all__ faces", "dir(cr) faces"}
+NEW = {"cr.__all__ extensions", "dir(cr) extensions", "cr.Redaction.problems"}
+
+
+def test_names_and_arguments_are_those_of_v01() -> None:
+    before, today = set(GOLDEN.read_text().splitlines()), set(face.lines())
+    assert sorted(before - today) == sorted(GONE), "users' code may use these"
+    assert sorted(today - before) == sorted(NEW), "a new public name is added to NEW"
 
 
 def test_record_is_documented_where_users_ask() -> None:

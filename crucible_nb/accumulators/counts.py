@@ -59,7 +59,7 @@ class Counts(Stateful):
     shown = ("counts", "other")
 
     def __init__(self, limit: int = 1000) -> None:
-        self.limit: int = checks.whole("limit", limit, least=1)
+        self.limit: int = checks.whole("limit", limit, ge=1)
         self.missing = 0
         self.other = 0.0
         self._counts: dict[str, float] = {}

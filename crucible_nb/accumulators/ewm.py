@@ -74,7 +74,7 @@ class EWMoments(Stateful):
     shown = ("alpha", "count", "mean", "std")
 
     def __init__(self, alpha: float) -> None:
-        self.alpha = checks.number("alpha", alpha, above=0.0, most=1.0)
+        self.alpha = checks.number("alpha", alpha, gt=0.0, le=1.0)
         self.count = self.missing = self.infinite = 0
         self._steps = self._mean = self._m2 = 0.0
 

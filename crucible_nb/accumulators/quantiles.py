@@ -47,7 +47,7 @@ class Quantiles(Stateful):
     shown = ("limit", "bits", "count", "exact")
 
     def __init__(self, limit: int = 2048, bits: int = 8) -> None:
-        self.limit: int = checks.whole("limit", limit, least=1)
+        self.limit: int = checks.whole("limit", limit, ge=1)
         self.bits: int = bits if type(bits) is int and bits in _BITS else checks.one_of("bits", bits, _BITS)
         self.count = self.missing = self._waiting = 0
         self._chunks: list[Kept] = []
@@ -258,7 +258,7 @@ class Quantiles(Stateful):
         """
         opened = Opened(state, cls.kind)
         new = opened.build(cls)
-        new.limit, missing = opened.whole("limit", least=1), opened.whole("missing")
+        new.limit, missing = opened.whole("limit", ge=1), opened.whole("missing")
         values = opened.numbers("values")
         if len(values) > new.limit:
             raise opened.broken(f"values: expected at most {new.limit} numbers, got {len(values)}")

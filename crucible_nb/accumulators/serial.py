@@ -113,13 +113,13 @@ class Opened:
         except CrucibleError as error:
             raise self.broken(error) from error
 
-    def whole(self, name: str, least: int = 0) -> int:
-        """A whole number of at least `least`."""
-        return int(self._checked(name, checks.whole, least=least))
+    def whole(self, name: str, ge: int = 0) -> int:
+        """Read a whole number >= `ge`."""
+        return int(self._checked(name, checks.whole, ge=ge))
 
     def weight(self, name: str) -> float:
         """A finite number >= 0."""
-        return float(self._checked(name, checks.number, least=0.0))
+        return float(self._checked(name, checks.number, ge=0.0))
 
     def number(self, name: str) -> float:
         """Any float, NaN and infinities included."""

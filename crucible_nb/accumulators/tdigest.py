@@ -152,8 +152,8 @@ class TDigest(Stateful):
     shown = ("delta", "buffer", "count", "exact")
 
     def __init__(self, delta: int = 1000, buffer: int = 131_072) -> None:
-        self.delta: int = checks.whole("delta", delta, least=10)
-        self.buffer: int = checks.whole("buffer", buffer, least=1)
+        self.delta: int = checks.whole("delta", delta, ge=10)
+        self.buffer: int = checks.whole("buffer", buffer, ge=1)
         self._clusters = Clusters()
         self._count = self._missing = 0  # without the waiting ones, whose NaN are not looked for yet
         self._chunks: list[Chunk] = []

@@ -126,9 +126,9 @@ class Detector:
         self.metrics = (metrics,) if isinstance(metrics, str) else checks.texts("metrics", metrics)
         if not self.metrics:
             raise checks.wrong("metrics", metrics, "at least one column")
-        self.threshold = self.default if threshold is None else checks.number("threshold", threshold, above=0)
-        self.warm_up = checks.whole("warm_up", warm_up, least=2)
-        self.floor = None if floor is None else checks.number("floor", floor, least=0)
+        self.threshold = self.default if threshold is None else checks.number("threshold", threshold, gt=0)
+        self.warm_up = checks.whole("warm_up", warm_up, ge=2)
+        self.floor = None if floor is None else checks.number("floor", floor, ge=0)
         self.by = (by,) if isinstance(by, str) else checks.texts("by", by)
         self.learn = checks.one_of("learn", learn, ("always", "normal"))
         self.cooldown = checks.whole("cooldown", cooldown)
@@ -316,7 +316,7 @@ def number(value: float) -> str:
 
 
 def _share(name: str, value: float | None) -> float | None:
-    return None if value is None else checks.number(name, value, above=0, below=1)
+    return None if value is None else checks.number(name, value, gt=0, lt=1)
 
 
 def known(x: np.ndarray) -> np.ndarray:

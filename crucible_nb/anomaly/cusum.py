@@ -54,8 +54,8 @@ class CUSUM(Detector):
         **options: Any,
     ) -> None:
         super().__init__(metrics, threshold, warm_up=warm_up, **options)
-        self.slack = checks.number("slack", slack, least=0)
-        self.share = checks.number("share", share, above=0, below=1)
+        self.slack = checks.number("slack", slack, ge=0)
+        self.share = checks.number("share", share, gt=0, lt=1)
 
     def params(self) -> tuple[float, ...]:
         """What the compiled algorithm is given."""

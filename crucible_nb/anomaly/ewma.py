@@ -61,7 +61,7 @@ class EWMA(Detector):
         **options: Any,
     ) -> None:
         super().__init__(metrics, threshold, **options)
-        self.share = checks.number("share", share, above=0, below=1)
+        self.share = checks.number("share", share, gt=0, lt=1)
 
     def params(self) -> tuple[float, ...]:
         """What the compiled algorithm is given."""

@@ -56,7 +56,7 @@ class IsolationForest(Refitted):
         **options: Any,
     ) -> None:
         super().__init__(metrics, threshold, **options)
-        self.trees, self.seed = checks.whole("trees", trees, least=1), checks.whole("seed", seed)
+        self.trees, self.seed = checks.whole("trees", trees, ge=1), checks.whole("seed", seed)
         self._make = need("sklearn.ensemble", "anomaly", "an isolation forest").IsolationForest
 
     def fit(self, sample: np.ndarray) -> Model:

@@ -79,7 +79,7 @@ def case_of(control: Any, treatment: Any, asked: Asked, name: str | None = None)
         second = second._replace(name=name)
     plan = planned_of(first, second, asked.alpha, sequential=asked.sequential)
     alpha = plan.alpha if plan is not None else 0.05 if asked.alpha is None else asked.alpha
-    checks.number("alpha", alpha, above=0, below=1)
+    checks.number("alpha", alpha, gt=0, lt=1)
     metrics = asked.metrics or _there(first, second, asked, plan)
     pair_by = None if asked.group_by is not None else asked.pair_by
     design = design_of(first, second, pair_by, asked.cluster, asked.resample, paired=asked.paired)

@@ -54,7 +54,7 @@ def margin_of(metric: str, margin: Any, control: float) -> float | None:
         except ValueError:
             raise checks.wrong("margin", margin, "a number, or text such as '5%'") from None
         margin = share * abs(control)
-    return checks.number("margin", margin, above=0)
+    return checks.number("margin", margin, gt=0)
 
 
 def equivalence_pvalue(estimate: float, limits: Callable[[float], Interval], margin: float) -> float:

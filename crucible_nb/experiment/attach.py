@@ -241,9 +241,8 @@ def stored(store: Any) -> pd.DataFrame:
         except StoreError as error:
             if not folder.path.exists():  # removed, or moved away, while others were read
                 continue
-            found.append(
-                (born, folder.path.name, {**known_facts(folder), "status": "unreadable", "errors": str(error)})
-            )
+            facts = {**known_facts(folder), "status": "unreadable", "errors": str(error)}
+            found.append((start, folder.path.name, facts))
     return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
 
 

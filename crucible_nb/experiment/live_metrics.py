@@ -12,7 +12,7 @@ import pandas as pd
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.tables import times_of
 from crucible_nb.metrics import GROUPS, Live, Metrics, Tally, block_of, tally_of
-from crucible_nb.pipeline.buffer import Buffer
+from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
 from crucible_nb.utils import checks
@@ -82,28 +82,23 @@ def window_metrics(
 
 def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tally, int, bool]:
     """State of the window of one writer, where it begins, and whether rows are missing from it."""
-    buffer = pipeline.buffer
-    times = buffer.times()
-    first, beyond = np.searchsorted(times, [start, stop + 1]).tolist()
-    whole = pipeline.complete or (not pipeline.sample.is_sampling and len(times) > 0 and int(times[0]) <= start)
+    rows = pipeline.buffer.slice(start, stop + 1)
+    whole = pipeline.complete or (not pipeline.sample.is_sampling and rows.oldest is not None and rows.oldest <= start)
     ring = live.rings.get(stop - start)
     newest = int(live.total.panel.span[1, 0])
-    if ring is None or newest > stop or (whole and beyond - first <= FEW):
-        return _rows(buffer, first, beyond), start, not whole
+    if ring is None or newest > stop or (whole and len(rows.times) <= FEW):
+        return _rows(rows), start, not whole
     edge = -(-start // ring.width) * ring.width
     state = ring.fold(edge, (stop // ring.width + 1) * ring.width)
     if whole:
-        cut = int(np.searchsorted(times, edge))
-        state = _rows(buffer, first, cut).merge(state)
+        state = _rows(pipeline.buffer.slice(start, edge)).merge(state)
         edge = start
     return state, edge, False
 
 
-def _rows(buffer: Buffer, first: int, beyond: int) -> Tally:
-    def numbers(name: str) -> np.ndarray | None:
-        return buffer.numbers(name, first, beyond) if first < beyond else None
-
-    return tally_of(block_of(numbers, buffer.times()[first:beyond]))
+def _rows(rows: BufferSlice) -> Tally:
+    """Return the exact state of rows in the buffer."""
+    return tally_of(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))
 
 
 def _metrics(state: Tally, life: Lifecycle, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:

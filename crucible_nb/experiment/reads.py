@@ -74,7 +74,7 @@ class Reads:
 
     def _window_metrics(self, view: View, start: int, stop: int) -> Metrics:
         """Metrics of a window; the answer is kept until the next event."""
-        answers, pipelines = view.own.pipeline.looked, view.pipelines
+        answers, pipelines = view.own.pipeline.cached_results, view.pipelines
         key = (start, stop, len(view.experiment.changes), *(pipeline.seq for pipeline in pipelines))
         if key not in answers:
             if len(answers) >= _ANSWERS:

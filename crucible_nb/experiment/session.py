@@ -122,12 +122,12 @@ def start(
         "hypothesis": checks.text("hypothesis", hypothesis, optional=True),
         "tags": checks.texts("tags", tags),
         "metadata": plain_of(checks.mapping("metadata", metadata)),
-        "sample_size": checks.whole("sample_size", sample_size, least=1, optional=True),
+        "sample_size": checks.whole("sample_size", sample_size, ge=1, optional=True),
         "windows": spans,
         "by": checks.texts("by", by),
-        "max_events": checks.whole("max_events", max_events, least=1, optional=True),
+        "max_events": checks.whole("max_events", max_events, ge=1, optional=True),
         "sampling": sampling_of(sampling, sampling_config),
-        "seed": secrets.randbits(32) if seed is None else checks.whole("seed", seed, least=0),
+        "seed": secrets.randbits(32) if seed is None else checks.whole("seed", seed, ge=0),
     }
     options["detectors"], options["action"] = detectors_of(anomaly, anomaly_config)
     if options["action"] == "sample_more" and not isinstance(options["sampling"], Adaptive):

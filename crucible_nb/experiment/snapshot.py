@@ -51,18 +51,10 @@ def rows_after(pipeline: Pipeline, seq: int, most: int) -> dict[str, np.ndarray]
     Returns:
         `time` and `seq` as int64, every column of numbers or outcomes as float64, NaN where missing.
     """
-    buffer = pipeline.buffer
-    found = buffer.after(seq, pipeline.seq - seq - 1)
-    if isinstance(found, slice):
-        first, beyond, inside = found.start, min(found.stop, found.start + most), slice(None)
-    else:
-        first, beyond = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
-        inside = found - first  # type: ignore[assignment]
-    numbers = {
-        name: buffer.numbers(name, first, beyond)[inside] for name in dict.fromkeys((*buffer.numeric(), *_ALWAYS))
-    }
+    rows = pipeline.buffer.slice_after(seq, pipeline.seq - seq - 1, most)
+    numbers = {name: rows.numbers(name) for name in dict.fromkeys((*rows.numeric_columns(), *_ALWAYS))}
     floats = {name: np.asarray(values, np.float64) for name, values in numbers.items() if name != "seq"}
-    return {"time": buffer.times()[first:beyond][inside], "seq": numbers["seq"], **floats}
+    return {"time": rows.times, "seq": numbers["seq"], **floats}
 
 
 def incidents_of(view: View) -> list[tuple[int, Incident]]:

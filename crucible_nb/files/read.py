@@ -72,7 +72,7 @@ def load(
         Timestamp('2025-01-01 00:00:00.500000+0000', tz='UTC')
     """
     wishes = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
-    file, most = as_path(path), checks.whole("max_bytes", max_bytes, least=1)
+    file, most = as_path(path), checks.whole("max_bytes", max_bytes, ge=1)
     with reading(file):
         source = _open(file, format, most)
         tables = list(_held(_counted(source, _ROWS), most))
@@ -131,8 +131,8 @@ def iter_table(
         [[1, 2], [3]]
     """
     wishes = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
-    file, most = as_path(path), checks.whole("max_bytes", max_bytes, least=1)
-    rows = checks.whole("chunk_rows", chunk_rows, least=1)
+    file, most = as_path(path), checks.whole("max_bytes", max_bytes, ge=1)
+    rows = checks.whole("chunk_rows", chunk_rows, ge=1)
     return _shaped(file, format, most, rows, wishes)
 
 

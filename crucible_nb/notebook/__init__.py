@@ -39,7 +39,7 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
     """
     from crucible_nb.notebook import dashboards  # noqa: PLC0415  widgets come with the first dashboard
 
-    checks.number("refresh", refresh, least=0.1)
+    checks.number("refresh", refresh, ge=0.1)
     checks.other("compare", compare, self)
     return dashboards.opened((self,) if compare is None else (self, compare), float(refresh))
 

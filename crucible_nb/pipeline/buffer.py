@@ -1,93 +1,133 @@
-"""The kept events as typed columns, handed out as a time-indexed frame without copying."""
+"""The kept events as typed columns, returned as a time-indexed frame without copying."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import COLUMNS, EVERY, Kind
-from crucible_nb.pipeline.columns import BufferColumn, Growing, MaskedColumn, NumberColumn, column_of
+from crucible_nb.pipeline.columns import BufferColumn, GrowingArray, MaskedColumn, NumberColumn, empty_column
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
 _NEUTRAL = {"weight": 1.0, "_weight": 1.0}
-_LEAVING = 4096
+_DROP_AT = 4096  # removed rows that may wait for the next read
 
 HIDDEN = frozenset({"_priced", "_weight"})
-"""Columns kept for the house, not shown: whether the cost came from the price table, the weight an event brought."""
+"""Internal columns, not shown: whether the price table gave the cost, and the weight an event was recorded with."""
 
 
 def time_index(nanoseconds: np.ndarray) -> pd.DatetimeIndex:
-    """int64 UTC nanoseconds as an index named `time`, sharing memory."""
+    """Return int64 UTC nanoseconds as an index named `time` that shares their memory."""
     return pd.DatetimeIndex(nanoseconds, dtype=_UTC, copy=False, name="time")
 
 
 class Revising(Protocol):
-    """A sample that may let rows go and weigh the others anew."""
+    """A sampling stage that may remove kept rows and change the weights of the others."""
 
     def settle(self) -> np.ndarray:
-        """Sequence numbers of the rows that leave."""
+        """Return the sequence numbers of the rows to remove."""
 
     def current_weights(self, seq: np.ndarray) -> np.ndarray:
-        """Weights now of the rows with these sequence numbers."""
+        """Return the current weights of the rows with these sequence numbers."""
+
+
+class BufferSlice(NamedTuple):
+    """Rows of a buffer in time order, as they were when it was read; columns are copied only when asked for.
+
+    Attributes:
+        times: int64 UTC nanoseconds.
+        oldest: Time of the oldest row in the whole buffer, in UTC nanoseconds; None if the buffer is empty.
+        columns: All columns of the buffer by name.
+        start: Index of the first row in the columns.
+        stop: Index after the last row in the columns.
+        picked: Indices, from `start`, of the rows that belong to the slice; None if all do.
+    """
+
+    times: np.ndarray
+    oldest: int | None
+    columns: dict[str, BufferColumn]
+    start: int
+    stop: int
+    picked: np.ndarray | None = None
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a numeric, boolean or category column as a numpy array; missing numbers are NaN."""
+        values = self.columns[name].numbers(self.start, self.stop)  # type: ignore[union-attr]
+        return values if self.picked is None else values[self.picked]
+
+    def numeric_columns(self) -> list[str]:
+        """Return the names of the columns of numbers or booleans in which any value was written."""
+        used = {name: column for name, column in self.columns.items() if name not in HIDDEN and column.nbytes}
+        return [name for name, column in used.items() if isinstance(column, (NumberColumn, MaskedColumn))]
 
 
 class Buffer:
-    """Columns that grow at the end; a frame over them is a view.
+    """Columns that grow at their end, and frames that are views of them.
 
-    Rows are appended in order of recording. A look sorts them by (time, seq) when some came late, once, into
-    new arrays, so that frames already handed out stay what they were. So do rows leave that a sample disowned.
+    Rows are appended in recording order. The next read sorts them by (time, seq) if any came late, and drops the rows
+    that a sampler has removed; both make new arrays, so frames returned earlier do not change.
 
     Args:
-        dictionaries: Column name to the dictionary of its categories, shared with whoever encodes them.
-        max_rows: Keep only the newest rows by time; None keeps all.
+        dictionaries: Dictionary of each category column by column name, shared with the code that encodes batches.
+        max_rows: Number of newest rows (by time) to keep; None keeps all.
 
     Attributes:
-        evicted: Rows that left for `max_rows`.
-        sample: Who may revise what was kept; asked at a look after `stale`. None: rows and weights stay as they came.
-        stale: Whether there may be revisions since the last look.
-        kept_from: Rows from this number on stay whatever `max_rows`, for they are nowhere else yet; None: none do.
+        evicted: Number of rows evicted because of `max_rows`.
+        sample: Sampling stage that may revise kept rows, asked at a read when `needs_reweighting`. None: rows and
+            weights never change.
+        needs_reweighting: Whether the sample may have been revised since the last read.
+        kept_from: Sequence number from which rows are not yet in the store, and so are kept whatever `max_rows`;
+            None if there are none.
     """
 
     def __init__(self, dictionaries: dict[str, Categories], max_rows: int | None = None) -> None:
         self._dictionaries = dictionaries
         self._max_rows = max_rows
-        self._times = Growing(np.int64)
+        self._times = GrowingArray(np.int64)
         self._start = 0
         self._sorted = True
         self._columns: dict[str, BufferColumn] = {name: self._new(name, COLUMNS[name].kind) for name in EVERY}
         self._frame: pd.DataFrame | None = None
-        self._disowned: list[np.ndarray] = []
-        self._leaving = 0
+        self._removed: list[np.ndarray] = []
+        self._removed_count = 0
         self.evicted = 0
         self.sample: Revising | None = None
-        self.stale = False
+        self.needs_reweighting = False
         self.kept_from: int | None = None
 
     def __len__(self) -> int:
-        return self._times.length - self._start - self._leaving
+        return self._times.length - self._start - self._removed_count
+
+    # -- writing ------------------------------------------------------------------------------------------------------
 
     def _new(self, name: str, kind: Any) -> BufferColumn:
         if name in _NEUTRAL:
             return NumberColumn(np.float64, _NEUTRAL[name])
         if kind == "category":
-            return column_of(kind, self._dictionaries.setdefault(name, Categories()))
-        return column_of(kind)
+            return empty_column(kind, self._dictionaries.setdefault(name, Categories()))
+        return empty_column(kind)
 
     def append(self, batch: Batch, more: int = 0) -> None:
-        """Add a batch; its columns may be any subset, new ones begin missing. `more` rows are about to follow."""
+        """Append a batch with any subset of the columns; the other columns are missing in its rows.
+
+        Args:
+            batch: Rows in recording order.
+            more: Rows known to follow, for which space is reserved.
+        """
         if not len(batch):
             return
         start, times = self._times.length, batch.time
         last = self._times.data[start - 1] if start else times[0]
         self._sorted &= bool(times[0] >= last and (times[1:] >= times[:-1]).all())
-        room = start + len(batch) + more if more else 0
-        self._times.append(times, room)
-        self._columns["seq"].append(Column("count", batch.numbered()), start, room)
+        reserve = start + len(batch) + more if more else 0
+        self._times.append(times, reserve)
+        self._columns["seq"].append(Column("count", batch.numbered()), start, reserve)
         for name, cells in batch.cells.items():
-            self._column(name, cells.kind).append(cells, start, room)
+            self._column(name, cells.kind).append(cells, start, reserve)
         self._frame = None
         self._evict()
 
@@ -100,102 +140,36 @@ class Buffer:
         return column
 
     def _evict(self) -> None:
-        """Let the oldest rows go; memory is given back once they are as many as those kept."""
+        """Evict the oldest rows beyond `max_rows`; free their memory once they are as many as the rows kept."""
         if self._max_rows is None or len(self) <= self._max_rows:
             return
-        self._settle()
-        gone = len(self) - self._max_rows
+        self.prepare_read()
+        count = len(self) - self._max_rows
         if self.kept_from is not None:
-            held = self.numbers("seq", 0, gone) >= self.kept_from
-            gone = int(np.argmax(held)) if held.any() else gone
-        self._start += gone
-        self.evicted += gone
+            unsaved = self._numbers("seq", self._start, self._start + count) >= self.kept_from
+            count = int(np.argmax(unsaved)) if unsaved.any() else count
+        self._start += count
+        self.evicted += count
         if self._start >= max(self._max_rows, 1024):
             self._rebuild(np.arange(self._start, self._times.length))
 
     def discard(self, seq: np.ndarray) -> None:
-        """Let the rows with these sequence numbers go; no look shows them any more."""
+        """Remove the rows with these sequence numbers before the next read."""
         if not len(seq):
             return
-        self._disowned.append(seq)
-        self._leaving += len(seq)
-        if self.evicted or self._leaving > max(_LEAVING, len(self)):
-            self._sift()
+        self._removed.append(seq)
+        self._removed_count += len(seq)
+        if self.evicted or self._removed_count > max(_DROP_AT, len(self)):
+            self._drop_removed()
 
-    def _settle(self) -> None:
-        """What a look may see: no disowned rows, order of (time, seq), weights of now."""
-        sample = self.sample if self.stale else None
-        self.stale = False
-        if sample is not None:
-            self.discard(sample.settle())
-        self._sift()
-        if not self._sorted:
-            # rows are in order of seq where times are equal, so a stable sort does it
-            times = self._times.data[self._start : self._times.length]
-            self._rebuild(self._start + np.argsort(times, kind="stable"))
-            self._sorted = True
-        if sample is not None:
-            self.overwrite("weight", Column("float", sample.current_weights(self.numbers("seq", 0, len(self)))))
+    def load(self, kinds: Iterable[tuple[str, Kind]], batches: list[Batch], evicted: int) -> None:
+        """Fill an empty buffer with the rows of an earlier process.
 
-    def _sift(self) -> None:
-        if self._leaving:
-            leaving = np.concatenate(self._disowned)
-            self._disowned, self._leaving = [], 0
-            seq = self._columns["seq"].numbers(self._start, self._times.length)  # type: ignore[union-attr]
-            self._rebuild(self._start + np.flatnonzero(np.isin(seq, leaving, invert=True)))
-
-    def _rebuild(self, order: np.ndarray) -> None:
-        length = self._times.length
-        times = Growing(np.int64)
-        times.append(self._times.data[order])
-        self._columns = {name: column.taken(order, length) for name, column in self._columns.items()}
-        self._times, self._start, self._frame = times, 0, None
-
-    def frame(self) -> pd.DataFrame:
-        """All rows, sorted by (time, seq); a view that is cached until rows arrive.
-
-        Two things keep a user's write out of the buffer: this frame holds a second reference to every block,
-        so pandas copies before it writes; and the arrays below are read-only.
+        Args:
+            kinds: Name and kind of every column, in the order they had then.
+            batches: The rows, in order of `seq`.
+            evicted: Number of rows evicted by then.
         """
-        self._settle()
-        if self._frame is None:
-            start, stop = self._start, self._times.length
-            shown = ((name, column) for name, column in self._columns.items() if name not in HIDDEN)
-            arrays = {name: column.array(start, stop) for name, column in shown}
-            index = time_index(self._times.view(start, stop))
-            self._frame = pd.DataFrame(arrays, index=index, copy=False)
-        return self._frame
-
-    def kinds(self) -> list[tuple[str, Kind]]:
-        """Name and kind of every column, also hidden ones, in order."""
-        return [(name, column.cells(0, 0).kind) for name, column in self._columns.items()]
-
-    def everything(self) -> pd.DataFrame:
-        """All rows in time order with the hidden columns; a view, not cached."""
-        self._settle()
-        start, stop = self._start, self._times.length
-        arrays = {name: column.array(start, stop) for name, column in self._columns.items()}
-        return pd.DataFrame(arrays, index=time_index(self._times.view(start, stop)), copy=False)
-
-    def rows_from(self, seq: int) -> Batch:
-        """The rows from this number on as they are now, in order of `seq`, with the hidden columns."""
-        self._settle()
-        length = len(self)
-        numbers = self.numbers("seq", 0, length)
-        rows = np.flatnonzero(numbers >= seq)
-        first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (length, length)
-        found = numbers[first:last]
-        start, stop = self._start + first, self._start + last
-        cells = {name: column.cells(start, stop) for name, column in self._columns.items()}
-        batch = Batch(self._times.view(start, stop), 0, cells, seq=found)
-        if len(rows) < last - first or not (found[1:] > found[:-1]).all():
-            order = (rows - first)[np.argsort(numbers[rows])]
-            batch = Batch(batch.time[order], 0, {name: cell.take(order) for name, cell in cells.items()})
-            batch.seq = found[order]
-        return batch
-
-    def load(self, kinds: list[tuple[str, Kind]], batches: list[Batch], evicted: int) -> None:
-        """Rows of an earlier process into an empty buffer, in order of `seq`; columns in the order they had then."""
         for name, kind in kinds:
             if name not in self._columns:
                 self._columns[name] = self._new(name, kind)
@@ -205,49 +179,136 @@ class Buffer:
             self.append(batch, rows)
         self.evicted += evicted
 
-    def times(self) -> np.ndarray:
-        """int64 nanoseconds of all rows in time order, read-only."""
-        self._settle()
-        return self._times.view(self._start, self._times.length)
-
-    def numbers(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Rows start to stop, in time order, of a numeric, boolean or category column as a numpy array."""
-        self._settle()
-        column = self._columns[name]
-        return column.numbers(self._start + start, self._start + stop)  # type: ignore[union-attr]
-
-    def numeric(self) -> list[str]:
-        """Columns of numbers or outcomes in which anything was written."""
-        used = {name: column for name, column in self._columns.items() if name not in HIDDEN and column.nbytes}
-        return [name for name, column in used.items() if isinstance(column, (NumberColumn, MaskedColumn))]
-
-    def after(self, seq: int, due: int) -> np.ndarray | slice:
-        """Places, in time order, of the rows with a sequence number above `seq`.
-
-        Args:
-            seq: The newest one that is known.
-            due: Rows there are after it where nothing was left out; when as many are found at the end, none came late.
-        """
-        self._settle()
-        numbers = self.numbers("seq", 0, len(self))
-        at = int(np.searchsorted(numbers, seq, side="right"))
-        if len(numbers) - at == min(due, len(numbers)):
-            return slice(at, len(numbers))
-        return np.flatnonzero(numbers > seq)
-
-    def has(self, name: str) -> bool:
-        """Whether the column exists."""
-        return name in self._columns
-
-    @property
-    def nbytes(self) -> int:
-        """Payload held: bytes of the columns in use."""
-        return self._times.nbytes + sum(column.nbytes for column in self._columns.values())
-
     def overwrite(self, name: str, cells: Column) -> None:
-        """Replace a whole column, given in time order (a new price table); frames handed out keep the old one."""
-        self._settle()
+        """Replace a whole column, given in time order (after repricing); frames returned earlier keep the old one."""
+        self.prepare_read()
         column = self._new(name, cells.kind)
         column.append(cells, self._start)
         self._columns[name] = column
         self._frame = None
+
+    # -- bringing rows into reading order -----------------------------------------------------------------------------
+
+    def prepare_read(self) -> None:
+        """Drop removed rows, sort by (time, seq) and update the weights, as far as anything changed since."""
+        sample = self.sample if self.needs_reweighting else None
+        self.needs_reweighting = False
+        if sample is not None:
+            self.discard(sample.settle())
+        self._drop_removed()
+        if not self._sorted:
+            # rows of equal time are already in order of seq, so a stable sort by time is enough
+            times = self._times.data[self._start : self._times.length]
+            self._rebuild(self._start + np.argsort(times, kind="stable"))
+            self._sorted = True
+        if sample is not None:
+            self.overwrite("weight", Column("float", sample.current_weights(self.numbers("seq"))))
+
+    def _drop_removed(self) -> None:
+        if self._removed_count:
+            removed = np.concatenate(self._removed)
+            self._removed, self._removed_count = [], 0
+            seq = self._numbers("seq", self._start, self._times.length)
+            self._rebuild(self._start + np.flatnonzero(np.isin(seq, removed, invert=True)))
+
+    def _rebuild(self, order: np.ndarray) -> None:
+        """Copy the rows at these indices, in this order, into new arrays."""
+        length = self._times.length
+        times = GrowingArray(np.int64)
+        times.append(self._times.data[order])
+        self._columns = {name: column.take(order, length) for name, column in self._columns.items()}
+        self._times, self._start, self._frame = times, 0, None
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def frame(self) -> pd.DataFrame:
+        """Return all rows sorted by (time, seq), as a view that is cached until the next append.
+
+        Two things keep a user's write out of the buffer: this cached frame holds a second reference to every block,
+        so pandas copies before it writes; and the arrays are read-only.
+        """
+        self.prepare_read()
+        if self._frame is None:
+            self._frame = self._view(name for name in self._columns if name not in HIDDEN)
+        return self._frame
+
+    def everything(self) -> pd.DataFrame:
+        """Return all rows in time order with the hidden columns, as a view that is not cached."""
+        self.prepare_read()
+        return self._view(self._columns)
+
+    def _view(self, names: Iterable[str]) -> pd.DataFrame:
+        start, stop = self._start, self._times.length
+        arrays = {name: self._columns[name].array(start, stop) for name in names}
+        return pd.DataFrame(arrays, index=time_index(self._times.view(start, stop)), copy=False)
+
+    def kinds(self) -> list[tuple[str, Kind]]:
+        """Return name and kind of every column in order, hidden columns included."""
+        return [(name, column.cells(0, 0).kind) for name, column in self._columns.items()]
+
+    def rows_from(self, seq: int) -> Batch:
+        """Return the rows from sequence number `seq` on, in order of `seq`, with the hidden columns."""
+        self.prepare_read()
+        numbers = self.numbers("seq")
+        rows = np.flatnonzero(numbers >= seq)
+        first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (len(numbers), len(numbers))
+        inside = numbers[first:last]
+        start, stop = self._start + first, self._start + last
+        cells = {name: column.cells(start, stop) for name, column in self._columns.items()}
+        batch = Batch(self._times.view(start, stop), 0, cells, seq=inside)
+        if len(rows) < last - first or not (inside[1:] > inside[:-1]).all():
+            order = (rows - first)[np.argsort(numbers[rows])]
+            batch = Batch(batch.time[order], 0, {name: cell.take(order) for name, cell in cells.items()})
+            batch.seq = inside[order]
+        return batch
+
+    def slice(self, start: int, stop: int) -> BufferSlice:
+        """Return the rows with start <= time < stop, both in UTC nanoseconds."""
+        times = self.times()
+        first, last = np.searchsorted(times, [start, stop]).tolist()
+        return self._slice(times, first, max(first, last))
+
+    def slice_after(self, seq: int, expected: int, limit: int) -> BufferSlice:
+        """Return the rows with a sequence number above `seq`, the oldest first.
+
+        Args:
+            seq: Newest sequence number already known; -1 for none.
+            expected: Number of such rows if none was dropped; if that many are at the end, none came late.
+            limit: Maximum number of rows; ignored if rows came late.
+        """
+        times, numbers = self.times(), self.numbers("seq")
+        first, length = int(np.searchsorted(numbers, seq, side="right")), len(numbers)
+        if length - first == min(expected, length):
+            return self._slice(times, first, min(length, first + limit))
+        rows = np.flatnonzero(numbers > seq)
+        first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        return self._slice(times, first, last, rows - first)
+
+    def _slice(self, times: np.ndarray, first: int, last: int, picked: np.ndarray | None = None) -> BufferSlice:
+        inside = times[first:last] if picked is None else times[first:last][picked]
+        return BufferSlice(
+            times=inside, oldest=int(times[0]) if len(times) else None, columns=dict(self._columns),
+            start=self._start + first, stop=self._start + last, picked=picked,
+        )  # fmt: skip
+
+    def times(self) -> np.ndarray:
+        """Return the times of all rows in order, as read-only int64 nanoseconds."""
+        self.prepare_read()
+        return self._times.view(self._start, self._times.length)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a numeric, boolean or category column of all rows in time order as a numpy array."""
+        self.prepare_read()
+        return self._numbers(name, self._start, self._times.length)
+
+    def _numbers(self, name: str, start: int, stop: int) -> np.ndarray:
+        return self._columns[name].numbers(start, stop)  # type: ignore[union-attr]
+
+    def has(self, name: str) -> bool:
+        """Return whether the column exists."""
+        return name in self._columns
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns in use, without reserved space."""
+        return self._times.nbytes + sum(column.nbytes for column in self._columns.values())

@@ -1,4 +1,4 @@
-"""Time that never runs backwards within an experiment."""
+"""Clocks of an experiment, whose times never decrease."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any
 import numpy as np
 
 JUMP = 1_000_000_000
-"""A clock that falls back by more than this many nanoseconds was set back; by less, threads raced."""
+"""A clock that steps back by more than this many nanoseconds was set back; by less, threads raced."""
 
 
 class SteadyClock:
-    """Readings made non-decreasing, in order of recording.
+    """A clock whose readings are made non-decreasing, in recording order.
 
-    A small step back is held at the latest time. After a large one the clock was set back (NTP, a user): its
-    readings are shifted so that time goes on from where it was, at the right speed.
+    After a small step back, the latest time is returned. A large step back means that the clock was set back (NTP, a
+    user): later readings are shifted, so that time continues from the latest one at the right speed.
 
     Args:
-        read: Gives UTC nanoseconds since 1970.
+        read: Callable that returns UTC nanoseconds since 1970.
+
+    Attributes:
+        last: Latest steady time in UTC nanoseconds, None before the first.
+        shift: Nanoseconds added to each reading because the clock was set back.
 
     Examples:
         >>> steady = SteadyClock(lambda: 0)
-        >>> steady.many(np.array([10, 20, 19, 30])).tolist()
+        >>> steady.steady_times(np.array([10, 20, 19, 30])).tolist()
         [10, 20, 20, 30]
-        >>> steady.many(np.array([30 - 10**10, 35 - 10**10])).tolist()
+        >>> steady.steady_times(np.array([30 - 10**10, 35 - 10**10])).tolist()
         [30, 35]
     """
 
@@ -34,8 +38,8 @@ class SteadyClock:
         self.last: int | None = None
         self.shift = 0
 
-    def many(self, raw: np.ndarray) -> np.ndarray:
-        """Steady times of raw readings (int64), whatever blocks they come in."""
+    def steady_times(self, raw: np.ndarray) -> np.ndarray:
+        """Return the steady times of raw readings (int64); cutting the readings into blocks changes nothing."""
         if not len(raw):
             return raw
         if self.last is None:
@@ -61,47 +65,50 @@ class SteadyClock:
             self.shift += step
             times[begin:] += step
 
-    def settle(self, times: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-        """Times of consecutive events: readings steadied, those that the caller gave left as they are."""
+    def event_times(self, times: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+        """Return the times of consecutive events: clock readings made steady, times given by the user unchanged."""
         if given is None:
-            return self.many(times)
+            return self.steady_times(times)
         if not given.all():
             clocked = ~given
-            times[clocked] = self.many(times[clocked])
+            times[clocked] = self.steady_times(times[clocked])
         return times
 
     def now(self, reading: int | None = None) -> int:
-        """A steady reading that counts: no later time will be before it."""
+        """Return the steady time of a reading; no later time will be before it."""
         reading = self.reading() if reading is None else reading
-        return int(self.many(np.array([reading], np.int64))[0])
+        return int(self.steady_times(np.array([reading], np.int64))[0])
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
+        """Return the state as plain data."""
         return {"last": self.last, "shift": self.shift}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Restore the state from `to_dict`."""
         self.last, self.shift = state["last"], state["shift"]
 
     def reading(self) -> int:
-        """A clock that fails stands still: events are refused and counted, looking and stopping go on."""
+        """Read the clock; if the user's clock raises, return the last reading.
+
+        Events are then rejected and counted; reading and stopping still work.
+        """
         try:
             return int(self.read())
         except Exception:  # noqa: BLE001
             return 0 if self.last is None else self.last - self.shift
 
     def peek(self) -> int:
-        """What `now` would say, without moving anything."""
+        """Return what `now` would return, without changing the state."""
         time = self.reading() + self.shift
         return time if self.last is None or time > self.last else self.last
 
 
 class EventClock(SteadyClock):
-    """Now is the newest event time: replays and imports live in the time of their data.
+    """A clock whose time is the newest event time, for replays and imports.
 
     Examples:
         >>> clock = EventClock()
-        >>> clock.saw(5)
+        >>> clock.advance(5)
         >>> clock.now()
         5
     """
@@ -114,25 +121,25 @@ class EventClock(SteadyClock):
         return 0 if self.newest is None else self.newest
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
+        """Return the state as plain data."""
         return {**super().to_dict(), "newest": self.newest}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Restore the state from `to_dict`."""
         super().load(state)
         self.newest = state["newest"]
 
-    def saw(self, time: int) -> None:
-        """An event happened at `time`."""
+    def advance(self, time: int) -> None:
+        """Advance to the time of an event, if it is newer."""
         if self.newest is None or time > self.newest:
             self.newest = time
 
-    def settle(self, times: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-        """An event without a time happened when the newest one before it did."""
+    def event_times(self, times: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+        """Return the times of consecutive events; an event without one gets the newest earlier event time."""
         if given is not None and given.all():
-            self.saw(int(times.max()))
+            self.advance(int(times.max()))
             return times
         known = np.zeros(len(times), np.bool_) if given is None else given
         newest = np.maximum.accumulate(np.where(known, times, self._newest()))
-        self.saw(int(newest[-1]))
+        self.advance(int(newest[-1]))
         return np.where(known, times, newest)

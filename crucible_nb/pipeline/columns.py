@@ -1,4 +1,4 @@
-"""Typed columns of the buffer: one class per kind of storage, each knows its missing value."""
+"""Typed columns of the buffer: one class per kind of storage, each with its own missing value."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from crucible_nb.events.schema import Kind
 _FIRST = 1024
 
 
-class Growing:
-    """A numpy array with room at its end; what was handed out is never written again.
+class GrowingArray:
+    """A numpy array with reserved space at its end; values already returned as views are never overwritten.
 
-    Appending writes beyond every view made so far; when the room is used up the array moves to one of
-    twice the size, and older views keep the old one alive.
+    Appending writes behind every view made so far. When the space is used up, the values move to an array of twice
+    the size, and older views keep the old array alive.
 
     Examples:
-        >>> column = Growing(np.float64)
+        >>> column = GrowingArray(np.float64)
         >>> column.append(np.array([1.0, 2.0]))
         >>> column.view(0, 2)
         array([1., 2.])
@@ -34,40 +34,40 @@ class Growing:
         self.data[:length] = fill
         self.length = length
 
-    def reserve(self, extra: int, room: int = 0) -> int:
-        """Make room for `extra` more items; returns where they begin.
+    def extend(self, extra: int, reserve: int = 0) -> int:
+        """Grow by `extra` uninitialised values and return the index of the first.
 
-        When it has to move it takes twice the size, of `room` items where more are known to come: room that nobody
-        touches costs nothing, and what comes after a large lot should not have to move it.
+        A move takes space for twice the values, or twice `reserve` values if more are known to follow: untouched
+        memory costs nothing, and rows after a large batch should not cause another move.
         """
         start, need = self.length, self.length + extra
         if need > len(self.data):
-            bigger = np.empty(2 * max(len(self.data), need, room), self.data.dtype)
+            bigger = np.empty(2 * max(len(self.data), need, reserve), self.data.dtype)
             bigger[:start] = self.data[:start]
             self.data = bigger
         self.length = need
         return start
 
-    def append(self, values: np.ndarray, room: int = 0) -> None:
-        """Add an array at the end."""
-        start = self.reserve(len(values), room)
+    def append(self, values: np.ndarray, reserve: int = 0) -> None:
+        """Append an array."""
+        start = self.extend(len(values), reserve)
         self.data[start : self.length] = values
 
     def pad(self, length: int, fill: Any) -> None:
-        """Grow to `length` with `fill`."""
+        """Append `fill` up to this length."""
         if length > self.length:
-            start = self.reserve(length - self.length)
+            start = self.extend(length - self.length)
             self.data[start:length] = fill
 
     def view(self, start: int, stop: int) -> np.ndarray:
-        """A read-only view, no copy."""
+        """Return a read-only view of this range."""
         view = self.data[start:stop]
         view.flags.writeable = False
         return view
 
     @property
     def nbytes(self) -> int:
-        """Bytes in use, the reserve not counted."""
+        """Bytes in use, without reserved space."""
         return self.length * self.data.itemsize
 
 
@@ -75,26 +75,26 @@ _STRING = pd.StringDtype(na_value=np.nan)
 
 
 class NumberColumn:
-    """float64, int64 or bool: one array, missing is a value of it (NaN) or does not occur.
+    """A float64, int64 or bool column in one array; a missing value is the fill (NaN), or does not occur.
 
-    Until something else than the fill arrives the column is one number, seen `n` times through stride 0.
+    Until a batch brings the column, it is the fill alone, repeated through an array of stride 0.
     """
 
     def __init__(self, dtype: Any, fill: Any) -> None:
         self.dtype, self.fill = np.dtype(dtype), fill
-        self.values: Growing | None = None
+        self.values: GrowingArray | None = None
 
-    def append(self, cells: Column, start: int, room: int = 0) -> None:
-        self._begin(start).append(cells.values, room)
+    def append(self, cells: Column, start: int, reserve: int = 0) -> None:
+        self._materialise(start).append(cells.values, reserve)
 
-    def _begin(self, length: int) -> Growing:
+    def _materialise(self, length: int) -> GrowingArray:
         if self.values is None:
-            self.values = Growing(self.dtype, self.fill, length)
+            self.values = GrowingArray(self.dtype, self.fill, length)
         self.values.pad(length, self.fill)
         return self.values
 
     def numbers(self, start: int, stop: int) -> np.ndarray:
-        """The rows as a read-only numpy array."""
+        """Return rows start to stop as a read-only numpy array."""
         if self.values is None:
             return np.broadcast_to(self.dtype.type(self.fill), stop - start)
         self.values.pad(stop, self.fill)
@@ -103,11 +103,12 @@ class NumberColumn:
     array = numbers
 
     def cells(self, start: int, stop: int) -> Column:
-        """The rows as cells."""
+        """Return rows start to stop as a column of a batch."""
         kinds: dict[str, Kind] = {"f": "float", "i": "count", "b": "flag"}
         return Column(kinds[self.dtype.kind], self.numbers(start, stop))
 
-    def taken(self, order: np.ndarray, length: int) -> NumberColumn:
+    def take(self, order: np.ndarray, length: int) -> NumberColumn:
+        """Return a copy with the rows at these indices of the first `length`."""
         column = NumberColumn(self.dtype, self.fill)
         if self.values is not None:
             column.append(Column("float", self.numbers(0, length)[order]), 0)
@@ -119,29 +120,29 @@ class NumberColumn:
 
 
 class MaskedColumn:
-    """Nullable integers or booleans: values and a mask, which exists once something is missing."""
+    """A nullable integer or boolean column: values, and a mask that is made with the first missing value."""
 
     def __init__(self, dtype: Any) -> None:
-        self.values = Growing(dtype)
-        self.mask: Growing | None = None
+        self.values = GrowingArray(dtype)
+        self.mask: GrowingArray | None = None
 
-    def append(self, cells: Column, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, reserve: int = 0) -> None:
         self._pad(start)
         if cells.mask is not None and self.mask is None:
-            self.mask = Growing(np.bool_, False, self.values.length)
-        self.values.append(cells.values, room)
+            self.mask = GrowingArray(np.bool_, False, self.values.length)
+        self.values.append(cells.values, reserve)
         if self.mask is not None:
-            self.mask.append(np.zeros(len(cells.values), np.bool_) if cells.mask is None else cells.mask, room)
+            self.mask.append(np.zeros(len(cells.values), np.bool_) if cells.mask is None else cells.mask, reserve)
 
     def _pad(self, length: int) -> None:
-        """Rows that nobody appended are missing."""
+        """Fill up to this length with missing values."""
         if length > self.values.length:
             if self.mask is None:
-                self.mask = Growing(np.bool_, False, self.values.length)
+                self.mask = GrowingArray(np.bool_, False, self.values.length)
             self.mask.pad(length, True)
             self.values.pad(length, 0)
 
-    def _parts(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    def _values_and_mask(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         if not self.values.length:
             zero = self.values.data.dtype.type(0)
             return np.broadcast_to(zero, stop - start), np.broadcast_to(np.True_, stop - start)
@@ -151,27 +152,28 @@ class MaskedColumn:
 
     def array(self, start: int, stop: int) -> Any:
         make = pd.arrays.BooleanArray if self.values.data.dtype == np.bool_ else pd.arrays.IntegerArray
-        return make(*self._parts(start, stop), copy=False)
+        return make(*self._values_and_mask(start, stop), copy=False)
 
     def numbers(self, start: int, stop: int) -> np.ndarray:
-        """The rows as float64, NaN where missing (a copy)."""
-        values, mask = self._parts(start, stop)
+        """Return a copy of rows start to stop as float64, with NaN where missing."""
+        values, mask = self._values_and_mask(start, stop)
         return np.where(mask, np.nan, values)
 
     def cells(self, start: int, stop: int) -> Column:
-        """The rows as cells."""
-        values, mask = self._parts(start, stop)
+        """Return rows start to stop as a column of a batch."""
+        values, mask = self._values_and_mask(start, stop)
         return Column("boolean" if values.dtype == np.bool_ else "integer", values, mask)
 
-    def taken(self, order: np.ndarray, length: int) -> MaskedColumn:
+    def take(self, order: np.ndarray, length: int) -> MaskedColumn:
+        """Return a copy with the rows at these indices of the first `length`."""
         column = MaskedColumn(self.values.data.dtype)
         if self.values.length:
-            values, mask = self._parts(0, length)
+            values, mask = self._values_and_mask(0, length)
             column.append(Column("integer", values[order], mask[order] if self.mask is not None else None), 0)
         return column
 
     def to_float(self) -> NumberColumn:
-        """The same rows as a float column (a whole-number column met a fraction)."""
+        """Return the column as floats, for an integer column that receives a fraction."""
         column = NumberColumn(np.float64, np.nan)
         column.append(Column("float", self.numbers(0, self.values.length)), 0)
         return column
@@ -182,15 +184,15 @@ class MaskedColumn:
 
 
 class CodeColumn:
-    """Categories: small codes into a dictionary that only grows; as narrow as pandas keeps them."""
+    """A category column: integer codes into a dictionary that only grows, in the dtype that pandas uses."""
 
     def __init__(self, dictionary: Categories) -> None:
         self.dictionary = dictionary
         self.codes = NumberColumn(np.int8, -1)
 
-    def append(self, cells: Column, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, reserve: int = 0) -> None:
         self._widen()
-        self.codes.append(cells, start, room)
+        self.codes.append(cells, start, reserve)
 
     def _widen(self) -> None:
         dtype = self.dictionary.code_dtype
@@ -208,13 +210,14 @@ class CodeColumn:
         return self.codes.numbers(start, stop)
 
     def cells(self, start: int, stop: int) -> Column:
-        """The rows as cells."""
+        """Return rows start to stop as a column of a batch."""
         self._widen()
         return Column("category", self.codes.numbers(start, stop))
 
-    def taken(self, order: np.ndarray, length: int) -> CodeColumn:
+    def take(self, order: np.ndarray, length: int) -> CodeColumn:
+        """Return a copy with the rows at these indices of the first `length`."""
         column = CodeColumn(self.dictionary)
-        column.codes = self.codes.taken(order, length)
+        column.codes = self.codes.take(order, length)
         return column
 
     @property
@@ -223,31 +226,31 @@ class CodeColumn:
 
 
 class TextColumn:
-    """Arrow strings whose offsets, bytes and validity bits grow in place."""
+    """A text column: Arrow strings whose offsets, bytes and validity bits grow in place."""
 
     def __init__(self) -> None:
-        self.offsets = Growing(np.int64, 0, 1)
-        self.bytes = Growing(np.uint8)
-        self.valid = Growing(np.uint8)
+        self.offsets = GrowingArray(np.int64, 0, 1)
+        self.bytes = GrowingArray(np.uint8)
+        self.valid = GrowingArray(np.uint8)
         self.length = 0
 
-    def append(self, cells: Column, start: int, room: int = 0) -> None:
+    def append(self, cells: Column, start: int, reserve: int = 0) -> None:
         self._pad(start)
         text = cells.values
         count, (bits, offsets, data) = len(text), text.buffers()
         offsets = np.frombuffer(offsets, np.int64, count + 1, text.offset * 8)
         first, last = int(offsets[0]), int(offsets[-1])
-        self.offsets.append(offsets[1:] + (self.bytes.length - first), room + 1 if room else 0)
+        self.offsets.append(offsets[1:] + (self.bytes.length - first), reserve + 1 if reserve else 0)
         if last > first:
             self.bytes.append(np.frombuffer(data, np.uint8, last - first, first))
         valid = np.ones(count, np.bool_)
         if bits is not None and text.null_count:
             unpacked = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
             valid = unpacked[text.offset : text.offset + count].view(np.bool_)
-        self._mark(valid)
+        self._append_validity(valid)
 
-    def _mark(self, valid: np.ndarray) -> None:
-        """Append validity bits; the last byte is completed, never changed in the bits already read."""
+    def _append_validity(self, valid: np.ndarray) -> None:
+        """Append validity bits; they fill up the last byte and leave the bits already read as they are."""
         byte, used = divmod(self.length, 8)
         self.length += len(valid)
         if used:
@@ -259,7 +262,7 @@ class TextColumn:
     def _pad(self, length: int) -> None:
         if length > self.length:
             self.offsets.pad(length + 1, self.bytes.length)
-            self._mark(np.zeros(length - self.length, np.bool_))
+            self._append_validity(np.zeros(length - self.length, np.bool_))
 
     def _arrow(self, start: int, stop: int) -> pa.Array:
         self._pad(stop)
@@ -268,7 +271,7 @@ class TextColumn:
             pa.py_buffer(self.bytes.view(0, self.bytes.length)),
             pa.py_buffer(self.valid.view(0, self.valid.length)),
         )
-        # null_count is left to Arrow: it counts when asked, a slice of its own
+        # -1: Arrow counts the nulls of the slice when asked
         return pa.LargeStringArray.from_buffers(stop - start, *buffers, -1, start)
 
     def array(self, start: int, stop: int) -> Any:
@@ -276,10 +279,11 @@ class TextColumn:
         return make(pa.chunked_array([self._arrow(start, stop)]), dtype=_STRING)
 
     def cells(self, start: int, stop: int) -> Column:
-        """The rows as cells."""
+        """Return rows start to stop as a column of a batch."""
         return Column("string", self._arrow(start, stop))
 
-    def taken(self, order: np.ndarray, length: int) -> TextColumn:
+    def take(self, order: np.ndarray, length: int) -> TextColumn:
+        """Return a copy with the rows at these indices of the first `length`."""
         column = TextColumn()
         column.append(Column("string", self._arrow(0, length).take(pa.array(order))), 0)
         return column
@@ -292,8 +296,8 @@ class TextColumn:
 BufferColumn = NumberColumn | MaskedColumn | CodeColumn | TextColumn
 
 
-def column_of(kind: Kind, dictionary: Categories | None = None) -> BufferColumn:
-    """An empty column for a kind of the schema."""
+def empty_column(kind: Kind, dictionary: Categories | None = None) -> BufferColumn:
+    """Return an empty column for a kind of the schema."""
     if kind == "category":
         return CodeColumn(dictionary if dictionary is not None else Categories())
     if kind == "string":

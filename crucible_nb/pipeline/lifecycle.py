@@ -1,4 +1,4 @@
-"""Status, its transitions, and the time that counts: active, not paused."""
+"""Status of an experiment, its transitions, and its active and paused time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALLOWED: dict[str, dict[str, Status]] = {
 
 
 class Change(NamedTuple):
-    """A transition: what happened, when, and before which event."""
+    """A transition: its verb, its time in UTC nanoseconds, and the sequence number of the next event."""
 
     verb: str
     time: int
@@ -28,12 +28,12 @@ class Change(NamedTuple):
 
 
 class Lifecycle:
-    """The state machine of one experiment; times are UTC nanoseconds that somebody else read.
+    """State machine of one experiment; it is given times in UTC nanoseconds and reads no clock.
 
     Attributes:
-        status: Where it stands.
-        started: When it began; None while an event clock has seen no event.
-        ended: When it stopped or failed.
+        status: Current status.
+        started: Time of the start; None while an event clock has seen no event.
+        ended: Time at which it stopped or failed; None before.
         changes: All transitions in order.
 
     Examples:
@@ -52,7 +52,7 @@ class Lifecycle:
         self.changes: list[Change] = []
 
     def move(self, verb: str, time: int, seq: int) -> None:
-        """Make a transition, or raise LifecycleError that says which are allowed."""
+        """Make a transition; LifecycleError, with the allowed ones, if it is not allowed."""
         self.check(verb)
         self.status = _ALLOWED[self.status][verb]
         self.changes.append(Change(verb, time, seq))
@@ -66,39 +66,39 @@ class Lifecycle:
             raise LifecycleError(f"cannot {verb} {self.name!r}: its status is {self.status!r} (allowed: {allowed})")
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
+        """Return the state as plain data."""
         changes = [list(change) for change in self.changes]
         return {"status": self.status, "started": self.started, "ended": self.ended, "changes": changes}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
-        _ALLOWED[state["status"]]  # KeyError for one that there is not
+        """Restore the state from `to_dict`."""
+        _ALLOWED[state["status"]]  # KeyError if unknown
         self.status = state["status"]
         self.started, self.ended = (None if state[key] is None else int(state[key]) for key in ("started", "ended"))
         self.changes = [Change(str(verb), int(time), int(seq)) for verb, time, seq in state["changes"]]
 
     def absent(self, since: int, until: int, seq: int) -> None:
-        """Nobody was there between two moments: the process had died and another took over."""
+        """Add a gap between the end of one process and the resume by another."""
         if until > since:
             self.changes += [Change("die", since, seq), Change("revive", until, seq)]
 
     @property
     def alive(self) -> bool:
-        """Running or paused."""
+        """Whether the experiment is running or paused."""
         return self.status in ("running", "paused")
 
     def count(self, verb: str) -> int:
-        """How often a transition happened."""
+        """Return the number of transitions with this verb."""
         return sum(change.verb == verb for change in self.changes)
 
     def paused_at(self) -> int | None:
-        """Since when it is paused, None when it is not."""
+        """Return the start of the current pause in UTC nanoseconds, None if not paused."""
         if self.status != "paused":
             return None
         return next(change.time for change in reversed(self.changes) if change.verb == "pause")
 
     def pauses(self, now: int) -> list[tuple[int, int]]:
-        """Paused spans; one that is still open, or was when it ended, closes there. Nor does a dead process count."""
+        """Return the spans that were paused or without a process; an open one ends with the experiment, or now."""
         spans, begin, paused = [], None, False
         for change in self.changes:
             paused = change.verb == "pause" or (paused and change.verb in ("die", "revive"))
@@ -110,11 +110,11 @@ class Lifecycle:
         return spans if begin is None else [*spans, (begin, max(begin, now))]
 
     def paused(self, start: int, stop: int) -> int:
-        """Nanoseconds of [start, stop] that were paused."""
+        """Return the paused nanoseconds within [start, stop]."""
         return sum(max(0, min(stop, end) - max(start, begin)) for begin, end in self.pauses(stop))
 
     def active(self, start: int, stop: int) -> int:
-        """Nanoseconds of [start, stop] that count: from the start to the end, pauses left out."""
+        """Return the active nanoseconds within [start, stop]: after the start, before the end, without pauses."""
         if self.started is None:
             return 0
         start = max(start, self.started)
@@ -122,7 +122,7 @@ class Lifecycle:
         return max(0, stop - start) - self.paused(start, stop) if stop > start else 0
 
     def intervals(self, now: int) -> pd.IntervalIndex:
-        """Paused spans as an IntervalIndex of UTC times, closed left."""
+        """Return the paused spans as an IntervalIndex of UTC times, closed on the left."""
         spans = pd.DataFrame(self.pauses(now), columns=["left", "right"], dtype="int64")
         left, right = (pd.DatetimeIndex(spans[side], dtype="datetime64[ns, UTC]") for side in ("left", "right"))
         return pd.IntervalIndex.from_arrays(left, right, closed="left", name="paused")

@@ -1,4 +1,4 @@
-"""One event's way: enrich, judge, measure, sample, keep. The store will have its place at the end of `run`."""
+"""The stages that every event passes: enrich, detect, measure, sample, buffer."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ ALWAYS = ("event", "model")
 
 
 class Pipeline:
-    """The stages in their order. What it says depends on the events and their order alone.
+    """The stages in their order; every result depends only on the events and their order.
 
     Args:
-        clock: Steadies the times that the caller's clock gave.
-        notes: Where trouble is counted.
+        clock: Clock that makes the recorded times non-decreasing.
+        problems: Counter of problems.
         by: Columns whose groups are counted live, beside event and model.
         windows: Lengths of the live windows in nanoseconds.
-        max_events: Rows to keep.
+        max_events: Maximum number of rows in memory; None for no limit.
         prices: Price table for events without a cost.
-        seed: Of the sampling stage.
-        detectors: Of the judging stage.
-        stream: Ordinal of the writer; writers share no coins.
+        seed: Seed of the sampling stage.
+        detectors: Detectors of the detection stage.
+        stream: Writer id; each writer has its own random numbers.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Pipeline:
         self.measure = Measure(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
         self.sample = SamplingStage(self.columns.dictionaries, self.buffer, problems, seed, stream)
-        self.looked: dict[Any, Any] = {}  # answers that hold until the next event
+        self.cached_results: dict[Any, Any] = {}  # results that are valid until the next event
 
     def rows(self, rows: list[Any]) -> None:
-        """Take staged rows in."""
+        """Process staged rows."""
         self.run(batch_of_rows(rows, self.seq, self.columns, self.problems))
 
     def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
-        """Take a table in, at a clock reading; returns how many events it held."""
+        """Process a table recorded at a clock reading; return the number of events."""
         begin = self.seq
         reading = self.clock.read() if reading is None else reading
         timed = times_of(frame)
@@ -82,15 +82,18 @@ class Pipeline:
         return self.seq - begin
 
     def run(self, batch: Batch, latest: int | None = None, more: int = 0) -> None:
-        """One batch through all stages; it may end anywhere in the stream.
+        """Run a batch through all stages; where the events are cut into batches changes no result.
 
-        Of a larger lot the newest time is known (`latest`) and how many events follow (`more`).
+        Args:
+            batch: Events in recording order.
+            latest: Newest time of the table that the batch is part of, in UTC nanoseconds, if known.
+            more: Number of events of that table that follow.
         """
         if not len(batch):
             return
-        batch.time = self.clock.settle(batch.time, batch.given)
+        batch.time = self.clock.event_times(batch.time, batch.given)
         self.seq += len(batch)
-        self.looked.clear()
+        self.cached_results.clear()
         self.enrich(batch)
         self.detect(batch)
         self.measure.add(batch, latest)
@@ -99,23 +102,23 @@ class Pipeline:
 
     @property
     def complete(self) -> bool:
-        """Whether every event is there as a row."""
+        """Whether every event is in memory as a row."""
         return not (self.buffer.evicted or self.sample.is_sampling)
 
     def use_prices(self, table: PriceTable) -> None:
-        """Price by another table from now on."""
+        """Use another price table for later events."""
         unpriced = self.enrich.to_dict()
         self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
         self.enrich.load(unpriced)
 
     def reprice(self, table: PriceTable) -> None:
-        """Start over with the same events, in their order, and another price table."""
+        """Recompute the costs and metrics of all events with another price table."""
         buffer, measure = self.buffer, self.measure
         frame = buffer.frame()
         order = np.argsort(frame["seq"].to_numpy(), kind="stable")
         used = dict.fromkeys((*_PRICED_BY, *(grouping.name for grouping in measure.groupings)))
         rows = frame[[name for name in used if name in frame.columns]].iloc[order]
-        priced = buffer.numbers("_priced", 0, len(frame))[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
+        priced = buffer.numbers("_priced")[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
         rows["cost_usd"] = rows["cost_usd"].mask(priced)
         self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
         self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
@@ -129,14 +132,14 @@ class Pipeline:
                     column[at] = batch.cells[name].values
         buffer.overwrite("cost_usd", Column("float", cost))
         buffer.overwrite("_priced", Column("flag", flags))
-        self.looked.clear()
+        self.cached_results.clear()
 
 
 _PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")
 
 
 def _name(batch: Batch, event: str | None, events: Categories) -> None:
-    """The name for events of a table that brings none."""
+    """Fill in the event name where a table has none."""
     if event is not None:
         cells = batch.cells.get("event")
         codes = np.full(len(batch), -1, np.int32) if cells is None else cells.values

@@ -251,7 +251,7 @@ def _rate(model: str, rate: str, value: Any, start: int) -> float:
         value = [value.get("base"), *reached][-1]
     if value is None:
         return math.nan
-    return checks.number(f"price of {model!r}, {rate}", value, least=0, below=math.inf)
+    return checks.number(f"price of {model!r}, {rate}", value, ge=0, lt=math.inf)
 
 
 def _matcher(rule: Any, model: str) -> Callable[[str], bool]:

@@ -98,7 +98,7 @@ class Rule:
         text, metric, sign, limit, window, least = cells
         return cls(
             checks.text("rule", text), checks.one_of("metric", metric, METRICS), checks.one_of("sign", sign, _SIGNS),
-            float(limit), checks.whole("window", window, least=1, optional=True), checks.whole("least", least),
+            float(limit), checks.whole("window", window, ge=1, optional=True), checks.whole("least", least),
         )  # fmt: skip
 
     def value(self, metrics: Metrics) -> float:

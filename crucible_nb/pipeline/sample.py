@@ -57,7 +57,7 @@ class SamplingStage:
         batch.cells["weight"] = Column("float", weight)
         if self.sampler.revises:
             self.buffer.discard(choice.dropped)
-            self.buffer.stale = True
+            self.buffer.needs_reweighting = True
             if brought is not None:
                 batch.cells["_weight"] = brought
         return batch if choice.keep.all() else batch.take(np.flatnonzero(choice.keep))
@@ -72,7 +72,7 @@ class SamplingStage:
         self.policy, self.since, self.changes = policy, int(state["since"]), int(state["changes"])
         self.sampler = None if policy is None else policy.from_dict(state["sampler"])
         revises = self.sampler is not None and self.sampler.revises
-        self.buffer.sample, self.buffer.stale = self if revises else None, revises
+        self.buffer.sample, self.buffer.needs_reweighting = self if revises else None, revises
 
     def settle(self) -> np.ndarray:
         """Rows that leave the sample at a look."""
@@ -81,11 +81,11 @@ class SamplingStage:
     def current_weights(self, seq: np.ndarray) -> np.ndarray:
         """Weights now: of the running policy's rows as it says, of earlier rows as they were."""
         buffer, sampler = self.buffer, self.sampler
-        weight = np.array(buffer.numbers("weight", 0, len(seq)))
+        weight = np.array(buffer.numbers("weight"))
         ours = np.flatnonzero(seq >= self.since)
         now = None if sampler is None else sampler.weights(seq[ours])
         if now is not None:
-            weight[ours] = now * buffer.numbers("_weight", 0, len(seq))[ours] if buffer.has("_weight") else now
+            weight[ours] = now * buffer.numbers("_weight")[ours] if buffer.has("_weight") else now
         return weight
 
     @property
@@ -102,7 +102,7 @@ class SamplingStage:
 
     def effective_size(self) -> float:
         """Kish's effective sample size of the kept rows."""
-        weight = self.buffer.numbers("weight", 0, len(self.buffer))
+        weight = self.buffer.numbers("weight")
         if weight.strides == (0,):  # one number for all: a look at many rows must cost nothing
             return float(len(weight))
         return float(weight.sum() ** 2 / np.square(weight).sum()) if len(weight) else 0.0

@@ -116,15 +116,15 @@ class Adaptive(Sampler):
     limit: float = 4.0
 
     def __post_init__(self) -> None:
-        self.base_rate = checks.number("base_rate", self.base_rate, above=0, most=1)
-        self.anomaly_rate = checks.number("anomaly_rate", self.anomaly_rate, above=0, most=1)
+        self.base_rate = checks.number("base_rate", self.base_rate, gt=0, le=1)
+        self.anomaly_rate = checks.number("anomaly_rate", self.anomaly_rate, gt=0, le=1)
         self.min_samples = checks.whole("min_samples", self.min_samples)
         self.cooldown = checks.whole("cooldown", self.cooldown)
         self.metrics = checks.texts("metrics", self.metrics)
-        self.limit = checks.number("limit", self.limit, above=0)
+        self.limit = checks.number("limit", self.limit, gt=0)
         for outcome, rate in checks.mapping("stratified_rates", self.stratified_rates).items():
             checks.one_of("stratified_rates", outcome, _OUTCOMES)
-            checks.number(f"stratified_rates[{outcome!r}]", rate, above=0, most=1)
+            checks.number(f"stratified_rates[{outcome!r}]", rate, gt=0, le=1)
 
     def start(self) -> None:
         self._seen, self._last = 0, -(2**62)

@@ -127,7 +127,7 @@ class Importance(Sampler):
     revises = True
 
     def __post_init__(self) -> None:
-        self.size, self.by = checks.whole("size", self.size, least=1), checked_by(self.by)
+        self.size, self.by = checks.whole("size", self.size, ge=1), checked_by(self.by)
         self._quantile = None if self.keep_above is None else _quantile("keep_above", self.keep_above)
         self.sized_by = None if callable(self.by) else self.by
 
@@ -250,4 +250,4 @@ def _quantile(name: str, value: Any) -> float:
         value = float(found[1]) / 100 if found else value
     if isinstance(value, str):
         raise checks.wrong(name, value, "a quantile such as 'p99', a number in (0, 1), or None")
-    return checks.number(name, value, above=0, below=1)
+    return checks.number(name, value, gt=0, lt=1)

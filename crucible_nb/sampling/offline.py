@@ -87,7 +87,7 @@ def merge(
     frames = list(samples)
     if not frames or not all(isinstance(frame, pd.DataFrame) for frame in frames):
         raise ConfigError("samples: expected one or more DataFrames")
-    size = checks.whole("size", size, least=1, optional=True)
+    size = checks.whole("size", size, ge=1, optional=True)
     seen = [facts_of(frame).get("seen", None if facts_of(frame) else len(frame)) for frame in frames]
     together = pd.concat([frame if "weight" in frame.columns else frame.assign(weight=1.0) for frame in frames])
     sized = together["weight"].to_numpy(np.float64)

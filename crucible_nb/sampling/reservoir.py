@@ -115,7 +115,7 @@ class Reservoir(Sampler):
     revises = True
 
     def __post_init__(self) -> None:
-        self.size = checks.whole("size", self.size, least=1)
+        self.size = checks.whole("size", self.size, ge=1)
 
     def start(self) -> None:
         self._slots = Slots(self.size, self._draws)

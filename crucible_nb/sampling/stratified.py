@@ -78,12 +78,10 @@ class Stratified(Sampler):
             raise checks.wrong("size", size, "None where rates are given")
         if rates is not None and not isinstance(rates, Mapping):
             raise checks.wrong("rates", rates, "a mapping of label to probability")
-        named = {
-            label: checks.number(f"rates[{label!r}]", rate, above=0, most=1) for label, rate in (rates or {}).items()
-        }
+        named = {label: checks.number(f"rates[{label!r}]", rate, gt=0, le=1) for label, rate in (rates or {}).items()}
         self._rates, self.by = named, checked_by(by)
-        self.default = checks.number("default", default, above=0, most=1)
-        self.size = checks.whole("size", size, least=1, optional=True)
+        self.default = checks.number("default", default, gt=0, le=1)
+        self.size = checks.whole("size", size, ge=1, optional=True)
         self.revises = self.size is not None
 
     def __repr__(self) -> str:

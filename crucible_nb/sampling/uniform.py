@@ -32,7 +32,7 @@ class Uniform(Sampler):
     rate: float
 
     def __post_init__(self) -> None:
-        self.rate = checks.number("rate", self.rate, above=0, most=1)
+        self.rate = checks.number("rate", self.rate, gt=0, le=1)
 
     def rates(self, events: EventColumns) -> np.ndarray:
         return np.full(len(events), self.rate)

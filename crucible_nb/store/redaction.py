@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -47,6 +48,8 @@ _TAKEN = frozenset(name for name, one in COLUMNS.items() if one.kind in ("catego
 """Columns whose text is taken for what it is."""
 _REMEMBERED = 4096
 _LONG = 4096  # texts beyond are looked at each time, not remembered
+
+sys.modules["crucible_nb.stores"] = sys.modules["crucible_nb.stores.redact"] = sys.modules[__name__]  # pickles of v0.1
 
 
 class Redaction:

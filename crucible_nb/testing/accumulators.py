@@ -40,7 +40,7 @@ def check_accumulator(factory: Make, *, values: Pieces | None = None, rtol: floa
         >>> check_accumulator(Extremes, rtol=0)
     """
     checks.function("factory", factory)
-    checks.number("rtol", rtol, least=0.0)
+    checks.number("rtol", rtol, ge=0.0)
     pieces = numbers() if values is None else list(values)
     if len(pieces) < 3:
         raise checks.wrong("values", values, "three or more parts of a stream")

@@ -1,4 +1,4 @@
-"""Every argument error is worded here: the argument's name, what came, what is accepted."""
+"""Checks of arguments; an error message gives the argument's name, the value received and the accepted values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ABSENT = object()
 
 
 def wrong(name: str, got: object, accepted: str, error: type[CrucibleError] = ConfigError) -> CrucibleError:
-    """The one sentence for a bad argument; the caller raises it."""
+    """Build the error for a bad argument; the caller raises it."""
     return error(f"{name}={_short.repr(got)}: expected {accepted}")
 
 
 def one_of(name: str, value: Any, options: Iterable[Any]) -> Any:
-    """`value`, when it is one of `options`."""
+    """Check that `value` is one of `options`; return it."""
     options = list(options)
     if not any(value is option or (type(value) is type(option) and value == option) for option in options):
         raise wrong(name, value, "one of " + ", ".join(repr(option) for option in options))
@@ -31,13 +31,13 @@ def one_of(name: str, value: Any, options: Iterable[Any]) -> Any:
 
 
 def text_of(value: str) -> str:
-    """Text as it can be written: lone surrogates have no UTF-8; escaped they can be kept and read."""
+    """Text that UTF-8 can encode: lone surrogates are replaced by their escapes."""
     value = str.__str__(value)
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
 def text(name: str, value: Any, *, optional: bool = False) -> Any:
-    """`value` as it can be written, when it is a non-empty string (or None where `optional`)."""
+    """Check for a non-empty string (or None where `optional`); return it encodable as UTF-8."""
     if value is None and optional:
         return value
     if isinstance(value, str) and value:
@@ -46,7 +46,7 @@ def text(name: str, value: Any, *, optional: bool = False) -> Any:
 
 
 def texts(name: str, value: Any) -> tuple[str, ...]:
-    """`value` as a tuple of strings; one string alone is not a list of letters."""
+    """Check for a list of non-empty strings; return a tuple. A single string is refused."""
     if not isinstance(value, str) and isinstance(value, Iterable):
         items = tuple(value)
         if all(isinstance(item, str) and item for item in items):
@@ -55,7 +55,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
-    """`value` as a fresh dict with text keys; None is the empty one."""
+    """Check for a mapping with text keys; return a new dict, empty for None."""
     if value is None:
         return {}
     try:
@@ -71,39 +71,39 @@ def number(
     name: str,
     value: Any,
     *,
-    above: float = -math.inf,
-    below: float = math.inf,
-    least: float = -math.inf,
-    most: float = math.inf,
+    gt: float = -math.inf,
+    lt: float = math.inf,
+    ge: float = -math.inf,
+    le: float = math.inf,
 ) -> float:
-    """`value` as a float inside the open bounds `above`, `below` and the closed bounds `least`, `most`."""
+    """Check for a number within the bounds: > `gt`, < `lt`, >= `ge`, <= `le`; return a float."""
     if not isinstance(value, (bool, np.bool_)) and isinstance(value, (int, float, np.integer, np.floating)):
         result = float(value)
-        if above < result < below and least <= result <= most:
+        if gt < result < lt and ge <= result <= le:
             return result
-    bounds = [(above, ">"), (least, ">="), (below, "<"), (most, "<=")]
-    said = " and ".join(f"{sign} {bound:g}" for bound, sign in bounds if math.isfinite(bound))
-    raise wrong(name, value, "a number" + (f" {said}" if said else ""))
+    bounds = [(gt, ">"), (ge, ">="), (lt, "<"), (le, "<=")]
+    limits = " and ".join(f"{sign} {bound:g}" for bound, sign in bounds if math.isfinite(bound))
+    raise wrong(name, value, "a number" + (f" {limits}" if limits else ""))
 
 
-def whole(name: str, value: Any, *, least: int = 0, optional: bool = False) -> Any:
-    """`value` as an int of at least `least` (or None where `optional`)."""
+def whole(name: str, value: Any, *, ge: int = 0, optional: bool = False) -> Any:
+    """Check for a whole number >= `ge` (or None where `optional`); return an int."""
     if value is None and optional:
         return None
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= ge:
         return int(value)
-    raise wrong(name, value, f"a whole number >= {least}" + (" or None" if optional else ""))
+    raise wrong(name, value, f"a whole number >= {ge}" + (" or None" if optional else ""))
 
 
 def function(name: str, value: Any, *, optional: bool = False) -> Callable[..., Any] | None:
-    """`value`, when it can be called (or None where `optional`)."""
+    """Check for a callable (or None where `optional`); return it."""
     if callable(value) or (value is None and optional):
         return value  # type: ignore[no-any-return]
     raise wrong(name, value, "a callable" + (" or None" if optional else ""))
 
 
 def iterable(name: str, value: Any) -> Any:
-    """`value`, when one can go through it."""
+    """Check for an iterable; return it."""
     try:
         iter(value)
     except TypeError:
@@ -112,7 +112,7 @@ def iterable(name: str, value: Any) -> Any:
 
 
 def duration(name: str, value: Any) -> int:
-    """A span of time in nanoseconds, > 0: offset text such as '5min', a Timedelta, a timedelta."""
+    """Convert a positive duration to nanoseconds: offset text such as '5min', a Timedelta or a timedelta."""
     try:
         if isinstance(value, (bool, int, float)):
             raise TypeError
@@ -127,7 +127,7 @@ def duration(name: str, value: Any) -> int:
 
 
 def instant(name: str, value: Any) -> int:
-    """A moment in UTC nanoseconds since 1970: datetime, Timestamp, ISO text or int ns; naive means UTC."""
+    """Convert a time to UTC nanoseconds since 1970: datetime, Timestamp, ISO text or int ns; naive means UTC."""
     if type(value) is int:
         return value
     try:
@@ -144,7 +144,7 @@ def instant(name: str, value: Any) -> int:
 
 
 def columns(name: str, wanted: Any, available: Iterable[str]) -> tuple[str, ...]:
-    """`wanted` as a tuple of column names that exist; one name alone is a tuple of one."""
+    """Check that all `wanted` columns exist; return a tuple of names. A single string is one name."""
     names = (wanted,) if isinstance(wanted, str) else texts(name, wanted)
     have = list(available)
     for column in names:
@@ -154,14 +154,14 @@ def columns(name: str, wanted: Any, available: Iterable[str]) -> tuple[str, ...]
 
 
 def other(name: str, value: Any, this: Any) -> Any:
-    """`value`, when it is None or of the class of `this` and not `this` itself."""
+    """Check for None or another object of the class of `this`; return it."""
     if value is None or (isinstance(value, type(this)) and value is not this):
         return value
     raise wrong(name, value, f"another {type(this).__name__}")
 
 
 def weights(value: Any, length: int) -> np.ndarray:
-    """`value` as float64 weights of the given length, finite and >= 0."""
+    """Check for `length` finite weights >= 0; return float64[length]."""
     array = np.ascontiguousarray(value, dtype=np.float64)
     if array.shape != (length,):
         raise StatError(f"weights: expected {length} numbers, one for each value, got {array.size}")
@@ -172,7 +172,7 @@ def weights(value: Any, length: int) -> np.ndarray:
 
 
 def keyword(name: str, options: dict[str, Any], key: str, default: Any = _ABSENT) -> Any:
-    """Take `key` out of an options mapping; a missing one without default is an error."""
+    """Remove `key` from a mapping of options and return its value; an error if it is missing without a default."""
     if key in options:
         return options.pop(key)
     if default is _ABSENT:
@@ -181,7 +181,7 @@ def keyword(name: str, options: dict[str, Any], key: str, default: Any = _ABSENT
 
 
 def floats(name: str, value: Any) -> np.ndarray:
-    """`value` as a 1-D float64 array, NaN where it is missing; not copied when it is one already."""
+    """Convert to a 1-D float64 array, NaN where missing; a float64 array is not copied."""
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
@@ -192,7 +192,7 @@ def floats(name: str, value: Any) -> np.ndarray:
 
 
 def fractions(name: str, value: Any) -> np.ndarray:
-    """`value`, one number or an array, as float64 inside [0, 1]."""
+    """Check for one number or an array in [0, 1]; return float64."""
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Work that an interrupt (Ctrl-C, the notebook's stop button) must not cut in two."""
+"""Delay interrupts (Ctrl-C, the stop button of a notebook) during work that must not be cut short."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Hold an interrupt back until the block has ended.
+    """Delay an interrupt until the block has ended.
 
-    Python interrupts the main thread only, between any two instructions; a batch that is half taken in would be half
-    counted. Other threads, and programs that handle interrupts outside of Python, are left alone.
+    Python interrupts only the main thread, between any two instructions, and a batch interrupted half-way would be
+    half counted. Nothing changes in other threads, or where interrupts are handled outside Python.
 
     Examples:
         >>> import signal
@@ -32,11 +32,11 @@ def unbroken() -> Iterator[None]:
     if not callable(handler):
         yield
         return
-    held: list[tuple[Any, ...]] = []
-    signal.signal(signal.SIGINT, lambda *caught: held.append(caught))
+    pending: list[tuple[Any, ...]] = []
+    signal.signal(signal.SIGINT, lambda *caught: pending.append(caught))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if held:
-            handler(*held[0])
+        if pending:
+            handler(*pending[0])

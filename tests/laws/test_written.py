@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from tests.conftest import NOON, ManualClock
 from tests.laws.test_resume import die
 
@@ -65,7 +65,7 @@ def look(exp: cr.Experiment) -> str:
 
 
 def compare(one: cr.Experiment, two: cr.Experiment) -> None:
-    one._problems.counts["errors"] = two._problems.counts["errors"]  # a call that records nothing leaves no line
+    one._stream.problems.counts["errors"] = two._problems.counts["errors"]  # a call that records nothing leaves no line
     pd.testing.assert_frame_equal(one.frame(), two.frame(), check_exact=True)
     assert look(one) == look(two)
 
@@ -73,7 +73,7 @@ def compare(one: cr.Experiment, two: cr.Experiment) -> None:
 def twins(work: Any) -> None:
     """The same work in memory and with a store; then what is read back."""
     place = Path(tempfile.mkdtemp())
-    KERNEL._all.clear()
+    LIVE._entries.clear()
     try:
         clock = ManualClock()
         memory, stored = (

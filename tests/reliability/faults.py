@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import syscalls, writer
 from tests.conftest import settle
 from tests.laws.test_resume import die
@@ -168,7 +168,7 @@ def run(first: int, histories: int) -> tuple[int, Counter[str]]:
                 faults += history(seed, Path(place, "store"))
             except BaseException as error:
                 raise AssertionError(f"history {seed}") from error
-        KERNEL._all.clear()
+        LIVE._entries.clear()
     return histories, faults
 
 

@@ -81,7 +81,7 @@ class Histories(RuleBasedStateMachine):
     @rule(torn=st.integers(0, 20))
     def crash(self, torn: int) -> None:
         settle(self.exp)
-        path = self.exp._writer.journal.path
+        path = self.exp._log.writer.journal.path
         die(self.exp)
         if torn:  # the death tore a line that nobody was told of
             with path.open("ab") as file:
@@ -92,7 +92,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: len(self.workers) < 3)
     @rule()
     def join(self) -> None:
-        folder = self.exp._attached.folder
+        folder = self.exp._log.attachment.folder
         attached = Attachment.join(folder, None, None, None)
         self.workers.append(cr.Experiment(attached.config, attached))
 

@@ -26,7 +26,7 @@ def test_what_was_synced_survives(tmp_path: Path, seed: int, monkeypatch: pytest
     store, n, sure = tmp_path / "store", 0, 0
     try:
         exp = cr.start("power", store=store, durability=str(rng.choice(["os", "disk"])), windows=())
-        disk = exp._writer.durability == "disk"
+        disk = exp._log.writer.durability == "disk"
         for _ in range(int(rng.integers(5, 60))):
             what = rng.choice(["record", "record", "extend", "flush", "look", "attach"])
             if what == "record":

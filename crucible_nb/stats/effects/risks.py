@@ -62,7 +62,7 @@ def odds_ratio(
         Woolf: On estimating the relation between blood group and disease. Annals of Human Genetics 19 (1955).
         Anscombe: On estimating binomial response relations. Biometrika 43 (1956).
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     two, notes = _two(control, treatment, metric, cluster)
     size = odds_of(two, confidence)
     return _effect("odds ratio", metric, size, confidence, _sizes(two), "Woolf's interval on the log scale", notes)
@@ -97,9 +97,9 @@ def cohens_h(
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences, chapter 6. 2nd edition, Erlbaum (1988).
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     if isinstance(control, (int, float, np.number)) and isinstance(treatment, (int, float, np.number)):
-        shares = [checks.number(name, float(one), least=0, most=1)
+        shares = [checks.number(name, float(one), ge=0, le=1)
                   for name, one in (("control", control), ("treatment", treatment))]  # fmt: skip
         return _effect("Cohen's h", metric, Size(arcsine(*shares), UNKNOWN), confidence, (), "no interval", Notes())
     two, notes = _two(control, treatment, metric, cluster)
@@ -134,7 +134,7 @@ def cohens_g(
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences, chapter 5. 2nd edition, Erlbaum (1988).
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     notes = Notes()
     if treatment is None:
         table = counts_2x2(control, "pairs")

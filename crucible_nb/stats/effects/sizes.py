@@ -316,7 +316,7 @@ class _Options:
 
     def __init__(self, metric: str, confidence: float, resample: Any, cluster: str | None) -> None:
         self.metric = metric
-        self.confidence = checks.number("confidence", confidence, above=0, below=1)
+        self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.resample, self.cluster = resample, cluster
 
     def arms(self, groups: tuple[Any, ...], names: tuple[str, ...]) -> tuple[Values, ...]:

@@ -126,7 +126,7 @@ def confidence_interval(
     References:
         See the functions of `crucible_nb.stats.estimates.intervals`.
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     data = frame_of(data)
     values = sample_of(data, metric, cluster=cluster, resample=resample)
     kind = values.metric.kind

@@ -229,7 +229,7 @@ def _within(margin: Any, base: float) -> Interval:
         if not low < high:
             raise checks.wrong("margin", margin, accepted)
         return Interval(low, high)
-    most = checks.number("margin", margin, above=0)
+    most = checks.number("margin", margin, gt=0)
     return Interval(-most, most)
 
 

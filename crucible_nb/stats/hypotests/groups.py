@@ -66,7 +66,7 @@ def anova(
         Delacre et al.: Taking parametric assumptions seriously: arguments for the use of Welch's F-test. International
         Review of Social Psychology 32 (2019).
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     names = groups_named(groups, "anova")
     arms = arms_of(groups, names, metric, cluster=cluster, resample=resample)
     return anova_of(arms, names, confidence, equal_variance=equal_variance)

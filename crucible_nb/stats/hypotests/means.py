@@ -152,7 +152,7 @@ def one_sample(
 def checked(alternative: str, confidence: float) -> float:
     """`confidence`, when both are right; half of a one-sided interval has to be left over."""
     check_alternative(alternative)
-    return checks.number("confidence", confidence, above=0 if alternative == "two-sided" else 0.5, below=1)
+    return checks.number("confidence", confidence, gt=0 if alternative == "two-sided" else 0.5, lt=1)
 
 
 def t_of(

@@ -98,7 +98,7 @@ def permutation_test(
         Biology 9 (2010).
     """
     confidence = checked(alternative, confidence)
-    checks.whole("n_resamples", n_resamples, least=99)
+    checks.whole("n_resamples", n_resamples, ge=99)
     checks.whole("seed", seed)
     pairs = matched(control, treatment, metric, pair_by, cluster, resample) if paired else None
     arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample) if pairs is None else pairs[:2]

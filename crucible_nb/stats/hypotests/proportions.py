@@ -142,7 +142,7 @@ def one_proportion(
         Biometrika 26 (1934).
     """
     confidence = checked(alternative, confidence)
-    known = checks.number("share", share, above=0, below=1)
+    known = checks.number("share", share, gt=0, lt=1)
     (values,) = arms_of((data,), ("data",), metric, cluster=cluster)
     found, level = share_of(check_binary(values, "data")), two_sided_level(confidence, alternative)
     if found.plain:

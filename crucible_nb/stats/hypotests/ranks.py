@@ -272,7 +272,7 @@ def kruskal_wallis(
         Kruskal, Wallis: Use of ranks in one-criterion variance analysis. JASA 47 (1952). Lumley, Scott: Two-sample
         rank tests under complex sampling. Biometrika 100 (2013).
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     names = groups_named(groups, "kruskal_wallis")
     arms = arms_of(groups, names, metric, cluster=cluster, resample=resample)
     return kruskal_of(arms, names, confidence)

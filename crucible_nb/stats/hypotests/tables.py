@@ -71,7 +71,7 @@ def chi_square(
     References:
         Pearson: On the criterion that a given system of deviations ... Philosophical Magazine 50 (1900).
     """
-    confidence = checks.number("confidence", confidence, above=0, below=1)
+    confidence = checks.number("confidence", confidence, gt=0, lt=1)
     if len(groups) > 1:
         if expected is not None:
             raise checks.wrong("expected", expected, "None with several groups")

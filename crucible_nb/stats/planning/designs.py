@@ -175,9 +175,9 @@ def design_of(
         accepted = {"greater": "a number > 0", "less": "a number < 0"}.get(alternative, "a number other than 0")
         raise checks.wrong("effect_size", size, f"{accepted} for alternative={alternative!r}")
     return Design(
-        test, size, alternative, checks.number("ratio", ratio, above=0),
-        checks.whole("groups", 2 if groups is None else groups, least=2),
-        checks.whole("df", 1 if df is None else df, least=1), shares, method == "pooled",
+        test, size, alternative, checks.number("ratio", ratio, gt=0),
+        checks.whole("groups", 2 if groups is None else groups, ge=2),
+        checks.whole("df", 1 if df is None else df, ge=1), shares, method == "pooled",
     )  # fmt: skip
 
 
@@ -192,4 +192,4 @@ def _shares(effect_size: float | None, p1: float | None, p2: float | None) -> tu
         return None
     if effect_size is not None:
         raise checks.wrong("effect_size", effect_size, "None with p1 and p2")
-    return checks.number("p1", p1, least=0, most=1), checks.number("p2", p2, least=0, most=1)
+    return checks.number("p1", p1, ge=0, le=1), checks.number("p2", p2, ge=0, le=1)

@@ -117,7 +117,7 @@ def next_sample(
         Cohen: Statistical Power Analysis for the Behavioral Sciences. 2nd edition, Erlbaum (1988).
     """
     power, alpha = chances(power, alpha)
-    difference = checks.number("difference", difference, above=0)
+    difference = checks.number("difference", difference, gt=0)
     if paired:
         pairs = matched(control, treatment, metric, pair_by, cluster, None)
         arms = pairs.control, pairs.treatment

@@ -108,13 +108,13 @@ def plan_of(
     checks.text("hypothesis", hypothesis, optional=True)
     checks.one_of("direction", direction, (None, "up", "down"))
     if margin is not None:
-        margin = checks.number("margin", margin, above=0)
-    looks = checks.whole("looks", looks, least=1)
-    size = checks.whole("sample_size", sample_size, least=2, optional=True)
+        margin = checks.number("margin", margin, gt=0)
+    looks = checks.whole("looks", looks, ge=1)
+    size = checks.whole("sample_size", sample_size, ge=2, optional=True)
     if looks > 1 and (size is None or sequential):
         raise StatError("looks: several looks need a sample_size, and no sequential=True, which allows any number")
     return Plan(
-        metric, hypothesis, margin, checks.number("alpha", alpha, above=0, below=1), direction,
+        metric, hypothesis, margin, checks.number("alpha", alpha, gt=0, lt=1), direction,
         checks.texts("secondary", secondary), size, looks, bool(sequential), checks.whole("events", events),
     )  # fmt: skip
 

@@ -184,8 +184,8 @@ def power(
         0.4778965
     """
     design = design_of(test, effect_size, alternative, ratio, groups, df, p1, p2, method)
-    alpha = checks.number("alpha", alpha, above=0, below=1)
-    n = checks.number("n", n, least=design.least)
+    alpha = checks.number("alpha", alpha, gt=0, lt=1)
+    n = checks.number("n", n, ge=design.least)
     found = design.power(n, alpha)
     text = (
         f"A {design.said} with {design.sizes(n, n)} finds {design.effect_text} with {100 * found:.1f}% power at alpha "
@@ -236,17 +236,17 @@ def minimum_detectable_effect(
     sign = -1.0 if alternative == "less" else 1.0
     shares = p1 is not None
     if sd is not None:
-        sd = checks.number("sd", sd, above=0)
+        sd = checks.number("sd", sd, gt=0)
         if test not in {"t", "paired", "one_sample"}:
             raise checks.wrong("sd", sd, f"None for test={test!r}")
 
     def design(size: float) -> Design:
-        wanted = (None, checks.number("p1", p1, above=0, below=1) + size) if shares else (size, None)
+        wanted = (None, checks.number("p1", p1, gt=0, lt=1) + size) if shares else (size, None)
         return design_of(test, wanted[0], alternative, ratio, groups, df, p1, wanted[1], method)
 
     most = (1 - p1 if sign > 0 else p1) * (1 - 1e-9) if p1 is not None else math.pi if test == "proportions" else 1e6
     tiny = most * 1e-9
-    n = checks.number("n", n, least=design(sign * tiny).least)
+    n = checks.number("n", n, ge=design(sign * tiny).least)
     size = sign * _root(lambda one: design(sign * one).power(n, alpha) - power, tiny, most, "effect")
     found = design(size)
     difference = size if shares else size * sd if sd is not None else math.nan
@@ -262,8 +262,8 @@ def minimum_detectable_effect(
 
 def chances(power: float, alpha: float) -> tuple[float, float]:
     """Both, when they are: 0 < alpha < power < 1."""
-    alpha = checks.number("alpha", alpha, above=0, below=1)
-    return checks.number("power", power, above=alpha, below=1), alpha
+    alpha = checks.number("alpha", alpha, gt=0, lt=1)
+    return checks.number("power", power, gt=alpha, lt=1), alpha
 
 
 def needed(design: Design, power: float, alpha: float) -> float:

@@ -73,7 +73,7 @@ class ConfidenceSequence:
         meaning: Metric | None = None,
     ) -> None:  # fmt: skip
         self._metric = metric_in(None, metric) if meaning is None else meaning
-        self.confidence = checks.number("confidence", confidence, above=0, below=1)
+        self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.bound, self._asked = bound_of(bound), bool(asymptotic)
         self._arm = arm_for(self._metric, self.bound, asymptotic=self._asked)
         self._near, self.missing = Neighbours(), 0

@@ -71,7 +71,7 @@ def boundaries(looks: Any, alpha: float = 0.05, spending: str = "obrien_fleming"
     from scipy.optimize import brentq  # noqa: PLC0415
 
     t = fractions_of(looks)
-    alpha = checks.number("alpha", alpha, above=0, below=1)
+    alpha = checks.number("alpha", alpha, gt=0, lt=1)
     steps = np.diff(spent(t, alpha, spending), prepend=0.0) / 2
     law, found = _Law(), []
     for now, wanted in zip(t, steps, strict=True):
@@ -117,7 +117,7 @@ def inflation(looks: Any, alpha: float = 0.05, power: float = 0.8, spending: str
     from scipy.optimize import brentq  # noqa: PLC0415
     from scipy.special import ndtri  # noqa: PLC0415
 
-    power = checks.number("power", power, above=alpha, below=1)
+    power = checks.number("power", power, gt=alpha, lt=1)
     bounds, fixed = boundaries(looks, alpha, spending), float(ndtri(1 - alpha / 2) + ndtri(power))
     drift = brentq(lambda d: crossing(bounds, looks, d)[-1] - power, fixed / 2, 2 * fixed, xtol=1e-10)
     return float((drift / fixed) ** 2)
@@ -131,7 +131,7 @@ def fractions_of(looks: Any) -> np.ndarray:
         [0.25, 0.5, 0.75, 1.0]
     """
     if np.ndim(looks) == 0:
-        count = checks.whole("looks", looks, least=1)
+        count = checks.whole("looks", looks, ge=1)
         return np.asarray(np.arange(1, count + 1) / count)
     t = checks.floats("looks", looks)
     if not (len(t) and t[0] > 0 and (np.diff(t) > 0).all() and t[-1] == 1.0):

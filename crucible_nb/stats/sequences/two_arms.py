@@ -99,7 +99,7 @@ class Difference:
         meaning: Metric | None = None,
     ) -> None:
         self._metric = metric_in(None, metric) if meaning is None else meaning
-        self.confidence = checks.number("confidence", confidence, above=0, below=1)
+        self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.bound, self._asked, self.paired = bound_of(bound), bool(asymptotic), bool(paired)
         self._duel = duel_for(self._metric, self.bound, asymptotic=self._asked, paired=self.paired)
         self._near = Neighbours(), Neighbours()

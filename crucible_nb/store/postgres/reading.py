@@ -43,13 +43,13 @@ class RemoteBuffer(Buffer):
     def __len__(self) -> int:
         return self._held if self._away else super().__len__()
 
-    def _settle(self) -> None:
+    def prepare_read(self) -> None:
         if self._away:
             self._away = False
             batch = self._fetch()
             if batch is not None:
                 self.append(batch)
-        super()._settle()
+        super().prepare_read()
 
 
 FRESH = 0.2

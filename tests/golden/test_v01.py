@@ -1,0 +1,106 @@
+"""What v0.1 wrote, sent and did: read today, and done again bit for bit. See `make`."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.metrics import stage
+from tests.golden import pickles, states
+from tests.golden.run import run
+
+GOLDEN = Path(__file__).parent / "v0.1.0"
+STORE = Path(__file__).parents[1] / "store" / "golden" / "v1"
+STATES = dict(orjson.loads(line) for line in (GOLDEN / "states.json").read_text().splitlines())
+PICKLES: dict[str, list[str]] = json.loads(gzip.decompress((GOLDEN / "pickles.json.gz").read_bytes()))
+HANDLES = [name for name in PICKLES if name.startswith("handle")]
+OTHERS = [name for name in PICKLES if name not in HANDLES]
+REDACTIONS = [name for name in OTHERS if name.startswith("Redaction")]
+
+pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+
+
+def test_every_state_has_the_bits_of_v01() -> None:
+    today = dict(orjson.loads(line) for line in states.lines())
+    assert today.keys() == STATES.keys()
+    assert [name for name, state in today.items() if state != STATES[name]] == []
+
+
+def test_a_run_has_the_lines_the_checkpoint_and_the_numbers_of_v01(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "BLOCK", 512)
+    journal, state, metrics = json.loads(gzip.decompress((GOLDEN / "run.json.gz").read_bytes()))
+    today = run(tmp_path)
+    assert today.journal == journal
+    assert today.metrics == metrics
+    assert today.state.keys() == state.keys()
+    assert [key for key in state if today.state[key] != state[key]] == []
+    pd.testing.assert_frame_equal(today.frame, cr.load(GOLDEN / "run.parquet"), check_exact=True)
+
+
+def unpickle(name: str) -> Any:
+    return pickle.loads(base64.b64decode(PICKLES[name][0]))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_pickle_of_v01_is_the_same_thing(name: str) -> None:
+    thing = unpickle(name)
+    assert pickles.meaning(thing) == PICKLES[name][1]
+    assert name.split(",", maxsplit=1)[0] == type(thing).__name__
+    assert type(thing).__module__.startswith("crucible_nb")
+
+
+@pytest.mark.parametrize("name", pickles.policies())
+def test_a_policy_of_v01_does_the_same(name: str) -> None:
+    old, new, events = unpickle(name), pickles.policies()[name], cr.sampling.Events.of_frame(states.events())
+    if isinstance(new, cr.sampling.Sampler):
+        chosen = [(*(running := sampler.begin(1)).choose(events)[:2], running.to_dict()) for sampler in (old, new)]
+    else:
+        chosen = [((running := detector.begin()).judge(events).score, running.to_dict()) for detector in (old, new)]
+    assert states.plain(chosen[0]) == states.plain(chosen[1])
+
+
+@pytest.mark.parametrize("name", REDACTIONS)
+def test_a_redaction_of_v01_redacts(name: str) -> None:
+    redaction = unpickle(name)
+    assert redaction("api_key", "x") == "[redacted]"
+    assert redaction("note", "it is sk-abcdefghijklmnop1234") == (
+        "IT IS [REDACTED]" if "hook" in name else "it is [redacted]"
+    )
+    assert pickle.loads(pickle.dumps(redaction)).to_dict() == redaction.to_dict()
+
+
+def test_a_redaction_is_the_first_thing_that_a_process_loads() -> None:
+    code = f"import base64, pickle; print(pickle.loads(base64.b64decode({PICKLES['Redaction'][0]!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Redaction(hook=False, content=True)"
+
+
+@pytest.mark.parametrize("name", HANDLES)
+def test_a_handle_of_v01_joins_its_experiment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(next(STORE.glob("*/*.jsonl")).parent, tmp_path / "store" / name)  # the one that died
+    monkeypatch.chdir(tmp_path)
+    exp = unpickle(name)
+    assert isinstance(exp, cr.Experiment)
+    assert unpickle(name) is exp
+    before = exp.metrics().events
+    assert exp.record("call", latency_ms=1.0, note="sk-abcdefghijklmnop1234")
+    assert exp.metrics().events == before + 1
+    note = exp.frame()["note"].dropna().iloc[-1]
+    assert (
+        note
+        == {"handle": "sk-abcdefghijklmnop1234", "handle, redaction": "[redacted]", "handle, hook": "[REDACTED]"}[name]
+    )
