@@ -43,8 +43,7 @@ def die(exp: cr.Experiment) -> None:
         writer.journal.handle, writer.journal.failure = None, "it is dead"
         writer.lock.release()
     SYNCER.remove(writer)
-    kernel = LIVE
-    kernel._all = [one for one in kernel._all if one() is not exp]
+    LIVE._entries = [entry for entry in LIVE._entries if entry.get() is not exp]
 
 
 def detectors() -> list[cr.anomaly.Detector]:
