@@ -1,6 +1,6 @@
-"""Mergeable state: ordered monoids that take values in and answer at any time.
+"""Mergeable state: ordered monoids that are updated with values and read at any time.
 
-`base` says what an accumulator is; one algorithm a file:
+`base` defines the accumulator protocol; each other file holds one algorithm:
 moments (mean, variance), extremes, proportion, counts (categories), ewm (exponentially weighted moments),
 loghistogram (quantiles, guaranteed relative error), tdigest (quantiles, smallest at the tails),
 quantiles (exact while small, then a log histogram), order (quantiles of sorted values).

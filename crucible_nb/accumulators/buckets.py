@@ -1,4 +1,4 @@
-"""Buckets of a log histogram: which one a float64 falls in, what stands for it, and how many are in each."""
+"""Buckets of a log histogram: the bucket of a float64, the value that represents it, and the weight in each."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _MANTISSA = 52
 _LIFT = 2.0**_MANTISSA  # brings the smallest subnormal to a normal number
 
 
-def keys_of(values: np.ndarray, bits: int) -> np.ndarray:
-    """The bucket of each value: its exponent and the first `bits` bits of its mantissa, read off its own bits.
+def bucket_keys(values: np.ndarray, bits: int) -> np.ndarray:
+    """Return the bucket of each value: its exponent and the first `bits` bits of its mantissa.
 
     Args:
         values: float64[n], positive and finite.
-        bits: Buckets an octave, as a power of 2.
+        bits: Binary logarithm of the number of buckets per octave.
 
     Returns:
-        int64[n], in the order of the values. Subnormal values are lifted first, so their buckets are as narrow.
+        int64[n], increasing with the values. Subnormal values are scaled first, so their buckets are as narrow.
 
     Examples:
         >>> import numpy as np
-        >>> keys = keys_of(np.array([1.0, 1.003, 1.004, 2.0]), bits=8)
+        >>> keys = bucket_keys(np.array([1.0, 1.003, 1.004, 2.0]), bits=8)
         >>> (keys - keys[0]).tolist()
         [0, 0, 1, 256]
     """
@@ -35,35 +35,42 @@ def keys_of(values: np.ndarray, bits: int) -> np.ndarray:
     return keys
 
 
-def values_of(keys: np.ndarray, bits: int) -> np.ndarray:
-    """The value that stands for each bucket: the harmonic mean of its ends, so the largest relative error is least.
+def bucket_values(keys: np.ndarray, bits: int) -> np.ndarray:
+    """Return the value that represents each bucket: the harmonic mean of its ends, which minimises the relative error.
 
     In a bucket from m to m + 1 (in units of its width, m from 2**bits to 2**(bits + 1) - 1) that error is
     1 / (2 m + 1), less than 2 ** -(bits + 1).
 
     Args:
-        keys: int64[n], as from `keys_of`.
-        bits: The bits they were made with.
+        keys: int64[n], from `bucket_keys`.
+        bits: The same bits as there.
 
     Returns:
         float64[n].
 
     Examples:
         >>> import numpy as np
-        >>> values_of(keys_of(np.array([1.0]), bits=8), bits=8).tolist()
+        >>> bucket_values(bucket_keys(np.array([1.0]), bits=8), bits=8).tolist()
         [1.0019493177387915]
     """
     small = keys < 1 << bits
     low = (np.where(small, keys + (_MANTISSA << bits), keys) << (_MANTISSA - bits)).view(np.float64)
     steps = (keys & ((1 << bits) - 1)) + (1 << bits)
-    found = low + low / (2 * steps + 1)
-    return np.where(small, found / _LIFT, found)
+    values = low + low / (2 * steps + 1)
+    return np.where(small, values / _LIFT, values)
 
 
 class Buckets:
-    """Weights in a range of consecutive buckets that grows with the data, by whole octaves.
+    """Weights of a range of consecutive buckets that grows with the data, by whole octaves.
 
     At most 2,098 octaves exist: 4.3 MB at 8 bits; data within a factor of 1,000 take 22 kB.
+
+    Args:
+        bits: Binary logarithm of the number of buckets per octave.
+
+    Attributes:
+        start: Key of the first bucket.
+        weights: Weight of each bucket, float64.
     """
 
     __slots__ = ("_octave", "start", "weights")
@@ -74,12 +81,12 @@ class Buckets:
         self.weights = np.zeros(0)
 
     def add(self, first: int, weights: np.ndarray) -> None:
-        """Add to the buckets from `first` on."""
+        """Add weights to consecutive buckets, the first with key `first`."""
         self.reserve(first, first + len(weights))
         self.weights[first - self.start : first - self.start + len(weights)] += weights
 
     def reserve(self, first: int, stop: int) -> None:
-        """Make room for the buckets from `first` up to but not including `stop`."""
+        """Extend the range to the buckets from `first` to `stop` (exclusive)."""
         end = self.start + len(self.weights)
         if len(self.weights) and self.start <= first and stop <= end:
             return
@@ -91,17 +98,17 @@ class Buckets:
         self.start, self.weights = first, weights
 
     def filled(self) -> tuple[np.ndarray, np.ndarray]:
-        """Keys and weights of the buckets that hold something, ascending."""
-        at = np.flatnonzero(self.weights)
-        return at + self.start, self.weights[at]
+        """Return keys and weights of the non-empty buckets, ascending."""
+        index = np.flatnonzero(self.weights)
+        return index + self.start, self.weights[index]
 
     @classmethod
-    def merged(cls, parts: Sequence[Buckets], bits: int) -> Buckets:
-        """The sum of all parts, in new memory."""
-        both = cls(bits)
+    def merge_all(cls, parts: Sequence[Buckets], bits: int) -> Buckets:
+        """Return the sum of all parts, in new memory."""
+        total = cls(bits)
         parts = [part for part in parts if len(part.weights)]
         if parts:
-            both.reserve(min(part.start for part in parts), max(part.start + len(part.weights) for part in parts))
+            total.reserve(min(part.start for part in parts), max(part.start + len(part.weights) for part in parts))
         for part in parts:
-            both.add(part.start, part.weights)
-        return both
+            total.add(part.start, part.weights)
+        return total

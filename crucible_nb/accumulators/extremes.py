@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from crucible_nb.accumulators.inputs import known
-from crucible_nb.accumulators.serial import Stateful, alike
+from crucible_nb.accumulators.inputs import known_values
+from crucible_nb.accumulators.serial import Stateful, check_mergeable
 
 
 @dataclass(frozen=True, slots=True)
 class ExtremesResult:
-    """What `Extremes` knows, in the unit of its values; NaN until known.
+    """Result of `Extremes`, in the unit of the values; NaN where unknown.
 
     Attributes:
-        count: Known values.
-        minimum: Smallest of them; infinite ones count.
-        maximum: Largest of them.
-        missing: Values that were NaN.
+        count: Number of known values.
+        minimum: Smallest known value, infinite values included.
+        maximum: Largest known value, infinite values included.
+        missing: Number of NaN values.
 
     Examples:
         >>> Extremes().update([1.0, 2.0, 6.0]).result().maximum
@@ -33,7 +33,7 @@ class ExtremesResult:
 
 
 class Extremes(Stateful):
-    """Smallest and largest value, exact, the same bits in any order. Weights only matter where they are 0.
+    """Smallest and largest value: exact, with the same bits in any order. Weights only matter where they are 0.
 
     Examples:
         >>> Extremes().update([3.0, -1.0, float("nan")]).result()
@@ -55,23 +55,7 @@ class Extremes(Stateful):
         self.minimum = self.maximum = math.nan
 
     def update(self, values: Any, weights: Any = None) -> Self:
-        """Take values in, in place.
-
-        Args:
-            values: Array-like of n numbers, NaN where missing.
-            weights: n finite numbers >= 0; None is 1 each.
-
-        Returns:
-            The accumulator itself.
-
-        Raises:
-            StatError: When `values` are no numbers, or `weights` are negative, infinite or not n.
-
-        Examples:
-            >>> Extremes().update([3.0, 9.0], weights=[1, 0]).maximum
-            3.0
-        """
-        x, _, missing = known(values, weights)
+        x, _, missing = known_values(values, weights)
         self.missing += missing
         if len(x):
             self._add(len(x), float(x.min()) + 0.0, float(x.max()) + 0.0)  # never -0.0, which depends on the order
@@ -79,34 +63,19 @@ class Extremes(Stateful):
 
     def _add(self, count: int, minimum: float, maximum: float) -> None:
         self.count += count
-        if not self.minimum <= minimum:  # also when it is NaN, of nothing
+        if not self.minimum <= minimum:  # true also for NaN, before the first value
             self.minimum = minimum
         if not self.maximum >= maximum:
             self.maximum = maximum
 
     def merge(self, later: Self) -> Self:
-        """Both together, as a new accumulator; both are left alone.
-
-        Raises:
-            ConfigError: When `later` is something else.
-
-        Examples:
-            >>> Extremes().update([1.0]).merge(Extremes().update([5.0]))
-            Extremes(count=2, minimum=1.0, maximum=5.0)
-        """
-        alike(self, later)
-        both = type(self)()
+        check_mergeable(self, later)
+        merged = type(self)()
         for part in (self, later):
-            both.missing += part.missing
+            merged.missing += part.missing
             if part.count:
-                both._add(part.count, part.minimum, part.maximum)
-        return both
+                merged._add(part.count, part.minimum, part.maximum)
+        return merged
 
     def result(self) -> ExtremesResult:
-        """What is known so far.
-
-        Examples:
-            >>> Extremes().result()
-            ExtremesResult(count=0, minimum=nan, maximum=nan, missing=0)
-        """
         return ExtremesResult(self.count, self.minimum, self.maximum, self.missing)

@@ -1,4 +1,4 @@
-"""What `update` does first: known values and their weights out of whatever came."""
+"""Input of `update`: known values and their weights as arrays."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from crucible_nb.utils import checks
 
 
-def known(values: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """Values without the missing ones, their weights, and how many were missing.
+def known_values(values: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Return the values that are not missing, their weights, and the number of missing values.
 
     Values of weight 0 are dropped before anything is counted. The arrays may share memory with the input.
 
     Examples:
         >>> import numpy as np
-        >>> values, weights, missing = known([1.0, np.nan, 3.0], [1.0, 2.0, 0.0])
+        >>> values, weights, missing = known_values([1.0, np.nan, 3.0], [1.0, 2.0, 0.0])
         >>> values.tolist(), weights.tolist(), missing
         ([1.0], [1.0], 1)
     """
@@ -26,22 +26,22 @@ def known(values: Any, weights: Any = None) -> tuple[np.ndarray, np.ndarray | No
     w = None if weights is None else checks.weights(weights, len(x))
     if w is not None and not w.all():
         x, w = x[w > 0], w[w > 0]
-    if not len(x) or not math.isnan(x.min()):  # the minimum is NaN when any value is: the fastest look there is
+    if not len(x) or not math.isnan(x.min()):  # the minimum is NaN when any value is: the fastest test
         return x, w, 0
-    there = ~np.isnan(x)
-    return x[there], None if w is None else w[there], len(x) - int(np.count_nonzero(there))
+    known = ~np.isnan(x)
+    return x[known], None if w is None else w[known], len(x) - int(np.count_nonzero(known))
 
 
 Chunk = tuple[np.ndarray, np.ndarray | None]
 """Values and their weights, None for 1 each."""
 
 
-def joined(chunks: Sequence[Chunk]) -> Chunk:
-    """Chunks as one, in order.
+def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
+    """Concatenate chunks in order.
 
     Examples:
         >>> import numpy as np
-        >>> values, weights = joined([(np.array([1.0]), None), (np.array([5.0]), np.array([2.0]))])
+        >>> values, weights = join_chunks([(np.array([1.0]), None), (np.array([5.0]), np.array([2.0]))])
         >>> values.tolist(), weights.tolist()
         ([1.0, 5.0], [1.0, 2.0])
     """

@@ -1,4 +1,4 @@
-"""Mean and variance in one pass over blocks that merge, stable at any offset."""
+"""Mean and variance, block by block; numerically stable at any offset."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.inputs import known
-from crucible_nb.accumulators.serial import Stateful, alike
+from crucible_nb.accumulators.inputs import known_values
+from crucible_nb.accumulators.serial import Stateful, check_mergeable
 
-_BLOCK = 16_384  # values whose temporaries stay in the cache
+_BLOCK = 16_384  # values per step, so that temporaries stay in the cache
 _WHOLE = np.zeros(1, np.intp)
-_LEAST = 5e-324
+_TINY = 5e-324
 
 
 @np.errstate(invalid="ignore", over="ignore")
 def combine(
     n_a: Any, mean_a: Any, m2_a: Any, n_b: Any, mean_b: Any, m2_b: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of two sets together, elementwise over arrays that broadcast.
+    """Combine the moments of two sets, elementwise over arrays that broadcast.
 
     Args:
         n_a: Weight of the first set (a count, or a sum of weights).
-        mean_a: Its mean.
-        m2_a: Its weighted sum of squared deviations from the mean.
-        n_b: The same three of the second set.
-        mean_b: Its mean.
-        m2_b: Its weighted sum of squared deviations.
+        mean_a: Mean of the first set.
+        m2_a: Weighted sum of squared deviations from the mean of the first set.
+        n_b: Weight of the second set.
+        mean_b: Mean of the second set.
+        m2_b: Weighted sum of squared deviations of the second set.
 
     Returns:
-        Weight, mean and sum of squared deviations of both. A set of weight 0 changes no bit of the other.
+        Weight, mean and sum of squared deviations of the union. A set of weight 0 changes no bit of the other.
 
     Examples:
         >>> [float(x) for x in combine(2, 1.5, 0.5, 1, 6.0, 0.0)]
@@ -42,12 +42,12 @@ def combine(
         Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
     """
     n = np.add(n_a, n_b, dtype=np.float64)
-    share = n_b / np.maximum(n, _LEAST)
+    fraction = n_b / np.maximum(n, _TINY)
     delta = np.subtract(mean_b, mean_a)
-    mean = mean_a + delta * share
+    mean = mean_a + delta * fraction
     if not np.isfinite(delta).all():  # infinite means add up as IEEE 754 says
         mean = np.where(np.isfinite(delta), mean, np.add(mean_a, mean_b))
-    m2 = np.add(m2_a, m2_b) + delta * delta * (n_a * share)
+    m2 = np.add(m2_a, m2_b) + delta * delta * (n_a * fraction)
     if not np.logical_and(n_a, n_b).all():
         only_a, only_b = np.equal(n_b, 0), np.equal(n_a, 0)
         mean = np.where(only_a, mean_a, np.where(only_b, mean_b, mean))
@@ -59,16 +59,16 @@ def combine(
 def moments_by(
     values: np.ndarray, starts: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of contiguous runs of the last axis, by the corrected two-pass algorithm.
+    """Compute the moments of contiguous runs of the last axis with the corrected two-pass algorithm.
 
     Args:
         values: float64[..., N], N >= 1, NaN where unknown.
-        starts: int[k], where the runs begin: 0 first, strictly increasing, below N.
-        weights: float64 that broadcasts against `values`, finite and >= 0; None is 1 each.
+        starts: int[k], start of each run: 0 first, strictly increasing, below N.
+        weights: float64 that broadcasts against `values`, finite and >= 0; None means 1 each.
 
     Returns:
-        Weight of the known values, their mean (0 when there are none) and their weighted sum of squared deviations
-        from it, float64[..., k] each. Infinite values make the mean infinite or NaN and the last NaN.
+        Weight of the known values, their mean (0 if there are none) and their weighted sum of squared deviations
+        from the mean, float64[..., k] each. Infinite values make the mean infinite or NaN, and the deviations NaN.
 
     Examples:
         >>> import numpy as np
@@ -84,13 +84,13 @@ def moments_by(
         total = np.add.reduceat(values, starts, axis=-1)
         if np.isfinite(total).all():
             return _known_moments(values, starts, lengths.astype(np.float64), total / lengths)
-    there = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
-    w = there.astype(np.float64) if weights is None else np.where(there, weights, 0.0)
-    x = np.where(there, values, 0.0)
+    known = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
+    w = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)
+    x = np.where(known, values, 0.0)
     n = np.add.reduceat(w, starts, axis=-1)
     divisor = np.where(n == 0, 1.0, n)
     mean = np.add.reduceat(x * w, starts, axis=-1) / divisor
-    deviations = np.where(there, x - np.repeat(mean, lengths, axis=-1), 0.0)
+    deviations = np.where(known, x - np.repeat(mean, lengths, axis=-1), 0.0)
     weighted = w * deviations
     shift = np.add.reduceat(weighted, starts, axis=-1) / divisor
     m2 = np.add.reduceat(weighted * deviations, starts, axis=-1) - n * shift * shift
@@ -100,7 +100,7 @@ def moments_by(
 def _known_moments(
     values: np.ndarray, starts: np.ndarray, n: np.ndarray, mean: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The second pass where all values are known; it also takes away the rounding of the first pass's mean."""
+    """Run the second pass where all values are known; it also removes the rounding error of the first mean."""
     deviations = values - (mean if len(starts) == 1 else np.repeat(mean, n.astype(np.intp), axis=-1))
     shift = np.add.reduceat(deviations, starts, axis=-1) / n
     np.multiply(deviations, deviations, out=deviations)
@@ -110,17 +110,17 @@ def _known_moments(
 
 @dataclass(frozen=True, slots=True)
 class MomentsResult:
-    """What `Moments` knows, in the unit of its values; NaN until known.
+    """Result of `Moments`, in the unit of the values; NaN where unknown.
 
     Attributes:
-        count: Known values.
+        count: Number of known values.
         weight: Sum of their weights.
         mean: Weighted mean.
-        variance: Sum of squared deviations over `weight - 1`; NaN up to a weight of 1.
-        std: Its root.
+        variance: Sum of squared deviations divided by `weight - 1`; NaN up to a weight of 1.
+        std: Square root of the variance.
         total: Weighted sum.
-        missing: Values that were NaN.
-        infinite: Values that were infinite; they make mean and variance infinite or NaN.
+        missing: Number of NaN values.
+        infinite: Number of infinite values; they make mean and variance infinite or NaN.
 
     Examples:
         >>> Moments().update([1.0, 2.0, 6.0]).result().mean
@@ -140,8 +140,8 @@ class MomentsResult:
 class Moments(Stateful):
     """Count, mean, variance and total.
 
-    Weights count events: a value of weight w is w equal values, the variance divides by `weight - 1`. Squares of
-    values above 1e150 do not fit a float64; up to there nothing depends on the offset of the values.
+    Weights count events: a value of weight w counts as w equal values, and the variance is divided by `weight - 1`.
+    The precision does not depend on the offset of the values, up to 1e150; larger squares overflow float64.
 
     Examples:
         >>> Moments().update([1.0, 2.0, 6.0]).result()
@@ -182,32 +182,16 @@ class Moments(Stateful):
 
     @property
     def variance(self) -> float:
-        """Squared deviations over `weight - 1`; NaN up to a weight of 1."""
+        """Sum of squared deviations divided by `weight - 1`; NaN up to a weight of 1."""
         return self._m2 / (self.weight - 1) if self.weight > 1 else math.nan
 
     @property
     def std(self) -> float:
-        """Root of the variance."""
+        """Square root of the variance."""
         return math.sqrt(self.variance)
 
     def update(self, values: Any, weights: Any = None) -> Self:
-        """Take values in, in place.
-
-        Args:
-            values: Array-like of n numbers, NaN where missing.
-            weights: n finite numbers >= 0; None is 1 each.
-
-        Returns:
-            The accumulator itself.
-
-        Raises:
-            StatError: When `values` are no numbers, or `weights` are negative, infinite or not n.
-
-        Examples:
-            >>> Moments().update([1.0, 3.0], weights=[3, 1]).mean
-            1.5
-        """
-        x, w, missing = known(values, weights)
+        x, w, missing = known_values(values, weights)
         self.missing += missing
         for start in range(0, len(x), _BLOCK):
             part = slice(start, start + _BLOCK)
@@ -223,36 +207,22 @@ class Moments(Stateful):
         self.weight, self._mean, self._m2 = map(float, combine(self.weight, self._mean, self._m2, weight, mean, m2))
 
     def merge(self, later: Self) -> Self:
-        """Both together, as a new accumulator.
-
-        Args:
-            later: Moments of what came after.
-
-        Returns:
-            A new accumulator; both are left alone.
-
-        Raises:
-            ConfigError: When `later` is something else.
-
-        Examples:
-            >>> Moments().merge(Moments().update([2.0])).mean
-            2.0
-        """
-        alike(self, later)
-        both = type(self)()
+        check_mergeable(self, later)
+        merged = type(self)()
         for name in ("count", "missing", "infinite", "_total"):
-            setattr(both, name, getattr(self, name) + getattr(later, name))
-        mine, theirs = (self.weight, self._mean, self._m2), (later.weight, later._mean, later._m2)
-        both.weight, both._mean, both._m2 = map(float, combine(*mine, *theirs))
-        return both
+            setattr(merged, name, getattr(self, name) + getattr(later, name))
+        first, second = (self.weight, self._mean, self._m2), (later.weight, later._mean, later._m2)
+        merged.weight, merged._mean, merged._m2 = map(float, combine(*first, *second))
+        return merged
 
     def result(self) -> MomentsResult:
-        """What is known so far.
-
-        Examples:
-            >>> Moments().result().mean
-            nan
-        """
         return MomentsResult(
-            self.count, self.weight, self.mean, self.variance, self.std, self.total, self.missing, self.infinite
+            count=self.count,
+            weight=self.weight,
+            mean=self.mean,
+            variance=self.variance,
+            std=self.std,
+            total=self.total,
+            missing=self.missing,
+            infinite=self.infinite,
         )

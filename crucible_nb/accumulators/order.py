@@ -1,4 +1,4 @@
-"""Quantiles of values that are sorted already, linear between neighbours, as `np.quantile` has them."""
+"""Quantiles of sorted values, linear between neighbours as in `np.quantile`; the base class of quantile sketches."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from crucible_nb.accumulators.serial import Stateful
 from crucible_nb.utils import checks
 
 
 @dataclass(frozen=True, slots=True)
 class QuantileResult:
-    """What a quantile accumulator knows, in the unit of its values; NaN until known.
+    """Result of a quantile sketch, in the unit of the values; NaN where unknown.
 
     Attributes:
-        count: Known values, infinite ones included.
+        count: Number of known values, infinite values included.
         minimum: Smallest value.
         p50: Median.
         p90: 90% quantile.
         p95: 95% quantile.
         p99: 99% quantile.
         maximum: Largest value.
-        missing: Values that were NaN.
-        infinite: Values that were infinite.
+        missing: Number of NaN values.
+        infinite: Number of infinite values.
         exact: Whether the quantiles are exact; the extremes always are.
-        error_bound: Most that a quantile can be off, as a share of it; NaN when nothing is guaranteed.
+        error_bound: Largest relative error of a quantile; NaN if none is guaranteed.
 
     Examples:
         >>> from crucible_nb.accumulators import Quantiles
@@ -46,33 +47,67 @@ class QuantileResult:
     error_bound: float
 
 
-def quantile_result(sketch: Any) -> QuantileResult:
-    """The result of an accumulator with the attributes and the `quantile` that it takes."""
-    low, p50, p90, p95, p99, high = sketch.quantile(np.array([0.0, 0.5, 0.9, 0.95, 0.99, 1.0])).tolist()
-    return QuantileResult(
-        sketch.count, low, p50, p90, p95, p99, high, sketch.missing, sketch.infinite, sketch.exact, sketch.error_bound
-    )
+class QuantileSketch(Stateful):
+    """Base class of the quantile accumulators: `result` from their counts, bounds and `quantile`."""
+
+    __slots__ = ()
+
+    def quantile(self, q: Any) -> Any:
+        """Compute quantiles: linear between order statistics as in `np.quantile` if `exact`, else within `error_bound`.
+
+        Args:
+            q: A number or an array of numbers in [0, 1].
+
+        Returns:
+            A float, or float64 of the shape of `q`, in the unit of the values; NaN without values.
+
+        Raises:
+            ConfigError: A `q` is outside [0, 1].
+
+        Examples:
+            >>> from crucible_nb.accumulators import Quantiles
+            >>> Quantiles().update([1.0, 2.0, 4.0]).quantile([0.5, 0.75]).tolist()
+            [2.0, 3.0]
+        """
+        raise NotImplementedError
+
+    def result(self) -> QuantileResult:
+        low, p50, p90, p95, p99, high = self.quantile(np.array([0.0, 0.5, 0.9, 0.95, 0.99, 1.0])).tolist()
+        sketch: Any = self  # the counts are attributes of some sketches and properties of others
+        return QuantileResult(
+            count=sketch.count,
+            minimum=low,
+            p50=p50,
+            p90=p90,
+            p95=p95,
+            p99=p99,
+            maximum=high,
+            missing=sketch.missing,
+            infinite=sketch.infinite,
+            exact=sketch.exact,
+            error_bound=sketch.error_bound,
+        )
 
 
 def quantile_of_sorted(values: np.ndarray, q: Any, weights: np.ndarray | None = None) -> Any:
-    """Quantiles of sorted values.
+    """Compute quantiles of sorted values.
 
     The value at position `h = q * (n - 1)`, linear between neighbours (type 7 of Hyndman and Fan): the bits of
     `np.quantile`. With weights, value `i` fills the positions from `C[i-1]` to `C[i] - 1` of the cumulative
     weights `C`, and the gap of 1 to the next value is linear: the bits of `np.quantile(np.repeat(values, weights))`
     for whole weights, and continuous and monotone in `q`, from smallest to largest, for all weights >= 1. Between
-    a finite and an infinite value lies the infinite one.
+    a finite and an infinite value, the quantile is infinite.
 
     Args:
         values: float64[n], ascending, without NaN.
         q: A number or an array of numbers in [0, 1].
-        weights: float64[n], how many events each value stands for, >= 0; None is 1 each.
+        weights: float64[n], the number of events each value represents, >= 0; None means 1 each.
 
     Returns:
-        A float for one `q`, else a float64 array of the shape of `q`; NaN when there is nothing.
+        A float for one `q`, else a float64 array of the shape of `q`; NaN without values.
 
     Raises:
-        ConfigError: When a `q` is outside [0, 1].
+        ConfigError: A `q` is outside [0, 1].
 
     Examples:
         >>> import numpy as np
@@ -84,19 +119,20 @@ def quantile_of_sorted(values: np.ndarray, q: Any, weights: np.ndarray | None = 
     References:
         Hyndman and Fan (1996), Sample quantiles in statistical packages.
     """
-    at = checks.fractions("q", q)
+    probabilities = checks.fractions("q", q)
     if weights is not None and not weights.all():
         values, weights = values[weights > 0], weights[weights > 0]
     if not len(values):
-        found = np.full(at.shape, np.nan)
+        result = np.full(probabilities.shape, np.nan)
     else:
-        below, share = _ranks(at, len(values)) if weights is None else _weighted_ranks(at, weights)
-        found = between(values[below], values[np.minimum(below + 1, len(values) - 1)], share)
-    return found if at.ndim else float(found)
+        n = len(values)
+        below, fraction = _ranks(probabilities, n) if weights is None else _weighted_ranks(probabilities, weights)
+        result = interpolate(values[below], values[np.minimum(below + 1, n - 1)], fraction)
+    return result if probabilities.ndim else float(result)
 
 
-def sort_pair(values: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Values in ascending order, each with its weight; values without weights are sorted in place."""
+def sort_with_weights(values: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Sort values in ascending order, each with its weight; values without weights are sorted in place."""
     if weights is None:
         values.sort()
         return values, None
@@ -118,12 +154,12 @@ def _weighted_ranks(q: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @np.errstate(invalid="ignore", over="ignore")
-def between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The formula of numpy to the bit, where the difference of the two is finite."""
+def interpolate(a: np.ndarray, b: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    """Interpolate linearly between a and b: the bits of numpy's formula where the difference is finite."""
     gap = b - a
-    found: np.ndarray = np.where(share < 0.5, a + gap * share, b - gap * (1 - share))
+    result: np.ndarray = np.where(fraction < 0.5, a + gap * fraction, b - gap * (1 - fraction))
     if np.isfinite(gap).all():
-        return found
-    wide = np.where(share == 0, a, np.where(share == 1, b, a * (1 - share) + b * share))
-    found[~np.isfinite(gap)] = wide[~np.isfinite(gap)]
-    return found
+        return result
+    wide = np.where(fraction == 0, a, np.where(fraction == 1, b, a * (1 - fraction) + b * fraction))
+    result[~np.isfinite(gap)] = wide[~np.isfinite(gap)]
+    return result

@@ -1,4 +1,4 @@
-"""State as plain data: written, read back with every doubt checked, compared, shown."""
+"""Shared base of the accumulators: state as plain data, read back with checks, compared and shown."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from crucible_nb.accumulators.base import Accumulator
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.utils import checks
 
 T = TypeVar("T", bound="Stateful")
 
 
-class Stateful:
-    """What all accumulators share: state named once, equality by it, and a repr that is a function of it."""
+class Stateful(Accumulator):
+    """Base class of the shipped accumulators: serialisation, equality and repr from a declared state."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]  # state changes in place
@@ -23,41 +24,32 @@ class Stateful:
     kind: ClassVar[str]
     """Name of the type in `to_dict`."""
     parameters: ClassVar[tuple[str, ...]] = ()
-    """Attributes that the constructor takes; accumulators merge when these are equal."""
+    """Attributes that are constructor arguments; accumulators can merge when these are equal."""
     fields: ClassVar[Mapping[str, str]] = {}
-    """The other attributes of the state, each with the method of `Opened` that reads it back."""
+    """The other attributes of the state, each with the method of `StateReader` that reads it."""
     shown: ClassVar[tuple[str, ...]] = ()
     """Attributes in the repr."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole state as plain data that JSON can hold.
-
-        Examples:
-            >>> from crucible_nb.accumulators import Extremes
-            >>> Extremes().update([1.0]).to_dict()["maximum"]
-            1.0
-        """
         parameters = {name: getattr(self, name) for name in self.parameters}
         fields = {name.lstrip("_"): getattr(self, name) for name in self.fields}
-        return {"kind": self.kind, "version": 1, **parameters, **fields}
+        return {"kind": self.kind, "version": 1, **parameters, **fields, **self._extra_state()}
+
+    def _extra_state(self) -> dict[str, Any]:
+        """Return the state that is not an attribute of `fields`, as plain data."""
+        return {}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The accumulator whose `to_dict` gave `state`.
-
-        Raises:
-            StoreError: When the state is broken, of another kind or from a newer release.
-
-        Examples:
-            >>> from crucible_nb.accumulators import Extremes
-            >>> Extremes.from_dict(Extremes().update([1.0, 3.0]).to_dict()).maximum
-            3.0
-        """
-        opened = Opened(state, cls.kind)
-        new = opened.build(cls)
-        for name, look in cls.fields.items():
-            setattr(new, name, getattr(opened, look)(name.lstrip("_")))
+        reader = StateReader(state, cls.kind)
+        new = reader.build(cls)
+        for name, method in cls.fields.items():
+            setattr(new, name, getattr(reader, method)(name.lstrip("_")))
+        new._load_extra_state(reader)
         return new
+
+    def _load_extra_state(self, reader: StateReader) -> None:
+        """Read the state of `_extra_state` back."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Stateful) or type(other) is not type(self):
@@ -69,20 +61,22 @@ class Stateful:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.shown)})"
 
 
-def alike(one: Stateful, later: object) -> None:
-    """Raise ConfigError unless `later` is of the type and has the parameters of `one`."""
-    if type(later) is not type(one) or [name for name in one.parameters if getattr(one, name) != getattr(later, name)]:
-        said = ", ".join(f"{name}={getattr(one, name)!r}" for name in one.parameters)
-        raise checks.wrong("later", later, f"{type(one).__name__}({said})")
+def check_mergeable(accumulator: Stateful, later: object) -> None:
+    """Raise ConfigError unless `later` has the type and the parameters of `accumulator`."""
+    names = accumulator.parameters
+    same_type = type(later) is type(accumulator)
+    if not same_type or [name for name in names if getattr(accumulator, name) != getattr(later, name)]:
+        parameters = ", ".join(f"{name}={getattr(accumulator, name)!r}" for name in names)
+        raise checks.wrong("later", later, f"{type(accumulator).__name__}({parameters})")
 
 
-class Opened:
-    """A state that came from outside; every look into it is checked.
+class StateReader:
+    """Checked access to a state read from outside.
 
     Args:
-        state: What `to_dict` once gave.
-        kind: The kind it must be of.
-        version: The newest version of that kind known here.
+        state: The result of `to_dict`.
+        kind: The kind it must have.
+        version: The newest version of that kind known to this release.
     """
 
     def __init__(self, state: Any, kind: str, version: int = 1) -> None:
@@ -93,9 +87,9 @@ class Opened:
         if self.whole("version") > version:
             raise self.broken(f"version={state['version']!r}: expected at most {version}; a newer release wrote it")
 
-    def broken(self, what: object) -> StoreError:
-        """The error for a state that cannot be; the caller raises it."""
-        return StoreError(f"state of {self._kind!r}: {what}")
+    def broken(self, problem: object) -> StoreError:
+        """Build the error for an invalid state; the caller raises it."""
+        return StoreError(f"state of {self._kind!r}: {problem}")
 
     def _checked(self, name: str, check: Callable[..., Any], **bounds: Any) -> Any:
         if name not in self._state:
@@ -106,7 +100,7 @@ class Opened:
             raise self.broken(error) from error
 
     def build(self, cls: type[T]) -> T:
-        """A fresh accumulator with the parameters of the state."""
+        """Create a new accumulator with the parameters of the state."""
         parameters = {name: self.part(name) for name in cls.parameters}
         try:
             return cls(**parameters)
@@ -118,37 +112,37 @@ class Opened:
         return int(self._checked(name, checks.whole, ge=ge))
 
     def weight(self, name: str) -> float:
-        """A finite number >= 0."""
+        """Read a finite number >= 0."""
         return float(self._checked(name, checks.number, ge=0.0))
 
     def number(self, name: str) -> float:
-        """Any float, NaN and infinities included."""
+        """Read any float, NaN and infinities included."""
         return float(self._checked(name, lambda name, value: checks.floats(name, [value])[0]))
 
     def numbers(self, name: str) -> np.ndarray:
-        """A list of floats."""
+        """Read a list of floats."""
         return np.array(self._checked(name, checks.floats))
 
     def weights(self, name: str, length: int) -> np.ndarray:
-        """A list of `length` finite numbers >= 0."""
+        """Read a list of `length` finite numbers >= 0."""
         return np.array(self._checked(name, lambda _, value: checks.weights(value, length)))
 
     def ascending(self, name: str) -> np.ndarray:
-        """A list of finite floats, none smaller than the one before."""
+        """Read a list of finite floats, none smaller than the one before."""
         array = self.numbers(name)
         if not np.isfinite(array).all() or (np.diff(array) < 0).any():
             raise self.broken(f"{name}: expected ascending numbers")
         return array
 
     def wholes(self, name: str) -> np.ndarray:
-        """A strictly ascending list of whole numbers, negative ones included."""
+        """Read a strictly ascending list of whole numbers, negative ones included."""
         array = self.ascending(name)
         if (array != np.floor(array)).any() or (np.abs(array) >= 2**53).any() or (np.diff(array) == 0).any():
             raise self.broken(f"{name}: expected ascending whole numbers")
         return array.astype(np.int64)
 
     def texts(self, name: str) -> list[str]:
-        """A list of different strings."""
+        """Read a list of different strings."""
         values = self._state.get(name)
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise self.broken(f"{name}: expected a list of strings")
@@ -157,5 +151,5 @@ class Opened:
         return values
 
     def part(self, name: str) -> Any:
-        """A state inside the state, for another class to open."""
+        """Read a nested state, unchecked; another class reads it."""
         return self._checked(name, lambda _, value: value)

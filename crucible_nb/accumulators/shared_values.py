@@ -1,4 +1,4 @@
-"""Known values in memory that nobody writes to again, for several sketches to hold at once."""
+"""Known values in read-only memory that several sketches share."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from crucible_nb.accumulators.inputs import Chunk
 from crucible_nb.accumulators.loghistogram import LogHistogram
 
 
-class Kept:
-    """Known values and their weights; binned once for everybody who holds them.
+class SharedValues:
+    """Known values and their weights, binned once for all sketches that hold them.
 
     Args:
-        values: float64[n] without NaN.
-        weights: float64[n], finite and > 0; None is 1 each.
-        missing: How many missing values came with them.
+        values: float64[n] without NaN, never modified again.
+        weights: float64[n], finite and > 0; None means 1 each.
+        missing: Number of missing values removed from them.
 
     Examples:
         >>> import numpy as np
-        >>> Kept(np.array([1.0, 2.0])).binned(8).count
+        >>> SharedValues(np.array([1.0, 2.0])).binned(8).count
         2
     """
 
@@ -30,11 +30,11 @@ class Kept:
 
     @property
     def chunk(self) -> Chunk:
-        """Values and weights."""
+        """The values and their weights."""
         return self.values, self.weights
 
     def binned(self, bits: int) -> LogHistogram:
-        """The values as a histogram."""
+        """Return the values as a histogram; computed at the first call."""
         if self._bins is None or self._bins.bits != bits:
             self._bins = LogHistogram(bits).update(self.values, self.weights)
         return self._bins

@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of
-from crucible_nb.experiment.listing import listed as table
+from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
 from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
@@ -29,7 +29,7 @@ from crucible_nb.store.postgres.listing import complete
 from crucible_nb.store.postgres.listing import find as found_in
 from crucible_nb.store.postgres.listing import listed as listed_in
 from crucible_nb.store.postgres.reading import CopiedAttachment
-from crucible_nb.store.redaction import Redaction, again
+from crucible_nb.store.redaction import Redaction, rebuild_redaction
 from crucible_nb.store.writer import lives
 from crucible_nb.utils import checks
 
@@ -95,7 +95,7 @@ def attach(
     if mode is None:
         looking = Attachment.read(folder, given, rows=False)
         mode = "resume" if looking.dead() else "read"
-    redaction = None if mode == "read" else again(folder.facts().get("redact"), redact)
+    redaction = None if mode == "read" else rebuild_redaction(folder.facts().get("redact"), redact)
     experiment = opened(folder, mode, given, durability, redaction)
     if isinstance(store, Address) and mode == "resume":
         copy(experiment, store)
@@ -176,7 +176,7 @@ def named() -> Experiment | None:
         return None
     try:
         folder = _folder(handle, None)
-        return arrived(str(folder.path), again(folder.facts().get("redact")))
+        return arrived(str(folder.path), rebuild_redaction(folder.facts().get("redact")))
     except StoreError as error:
         _FAILED.add(handle)
         warnings.warn(f"{RUN}: {error}", CrucibleWarning, stacklevel=3)
@@ -222,7 +222,7 @@ _SHOWN = (
 def listed(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str] = lambda _: "") -> pd.DataFrame:
     """Summaries by id as the table that `cr.experiments` gives; `picture` draws one of an id."""
     rows = [{key: facts.get(key) for key in _SHOWN} for facts in experiments.values()]
-    return table(rows, list(experiments), _SHOWN, picture)
+    return make_listing(rows, list(experiments), _SHOWN, picture)
 
 
 def stored(store: Any) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from crucible_nb.store import syscalls
 from crucible_nb.store.journal import Journal
 from crucible_nb.store.lines import STRICT
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.row_codec import body_of
+from crucible_nb.store.row_codec import encode_row
 from crucible_nb.utils.problems import Problems
 
 
@@ -169,7 +169,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                     ):
                         raise TypeError
                 except Exception:  # noqa: BLE001  NaN, lists, objects: said in another way, and staged as it is said
-                    body, row = body_of(journal.seq, row, redaction)
+                    body, row = encode_row(journal.seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
                 if direct is None or journal.failure is not None:
                     if not journal.write(data, 1):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.accumulators import Quantiles
-from crucible_nb.accumulators.shared_values import Kept
+from crucible_nb.accumulators.shared_values import SharedValues
 from crucible_nb.metrics.moment_table import Block, Panel
 
 _WHOLE = np.zeros(1, np.intp)
@@ -21,7 +21,7 @@ class Pieces(NamedTuple):
 
     keys: np.ndarray
     panel: Panel
-    latencies: list[Kept]
+    latencies: list[SharedValues]
 
 
 def cut(block: Block, key: np.ndarray) -> Pieces:
@@ -38,7 +38,7 @@ def whole(block: Block) -> Pieces:
     return Pieces(_WHOLE, Panel.of(block, _WHOLE), _latencies(block, [0, len(block)]))
 
 
-def _latencies(block: Block, edges: list[int]) -> list[Kept]:
+def _latencies(block: Block, edges: list[int]) -> list[SharedValues]:
     """The known latencies between neighbouring edges, copied."""
     if _LATENCY not in block.active:
         return []
@@ -50,9 +50,9 @@ def _latencies(block: Block, edges: list[int]) -> list[Kept]:
         x, w = values[start:stop], None if weights is None else weights[start:stop]
         if holes:
             known = ~missing[start:stop]
-            pieces.append(Kept(x[known], None if w is None else w[known], len(x) - int(known.sum())))
+            pieces.append(SharedValues(x[known], None if w is None else w[known], len(x) - int(known.sum())))
         else:
-            pieces.append(Kept(x.copy(), None if w is None else w.copy()))
+            pieces.append(SharedValues(x.copy(), None if w is None else w.copy()))
     return pieces
 
 

@@ -1,4 +1,4 @@
-"""The notebook face: what knows IPython, widgets and plotly; importing it imports none of them."""
+"""The notebook interface: magics, dashboard, figures. Importing it imports neither IPython, widgets nor plotly."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["dashboard", "figures", "track_iter"]
 
 @register("dashboard")
 def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | None = None) -> Any:
-    """A live dashboard in the notebook; it goes on while cells run, also ones that never yield.
+    """Show a live dashboard in the notebook; it is updated while cells run, also during blocking code.
 
-    It is shown at once, in the middle of a cell too. One that shows the same already is shown again; one of a
-    namesake that has ended is closed, so that running a cell again leaves nothing behind.
+    It is shown at once, also in the middle of a cell. A dashboard of the same experiment is reused; one of an earlier
+    experiment with the same name is closed, so that cells can be run again.
 
     Args:
-        refresh: Seconds between two updates, from 0.1.
-        compare: Another experiment: both arms side by side, and their running comparison.
+        refresh: Seconds between two updates, at least 0.1.
+        compare: Another experiment, to show both arms side by side and their running comparison.
 
     Returns:
-        The Dashboard, an ipywidget with `figure()` and `close()`. Where there are no widgets (a terminal,
-        CRUCIBLE_UI=off) an object whose text is one status line.
+        The Dashboard, an ipywidget with `figure()` and `close()`. Without widgets (in a terminal, with
+        CRUCIBLE_UI=off) an object whose repr is one status line.
 
     Raises:
-        ConfigError: A refresh below 0.1, or `compare` is no other experiment.
+        ConfigError: `refresh` is below 0.1, or `compare` is not another experiment.
 
     Examples:
         >>> import crucible_nb as cr
@@ -41,42 +41,42 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
 
     checks.number("refresh", refresh, ge=0.1)
     checks.other("compare", compare, self)
-    return dashboards.opened((self,) if compare is None else (self, compare), float(refresh))
+    return dashboards.open_dashboard((self,) if compare is None else (self, compare), float(refresh))
 
 
 @register("track_iter")
 def track_iter(
     self: Experiment, xs: Any, total: int | None = None, desc: str | None = None, event: str | None = None
 ) -> Any:
-    """Go through `xs` with a progress bar, and leave off when the experiment says so (`should_stop`).
+    """Iterate over `xs` with a progress bar, ending early when `exp.should_stop` is set.
 
-    The bar is tqdm's (`pip install 'crucible_nb[lab]'`), with time left, pace, success rate and p95 latency; without
-    tqdm, and with CRUCIBLE_UI=off, the loop is the same and there is no bar.
+    The bar is tqdm's (`pip install 'crucible_nb[lab]'`), with remaining time, rate, success rate and p95 latency.
+    Without tqdm, and with CRUCIBLE_UI=off, the loop is the same without a bar.
 
     Args:
-        xs: Any iterable, also an asynchronous one; a tqdm bar of yours stays the bar.
-        total: How many there will be; None asks `len(xs)`.
-        desc: What stands before the bar; None is the name of the experiment.
-        event: Record each iteration as an event of this name with its latency; None records nothing. An iteration that
-            is left by `break` or an error has no `success`: the loop is not told how it went.
+        xs: An iterable, also an asynchronous one, or a tqdm bar, which is then used.
+        total: Number of items; None uses `len(xs)` if it exists.
+        desc: Text before the bar; None uses the name of the experiment.
+        event: Record each iteration as an event of this name with its latency; None records nothing. An iteration left
+            by `break` or an error has no `success`, since the loop does not know its outcome.
 
     Returns:
         An iterator (an async one for an async `xs`) over the items.
 
     Raises:
-        ConfigError: `xs` cannot be gone through, or another argument is not what is accepted.
+        ConfigError: `xs` is not iterable, or another argument is not accepted.
 
     Examples:
         >>> import crucible_nb as cr
-        >>> exp = cr.start("asking")
+        >>> exp = cr.start("limited")
         >>> exp.budget(usd=5, action="stop")
-        >>> asked = []
+        >>> done = []
         >>> for question in exp.track_iter(range(100)):
         ...     _ = exp.record("llm.request", cost_usd=1.5)
-        ...     asked.append(question)
-        >>> asked, exp.status
+        ...     done.append(question)
+        >>> done, exp.status
         ([0, 1, 2, 3], 'stopped')
     """
     from crucible_nb.notebook import progress  # noqa: PLC0415  tqdm comes with the first bar
 
-    return progress.tracked(self, xs, total, desc, event)
+    return progress.track_iterable(self, xs, total, desc, event)

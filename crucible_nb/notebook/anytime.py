@@ -1,4 +1,4 @@
-"""Numbers that may be looked at as often as one likes; the one place that asks `crucible_nb.stats` for them."""
+"""Anytime-valid intervals for the dashboard; the only module of the notebook that asks `crucible_nb.stats`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import wire
 from crucible_nb.stats.sequences import difference, success_sequence
 
-_LOOKS = 60  # remembered of a comparison
+_TRAIL_LENGTH = 60  # earlier intervals kept per metric
 
 
-class Compared(NamedTuple):
-    """What the running comparison compares: a metric, how people call it, its unit, whether more is better."""
+class ComparedMetric(NamedTuple):
+    """A metric of the running comparison.
+
+    Attributes:
+        metric: Name as in `cr.compare`.
+        label: Name shown to the user.
+        unit: "share", "ms" or "USD".
+        up: Whether higher is better.
+        asymptotic: Whether the interval is valid only asymptotically; then no arm is called better.
+    """
 
     metric: str
     label: str
@@ -24,77 +32,78 @@ class Compared(NamedTuple):
     asymptotic: bool = False
 
 
-COMPARED = (
-    Compared("success_rate", "success rate", "share", up=True),
-    Compared("p50_latency_ms", "latency p50", "ms", up=False),
-    Compared("p95_latency_ms", "latency p95", "ms", up=False),
-    Compared("mean_cost_usd", "mean cost (asymptotic)", "USD", up=False, asymptotic=True),
+COMPARED_METRICS = (
+    ComparedMetric("success_rate", "success rate", "share", up=True),
+    ComparedMetric("p50_latency_ms", "latency p50", "ms", up=False),
+    ComparedMetric("p95_latency_ms", "latency p95", "ms", up=False),
+    ComparedMetric("mean_cost_usd", "mean cost (asymptotic)", "USD", up=False, asymptotic=True),
 )
 
 
-def success(total: Metrics) -> tuple[float, float]:
-    """Bounds of the success rate of a whole run, 95 % over all looks together; NaN until an outcome is known.
+def success_interval(total: Metrics) -> tuple[float, float]:
+    """Return an anytime-valid 95 % interval of the success rate of a whole run; NaN while no outcome is known.
 
     Examples:
         >>> import crucible_nb as cr
         >>> with cr.start("demo") as exp:
         ...     for i in range(50):
         ...         _ = exp.record("call", success=i % 10 > 0)
-        >>> low, high = success(exp.metrics())
+        >>> low, high = success_interval(exp.metrics())
         >>> low < 0.9 < high
         True
     """
     try:
         sequence = success_sequence(total)
-    except CrucibleError:  # not everything so far is there
+    except CrucibleError:  # the events came with weights, or some are missing
         return math.nan, math.nan
     return sequence.interval if sequence.n else (math.nan, math.nan)
 
 
-class Running:
-    """The second experiment minus the first, look by look.
+class RunningComparison:
+    """The second experiment minus the first, updated at every keyframe.
 
     Args:
-        control, treatment: The arms.
+        control, treatment: The two arms.
     """
 
     def __init__(self, control: Experiment, treatment: Experiment) -> None:
         self.arms = (control, treatment)
         self._trails: dict[str, list[list[float]]] = {}
 
-    def look(self, elapsed: float) -> list[wire.Difference]:
-        """A line for each metric that both arms know.
+    def update(self, elapsed: float) -> list[wire.Difference]:
+        """Return a line for each metric that is known in both arms.
 
         Args:
-            elapsed: Seconds since the beginning, for the trail.
+            elapsed: Seconds since the start, for the trail.
         """
-        lines = (self._line(one, elapsed) for one in COMPARED)
+        lines = (self._difference(metric, elapsed) for metric in COMPARED_METRICS)
         return [line for line in lines if line is not None]
 
-    def _line(self, one: Compared, elapsed: float) -> wire.Difference | None:
-        values = [_value(arm, one.metric) for arm in self.arms]
+    def _difference(self, compared: ComparedMetric, elapsed: float) -> wire.Difference | None:
+        values = [_value(arm, compared.metric) for arm in self.arms]
         if any(math.isnan(value) for value in values):
             return None
         line: wire.Difference = {
-            "metric": one.label, "unit": one.unit, "values": list(values), "low": None, "high": None,
-            "trail": self._trails.setdefault(one.metric, []), "better": None,
+            "metric": compared.label, "unit": compared.unit, "values": list(values), "low": None, "high": None,
+            "trail": self._trails.setdefault(compared.metric, []), "better": None,
         }  # fmt: skip
         try:
-            found = difference(*self.arms, one.metric, asymptotic=one.asymptotic)
-        except CrucibleError:  # not everything so far is there
+            sequence = difference(*self.arms, compared.metric, asymptotic=compared.asymptotic)
+        except CrucibleError:  # the events came with weights, or some are missing
             return line
-        low, high = found.confidence_interval
+        low, high = sequence.confidence_interval
         if math.isfinite(low) and math.isfinite(high):
             line["low"], line["high"] = low, high
-            self._remember(line["trail"], [elapsed, low, high])
-        if found.decided and not one.asymptotic:
-            line["better"] = int((found.estimate > 0) == one.up)
+            self._append(line["trail"], [elapsed, low, high])
+        if sequence.decided and not compared.asymptotic:
+            line["better"] = int((sequence.estimate > 0) == compared.up)
         return line
 
     @staticmethod
-    def _remember(trail: list[list[float]], look: list[float]) -> None:
-        trail.append(look)
-        if len(trail) > _LOOKS:
+    def _append(trail: list[list[float]], interval: list[float]) -> None:
+        """Append an interval; a full trail drops every second entry."""
+        trail.append(interval)
+        if len(trail) > _TRAIL_LENGTH:
             del trail[1:-1:2]
 
 

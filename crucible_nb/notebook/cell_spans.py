@@ -1,6 +1,6 @@
-"""`%%crucible` is a header: its line becomes a call, and the body stays the cell that it was.
+"""Turn a `%%crucible` line into a call and run the rest of the cell unchanged.
 
-So `await`, `%time`, `!` and the cell's last value work as ever, and errors show once, with the traceback of the body.
+So `await`, `%time`, `!` and the cell's last value work as usual, and errors show once, with the traceback of the body.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import Any
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
 
-_HEADER = re.compile(r"%%crucible(?:[ \t]+(?P<said>.*[^?\s]))?[ \t]*\n?\Z")
+_HEADER = re.compile(r"%%crucible(?:[ \t]+(?P<arguments>.*[^?\s]))?[ \t]*\n?\Z")
 
 
-def header(lines: list[str]) -> list[str]:
-    r"""Input transformer: a first line `%%crucible ...` becomes a call, all else is left alone.
+def transform_header(lines: list[str]) -> list[str]:
+    r"""Input transformer: replace a first line `%%crucible ...` by a call; other lines stay.
 
     Args:
-        lines: Of the cell, with their ends.
+        lines: Lines of the cell, with their line ends.
 
     Examples:
-        >>> header(["%%crucible demo\n", "1 + 1\n"])
+        >>> transform_header(["%%crucible demo\n", "1 + 1\n"])
         ["get_ipython().run_line_magic('crucible', '%% demo')\n", '1 + 1\n']
     """
-    found = _HEADER.match(lines[0]) if lines else None
-    if found is None:
+    match = _HEADER.match(lines[0]) if lines else None
+    if match is None:
         return lines
-    said = f"%% {found['said'] or ''}".rstrip()
-    return [f"get_ipython().run_line_magic('crucible', {said!r})\n", *lines[1:]]
+    line = f"%% {match['arguments'] or ''}".rstrip()
+    return [f"get_ipython().run_line_magic('crucible', {line!r})\n", *lines[1:]]
 
 
 @contextmanager
-def spanned(experiment: Experiment) -> Iterator[None]:
-    """The experiment is the current one, and what happens within is one `cell` event of it.
+def cell_span(experiment: Experiment) -> Iterator[None]:
+    """Make the experiment current inside the block, and record the block as one `cell` event.
 
     Examples:
         >>> import crucible_nb as cr
         >>> exp = cr.start("spanned")
-        >>> with spanned(exp):
+        >>> with cell_span(exp):
         ...     _ = cr.record("tick")
         >>> exp.df.event.tolist()
         ['tick', 'cell']
@@ -54,19 +54,19 @@ def spanned(experiment: Experiment) -> Iterator[None]:
         CURRENT.pop(experiment)
 
 
-class Cells:
-    """Cells whose header has run and that have not ended, innermost last."""
+class OpenCells:
+    """The context managers of cells whose header has run and which have not ended, innermost last."""
 
     def __init__(self) -> None:
         self._open: list[AbstractContextManager[Any]] = []
 
-    def begin(self, around: AbstractContextManager[Any]) -> None:
-        """Enter what is around the cell that runs."""
-        around.__enter__()
-        self._open.append(around)
+    def begin(self, context: AbstractContextManager[Any]) -> None:
+        """Enter the context of the running cell."""
+        context.__enter__()
+        self._open.append(context)
 
     def end(self, result: Any) -> None:
-        """After a cell (`post_run_cell`): leave what is around it, with its error if there was one."""
+        """Leave the context after its cell (`post_run_cell`), with the cell's error if there was one."""
         if not self._open or "%%crucible" not in (result.info.raw_cell or ""):
             return
         error = result.error_before_exec or result.error_in_exec

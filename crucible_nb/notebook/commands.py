@@ -1,14 +1,14 @@
-"""What can be said after `%crucible`, as data: the parser, the help and the completion are all made from it."""
+"""Commands and arguments of `%crucible` as data, from which parser, help and completion are built."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Takes = Literal[
+ValueType = Literal[
     "switch",
     "text",
-    "whole",
+    "integer",
     "number",
     "experiment",
     "stored",
@@ -27,140 +27,149 @@ class Argument:
     """One argument of a command.
 
     Attributes:
-        flags: Its name, or its options such as ("-o", "--output").
-        says: What it is, for the help.
-        takes: What its value is; it says how to read it and what to offer.
-        choices: The only values there are; for several at once those that are offered.
-        many: Several values, parted by commas.
-        needed: Whether a positional one has to be there.
+        flags: Name of a positional argument, or its options such as ("-o", "--output").
+        description: Text for the help.
+        value_type: Type of the value; decides how it is parsed and completed.
+        choices: The accepted values; with `multiple` only those offered for completion.
+        multiple: Whether it takes several values, separated by commas.
+        required: Whether a positional argument must be given.
     """
 
     flags: tuple[str, ...]
-    says: str
-    takes: Takes = "text"
+    description: str
+    value_type: ValueType = "text"
     choices: tuple[str, ...] = ()
-    many: bool = False
-    needed: bool = True
+    multiple: bool = False
+    required: bool = True
 
     @property
     def positional(self) -> bool:
-        """Whether it is told by its place."""
+        """Whether the argument is positional rather than an option."""
         return not self.flags[0].startswith("-")
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command: what it does, and its arguments in order."""
+    """One command.
 
-    says: str
+    Attributes:
+        description: Text for the help.
+        arguments: Its arguments in order.
+    """
+
+    description: str
     arguments: tuple[Argument, ...] = ()
 
 
-_NAME = Argument(("name",), "any text; quote it where it has spaces", "experiment")
-_OUTPUT = Argument(("-o", "--output"), "keep the result in this variable", "variable")
-_WHOSE = Argument(("-e", "--experiment"), "of this one (default: the current one)", "experiment")
-_BY = Argument(("--by",), "columns to group by, such as model,event", "column", many=True)
-_OF = (_WHOSE, _OUTPUT)
-_STORE = Argument(("--store",), "folder or postgresql://... that keeps it beyond this kernel", "path")
+_NAME = Argument(("name",), "any text; quoted if it contains spaces", "experiment")
+_OUTPUT = Argument(("-o", "--output"), "store the result in this variable", "variable")
+_EXPERIMENT = Argument(("-e", "--experiment"), "the experiment (default: the current one)", "experiment")
+_BY = Argument(("--by",), "columns to group by, such as model,event", "column", multiple=True)
+_COMMON = (_EXPERIMENT, _OUTPUT)
+_STORE = Argument(("--store",), "folder or postgresql://... that stores it durably", "path")
 _NEW = (
     Argument(("--condition",), "arm of a comparison, such as treatment"),
     Argument(("--hypothesis",), "what you expect"),
-    Argument(("--tags",), "labels, such as ab,pilot", many=True),
-    Argument(("--sample-size",), "target number of events", "whole"),
+    Argument(("--tags",), "labels, such as ab,pilot", multiple=True),
+    Argument(("--sample-size",), "target number of events", "integer"),
     Argument(
-        ("--sampling",), "which events stay as rows (default: all)",
+        ("--sampling",), "which events are kept as rows (default: all)",
         choices=("uniform", "reservoir", "stratified", "adaptive", "importance"),
     ),
-    Argument(("--sampling-config",), "its arguments, such as rate=0.1", "pairs"),
+    Argument(("--sampling-config",), "arguments of the sampler, such as rate=0.1", "pairs"),
     Argument(
-        ("--anomaly",), "what to look out for, such as z_score,iqr", many=True,
+        ("--anomaly",), "detectors, such as z_score,iqr", multiple=True,
         choices=("auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest"),
     ),
-    Argument(("--anomaly-config",), "its arguments, such as threshold=4,action=alert", "pairs"),
-    Argument(("--windows",), "live sliding windows (default: 1min,5min,1h)", "duration", many=True),
-    Argument(("--by",), "columns whose groups are counted live, beside event and model", "column", many=True),
-    Argument(("--max-events",), "rows held in memory", "whole"),
-    Argument(("--seed",), "makes sampling reproducible", "whole"),
+    Argument(("--anomaly-config",), "arguments of the detectors, such as threshold=4,action=alert", "pairs"),
+    Argument(("--windows",), "live sliding windows (default: 1min,5min,1h)", "duration", multiple=True),
+    Argument(("--by",), "columns whose groups are counted live, besides event and model", "column", multiple=True),
+    Argument(("--max-events",), "rows held in memory", "integer"),
+    Argument(("--seed",), "seed for reproducible sampling", "integer"),
     _STORE,
-    Argument(("--durability",), "what survives what (default: os)", choices=("os", "disk", "memory")),
+    Argument(
+        ("--durability",), "recorded events survive a crash of the kernel (os, the default), a power loss (disk), or "
+        "are written within a second (memory)", choices=("os", "disk", "memory"),
+    ),
 )  # fmt: skip
 
 COMMANDS = {
     "start": Command(
-        "Start an experiment; it becomes the default, and the variable `exp` (or -o) is it.",
+        "Start an experiment; it becomes the default and is bound to the variable `exp` (or -o).",
         (
             _NAME, *_NEW,
-            Argument(("--on-exists",), "what to do about a running namesake", choices=("new", "resume", "error")),
+            Argument(("--on-exists",), "what to do if this name is running", choices=("new", "resume", "error")),
             _OUTPUT,
         ),
     ),
-    "pause": Command("Stop collecting for a while; that time does not count as active.", _OF),
-    "resume": Command("Collect again.", _OF),
-    "stop": Command("End the experiment; everything recorded stays readable.", _OF),
-    "status": Command("Where the experiment stands.", _OF),
+    "pause": Command("Pause collection; paused time does not count as active.", _COMMON),
+    "resume": Command("Resume collection.", _COMMON),
+    "stop": Command("End the experiment; everything recorded stays readable.", _COMMON),
+    "status": Command("Show the status of the experiment.", _COMMON),
     "attach": Command(
-        "Come back to an experiment of a store; it becomes the default, and the variable `exp` (or -o) is it.",
+        "Attach to an experiment in a store; it becomes the default and is bound to the variable `exp` (or -o).",
         (
             Argument(("name",), "its name (the newest of that name), id or handle", "stored"),
-            Argument(("--store",), "where it is kept (default: the --store that was last given)", "path"),
+            Argument(("--store",), "store of the experiment (default: the --store last given)", "path"),
             Argument(
-                ("--mode",), "go on with it, look on, or write beside its process (default: resume when it is dead)",
+                ("--mode",), "resume it, read only, or write beside its process (default: resume if it is dead)",
                 choices=("resume", "read", "join"),
             ),
             _OUTPUT,
         ),
     ),
     "list": Command(
-        "All experiments of this kernel, or of a store.", (Argument(("--store",), "its path", "path"), _OUTPUT)
+        "List all experiments of this kernel, or of a store.",
+        (Argument(("--store",), "path of the store", "path"), _OUTPUT),
     ),
     "metrics": Command(
-        "Latency, cost, success and tokens, over every event.",
-        (Argument(("--last",), "only this long, such as 5min", "duration"), _BY, *_OF),
+        "Show latency, cost, success and tokens over all events.",
+        (Argument(("--last",), "only the last events of this duration, such as 5min", "duration"), _BY, *_COMMON),
     ),
     "windows": Command(
-        "Metrics of every window of time.",
+        "Show metrics of each time window.",
         (
             Argument(("window",), "length, such as 5min", "duration"),
-            Argument(("step",), "from start to start (default: the length)", "duration", needed=False),
+            Argument(("step",), "time between two window starts (default: the length)", "duration", required=False),
             _BY,
-            Argument(("--columns",), "other numeric columns to measure, such as loss", "column", many=True),
-            *_OF,
+            Argument(("--columns",), "other numeric columns to measure, such as loss", "column", multiple=True),
+            *_COMMON,
         ),
     ),
-    "anomalies": Command("What was out of line, and why.", _OF),
+    "anomalies": Command("Show anomalies and their reasons.", _COMMON),
     "compare": Command(
-        "Is B better than A? Each is an experiment, or a variable that holds one or a DataFrame.",
+        "Test whether B is better than A: experiments, or variables that hold an experiment or a DataFrame.",
         (
             Argument(("a",), "the control", "arm"),
             Argument(("b",), "the treatment", "arm"),
-            Argument(("--metric",), "what to compare, such as p95_latency_ms,success_rate", "metric", many=True),
-            Argument(("--direction",), "which way is better, such as score=up", "pairs"),
-            Argument(("--margin",), 'difference that would matter, such as 20 or "5%%"'),
-            Argument(("--pair-by",), "column that names items (default: sample_id)", "column"),
-            Argument(("--sequential",), "by a test that is valid at every look", "switch"),
+            Argument(("--metric",), "metrics, such as p95_latency_ms,success_rate", "metric", multiple=True),
+            Argument(("--direction",), "which direction is better, such as score=up", "pairs"),
+            Argument(("--margin",), 'smallest relevant difference, such as 20 or "5%%"'),
+            Argument(("--pair-by",), "column with item ids (default: sample_id)", "column"),
+            Argument(("--sequential",), "use an anytime-valid test", "switch"),
             _OUTPUT,
         ),
     ),
     "dashboard": Command(
-        "A live view that goes on while cells run.",
+        "Show a live dashboard, updated also while cells run.",
         (
             Argument(("--refresh",), "seconds between updates (default: 0.5)", "number"),
-            Argument(("--compare",), "a second experiment beside it", "experiment"),
-            *_OF,
+            Argument(("--compare",), "a second experiment to compare with", "experiment"),
+            *_COMMON,
         ),
     ),
     "export": Command(
-        "Write the events and the facts to a file.",
+        "Write the events and the experiment's facts to a file.",
         (
             Argument(("path",), ".parquet, .csv or .jsonl", "path"),
-            Argument(("--format",), "where the name does not say", choices=("parquet", "csv", "jsonl")),
-            *_OF,
+            Argument(("--format",), "format, if the suffix does not tell it", choices=("parquet", "csv", "jsonl")),
+            *_COMMON,
         ),
     ),
 }  # fmt: skip
 
 CELL = Command(
-    "The cell is one `cell` event of a running NAME; else a new experiment begins and ends with the cell.",
-    (_NAME, *_NEW, Argument(("-o", "--output"), "the variable of a new one (default: exp)", "variable")),
+    "Record the cell as one `cell` event of a running NAME; else run it in a new experiment that ends with it.",
+    (_NAME, *_NEW, Argument(("-o", "--output"), "variable for a new experiment (default: exp)", "variable")),
 )
-"""What can be said after `%%crucible`."""
+"""The arguments of `%%crucible`."""

@@ -1,4 +1,4 @@
-"""Tab completion after `%crucible`: commands, options, and the values that they take."""
+"""Tab completion after `%crucible`: commands, options and their values."""
 
 from __future__ import annotations
 
@@ -16,151 +16,161 @@ from crucible_nb.errors import CrucibleError
 from crucible_nb.experiment import session
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.commands import CELL, COMMANDS, Argument, Command
-from crucible_nb.notebook.parser import path
+from crucible_nb.notebook.parser import expand_path
 from crucible_nb.store.catalog import names
 
-_CALL = re.compile(r"\s*(?:[\w, ]+=\s*)?(?P<sign>%{0,2})crucible\s+(?P<said>.*)\Z", re.DOTALL)
+_CALL = re.compile(r"\s*(?:[\w, ]+=\s*)?(?P<sign>%{0,2})crucible\s+(?P<arguments>.*)\Z", re.DOTALL)
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))+""")
 _DURATIONS = ("30s", "1min", "5min", "15min", "1h", "1D")
 _STATISTICS = ("mean", "p50", "p95", "p99", "total")
 
 
-class Offer(NamedTuple):
-    """What is offered in place of the fragment before the cursor."""
+class Completions(NamedTuple):
+    """Completions of the fragment before the cursor.
+
+    Attributes:
+        fragment: The text they replace.
+        texts: The completions.
+    """
 
     fragment: str
     texts: list[str]
 
 
-def offer(line: str, values: Callable[[Argument, list[str]], Iterable[str]]) -> Offer | None:
-    """What could follow.
+def complete(line: str, values: Callable[[Argument, list[str]], Iterable[str]]) -> Completions | None:
+    """Complete a line of `%crucible`.
 
     Args:
         line: The text before the cursor.
-        values: Says what an argument could be, given the words so far.
+        values: Callable (argument, previous words) -> possible values of the argument.
 
     Returns:
-        None where the line is not about `%crucible`.
+        The completions; None if the line is not a `%crucible` line.
 
     Examples:
-        >>> offer("%crucible me", lambda argument, said: [])
-        Offer(fragment='me', texts=['metrics'])
-        >>> offer("%crucible metrics --last 5", lambda argument, said: ["1min", "5min"])
-        Offer(fragment='5', texts=['5min'])
+        >>> complete("%crucible me", lambda argument, words: [])
+        Completions(fragment='me', texts=['metrics'])
+        >>> complete("%crucible metrics --last 5", lambda argument, words: ["1min", "5min"])
+        Completions(fragment='5', texts=['5min'])
     """
     call = _CALL.match(line)
     if call is None:
         return None
-    said = [match.group() for match in _WORD.finditer(call["said"])]
-    fragment = said.pop() if said and call["said"].endswith(said[-1]) else ""
+    words = [match.group() for match in _WORD.finditer(call["arguments"])]
+    fragment = words.pop() if words and call["arguments"].endswith(words[-1]) else ""
     if call["sign"] == "%%":
         command: Command | None = CELL
-    elif not said:
-        return _of(fragment, COMMANDS)
+    elif not words:
+        return _matching(fragment, COMMANDS)
     else:
-        command = COMMANDS.get(said.pop(0))
+        command = COMMANDS.get(words.pop(0))
     if command is None:
-        return Offer(fragment, [])
-    argument, fragment = _asked(command, said, fragment)
+        return Completions(fragment, [])
+    argument, fragment = _argument_at_cursor(command, words, fragment)
     if argument is not None:
-        fragment = fragment.rpartition(",")[2] if argument.many else fragment
-        found = _of(fragment, argument.choices or values(argument, said))
-        if found.texts or fragment or not argument.positional or argument.takes == "path":
-            return found
-    return _of(fragment, _flags(command, said))
+        fragment = fragment.rpartition(",")[2] if argument.multiple else fragment
+        matching = _matching(fragment, argument.choices or values(argument, words))
+        if matching.texts or fragment or not argument.positional or argument.value_type == "path":
+            return matching
+    return _matching(fragment, _unused_options(command, words))
 
 
-def _asked(command: Command, said: list[str], fragment: str) -> tuple[Argument | None, str]:
-    """The argument whose value is being written, and as much of it as there is."""
-    options = {flag: one for one in command.arguments for flag in one.flags if not one.positional}
+def _argument_at_cursor(command: Command, words: list[str], fragment: str) -> tuple[Argument | None, str]:
+    """Return the argument whose value is at the cursor, and the part typed so far."""
+    options = {flag: argument for argument in command.arguments for flag in argument.flags if not argument.positional}
     flag, equals, rest = fragment.partition("=")
     if equals and flag in options:
         return options[flag], rest
-    before = options.get(said[-1]) if said else None
-    if before is not None and before.takes != "switch":
+    before = options.get(words[-1]) if words else None
+    if before is not None and before.value_type != "switch":
         return before, fragment
     if fragment.startswith("-"):
         return None, fragment
-    places = [one for one in command.arguments if one.positional]
-    taken = {at + 1 for at, word in enumerate(said) if word in options and options[word].takes != "switch"}
-    done = sum(not word.startswith("-") for at, word in enumerate(said) if at not in taken)
-    return (places[done] if done < len(places) else None), fragment
+    positional = [argument for argument in command.arguments if argument.positional]
+    option_values = {i + 1 for i, word in enumerate(words) if word in options and options[word].value_type != "switch"}
+    done = sum(not word.startswith("-") for i, word in enumerate(words) if i not in option_values)
+    return (positional[done] if done < len(positional) else None), fragment
 
 
-def _flags(command: Command, said: list[str]) -> list[str]:
-    """Options that are not there yet, long."""
-    free = (one for one in command.arguments if not one.positional and not set(one.flags) & set(said))
-    return [*(one.flags[-1] for one in free), "--help"]
+def _unused_options(command: Command, words: list[str]) -> list[str]:
+    """Return the long names of the options not used yet."""
+    unused = (
+        argument for argument in command.arguments if not argument.positional and not set(argument.flags) & set(words)
+    )
+    return [*(argument.flags[-1] for argument in unused), "--help"]
 
 
-def _of(fragment: str, texts: Iterable[str]) -> Offer:
+def _matching(fragment: str, texts: Iterable[str]) -> Completions:
     start = fragment.lstrip("\"'")
-    fitting = [text for text in dict.fromkeys(texts) if text.startswith(start)]
-    return Offer(fragment, [shlex.quote(text) if _needs_quotes(text) else text for text in fitting])
+    matching = [text for text in dict.fromkeys(texts) if text.startswith(start)]
+    return Completions(fragment, [shlex.quote(text) if _needs_quotes(text) else text for text in matching])
 
 
 def _needs_quotes(text: str) -> bool:
     return not text or any(char.isspace() or char in "\"'" for char in text)
 
 
-class Values:
-    """What arguments could be in this shell now.
+class ArgumentValues:
+    """Possible values of arguments, from the experiments and variables of a shell.
 
     Args:
-        magic: The magic whose experiments and variables they are.
+        magic: The magic of the shell.
     """
 
     def __init__(self, magic: Any) -> None:
         self._magic = magic
 
-    def __call__(self, argument: Argument, said: list[str]) -> Iterable[str]:
-        """Values for an argument, given the words so far."""
-        if argument.takes in ("experiment", "arm"):
-            held = self._variables() if argument.takes == "arm" else []
-            return [*(one.name for one in reversed(session.known())), *held]
-        if argument.takes == "stored":
-            return self._stored(said)
-        if argument.takes == "duration":
+    def __call__(self, argument: Argument, words: list[str]) -> Iterable[str]:
+        """Return possible values of an argument, given the previous words."""
+        value_type = argument.value_type
+        if value_type in ("experiment", "arm"):
+            variables = self._variables() if value_type == "arm" else []
+            return [*(experiment.name for experiment in reversed(session.known())), *variables]
+        if value_type == "stored":
+            return self._stored(words)
+        if value_type == "duration":
             return _DURATIONS
-        if argument.takes in ("column", "metric"):
-            frame = self._frame(said)
-            return map(str, frame.columns) if argument.takes == "column" else metrics(frame)
+        if value_type in ("column", "metric"):
+            frame = self._frame(words)
+            return map(str, frame.columns) if value_type == "column" else metric_names(frame)
         return []
 
-    def _stored(self, said: list[str]) -> list[str]:
-        """Names in the store that was said, else in the last one; of a folder, which answers at once."""
-        given = [after.strip("\"'") for word, after in pairwise(said) if word == "--store"]
-        given += [word.partition("=")[2].strip("\"'") for word in said if word.startswith("--store=")]
-        where = path(given[-1]) if given else self._magic.store
-        if where is None or "://" in where:
+    def _stored(self, words: list[str]) -> list[str]:
+        """Return experiment names of the store given, else of the last one; folders only, since a database is slow."""
+        given = [after.strip("\"'") for word, after in pairwise(words) if word == "--store"]
+        given += [word.partition("=")[2].strip("\"'") for word in words if word.startswith("--store=")]
+        store = expand_path(given[-1]) if given else self._magic.store
+        if store is None or "://" in store:
             return []
         with suppress(CrucibleError):
-            return names(Path(where))
+            return names(Path(store))
         return []
 
     def _variables(self) -> list[str]:
-        held = self._magic.shell.user_ns.items()
-        return [name for name, value in held if name[0] != "_" and isinstance(value, (Experiment, pd.DataFrame))]
+        variables = self._magic.shell.user_ns.items()
+        return [name for name, value in variables if name[0] != "_" and isinstance(value, (Experiment, pd.DataFrame))]
 
-    def _frame(self, said: list[str]) -> pd.DataFrame:
-        """The rows that columns are of: of a named experiment, else of the current one."""
-        named = [word.strip("\"'") for word in said]
-        found: list[Any] = [one for one in reversed(session.known()) if one.name in named]
-        held = (self._magic.shell.user_ns.get(name) for name in named)
-        found += [one for one in held if isinstance(one, (Experiment, pd.DataFrame))]
-        one = found[0] if found else session.current()
-        return one.frame() if isinstance(one, Experiment) else pd.DataFrame() if one is None else one
+    def _frame(self, words: list[str]) -> pd.DataFrame:
+        """Return the rows of the first experiment or variable named, else of the current experiment."""
+        named = [word.strip("\"'") for word in words]
+        sources: list[Any] = [experiment for experiment in reversed(session.known()) if experiment.name in named]
+        variables = (self._magic.shell.user_ns.get(name) for name in named)
+        sources += [value for value in variables if isinstance(value, (Experiment, pd.DataFrame))]
+        source = sources[0] if sources else session.current()
+        if source is None:
+            return pd.DataFrame()
+        return source.frame() if isinstance(source, Experiment) else source
 
 
-def metrics(frame: pd.DataFrame) -> list[str]:
-    """Names of what a frame could be compared by.
+def metric_names(frame: pd.DataFrame) -> list[str]:
+    """Return the metrics that can be compared on a frame.
 
     Examples:
-        >>> metrics(pd.DataFrame({"loss": [0.5], "name": ["a"]}))
+        >>> metric_names(pd.DataFrame({"loss": [0.5], "name": ["a"]}))
         ['loss', 'mean_loss', 'p50_loss', 'p95_loss', 'p99_loss', 'total_loss']
     """
     rate = ["success_rate"] if "success" in frame else []
-    columns = [str(name) for name, kind in frame.dtypes.items() if pd.api.types.is_numeric_dtype(kind)]
-    apart = {"success", "seq", "weight", "anomaly", "anomaly_score"}
-    used = [name for name in columns if name not in apart]
-    return [*rate, *used, *(f"{statistic}_{name}" for name in used for statistic in _STATISTICS)]
+    numeric = [str(name) for name, dtype in frame.dtypes.items() if pd.api.types.is_numeric_dtype(dtype)]
+    excluded = {"success", "seq", "weight", "anomaly", "anomaly_score"}
+    columns = [name for name in numeric if name not in excluded]
+    return [*rate, *columns, *(f"{statistic}_{name}" for name in columns for statistic in _STATISTICS)]

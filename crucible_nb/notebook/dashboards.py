@@ -1,4 +1,4 @@
-"""Which dashboards are open: one for each name, whatever is run again."""
+"""The open dashboards of this process: one per experiment name, also when a cell runs again."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from crucible_nb.notebook import environment
 from crucible_nb.notebook.line import StatusLine
 
 _OPEN: dict[tuple[str, ...], Any] = {}
-_HOOKED: list[Any] = []
+_REGISTERED: list[Any] = []  # IPython event managers with `_save_all` registered
 
 
-def opened(experiments: tuple[Experiment, ...], refresh: float) -> Any:
-    """A dashboard that shows these, shown now; or a status line where there are no widgets."""
-    if not environment.widgets():
+def open_dashboard(experiments: tuple[Experiment, ...], refresh: float) -> Any:
+    """Show a dashboard of these experiments and return it; a status line where there are no widgets."""
+    if not environment.has_widgets():
         return StatusLine(experiments)
     from crucible_nb.notebook.widget import Dashboard  # noqa: PLC0415  imports ipywidgets
 
-    key = tuple(one.name for one in experiments)
-    found = _OPEN.get(key)
-    if found is None or found.comm is None or found.experiments != experiments:
-        if found is not None:
-            found.close()
-        found = _OPEN[key] = Dashboard(experiments, refresh)
-    found.refresher.refresh = found.refresher.composer.refresh = refresh
+    key = tuple(experiment.name for experiment in experiments)
+    dashboard = _OPEN.get(key)
+    if dashboard is None or dashboard.comm is None or dashboard.experiments != experiments:
+        if dashboard is not None:
+            dashboard.close()
+        dashboard = _OPEN[key] = Dashboard(experiments, refresh)
+    dashboard.refresher.refresh = dashboard.refresher.composer.refresh = refresh
     if environment.shell() is not None:
-        _hook()
-        found.show()
-    return found
+        _register_save()
+        dashboard.show()
+    return dashboard
 
 
 def close_all() -> None:
@@ -37,14 +37,14 @@ def close_all() -> None:
         _OPEN.popitem()[1].close()
 
 
-def _hook() -> None:
-    """After each cell the pictures that are saved in the notebook are brought up to date."""
+def _register_save() -> None:
+    """Update the pictures saved in the notebook after each cell."""
     events = environment.shell().events
-    if events not in _HOOKED:
-        _HOOKED.append(events)
-        events.register("post_run_cell", _settle)
+    if events not in _REGISTERED:
+        _REGISTERED.append(events)
+        events.register("post_run_cell", _save_all)
 
 
-def _settle(_: Any) -> None:
-    for one in list(_OPEN.values()):
-        one.settle()
+def _save_all(_: Any) -> None:
+    for dashboard in list(_OPEN.values()):
+        dashboard.save_picture()

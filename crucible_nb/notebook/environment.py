@@ -1,4 +1,4 @@
-"""Where this runs: a kernel with widgets, a terminal, or somewhere widgets are not wanted."""
+"""Detect the environment: a kernel with widgets, a terminal, or CRUCIBLE_UI=off."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 import sys
 from typing import Any
 
-BUSY = "Buttons and pickers answer when the running cell has ended: this kernel (ipykernel {}) cannot sooner."
+BUSY_NOTE = "Buttons and pickers respond when the running cell has ended (ipykernel {}; at once from ipykernel 7.1 on)."
 
 
 def shell() -> Any:
-    """The IPython shell of this process, None outside of one."""
+    """Return the IPython shell of this process, None outside of IPython."""
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
 
 
-def widgets() -> bool:
+def has_widgets() -> bool:
     """Whether a live dashboard can be shown: in a kernel or in marimo, unless CRUCIBLE_UI=off."""
     if os.environ.get("CRUCIBLE_UI", "").lower() == "off":
         return False
@@ -24,20 +24,20 @@ def widgets() -> bool:
     return getattr(shell(), "kernel", None) is not None
 
 
-def note() -> str:
-    """What a person should know about the buttons here; "" where they work inside of a running cell."""
+def button_note() -> str:
+    """Return a hint for kernels where buttons do not work during a running cell; "" where they do."""
     ipykernel = sys.modules.get("ipykernel")
     if ipykernel is None or ipykernel.version_info[:2] >= (7, 1):
         return ""
-    return BUSY.format(ipykernel.__version__)
+    return BUSY_NOTE.format(ipykernel.__version__)
 
 
-def answer_anywhere(comm: Any) -> None:
-    """Have messages of this comm handled while the main thread runs a cell.
+def handle_messages_while_busy(comm: Any) -> None:
+    """Let messages of a comm be handled while the main thread runs a cell.
 
-    Browsers send comm messages to a subshell. From 7.4 on ipykernel asks for the answer to go to the shell that
-    published last, which is the busy one; earlier ones do not ask. The name is private: where it is gone, nothing
-    is changed, and the browser test says so.
+    Browsers send comm messages to a subshell. From 7.4 on ipykernel routes the reply to the shell that published
+    last, which is the busy one; earlier versions do not. The attribute is private to ipykernel: where it is missing,
+    nothing is changed, and the browser test fails.
     """
     if hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = lambda data, default: default  # noqa: ARG005

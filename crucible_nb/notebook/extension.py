@@ -1,4 +1,4 @@
-"""`%load_ext crucible_nb`: what is hung into a shell, and taken out again."""
+"""`%load_ext crucible_nb`: register the magic, its completion and its hooks with a shell, and remove them again."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from crucible_nb.notebook.cell_spans import header
-from crucible_nb.notebook.completion import Values, offer
+from crucible_nb.notebook.cell_spans import transform_header
+from crucible_nb.notebook.completion import ArgumentValues, complete
 from crucible_nb.notebook.magic import Magic
 
-_LOADED: WeakKeyDictionary[Any, Hooks] = WeakKeyDictionary()
+_LOADED: WeakKeyDictionary[Any, ShellHooks] = WeakKeyDictionary()
 
 
-class Hooks:
-    """All that one shell was given.
+class ShellHooks:
+    """The magic, input transformer, event callback and completer of one shell.
 
     Args:
         shell: An IPython shell.
@@ -26,45 +26,48 @@ class Hooks:
         self._function, self._end, self._matcher = magic.function(), magic.cells.end, _matcher(magic)
 
     def add(self, shell: Any) -> None:
-        """Hang it in."""
+        """Register everything with the shell."""
         shell.register_magic_function(self._function, "line_cell", "crucible")
-        shell.input_transformers_cleanup.append(header)
+        shell.input_transformers_cleanup.append(transform_header)
         shell.events.register("post_run_cell", self._end)
         shell.Completer.custom_matchers.append(self._matcher)
 
     def remove(self, shell: Any) -> None:
-        """Take it out; experiments go on."""
+        """Remove everything from the shell; experiments keep running."""
         for kind in ("line", "cell"):
             shell.magics_manager.magics[kind].pop("crucible", None)
-        shell.input_transformers_cleanup.remove(header)
+        shell.input_transformers_cleanup.remove(transform_header)
         shell.events.unregister("post_run_cell", self._end)
         shell.Completer.custom_matchers.remove(self._matcher)
 
 
 def load(shell: Any) -> None:
-    """Hang the magic into a shell, once."""
+    """Register the magic with a shell, once."""
     if shell not in _LOADED:
-        _LOADED[shell] = Hooks(shell)
+        _LOADED[shell] = ShellHooks(shell)
         _LOADED[shell].add(shell)
 
 
 def unload(shell: Any) -> None:
-    """Take it out of a shell, if it is there."""
+    """Remove the magic from a shell, if it is registered."""
     if shell in _LOADED:
         _LOADED.pop(shell).remove(shell)
 
 
 def _matcher(magic: Magic) -> Any:
-    values = Values(magic)
+    values = ArgumentValues(magic)
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def crucible_matcher(context: CompletionContext) -> dict[str, Any]:
-        found = offer(context.text_until_cursor, values)
-        if found is None:
+        completions = complete(context.text_until_cursor, values)
+        if completions is None:
             return {"completions": []}
-        offered = [SimpleCompletion(text, type="magic") for text in found.texts]
+        offered = [SimpleCompletion(text, type="magic") for text in completions.texts]
         return {
-            "completions": offered, "suppress": bool(offered), "matched_fragment": found.fragment, "ordered": True,
-        }  # fmt: skip
+            "completions": offered,
+            "suppress": bool(offered),
+            "matched_fragment": completions.fragment,
+            "ordered": True,
+        }
 
     return crucible_matcher

@@ -9,7 +9,7 @@ from crucible_nb.notebook import static_page
 
 
 class StatusLine:
-    """What `exp.dashboard()` gives in a terminal and with CRUCIBLE_UI=off; its text is always that of now.
+    """The result of `exp.dashboard()` in a terminal and with CRUCIBLE_UI=off; its repr is always up to date.
 
     Examples:
         >>> import crucible_nb as cr
@@ -22,10 +22,10 @@ class StatusLine:
         self.experiments: tuple[Experiment, ...] = tuple(experiments)
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing; a `Dashboard` has this method."""
 
     def figure(self, theme: str | None = None) -> Any:
-        """A plain plotly figure of what a dashboard would show; see `Dashboard.figure`.
+        """Draw the charts of a dashboard as one plain plotly figure; see `Dashboard.figure`.
 
         Examples:
             >>> import crucible_nb as cr

@@ -1,4 +1,4 @@
-"""`%crucible`: parse, call the core, done."""
+"""`%crucible`: parse the line and call the public API."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.live import LIVE
 from crucible_nb.notebook import static_page
-from crucible_nb.notebook.cell_spans import Cells, spanned
-from crucible_nb.notebook.parser import HelpWanted, cell_parser, manual, parser, words
+from crucible_nb.notebook.cell_spans import OpenCells, cell_span
+from crucible_nb.notebook.parser import HelpRequested, cell_parser, full_help, parser, split_line
 
 _ACTIONS = ("start", "attach", "pause", "resume", "stop")
 
 
 class Magic:
-    """What the extension keeps for one shell.
+    """The `%crucible` magic of one shell and its state.
 
     Args:
         shell: An IPython shell.
 
     Attributes:
-        held: The newest experiment of each name that a magic started or attached: without a variable it would be
-            forgotten.
-        cells: Those that run under a `%%crucible` header.
-        store: The last that a magic was given.
+        experiments: The newest experiment of each name started or attached by the magic. The reference keeps it
+            alive when no variable does.
+        cells: Cells running under a `%%crucible` header.
+        store: The store last given to the magic; None before.
     """
 
     def __init__(self, shell: Any) -> None:
-        self.shell, self.cells = shell, Cells()
+        self.shell, self.cells = shell, OpenCells()
         self.parsers = {False: parser(), True: cell_parser()}
-        self.held: dict[str, Experiment] = {}
+        self.experiments: dict[str, Experiment] = {}
         self.store: str | None = None
 
     def function(self) -> Any:
-        """The function to register, with all of the help as its docstring."""
+        """Return the function to register, with the full help as its docstring."""
 
         def crucible(line: str, cell: str | None = None) -> Any:
             if cell is not None:
                 raise UsageError("%%crucible: expected as the first line of a cell")
             return self.run(line)
 
-        crucible.__doc__ = manual()
+        crucible.__doc__ = full_help()
         return crucible
 
     def run(self, line: str) -> Any:
-        """Do what a line says; what a user can mend is one line, with no traceback."""
-        said, silent = words(line)
-        header = said[:1] == ["%%"]  # see `cell.header`
+        """Execute a line; errors the user can correct are one line without a traceback."""
+        words, silent = split_line(line)
+        header = words[:1] == ["%%"]  # see `cell_spans.transform_header`
         try:
-            asked = vars(self.parsers[header].parse_args(said[1:] if header else said or ["--help"]))
-            command, output = asked.pop("command", "cell"), asked.pop("output", None)
-            result = getattr(self, f"_{command}")(**asked)
-        except HelpWanted as wanted:
-            print(wanted)  # noqa: T201
+            arguments = vars(self.parsers[header].parse_args(words[1:] if header else words or ["--help"]))
+            command, output = arguments.pop("command", "cell"), arguments.pop("output", None)
+            result = getattr(self, f"_{command}")(**arguments)
+        except HelpRequested as request:
+            print(request)  # noqa: T201
             return None
         except CrucibleError as error:
             raise UsageError(" ".join(str(error).split())) from None
@@ -74,116 +74,116 @@ class Magic:
             print(static_page.line([result]))  # noqa: T201
         return None if silent or command in (*_ACTIONS, "cell") else result
 
-    def one(self, name: str | None) -> Experiment:
-        """The newest experiment of this name or id; of None the one that is meant."""
+    def find_experiment(self, name: str | None) -> Experiment:
+        """Return the newest experiment of this name or id; the default one if `name` is None."""
         if name is None:
-            return self._meant()
+            return self._default_experiment()
         known = session.known()
-        for one in reversed(known):
-            if name in (one.name, one.id):
-                return one
-        names = ", ".join(dict.fromkeys(repr(one.name) for one in known)) or "none"
-        raise UsageError(f"no experiment {name!r} in this kernel; there are: {names}")
+        for experiment in reversed(known):
+            if name in (experiment.name, experiment.id):
+                return experiment
+        names = ", ".join(dict.fromkeys(repr(experiment.name) for experiment in known)) or "none"
+        raise UsageError(f"no experiment {name!r} in this kernel; available: {names}")
 
-    def _meant(self) -> Experiment:
-        """The current one while it runs, else the last that a magic started."""
-        current, last = session.current(), next(reversed(self.held.values()), None)
-        found = current if current is not None and (last is None or _alive(current)) else last
-        if found is None:
-            raise UsageError("no experiment is current: `%crucible start NAME` makes one, `-e NAME` names one")
-        return found
+    def _default_experiment(self) -> Experiment:
+        """Return the current experiment while it runs, else the last one started by the magic."""
+        current, last = session.current(), next(reversed(self.experiments.values()), None)
+        default = current if current is not None and (last is None or _is_live(current)) else last
+        if default is None:
+            raise UsageError("no current experiment: start one with `%crucible start NAME`, or name one with -e NAME")
+        return default
 
-    def _arm(self, name: str) -> Any:
-        """An experiment, else a variable with something to compare."""
-        if all(name not in (one.name, one.id) for one in session.known()):
-            held = self.shell.user_ns.get(name)
-            if isinstance(held, (Experiment, pd.DataFrame, pd.Series, np.ndarray, list)):
-                return held
-        return self.one(name)
+    def _find_arm(self, name: str) -> Any:
+        """Return an experiment, else a variable that can be compared."""
+        if all(name not in (experiment.name, experiment.id) for experiment in session.known()):
+            value = self.shell.user_ns.get(name)
+            if isinstance(value, (Experiment, pd.DataFrame, pd.Series, np.ndarray, list)):
+                return value
+        return self.find_experiment(name)
 
     # -- commands -------------------------------------------------------------------------------------------------
 
-    def _begun(self, name: str, *, default: bool, store: str | None = None, **options: Any) -> Experiment:
-        return self._hold(session.start(name, default=default, store=store, **options), store)
+    def _start_new(self, name: str, *, default: bool, store: str | None = None, **options: Any) -> Experiment:
+        return self._keep(session.start(name, default=default, store=store, **options), store)
 
-    def _hold(self, experiment: Experiment, store: str | None) -> Experiment:
+    def _keep(self, experiment: Experiment, store: str | None) -> Experiment:
         self.store = store or self.store
-        self.held.pop(experiment.name, None)  # the newest is the last
-        self.held[experiment.name] = experiment
+        self.experiments.pop(experiment.name, None)  # so that the newest comes last
+        self.experiments[experiment.name] = experiment
         return experiment
 
     def _start(self, name: str, **options: Any) -> Experiment:
-        return self._begun(name, default=True, **options)
+        return self._start_new(name, default=True, **options)
 
     def _attach(self, name: str, store: str | None = None, mode: str | None = None) -> Experiment:
-        if store is None and not Path(name).is_absolute():  # as a handle is
+        if store is None and not Path(name).is_absolute():  # an absolute path is a handle
             if self.store is None:
-                raise UsageError(f"cannot attach to {name!r}: expected --store PATH, which says where it is kept")
+                raise UsageError(f"cannot attach to {name!r}: no store is known; pass --store PATH")
             store = self.store
-        CURRENT.default = found = self._hold(attach(name, store, mode), store)
-        return found
+        CURRENT.default = attached = self._keep(attach(name, store, mode), store)
+        return attached
 
     def _cell(self, name: str, **options: Any) -> Experiment | None:
-        """Of a running NAME the cell is a span; the answer is a new experiment, or None."""
+        """Record the cell as a span of a running NAME and return None; else start and return a new experiment."""
         running = LIVE.find_running(name)
         if running is None:
-            begun = self._begun(name, default=False, **options)
-            self.cells.begin(begun)
-            return begun
+            experiment = self._start_new(name, default=False, **options)
+            self.cells.begin(experiment)
+            return experiment
         if options:
             given = ", ".join(f"--{option.replace('_', '-')}" for option in options)
-            raise UsageError(f"{name!r} is {running.status}: expected no options of a new one, got {given}")
-        self.cells.begin(spanned(running))
+            raise UsageError(f"{name!r} is {running.status}: options apply to a new experiment only, got {given}")
+        self.cells.begin(cell_span(running))
         return None
 
     def _pause(self, experiment: str | None = None) -> Experiment:
-        return self._moved("pause", experiment)
+        return self._change_status("pause", experiment)
 
     def _resume(self, experiment: str | None = None) -> Experiment:
-        return self._moved("resume", experiment)
+        return self._change_status("resume", experiment)
 
     def _stop(self, experiment: str | None = None) -> Experiment:
-        return self._moved("stop", experiment)
+        return self._change_status("stop", experiment)
 
-    def _moved(self, verb: str, name: str | None) -> Experiment:
-        one = self.one(name)
-        getattr(one, verb)()
-        return one
+    def _change_status(self, verb: str, name: str | None) -> Experiment:
+        experiment = self.find_experiment(name)
+        getattr(experiment, verb)()
+        return experiment
 
     def _status(self, experiment: str | None = None) -> Experiment:
-        return self.one(experiment)
+        return self.find_experiment(experiment)
 
     def _list(self, store: str | None = None) -> pd.DataFrame:
         return session.experiments(store)
 
     def _metrics(self, experiment: str | None = None, **options: Any) -> Any:
-        return self.one(experiment).metrics(**options)
+        return self.find_experiment(experiment).metrics(**options)
 
     def _windows(self, window: str, step: str | None = None, experiment: str | None = None, **options: Any) -> Any:
-        return self.one(experiment).windowed_metrics(window, step, **options)
+        return self.find_experiment(experiment).windowed_metrics(window, step, **options)
 
     def _anomalies(self, experiment: str | None = None) -> pd.DataFrame:
-        return self.one(experiment).anomalies()
+        return self.find_experiment(experiment).anomalies()
 
     def _compare(self, a: str, b: str, metric: tuple[str, ...] | None = None, **options: Any) -> Any:
         if "margin" in options:
-            options["margin"] = _float(options["margin"])
-        return compare(self._arm(a), self._arm(b), metric, **options)
+            options["margin"] = _margin(options["margin"])
+        return compare(self._find_arm(a), self._find_arm(b), metric, **options)
 
     def _dashboard(self, experiment: str | None = None, compare: str | None = None, refresh: float = 0.5) -> Any:
-        other = None if compare is None else self.one(compare)
-        return self.one(experiment).dashboard(refresh, compare=other)
+        other = None if compare is None else self.find_experiment(compare)
+        return self.find_experiment(experiment).dashboard(refresh, compare=other)
 
     def _export(self, path: str, experiment: str | None = None, **options: Any) -> Path:
-        return self.one(experiment).export(path, **options)
+        return self.find_experiment(experiment).export(path, **options)
 
 
-def _alive(experiment: Experiment) -> bool:
+def _is_live(experiment: Experiment) -> bool:
     return experiment.status in ("running", "paused")
 
 
-def _float(text: str) -> float | str:
-    """A margin: a number, or "5%" as it is."""
+def _margin(text: str) -> float | str:
+    """Parse a margin: a number, or text such as "5%" unchanged."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Reads one experiment again and again, each event once: bins for the charts, numbers for the cards."""
+"""The state a dashboard holds of one experiment: bins for the charts, numbers for the cards."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from crucible_nb.anomaly import Incident
 from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import anytime, wire
-from crucible_nb.notebook.bins import Bins, Rows, joined
+from crucible_nb.notebook.bins import Bins, Rows, join_rows
 
-_CHUNK = 500_000  # rows taken in at a time; a look at 1e7 old ones must not last
-_WATCHED = 24  # numeric columns that are remembered
-_APART = ("time", "weight", "success", "latency_ms", "cost_usd")  # drawn otherwise
+_CHUNK_ROWS = 500_000  # maximum of rows read at a time, so that 1e7 old rows do not block a tick
+_MAX_COLUMNS = 24  # numeric columns held
+_STANDARD = ("time", "weight", "success", "latency_ms", "cost_usd")  # in charts of their own
 _HIDDEN = ("seq", "anomaly", "anomaly_score")
-_PICKED = 2  # columns drawn before anybody picks
-_COUNTERS = ("step", "epoch", "batch")  # numbers that only say how far it is
+_DEFAULT_COLUMNS = 2  # columns drawn before the user picks
+_COUNTERS = ("step", "epoch", "batch")  # they only count up: not drawn by default
 _SECOND = 10**9
-_SLIVER = _SECOND // 50  # active time of a bin that tells no rate
+_MIN_ACTIVE = _SECOND // 50  # active nanoseconds below which a bin has no rate
 _HOUR = 3600.0
 
 
-class Reader:
-    """What a dashboard knows of one experiment; it looks and changes nothing.
+class PageState:
+    """Reads an experiment repeatedly, each event once, without changing it.
 
     Args:
-        experiment: Any, also one that has ended.
+        experiment: A running or ended experiment.
 
     Attributes:
-        bins: By the names in `wire.WINDOWS`.
-        behind: Whether there are rows that were not taken in yet.
-        glance: The last look.
+        bins: Bins for the charts, by the names in `wire.WINDOWS`.
+        has_backlog: Whether older rows have not been read yet.
+        snapshot: The newest snapshot of the experiment.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -45,88 +45,91 @@ class Reader:
             "minute": Bins(20 * _SECOND, 182),
             "all": Bins(_SECOND // 2, 240, growing=True),
         }
-        self.behind = False
-        self.glance = snapshot_of(experiment, {}, 0, measured=False)
+        self.has_backlog = False
+        self.snapshot = snapshot_of(experiment, {}, 0, measured=False)
         self._success = (math.nan, math.nan)
         self._cards: dict[str, float] = {}
-        self._seen: dict[int, int] = {}
+        self._last_seq: dict[int, int] = {}  # by writer id
         self._ids: dict[tuple[int, int], int] = {}
         self._numbers: dict[str, None] = {}
-        self._waiting: dict[str, list[Rows]] = {name: [] for name in self.bins}
+        self._pending: dict[str, list[Rows]] = {name: [] for name in self.bins}
 
-    def look(self, window: str = "all", *, anew: bool = True) -> None:
-        """Take in what is new.
+    def update(self, window: str = "all", *, with_metrics: bool = True) -> None:
+        """Read new events.
 
         Args:
-            window: Of `wire.WINDOWS`; bins of others take it in when they are settled.
-            anew: Whether the numbers of the window are wanted; else they stay those of a look before.
+            window: Name of a window in `wire.WINDOWS`; bins of other windows wait for `update_all_bins`.
+            with_metrics: Compute the metrics of the window; otherwise the previous ones stay.
         """
         seconds, shown = wire.WINDOWS[window]
         span = None if seconds is None else seconds * _SECOND
-        self.glance = snapshot_of(self.experiment, self._seen, _CHUNK, span, measured=anew)
-        if self.glance.window is not None:
-            self._cards = _cards_of(self.glance.window)
-        rows = self._fresh()
+        self.snapshot = snapshot_of(self.experiment, self._last_seq, _CHUNK_ROWS, span, measured=with_metrics)
+        if self.snapshot.window is not None:
+            self._cards = _cards_of(self.snapshot.window)
+        rows = self._new_rows()
         for name, bins in self.bins.items():
-            self._waiting[name] += rows
-            if name == shown or self.behind:
-                self._take(name, bins)
+            self._pending[name] += rows
+            if name == shown or self.has_backlog:
+                self._update_bins(name, bins)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`experiment.summary()` at the last look."""
-        return self.glance.facts
+        """`experiment.summary()` at the newest snapshot."""
+        return self.snapshot.facts
 
     @property
     def incidents(self) -> list[tuple[int, Incident]]:
-        """Those so far, numbered from 1 as they were met."""
+        """All incidents, numbered from 1 in the order they were first read."""
         ids = self._ids
-        return [(ids.setdefault((who, one.first_seq), len(ids) + 1), one) for who, one in self.glance.incidents]
+        return [
+            (ids.setdefault((writer, incident.first_seq), len(ids) + 1), incident)
+            for writer, incident in self.snapshot.incidents
+        ]
 
-    def settle(self) -> None:
-        """What is dearer than a tick: all bins up to date, and bounds that hold at every look."""
+    def update_all_bins(self) -> None:
+        """Update the bins of all windows and the anytime-valid bounds, which takes longer than a tick may."""
         for name, bins in self.bins.items():
-            self._take(name, bins)
-        if self.glance.total is not None:
-            self._success = anytime.success(self.glance.total)
+            self._update_bins(name, bins)
+        if self.snapshot.total is not None:
+            self._success = anytime.success_interval(self.snapshot.total)
 
-    def _take(self, name: str, bins: Bins) -> None:
-        waiting, self._waiting[name] = self._waiting[name], []
-        if waiting:
-            bins.advance(max(int(rows.time[-1]) for rows in waiting))
-        for rows in joined(waiting):
+    def _update_bins(self, name: str, bins: Bins) -> None:
+        pending, self._pending[name] = self._pending[name], []
+        if pending:
+            bins.advance(max(int(rows.time[-1]) for rows in pending))
+        for rows in join_rows(pending):
             bins.add(rows)
         bins.advance(self.now)
 
-    def _fresh(self) -> list[Rows]:
-        """What was recorded since the last look, by each writer."""
-        found = {writer: rows for writer, rows in self.glance.rows.items() if len(rows["seq"])}
-        self.behind = any(len(rows["seq"]) == _CHUNK for rows in found.values())
-        self._seen |= {writer: int(rows["seq"].max()) for writer, rows in found.items()}
-        return [self._rows(rows) for rows in found.values()]
+    def _new_rows(self) -> list[Rows]:
+        """Return the rows recorded since the previous snapshot, one entry per writer."""
+        new = {writer: rows for writer, rows in self.snapshot.rows.items() if len(rows["seq"])}
+        self.has_backlog = any(len(rows["seq"]) == _CHUNK_ROWS for rows in new.values())
+        self._last_seq |= {writer: int(rows["seq"].max()) for writer, rows in new.items()}
+        return [self._rows(rows) for rows in new.values()]
 
-    def _rows(self, found: dict[str, np.ndarray]) -> Rows:
-        others = {name: values for name, values in found.items() if name not in (*_APART, *_HIDDEN)}
-        known = {name: values for name, values in others.items() if self._drawable(name, values)}
-        time, weight, success, latency, cost = (found[name] for name in _APART)
-        return Rows(time, weight, success, latency, cost, known)
+    def _rows(self, columns: dict[str, np.ndarray]) -> Rows:
+        others = {name: values for name, values in columns.items() if name not in (*_STANDARD, *_HIDDEN)}
+        drawable = {name: values for name, values in others.items() if self._is_drawable(name, values)}
+        time, weight, success, latency, cost = (columns[name] for name in _STANDARD)
+        return Rows(time, weight, success, latency, cost, drawable)
 
-    def _drawable(self, name: str, values: np.ndarray) -> bool:
-        """Whether a column has anything to draw and is among those remembered."""
+    def _is_drawable(self, name: str, values: np.ndarray) -> bool:
+        """Whether a column has values and is among the first `_MAX_COLUMNS` that have."""
         if name in self._numbers:
             return True
-        if len(self._numbers) >= _WATCHED or np.isnan(values).all():
+        if len(self._numbers) >= _MAX_COLUMNS or np.isnan(values).all():
             return False
         self._numbers[name] = None
         return True
 
-    # -- what it amounts to ---------------------------------------------------------------------------------------
+    # -- results --------------------------------------------------------------------------------------------------
 
     @property
     def start(self) -> int | None:
-        """When the experiment began, UTC nanoseconds; None in event time before the first event."""
-        began = self.facts["started_at"]
-        return None if began is None else int(pd.Timestamp(began).value)
+        """Start of the experiment, UTC nanoseconds; None in event time before the first event."""
+        started = self.facts["started_at"]
+        return None if started is None else int(pd.Timestamp(started).value)
 
     @property
     def now(self) -> int:
@@ -136,7 +139,7 @@ class Reader:
 
     @property
     def pauses(self) -> np.ndarray:
-        """int64[n, 2]: spans that were paused or without a process, UTC nanoseconds."""
+        """int64[n, 2]: start and end of spans that were paused or without a process, UTC nanoseconds."""
         if not self.facts["paused_duration"]:
             return np.zeros((0, 2), np.int64)
         spans = self.experiment.paused_spans
@@ -144,7 +147,7 @@ class Reader:
         return np.stack(list(edges), axis=1)
 
     def cards(self) -> list[float]:
-        """The numbers of `wire.CARDS`; those of the window are of the last look that wanted them."""
+        """Return the numbers of `wire.CARDS`; metrics of the window are as old as their last computation."""
         facts, progress = self.facts, self.facts["progress"]
         low, high = self._success
         values = self._cards | {
@@ -154,45 +157,47 @@ class Reader:
             "paused": facts["paused_duration"],
             "total": facts["total_events"],
             "progress": math.nan if progress is None else progress,
-            "flagged": sum(one.count for _, one in self.glance.incidents),
-            "incidents": len(self.glance.incidents),
-            "alerts": len(self.glance.alerts),
+            "flagged": sum(incident.count for _, incident in self.snapshot.incidents),
+            "incidents": len(self.snapshot.incidents),
+            "alerts": len(self.snapshot.alerts),
             "success_low": low,
             "success_high": high,
         }
         return [float(values[name]) for name in wire.CARDS]
 
     def series(self, bins: Bins, first: int, picked: Sequence[str]) -> np.ndarray:
-        """float64[bins, series] of one of `bins` from bin `first` on, in the order of `series_of(picked)`."""
-        active = self._active(bins, first)
+        """float64[bins, series]: the series of `bins` from bin `first` on, in the order of `series_names(picked)`."""
+        active = self._active_seconds(bins, first)
         spans = np.where(active > 0, active, math.nan)
         rate, cost = bins.weight(first) / spans, bins.cost(first) / spans * _HOUR
         parts = [bins.quantiles(first), rate[:, None], bins.success(first)[:, None], cost[:, None]]
         return np.concatenate(parts + [bins.column(name, first) for name in picked], axis=1)
 
-    def _active(self, bins: Bins, first: int) -> np.ndarray:
-        """Seconds of each bin that count; 0 where they are too few to tell a rate."""
+    def _active_seconds(self, bins: Bins, first: int) -> np.ndarray:
+        """Return the active seconds of each bin; 0 where they are too few for a rate."""
         numbers = np.arange(max(first, bins.base), bins.newest + 1)
         left, right = numbers * bins.width, (numbers + 1) * bins.width
         begin, now = self.start or 0, self.now
         active = np.minimum(right, now) - np.maximum(left, begin)
         for start, end in self.pauses.tolist():
             active -= np.clip(np.minimum(right, end) - np.maximum(left, start), 0, None)
-        least = np.full(len(active), _SLIVER)
+        minimum = np.full(len(active), _MIN_ACTIVE)
         if self.facts["status"] == "running":
-            least[-1:] = 0.3 * min(bins.width, _SECOND)
-        active[active < least] = 0
+            minimum[-1:] = 0.3 * min(bins.width, _SECOND)
+        active[active < minimum] = 0
         return active / _SECOND
 
     @property
     def columns(self) -> list[str]:
-        """Numeric columns of the run that can be drawn."""
+        """Numeric columns of the experiment that can be drawn."""
         return list(self._numbers)
 
     @property
-    def telling(self) -> list[str]:
-        """Those worth a chart before anybody picks."""
-        return [name for name in self.columns if not name.endswith("_tokens") and name not in _COUNTERS][:_PICKED]
+    def default_columns(self) -> list[str]:
+        """Columns drawn before the user picks: no token counts, no counters."""
+        return [name for name in self.columns if not name.endswith("_tokens") and name not in _COUNTERS][
+            :_DEFAULT_COLUMNS
+        ]
 
 
 def _cards_of(metrics: Metrics) -> dict[str, float]:
@@ -214,11 +219,11 @@ def _cards_of(metrics: Metrics) -> dict[str, float]:
     }
 
 
-def series_of(picked: Sequence[str]) -> list[str]:
-    """Names of the series on the wire: `wire.SERIES`, then mean, least and largest of each picked column.
+def series_names(picked: Sequence[str]) -> list[str]:
+    """Return the names of the series on the wire: `wire.SERIES`, then mean, minimum and maximum of picked columns.
 
     Examples:
-        >>> series_of(["loss"])[-3:]
+        >>> series_names(["loss"])[-3:]
         ['mean:loss', 'low:loss', 'high:loss']
     """
     return [*wire.SERIES, *(f"{part}:{name}" for name in picked for part in ("mean", "low", "high"))]

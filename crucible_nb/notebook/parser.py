@@ -1,4 +1,4 @@
-"""From a line of text to arguments; every mistake is one line that says what would be accepted."""
+"""Parse a line of text into arguments; an error is one line that says what is accepted."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from IPython.core.magic_arguments import MagicArgumentParser
 from crucible_nb.notebook.commands import CELL, COMMANDS, Argument, Command
 
 
-class HelpWanted(Exception):  # noqa: N818  it is no error
-    """Somebody asked for help; the text is the help."""
+class HelpRequested(Exception):  # noqa: N818  it is no error
+    """Raised by --help; the message is the help text."""
 
 
 class Parser(MagicArgumentParser):
-    """As IPython's, with a --help that does not end the kernel, and nothing for arguments that are not given."""
+    """IPython's parser with a --help that does not end the kernel; omitted arguments are absent from the result."""
 
     def __init__(self, **options: Any) -> None:
-        options.pop("color", None)  # of Python 3.14, where IPython does not know it
+        options.pop("color", None)  # passed by Python 3.14, unknown to IPython
         super().__init__(argument_default=SUPPRESS, **options)  # type: ignore[no-untyped-call]
         self.add_argument("-h", "--help", action="help", help="show this")
 
     def print_help(self, file: Any = None) -> NoReturn:  # noqa: ARG002  argparse's own signature
-        """What --help comes to."""
-        raise HelpWanted(self.format_help())
+        """Raise `HelpRequested`."""
+        raise HelpRequested(self.format_help())
 
 
 def parser() -> Parser:
-    """The parser of `%crucible`.
+    """Build the parser of `%crucible`.
 
     Examples:
         >>> vars(parser().parse_args(["metrics", "--last", "5min"]))
@@ -42,35 +42,38 @@ def parser() -> Parser:
     top = Parser(prog="crucible", description="Experiments of this kernel; `%crucible COMMAND --help` for each.")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, command in COMMANDS.items():
-        said: dict[str, Any] = {"help": command.says, "description": command.says}
-        _filled(commands.add_parser(name, prog=f"crucible {name}", **said), command)
+        texts: dict[str, Any] = {"help": command.description, "description": command.description}
+        _add_arguments(commands.add_parser(name, prog=f"crucible {name}", **texts), command)
     return top
 
 
 def cell_parser() -> Parser:
-    """The parser of a `%%crucible` header.
+    """Build the parser of a `%%crucible` header.
 
     Examples:
         >>> cell_parser().parse_args(["demo", "--seed", "1"]).seed
         1
     """
-    return _filled(Parser(prog="%crucible", description=CELL.says), CELL)
+    return _add_arguments(Parser(prog="%crucible", description=CELL.description), CELL)
 
 
-def manual() -> str:
-    """Everything there is to say, for `%crucible?`."""
-    each = (_filled(Parser(prog=f"crucible {name}", description=one.says), one) for name, one in COMMANDS.items())
-    return "\n\n".join(part.format_help().strip() for part in (parser(), *each, cell_parser()))
+def full_help() -> str:
+    """Return the help of all commands, for `%crucible?`."""
+    parsers = (
+        _add_arguments(Parser(prog=f"crucible {name}", description=command.description), command)
+        for name, command in COMMANDS.items()
+    )
+    return "\n\n".join(part.format_help().strip() for part in (parser(), *parsers, cell_parser()))
 
 
-def words(line: str) -> tuple[list[str], bool]:
-    """The words of a line, and whether it ends in a semicolon, which keeps the result from being shown.
+def split_line(line: str) -> tuple[list[str], bool]:
+    """Split a line into words; also return whether it ends in a semicolon, which suppresses the output.
 
     Raises:
-        UsageError: A quotation that does not end.
+        UsageError: A quotation is not closed.
 
     Examples:
-        >>> words('compare "my run" other;')
+        >>> split_line('compare "my run" other;')
         (['compare', 'my run', 'other'], True)
     """
     reader = shlex.shlex(line.strip().removesuffix(";"), posix=True, punctuation_chars=False)
@@ -78,87 +81,87 @@ def words(line: str) -> tuple[list[str], bool]:
     try:
         return list(reader), line.rstrip().endswith(";")
     except ValueError:
-        raise UsageError(f"{line.strip()}: expected a quotation that ends") from None
+        raise UsageError(f"{line.strip()}: a quotation is not closed") from None
 
 
-def path(text: str) -> str:
-    """A path with `~` filled in; a URL as it is.
+def expand_path(text: str) -> str:
+    """Expand `~` in a path; a URL stays as it is.
 
     Examples:
-        >>> path("runs"), path("postgresql://me@db/telemetry")
+        >>> expand_path("runs"), expand_path("postgresql://me@db/telemetry")
         ('runs', 'postgresql://me@db/telemetry')
     """
     if not text:
-        raise _expected(text, "a path")
+        raise _error(text, "a path")
     return text if "://" in text else str(Path(text).expanduser())
 
 
-def _filled(into: Parser, command: Command) -> Parser:
+def _add_arguments(command_parser: Parser, command: Command) -> Parser:
     for argument in command.arguments:
-        into.add_argument(*argument.flags, help=argument.says, **_options(argument))
-    return into
+        command_parser.add_argument(*argument.flags, help=argument.description, **_options(argument))
+    return command_parser
 
 
 def _options(argument: Argument) -> dict[str, Any]:
-    if argument.takes == "switch":
+    if argument.value_type == "switch":
         return {"action": "store_true"}
-    options: dict[str, Any] = {"type": _READ.get(argument.takes, str)}
-    if argument.many:
-        options["type"] = _listed
+    options: dict[str, Any] = {"type": _CONVERTERS.get(argument.value_type, str)}
+    if argument.multiple:
+        options["type"] = _split
     elif argument.choices:
         options["choices"] = argument.choices
     if argument.positional:
         options["metavar"] = argument.flags[0].upper()
-        if not argument.needed:
+        if not argument.required:
             options["nargs"] = "?"
-    elif not argument.choices or argument.many:
-        options["metavar"] = argument.takes.upper() + (",..." if argument.many else "")
+    elif not argument.choices or argument.multiple:
+        options["metavar"] = argument.value_type.upper() + (",..." if argument.multiple else "")
     return options
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _variable(text: str) -> str:
     if not text.isidentifier():
-        raise _expected(text, "the name of a variable")
+        raise _error(text, "the name of a variable")
     return text
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     try:
         return int(text.replace("_", "").replace(",", ""))
     except ValueError:
-        raise _expected(text, "a whole number") from None
+        raise _error(text, "a whole number") from None
 
 
 def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise _expected(text, "a number") from None
+        raise _error(text, "a number") from None
 
 
 def _pairs(text: str) -> dict[str, Any]:
-    found = [part.partition("=") for part in _listed(text)]
-    if not all(name.strip() and equals for name, equals, _ in found):
-        raise _expected(text, "NAME=VALUE, several parted by commas")
-    return {name.strip(): _value(value.strip()) for name, _, value in found}
+    pairs = [part.partition("=") for part in _split(text)]
+    if not all(name.strip() and equals for name, equals, _ in pairs):
+        raise _error(text, "NAME=VALUE, several separated by commas")
+    return {name.strip(): _value(value.strip()) for name, _, value in pairs}
 
 
 def _value(text: str) -> Any:
-    """A number, True, False or None where it is one, else the text."""
+    """Parse a number, True, False or None; other text stays text."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
 
 
-def _expected(text: str, accepted: str) -> ArgumentTypeError:
+def _error(text: str, accepted: str) -> ArgumentTypeError:
     return ArgumentTypeError(f"{text!r}: expected {accepted}")
 
 
-_READ: dict[str, Callable[[str], Any]] = {
-    "whole": _whole, "number": _number, "variable": _variable, "pairs": _pairs, "path": path
+_CONVERTERS: dict[str, Callable[[str], Any]] = {
+    "integer": _integer, "number": _number, "variable": _variable, "pairs": _pairs, "path": expand_path
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`exp.track_iter`: a loop with a progress bar that leaves off when the experiment says so."""
+"""`exp.track_iter`: a loop with a progress bar that ends early when `exp.should_stop` is set."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ from crucible_nb.notebook import environment
 from crucible_nb.notebook.static_page import number
 from crucible_nb.utils import checks, optional
 
-_OFTEN = 0.5  # s between two looks at the metrics
-_ABSENT = "no progress bar: it needs tqdm (pip install 'crucible_nb[lab]')"
+_POSTFIX_INTERVAL = 0.5  # s between two reads of the metrics
+_NO_TQDM = "no progress bar: it needs tqdm (pip install 'crucible_nb[lab]')"
 
 
-def tracked(experiment: Experiment, xs: Any, total: int | None, desc: str | None, event: str | None) -> Any:
-    """The iterator behind `exp.track_iter`; says so at once when an argument is wrong."""
+def track_iterable(experiment: Experiment, xs: Any, total: int | None, desc: str | None, event: str | None) -> Any:
+    """Build the iterator of `exp.track_iter`; wrong arguments raise at once."""
     checks.whole("total", total, optional=True)
     checks.text("desc", desc, optional=True)
     checks.text("event", event, optional=True)
-    yours = hasattr(xs, "set_postfix_str")
-    later = hasattr(xs.iterable if yours else xs, "__aiter__")
-    if not later:
+    is_bar = hasattr(xs, "set_postfix_str")
+    is_async = hasattr(xs.iterable if is_bar else xs, "__aiter__")
+    if not is_async:
         checks.iterable("xs", xs)
-    many = len(xs) if total is None and hasattr(xs, "__len__") else total
+    length = len(xs) if total is None and hasattr(xs, "__len__") else total
 
     def bar() -> Bar:
-        return Bar(experiment, xs, counts=True) if yours else bar_of(experiment, many, desc or experiment.name)
+        return Bar(experiment, xs, counts=True) if is_bar else make_bar(experiment, length, desc or experiment.name)
 
-    return (looped_async if later else looped)(experiment, xs, bar, event)
+    return (iterate_async if is_async else iterate)(experiment, xs, bar, event)
 
 
 class Bar:
-    """A tqdm bar with what the experiment says beside it; without tqdm, or unwanted, it is nothing.
+    """A tqdm bar that also shows the success rate and p95 latency of an experiment.
 
     Args:
-        experiment: Whose success rate and p95 latency are shown.
-        drawn: A tqdm bar, or None.
-        done: Called when the bar has closed.
-        counts: Whether the bar counts by itself.
+        experiment: The experiment whose metrics are shown.
+        bar: A tqdm bar; None for no bar.
+        on_close: Called after the bar has closed.
+        counts: Whether the bar counts the iterations by itself.
     """
 
     def __init__(
-        self, experiment: Experiment, drawn: Any, done: Callable[[], Any] | None = None, *, counts: bool = False
+        self, experiment: Experiment, bar: Any, on_close: Callable[[], Any] | None = None, *, counts: bool = False
     ) -> None:
-        self._experiment, self._drawn, self._done, self._counts = experiment, drawn, done, counts
-        self._looked = time.monotonic()
+        self._experiment, self._bar, self._on_close, self._counts = experiment, bar, on_close, counts
+        self._read_at = time.monotonic()
 
     def step(self) -> None:
-        """One more is done."""
-        if self._drawn is None:
+        """Count one iteration."""
+        if self._bar is None:
             return
         if not self._counts:
-            self._drawn.update()
-        if time.monotonic() - self._looked >= _OFTEN:
-            self._drawn.set_postfix_str(said(self._experiment), refresh=False)
-            self._looked = time.monotonic()
+            self._bar.update()
+        if time.monotonic() - self._read_at >= _POSTFIX_INTERVAL:
+            self._bar.set_postfix_str(postfix(self._experiment), refresh=False)
+            self._read_at = time.monotonic()
 
     def close(self) -> None:
-        """Leave it as it is at the end."""
-        if self._drawn is not None:
-            self._drawn.set_postfix_str(said(self._experiment))
-            self._drawn.close()
-            if self._done is not None:
-                self._done()
+        """Show the final metrics and close the bar."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(postfix(self._experiment))
+            self._bar.close()
+            if self._on_close is not None:
+                self._on_close()
 
 
-def said(experiment: Experiment) -> str:
-    """What stands beside a bar.
+def postfix(experiment: Experiment) -> str:
+    """Format the metrics shown after a bar.
 
     Examples:
         >>> import crucible_nb as cr
         >>> with cr.start("loop") as exp:
         ...     _ = exp.record("call", latency_ms=812.4, success=True)
-        >>> said(exp)
+        >>> postfix(exp)
         'success 100 %, p95 812.4 ms'
     """
     metrics = experiment.metrics()
@@ -87,14 +87,14 @@ def said(experiment: Experiment) -> str:
     return ", ".join([*parts, *([f"p95 {number(latency.p95)} ms"] if latency.count else [])])
 
 
-def bar_of(experiment: Experiment, total: int | None, desc: str | None) -> Bar:
-    """A bar for where this runs: a widget in a kernel, text in a terminal, none with CRUCIBLE_UI=off."""
+def make_bar(experiment: Experiment, total: int | None, desc: str | None) -> Bar:
+    """Build a bar for the environment: a widget in a kernel, text in a terminal, none with CRUCIBLE_UI=off."""
     if os.environ.get("CRUCIBLE_UI", "").lower() == "off":
         return Bar(experiment, None)
     if optional.have("tqdm") is None:
-        warnings.warn(_ABSENT, CrucibleWarning, stacklevel=4)
+        warnings.warn(_NO_TQDM, CrucibleWarning, stacklevel=4)
         return Bar(experiment, None)
-    if environment.widgets() and environment.shell() is not None:
+    if environment.has_widgets() and environment.shell() is not None:
         return _widget(experiment, total, desc)
     from tqdm import tqdm  # noqa: PLC0415  optional
 
@@ -102,18 +102,18 @@ def bar_of(experiment: Experiment, total: int | None, desc: str | None) -> Bar:
 
 
 def _widget(experiment: Experiment, total: int | None, desc: str | None) -> Bar:
-    """The widget of tqdm; what is saved in the notebook is its end, where tqdm leaves its beginning."""
+    """Build a tqdm widget whose final state is saved in the notebook; tqdm alone saves the initial one."""
     from IPython.display import display  # noqa: PLC0415  in a kernel
     from tqdm.notebook import tqdm  # noqa: PLC0415  optional
 
-    drawn = tqdm(total=total, desc=desc, display=False)
-    handle = display(drawn.container, display_id=True)  # type: ignore[no-untyped-call]
-    return Bar(experiment, drawn, None if handle is None else lambda: handle.update(drawn.container))
+    bar = tqdm(total=total, desc=desc, display=False)
+    handle = display(bar.container, display_id=True)  # type: ignore[no-untyped-call]
+    return Bar(experiment, bar, None if handle is None else lambda: handle.update(bar.container))
 
 
 @contextmanager
 def _timed(experiment: Experiment, event: str | None) -> Iterator[None]:
-    """One event an iteration, when asked for; of one that was left early nobody knows how it went."""
+    """Record one event per iteration if `event` is given; an iteration left early has no known success."""
     if event is None:
         yield
         return
@@ -125,8 +125,8 @@ def _timed(experiment: Experiment, event: str | None) -> Iterator[None]:
             raise
 
 
-def looped(experiment: Experiment, xs: Any, bar: Callable[[], Bar], event: str | None) -> Iterator[Any]:
-    """The items of `xs`; asks before each whether to go on, so that none is taken and lost."""
+def iterate(experiment: Experiment, xs: Any, bar: Callable[[], Bar], event: str | None) -> Iterator[Any]:
+    """Yield the items of `xs`; `should_stop` is checked before taking an item, so that none is lost."""
     source, shown = iter(xs), bar()
     try:
         while not experiment.should_stop:
@@ -141,10 +141,10 @@ def looped(experiment: Experiment, xs: Any, bar: Callable[[], Bar], event: str |
         shown.close()
 
 
-async def looped_async(
+async def iterate_async(
     experiment: Experiment, xs: Any, bar: Callable[[], Bar], event: str | None
 ) -> AsyncIterator[Any]:
-    """The same for `async for`."""
+    """Yield the items of an asynchronous `xs`; see `iterate`."""
     source, shown = aiter(xs), bar()
     try:
         while not experiment.should_stop:

@@ -1,4 +1,7 @@
-"""The refresh thread: looks, sends, and does what the buttons say. It never prints, displays or clears."""
+"""The refresh thread of a dashboard: reads experiments, sends messages, applies button clicks.
+
+It never prints, displays or clears.
+"""
 
 from __future__ import annotations
 
@@ -13,79 +16,79 @@ import numpy as np
 from crucible_nb.errors import LifecycleError
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.messages import Composer
-from crucible_nb.notebook.switch_interval import short_turns
+from crucible_nb.notebook.switch_interval import short_switch_interval
 
-KEYFRAME = 5.0
+KEYFRAME_INTERVAL = 5.0
 """Seconds between two keyframes."""
-DEAD = 2.0
-"""Seconds between two looks at experiments that nobody writes, and somebody may go on with."""
-FORGET = 15.0
-"""Seconds after which a view that says nothing is gone, once another one speaks; views speak every 5 s."""
-_LEAVING = 0.015  # seconds that a message is given to leave the kernel, by another thread
-_RATES, _SHARES = (2, 10), (0.01, 0.04)  # ticks a second that were asked for: the share of a processor they may take
-_RESTED = 1.0  # seconds that nobody waits longer for a tick because it is dear, unless it would take
-_MOST = 0.04  # more than this share
+DEAD_INTERVAL = 2.0
+"""Seconds between two reads of experiments whose process has ended and which may be resumed."""
+VIEW_TIMEOUT = 15.0
+"""Seconds without a message after which a view is dropped, once another one sends; views send every 5 s."""
+_SEND_TIME = 0.015  # seconds another thread gets to send a message from the kernel
+_TICK_RATES, _CPU_SHARES = (2, 10), (0.01, 0.04)  # requested ticks per second: the share of a CPU they may use
+_MAX_PAUSE = 1.0  # seconds an expensive tick may delay the next one, unless it would use
+_MAX_CPU_SHARE = 0.04  # more than this share of a CPU
 
-Send = Callable[[wire.Key | wire.Tick | wire.Trouble, Sequence[bytes]], None]
+Send = Callable[[wire.Keyframe | wire.Tick | wire.Trouble, Sequence[bytes]], None]
 
 
-def rest(cost: float, refresh: float) -> float:
-    """Seconds between two ticks: those that were asked for, or more where ticks are dear.
+def tick_pause(cost: float, refresh: float) -> float:
+    """Return the seconds between two ticks: as requested, or more where ticks are expensive.
 
-    Whoever is watched should not notice: ten ticks a second take at most 4 % of a processor, two 1 %.
+    The measured code should not slow down: ten ticks per second use at most 4 % of a CPU, two use 1 %.
 
     Args:
-        cost: Seconds of a processor that the refresh thread took for a tick.
-        refresh: Seconds asked for.
+        cost: CPU seconds that the refresh thread used for a tick.
+        refresh: Seconds requested.
 
     Examples:
-        >>> [round(rest(cost, 0.5), 3) for cost in (0.001, 0.007, 0.02, 0.06)]
+        >>> [round(tick_pause(cost, 0.5), 3) for cost in (0.001, 0.007, 0.02, 0.06)]
         [0.5, 0.7, 1.0, 1.5]
-        >>> round(rest(0.006, 0.1), 3)
+        >>> round(tick_pause(0.006, 0.1), 3)
         0.15
     """
-    fair = cost / float(np.interp(1 / refresh, _RATES, _SHARES))
-    return max(refresh, min(fair, max(_RESTED, cost / _MOST)))
+    fair = cost / float(np.interp(1 / refresh, _TICK_RATES, _CPU_SHARES))
+    return max(refresh, min(fair, max(_MAX_PAUSE, cost / _MAX_CPU_SHARE)))
 
 
 class Refresher:
-    """One daemon thread for one dashboard, while there is something to do.
+    """One daemon thread per dashboard, running while there is something to send.
 
-    It ends with the experiments, and starts again for a moment when a view asks for a keyframe. While nobody can
-    see the dashboard it waits for somebody to speak.
+    It ends when all experiments have ended, and starts again for a moment when a view requests a keyframe. While no
+    view is visible it waits for a message from the browser.
 
     Args:
-        composer: Makes the messages.
-        send: Takes a message and its buffers to the browser.
+        composer: Builds the messages.
+        send: Callable (message, buffers) that sends to the browser.
         refresh: Seconds between two ticks.
     """
 
     def __init__(self, composer: Composer, send: Send, refresh: float) -> None:
         self.composer, self.refresh = composer, refresh
         self._send = send
-        self._inbox: SimpleQueue[wire.Said] = SimpleQueue()
+        self._inbox: SimpleQueue[wire.BrowserMessage] = SimpleQueue()
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._views: dict[str, tuple[bool, float]] = {}
+        self._views: dict[str, tuple[bool, float]] = {}  # by name: whether it is visible, time of its last message
         self._closed = False
-        self._due = True  # a keyframe is
+        self._keyframe_due = True
 
-    def hear(self, said: wire.Said) -> None:
-        """Take in what a browser said; called on any thread, returns at once."""
-        self._inbox.put(said)
+    def on_message(self, message: wire.BrowserMessage) -> None:
+        """Queue a message from the browser; called on any thread, returns at once."""
+        self._inbox.put(message)
         self._wake.set()
         self.start()
 
     def start(self) -> None:
-        """Have the thread running."""
+        """Start the thread unless it is running."""
         with self._lock:
             if not self._closed and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._run, name="crucible-dashboard", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """End the thread, for good."""
+        """End the thread; it cannot be started again."""
         with self._lock:
             self._closed = True
             thread = self._thread
@@ -95,34 +98,36 @@ class Refresher:
 
     @property
     def running(self) -> bool:
-        """Whether the thread is."""
+        """Whether the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     # -- in the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        sent = -KEYFRAME
+        sent = -KEYFRAME_INTERVAL
         while not self._closed:
-            begun, clock = time.thread_time(), time.monotonic()
+            cpu, clock = time.thread_time(), time.monotonic()
             self._wake.clear()
-            self._attend()
-            if self._seen:
-                key = self._due or clock - sent >= (KEYFRAME if self._views else 1.0)
-                with short_turns():
-                    sent = clock if self._turn(key=key) else sent
-                    self._wake.wait(_LEAVING)
-            if self._settled():
+            self._drain_inbox()
+            if self._is_visible:
+                key = self._keyframe_due or clock - sent >= (KEYFRAME_INTERVAL if self._views else 1.0)
+                with short_switch_interval():
+                    sent = clock if self._send_update(key=key) else sent
+                    self._wake.wait(_SEND_TIME)
+            if self._is_finished():
                 return
-            pause = rest(time.thread_time() - begun, self.refresh)
-            pause = max(pause, DEAD) if self.composer.over else pause
-            self._wake.wait(pause if self._seen and not self.composer.behind else self._pause())
+            pause = tick_pause(time.thread_time() - cpu, self.refresh)
+            pause = max(pause, DEAD_INTERVAL) if self.composer.all_ended else pause
+            self._wake.wait(pause if self._is_visible and not self.composer.has_backlog else self._idle_timeout())
 
-    def _pause(self) -> float | None:
-        return 0.05 if self._seen else None
+    def _idle_timeout(self) -> float | None:
+        return 0.05 if self._is_visible else None
 
-    def _settled(self) -> bool:
-        """Whether the experiments are over and all was said; then nobody may ask between here and the end."""
-        if self.composer.dead or not (self.composer.over and self._seen and not self._due and not self.composer.behind):
+    def _is_finished(self) -> bool:
+        """Whether the experiments have ended and everything is sent; the next message then starts a new thread."""
+        composer = self.composer
+        all_sent = composer.all_ended and self._is_visible and not self._keyframe_due and not composer.has_backlog
+        if composer.any_dead or not all_sent:
             return False
         with self._lock:
             if not self._inbox.empty():
@@ -131,45 +136,45 @@ class Refresher:
             return True
 
     @property
-    def _seen(self) -> bool:
-        """Whether anybody sees the dashboard; before a browser has spoken, it may be about to."""
-        return not self._views or any(seen for seen, _ in self._views.values())
+    def _is_visible(self) -> bool:
+        """Whether a view is visible; True before the first message, since a view may be about to open."""
+        return not self._views or any(visible for visible, _ in self._views.values())
 
-    def _turn(self, *, key: bool) -> bool:
-        """Look and send; returns whether it was a keyframe."""
+    def _send_update(self, *, key: bool) -> bool:
+        """Read the experiments and send a message; return whether it was a keyframe."""
         composer = self.composer
-        over = composer.over
+        had_ended = composer.all_ended
         try:
             with composer.lock:
-                composer.look(anew=key)
-                ended = composer.over and not over
-                message, buffers = composer.key() if key or ended else composer.tick()
+                composer.update(with_metrics=key)
+                ends_now = composer.all_ended and not had_ended
+                message, buffers = composer.keyframe() if key or ends_now else composer.tick()
                 self._send(message, buffers)
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures, nor its own thread
             with contextlib.suppress(Exception):
                 self._send({"kind": "trouble", "text": f"{type(error).__name__}: {error}"[:300]}, [])
-            self._due = False
+            self._keyframe_due = False
             return True
         if message["kind"] == "key":
-            self._due = False
+            self._keyframe_due = False
         return message["kind"] == "key"
 
-    def _attend(self) -> None:
+    def _drain_inbox(self) -> None:
         while not self._inbox.empty():
-            said = self._inbox.get()
-            if said.get("kind") in ("view", "gone") and "view" in said:
+            message = self._inbox.get()
+            if message.get("kind") in ("view", "gone") and "view" in message:
                 now = time.monotonic()
-                self._views[said["view"]] = (said.get("seen", False), now)
-                self._views = {name: state for name, state in self._views.items() if now - state[1] < FORGET}
-            self._due |= said.get("hello", False) or said.get("kind") in ("window", "pick")
-            self._obey(said)
+                self._views[message["view"]] = (message.get("seen", False), now)
+                self._views = {name: view for name, view in self._views.items() if now - view[1] < VIEW_TIMEOUT}
+            self._keyframe_due |= message.get("hello", False) or message.get("kind") in ("window", "pick")
+            self._apply(message)
 
-    def _obey(self, said: wire.Said) -> None:
-        if "window" in said:
-            self.composer.window = said["window"]
-        if "columns" in said:
-            self.composer.picked = said["columns"]
-        if "verb" in said:
-            for reader in self.composer.readers:
-                with contextlib.suppress(LifecycleError):  # somebody was faster
-                    getattr(reader.experiment, said["verb"])()
+    def _apply(self, message: wire.BrowserMessage) -> None:
+        if "window" in message:
+            self.composer.window = message["window"]
+        if "columns" in message:
+            self.composer.picked = message["columns"]
+        if "verb" in message:
+            for state in self.composer.states:
+                with contextlib.suppress(LifecycleError):  # the status may have changed since the click
+                    getattr(state.experiment, message["verb"])()

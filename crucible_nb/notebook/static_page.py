@@ -1,4 +1,4 @@
-"""The dashboard without a browser at work: one line of text, or a table and pictures that need no script."""
+"""A static dashboard: one line of text, or HTML with a table and SVG pictures, without scripts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
-from crucible_nb.notebook.page_state import Reader, series_of
+from crucible_nb.notebook.page_state import PageState, series_names
 from crucible_nb.utils.html import table
-from crucible_nb.utils.pictures import spark
+from crucible_nb.utils.pictures import sparkline
 
-_LISTED = 10
-_TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD an hour"}
+_MAX_LISTED = 10
+_TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD per hour"}
 
 
 def line(experiments: Iterable[Experiment]) -> str:
-    """Where experiments stand, in one line of text.
+    """Summarise the state of experiments in one line of text.
 
     Examples:
         >>> import crucible_nb as cr
@@ -29,7 +29,7 @@ def line(experiments: Iterable[Experiment]) -> str:
         >>> line([exp])
         "'demo', stopped, 1 events, p95 812.4 ms, success 100 %, 0.5 USD"
     """
-    return "; ".join(_line(one) for one in experiments)
+    return "; ".join(map(_line, experiments))
 
 
 def _line(experiment: Experiment) -> str:
@@ -42,14 +42,14 @@ def _line(experiment: Experiment) -> str:
         parts.append(f"success {number(100 * metrics.reliability.success_rate)} %")
     if metrics.cost.count:
         parts.append(f"{number(metrics.cost.total)} USD")
-    found = len(experiment.anomalies())
-    if found:
-        parts.append(f"{found} anomal{'y' if found == 1 else 'ies'}")
+    incidents = len(experiment.anomalies())
+    if incidents:
+        parts.append(f"{incidents} anomal{'y' if incidents == 1 else 'ies'}")
     return ", ".join(parts)
 
 
 def number(value: float) -> str:
-    """A number for people: four digits, thousands apart, a dash for what nobody knows.
+    """Format a number with four digits and a thousands separator; a dash if unknown.
 
     Examples:
         >>> number(1234.5), number(0.012345), number(float("nan"))
@@ -60,21 +60,21 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def page(readers: Sequence[Reader]) -> str:
-    """A table of where the experiments stand, small pictures of how they got there, and what was out of line."""
-    experiments = [reader.experiment for reader in readers]
-    for reader in readers:
-        reader.settle()
-    metrics = [one.metrics() for one in experiments]
-    names = ["", *(one.name for one in experiments)] if len(experiments) > 1 else []
-    rows = [[label, *map(tell, readers, metrics)] for label, tell in _FACTS.items()]
+def page(states: Sequence[PageState]) -> str:
+    """Render a table of the experiments' facts and metrics, small charts over time, and the anomalies."""
+    experiments = [state.experiment for state in states]
+    for state in states:
+        state.update_all_bins()
+    metrics = [experiment.metrics() for experiment in experiments]
+    names = ["", *(experiment.name for experiment in experiments)] if len(experiments) > 1 else []
+    rows = [[label, *map(cell, states, metrics)] for label, cell in _FACTS.items()]
     known = [row for row in rows if any(cell != "–" for cell in row[1:])]
-    title = " against ".join(one.name for one in experiments)
-    pictures = "".join(_pictures(reader) for reader in readers)
+    title = " against ".join(experiment.name for experiment in experiments)
+    pictures = "".join(map(_pictures, states))
     return (
         f'<div class="crucible-static"><style>{_STYLE}</style>{table(known, names, title)}'
         f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{pictures}</div>'
-        f"{''.join(map(_anomalies, readers))}</div>"
+        f"{''.join(map(_anomalies, states))}</div>"
     )
 
 
@@ -87,35 +87,35 @@ _STYLE = (
 )
 
 
-def _elapsed(reader: Reader, _: Metrics) -> str:
-    facts = reader.facts
-    said = f"{number(facts['active_duration'])} s active of {number(facts['wall_clock_duration'])} s"
-    return said if not facts["pause_count"] else f"{said}, paused {facts['pause_count']} times"
+def _elapsed(state: PageState, _: Metrics) -> str:
+    facts = state.facts
+    times = f"{number(facts['active_duration'])} s active of {number(facts['wall_clock_duration'])} s"
+    return times if not facts["pause_count"] else f"{times}, paused {facts['pause_count']} times"
 
 
-def _count(reader: Reader, _: Metrics) -> str:
-    progress = reader.facts["progress"]
-    said = f"{reader.facts['total_events']:,}"
-    return said if progress is None else f"{said} of {reader.facts['sample_size']:,} ({progress:.0%})"
+def _count(state: PageState, _: Metrics) -> str:
+    progress = state.facts["progress"]
+    count = f"{state.facts['total_events']:,}"
+    return count if progress is None else f"{count} of {state.facts['sample_size']:,} ({progress:.0%})"
 
 
-def _latency(_: Reader, metrics: Metrics) -> str:
-    one = metrics.latency
-    return " / ".join(map(number, (one.p50, one.p95, one.p99))) + " ms" if one.count else "–"
+def _latency(_: PageState, metrics: Metrics) -> str:
+    latency = metrics.latency
+    return " / ".join(map(number, (latency.p50, latency.p95, latency.p99))) + " ms" if latency.count else "–"
 
 
-def _cost(_: Reader, metrics: Metrics) -> str:
+def _cost(_: PageState, metrics: Metrics) -> str:
     spent, rate = metrics.cost.total, metrics.summary.cost_per_hour
-    return f"{number(spent)} USD, {number(rate)} USD an hour" if metrics.cost.count else "–"
+    return f"{number(spent)} USD, {number(rate)} USD per hour" if metrics.cost.count else "–"
 
 
-def _success(_: Reader, metrics: Metrics) -> str:
+def _success(_: PageState, metrics: Metrics) -> str:
     known = metrics.reliability
     return f"{number(100 * known.success_rate)} % of {number(known.total_requests)}" if known.total_requests else "–"
 
 
-_FACTS: dict[str, Callable[[Reader, Metrics], str]] = {
-    "status": lambda reader, _: reader.facts["status"],
+_FACTS: dict[str, Callable[[PageState, Metrics], str]] = {
+    "status": lambda state, _: state.facts["status"],
     "time": _elapsed,
     "events": _count,
     "events/s": lambda _, metrics: number(metrics.summary.events_per_second),
@@ -126,19 +126,20 @@ _FACTS: dict[str, Callable[[Reader, Metrics], str]] = {
 }
 
 
-def _pictures(reader: Reader) -> str:
-    bins = reader.bins["all"]
+def _pictures(state: PageState) -> str:
+    bins = state.bins["all"]
     first = max(bins.base, bins.oldest)
-    picked = reader.telling
-    values = reader.series(bins, first, picked)
-    drawn = []
-    for name, column in zip(series_of(picked), values.T, strict=True):
+    picked = state.default_columns
+    values = state.series(bins, first, picked)
+    figures = []
+    for name, column in zip(series_names(picked), values.T, strict=True):
         title = _TITLES.get(name) or (name[5:] if name.startswith("mean:") else None)
         if title is not None and np.isfinite(column).any():
             metric = _METRICS.get(name, title)
-            marks = [(one.start / bins.width - first, str(i)) for i, one in reader.incidents if metric in one.metrics]
-            drawn.append(_figure(column, f"{reader.experiment.name}: {title}", title, marks[-_LISTED:]))
-    return "".join(drawn)
+            incidents = [(i, incident) for i, incident in state.incidents if metric in incident.metrics]
+            marks = [(incident.start / bins.width - first, str(i)) for i, incident in incidents[-_MAX_LISTED:]]
+            figures.append(_figure(column, f"{state.experiment.name}: {title}", title, marks))
+    return "".join(figures)
 
 
 _METRICS = {"p95": "latency_ms", "success": "success", "cost": "cost_usd", "rate": ""}
@@ -146,19 +147,19 @@ _METRICS = {"p95": "latency_ms", "success": "success", "cost": "cost_usd", "rate
 
 def _figure(values: np.ndarray, label: str, title: str, marks: Sequence[tuple[float, str]]) -> str:
     known = values[np.isfinite(values)]
-    spread = f"{number(float(known.min()))} to {number(float(known.max()))}"
-    picture = spark(values, f"{label}, {spread}", marks)
-    return f'<figure style="margin:0"><figcaption>{escape(title)}: {spread}</figcaption>{picture}</figure>'
+    limits = f"{number(float(known.min()))} to {number(float(known.max()))}"
+    picture = sparkline(values, f"{label}, {limits}", marks)
+    return f'<figure style="margin:0"><figcaption>{escape(title)}: {limits}</figcaption>{picture}</figure>'
 
 
-def _anomalies(reader: Reader) -> str:
+def _anomalies(state: PageState) -> str:
     rows = [
         [i, f"{pd.Timestamp(one.start):%H:%M:%S}", one.severity, one.count, ", ".join(one.metrics), one.reason]
-        for i, one in reader.incidents
+        for i, one in state.incidents
     ]
     if not rows:
         return ""
-    shown = rows[-_LISTED:]
-    more = f" (the last {_LISTED})" if len(rows) > _LISTED else ""
+    shown = rows[-_MAX_LISTED:]
+    more = f" (the last {_MAX_LISTED})" if len(rows) > _MAX_LISTED else ""
     header = ("no.", "UTC", "severity", "events", "metrics", "reason")
-    return table(shown, header, f"{len(rows)} anomalies in {reader.experiment.name}{more}")
+    return table(shown, header, f"{len(rows)} anomalies in {state.experiment.name}{more}")

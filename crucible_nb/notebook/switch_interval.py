@@ -1,4 +1,7 @@
-"""Turns at the interpreter: a thread that computes lets another in only every 5 ms, and a tick needs a dozen turns."""
+"""A shorter thread switch interval while a message is sent.
+
+By default a computing thread yields the interpreter only every 5 ms, and a tick needs a dozen switches.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,36 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SHORT = 0.001
-"""Seconds between two turns while a message is on its way."""
+SHORT_INTERVAL = 0.001
+"""Switch interval while a message is sent, in seconds."""
 
 _LOCK = threading.Lock()
-_ASKING = 0
-_USUAL = 0.0
+_users = 0
+_previous = 0.0
 
 
 @contextmanager
-def short_turns() -> Iterator[None]:
-    """Have threads take turns quickly within; for moments, since it holds for the whole process.
+def short_switch_interval() -> Iterator[None]:
+    """Shorten the switch interval of the whole process inside the block; keep the block short.
 
     Examples:
-        >>> usual = sys.getswitchinterval()
-        >>> with short_turns():
+        >>> before = sys.getswitchinterval()
+        >>> with short_switch_interval():
         ...     within = sys.getswitchinterval()
-        >>> within < usual == sys.getswitchinterval()
+        >>> within < before == sys.getswitchinterval()
         True
     """
-    global _ASKING, _USUAL  # noqa: PLW0603  the interpreter has one such number
+    global _users, _previous  # noqa: PLW0603  the interpreter has one such number
     with _LOCK:
-        if not _ASKING:
-            _USUAL = sys.getswitchinterval()
-            sys.setswitchinterval(min(SHORT, _USUAL))
+        if not _users:
+            _previous = sys.getswitchinterval()
+            sys.setswitchinterval(min(SHORT_INTERVAL, _previous))
         short = sys.getswitchinterval()
-        _ASKING += 1
+        _users += 1
     try:
         yield
     finally:
         with _LOCK:
-            _ASKING -= 1
-            if not _ASKING and sys.getswitchinterval() == short:  # else somebody chose another one meanwhile
-                sys.setswitchinterval(_USUAL)
+            _users -= 1
+            if not _users and sys.getswitchinterval() == short:  # unless other code has changed it meanwhile
+                sys.setswitchinterval(_previous)

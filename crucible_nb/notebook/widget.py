@@ -1,4 +1,4 @@
-"""The live dashboard: one widget, one thread, no state in the browser that could be stale."""
+"""The live dashboard: one widget and one thread, with no state in the browser that could be stale."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from crucible_nb.notebook import environment, static_page, wire
 from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.refresh import Refresher
 
-_MINUTE = 60.0
+_SAVE_INTERVAL = 60.0  # seconds between two updates of the saved picture of a running experiment
 _STATIC = Path(__file__).with_name("static")
 _CHILD = ".jp-OutputArea-child"
 _BROKEN = f"{_CHILD}:has(>.jp-OutputArea-output.jupyter-widgets)"  # JupyterLab found no model for the widget
 _HIDDEN = f"{_CHILD}:has(.crucible-left):not({_BROKEN}+*),{_BROKEN}:has(+{_CHILD} .crucible-left)"
 _SHOWN = f"{_BROKEN}+{_CHILD} .crucible-left"
-_ONE_OF_THEM = f"<style>{_HIDDEN}{{display:none}}{_SHOWN}{{display:block!important}}</style>"
+_FALLBACK_STYLE = f"<style>{_HIDDEN}{{display:none}}{_SHOWN}{{display:block!important}}</style>"
 
 
 class Dashboard(anywidget.AnyWidget):
-    """What `exp.dashboard()` gives where there are widgets.
+    """The live widget returned by `exp.dashboard()`.
 
     Args:
         experiments: One, or two to compare.
@@ -48,31 +48,34 @@ class Dashboard(anywidget.AnyWidget):
     def __init__(self, experiments: Sequence[Experiment], refresh: float) -> None:
         super().__init__()
         self.experiments = tuple(experiments)
-        self._shown_in: object = None
-        self._handle: Any = None
-        self._left: Any = None
-        self._saved: tuple[list[str], list[int]] = ([], [])
+        self._shown_in_cell: object = None
+        self._display: Any = None  # IPython's handle of the live view
+        self._fallback: Any = None  # IPython's handle of the output for a restarted kernel
+        self._saved_state: tuple[list[str], list[int]] = ([], [])
         self._saved_at = 0.0
-        environment.answer_anywhere(self.comm)
-        composer = Composer(self.experiments, refresh, environment.note())
-        self.refresher = Refresher(composer, self._deliver, refresh)
-        self.on_msg(lambda _, content, buffers: self.refresher.hear(wire.said(content)))  # noqa: ARG005
+        environment.handle_messages_while_busy(self.comm)
+        composer = Composer(self.experiments, refresh, environment.button_note())
+        self.refresher = Refresher(composer, self._send_message, refresh)
+        self.on_msg(self._on_message)
         self.refresher.start()
 
-    def _deliver(self, message: Any, buffers: Sequence[bytes]) -> None:
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:  # noqa: ARG002  as ipywidgets calls it
+        self.refresher.on_message(wire.parse_browser_message(content))
+
+    def _send_message(self, message: Any, buffers: Sequence[bytes]) -> None:
         if self.comm is not None:
             self.send(message, list(buffers))
 
     def close(self) -> None:
-        """End the refresh; a static picture takes the place of the view, and the experiment goes on."""
+        """End the updates and replace the view by a static picture; the experiment keeps running."""
         if self.comm is not None and hasattr(self, "refresher"):
             self.refresher.close()
-            if self._handle is not None:
-                self._handle.update(self._still(), raw=True)
+            if self._display is not None:
+                self._display.update(self._static_bundle(), raw=True)
         super().close()
 
     def figure(self, theme: str | None = None) -> Any:
-        """The charts of now as one plain plotly figure, for papers and export; of two experiments both arms.
+        """Draw the present charts as one plain plotly figure, for papers and export; both arms of a comparison.
 
         Args:
             theme: None for no background and colours readable on light and dark, "light" or "dark".
@@ -96,70 +99,72 @@ class Dashboard(anywidget.AnyWidget):
     # -- showing --------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """Show it in the running cell, now; as that cell's result it is not shown again."""
+        """Show the widget in the running cell at once; as the result of that cell it is not shown again."""
         from IPython.display import display  # noqa: PLC0415  with the first dashboard
 
         show = partial(display, display_id=True)
-        self._handle = self._save(show)
-        self._left = show(self._behind(), raw=True)
-        self._shown_in = _cell()
+        self._display = self._show_and_save(show)
+        self._fallback = show(self._fallback_bundle(), raw=True)
+        self._shown_in_cell = _running_cell()
 
     def _ipython_display_(self) -> None:
-        """Once a cell: `exp.dashboard()` as its last line shows it where it was called."""
-        if self._shown_in is not None and self._shown_in == _cell():
-            self._shown_in = None
+        """Show the widget once per cell: `exp.dashboard()` as the last line has shown it already."""
+        if self._shown_in_cell is not None and self._shown_in_cell == _running_cell():
+            self._shown_in_cell = None
             return
-        raise NotImplementedError  # IPython goes on to the bundle
+        raise NotImplementedError  # IPython then uses the MIME bundle
 
-    def settle(self) -> None:
-        """Bring the picture that is saved in the notebook up to date; from the main thread, after each cell.
+    def save_picture(self) -> None:
+        """Update the picture saved in the notebook; called from the main thread after each cell.
 
-        Seldom, since the browser makes its view anew: when a run has changed its status, or a minute has gone by.
+        It happens rarely, since the browser rebuilds its view: when a status has changed, or after a minute.
         """
-        if self._handle is None or self.comm is None or self._saved == self._state():
+        if self._display is None or self.comm is None or self._saved_state == self._state():
             return
-        if self._saved[0] != self._state()[0] or time.monotonic() - self._saved_at > _MINUTE:
-            self._save(self._handle.update)
-            self._left.update(self._behind(), raw=True)
+        if self._saved_state[0] != self._state()[0] or time.monotonic() - self._saved_at > _SAVE_INTERVAL:
+            self._show_and_save(self._display.update)
+            self._fallback.update(self._fallback_bundle(), raw=True)
 
-    def _save(self, show: Callable[[Dashboard], Any]) -> Any:
-        self._shown_in, self._saved, self._saved_at = None, self._state(), time.monotonic()
+    def _show_and_save(self, show: Callable[[Dashboard], Any]) -> Any:
+        self._shown_in_cell, self._saved_state, self._saved_at = None, self._state(), time.monotonic()
         return show(self)
 
     def _state(self) -> tuple[list[str], list[int]]:
-        return [one.status for one in self.experiments], [one.summary()["total_events"] for one in self.experiments]
+        """Return the status and the event count of each experiment."""
+        return [exp.status for exp in self.experiments], [exp.summary()["total_events"] for exp in self.experiments]
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
-        """The live view, and beside it what stays when there is no kernel: a table and pictures."""
+        """Return the live view, and a static table with pictures for a notebook without a kernel."""
         bundle: Any = super()._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is None:
             return None
-        data = {**data, **self._still()}
+        data = {**data, **self._static_bundle()}
         return (data, bundle[1]) if isinstance(bundle, tuple) else data
 
-    def _still(self) -> dict[str, str]:
+    def _static_bundle(self) -> dict[str, str]:
         composer = self.refresher.composer
         with composer.lock:
-            composer.look(anew=True)
-            while composer.behind:
-                composer.look(anew=True)
-            page = static_page.page(composer.readers)
+            composer.update(with_metrics=True)
+            while composer.has_backlog:
+                composer.update(with_metrics=True)
+            page = static_page.page(composer.states)
         return {"text/html": page, "text/plain": static_page.line(self.experiments)}
 
-    def _behind(self) -> dict[str, str]:
-        """A second output, hidden until a page finds no widget for the first: the kernel was started again."""
-        when = max(reader.now for reader in self.refresher.composer.readers)
-        said = f"The kernel that drew this is gone. So it was at {pd.Timestamp(when):%H:%M:%S} UTC; run the cell again."
-        still = self._still()["text/html"].replace(' class="crucible"', "")  # that is what a live view is called
-        page = f'{_ONE_OF_THEM}<div class="crucible-left" style="display:none"><p>{said}</p>{still}</div>'
+    def _fallback_bundle(self) -> dict[str, str]:
+        """Return a second output, hidden unless a page finds no widget for the first, as after a kernel restart."""
+        when = max(state.now for state in self.refresher.composer.states)
+        time_of_day = f"{pd.Timestamp(when):%H:%M:%S} UTC"
+        hint = f"The kernel of this dashboard has ended. State at {time_of_day}; run the cell again."
+        static = self._static_bundle()["text/html"].replace(' class="crucible"', "")  # the class of a live view
+        page = f'{_FALLBACK_STYLE}<div class="crucible-left" style="display:none"><p>{hint}</p>{static}</div>'
         return {"text/html": page, "text/plain": ""}
 
     def __repr__(self) -> str:
         return f"<Dashboard of {static_page.line(self.experiments)}>"
 
 
-def _cell() -> object:
-    """What tells the running cell from others; None outside of one."""
+def _running_cell() -> object:
+    """Return the execution count of the running cell; None outside of IPython."""
     shell = environment.shell()
     return None if shell is None else shell.execution_count

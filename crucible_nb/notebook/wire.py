@@ -1,16 +1,16 @@
-"""All that crosses between kernel and browser, in one place. `js/src/wire.js` reads what is said here.
+"""Everything that crosses between kernel and browser; `js/src/wire.js` reads the messages defined here.
 
-The kernel owns the truth, the browser owns pixels. Nothing but the code of the widget is a synced trait: a page that
-opens, reloads or shows a second view says `hello` and is sent a keyframe, so no state can be stale.
+The kernel owns the state, the browser draws it. Only the code of the widget is a synced trait: a page that opens,
+reloads or shows a second view sends `hello` and receives a keyframe, so its state is never stale.
 
-**Kernel to browser.** A message has a JSON head (`Key`, `Tick` or `Trouble`) and, but for `Trouble`, one binary buffer
-an arm. Messages are numbered; a browser that misses one waits for the next keyframe, and asks for it.
+**Kernel to browser.** A message has a JSON head (`Keyframe`, `Tick` or `Trouble`) and, except for `Trouble`, one binary
+buffer per arm. Messages are numbered; a browser that misses one requests a keyframe and waits for it.
 
-**A buffer**, little-endian: float64 for each name of `CARDS`; then, row by row for each bin of time from the `first` on
-that the head names, float32 for each name of the keyframe's `series`. Bins replace what was there from `first` on: all
-but the newest bin only ever get appended. NaN is "nobody knows".
+**A buffer**, little-endian: float64 for each name of `CARDS`; then, for each bin from `first` of the head on, float32
+for each name in the keyframe's `series`. Bins replace the previous ones from `first` on: except for the newest, bins
+are only appended. NaN means unknown.
 
-**Browser to kernel.** `Said`: what a person did, or that a view came, went, was hidden.
+**Browser to kernel.** `BrowserMessage`: a click or a choice, or that a view opened, closed, was shown or hidden.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ VERSION = 1
 
 
 class Window(NamedTuple):
-    """A choice of the window picker: how many seconds (None: all), and which bins show it."""
+    """A choice of the window picker.
+
+    Attributes:
+        seconds: Length in seconds; None for the whole run.
+        bins: Name of the bins that show it.
+    """
 
     seconds: int | None
     bins: str
@@ -36,35 +41,35 @@ WINDOWS = {
     "1h": Window(3600, "minute"),
     "all": Window(None, "all"),
 }
-"""What the window picker offers."""
+"""Choices of the window picker, by name."""
 
 CARDS = (
     "now",  # ms since 1970: the experiment's now
-    "wall", "active", "paused",  # s since it began
-    "total", "progress",  # events collected in all; share of sample_size
-    "flagged", "incidents", "alerts",  # so far
+    "wall", "active", "paused",  # s since the start
+    "total", "progress",  # all events; proportion of sample_size
+    "flagged", "incidents", "alerts",  # counts since the start
     # of the chosen window, over every event:
-    "events", "rate",  # events/s of active time
+    "events", "rate",  # events per second of active time
     "success_rate", "successes", "outcomes",
     "p50", "p95", "p99", "error_bound",  # ms; largest relative error of the three, 0 when exact
-    "cost", "cost_per_hour",  # USD, USD an hour of active time
+    "cost", "cost_per_hour",  # USD, USD per hour of active time
     "tokens", "tokens_per_second",
-    # of the whole run, valid at every look:
+    # of the whole run, anytime-valid:
     "success_low", "success_high",
 )  # fmt: skip
 """Names of the float64 numbers at the head of a buffer."""
 
 SERIES = ("p50", "p95", "p99", "rate", "success", "cost")
-"""Series that every chart page has: latency quantiles (ms), events/s, share of successes, USD an hour."""
+"""Series of every dashboard: latency quantiles (ms), events per second, success rate, USD per hour."""
 
 
 class Arm(TypedDict):
-    """Where the bins of a buffer begin.
+    """Position of the bins of a buffer.
 
     Attributes:
-        first: Number of the first bin that is sent.
-        base: Number of the oldest bin that is still to be held.
-        width: Length of a bin in ms; bin `i` holds the times in [(i * width), (i + 1) * width) after `origin`.
+        first: Number of the first bin sent.
+        base: Number of the oldest bin that the browser keeps.
+        width: Length of a bin in ms; bin `i` holds the times in [i * width, (i + 1) * width) since 1970.
     """
 
     first: int
@@ -73,7 +78,17 @@ class Arm(TypedDict):
 
 
 class Incident(TypedDict):
-    """An anomaly for the table and the marker; `id` counts from 1 in each arm."""
+    """An anomaly, for the table and the chart marker.
+
+    Attributes:
+        arm: Index of the arm.
+        id: Number of the incident within its arm, from 1.
+        start, end: Times of its first and last flagged event, ms since 1970.
+        count: Number of flagged events.
+        severity: "low", "medium", "high" or "critical".
+        metrics: Columns with an anomalous value.
+        reason: Explanation in words.
+    """
 
     arm: int
     id: int
@@ -86,7 +101,7 @@ class Incident(TypedDict):
 
 
 class Alert(TypedDict):
-    """A rule that was met, a budget that is spent, or an anomaly that paused the run."""
+    """A rule that was met, a budget that is spent, or an anomaly that paused the experiment."""
 
     arm: int
     time: float
@@ -100,12 +115,12 @@ class Difference(TypedDict):
     """One line of the running comparison: the second arm minus the first.
 
     Attributes:
-        metric: What is compared.
+        metric: Name of the metric as shown.
         unit: "share", "ms" or "USD".
-        values: Of each arm.
-        low, high: Bounds of the difference that are valid at every look; None while nobody knows.
-        trail: [elapsed s, low, high] of earlier looks.
-        better: The arm that is better beyond doubt, None while neither is.
+        values: Value of each arm.
+        low, high: Anytime-valid interval of the difference; None while unknown.
+        trail: [elapsed s, low, high] of earlier intervals.
+        better: Index of the arm whose advantage is significant, None while there is none.
     """
 
     metric: str
@@ -118,7 +133,13 @@ class Difference(TypedDict):
 
 
 class Title(TypedDict):
-    """Facts of an arm that do not change; `read`: another process writes it, so that buttons do nothing."""
+    """Facts of an arm that do not change.
+
+    Attributes:
+        name, condition, hypothesis, sample_size: Arguments of `cr.start`.
+        detectors: Whether a detector is on.
+        read: Whether the experiment is read-only here, so that the buttons are disabled.
+    """
 
     name: str
     condition: str | None
@@ -128,8 +149,8 @@ class Title(TypedDict):
     read: bool
 
 
-class Key(TypedDict):
-    """A keyframe: all a browser has to know to draw."""
+class Keyframe(TypedDict):
+    """A message with everything a browser needs to draw."""
 
     kind: Literal["key"]
     version: int
@@ -152,7 +173,7 @@ class Key(TypedDict):
 
 
 class Tick(TypedDict):
-    """What changed since the message before."""
+    """A message with the changes since the previous one."""
 
     kind: Literal["tick"]
     n: int
@@ -163,22 +184,22 @@ class Tick(TypedDict):
 
 
 class Trouble(TypedDict):
-    """The kernel could not look."""
+    """An error in the refresh thread, shown by the browser."""
 
     kind: Literal["trouble"]
     text: str
 
 
-class Said(TypedDict, total=False):
-    """From the browser.
+class BrowserMessage(TypedDict, total=False):
+    """A message from the browser.
 
     Attributes:
-        kind: "view" (a view came, is seen, is hidden), "gone", "do", "window" or "pick".
-        view: Which view says so.
-        seen: Whether anybody can see it.
-        hello: Whether it needs a keyframe.
+        kind: "view" (a view opened, is visible or is hidden), "gone", "do", "window" or "pick".
+        view: Name of the view that sends it.
+        seen: Whether the view is visible.
+        hello: Whether the view needs a keyframe.
         verb: "pause", "resume" or "stop".
-        window: One of `WINDOWS`.
+        window: Name of the chosen window, a key of `WINDOWS`.
         columns: Columns to draw.
     """
 
@@ -192,11 +213,11 @@ class Said(TypedDict, total=False):
 
 
 def buffer(cards: Iterable[float], bins: np.ndarray) -> bytes:
-    """The binary part for one arm.
+    """Encode the binary part of one arm.
 
     Args:
         cards: Numbers in the order of `CARDS`.
-        bins: Rows are bins, columns the series.
+        bins: float64[bins, series].
 
     Examples:
         >>> import numpy as np
@@ -207,16 +228,16 @@ def buffer(cards: Iterable[float], bins: np.ndarray) -> bytes:
         return np.array(list(cards), "<f8").tobytes() + np.ascontiguousarray(bins, "<f4").tobytes()
 
 
-def said(content: Any) -> Said:
-    """What a browser sent, as far as it makes sense.
+def parse_browser_message(content: Any) -> BrowserMessage:
+    """Validate a message from a browser; invalid parts are left out.
 
     Examples:
-        >>> said({"kind": "do", "verb": "explode"}), said("nonsense")
+        >>> parse_browser_message({"kind": "do", "verb": "explode"}), parse_browser_message("nonsense")
         ({'kind': 'do'}, {})
     """
     if not isinstance(content, dict) or content.get("kind") not in ("view", "gone", "do", "window", "pick"):
         return {}
-    checked: Said = {"kind": content["kind"]}
+    checked: BrowserMessage = {"kind": content["kind"]}
     if isinstance(content.get("view"), str):
         checked["view"] = content["view"][:64]
     for name in ("seen", "hello"):
@@ -228,9 +249,9 @@ def said(content: Any) -> Said:
         checked["window"] = content["window"]
     columns = content.get("columns")
     if isinstance(columns, list) and all(isinstance(name, str) for name in columns):
-        checked["columns"] = columns[:MOST_COLUMNS]
+        checked["columns"] = columns[:MAX_COLUMNS]
     return checked
 
 
-MOST_COLUMNS = 4
-"""Numeric columns that are drawn at a time."""
+MAX_COLUMNS = 4
+"""Maximum of numeric columns drawn at a time."""

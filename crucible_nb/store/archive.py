@@ -1,7 +1,7 @@
-"""A copy of an experiment's folder in object storage: whatever fsspec can reach, one object a file.
+"""Copies of experiment folders in object storage (any file system of fsspec), one object per file.
 
-A file has its name once it is complete, and never changes after. So the name is all that has to be compared: what is
-there with the right size is not copied again, and a copy that was cut off goes on where it was.
+A file gets its name when it is complete, and never changes afterwards. So comparing names and sizes is enough: files
+already there are not copied again, and an interrupted copy continues where it stopped.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ import pyarrow as pa
 from crucible_nb.errors import ConfigError, CrucibleError, StoreError
 from crucible_nb.files import parquet
 from crucible_nb.files.disk import MAX_BYTES, reason
-from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder, is_id, is_part
-from crucible_nb.store.segment import checked
-from crucible_nb.store.syscalls import write_whole
+from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder, check_members, restore
+from crucible_nb.store.segment import check_bytes
 from crucible_nb.utils.optional import need
 
-_WHO = re.compile(r"://[^/@]*@")
+_CREDENTIALS = re.compile(r"://[^/@]*@")
 
 
 class Archived(NamedTuple):
-    """What stands in object storage.
+    """State of the copy in object storage.
 
     Attributes:
-        files: Objects there.
-        copied: Of them, how many this call has copied.
-        events: Events of all writers up to the last segment that is there: the watermark.
+        files: Number of objects.
+        copied: Number of objects copied by this call.
+        events: Number of events of all writers up to their last copied segment (the watermark).
     """
 
     files: int
@@ -41,7 +40,7 @@ class Archived(NamedTuple):
 
 
 def is_url(value: Any) -> bool:
-    """Whether it names object storage.
+    """Return whether a value is the URL of object storage.
 
     Examples:
         >>> is_url("s3://bucket/prefix"), is_url("run.zip")
@@ -51,25 +50,25 @@ def is_url(value: Any) -> bool:
 
 
 def shown(url: str) -> str:
-    """A URL without user and password.
+    """Return a URL without user and password.
 
     Examples:
         >>> shown("sftp://me:secret@host/runs")
         'sftp://host/runs'
     """
-    return _WHO.sub("://", url)
+    return _CREDENTIALS.sub("://", url)
 
 
 class Remote:
-    """One experiment in object storage: <url>/<id>/<names of the folder>.
+    """One experiment in object storage, at <url>/<id>/<file name>.
 
     Args:
-        url: Where to, for fsspec.
-        identity: Of the experiment; None: the URL ends in it.
+        url: URL for fsspec.
+        identity: Id of the experiment; None if the URL ends in it.
 
     Raises:
-        ConfigError: fsspec, or what it needs for this URL, is not installed.
-        StoreError: It cannot be reached.
+        ConfigError: fsspec, or a package that it needs for this URL, is not installed.
+        StoreError: The object storage cannot be reached.
     """
 
     def __init__(self, url: str, identity: str | None = None) -> None:
@@ -81,11 +80,11 @@ class Remote:
         self._known: dict[str, int] = {}
 
     def push(self, folder: ExperimentFolder, *, whole: bool) -> Archived:
-        """Copy what is complete and not there yet.
+        """Copy the complete files that are not there yet.
 
         Args:
-            folder: The experiment here.
-            whole: It has ended: also journals that were never sealed.
+            folder: Local folder of the experiment.
+            whole: Also copy journals that were not sealed, because the experiment has ended.
         """
         with _reaching(self.url):
             self._system.makedirs(self._root, exist_ok=True)
@@ -96,7 +95,7 @@ class Remote:
                 try:
                     data = path.read_bytes()
                 except FileNotFoundError:
-                    continue  # superseded meanwhile
+                    continue  # sealed and removed since the listing
                 if there.get(path.name) != len(data):
                     self._system.pipe_file(f"{self._root}/{path.name}", data)
                     copied += 1
@@ -109,49 +108,37 @@ class Remote:
     def _list(self) -> dict[str, int]:
         self._system.invalidate_cache()
         try:
-            found = self._system.ls(self._root, detail=True)
-        except FileNotFoundError:  # object storage knows no folders: nothing is there yet
+            entries = self._system.ls(self._root, detail=True)
+        except FileNotFoundError:  # object storage has no empty folders
             return {}
-        return {str(one["name"]).rpartition("/")[2]: int(one["size"] or 0) for one in found if one["type"] == "file"}
+        files = (entry for entry in entries if entry["type"] == "file")
+        return {str(file["name"]).rpartition("/")[2]: int(file["size"] or 0) for file in files}
 
     def pull(self, root: Path) -> ExperimentFolder:
-        """Put the files into a store here, the facts last, for they make it an experiment.
+        """Copy the experiment into a local store.
 
         Raises:
-            StoreError: There is none, it is strange or too large, or it is here already.
+            StoreError: There is no experiment, its files are invalid or too large, or it already exists locally.
         """
         with _reaching(self.url):
             sizes = self._list()
-            strange = [name for name in sizes if name not in (FACTS, PRICES) and not is_part(name)]
             if FACTS not in sizes:
                 raise StoreError(f"cannot unarchive {self.url!r}: there is no experiment in it")
-            if strange or sum(sizes.values()) > MAX_BYTES:
-                raise StoreError(f"cannot unarchive {self.url!r}: strange or too large: {strange[:3]}")
+            check_members(self.url, sizes)
             identity = str(orjson.loads(self._get(FACTS))["facts"]["id"])
-            if not is_id(identity):
-                raise StoreError(f"cannot unarchive {self.url!r}: {identity!r} is no id")
-            folder = ExperimentFolder(root / identity)
-            if folder.path.exists():
-                raise StoreError(f"cannot unarchive {self.url!r}: {identity} is in {str(root)!r} already")
-            folder.path.mkdir(mode=0o700, parents=True)
-            try:
-                for name in sorted(sizes, key=lambda one: one == FACTS):
-                    write_whole(folder.path / name, self._get(name))
-            except BaseException:
-                folder.remove()
-                raise
-        return folder
+            return restore(self.url, root, identity, sizes, self._get)
 
     def _get(self, name: str) -> bytes:
         return bytes(self._system.cat_file(f"{self._root}/{name}"))
 
 
 def _complete(folder: ExperimentFolder, *, whole: bool) -> Iterator[Path]:
-    """Files that will not change, in an order of which every beginning can be read: a state before its segment."""
+    """Yield the files that no longer change; a checkpoint comes before its segment, so any prefix can be read."""
     yield folder.path / PRICES
     yield folder.path / FACTS
-    for writer in folder.writers():
-        for part in folder.parts(writer):
+    listing = folder.scan()
+    for writer_id in listing.writers:
+        for part in listing.parts(writer_id):
             if part.segment is not None:
                 yield from filter(None, (part.state, part.segment))
             elif whole and part.journal is not None:
@@ -159,19 +146,19 @@ def _complete(folder: ExperimentFolder, *, whole: bool) -> Iterator[Path]:
 
 
 def _seq(data: bytes) -> int:
-    """Number of the next event behind a segment."""
-    return int(parquet.source(pa.py_buffer(checked(data)), MAX_BYTES).facts["seq"])
+    """Return the sequence number after the last event of a segment."""
+    return int(parquet.source(pa.py_buffer(check_bytes(data)), MAX_BYTES).facts["seq"])
 
 
 @contextmanager
 def _reaching(url: str) -> Iterator[None]:
-    """Turn what a stranger's file system raises into the one sentence."""
+    """Turn exceptions of the file system into a StoreError, or a ConfigError if a package is missing."""
     try:
         yield
     except CrucibleError:
         raise
     except ImportError as error:
-        said = reason(error)
-        raise ConfigError(f"{url!r} needs more than fsspec ({said}): pip install 'crucible_nb[s3]'") from error
+        missing = reason(error)
+        raise ConfigError(f"{url!r} needs more than fsspec ({missing}): pip install 'crucible_nb[s3]'") from error
     except Exception as error:
-        raise StoreError(f"cannot archive to or from {url!r}: {_WHO.sub('://', reason(error))}") from error
+        raise StoreError(f"cannot archive to or from {url!r}: {_CREDENTIALS.sub('://', reason(error))}") from error

@@ -264,6 +264,6 @@ def prices_of(data: bytes) -> PriceTable:
 def _refused(folder: ExperimentFolder) -> Lock:
     who = holder(folder.lock(0))
     raise StoreError(
-        f"{str(folder.path)!r} is being written by {who or 'another process'}; mode='read' looks on, mode='join' "
-        "writes beside it"
+        f"{str(folder.path)!r} is open for writing in {who or 'another process'}. Use mode='read' to open it "
+        "read-only, or mode='join' to write as one more process."
     )

@@ -1,4 +1,4 @@
-"""States as a file: JSON for people, arrays to the bit, rows of a running sample beside it; no pickle."""
+"""Checkpoints: the state of a writer as JSON with exact arrays, and the rows of a running sample; no pickle."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from crucible_nb.store.syscalls import write_whole
 STATE = "state.json"
 SAMPLE = "sample.parquet"
 _ARRAYS = frozenset({"<f8", "<i8", "<i4", "<i2", "|i1", "|u1", "|b1"})
-_MANY = 16
+_LONG = 16  # items from which a list is stored as an array
 
 
-def packed(value: Any) -> Any:
-    """A state as what JSON can hold to the bit: {"": [kind, ...]} for arrays, long lists, NaN and the like.
+def pack_state(value: Any) -> Any:
+    """Return a state for JSON without loss: {"": [kind, ...]} for arrays, long lists, and values such as NaN.
 
     Examples:
-        >>> packed({"a": np.zeros(2)})
+        >>> pack_state({"a": np.zeros(2)})
         {'a': {'': ['array', '<f8', [2], 'AAAAAAAAAAAAAAAAAAAAAA==']}}
     """
     if isinstance(value, dict):
-        return {str(key): packed(item) for key, item in value.items()}
+        return {str(key): pack_state(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return {"": ["array", *_array(value)]}
     if isinstance(value, (list, tuple)):
-        if len(value) > _MANY and (kinds := set(map(type, value))) in ({float}, {int}):
+        if len(value) > _LONG and (kinds := set(map(type, value))) in ({float}, {int}):
             array = np.array(value, np.float64 if kinds == {float} else np.int64)
             return {"": ["list", *_array(array)]}
-        return [packed(item) for item in value]
+        return [pack_state(item) for item in value]
     return encode_exact(value.item() if isinstance(value, np.generic) else value)
 
 
@@ -50,15 +50,15 @@ def _array(array: np.ndarray) -> list[Any]:
     return [array.dtype.str, list(array.shape), base64.b64encode(array.tobytes()).decode()]
 
 
-def unpacked(cell: Any) -> Any:
-    """The state that was packed; ValueError when it is none."""
+def unpack_state(cell: Any) -> Any:
+    """Return the state encoded by `pack_state`; ValueError if it is invalid."""
     if isinstance(cell, list):
-        return [unpacked(item) for item in cell]
+        return [unpack_state(item) for item in cell]
     if not isinstance(cell, dict):
         return cell
     inner = cell.get("")
     if len(cell) != 1 or not isinstance(inner, list):
-        return {key: unpacked(item) for key, item in cell.items()}
+        return {key: unpack_state(item) for key, item in cell.items()}
     if inner[0] not in ("array", "list"):
         return decode_exact(cell)
     _, dtype, shape, text = inner
@@ -69,20 +69,20 @@ def unpacked(cell: Any) -> Any:
 
 
 def write_state(path: Path, state: dict[str, Any], sample: pd.DataFrame | None) -> None:
-    """Put a state under its name, whole and synced."""
+    """Write a state as a complete and synced file."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
-        whole.writestr(STATE, orjson.dumps(packed(state)))
+        whole.writestr(STATE, orjson.dumps(pack_state(state)))
         if sample is not None:
             whole.writestr(zipfile.ZipInfo(SAMPLE), frame_bytes(sample, {}))
     write_whole(path, stream.getvalue())
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
-    """A state and the rows of its running sample.
+    """Return a state and the rows of its running sample, None without one.
 
     Raises:
-        StoreError: It is broken.
+        StoreError: The file is corrupt.
     """
     with reading(path):
         with zipfile.ZipFile(path) as whole:
@@ -90,9 +90,9 @@ def read_state(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
             if not {STATE} <= set(infos) <= {STATE, SAMPLE}:
                 raise ValueError(f"expected {STATE!r} in it, got {sorted(infos)}")
             if sum(info.file_size for info in infos.values()) > MAX_BYTES:
-                raise ValueError("it is too large")
-            state = unpacked(orjson.loads(whole.read(STATE)))
+                raise ValueError("its content is too large")
+            state = unpack_state(orjson.loads(whole.read(STATE)))
             sample = whole.read(SAMPLE) if SAMPLE in infos else None
         if not isinstance(state, dict):
-            raise StoreError(f"cannot read {str(path)!r}: no mapping in it")
+            raise StoreError(f"cannot read {str(path)!r}: it holds no mapping")
         return state, None if sample is None else read_frame(sample, path)[0]

@@ -1,4 +1,4 @@
-"""The journal: one file, one process, one write call an event, and never a line behind a torn one."""
+"""The journal: one file per process and one write call per event; a partly written line is removed before the next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crucible_nb.errors import StoreError
 from crucible_nb.store import syscalls
 from crucible_nb.store.lines import encode_line, frame_line
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.row_codec import body_of
+from crucible_nb.store.row_codec import encode_row
 from crucible_nb.utils.problems import Problems
 
 Durability = Literal["os", "disk", "memory"]
@@ -21,24 +21,29 @@ DURABILITIES = ("os", "disk", "memory")
 
 
 class Journal:
-    """Appends lines to a file of its own.
+    """Append-only file of one writer.
 
-    A line is acknowledged when its one write call took all of it. What was taken in part, or failed, is cut off again
-    before anything else is written; events are refused and counted until that works. So a full disk loses what it
-    refused and nothing else, and a journal that can be written again goes on by itself.
+    A line is acknowledged when its one write call has written all of it. A line that failed or was written in part is
+    cut off before the next write; until that works, events are refused and counted. So a full disk loses only the
+    events it refused, and writing continues by itself when there is space again.
 
-    It is open between `begin` and `close`.
+    The journal is open between `begin` and `close`.
 
     Args:
-        notes: Where trouble is counted.
-        durability: "os": with the system when `put` returns, which survives the death of the process; "disk": synced;
-            "memory": kept here until `sync`.
+        problems: Counter of problems.
+        durability: When a line counts as written: "os", when the system has it (survives the death of the process);
+            "disk", when it is synced; "memory", at once, with the write delayed until `sync`.
 
     Attributes:
-        lock: Held while a line is numbered, written and staged, so that the order of lines is the order of events.
-        seq: Number of the next event.
-        refused: Events that could not be written.
-        failure: Why, while that is so.
+        lock: Held while a line gets its number and is written and staged, so that lines are in the order of events.
+        path: The open file.
+        handle: File descriptor of the open file, None when closed.
+        seq: Sequence number of the next event.
+        first: Sequence number of the first event of the open file.
+        refused: Number of events that could not be written.
+        failure: Reason why writing fails at present, None if it works.
+        size: Acknowledged bytes of the open file.
+        synced: Bytes of the open file that survive a power loss.
     """
 
     def __init__(self, problems: Problems, durability: Durability = "os") -> None:
@@ -50,9 +55,9 @@ class Journal:
         self.failure: str | None = None
         self.size = self.synced = 0
         self._torn = False
-        self._waiting: list[bytes] = []
-        self._owed: list[bytes] = []
-        self._ended: list[int] = []  # files that were turned away from, until they are synced
+        self._unwritten: list[bytes] = []  # lines of durability "memory"
+        self._pending: list[bytes] = []  # control lines that could not be written
+        self._completed: list[int] = []  # files rotated out, until they are synced
         self.handle: int | None = None
 
     def _open(self, path: Path, first: bytes) -> None:
@@ -72,24 +77,24 @@ class Journal:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes, events: int) -> bool:
-        """Append whole lines that hold so many events; whether they are acknowledged. Call it with the lock held."""
+        """Append lines with this number of events; return whether they are acknowledged. The caller holds the lock."""
         if self.handle is None:
             return False
         if self.durability == "memory":
-            self._waiting.append(data)
+            self._unwritten.append(data)
         else:
-            data = b"".join((*self._owed, data))
+            data = b"".join((*self._pending, data))
             try:
-                self._put(data)
+                self._append(data)
             except OSError as error:
                 return self._refuse(events, error.strerror or str(error))
-        self._owed.clear()
+        self._pending.clear()
         self.failure = None
         self.seq += events
         return True
 
-    def _put(self, data: bytes) -> None:
-        """Append bytes, all or none of them; what was written before something is torn off first."""
+    def _append(self, data: bytes) -> None:
+        """Append all of the bytes, or none; first cut off what an earlier write left."""
         now, handle, begin = syscalls.system(), self.handle or 0, self.size
         try:
             if self._torn:
@@ -101,25 +106,25 @@ class Journal:
                 now.sync(handle)
                 self.synced = self.size
         except BaseException:
-            self._cut(begin)
+            self._cut_back(begin)
             raise
 
-    def _cut(self, size: int) -> None:
-        """Take back what was written of a line that is not acknowledged."""
+    def _cut_back(self, size: int) -> None:
+        """Cut the file back to its acknowledged size."""
         self.size, self._torn = size, True
         with suppress(OSError):
             syscalls.system().truncate(self.handle or 0, size)
             self._torn = False
         if self._torn:
-            self.failure = "what was written in part cannot be cut off"
+            self.failure = "a partly written line cannot be cut off"
 
     def undo(self, error: BaseException) -> bool:
-        """The one write of an event failed, took a part only, or was interrupted: the event is not there.
+        """Cut off an event whose write failed, wrote only a part, or was interrupted; the event is refused.
 
         Raises:
-            BaseException: It was no failure of the system's, but an interrupt.
+            BaseException: `error` itself, if it is not an OSError (an interrupt).
         """
-        self._cut(self.size)
+        self._cut_back(self.size)
         if not isinstance(error, OSError):
             raise error
         return self._refuse(1, error.strerror or str(error))
@@ -130,117 +135,118 @@ class Journal:
         if not events:
             return False
         self.problems.report(
-            "refused", f"events cannot be written to the store, and are refused until they can: {why}", events
+            "refused", f"events cannot be written to the store and are refused until they can be: {why}", events
         )
         return False
 
     def control(self, verb: str, facts: dict[str, Any]) -> bool:
-        """Append a line that is no event: a transition, a new policy, an alert.
+        """Append a control line (a transition, a new policy, an alert); return whether it is acknowledged.
 
-        One that cannot be written is owed, and goes before the next line that can.
+        A control line that cannot be written is kept, and written before the next line.
         """
         with self.lock:
             data = encode_line([verb, self.seq, facts])
             if self.write(data, 0):
                 return True
-            self._owed.append(data)
+            self._pending.append(data)
             return False
 
     def rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], redaction: Redaction | None) -> bool:
-        """Many rows with one write, all or none; they are staged as they are said."""
+        """Write all rows with one call, or none, and stage them as they were written; return whether they were."""
         with self.lock:
-            said = []
-            for place, row in enumerate(rows):
+            encoded = []
+            for seq, row in enumerate(rows, self.seq):
                 extra = row[-1] if redaction is None or row[-1] is None else redaction.fields(row[-1])
-                said.append(body_of(self.seq + place, (*row[:-1], extra), redaction))
-            if not self.write(b"".join(frame_line(body) for body, _ in said), len(said)):
+                encoded.append(encode_row(seq, (*row[:-1], extra), redaction))
+            if not self.write(b"".join(frame_line(body) for body, _ in encoded), len(encoded)):
                 return False
-            for _, row in said:
+            for _, row in encoded:
                 staged += row
             return True
 
     # -- syncing ------------------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Have everything acknowledged survive a power loss.
+        """Sync all acknowledged lines, so that they survive a power loss.
 
         Raises:
-            StoreError: The system says that it does not.
+            StoreError: The system cannot write or sync them.
         """
         with self.lock:
             if self.handle is None:
                 return
-            self._drain()
-            path, size, ended = self.path, self.size, tuple(self._ended)
-            if self.synced >= size and not ended:
+            self._write_delayed()
+            path, size, completed = self.path, self.size, tuple(self._completed)
+            if self.synced >= size and not completed:
                 return
-            # copies: events go on being written, and files are closed, while the disk is at work
-            handles = [os.dup(one) for one in (*ended, self.handle)]
+            # duplicates, because lines are written and files closed while the disk syncs
+            handles = [os.dup(handle) for handle in (*completed, self.handle)]
         try:
-            for one in handles:
-                syscalls.system().sync(one)
+            for handle in handles:
+                syscalls.system().sync(handle)
         except OSError as error:
             raise StoreError(f"cannot sync {str(path)!r}: {error.strerror}") from error
         finally:
-            for one in handles:
-                os.close(one)
+            for handle in handles:
+                os.close(handle)
         with self.lock:
             if self.path == path:
                 self.synced = max(self.synced, size)
-            for one in ended:
-                if one in self._ended:
-                    self._ended.remove(one)
-                    syscalls.system().close(one)
+            for handle in completed:
+                if handle in self._completed:
+                    self._completed.remove(handle)
+                    syscalls.system().close(handle)
 
-    def _drain(self) -> None:
-        if self._waiting:
-            data, self._waiting = b"".join(self._waiting), []
+    def _write_delayed(self) -> None:
+        """Write the lines kept in memory."""
+        if self._unwritten:
+            data, self._unwritten = b"".join(self._unwritten), []
             try:
-                self._put(data)
+                self._append(data)
             except OSError as error:
-                self._waiting = [data]
+                self._unwritten = [data]
                 raise StoreError(f"cannot write {str(self.path)!r}: {error.strerror}") from error
 
-    def turn(self, path: Path, header: dict[str, Any]) -> None:
-        """Go on in another file; the one so far is complete. Call it with the lock held.
+    def rotate(self, path: Path, header: dict[str, Any]) -> None:
+        """Continue in a new file; the old one is complete. The caller holds the lock.
 
         Raises:
-            StoreError, OSError: The new file cannot be written; the old one goes on.
+            StoreError, OSError: The new file cannot be written; the old one stays open.
         """
-        self._drain()
+        self._write_delayed()
         if self._torn:
             syscalls.system().truncate(self.handle or 0, self.size)
             self._torn = False
         old, self.failure = self.handle, None
         self._open(path, encode_line(["crucible", 1, header]))
         if old is not None:
-            self._ended.append(old)
+            self._completed.append(old)
 
     def begin(self, path: Path, header: dict[str, Any], seq: int) -> None:
-        """Open a first file, or one after `close` or `forget`."""
+        """Open the first file, or another one after `close` or `forget`."""
         self.seq, self.failure = seq, None
         self._open(path, encode_line(["crucible", 1, header]))
 
     def close(self) -> None:
-        """No more lines; what is here is synced."""
+        """Sync and close the file."""
         with suppress(StoreError):
             self.sync()
         with self.lock:
             if self.handle is not None:
-                for handle in (*self._ended, self.handle):
+                for handle in (*self._completed, self.handle):
                     syscalls.system().close(handle)
-                self.handle, self.failure, self._ended = None, "it is closed", []
+                self.handle, self.failure, self._completed = None, "the journal is closed", []
 
     def forget(self) -> None:
-        """In a forked child: the file is the parent's."""
+        """Close the inherited files in a forked child; they belong to the parent."""
         if self.handle is not None:
-            for handle in (*self._ended, self.handle):
+            for handle in (*self._completed, self.handle):
                 os.close(handle)
-        self._ended = []
-        self.handle, self._waiting, self._owed = None, [], []
-        self.failure, self.refused, self._torn = "it is the parent's", 0, False
+        self._completed = []
+        self.handle, self._unwritten, self._pending = None, [], []
+        self.failure, self.refused, self._torn = "the journal belongs to the parent process", 0, False
 
     @property
     def events(self) -> int:
-        """Events in the file so far."""
+        """Number of events in the open file."""
         return self.seq - self.first

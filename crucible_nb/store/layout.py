@@ -1,13 +1,13 @@
-"""One experiment on disk: a folder, and names that say everything there is to know about its files.
+"""Folder of one experiment: its files, which are described completely by their names.
 
-    <id>/experiment.json       what was given to `cr.start`
-    <id>/prices.json.gz        the prices of the time
-    <id>/w0000.lock            held by the process that writes as writer 0
-    <id>/w0000-000001.jsonl    its first journal
-    <id>/w0000-000001.parquet  its kept rows, once that journal is sealed
-    <id>/w0000-000001.state    everything that was known at the end of it
+    <id>/experiment.json       arguments of `cr.start`
+    <id>/prices.json.gz        price table at the start
+    <id>/w0000.lock            lock held by the process that is writer 0
+    <id>/w0000-000001.jsonl    first journal of writer 0
+    <id>/w0000-000001.parquet  segment: rows kept of that journal, once it is sealed
+    <id>/w0000-000001.state    checkpoint: state of the writer at the end of that journal
 
-A segment supersedes the journal of its name, and the states before it. Nothing else says what is valid.
+A segment replaces the journal of the same name and all earlier checkpoints; names alone decide which files are valid.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import adler32
@@ -30,10 +30,10 @@ from crucible_nb.store.syscalls import system, write_whole
 FACTS = "experiment.json"
 PRICES = "prices.json.gz"
 INSIDE = "store/"
-"""Where an archive holds them."""
+"""Folder of these files in an archive."""
 
 VERSION = 1
-"""Of the format; a later release reads every earlier one."""
+"""Version of the format; each release reads all earlier versions."""
 
 _NAME = re.compile(r"w(\d{4})-(\d{6})\.(jsonl|parquet|state)")
 _LOCK = re.compile(r"w(\d{4})\.lock")
@@ -41,7 +41,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class JournalPart(NamedTuple):
-    """One journal of a writer, or what became of it."""
+    """One journal of a writer, or the segment and checkpoint that replaced it; None for files that do not exist."""
 
     number: int
     journal: Path | None
@@ -49,22 +49,64 @@ class JournalPart(NamedTuple):
     state: Path | None
 
 
-class ExperimentFolder:
-    """The files of one experiment; it lists and names them, and holds nothing open.
+class FolderListing:
+    """Files of an experiment, as one listing of its folder found them.
 
     Args:
-        path: The folder.
+        folder: Folder of the experiment.
+        names: Names of all entries.
+
+    Attributes:
+        writers: Ids of all writers, in order.
+    """
+
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        self._files: dict[str, Path] = {}
+        self._parts: dict[int, dict[int, dict[str, Path]]] = {}
+        writers = set()
+        for name in sorted(names):
+            part = _NAME.fullmatch(name)
+            if part:
+                numbers = self._parts.setdefault(int(part[1]), {})
+                numbers.setdefault(int(part[2]), {})[part[3]] = folder / name
+            if part or name in (FACTS, PRICES):
+                self._files[f"{INSIDE}{name}"] = folder / name
+            if match := part or _LOCK.fullmatch(name):
+                writers.add(int(match[1]))
+        self.writers = sorted(writers)
+
+    def parts(self, writer_id: int) -> list[JournalPart]:
+        """Return journals and segments of a writer, in order."""
+        parts = self._parts.get(writer_id, {})
+        kinds = ("jsonl", "parquet", "state")
+        return [JournalPart(number, *(parts[number].get(kind) for kind in kinds)) for number in sorted(parts)]
+
+    def next_number(self, writer_id: int) -> int:
+        """Return the number of the next journal of a writer."""
+        return max(self._parts.get(writer_id, {}), default=0) + 1
+
+    def files(self) -> dict[str, Path]:
+        """Return the files to archive (not locks and temporary files), by their names in the archive."""
+        return dict(self._files)
+
+
+class ExperimentFolder:
+    """The files of one experiment: lists and names them, and keeps none open.
+
+    Args:
+        path: Folder of the experiment.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._facts: dict[str, Any] | None = None
 
     @classmethod
     def create(cls, root: Path, identity: str, facts: dict[str, Any], prices: bytes) -> ExperimentFolder:
-        """A new folder with the facts of an experiment; they come last, for they make it one.
+        """Create a folder; the facts are written last, because only with them it is an experiment.
 
         Raises:
-            StoreError: The disk refuses; nothing is left behind.
+            StoreError: The folder cannot be written; nothing is left behind.
         """
         folder = cls(root / identity)
         try:
@@ -79,21 +121,26 @@ class ExperimentFolder:
         return folder
 
     def remove(self) -> None:
-        """Take back a folder that could not be begun."""
+        """Delete the folder, after its creation failed."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write_facts(self, facts: dict[str, Any]) -> None:
-        """Put the facts down; they say their own checksum."""
+        """Write the facts with their checksum."""
         body = orjson.dumps(facts, option=orjson.OPT_INDENT_2)
         whole = {"crucible": VERSION, "checksum": adler32(orjson.dumps(orjson.loads(body))), "facts": facts}
         write_whole(self.path / FACTS, orjson.dumps(whole, option=orjson.OPT_INDENT_2))
 
     def facts(self) -> dict[str, Any]:
-        """What was given to `cr.start`.
+        """Return the arguments of `cr.start`, which never change and are read once.
 
         Raises:
-            StoreError: There is no experiment, it is broken, or a newer release wrote it.
+            StoreError: There is no experiment, its file is corrupt, or a newer release wrote it.
         """
+        if self._facts is None:
+            self._facts = self._read_facts()
+        return dict(self._facts)
+
+    def _read_facts(self) -> dict[str, Any]:
         path = self.path / FACTS
         try:
             whole = orjson.loads(path.read_bytes())
@@ -102,36 +149,42 @@ class ExperimentFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error
         if not isinstance(version, int) or version > VERSION:
-            raise StoreError(f"cannot read {str(path)!r}: format {version!r}, this release knows {VERSION}; upgrade")
+            raise StoreError(
+                f"cannot read {str(path)!r}: format {version!r}, this release reads up to {VERSION}; upgrade"
+            )
         if not sound:
-            raise StoreError(f"cannot read {str(path)!r}: its checksum does not hold")
+            raise StoreError(f"cannot read {str(path)!r}: its checksum is wrong")
         return facts  # type: ignore[no-any-return]
 
-    def writers(self) -> list[int]:
-        """Ordinals of all writers there were."""
-        names = (_NAME.fullmatch(name) or _LOCK.fullmatch(name) for name in self._names())
-        return sorted({int(found[1]) for found in names if found})
-
-    def parts(self, writer: int) -> list[JournalPart]:
-        """Journals and segments of a writer, in order."""
-        found: dict[int, dict[str, Path]] = {}
-        for name in self._names():
-            match = _NAME.fullmatch(name)
-            if match and int(match[1]) == writer:
-                found.setdefault(int(match[2]), {})[match[3]] = self.path / name
-        kinds = ("jsonl", "parquet", "state")
-        return [JournalPart(number, *(found[number].get(kind) for kind in kinds)) for number in sorted(found)]
-
-    def files(self) -> dict[str, Path]:
-        """What an archive holds of the folder: everything but locks and temporary files, by name within it."""
-        names = sorted(name for name in self._names() if name in (FACTS, PRICES) or _NAME.fullmatch(name))
-        return {f"{INSIDE}{name}": self.path / name for name in names}
-
-    def sync(self, writer: int) -> None:
-        """Have journals that a dead process left survive a power loss, as if it had synced them.
+    def scan(self) -> FolderListing:
+        """List the folder once.
 
         Raises:
-            OSError: The system says that they do not.
+            StoreError: The folder cannot be read.
+        """
+        try:
+            names = [entry.name for entry in os.scandir(self.path)]
+        except OSError as error:
+            raise StoreError(f"cannot read {str(self.path)!r}: {reason(error)}") from error
+        return FolderListing(self.path, names)
+
+    def writers(self) -> list[int]:
+        """Return the ids of all writers, from a new listing."""
+        return self.scan().writers
+
+    def parts(self, writer_id: int) -> list[JournalPart]:
+        """Return journals and segments of a writer in order, from a new listing."""
+        return self.scan().parts(writer_id)
+
+    def files(self) -> dict[str, Path]:
+        """Return the files to archive by their names in the archive, from a new listing."""
+        return self.scan().files()
+
+    def sync(self, writer: int) -> None:
+        """Sync the journals that a dead process left, so that they survive a power loss.
+
+        Raises:
+            OSError: They cannot be synced.
         """
         now = system()
         for part in self.parts(writer):
@@ -143,33 +196,17 @@ class ExperimentFolder:
                     now.close(handle)
         now.sync_folder(self.path)
 
-    def _names(self) -> list[str]:
-        try:
-            return [entry.name for entry in os.scandir(self.path)]
-        except OSError as error:
-            raise StoreError(f"cannot read {str(self.path)!r}: {reason(error)}") from error
-
     def name(self, writer: int, number: int, kind: str) -> Path:
-        """What a file of a writer is called."""
+        """Return the path of a file of a writer."""
         return self.path / f"w{writer:04d}-{number:06d}.{kind}"
 
     def lock(self, writer: int) -> Path:
-        """The lock file of a writer."""
+        """Return the path of the lock file of a writer."""
         return self.path / f"w{writer:04d}.lock"
 
 
-def is_id(name: str) -> bool:
-    """Whether a folder of an experiment may be called so."""
-    return bool(_ID.fullmatch(name))
-
-
-def is_part(name: str) -> bool:
-    """Whether a file of a writer may be called so."""
-    return bool(_NAME.fullmatch(name))
-
-
 def folders(root: Path) -> Iterator[ExperimentFolder]:
-    """The experiments under a root, in no order."""
+    """Yield the experiments in a store, in no order."""
     try:
         names = [entry.name for entry in os.scandir(root)]
     except FileNotFoundError:
@@ -182,31 +219,61 @@ def folders(root: Path) -> Iterator[ExperimentFolder]:
 
 
 def unpack(archive: Path, root: Path) -> ExperimentFolder:
-    """Put the files of an archive into a store again, all at once.
+    """Restore an experiment from an archive into a store; it appears complete or not at all.
 
     Raises:
-        StoreError: The archive is broken or hostile or holds no store, or the experiment is there already.
+        StoreError: The archive is corrupt or malicious or holds no store, or the experiment already exists.
     """
     with reading(archive), zipfile.ZipFile(archive) as packed:
         members = {info.filename.removeprefix(INSIDE): info for info in packed.infolist() if info.filename[6:]}
         members = {name: info for name, info in members.items() if info.filename == INSIDE + name}
         if FACTS not in members:
-            raise StoreError(f"cannot unarchive {str(archive)!r}: it holds events and no store; cr.load reads them")
-        strange = [name for name in members if name not in (FACTS, PRICES) and not _NAME.fullmatch(name)]
-        if strange or sum(info.file_size for info in members.values()) > MAX_BYTES:
-            raise StoreError(f"cannot unarchive {str(archive)!r}: strange or too large: {strange[:3]}")
+            raise StoreError(f"cannot unarchive {str(archive)!r}: it holds events but no store; read them with cr.load")
+        check_members(str(archive), {name: info.file_size for name, info in members.items()})
         facts = orjson.loads(packed.read(members[FACTS]))["facts"]
-        identity = str(facts["id"])
-        if not _ID.fullmatch(identity):
-            raise StoreError(f"cannot unarchive {str(archive)!r}: {identity!r} is no id")
-        folder = ExperimentFolder(root / identity)
-        if folder.path.exists():
-            raise StoreError(f"cannot unarchive {str(archive)!r}: {identity} is in {str(root)!r} already")
-        folder.path.mkdir(mode=0o700, parents=True)
-        try:
-            for name in sorted(members, key=lambda one: one == FACTS):  # what makes it an experiment comes last
-                write_whole(folder.path / name, packed.read(members[name]))
-        except BaseException:
-            folder.remove()
-            raise
+        return restore(str(archive), root, str(facts["id"]), members, lambda name: packed.read(members[name]))
+
+
+def check_members(source: str, sizes: Mapping[str, int]) -> None:
+    """Check the files of an archive.
+
+    Args:
+        source: Name of the archive, for messages.
+        sizes: Size of each file in bytes.
+
+    Raises:
+        StoreError: A file does not belong to an experiment, or all together are too large.
+    """
+    unknown = [name for name in sizes if name not in (FACTS, PRICES) and not _NAME.fullmatch(name)]
+    if unknown or sum(sizes.values()) > MAX_BYTES:
+        raise StoreError(f"cannot unarchive {source!r}: unexpected or too large files: {unknown[:3]}")
+
+
+def restore(
+    source: str, root: Path, identity: str, names: Iterable[str], read: Callable[[str], bytes]
+) -> ExperimentFolder:
+    """Write the files of an archive into a store, the facts last, because only with them it is an experiment.
+
+    Args:
+        source: Name of the archive, for messages.
+        root: The store.
+        identity: Id of the experiment.
+        names: Names of its files.
+        read: Callable that returns the content of a file.
+
+    Raises:
+        StoreError: The id is invalid, or the experiment already exists.
+    """
+    if not _ID.fullmatch(identity):
+        raise StoreError(f"cannot unarchive {source!r}: {identity!r} is not a valid id")
+    folder = ExperimentFolder(root / identity)
+    if folder.path.exists():
+        raise StoreError(f"cannot unarchive {source!r}: {identity} is in {str(root)!r} already")
+    folder.path.mkdir(mode=0o700, parents=True)
+    try:
+        for name in sorted(names, key=lambda name: name == FACTS):
+            write_whole(folder.path / name, read(name))
+    except BaseException:
+        folder.remove()
+        raise
     return folder

@@ -1,7 +1,7 @@
-"""A line of a journal: `[checksum,[cells]]`, JSON, with the Adler-32 of the text of the cells.
+"""Lines of a journal: `[checksum,[cells]]` in JSON, with the Adler-32 of the text of the cells.
 
-Every tool that reads JSON lines reads it; a torn or a changed line shows. Adler-32 is the checksum of zlib: on lines as
-short as these it finds every change of one or two bytes, and costs a quarter of a CRC-32.
+Every tool for JSON lines can read them, and a partly written or changed line is detected. Adler-32 is the checksum of
+zlib: on lines as short as these it detects every change of one or two bytes, at a quarter of the cost of a CRC-32.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from zlib import adler32
 
 import orjson
 
-MOST = 256 << 20
-"""Bytes that a line may have; a longer one is no line of ours."""
+MAX_LINE = 256 << 20
+"""Maximum length of a line in bytes; a longer line is not from a journal."""
 
 STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
-"""Only plain values; others raise TypeError instead of being said in some way."""
+"""Options of orjson under which values of other types raise TypeError instead of being converted."""
 
 
-_WRAPPED = b'{"":'  # how the text of a wrapped value begins
+_EXACT = b'{"":'  # start of a value encoded by `encode_exact`
 
 
 def frame_line(body: bytes) -> bytes:
-    r"""A JSON array as a line with its checksum.
+    r"""Return a JSON array as a line with its checksum.
 
     Examples:
-        >>> sealed(b'["pause",1]')
+        >>> frame_line(b'["pause",1]')
         b'[367592312,["pause",1]]\n'
     """
     return b"[%d,%b]\n" % (adler32(body), body)
 
 
 def encode_line(cells: Sequence[Any]) -> bytes:
-    """Cells as a line; TypeError for what JSON cannot say. NaN would become null: wrap it first, see `wrapped`."""
+    """Return cells as a line; TypeError for values JSON cannot hold. NaN becomes null: use `encode_exact` first."""
     return frame_line(orjson.dumps(cells, option=STRICT | orjson.OPT_SERIALIZE_NUMPY))
 
 
-def cells_of(text: bytes) -> list[Any] | None:
-    """The cells of a line without its end, None when its checksum does not hold.
+def decode_line(text: bytes) -> list[Any] | None:
+    """Return the cells of a line (without its newline), None if its checksum is wrong.
 
     Examples:
-        >>> cells_of(line(["pause", 1])[:-1])
+        >>> decode_line(encode_line(["pause", 1])[:-1])
         ['pause', 1]
-        >>> cells_of(b'[367592312,["pause",2]]') is None
+        >>> decode_line(b'[367592312,["pause",2]]') is None
         True
     """
     cut = text.find(b",", 0, 12)
     body = text[cut + 1 : -1]
-    if cut < 2 or len(text) > MOST:
+    if cut < 2 or len(text) > MAX_LINE:
         return None
     try:
         if int(text[1:cut]) != adler32(body) or text[:1] != b"[" or text[-1:] != b"]":
@@ -60,13 +60,14 @@ def cells_of(text: bytes) -> list[Any] | None:
     return cells if type(cells) is list and cells else None
 
 
-def flat_cells(lines: list[bytes]) -> list[Any] | None:
-    """The cells of sound lines in one flat list, parsed in one call; None when one is unsound or has a wrapped value.
+def decode_lines_flat(lines: list[bytes]) -> list[Any] | None:
+    """Return the cells of valid lines in one flat list; None if any is invalid or has a value of `encode_exact`.
 
-    Without a list for each line: to make those, and to have them looked through for garbage, is what reading costs.
+    Parsing all lines in one call saves a list per line: creating these lists, and the garbage collector's visits to
+    them, would be most of the cost of reading.
 
     Examples:
-        >>> flat_cells([line(["pause", 1])[:-1], line(["stop", 2])[:-1]])
+        >>> decode_lines_flat([encode_line(["pause", 1])[:-1], encode_line(["stop", 2])[:-1]])
         ['pause', 1, 'stop', 2]
     """
     if {text[:1] for text in lines} != {b"["} or {text[-1:] for text in lines} != {b"]"}:
@@ -78,17 +79,17 @@ def flat_cells(lines: list[bytes]) -> list[Any] | None:
         if sums != [*map(adler32, bodies)]:
             return None
         text = b",".join([body[1:-1] for body in bodies])
-        cells = None if _WRAPPED in text else orjson.loads(b"[%b]" % text)
+        cells = None if _EXACT in text else orjson.loads(b"[%b]" % text)
     except (ValueError, RecursionError):
         return None
     return cells
 
 
 def encode_exact(value: Any) -> Any:
-    """A plain value as JSON can say it to the bit: {"": [kind, text]} for the few it cannot.
+    """Return a plain value for JSON without loss: {"": [kind, text]} for the few values that JSON cannot hold.
 
     Examples:
-        >>> wrapped(1.5), wrapped(float("nan")), wrapped(2**70)
+        >>> encode_exact(1.5), encode_exact(float("nan")), encode_exact(2**70)
         (1.5, {'': ['float', 'nan']}, {'': ['int', '0x400000000000000000']})
     """
     if isinstance(value, float) and value - value != 0:
@@ -96,12 +97,12 @@ def encode_exact(value: Any) -> Any:
     if type(value) is int and not -(2**63) <= value < 2**63:
         return {"": ["int", hex(value)]}  # Python writes no more than 4300 decimal digits
     if isinstance(value, orjson.Fragment):
-        return {"": ["json", bytes_of(value).decode()]}
+        return {"": ["json", fragment_bytes(value).decode()]}
     return value
 
 
 def decode_exact(cell: Any) -> Any:
-    """The value that was wrapped; other cells as they are."""
+    """Return the value encoded by `encode_exact`; other cells are returned unchanged."""
     if type(cell) is not dict or len(cell) != 1 or type(cell.get("")) is not list:
         return cell
     kind, text = (*cell[""], None, None)[:2]
@@ -113,15 +114,15 @@ def decode_exact(cell: Any) -> Any:
 
 
 def fragment(text: str) -> orjson.Fragment:
-    """JSON text of a value that is no scalar: it fits no column, and goes to `metadata` as it is."""
+    """Mark JSON text of a value that is not a scalar: it fits no column and goes to `metadata` unchanged."""
     return orjson.Fragment(text)
 
 
-def bytes_of(value: orjson.Fragment) -> bytes:
-    """The text of a fragment."""
+def fragment_bytes(value: orjson.Fragment) -> bytes:
+    """Return the JSON text of a fragment."""
     return orjson.dumps(value)
 
 
-def parsed(text: str) -> Any:
-    """JSON with whole numbers of any size."""
+def parse_json(text: str) -> Any:
+    """Parse JSON text with integers of any size."""
     return json.loads(text)

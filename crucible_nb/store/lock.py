@@ -1,4 +1,4 @@
-"""Who writes: a lock that the system lets go of when its holder dies, however it dies."""
+"""The lock of a writer, which the system releases when the holding process dies."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ try:
     import fcntl
 
     _LOCKS = True
-except ImportError:  # pragma: no cover  a system without them lives by heartbeats
+except ImportError:  # pragma: no cover  systems without flock use heartbeats
     _LOCKS = False
 
 STALE = 15.0
-"""Seconds without a heartbeat after which an owner is taken for dead, where locks do not work."""
+"""Seconds without a heartbeat after which a holder counts as dead, where locks do not work."""
 
-_TRIES, _PAUSE = 40, 0.005  # others look whether the lock is free, which holds it for an instant
+_TRIES, _PAUSE = 40, 0.005  # a process that tests the lock holds it for an instant
 
 
 class Holder(NamedTuple):
-    """Who holds a lock, by what its file says."""
+    """The process that holds a lock, as written in the lock file."""
 
     pid: int
     host: str
@@ -38,13 +38,16 @@ class Holder(NamedTuple):
 
 
 class Lock:
-    """The right to write as one writer of an experiment, until `release` or the end of the process.
+    """The exclusive right to write as one writer, held until `release` or the end of the process.
 
     Args:
-        path: The lock file; who holds it stands in it.
+        path: The lock file, in which the holder is written.
+
+    Attributes:
+        locked: Whether the system holds the lock; otherwise heartbeats show that the holder is alive.
 
     Raises:
-        StoreError: Another process holds it, or the file cannot be written.
+        StoreError: Another process holds the lock, or the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +66,7 @@ class Lock:
             raise StoreError(f"cannot write {str(path)!r}: {reason(error)}") from error
 
     def _take(self) -> bool:
-        """Whether the system holds it for us; without locks that work, a heartbeat does."""
+        """Take the lock; return False if locks do not work here and heartbeats are used instead."""
         handle = self._handle or 0
         for _ in range(_TRIES):
             try:
@@ -74,36 +77,37 @@ class Lock:
             except BlockingIOError:
                 time.sleep(_PAUSE)
             except OSError:
-                if _beats(self.path):
+                if _has_heartbeat(self.path):
                     self._refuse()
                 return False
         self._refuse()
         raise AssertionError
 
     def _refuse(self) -> None:
-        found = holder(self.path)
+        who = holder(self.path) or "another process"
         os.close(self._handle or 0)
         self._handle = None
-        who = "another process" if found is None else str(found)
-        raise StoreError(f"{str(self.path.parent)!r} is being written by {who}; mode='read' looks on")
+        raise StoreError(
+            f"{str(self.path.parent)!r} is open for writing in {who}. Use mode='read' to open it read-only."
+        )
 
     def beat(self) -> None:
-        """Say that the holder lives, for those who cannot see the lock."""
+        """Update the heartbeat, for processes that cannot see the lock."""
         with suppress(OSError):
             os.utime(self._handle if self._handle is not None else self.path)
 
     def release(self) -> None:
-        """Let go."""
+        """Release the lock."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
     forget = release
-    """In a forked child: closing its copy does not let go of the parent's."""
+    """Close the inherited handle in a forked child; the parent keeps the lock."""
 
 
 def alive(path: Path) -> bool:
-    """Whether somebody holds the lock."""
+    """Return whether a living process holds the lock."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -111,19 +115,19 @@ def alive(path: Path) -> bool:
     try:
         facts = _read(handle)
         if not _LOCKS or facts.get("locked") is False:
-            return _beats(path)
+            return _has_heartbeat(path)
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
     except BlockingIOError:
         return True
     except OSError:
-        return _beats(path)
+        return _has_heartbeat(path)
     finally:
         os.close(handle)
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock or held it last, None when nobody can say."""
+    """Return the current or last holder of the lock, None if unknown."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -138,7 +142,7 @@ def holder(path: Path) -> Holder | None:
 
 
 def beat_of(path: Path) -> int | None:
-    """When the holder was last seen alive, UTC nanoseconds."""
+    """Return the time of the last heartbeat in UTC nanoseconds, None if there is no lock file."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -153,15 +157,15 @@ def _read(handle: int) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _beats(path: Path) -> bool:
-    """Whether the holder was seen alive lately; on this host its process can be asked for."""
-    found, beat = holder(path), beat_of(path)
-    if found is None or beat is None or time.time() - beat / 1e9 >= STALE:
+def _has_heartbeat(path: Path) -> bool:
+    """Return whether the last heartbeat is recent and, on this host, the process still exists."""
+    last, beat = holder(path), beat_of(path)
+    if last is None or beat is None or time.time() - beat / 1e9 >= STALE:
         return False
-    if found.host != socket.gethostname():
+    if last.host != socket.gethostname():
         return True
     try:
-        os.kill(found.pid, 0)
+        os.kill(last.pid, 0)
     except ProcessLookupError:
         return False
     except OSError:

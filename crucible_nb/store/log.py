@@ -25,7 +25,7 @@ from crucible_nb.store.journal import Journal
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.merge import merged
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.table_codec import said
+from crucible_nb.store.table_codec import encode_table
 from crucible_nb.store.writer import SEALER, Writer
 from crucible_nb.windows.query import Edges
 
@@ -401,7 +401,7 @@ class StoredLog(AttachedLog):
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
         """Write a table, all or nothing; gives it as it was written."""
         journal, reading = self.writer.journal, self.stream.clock.read()
-        parts = list(said(frame, self.writer.redaction, journal.seq, reading, event))
+        parts = list(encode_table(frame, self.writer.redaction, journal.seq, reading, event))
         if parts and journal.write(b"".join(line for line, _ in parts), len(frame)):
             for _, part in parts:
                 yield part, reading

@@ -1,4 +1,4 @@
-"""Rows of several writers, or of memory and segments, as one frame."""
+"""Merge rows of several writers, or of memory and segments, into one frame."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pandas.api.types import union_categoricals
 from crucible_nb.pipeline.buffer import HIDDEN
 
 WRITER = "writer"
-"""Column that says who wrote a row, where there are several; `seq` counts within a writer."""
+"""Column with the writer id of each row, if there are several writers; `seq` counts the events of one writer."""
 
 
 def merged(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
-    """Frames in order of time; rows of the same time keep the order of writer and `seq`.
+    """Merge frames in order of time, then of writer id, then of `seq`.
 
     Args:
-        parts: Ordinal of the writer and rows.
+        parts: Writer id and rows.
 
     Examples:
         >>> times = pd.DatetimeIndex([2, 3], tz="UTC", name="time")
@@ -32,7 +32,7 @@ def merged(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
         return parts[0][1]
     names = dict.fromkeys(name for _, frame in parts for name in frame.columns if name not in HIDDEN)
     frames = [frame for _, frame in parts]
-    columns = {name: _joined([frame.get(name) for frame in frames], [len(frame) for frame in frames]) for name in names}
+    columns = {name: _concat([frame.get(name) for frame in frames], [len(frame) for frame in frames]) for name in names}
     writer = np.repeat([writer_id for writer_id, _ in parts], [len(frame) for frame in frames])
     index = frames[0].index.append([frame.index for frame in frames[1:]])
     seq = np.concatenate([frame["seq"].to_numpy() for frame in frames])
@@ -43,8 +43,8 @@ def merged(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
     return whole.iloc[order].rename_axis(index="time")
 
 
-def _joined(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
-    """One column; where a part lacks it, or is narrower, it takes the dtype that holds all."""
+def _concat(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
+    """Concatenate a column; it gets a dtype that holds the values of all parts, and missing values where it is None."""
     known = [column for column in columns if column is not None]
     if isinstance(known[0].dtype, pd.CategoricalDtype):
         dtype = known[0].dtype
@@ -58,7 +58,9 @@ def _joined(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
         kinds = {str(column.dtype) for column in known}
         target = "float64" if kinds <= {"Int64", "float64"} else object
     filled = [
-        pd.Series([pd.NA if str(target) in ("Int64", "boolean") else np.nan] * length, dtype=_gaps(target))
+        pd.Series(
+            [pd.NA if str(target) in ("Int64", "boolean") else np.nan] * length, dtype=_dtype_with_missing(target)
+        )
         if column is None
         else column
         for column, length in zip(columns, lengths, strict=True)
@@ -68,5 +70,5 @@ def _joined(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
     return pd.concat([part.astype(target) for part in filled], ignore_index=True).array
 
 
-def _gaps(target: Any) -> Any:
+def _dtype_with_missing(target: Any) -> Any:
     return object if str(target) in ("bool", "int64") else target

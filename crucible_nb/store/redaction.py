@@ -1,4 +1,4 @@
-"""Secrets and prompts are taken out before anything is written. Best effort, and said so."""
+"""Redaction: remove secrets and prompts before anything is written, as far as they are recognised."""
 
 from __future__ import annotations
 
@@ -44,25 +44,26 @@ _CONTENT_NAMES = frozenset({
     "gen_ai.prompt", "gen_ai.completion", "gen_ai.input.messages", "gen_ai.output.messages",
     "gen_ai.system_instructions", "input.value", "output.value", "llm.input_messages", "llm.output_messages",
 })  # fmt: skip
-_TAKEN = frozenset(name for name, one in COLUMNS.items() if one.kind in ("category", "string")) - {"error", "metadata"}
-"""Columns whose text is taken for what it is."""
-_REMEMBERED = 4096
-_LONG = 4096  # texts beyond are looked at each time, not remembered
+_TRUSTED = frozenset(name for name, spec in COLUMNS.items() if spec.kind in ("category", "string"))
+_TRUSTED -= {"error", "metadata"}
+"""Columns whose text is written without a check."""
+_CACHE_SIZE = 4096
+_MAX_CACHED = 4096  # characters; longer texts are checked each time
 
 sys.modules["crucible_nb.stores"] = sys.modules["crucible_nb.stores.redact"] = sys.modules[__name__]  # pickles of v0.1
 
 
 class Redaction:
-    """What is taken out of events before they are written.
+    """Remove secrets and prompts from events before they are written.
 
-    It looks at `error`, at `metadata`, at text in columns that are not registered, and at what does not fit its column
-    (a mapping as `model`); the text of event, model and the like is taken for what it is. What a text was turned into
-    is remembered, so a text that comes again costs a look-up.
+    Checked are `error`, `metadata`, text in columns that are not registered, and values that do not fit their column
+    (a mapping as `model`); text in columns such as `event` and `model` is not. Results are cached, so a repeated text
+    costs one look-up.
 
     Args:
-        hook: Callable (column, text) -> text or None, after the built-in rules.
-        content: Whether to keep what people and models said to each other (columns such as `prompt`, `messages`).
-        keep: Columns that are never looked at.
+        hook: Callable (column, text) -> text or None, applied after the built-in rules.
+        content: Whether to write prompts and responses (columns such as `prompt`, `messages`).
+        keep: Columns that are never checked.
 
     Examples:
         >>> import crucible_nb as cr
@@ -74,23 +75,23 @@ class Redaction:
         ('[content not stored]', 'Dear model')
     """
 
-    problems: Problems | None = None  # set by the writer; absent in pickles of v0.1
+    problems: Problems | None = None  # set by the writer; not in pickles of v0.1
 
     def __init__(self, hook: Hook | None = None, *, content: bool = False, keep: Collection[str] = ()) -> None:
         self.hook = checks.function("hook", hook, optional=True)
         self.content, self.keep = content, frozenset(checks.texts("keep", keep))
-        self._seen: dict[tuple[str, str], str | None] = {}
+        self._texts: dict[tuple[str, str], str | None] = {}
         self._names: dict[str, str | None] = {}
 
     def __call__(self, name: str, value: Any) -> Any:
-        """A value of a column as it may be written."""
-        return value if name in _TAKEN and type(value) is str else self._inside(name, value)
+        """Return the value of a column with secrets removed."""
+        return value if name in _TRUSTED and type(value) is str else self._inside(name, value)
 
     def _inside(self, name: str, value: Any) -> Any:
-        """The same of what stands in a structure: no name is taken on trust there."""
-        telling = None if value is None else self._telling(name)
-        if telling is not None:
-            return self._said(telling) if telling else value
+        """Redact a value without trusting the name of its column or key."""
+        replacement = None if value is None else self._replacement(name)
+        if replacement is not None:
+            return self._report(replacement) if replacement else value
         if type(value) is str:
             return self._text(name, value)
         if isinstance(value, dict):
@@ -101,10 +102,10 @@ class Redaction:
             return orjson.Fragment(self.json(name, orjson.dumps(value).decode()))
         return value
 
-    def _telling(self, name: str) -> str | None:
-        """What stands in the place of everything in a column by its name; "" where nothing is looked at."""
+    def _replacement(self, name: str) -> str | None:
+        """Return the text that replaces all values of a column because of its name; "" if none is ever checked."""
         if name not in self._names:
-            if len(self._names) >= _REMEMBERED:
+            if len(self._names) >= _CACHE_SIZE:
                 self._names.clear()
             self._names[name] = self._by_name(name)
         return self._names[name]
@@ -118,43 +119,43 @@ class Redaction:
 
     def _text(self, name: str, text: str) -> str | None:
         key = (name, text)
-        if key in self._seen:
-            return self._seen[key]
-        found: str | None = text
+        if key in self._texts:
+            return self._texts[key]
+        cleaned: str | None = text
         if _HINTS.search(text):
-            found = PATTERNS.sub(SECRET, text)
+            cleaned = PATTERNS.sub(SECRET, text)
         if self.hook is not None:
-            found = self._hooked(name, found or "")
-        if found != text:
-            self._said("")
-        if len(text) <= _LONG:
-            if len(self._seen) >= _REMEMBERED:
-                self._seen.clear()
-            self._seen[key] = found
-        return found
+            cleaned = self._apply_hook(name, cleaned or "")
+        if cleaned != text:
+            self._report("")
+        if len(text) <= _MAX_CACHED:
+            if len(self._texts) >= _CACHE_SIZE:
+                self._texts.clear()
+            self._texts[key] = cleaned
+        return cleaned
 
-    def _hooked(self, name: str, text: str) -> str | None:
-        """What the user's hook makes of it; one that fails lets nothing through."""
+    def _apply_hook(self, name: str, text: str) -> str | None:
+        """Apply the user's hook; if it fails, the whole text is redacted."""
         try:
-            found = self.hook(name, text)  # type: ignore[misc]
-            if found is None or isinstance(found, str):
-                return found
-            raise TypeError(f"it returned {type(found).__name__}")
+            cleaned = self.hook(name, text)  # type: ignore[misc]
+            if cleaned is None or isinstance(cleaned, str):
+                return cleaned
+            raise TypeError(f"it returned {type(cleaned).__name__}")
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
             if self.problems is not None:
-                said = f"the redaction hook failed, the text was taken out: {type(error).__name__}: {error}"
-                self.problems.report("errors", said)
+                message = f"the redaction hook failed, the text was removed: {type(error).__name__}: {error}"
+                self.problems.report("errors", message)
             return SECRET
 
     def json(self, name: str, text: str) -> str:
-        """JSON text, redacted by the names and the texts inside.
+        """Return JSON text with secrets removed, by the keys and texts in it.
 
         Examples:
             >>> import crucible_nb as cr
             >>> cr.Redaction().json("metadata", '{"password": "x", "n": 1}')
             '{"password":"[redacted]","n":1}'
         """
-        text = str(text)  # also of a subclass, which orjson would not take
+        text = str(text)  # a subclass of str is not accepted by orjson
         try:
             inside = orjson.loads(text)
         except ValueError:
@@ -163,7 +164,7 @@ class Redaction:
         return text if cleaned == inside else orjson.dumps(cleaned).decode()
 
     def fields(self, extra: dict[Any, Any]) -> dict[Any, Any]:
-        """The keywords of an event that are not standard ones; the same mapping when nothing is taken out.
+        """Redact the non-standard keywords of an event; if nothing changes, the mapping itself is returned.
 
         Examples:
             >>> import crucible_nb as cr
@@ -174,7 +175,7 @@ class Redaction:
         for name, value in extra.items():
             if name is EXTRA:
                 new: Any = Rest(self.json("metadata", value), value.strangers)
-            elif type(value) is str or type(value) not in PLAIN or self._telling(name):
+            elif type(value) is str or type(value) not in PLAIN or self._replacement(name):
                 new = self(name, value)
             else:
                 continue
@@ -183,13 +184,13 @@ class Redaction:
                 changed[name] = new
         return extra if changed is None else changed
 
-    def _said(self, text: str) -> str:
+    def _report(self, text: str) -> str:
         if self.problems is not None:
-            self.problems.report("redacted", "secrets or content of prompts were taken out before writing (`redact=`)")
+            self.problems.report("redacted", "secrets or content of prompts were removed before writing (`redact=`)")
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """What can be written of it; a hook cannot.
+        """Return the settings as plain data; of a hook only whether there is one.
 
         Examples:
             >>> import crucible_nb as cr
@@ -199,33 +200,42 @@ class Redaction:
         return {"content": self.content, "keep": sorted(self.keep), "hook": self.hook is not None}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Sent to another process it remembers nothing."""
-        return {**vars(self), "_seen": {}, "_names": {}, "problems": None}
+        """Return the settings without caches and problems."""
+        return {name: value for name, value in vars(self).items() if name not in ("_texts", "_names", "problems")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the settings, also from pickles of v0.1."""
+        vars(self).update({name: value for name, value in state.items() if name not in ("_seen", "_names", "notes")})
+        self._texts, self._names = {}, {}
 
     def __repr__(self) -> str:
         return f"Redaction(hook={self.hook is not None}, content={self.content})"
 
 
-def again(facts: dict[str, Any] | None, redact: Any = None) -> Redaction | None:
-    """What an experiment was started with, unless something else is wanted now.
+def rebuild_redaction(facts: dict[str, Any] | None, redact: Any = None) -> Redaction | None:
+    """Return the redaction of a stored experiment, or the one requested now.
 
     Raises:
-        StoreError: It was started with a hook, which has to be given again.
+        StoreError: The experiment was started with a hook, which has to be passed again.
     """
     if redact is not None:
         return redaction_of(redact)
     if facts is None:
         return None
     if facts.get("hook"):
-        raise StoreError("it was started with a redaction hook, which no file can hold: pass redact= again")
+        raise StoreError("it was started with a redaction hook, which is not saved in the store: pass redact= again")
     return Redaction(content=bool(facts.get("content")), keep=facts.get("keep", ()))
 
 
 def redaction_of(redact: Any) -> Redaction | None:
-    """What `cr.start(redact=...)` means: None the built-in rules, False nothing, a callable in addition to them.
+    """Return the redaction for `cr.start(redact=...)`.
+
+    Args:
+        redact: None or True for the built-in rules, False for none, a callable that is applied after them, or a
+            `Redaction`.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: `redact` is none of these.
     """
     if redact is None or redact is True:
         return Redaction()

@@ -1,4 +1,4 @@
-"""Staged rows in the journal: what is written is what is staged, so that a replay stages the same."""
+"""Encode staged rows as journal lines, and decode them so that a replay stages the same rows."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, json_of, scalar
 from crucible_nb.events.schema import COLUMNS
-from crucible_nb.store.lines import STRICT, decode_exact, encode_exact, flat_cells, fragment
+from crucible_nb.store.lines import STRICT, decode_exact, decode_lines_flat, encode_exact, fragment
 from crucible_nb.utils import checks
 
 NAMES = (
     "seq", "clock", "event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens",
     "fields", "metadata", "misfits",
 )  # fmt: skip
-"""What the cells of an event's line are, in order; the last three only where there are any."""
+"""Names of the cells of an event's line, in order; the last three cells are optional."""
 
-_FLOATS = tuple(place for place, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float")
+_FLOATS = tuple(index for index, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float")
 
 
-def body_of(
+def encode_row(
     seq: int, row: Sequence[Any], clean: Callable[[str, Any], Any] | None = None
 ) -> tuple[bytes, tuple[Any, ...]]:
-    """The JSON array of a staged row whatever is in it, and the row to stage, which says the same.
+    """Encode a row of any values; return its JSON array, and the row to stage, with the same values.
 
     Args:
-        seq: Number of the event.
-        row: WIDTH cells, see `ingest.rows`.
-        clean: Takes secrets out of the value of a standard column; the fields are clean already.
+        seq: Sequence number of the event.
+        row: WIDTH cells, see `events.rows`.
+        clean: Callable that redacts the value of a standard column; fields are already redacted.
     """
     *cells, extra = row
-    plain = [_plain(place, value) for place, value in enumerate(cells)]
+    plain = [_plain(index, value) for index, value in enumerate(cells)]
     if clean is not None:
         plain = list(map(clean, NAMES[1:], plain))
     fields = None if extra is None else {_name(name): _field(name, value) for name, value in extra.items()}
-    said = [seq, *map(encode_exact, plain)]
+    line = [seq, *map(encode_exact, plain)]
     if fields is not None:
-        said.append({name: encode_exact(value) for name, value in fields.items() if name is not EXTRA})
+        line.append({name: encode_exact(value) for name, value in fields.items() if name is not EXTRA})
         if EXTRA in fields:
-            said += [str(fields[EXTRA]), getattr(fields[EXTRA], "strangers", 0)]
-    return orjson.dumps(said, option=STRICT), (*plain, fields)
+            line += [str(fields[EXTRA]), getattr(fields[EXTRA], "strangers", 0)]
+    return orjson.dumps(line, option=STRICT), (*plain, fields)
 
 
 def _name(name: Any) -> Any:
     return name if name is EXTRA else checks.text_of(name)
 
 
-def _plain(place: int, value: Any) -> Any:
-    """A cell as a scalar, or as JSON that fits no column."""
+def _plain(index: int, value: Any) -> Any:
+    """Return a cell as a scalar, or as a fragment of JSON if it is none."""
     value = None if value is pd.NA or value is pd.NaT else scalar(value)
     if type(value) is str:
         return checks.text_of(value)
     if type(value) in PLAIN:
         return value
-    if place in _FLOATS and hasattr(value, "__float__"):
+    if index in _FLOATS and hasattr(value, "__float__"):
         try:
             return float(value)
-        except Exception:  # noqa: BLE001  a stranger's object
+        except Exception:  # noqa: BLE001  a user-defined object
             return fragment(json_of(value))
     return fragment(json_of(value))
 
@@ -78,11 +78,11 @@ def _field(name: Any, value: Any) -> Any:
 
 
 class Run(NamedTuple):
-    """Events of one shape, one after the other.
+    """Consecutive events whose lines have the same cells.
 
     Attributes:
-        seq: Number of the first.
-        rows: Their staged rows, in one flat list.
+        seq: Sequence number of the first event.
+        rows: Staged rows of all events, in one flat list.
     """
 
     seq: int
@@ -90,13 +90,13 @@ class Run(NamedTuple):
 
     @property
     def events(self) -> int:
-        """How many they are."""
+        """Number of events."""
         return len(self.rows) // WIDTH
 
 
 def run_of(lines: list[bytes]) -> Run | None:
-    """Lines as a run; None when they are none, or may be none: then they are read one after the other."""
-    cells = flat_cells(lines)
+    """Return lines as a run of events; None if they may not be one, and have to be decoded one by one."""
+    cells = decode_lines_flat(lines)
     if not cells or type(cells[0]) is not int:
         return None
     seq, width = cells[0], len(cells) // len(lines)
@@ -109,15 +109,15 @@ def run_of(lines: list[bytes]) -> Run | None:
         return Run(seq, cells)
     if width != WIDTH:
         return None
-    cells[::width] = [None] * len(lines)  # where the number of the next one stood is the place of the fields
+    cells[::width] = [None] * len(lines)  # the place of the next line's seq is that of this row's fields
     return Run(seq, [*cells[1:], None])
 
 
 def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
-    """The staged row of a line's cells (without `seq`), None when they are no row."""
+    """Return the staged row of the cells of a line (without `seq`), None if they are not a row."""
     if len(cells) == WIDTH - 1:
         cells.append(None)
-    elif not _fields(cells):
+    elif not _decode_fields(cells):
         return None
     if type(cells[0]) is not int:
         return None
@@ -128,8 +128,8 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
     return tuple(cells)
 
 
-def _fields(cells: list[Any]) -> bool:
-    """Make the last cell the mapping of all other fields; whether it is one."""
+def _decode_fields(cells: list[Any]) -> bool:
+    """Decode the fields, metadata and misfits cells into one mapping, the last cell; return whether they are valid."""
     rest = None
     if len(cells) == WIDTH + 2:
         strangers, text = cells.pop(), cells.pop()

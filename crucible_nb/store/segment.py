@@ -1,4 +1,4 @@
-"""Segments: the kept rows of a sealed journal as Parquet, every page with its checksum."""
+"""Segments: the kept rows of a sealed journal as a Parquet file with checksums."""
 
 from __future__ import annotations
 
@@ -26,140 +26,139 @@ from crucible_nb.store.syscalls import write_whole
 _EMPTY: dict[Kind, Any] = {"float": np.nan, "integer": 0, "boolean": False, "flag": False, "count": 0, "category": -1}
 
 
-_CODING = Lock()  # a dictionary gives one code at a time
+_CODING = Lock()  # only one thread at a time may add codes to a dictionary
 
 _KEY = b"crucible.crc32"
 _BLANK = b"00000000"
 
 
 def frame_bytes(frame: pd.DataFrame, facts: Mapping[str, Any]) -> bytes:
-    """Rows as a Parquet file that pandas, DuckDB and Polars read, and `cr.load`.
+    """Return rows as a Parquet file, readable by pandas, DuckDB, Polars and `cr.load`.
 
-    Parquet knows checksums of pages, none of what says where they are and what they mean. So the file says the CRC-32
-    of all its bytes, counted with zeros in that place.
+    Parquet has checksums of pages, but none of the metadata that locates and describes them. So the file holds the
+    CRC-32 of all its bytes, computed with zeros in its own place.
     """
     layout, stream = describe(frame), io.BytesIO()
     parquet.write(frame, layout, pack(layout, facts), stream, {_KEY: _BLANK})
     data = stream.getvalue()
-    at = _place(data)
+    at = _checksum_index(data)
     return data[:at] + b"%08x" % crc32(data) + data[at + 8 :]
 
 
-def _place(data: bytes) -> int:
-    """Where the checksum stands: behind its key, a type and a length of one byte each."""
+def _checksum_index(data: bytes) -> int:
+    """Return the index of the checksum: it follows its key, and a type and a length of one byte each."""
     at = data.rfind(_KEY)
     if at < 0 or data[at + len(_KEY) : at + len(_KEY) + 2] != b"\x18\x08":
-        raise ValueError("it says no checksum of itself")
+        raise ValueError("it holds no checksum")
     return at + len(_KEY) + 2
 
 
-def checked(data: bytes) -> bytes:
-    """The bytes of a file of ours; ValueError when they are not what was written."""
-    at = _place(data)
+def check_bytes(data: bytes) -> bytes:
+    """Return the bytes of a segment; ValueError if their checksum is wrong."""
+    at = _checksum_index(data)
     if b"%08x" % crc32(data[at + 8 :], crc32(_BLANK, crc32(data[:at]))) != data[at : at + 8]:
-        raise ValueError("its checksum does not hold")
+        raise ValueError("its checksum is wrong")
     return data
 
 
 def write_segment(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> bool:
-    """Put rows under their name, whole and synced; whether the name is sure to last, see `write_whole`."""
+    """Write rows as a complete and synced file; return whether its name is synced too, see `write_whole`."""
     return write_whole(path, frame_bytes(frame, facts))
 
 
 def read_frame(data: bytes, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Rows and facts of a Parquet file of ours.
+    """Return rows and facts of a Parquet file of crucible_nb.
 
     Args:
-        data: Its bytes.
-        path: What to call it.
+        data: Content of the file.
+        path: Path of the file, for messages.
 
     Raises:
-        StoreError: It is broken, or not ours.
+        StoreError: The file is corrupt, or was not written by crucible_nb.
     """
     with reading(path):
-        source = parquet.source(pa.py_buffer(checked(data)), MAX_BYTES)
+        source = parquet.source(pa.py_buffer(check_bytes(data)), MAX_BYTES)
         if source.layout is None:
             raise StoreError(f"cannot read {str(path)!r}: crucible_nb did not write it")
-        frame = to_frame(list(source.pieces(1 << 17)), source.layout, MAX_BYTES)
+        frame = to_frame(list(source.chunks(1 << 17)), source.layout, MAX_BYTES)
         if len(frame) != source.layout.rows:
-            raise ValueError(f"it holds {len(frame):,} rows, its header tells of {source.layout.rows}")
+            raise ValueError(f"it holds {len(frame):,} rows, its header says {source.layout.rows:,}")
     return frame, source.facts
 
 
 def read_segment(path: Path) -> pd.DataFrame:
-    """The rows of a segment, in order of `seq`, with the hidden columns."""
+    """Return the rows of a segment, in order of `seq`, with the hidden columns."""
     with reading(path):
         data = path.read_bytes()
     return read_frame(data, path)[0]
 
 
 def in_order(batches: Iterable[Batch], kinds: Sequence[tuple[str, Kind]]) -> list[Batch]:
-    """Batches of several files in order of `seq`; segments follow each other, a sample lies among them.
+    """Return batches of several files in order of `seq`, merged into one where their ranges overlap (a sample's do).
 
     Args:
-        batches: As `batch_of_frame` gives them; columns may differ.
-        kinds: Name and kind of all columns there should be.
+        batches: Batches from `batch_of_frame`, whose columns may differ.
+        kinds: Name and kind of all columns of the result.
     """
-    found = sorted((batch for batch in batches if len(batch)), key=lambda batch: int(batch.numbered()[0]))
-    edges = [(int(batch.numbered()[0]), int(batch.numbered()[-1])) for batch in found]
-    if all(one[1] < two[0] for one, two in pairwise(edges)):
-        return found
-    return [_merged(found, kinds)]
+    ordered = sorted((batch for batch in batches if len(batch)), key=lambda batch: int(batch.numbered()[0]))
+    edges = [(int(batch.numbered()[0]), int(batch.numbered()[-1])) for batch in ordered]
+    if all(last < first for (_, last), (first, _) in pairwise(edges)):
+        return ordered
+    return [_merge(ordered, kinds)]
 
 
 def batch_of(
     frames: Sequence[pd.DataFrame], kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Categories]
 ) -> Batch:
-    """Rows of several frames as one batch in order of `seq`, also of frames that are not in that order themselves."""
+    """Return rows of several frames, in any order, as one batch in order of `seq`."""
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         return Batch(np.empty(0, np.int64), 0, seq=np.empty(0, np.int64))
-    return _merged([batch_of_frame(frame, kinds, dictionaries) for frame in frames], kinds)
+    return _merge([batch_of_frame(frame, kinds, dictionaries) for frame in frames], kinds)
 
 
 def batch_of_frame(
     frame: pd.DataFrame, kinds: Sequence[tuple[str, Kind]], dictionaries: dict[str, Categories]
 ) -> Batch:
-    """Rows as `read_segment` gives them as a batch; threads may do it side by side.
+    """Return the rows of a segment as a batch; may be called in several threads.
 
     Args:
-        frame: The rows.
-        kinds: Name and kind of all columns there should be.
-        dictionaries: Of the category columns.
+        frame: Rows from `read_segment`.
+        kinds: Name and kind of all columns of the result.
+        dictionaries: Dictionary of each category column.
     """
     batch = Batch(frame.index.asi8, 0, seq=frame["seq"].to_numpy())  # type: ignore[attr-defined]
     for name, kind in kinds:
         if name != "seq" and name in frame.columns:
-            batch.cells[name] = _cells(frame[name], kind, dictionaries.get(name))
+            batch.cells[name] = _column(frame[name], kind, dictionaries.get(name))
     return batch
 
 
-def _merged(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batch:
-    """Batches that lie among each other as one."""
+def _merge(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batch:
+    """Merge batches in order of `seq`."""
     seq = np.concatenate([batch.numbered() for batch in batches])
     order = np.argsort(seq, kind="stable")
     whole = Batch(np.concatenate([batch.time for batch in batches])[order], 0, seq=seq[order])
     for name, kind in kinds:
         if any(name in batch.cells for batch in batches):
             parts = [batch.cells.get(name) or _missing(kind, len(batch)) for batch in batches]
-            whole.cells[name] = _joined(kind, parts).take(order)
+            whole.cells[name] = _concat(kind, parts).take(order)
     return whole
 
 
-def _cells(column: pd.Series, kind: Kind, dictionary: Categories | None) -> Column:
+def _column(column: pd.Series, kind: Kind, dictionary: Categories | None) -> Column:
     if kind == "category":
         codes = column.cat.codes.to_numpy()
         with _CODING:
-            places = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
-        return Column(kind, np.array([*places, -1], np.int32)[codes])
+            mapped = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
+        return Column(kind, np.array([*mapped, -1], np.int32)[codes])
     if kind == "string":
         array = pa.array(column, from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         return Column(kind, array.cast(pa.large_string()))
     if kind in ("integer", "boolean"):
         dtype = np.int64 if kind == "integer" else np.bool_
-        gone = column.isna().to_numpy()
-        return Column(kind, column.to_numpy(dtype, na_value=0), gone)
+        return Column(kind, column.to_numpy(dtype, na_value=0), column.isna().to_numpy())
     return Column(kind, column.to_numpy(np.float64, na_value=np.nan) if kind == "float" else column.to_numpy())
 
 
@@ -170,7 +169,7 @@ def _missing(kind: Kind, rows: int) -> Column:
     return Column(kind, np.full(rows, _EMPTY[kind]), mask)
 
 
-def _joined(kind: Kind, parts: Sequence[Column]) -> Column:
+def _concat(kind: Kind, parts: Sequence[Column]) -> Column:
     if kind == "string":
         return Column(kind, pa.concat_arrays([part.values for part in parts]))
     values = np.concatenate([part.values for part in parts])

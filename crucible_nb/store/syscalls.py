@@ -1,4 +1,4 @@
-"""The system calls of the store, behind one seam: tests count them, log them, and make the n-th one fail."""
+"""System calls of the store, in one replaceable object: tests count and log them, and make the n-th fail."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from pathlib import Path
 
 
 class System:
-    """What the store asks of the operating system; every byte and every name goes through here."""
+    """The operating system; every write and every change of a name in a store goes through it."""
 
     def open(self, path: Path, flags: int) -> int:
-        """Open a file that only its owner may read, close-on-exec."""
+        """Open a file that only its owner may read; it is closed on exec."""
         return os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
-    # no method around it: every event pays for this call
+    # not a method, because every event pays for this call
     write = staticmethod(os.write)
-    """Write once: (handle, bytes) -> how many bytes the system took."""
+    """Call write once: (handle, bytes) -> number of bytes written."""
 
     def truncate(self, handle: int, size: int) -> None:
-        """Cut a file."""
+        """Cut a file to a size in bytes."""
         os.ftruncate(handle, size)
 
     def sync(self, handle: int) -> None:
-        """Have the bytes of a file survive a power loss."""
+        """Sync the content of a file, so that it survives a power loss."""
         if hasattr(os, "fdatasync"):
             os.fdatasync(handle)
         else:
             os.fsync(handle)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Give a file its name, replacing another, at once."""
+        """Rename a file atomically, replacing any other."""
         old.replace(new)
 
     def unlink(self, path: Path) -> None:
-        """Remove a name."""
+        """Remove a file."""
         path.unlink()
 
     def sync_folder(self, folder: Path) -> None:
-        """Have the names in a folder survive a power loss, where the system lets a folder be opened."""
+        """Sync the names in a folder, so that they survive a power loss, where folders can be opened."""
         with suppress(PermissionError, IsADirectoryError):
             handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -47,7 +47,7 @@ class System:
                 os.close(handle)
 
     def sync_handle(self, handle: int) -> None:
-        """Sync a folder that is open."""
+        """Sync an open folder."""
         os.fsync(handle)
 
     def close(self, handle: int) -> None:
@@ -56,30 +56,29 @@ class System:
 
 
 SYSTEM = System()
-"""The one in use; `use` puts another in its place."""
+"""The system in use; `use` replaces it."""
 
 
 def use(system: System) -> System:
-    """Have the store go through `system` from now on; returns the one before."""
+    """Replace the system in use; return the previous one."""
     global SYSTEM
     before, SYSTEM = SYSTEM, system
     return before
 
 
 def system() -> System:
-    """The one in use."""
+    """Return the system in use."""
     return SYSTEM
 
 
 def write_whole(path: Path, data: bytes) -> bool:
-    """Make a file appear under its name whole and synced, or not at all.
+    """Write a complete and synced file under its name, or nothing at all.
 
     Returns:
-        Whether the name is sure to survive a power loss; where the folder cannot be synced the file is there all the
-        same, and what it supersedes must not go yet.
+        Whether the name is synced too. If not, the file exists, but the files that it replaces must not be removed.
 
     Raises:
-        OSError: It is not there.
+        OSError: The file could not be written.
     """
     now = system()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -103,10 +102,10 @@ def write_whole(path: Path, data: bytes) -> bool:
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """Write everything, in as many calls as the system wants."""
+    """Write all bytes, in as many calls as needed."""
     now, view = system(), memoryview(data)
     while view:
         taken = now.write(handle, view)
         if taken <= 0:
-            raise OSError(f"the system took {taken} bytes")
+            raise OSError(f"the system wrote {taken} bytes")
         view = view[taken:]

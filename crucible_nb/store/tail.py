@@ -1,18 +1,18 @@
-"""Reading journals: every line that is whole and sound, in order, and where the others are."""
+"""Read journals: all complete and valid lines in order, and the places of invalid ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crucible_nb.store.lines import cells_of
+from crucible_nb.store.lines import decode_line
 from crucible_nb.store.row_codec import Run, run_of
 
 _BLOCK = 512 << 10
 
 
 class Bad(NamedTuple):
-    """A line that cannot be used: where it begins, how long it is."""
+    """A line that cannot be used: its file, the byte offset of its start, and its length in bytes."""
 
     path: Path
     offset: int
@@ -20,17 +20,17 @@ class Bad(NamedTuple):
 
 
 class Tail:
-    """Reads a journal to its end, and later what was added since.
+    """Reader of one journal, up to its current end and later from there.
 
-    A last line without an end is not there yet: it is being written, or was never acknowledged.
+    A last line without a newline is not read yet: it is being written, or was never acknowledged.
 
     Args:
         path: The journal, which another process may be writing.
 
     Attributes:
-        header: What its first line says, None while there is none.
-        offset: Bytes read so far.
-        bad: Lines that were passed over.
+        header: Facts in the first line of the journal, None before it was read.
+        offset: Number of bytes read so far.
+        bad: Skipped lines.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,9 +40,9 @@ class Tail:
         self.bad: list[Bad] = []
 
     def read(self) -> Run | list[list[Any] | None] | None:
-        """The next whole lines, about half a megabyte; None when there are no more.
+        """Return the next complete lines, about half a megabyte; None at the end.
 
-        A run of events, or the cells of each line, None in the place of a bad one.
+        They are a run of events, or else a list with the cells of each line, None for a bad one.
 
         Raises:
             OSError: The file cannot be read.
@@ -55,23 +55,23 @@ class Tail:
         *lines, rest = text.split(b"\n")
         if not lines:
             return None
-        found = run_of(lines) or self._cells(lines)
+        cells = run_of(lines) or self._cells(lines)
         self.offset += len(text) - len(rest)
-        return found
+        return cells
 
     def _cells(self, lines: list[bytes]) -> list[list[Any] | None]:
-        found, begin = [cells_of(one) for one in lines], self.offset
-        for one, cells in zip(lines, found, strict=True):
+        decoded, begin = [decode_line(line) for line in lines], self.offset
+        for line, cells in zip(lines, decoded, strict=True):
             if cells is None:
-                self.bad.append(Bad(self.path, begin, len(one)))
-            begin += len(one) + 1
-        if not self.offset and _is_header(found[0]):
-            self.header = found.pop(0)[2]  # type: ignore[index]
-        return found
+                self.bad.append(Bad(self.path, begin, len(line)))
+            begin += len(line) + 1
+        if not self.offset and _is_header(decoded[0]):
+            self.header = decoded.pop(0)[2]  # type: ignore[index]
+        return decoded
 
     @property
     def torn(self) -> int:
-        """Bytes after the last whole line."""
+        """Number of bytes after the last complete line."""
         return max(0, self.path.stat().st_size - self.offset)
 
 

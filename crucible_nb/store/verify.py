@@ -1,4 +1,4 @@
-"""`crucible_nb verify PATH`: every checksum, and what can be read."""
+"""`crucible_nb verify PATH`: check every checksum, and count what can be read."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from crucible_nb.store.tail import Tail
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """One file.
+class FileReport:
+    """Result for one file.
 
     Attributes:
-        path: Where it is.
-        events: Events or rows that can be read.
+        path: Path of the file.
+        events: Number of events or rows that can be read.
         torn: Bytes of a last line that was never acknowledged, or is being written.
-        bad: Offsets of lines that cannot be read.
-        trouble: Why the whole file cannot be read, else "".
+        bad: Byte offsets of lines that cannot be read.
+        trouble: Reason why the whole file cannot be read, else "".
     """
 
     path: Path
@@ -35,15 +35,15 @@ class Checked:
 
     @property
     def sound(self) -> bool:
-        """Whether every byte is what was written."""
+        """Whether the file can be read completely."""
         return not (self.bad or self.trouble)
 
     def __str__(self) -> str:
         if self.trouble:
             return f"BROKEN  {self.path}: {self.trouble}"
         if self.bad:
-            places = ", ".join(map(str, self.bad[:5])) + (", ..." if len(self.bad) > 5 else "")
-            lines = f"{len(self.bad)} lines cannot be read (at byte {places})"
+            offsets = ", ".join(map(str, self.bad[:5])) + (", ..." if len(self.bad) > 5 else "")
+            lines = f"{len(self.bad)} lines cannot be read (at byte {offsets})"
             return f"BROKEN  {self.path}: {lines}; {self.events:,} events can"
         torn = f", {self.torn} bytes of an unfinished line" if self.torn else ""
         return f"ok      {self.path}: {self.events:,} events{torn}"
@@ -51,36 +51,36 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found under a path.
+    """Results for all files below a path.
 
     Attributes:
-        files: One entry a file.
+        files: One result per file.
     """
 
-    files: tuple[Checked, ...] = field(default_factory=tuple)
+    files: tuple[FileReport, ...] = field(default_factory=tuple)
 
     @property
     def sound(self) -> bool:
-        """Whether all of them are."""
-        return all(one.sound for one in self.files)
+        """Whether all files can be read completely."""
+        return all(file.sound for file in self.files)
 
     def __str__(self) -> str:
-        broken = sum(not one.sound for one in self.files)
-        said = f"{len(self.files)} files, {broken} broken" if broken else f"{len(self.files)} files, all sound"
-        return "\n".join([*map(str, self.files), said])
+        broken = sum(not file.sound for file in self.files)
+        total = f"{len(self.files)} files, {broken} broken" if broken else f"{len(self.files)} files, all sound"
+        return "\n".join([*map(str, self.files), total])
 
 
 def verify(path: str | Path) -> Report:
     """Check every checksum of a store, an experiment or one file.
 
     Args:
-        path: A folder of `cr.start(store=...)`, one experiment in it, or one of its files.
+        path: Folder given to `cr.start(store=...)`, folder of one experiment in it, or one of its files.
 
     Returns:
-        A report; `print` it. It never stops at the first trouble.
+        A report of all files, to print.
 
     Raises:
-        StoreError: There is nothing of crucible_nb's under the path.
+        StoreError: There is no experiment at this path.
 
     Examples:
         >>> import tempfile
@@ -99,51 +99,50 @@ def verify(path: str | Path) -> Report:
     return Report(files)
 
 
-def _files(root: Path) -> Iterator[Checked]:
+def _files(root: Path) -> Iterator[FileReport]:
     if root.is_file():
-        yield _checked(root)
+        yield _check_file(root)
         return
-    found = (
-        [ExperimentFolder(root)] if (root / FACTS).exists() else sorted(folders(root), key=lambda one: one.path.name)
-    )
-    for folder in found:
-        yield _facts(folder)
-        for writer in folder.writers():
-            parts = folder.parts(writer)
+    here = [ExperimentFolder(root)] if (root / FACTS).exists() else folders(root)
+    for folder in sorted(here, key=lambda folder: folder.path.name):
+        yield _check_facts(folder)
+        listing = folder.scan()
+        for writer_id in listing.writers:
+            parts = listing.parts(writer_id)
             sealed = [part.number for part in parts if part.segment is not None]
             if sealed and not any(part.state for part in parts if part.number == sealed[-1]):
-                yield Checked(folder.name(writer, sealed[-1], "state"), trouble="no such file")
+                yield FileReport(folder.name(writer_id, sealed[-1], "state"), trouble="no such file")
             for part in parts:
                 for path in (part.segment, part.state, part.journal):
                     if path is not None:
-                        yield _checked(path)
+                        yield _check_file(path)
 
 
-def _facts(folder: ExperimentFolder) -> Checked:
+def _check_facts(folder: ExperimentFolder) -> FileReport:
     try:
         folder.facts()
     except StoreError as error:
-        return Checked(folder.path / FACTS, trouble=str(error))
-    return Checked(folder.path / FACTS)
+        return FileReport(folder.path / FACTS, trouble=str(error))
+    return FileReport(folder.path / FACTS)
 
 
-def _checked(path: Path) -> Checked:
+def _check_file(path: Path) -> FileReport:
     try:
         if path.suffix == ".parquet":
-            return Checked(path, len(read_segment(path)))
+            return FileReport(path, len(read_segment(path)))
         if path.suffix == ".state":
             with reading(path):
-                return Checked(path, int(read_state(path)[0]["seq"]))
+                return FileReport(path, int(read_state(path)[0]["seq"]))
         if path.suffix == ".jsonl":
-            return _journal(path)
-        return Checked(path, trouble="it is no file of a store")
+            return _check_journal(path)
+        return FileReport(path, trouble="it is not a file of a store")
     except (CrucibleError, OSError) as error:
         if not path.exists():
-            return Checked(path)  # sealed meanwhile, and removed
-        return Checked(path, trouble=str(error) if isinstance(error, CrucibleError) else reason(error))
+            return FileReport(path)  # sealed and removed meanwhile
+        return FileReport(path, trouble=str(error) if isinstance(error, CrucibleError) else reason(error))
 
 
-def _journal(path: Path) -> Checked:
+def _check_journal(path: Path) -> FileReport:
     tail, events = Tail(path), 0
     while (lines := tail.read()) is not None:
         if isinstance(lines, Run):
@@ -154,4 +153,4 @@ def _journal(path: Path) -> Checked:
                 events += 1
             elif cells and cells[0] == "rows" and len(cells) == 7 and type(cells[2]) is int:
                 events += cells[2]
-    return Checked(path, events, tail.torn, tuple(bad.offset for bad in tail.bad))
+    return FileReport(path, events, tail.torn, tuple(bad.offset for bad in tail.bad))

@@ -127,7 +127,7 @@ class Writer:
         """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
         self.number += 1
         try:
-            self.journal.turn(self._path("jsonl"), self._header())
+            self.journal.rotate(self._path("jsonl"), self._header())
         except (OSError, StoreError) as error:
             self.number -= 1
             self.stream.problems.report("store", f"a new journal cannot be written, the old one goes on: {error}")

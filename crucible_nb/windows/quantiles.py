@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.accumulators.order import between
+from crucible_nb.accumulators.order import interpolate
 from crucible_nb.utils.optional import have
 
 _SMALL = 512
@@ -48,7 +48,7 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
     else:
         _select(values, lo, hi, rank.astype(np.int64), pairs)
     pairs += 0.0  # one zero: -0.0 + 0.0 is 0.0
-    return between(pairs[0], pairs[1], place - rank)
+    return interpolate(pairs[0], pairs[1], place - rank)
 
 
 def _pays(values: np.ndarray, rows: np.ndarray) -> bool:

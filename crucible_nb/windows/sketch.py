@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crucible_nb.accumulators.buckets import keys_of, values_of
-from crucible_nb.accumulators.order import between
+from crucible_nb.accumulators.buckets import bucket_keys, bucket_values
+from crucible_nb.accumulators.order import interpolate
 from crucible_nb.windows.panes import Panes
 
 BITS = 8
@@ -84,7 +84,7 @@ def _read(result: np.ndarray, values: np.ndarray, counts: np.ndarray, q: np.ndar
         low = np.searchsorted(upto, np.minimum(place, last), side="right").clip(max=final)
         high = np.searchsorted(upto, np.minimum(upto[low], last), side="right")
         share = np.clip(place - (upto[low] - 1), 0.0, 1.0)
-        found = between(values[low % len(values)], values[high % len(values)], share)
+        found = interpolate(values[low % len(values)], values[high % len(values)], share)
         result[i] = np.where(after > before, found, np.nan)
 
 
@@ -98,11 +98,11 @@ def _occupied(bucket: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _bucket(values: np.ndarray) -> np.ndarray:
     """Signed number of a value's bucket, rising with the value: 0 holds 0."""
-    size = keys_of(np.abs(values), BITS) + _LIFT
+    size = bucket_keys(np.abs(values), BITS) + _LIFT
     return np.where(values < 0, -size, size)
 
 
 def _value(buckets: np.ndarray) -> np.ndarray:
     """What stands for each bucket; zero and infinity stand for themselves."""
-    value: np.ndarray = np.copysign(values_of(np.abs(buckets) - _LIFT, BITS), buckets)
+    value: np.ndarray = np.copysign(bucket_values(np.abs(buckets) - _LIFT, BITS), buckets)
     return value

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from crucible_nb.accumulators import LogHistogram
-from crucible_nb.accumulators.buckets import keys_of, values_of
+from crucible_nb.accumulators.buckets import bucket_keys, bucket_values
 from crucible_nb.errors import ConfigError, StoreError
 
 POSITIVE = st.floats(5e-324, sys.float_info.max)
@@ -19,8 +19,8 @@ Q = np.linspace(0, 1, 21)
 
 @given(POSITIVE, st.integers(1, 16))
 def test_what_stands_for_a_bucket_is_within_the_bound_of_everything_in_it(value, bits):
-    key = keys_of(np.array([value]), bits)
-    found = values_of(key, bits)[0]
+    key = bucket_keys(np.array([value]), bits)
+    found = bucket_values(key, bits)[0]
     assert abs(found - value) <= 2.0 ** -(bits + 1) * value
 
 
@@ -30,14 +30,14 @@ def test_the_bound_holds_at_the_ends_of_buckets(bits):
         [np.ldexp(1 + np.arange(1 << bits) / (1 << bits), power) for power in (-1023, -1022, 0, 1023)]
     )
     values = np.concatenate((edges, np.nextafter(edges[1:], 0), [sys.float_info.max, 5e-324]))
-    found = values_of(keys_of(values, bits), bits)
+    found = bucket_values(bucket_keys(values, bits), bits)
     assert (np.abs(found / values - 1) <= 2.0 ** -(bits + 1)).all()
     assert np.isfinite(found).all()
 
 
 @given(POSITIVE, POSITIVE)
 def test_keys_are_in_the_order_of_the_values(a, b):
-    low, high = keys_of(np.array([min(a, b), max(a, b)]), 8)
+    low, high = bucket_keys(np.array([min(a, b), max(a, b)]), 8)
     assert low <= high
 
 

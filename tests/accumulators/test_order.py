@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.accumulators.order import sort_pair
+from crucible_nb.accumulators.order import sort_with_weights
 from crucible_nb.errors import ConfigError
 
 FLOATS = st.floats(-1e300, 1e300)
@@ -24,7 +24,7 @@ def test_the_bits_of_numpy(values, q):
 
 @given(st.lists(st.tuples(FLOATS, st.integers(0, 5)), min_size=1, max_size=20), Q)
 def test_whole_weights_are_repetitions(pairs, q):
-    values, weights = sort_pair(*map(np.array, zip(*[(v, float(w)) for v, w in pairs], strict=True)))
+    values, weights = sort_with_weights(*map(np.array, zip(*[(v, float(w)) for v, w in pairs], strict=True)))
     repeated = np.repeat(values, weights.astype(int))
     found = quantile_of_sorted(values, q, weights)
     if len(repeated):
@@ -35,7 +35,7 @@ def test_whole_weights_are_repetitions(pairs, q):
 
 @given(st.lists(st.tuples(st.floats(-10, 10), st.floats(1, 7)), min_size=1, max_size=20))
 def test_any_weights_from_one_up_are_monotone_from_end_to_end(pairs):
-    values, weights = sort_pair(*map(np.array, zip(*pairs, strict=True)))
+    values, weights = sort_with_weights(*map(np.array, zip(*pairs, strict=True)))
     found = quantile_of_sorted(values, np.linspace(0, 1, 50), weights)
     assert found[0] == values[0]
     assert found[-1] == pytest.approx(values[-1], abs=1e-9)

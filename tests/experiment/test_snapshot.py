@@ -14,7 +14,7 @@ from crucible_nb.experiment.experiment import snapshot_of
 from crucible_nb.metrics import Live, Measure, Metrics
 from crucible_nb.metrics.stage import BLOCK
 from crucible_nb.notebook.messages import Composer
-from crucible_nb.notebook.page_state import Reader
+from crucible_nb.notebook.page_state import PageState
 from tests.conftest import NOON, SECOND
 
 
@@ -94,8 +94,8 @@ def test_one_look_folds_what_is_staged_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Measure, "add", recorded_meanwhile)
     exp.record("call", latency_ms=1.0)
-    reader = Reader(exp)
-    reader.look()
+    state = PageState(exp)
+    state.update()
     assert folds == [1, 1]
     exp.stop()
 
@@ -103,25 +103,25 @@ def test_one_look_folds_what_is_staged_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_workers_are_in_the_charts_and_among_the_anomalies(tmp_path: Path) -> None:
     exp = cr.start("pool", store=tmp_path, anomaly=cr.anomaly.ZScore(cooldown=10), clock="events")
     workers = [cr.attach(exp.handle, mode="join", clock="events") for _ in range(2)]
-    reader = Reader(exp)
+    state = PageState(exp)
     for i in range(200):
         time = NOON + i * SECOND // 10
         for who, one in enumerate((exp, *workers)):
             one.record("call", latency_ms=(5000.0 if i == 150 + who else 100.0 + i % 3), success=True, time=time)
         if i in (0, 70):
-            reader.look()
-    reader.look()
-    assert reader.bins["all"].weight(0).sum() == 600
+            state.update()
+    state.update()
+    assert state.bins["all"].weight(0).sum() == 600
     found = exp.anomalies()
     assert found["writer"].tolist() == [0, 1, 2]
     assert found["start"].is_monotonic_increasing
-    assert [one.reason for _, one in reader.incidents] == found["reason"].tolist()
+    assert [one.reason for _, one in state.incidents] == found["reason"].tolist()
     assert exp.anomaly_metrics()["total_anomalies"] == 3
     assert exp.anomaly_metrics()["anomaly_rate"] == 3 / 600
-    ids = {one.start: number for number, one in reader.incidents}
+    ids = {one.start: number for number, one in state.incidents}
     workers[0].record("call", latency_ms=1e6, time=NOON + 10_000 * SECOND)
-    reader.look()
-    again = {one.start: number for number, one in reader.incidents}
+    state.update()
+    again = {one.start: number for number, one in state.incidents}
     assert sorted(again.values()) == [1, 2, 3, 4]
     assert again.items() > ids.items()  # a marker keeps its number
     for one in (*workers, exp):
@@ -137,10 +137,10 @@ def test_news_of_one_writer_are_not_crowded_out_by_another(tmp_path: Path) -> No
         worker.record("call", latency_ms=10.0 ** (3 + i / 50) if odd else 100.0 + i % 3, time=NOON + i * SECOND)
         exp.record("call", latency_ms=100.0 + i % 3, time=NOON + i * SECOND)
     composer = Composer([exp], 0.5)
-    composer.look()
-    assert len(composer.key()[0]["incidents"]) == 40 < len(exp.anomalies())
+    composer.update()
+    assert len(composer.keyframe()[0]["incidents"]) == 40 < len(exp.anomalies())
     exp.record("call", latency_ms=5000.0, time=NOON + 400 * SECOND)
-    composer.look()
+    composer.update()
     message = composer.tick()[0]
     assert [one["end"] for one in message["incidents"]] == [(NOON + 400 * SECOND) / 1e6]
     for one in (worker, exp):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crucible_nb.notebook.bins import QUANTILES, Bins, Rows
-from crucible_nb.notebook.bins import joined as joined_rows
+from crucible_nb.notebook.bins import join_rows as joined_rows
 
 SECOND = 10**9
 

@@ -12,7 +12,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.notebook.commands import COMMANDS
-from crucible_nb.notebook.parser import manual
+from crucible_nb.notebook.parser import full_help
 from tests.laws.test_resume import die
 
 
@@ -104,7 +104,7 @@ def test_another_experiment_can_be_named(run: Any, ip: Any, mistake: Any) -> Non
     assert run(f"%crucible status --experiment {run('%crucible status -e one').id}").name == "one"
     assert run("%crucible status").name == "the other"
     assert mistake("%crucible status -e three") == (
-        "UsageError: no experiment 'three' in this kernel; there are: 'one', 'the other'"
+        "UsageError: no experiment 'three' in this kernel; available: 'one', 'the other'"
     )
 
 
@@ -144,7 +144,7 @@ def runs(run: Any, ip: Any, tmp_path: Path) -> Path:
 
 def test_coming_back(run: Any, ip: Any, runs: Path, mistake: Any, capsys: Any) -> None:
     assert mistake("%crucible attach nightly") == (
-        "UsageError: cannot attach to 'nightly': expected --store PATH, which says where it is kept"
+        "UsageError: cannot attach to 'nightly': no store is known; pass --store PATH"
     )
     assert run(f"%crucible list --store '{runs}'").status.tolist() == ["dead"]
     capsys.readouterr()
@@ -196,12 +196,12 @@ MISTAKES = {
     "%crucible start a --sampling some": "argument --sampling: invalid choice: 'some'",
     "%crucible start a --anomaly some": "expected one of",
     "%crucible start a -o 1x": "argument -o/--output: '1x': expected the name of a variable",
-    "%crucible start 'a": "start 'a: expected a quotation that ends",
+    "%crucible start 'a": "start 'a: a quotation is not closed",
     "%crucible start a b": "unrecognized arguments: b",
     "%crucible metrics --last yesterday": "last='yesterday': expected a positive duration",
     "%crucible dashboard --refresh x": "argument --refresh: 'x': expected a number",
     "%crucible dashboard --refresh 0.01": "refresh=0.01: expected a number >= 0.1",
-    "%crucible compare a nobody": "no experiment 'nobody' in this kernel; there are: 'a'",
+    "%crucible compare a nobody": "no experiment 'nobody' in this kernel; available: 'a'",
     "%crucible export out.exe": "expected a name that ends in",
     "%crucible resume": "cannot resume 'a': its status is 'running' (allowed: pause, stop)",
     "%crucible start b --durability some": "argument --durability: invalid choice: 'some'",
@@ -210,7 +210,7 @@ MISTAKES = {
     "%crucible attach b --mode some": "argument --mode: invalid choice: 'some'",
     "%crucible attach b --store nowhere": "cannot attach to 'b': there is no such experiment in 'nowhere'",
     "%%crucible\n1": "the following arguments are required: NAME",
-    "%%crucible a --seed 1\n1": "'a' is running: expected no options of a new one, got --seed",
+    "%%crucible a --seed 1\n1": "'a' is running: options apply to a new experiment only, got --seed",
 }
 
 
@@ -223,7 +223,7 @@ def test_a_mistake_is_one_line(source: str, run: Any, mistake: Any) -> None:
 
 
 def test_without_any_experiment(mistake: Any) -> None:
-    assert "`%crucible start NAME` makes one" in mistake("%crucible metrics")
+    assert "start one with `%crucible start NAME`" in mistake("%crucible metrics")
 
 
 def test_a_bug_keeps_its_traceback(run: Any, ip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,9 +240,11 @@ def test_help(run: Any, ip: Any, capsys: Any) -> None:
     for name in COMMANDS:
         run(f"%crucible {name} -h")
         assert f"%crucible {name} [-h]" in capsys.readouterr().out
-    assert ip.find_line_magic("crucible").__doc__ == manual()
-    assert all(f"%crucible {name}" in manual() and one.says[:20] in manual() for name, one in COMMANDS.items())
-    assert "%%crucible [-h]" in manual()
+    assert ip.find_line_magic("crucible").__doc__ == full_help()
+    assert all(
+        f"%crucible {name}" in full_help() and one.description[:20] in full_help() for name, one in COMMANDS.items()
+    )
+    assert "%%crucible [-h]" in full_help()
 
 
 def test_variables_are_expanded(run: Any, ip: Any) -> None:

@@ -28,7 +28,7 @@ def test_all_items_with_a_bar_on_stderr(capsys: Any) -> None:
 
 
 def test_the_bar_says_how_it_goes(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_OFTEN", 0.0)
+    monkeypatch.setattr(progress, "_POSTFIX_INTERVAL", 0.0)
     exp = cr.start("loop")
     for i in exp.track_iter(range(4)):
         exp.record("call", latency_ms=10.0, success=i > 0)

@@ -15,7 +15,7 @@ import crucible_nb as cr
 from crucible_nb.notebook import refresh
 from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.refresh import Refresher
-from crucible_nb.notebook.switch_interval import SHORT, short_turns
+from crucible_nb.notebook.switch_interval import SHORT_INTERVAL, short_switch_interval
 from tests.laws.test_resume import die
 
 
@@ -27,7 +27,7 @@ class Page:
         self.refresher = Refresher(Composer([exp], refresh), lambda message, _: self.got.append(message), refresh)
 
     def says(self, **said: Any) -> None:
-        self.refresher.hear(said)
+        self.refresher.on_message(said)
 
     def until(self, condition: Any, seconds: float = 5.0) -> None:
         end = time.monotonic() + seconds
@@ -66,7 +66,7 @@ def test_a_keyframe_then_ticks_then_a_last_keyframe_then_nothing(exp: cr.Experim
 
 
 def test_who_looks_on_a_dead_one_sees_somebody_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "DEAD", 0.05)
+    monkeypatch.setattr(refresh, "DEAD_INTERVAL", 0.05)
     exp = cr.start("dies", store=tmp_path)
     exp.record("tick")
     page = Page(cr.attach("dies", store=tmp_path, mode="read"))
@@ -114,7 +114,7 @@ def test_nothing_is_sent_while_nobody_looks(exp: cr.Experiment, page: Page) -> N
 
 
 def test_views_that_fell_silent_do_not_count(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crucible_nb.notebook.refresh.FORGET", 0.05)
+    monkeypatch.setattr("crucible_nb.notebook.refresh.VIEW_TIMEOUT", 0.05)
     page.says(kind="view", view="closed without a word", seen=True)
     page.until(lambda: len(page.got) > 1)
     time.sleep(0.1)
@@ -151,8 +151,8 @@ def test_pickers_change_what_the_next_keyframe_shows(exp: cr.Experiment, page: P
 
 
 def test_a_keyframe_every_five_seconds(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh, "KEYFRAME", 0.1)
-    monkeypatch.setattr(refresh, "rest", lambda _, asked: asked)  # however slow the machine
+    monkeypatch.setattr(refresh, "KEYFRAME_INTERVAL", 0.1)
+    monkeypatch.setattr(refresh, "tick_pause", lambda _, asked: asked)  # however slow the machine
     page.says(kind="view", view="a", seen=True, hello=True)
     page.until(lambda: kinds(page).count("key") >= 4)
     assert "tick" in kinds(page)
@@ -160,7 +160,7 @@ def test_a_keyframe_every_five_seconds(page: Page, monkeypatch: pytest.MonkeyPat
 
 def test_dear_ticks_are_followed_by_a_rest(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[float, float]] = []
-    monkeypatch.setattr(refresh, "rest", lambda cost, asked: told.append((cost, asked)) or 60.0)
+    monkeypatch.setattr(refresh, "tick_pause", lambda cost, asked: told.append((cost, asked)) or 60.0)
     page.says(kind="view", view="a", seen=True, hello=True)
     page.until(lambda: told)
     sent = len(page.got)
@@ -175,15 +175,15 @@ def test_what_fails_is_said_and_the_thread_goes_on(
     exp: cr.Experiment, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     composer = page.refresher.composer
-    look, fail = composer.look, threading.Event()
+    update, fail = composer.update, threading.Event()
     fail.set()
 
-    def sometimes(*, anew: bool = False) -> None:
+    def sometimes(*, with_metrics: bool = False) -> None:
         if fail.is_set():
             raise ValueError("no luck")
-        look(anew=anew)
+        update(with_metrics=with_metrics)
 
-    monkeypatch.setattr(composer, "look", sometimes)
+    monkeypatch.setattr(composer, "update", sometimes)
     page.says(kind="view", view="a", seen=True, hello=True)
     page.until(lambda: {"kind": "trouble", "text": "ValueError: no luck"} in page.got)
     fail.clear()
@@ -203,19 +203,19 @@ def test_turns_are_short_while_anybody_asks_and_then_as_they_were() -> None:
     usual, inside, leave = sys.getswitchinterval(), threading.Event(), threading.Event()
 
     def other() -> None:
-        with short_turns():
+        with short_switch_interval():
             inside.set()
             leave.wait(5)
 
     thread = threading.Thread(target=other)
-    with short_turns():
+    with short_switch_interval():
         thread.start()
         assert inside.wait(5)
-    assert sys.getswitchinterval() == pytest.approx(SHORT)  # the other one is still at it
+    assert sys.getswitchinterval() == pytest.approx(SHORT_INTERVAL)  # the other one is still at it
     leave.set()
     thread.join()
     assert sys.getswitchinterval() == usual
-    with short_turns():
+    with short_switch_interval():
         sys.setswitchinterval(0.002)
     assert sys.getswitchinterval() == pytest.approx(0.002)  # somebody chose it meanwhile
     sys.setswitchinterval(usual)

@@ -13,8 +13,8 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.notebook import dashboards, environment, static_page
 from crucible_nb.notebook.line import StatusLine
-from crucible_nb.notebook.page_state import Reader
-from crucible_nb.utils.pictures import spark
+from crucible_nb.notebook.page_state import PageState
+from crucible_nb.utils.pictures import sparkline
 
 EVIL = '<img src=x onerror="alert(1)">'
 
@@ -78,7 +78,7 @@ def test_it_is_shown_where_it_is_called_and_not_again_as_the_last_line(shell: Sh
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == dashboard.model_id
     assert bundle["text/plain"] == "'shown', running, 0 events"
     assert bundle["text/html"].startswith('<div class="crucible-static">')
-    assert "The kernel that drew this is gone" in shell.left["text/html"]
+    assert "The kernel of this dashboard has ended" in shell.left["text/html"]
     assert 'class="crucible"' not in shell.left["text/html"]  # as live views are called
     assert dashboard._ipython_display_() is None
     with pytest.raises(NotImplementedError):
@@ -115,7 +115,7 @@ def test_the_saved_picture_is_brought_up_to_date_when_a_run_ends(shell: Shell) -
     assert "stopped" in shell.behind.updates[0]["text/html"]
     assert "1 events" in data(shell.handle.updates[0])["text/plain"]
     dashboard._saved_at -= 100
-    dashboard._saved = (["stopped"], [0])
+    dashboard._saved_state = (["stopped"], [0])
     shell.ends_cell()
     assert len(shell.handle.updates) == 2
 
@@ -139,9 +139,9 @@ def test_a_comm_that_would_answer_elsewhere_is_told_not_to() -> None:
             return "busy"
 
     comm = Comm()
-    environment.answer_anywhere(comm)
+    environment.handle_messages_while_busy(comm)
     assert comm._reply_subshell_for({}, "asked") == "asked"
-    environment.answer_anywhere(object())
+    environment.handle_messages_while_busy(object())
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_old_kernels_say_that_buttons_wait(version: Any, said: bool, monkeypatch
         version_info, __version__ = version, ".".join(map(str, version))
 
     monkeypatch.setitem(sys.modules, "ipykernel", Kernel)
-    assert bool(environment.note()) is said
+    assert bool(environment.button_note()) is said
 
 
 def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:
-    assert environment.widgets()
+    assert environment.has_widgets()
     monkeypatch.setenv("CRUCIBLE_UI", "off")
     exp = cr.start("plain")
     line = exp.dashboard()
@@ -168,7 +168,7 @@ def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> N
     monkeypatch.setattr(environment, "shell", lambda: None)
     monkeypatch.setitem(sys.modules, "marimo", None)
     monkeypatch.delitem(sys.modules, "marimo")
-    assert not environment.widgets()
+    assert not environment.has_widgets()
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_two_arms_are_compared_at_every_keyframe(shell: Shell, rng: np.random.Ge
     dashboard = one.dashboard(compare=two)
     composer = dashboard.refresher.composer
     with composer.lock:
-        composer.look()
-        message, buffers = composer.key()
+        composer.update()
+        message, buffers = composer.keyframe()
     lines = {line["metric"]: line for line in message["compare"]}
     assert list(lines) == ["success rate", "latency p50", "latency p95", "mean cost (asymptotic)"]
     assert lines["success rate"]["low"] > 0
@@ -215,7 +215,7 @@ def test_two_arms_are_compared_at_every_keyframe(shell: Shell, rng: np.random.Ge
     assert len(buffers) == 2
     assert "v1 against v2" in data(shell.shown[0])["text/html"]
     for _ in range(70):
-        composer._running.look(1.0)
+        composer._comparison.update(1.0)
     assert len(lines["success rate"]["trail"]) <= 60
 
 
@@ -227,10 +227,10 @@ def test_arms_that_know_nothing_are_not_compared(clock: Any) -> None:
         cr.start("e2", clock=clock, sampling="uniform", sampling_config={"rate": 0.5}),
     )
     composer = Composer([one, two], 0.5)
-    composer.look()
-    assert composer.key()[0]["compare"] == []
+    composer.update()
+    assert composer.keyframe()[0]["compare"] == []
     one.record("call", success=True)
-    assert composer.key()[0]["compare"] == []
+    assert composer.keyframe()[0]["compare"] == []
 
 
 def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> None:
@@ -244,9 +244,9 @@ def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> No
     clock.tick(3)
     exp.resume()
     exp.stop()
-    reader = Reader(exp)
-    reader.look()
-    page = static_page.page([reader])
+    state = PageState(exp)
+    state.update()
+    page = static_page.page([state])
     assert "<img" not in page
     assert page.count("<svg") == 5
     for text in (
@@ -254,20 +254,20 @@ def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> No
         "300 s active of 303 s, paused 1 times",
         "90 % of 600",
         "1 anomalies in",
-        "6 USD, 72 USD an hour",
+        "6 USD, 72 USD per hour",
     ):
         assert text in page, text
-    assert page == static_page.page([reader])
+    assert page == static_page.page([state])
 
 
 def test_a_spark_has_gaps_dots_and_marks() -> None:
     values = np.array([1.0, 2.0, np.nan, 3.0, np.nan, 5.0, 4.0])
-    picture = spark(values, 'a "label"', [(1, "1"), (2, "2"), (6, "<3>")])
+    picture = sparkline(values, 'a "label"', [(1, "1"), (2, "2"), (6, "<3>")])
     assert picture.count("<polyline") == 2
     assert picture.count("<circle") == 1
     assert picture.count("<path") == 3
     assert "&lt;3&gt;" in picture
-    assert spark(np.full(4, 2.0), "flat").count("<polyline") == 1
+    assert sparkline(np.full(4, 2.0), "flat").count("<polyline") == 1
 
 
 def test_a_face_needs_a_name_of_its_own() -> None:

@@ -15,7 +15,8 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.messages import Composer
-from tests.conftest import ManualClock, missing
+from crucible_nb.testing import ManualClock
+from tests.conftest import missing
 from tests.laws.test_resume import die
 from tests.notebook.lab import ROOT
 
@@ -48,12 +49,12 @@ class Listener:
 def test_ticks_add_up_to_a_keyframe(
     window: str, clock: ManualClock, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crucible_nb.notebook.messages.CALM", 0.0)
+    monkeypatch.setattr("crucible_nb.notebook.messages.CARD_INTERVAL", 0.0)
     exp = cr.start("wire", clock=clock, anomaly="z_score")
     composer, listener = Composer([exp], 0.5), Listener()
     composer.window = window
-    composer.look()
-    listener.take(*composer.key())
+    composer.update()
+    listener.take(*composer.keyframe())
     kinds, sizes = [], []
     for i in range(400):
         for _ in range(rng.integers(0, 9)):
@@ -67,13 +68,13 @@ def test_ticks_add_up_to_a_keyframe(
             )
             clock.tick(0.01)
         clock.tick(0.5)
-        composer.look()
+        composer.update()
         message, buffers = composer.tick()
         listener.take(message, buffers)
         kinds.append(message["kind"])
         sizes.append(len(json.dumps(message)) + len(buffers[0]))
     fresh = Listener()
-    fresh.take(*composer.key())
+    fresh.take(*composer.keyframe())
     assert kinds.count("key") < 20
     assert max(size for size, kind in zip(sizes, kinds, strict=True) if kind == "tick") < 1200
     assert set(listener.bins) >= set(fresh.bins)
@@ -95,8 +96,8 @@ def test_cards_are_the_metrics(clock: ManualClock) -> None:
     exp.pause()
     clock.tick(10)
     composer, listener = Composer([exp], 0.5), Listener()
-    composer.look()
-    listener.take(*composer.key())
+    composer.update()
+    listener.take(*composer.keyframe())
     cards, metrics = listener.cards, exp.metrics(last="5min")
     assert tuple(cards) == wire.CARDS
     assert (cards["total"], cards["progress"], cards["paused"], cards["active"]) == (20, 0.5, 10, 20)
@@ -117,8 +118,8 @@ def test_rates_leave_paused_time_out(clock: ManualClock) -> None:
             exp.record("call")
             clock.tick(0.2)
     composer, listener = Composer([exp], 0.5), Listener()
-    composer.look()
-    message, buffers = composer.key()
+    composer.update()
+    message, buffers = composer.keyframe()
     listener.take(message, buffers)
     rates = [row[listener.series.index("rate")] for _, row in sorted(listener.bins.items())]
     known = np.array(rates)[~np.isnan(rates)]
@@ -141,8 +142,8 @@ def test_what_was_before_a_crash_is_drawn_and_the_time_without_a_process_does_no
         again.record("call", latency_ms=100.0)
         clock.tick(0.25)
     composer = Composer([again], 0.5)
-    composer.look()
-    (message, buffers), listener = composer.key(), Listener()
+    composer.update()
+    (message, buffers), listener = composer.keyframe(), Listener()
     listener.take(message, buffers)
     cards = listener.cards
     assert (cards["total"], cards["wall"], cards["active"], cards["paused"]) == (100, 35, 24.75, 10.25)
@@ -150,18 +151,18 @@ def test_what_was_before_a_crash_is_drawn_and_the_time_without_a_process_does_no
     assert len(message["incidents"]) == 1
     assert message["titles"][0]["read"] is False
     looking = Composer([cr.attach("crashed", store=tmp_path, mode="read")], 0.5)
-    looking.look()
-    seen, others = looking.key()
+    looking.update()
+    seen, others = looking.keyframe()
     listener.take(seen, others)
     assert listener.cards["total"] == 100
     assert [seen[name] for name in ("pauses", "incidents")] == [message[name] for name in ("pauses", "incidents")]
     assert seen["titles"][0]["read"] is True
-    assert not looking.over
+    assert not looking.all_ended
     die(again)
-    looking.look()
-    seen, others = looking.key()
+    looking.update()
+    seen, others = looking.keyframe()
     listener.take(seen, others)
-    assert (looking.over, looking.dead, seen["status"]) == (True, True, ["dead"])
+    assert (looking.all_ended, looking.any_dead, seen["status"]) == (True, True, ["dead"])
     assert (listener.cards["wall"], listener.cards["active"]) == (34.75, 24.5)  # it ends with its last event
 
 
@@ -172,8 +173,8 @@ def test_a_sample_is_drawn_by_its_weights(clock: ManualClock) -> None:
         for _ in range(100):
             exp.record("call", latency_ms=5.0)
         clock.tick(1)
-        composer.look()
-    message, buffers = composer.key()
+        composer.update()
+    message, buffers = composer.keyframe()
     listener.take(message, buffers)
     rates = np.array([row[listener.series.index("rate")] for row in listener.bins.values()])
     assert message["estimated"]
@@ -186,39 +187,39 @@ def test_events_that_come_late_are_drawn(clock: ManualClock) -> None:
     composer = Composer([exp], 0.5)
     for second in (10, 12, 11, 30, 5):
         exp.record("call", latency_ms=1.0, time=second * 10**9)
-        composer.look()
-    composer.key()
-    reader = composer.readers[0]
-    assert reader.bins["all"].weight(0).sum() == 5
-    assert reader.bins["second"].weight(0).sum() == 5
+        composer.update()
+    composer.keyframe()
+    state = composer.states[0]
+    assert state.bins["all"].weight(0).sum() == 5
+    assert state.bins["second"].weight(0).sum() == 5
 
 
 def test_much_at_once_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     import pandas as pd
 
-    monkeypatch.setattr("crucible_nb.notebook.page_state._CHUNK", 100)
+    monkeypatch.setattr("crucible_nb.notebook.page_state._CHUNK_ROWS", 100)
     exp = cr.start("much")
     exp.extend(pd.DataFrame({"latency_ms": np.arange(1050.0)}))
     composer = Composer([exp], 0.5)
     looks = 0
     while True:
-        composer.look()
+        composer.update()
         looks += 1
-        if not composer.behind:
+        if not composer.has_backlog:
             break
     assert looks == 11
-    composer.key()
-    assert composer.readers[0].bins["all"].weight(0).sum() == 1050
+    composer.keyframe()
+    assert composer.states[0].bins["all"].weight(0).sum() == 1050
 
 
 def test_only_what_makes_sense_is_heard() -> None:
-    assert wire.said({"kind": "window", "window": "1h"})["window"] == "1h"
-    assert "window" not in wire.said({"kind": "window", "window": "2h"})
-    assert wire.said({"kind": "pick", "columns": list("abcdefg")})["columns"] == list("abcd")
-    assert "columns" not in wire.said({"kind": "pick", "columns": [1]})
-    assert wire.said({"kind": "do", "verb": "archive"}).get("verb") is None
+    assert wire.parse_browser_message({"kind": "window", "window": "1h"})["window"] == "1h"
+    assert "window" not in wire.parse_browser_message({"kind": "window", "window": "2h"})
+    assert wire.parse_browser_message({"kind": "pick", "columns": list("abcdefg")})["columns"] == list("abcd")
+    assert "columns" not in wire.parse_browser_message({"kind": "pick", "columns": [1]})
+    assert wire.parse_browser_message({"kind": "do", "verb": "archive"}).get("verb") is None
     for nonsense in (None, 3, [], {"kind": "boom"}, {}):
-        assert wire.said(nonsense) == {}
+        assert wire.parse_browser_message(nonsense) == {}
 
 
 def test_the_browser_reads_the_version_that_is_written() -> None:

@@ -1,4 +1,4 @@
-"""Object storage: fsspec's memory and local systems, and an S3 server of the moto project (a mock that speaks HTTP)."""
+"""Object storage: the memory and local file systems of fsspec, and the S3 test server of moto."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import missing, settle
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The address of a server on loopback."""
+    """Address of the S3 server on loopback."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -33,7 +33,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["s3", "memory", "file"])
 def place(request, tmp_path: Path, monkeypatch) -> Iterator[str]:
-    """A URL of each kind; that of S3 is plain, the rest comes from the environment, as usual."""
+    """URL of each file system; credentials and address of S3 come from the environment."""
     fsspec = pytest.importorskip("fsspec") if request.param != "s3" else None
     if request.param == "memory":
         yield f"memory://runs-{uuid.uuid4().hex}"
@@ -91,7 +91,7 @@ def test_there_and_back(place, tmp_path, monkeypatch):
 
 
 def test_names_are_keys(tmp_path, monkeypatch):
-    """What is there is not copied again; a cut-off object is."""
+    """Complete objects are not copied again; a truncated object is."""
     pytest.importorskip("fsspec")
     monkeypatch.setattr(writer, "SEAL_EVENTS", 1000)
     exp = cr.start("keys", store=tmp_path / "runs")
@@ -130,7 +130,7 @@ def test_what_is_wrong_is_said(tmp_path, monkeypatch):
     system = fsspec.filesystem("memory")
     exp.archive("memory://strange")
     system.pipe_file(f"/strange/{exp.id}/evil.sh", b"#!")
-    with pytest.raises(cr.StoreError, match="strange or too large"):
+    with pytest.raises(cr.StoreError, match="unexpected or too large files"):
         cr.unarchive(f"memory://strange/{exp.id}", tmp_path / "other")
     assert not list(tmp_path.glob("other/*"))
     exp.stop()

@@ -1,4 +1,4 @@
-"""What never reaches a file: secrets, and what people and models said to each other."""
+"""Secrets, prompts and responses never reach a file."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_hook_of_ones_own(tmp_path: Path) -> None:
     assert exp.frame()["note"].tolist() == ["B. has [redacted]"]
     assert exp.frame()["user_id"].tolist() == ["Bob"]  # registered columns are taken for what they are
     exp.stop()
-    with pytest.raises(cr.StoreError, match="it was started with a redaction hook, which no file can hold"):
+    with pytest.raises(cr.StoreError, match="it was started with a redaction hook, which is not saved in the store"):
         cr.attach("hook", store=tmp_path, mode="join")
 
 
@@ -150,10 +150,10 @@ def test_it_can_be_sent_and_remembers_little() -> None:
     redaction = cr.Redaction(content=True, keep=["x"])
     for n in range(10_000):
         redaction("note", f"text {n}")
-    assert len(redaction._seen) <= 4096
+    assert len(redaction._texts) <= 4096
     again = pickle.loads(pickle.dumps(redaction))
     assert again.to_dict() == redaction.to_dict() == {"content": True, "keep": ["x"], "hook": False}
-    assert not again._seen
+    assert not again._texts
 
 
 def test_in_memory_nothing_is_taken_out() -> None:

@@ -1,4 +1,4 @@
-"""Experiments in a folder: coming back, looking on, what is there, what is said when something is not."""
+"""Experiments in a folder: resuming, reading, joining, listing, and messages for missing or invalid files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from crucible_nb.__main__ import main
 from crucible_nb.store import lock, writer
 from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.sync import SYNCER
+from crucible_nb.testing import ManualClock
 from crucible_nb.utils.threads import TICKER
-from tests.conftest import NOON, SECOND, ManualClock, settle
+from tests.conftest import NOON, SECOND, settle
 from tests.laws.test_resume import die
 
 OWNER = """
@@ -108,7 +109,7 @@ def test_who_owns_it_is_named_while_it_lives(other: Other, tmp_path: Path) -> No
         lambda: cr.start("theirs", store=tmp_path, on_exists="resume"),
         lambda: cr.attach("theirs", store=tmp_path, mode="resume"),
     ):
-        with pytest.raises(cr.StoreError, match=rf"is being written by process {pid} on \S+; mode='read' looks on"):
+        with pytest.raises(cr.StoreError, match=rf"is open for writing in process {pid} on \S+\. Use mode='read'"):
             take()
     with pytest.raises(cr.LifecycleError, match="cannot start 'theirs': one of that name has not ended"):
         cr.start("theirs", store=tmp_path, on_exists="error")
@@ -258,7 +259,7 @@ def test_prices_rules_and_plans_come_back(tmp_path: Path) -> None:
 
 
 class Every(cr.sampling.Sampler):
-    """Keeps every second event, by a count that only it knows of."""
+    """Keeps every second event, by a count that is not part of its state."""
 
     def start(self) -> None:
         self.n = 0
@@ -315,9 +316,9 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     path = exp._log.writer.lock.path
     assert not exp._log.writer.lock.locked
     assert lock.alive(path)
-    with pytest.raises(cr.StoreError, match="is being written by process"):
-        Attachment.resume(exp._log.attachment.folder, None, None, None)
-    SYNCER.remove(exp._log.writer)
+    with pytest.raises(cr.StoreError, match="is open for writing in process"):
+        Attachment.resume(exp._attached.folder, None, None, None)
+    SYNCER.remove(exp._writer)
     os.utime(path, (time.time() - 60, time.time() - 60))
     assert not lock.alive(path)
     die(exp)
@@ -338,7 +339,7 @@ def test_an_archive_comes_back(tmp_path: Path) -> None:
         cr.unarchive(path, tmp_path / "two")
     with cr.start("memory") as alone:
         pass
-    with pytest.raises(cr.StoreError, match="it holds events and no store; cr.load reads them"):
+    with pytest.raises(cr.StoreError, match="it holds events but no store; read them with cr.load"):
         cr.unarchive(alone.archive(tmp_path / "alone.zip"), tmp_path / "two")
 
 

@@ -1,4 +1,4 @@
-"""Journals read in runs say what they say read line by line, whatever is in them and wherever a block ends."""
+"""Journals read in runs equal journals read line by line, whatever their lines and wherever a block ends."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import crucible_nb as cr
 from crucible_nb.store import tail as tail_module
-from crucible_nb.store.lines import cells_of, encode_line, frame_line
+from crucible_nb.store.lines import decode_line, encode_line, frame_line
 from crucible_nb.store.replayer import Replayer
-from crucible_nb.store.row_codec import body_of, row_of_cells, run_of
+from crucible_nb.store.row_codec import encode_row, row_of_cells, run_of
 
 TEXTS = st.text(max_size=6) | st.sampled_from(['],[1,"', '{"":', "[5,[1", "\\", ",", "null"])
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | TEXTS
@@ -25,9 +25,9 @@ FIELDS = st.none() | st.dictionaries(TEXTS, VALUES, max_size=2)
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[bytes]:
-    """Lines of events, in order or not, of one shape or not, some of them spoilt, some that are no events."""
+    """Lines of events, in order or not, with the same cells or not, and some invalid lines and control lines."""
     shapes = FIELDS if draw(st.booleans()) else draw(st.sampled_from([st.none(), st.dictionaries(TEXTS, VALUES)]))
-    lines = [body_of(seq, (*draw(ROWS), draw(shapes)))[0] for seq in range(draw(st.integers(1, 6)))]
+    lines = [encode_row(seq, (*draw(ROWS), draw(shapes)))[0] for seq in range(draw(st.integers(1, 6)))]
     lines = [frame_line(body)[:-1] for body in lines]
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(lines) - 1))
@@ -40,18 +40,20 @@ def journals(draw: st.DrawFn) -> list[bytes]:
             at = draw(st.integers(0, len(lines[place])))
             lines[place] = lines[place][:at] + draw(st.binary(max_size=2)).replace(b"\n", b"") + lines[place][at + 1 :]
         elif change == "cells":
-            cells = (cells_of(lines[place]) or [0]) + draw(st.lists(VALUES.filter(lambda one: one == one), max_size=2))
+            cells = (decode_line(lines[place]) or [0]) + draw(
+                st.lists(VALUES.filter(lambda one: one == one), max_size=2)
+            )
             lines[place] = encode_line(cells)[:-1]
         elif change == "number":
-            lines[place] = encode_line([draw(st.integers(-5, 5) | TEXTS), *(cells_of(lines[place]) or [0])[1:]])[:-1]
+            lines[place] = encode_line([draw(st.integers(-5, 5) | TEXTS), *(decode_line(lines[place]) or [0])[1:]])[:-1]
     return lines
 
 
 def plainly(lines: list[bytes]) -> list[Any] | None:
-    """Staged rows as they are made of one line after the other; None where one of them is no event."""
+    """Staged rows decoded line by line; None if any line is not an event."""
     rows: list[Any] = []
     for one in lines:
-        cells = cells_of(one)
+        cells = decode_line(one)
         row = None if not cells or type(cells[0]) is not int else row_of_cells(cells[1:])
         if row is None:
             return None
@@ -65,13 +67,13 @@ def test_a_run_has_the_rows_of_its_lines(lines: list[bytes]) -> None:
     if run is not None:
         assert repr(run.rows) == repr(plainly(lines))
         assert run.events == len(lines)
-        assert run.seq == cells_of(lines[0])[0]  # type: ignore[index]
+        assert run.seq == decode_line(lines[0])[0]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("fields", [None, {"step": 1, "loss": 0.5}])
 def test_events_of_one_shape_are_a_run(fields: Any) -> None:
     rows = [(i, "x, [y]", 0.5 + i, None, True, "m", 3, None, fields) for i in range(5)]
-    run = run_of([frame_line(body_of(7 + i, row)[0])[:-1] for i, row in enumerate(rows)])
+    run = run_of([frame_line(encode_row(7 + i, row)[0])[:-1] for i, row in enumerate(rows)])
     assert run is not None
     assert run.rows == [cell for row in rows for cell in row]
     assert run.seq == 7

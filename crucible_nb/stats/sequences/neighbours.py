@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.serial import Opened
+from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.sequences.restored import Carried
 
 _CORRELATED = 0.1
@@ -53,6 +53,6 @@ class Neighbours:
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
         """The state that `to_dict` gave; StoreError when it is broken."""
-        opened, new = Opened(state, "neighbours"), cls()
+        opened, new = StateReader(state, "neighbours"), cls()
         new.scale, new.sums = opened.weight("scale"), Carried.from_dict(opened.part("sums"))
         return new

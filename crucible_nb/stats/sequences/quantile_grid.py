@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from crucible_nb.accumulators import LogHistogram, quantile_of_sorted
-from crucible_nb.accumulators.serial import Opened
+from crucible_nb.accumulators.serial import StateReader
 
 LIMIT = 2048
 """Different values that are kept as they are."""
@@ -112,7 +112,7 @@ class Ladder:
         Raises:
             StoreError: The state is broken.
         """
-        opened, new = Opened(state, "ladder"), cls()
+        opened, new = StateReader(state, "ladder"), cls()
         new._values = opened.ascending("values")
         new._counts = opened.weights("counts", len(new._values))
         held = opened.part("histogram")

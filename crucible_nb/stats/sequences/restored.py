@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.serial import Opened
+from crucible_nb.accumulators.serial import StateReader
 
 
 def carry(total: float, x: np.ndarray) -> float:
@@ -99,7 +99,7 @@ class Carried:
         Raises:
             StoreError: The state is broken.
         """
-        opened, new = Opened(state, "carried"), cls()
+        opened, new = StateReader(state, "carried"), cls()
         new.n = opened.whole("n")
         for name in cls._SUMS:
             setattr(new, name, opened.number(name))

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.serial import Opened
+from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric
 from crucible_nb.stats.sequences.arm_totals import arrivals, is_experiment, metric_in, newest_rows, take_live
@@ -195,7 +195,7 @@ class ConfidenceSequence:
             >>> seq.update([False]).estimate
             0.5
         """
-        opened = Opened(state, "confidence_sequence")
+        opened = StateReader(state, "confidence_sequence")
         try:
             meaning = meaning_of(state["metric"])
             new = cls(

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.serial import Opened
+from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric
@@ -242,7 +242,7 @@ class Difference:
             >>> Difference.from_dict(Difference("p50_x").update([1.0], [3.0]).to_dict()).estimate
             2.0
         """
-        opened = Opened(state, "difference")
+        opened = StateReader(state, "difference")
         try:
             meaning = meaning_of(state["metric"])
             new = cls(

@@ -1,4 +1,4 @@
-"""Who copies, who resumes, who may: processes that die, other machines, roles, passwords, versions."""
+"""Databases as stores: processes that die, other machines, roles, passwords, versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import traceback
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.notebook.page_state import Reader
+from crucible_nb.notebook.page_state import PageState
 from crucible_nb.store.postgres import Address, tables
 from crucible_nb.utils import optional
 from tests.store.postgres.conftest import eventually
@@ -54,7 +54,7 @@ def kill(process: subprocess.Popen) -> None:
 def test_dead_then_resumed(url, sql, tmp_path):
     process, identity = child(url, "time.sleep(60)")
     assert cr.experiments(url).loc[identity, "status"] == "running"
-    with pytest.raises(cr.StoreError, match="is being written by process"):
+    with pytest.raises(cr.StoreError, match="is open for writing in process"):
         cr.attach("run", store=url, mode="resume")
     kill(process)
     assert cr.experiments(url).loc[identity, "status"] == "dead"
@@ -75,7 +75,7 @@ def test_dead_then_resumed(url, sql, tmp_path):
 
 
 def test_what_a_power_loss_took_from_the_journal_leaves_the_copy_too(url, sql, home):
-    """The copy may know events that were never synced here; their numbers are given again."""
+    """The copy may hold events that were never synced here, and whose numbers are used again."""
     process, _ = child(url, "exp.wait_archived(30); print(); time.sleep(60)")
     eventually(lambda: sql("select count(*) from crucible.events") == [(150,)])
     kill(process)
@@ -115,7 +115,7 @@ def test_elsewhere_silence_is_death(url, sql, tmp_path, monkeypatch):
     assert len(back.frame()) >= 100
     with pytest.raises(cr.StoreError, match="its journal is not on this machine"):
         cr.attach("run", store=url, mode="resume")
-    with pytest.raises(cr.StoreError, match="nobody can write it"):
+    with pytest.raises(cr.StoreError, match="is a read-only copy in"):
         pickle.dumps(back)
 
 
@@ -301,7 +301,7 @@ def test_a_later_version_is_refused(url, sql):
     sql("insert into crucible.version (version) values (99) returning 1")
     exp.stop()
     other = cr.start("two", store=url)
-    eventually(lambda: "version 99, this release knows" in (other._copies.replicator.failure or ""))
+    eventually(lambda: "version 99, this release reads up to" in (other._copies.replicator.failure or ""))
     other.stop()
     other._copies.replicator.give_up()
 
@@ -335,18 +335,18 @@ def test_a_dashboard_of_the_copy_shows_it_and_goes_on(url):
     for i in range(300):
         exp.record("e", latency_ms=9000.0 if i == 250 else 100.0 + i % 3, success=True, time=i * 10**9)
     copied(exp)
-    reader = Reader(cr.attach("watched", store=url, mode="read"))
-    reader.look()
-    reader.settle()
-    assert reader.bins["all"].weight(0).sum() == reader.glance.total.events == 300
-    assert [one.metrics for _, one in reader.incidents] == [("latency_ms",)]
+    state = PageState(cr.attach("watched", store=url, mode="read"))
+    state.update()
+    state.update_all_bins()
+    assert state.bins["all"].weight(0).sum() == state.snapshot.total.events == 300
+    assert [one.metrics for _, one in state.incidents] == [("latency_ms",)]
     for i in range(300, 350):
         exp.record("e", latency_ms=100.0, success=True, time=i * 10**9)
     copied(exp)
 
     def seen() -> bool:
-        reader.look()
-        return reader.bins["all"].weight(0).sum() == 350
+        state.update()
+        return state.bins["all"].weight(0).sum() == 350
 
     eventually(seen)
     exp.stop()

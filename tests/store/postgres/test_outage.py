@@ -1,4 +1,4 @@
-"""0 lost, 0 double, whatever the server does; the long run is `python -m tests.store.postgres.outage`."""
+"""No row is lost or copied twice, whatever happens to the server; long run: `python -m tests.store.postgres.outage`."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def test_cut_replies_to_commit(server, url):
 
 
 def test_the_harness_sees_what_a_plain_retry_does(server, url, monkeypatch):
-    """A copy that trusts its own memory instead of the watermark doubles rows: the planted bug."""
+    """The planted bug: a copy that trusts its own memory instead of the watermark copies rows twice."""
     from crucible_nb.store.postgres import load, replicator
 
     own = {}
 
-    def marks(connection, identity):
+    def watermarks(connection, identity):
         return dict(own.get(identity, {}))
 
-    def put(connection, identity, writer, mark, lot, *, plain=False):
-        for then in real(connection, identity, writer, mark, lot, plain=plain):
-            own.setdefault(identity, {})[writer] = then
-            yield then
+    def copy_changes(connection, key, mark, changes, *, plain=False):
+        for after in real(connection, key, mark, changes, plain=plain):
+            own.setdefault(key[0], {})[key[1]] = after
+            yield after
 
-    real = replicator.put
-    monkeypatch.setattr(replicator, "put", put)
-    monkeypatch.setattr(replicator, "marks", marks)
+    real = replicator.copy_changes
+    monkeypatch.setattr(replicator, "copy_changes", copy_changes)
+    monkeypatch.setattr(replicator, "watermarks", watermarks)
     monkeypatch.setattr(
         load,
-        "_MOVE",
-        load._MOVE.replace("and next_seq = %(was)s and sample_from is not distinct from %(open)s", ""),
+        "_ADVANCE",
+        load._ADVANCE.replace("and next_seq = %(was)s and sample_from is not distinct from %(open)s", ""),
     )
     found = outage.cuts(server, url.split("?")[0].rpartition("/")[2], 4)
     assert found.double
