@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 import crucible_nb as cr
 from crucible_nb.store import writer
 from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.log import open_log
 from tests.conftest import settle
 from tests.laws.test_resume import die
 from tests.tiers import scaled
@@ -98,7 +99,7 @@ class Histories(RuleBasedStateMachine):
     def join(self) -> None:
         folder = self.exp._log.attachment.folder
         attached = Attachment.join(folder, None, None, None)
-        self.workers.append(cr.Experiment(attached.config, attached))
+        self.workers.append(cr.Experiment(attached.config, open_log(attached)))
 
     @precondition(lambda self: self.workers)
     @rule(which=st.integers(0, 2), ends=st.booleans())
