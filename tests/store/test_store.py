@@ -317,8 +317,8 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     assert not exp._log.writer.lock.locked
     assert lock.alive(path)
     with pytest.raises(cr.StoreError, match="is open for writing in process"):
-        Attachment.resume(exp._attached.folder, None, None, None)
-    SYNCER.remove(exp._writer)
+        Attachment.resume(exp._log.attachment.folder, None, None, None)
+    SYNCER.remove(exp._log.writer)
     os.utime(path, (time.time() - 60, time.time() - 60))
     assert not lock.alive(path)
     die(exp)
