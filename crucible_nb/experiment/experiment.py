@@ -42,6 +42,7 @@ from crucible_nb.store.table_codec import encode_table
 from crucible_nb.utils import checks, html
 from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
+from crucible_nb.utils.signatures import signature_of
 from crucible_nb.utils.text import brief
 from crucible_nb.utils.threads import FOLDER
 from crucible_nb.windows import windowed_metrics
@@ -597,17 +598,9 @@ class Experiment(Alerting):
             frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
         )
 
-    def windowed_metrics(
-        self,
-        window: Any,
-        step: Any = None,
-        by: str | Sequence[str] | None = None,
-        columns: str | Sequence[str] | None = None,
-        origin: Any = "start_day",
-        closed: str = "left",
-        exact: bool = True,
-    ) -> pd.DataFrame:
-        """Metrics of every window of the kept events; see `df.crucible.windowed_metrics`.
+    @signature_of(windowed_metrics)
+    def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
+        """Compute metrics of each time window, over the kept events.
 
         Examples:
             >>> import crucible_nb as cr
@@ -617,9 +610,7 @@ class Experiment(Alerting):
             >>> exp.windowed_metrics("1min").event_count.tolist()
             [2, 1]
         """
-        return windowed_metrics(
-            self.frame(), window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
-        )
+        return windowed_metrics(self.frame(), *args, **kwargs)
 
     def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
         """Metrics of every event, also of those whose rows are not kept.
