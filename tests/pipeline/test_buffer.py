@@ -1,4 +1,4 @@
-"""The frame is a view: nothing is copied to read it, nothing a user writes gets back in."""
+"""Frames are views: reading copies nothing, and writes of a user do not reach the buffer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def exp() -> cr.Experiment:
 
 
 def memory(array: Any) -> np.ndarray:
-    """The numbers under a column."""
+    """The array behind a column."""
     for name in ("_data", "_codes", "_ndarray"):
         if isinstance(getattr(array, name, None), np.ndarray):
             return getattr(array, name)

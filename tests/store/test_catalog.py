@@ -1,4 +1,4 @@
-"""What `cr.experiments(store)` says is what reading everything says, and rows are not read for it."""
+"""`cr.experiments(store)` gives the same as reading every experiment, without reading rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fill(exp: cr.Experiment, n: int) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every setup: stopped, failed, archived, dead in the middle, dead while paused, with a worker, and running."""
+    """A store with experiments of every status: stopped, failed, archived, dead, dead while paused, with a worker, running."""
     monkeypatch.setattr(writer, "SEAL_EVENTS", 100)
     for name, setup in SETUPS.items():
         for end in ("stopped", "failed", "archived", "dead", "paused", "worked", "running"):

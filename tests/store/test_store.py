@@ -1,4 +1,4 @@
-"""Experiments in a folder: coming back, looking on, what is there, what is said when something is not."""
+"""Experiments in a folder: resuming, reading, joining, listing, and messages for missing or invalid files."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_prices_rules_and_plans_come_back(tmp_path: Path) -> None:
 
 
 class Every(cr.sampling.Sampler):
-    """Keeps every second event, by a count that only it knows of."""
+    """Keeps every second event, by a count that is not part of its state."""
 
     def start(self) -> None:
         self.n = 0

@@ -1,4 +1,4 @@
-"""Journals read in runs say what they say read line by line, whatever is in them and wherever a block ends."""
+"""Journals read in runs equal journals read line by line, whatever their lines and wherever a block ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIELDS = st.none() | st.dictionaries(TEXTS, VALUES, max_size=2)
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[bytes]:
-    """Lines of events, in order or not, of one shape or not, some of them spoilt, some that are no events."""
+    """Lines of events, in order or not, with the same cells or not, and some invalid lines and control lines."""
     shapes = FIELDS if draw(st.booleans()) else draw(st.sampled_from([st.none(), st.dictionaries(TEXTS, VALUES)]))
     lines = [encode_row(seq, (*draw(ROWS), draw(shapes)))[0] for seq in range(draw(st.integers(1, 6)))]
     lines = [frame_line(body)[:-1] for body in lines]
@@ -50,7 +50,7 @@ def journals(draw: st.DrawFn) -> list[bytes]:
 
 
 def plainly(lines: list[bytes]) -> list[Any] | None:
-    """Staged rows as they are made of one line after the other; None where one of them is no event."""
+    """Staged rows decoded line by line; None if any line is not an event."""
     rows: list[Any] = []
     for one in lines:
         cells = decode_line(one)

@@ -1,4 +1,4 @@
-"""Who copies, who resumes, who may: processes that die, other machines, roles, passwords, versions."""
+"""Databases as stores: processes that die, other machines, roles, passwords, versions."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_dead_then_resumed(url, sql, tmp_path):
 
 
 def test_what_a_power_loss_took_from_the_journal_leaves_the_copy_too(url, sql, home):
-    """The copy may know events that were never synced here; their numbers are given again."""
+    """The copy may hold events that were never synced here, and whose numbers are used again."""
     process, _ = child(url, "exp.wait_archived(30); print(); time.sleep(60)")
     eventually(lambda: sql("select count(*) from crucible.events") == [(150,)])
     kill(process)

@@ -1,4 +1,4 @@
-"""What is recorded is in the database, and comes back from it as it was."""
+"""Recorded events are copied to the database, and read back without loss."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_reprice_is_copied_anew(url, sql):
 
 
 def test_what_left_memory_is_copied_from_segments(server, url, sql, monkeypatch):
-    """The database is away while rows are recorded, sealed and evicted."""
+    """The database cannot be reached while rows are recorded, sealed and evicted."""
 
     monkeypatch.setattr(writer, "SEAL_EVENTS", 2000)
     server.stop("fast")
