@@ -7,7 +7,10 @@ import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -26,11 +29,19 @@ SECOND = 1_000_000_000
 NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
 
 
-def missing(part: str) -> None:
+def missing(part: str) -> NoReturn:
     """Skip for a part that is not here; in CI that is a failure."""
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {part}")
-    pytest.skip(f"{part} is not here")
+    pytest.skip(f"{part} is not here", allow_module_level=True)
+
+
+def need(module: str) -> ModuleType:
+    """Import what a test needs beside the package's own dependencies."""
+    try:
+        return import_module(module)
+    except ImportError:
+        missing(module)
 
 
 def settle(exp: Experiment) -> None:

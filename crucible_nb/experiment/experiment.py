@@ -39,6 +39,7 @@ from crucible_nb.store.merge import WRITER
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.utils import checks, html
 from crucible_nb.utils.pictures import pictures
+from crucible_nb.utils.signatures import signature_of
 from crucible_nb.utils.text import brief
 from crucible_nb.windows import windowed_metrics
 from crucible_nb.windows.query import Where, query_window
@@ -445,17 +446,9 @@ class Experiment:
             now = view.now
         return query_window(frame, times, now, **form, step=step, where=where)
 
-    def windowed_metrics(
-        self,
-        window: Any,
-        step: Any = None,
-        by: str | Sequence[str] | None = None,
-        columns: str | Sequence[str] | None = None,
-        origin: Any = "start_day",
-        closed: str = "left",
-        exact: bool = True,
-    ) -> pd.DataFrame:
-        """Metrics of every window of the kept events; see `df.crucible.windowed_metrics`.
+    @signature_of(windowed_metrics)
+    def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
+        """Compute metrics of each time window, over the kept events.
 
         Examples:
             >>> import crucible_nb as cr
@@ -465,9 +458,7 @@ class Experiment:
             >>> exp.windowed_metrics("1min").event_count.tolist()
             [2, 1]
         """
-        return windowed_metrics(
-            self.frame(), window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
-        )
+        return windowed_metrics(self.frame(), *args, **kwargs)
 
     def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
         """Metrics of every event, also of those whose rows are not kept.

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import crucible_nb as cr
+from tests.conftest import need
 from tests.reliability import work
 
 WORKERS, EVENTS = 3, 400
@@ -92,7 +93,7 @@ def test_concurrent_futures(exp: cr.Experiment) -> None:
 
 
 def test_joblib(exp: cr.Experiment) -> None:
-    joblib = pytest.importorskip("joblib")
+    joblib = need("joblib")
     pids = joblib.Parallel(n_jobs=2)(
         joblib.delayed(work.with_handle)((exp, worker, EVENTS)) for worker in range(WORKERS)
     )
@@ -100,7 +101,7 @@ def test_joblib(exp: cr.Experiment) -> None:
 
 
 def test_dask_workers(exp: cr.Experiment) -> None:
-    distributed = pytest.importorskip("distributed")
+    distributed = need("distributed")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
