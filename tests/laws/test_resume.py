@@ -113,7 +113,7 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
     assert look(one) == look(two)
     pd.testing.assert_frame_equal(one.anomalies(), two.anomalies(), check_exact=True)
     assert one.anomaly_metrics() == two.anomaly_metrics()
-    assert one._stream.lifecycle.changes == two._life.changes
+    assert one._stream.lifecycle.changes == two._stream.lifecycle.changes
 
 
 @pytest.mark.parametrize("sampling", [None, *SAMPLERS])

@@ -67,7 +67,7 @@ def look(exp: cr.Experiment) -> str:
 
 
 def compare(one: cr.Experiment, two: cr.Experiment) -> None:
-    one._stream.problems.counts["errors"] = two._problems.counts["errors"]  # a call that records nothing leaves no line
+    one._stream.problems.counts["errors"] = two._stream.problems.counts["errors"]  # a call that records nothing leaves no line
     pd.testing.assert_frame_equal(one.frame(), two.frame(), check_exact=True)
     assert look(one) == look(two)
 
