@@ -189,7 +189,7 @@ def test_it_says_that_it_is_stale(run: Any) -> None:
     held = "import ctypes\nctypes.PyDLL(None).sleep(9)"  # holds the interpreter: nothing of Python runs
     page = run(START, held)
     page.page.wait_for_selector(".crucible[data-stale]", timeout=9000)
-    assert "Stale: nothing heard" in page.page.locator(".crucible-said").inner_text()
+    assert "Stale: no message from the kernel" in page.page.locator(".crucible-said").inner_text()
     page.page.wait_for_selector(".crucible:not([data-stale])", timeout=9000)
     clean(page)
 

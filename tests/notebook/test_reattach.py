@@ -71,7 +71,7 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     page.page.locator(".jp-Dialog button.jp-mod-accept").click()  # the kernel has died and restarts, says the host
     page.page.wait_for_selector(".crucible[data-stale]", timeout=15_000)
     # where the kernel takes long to come again there is silence first; that it is gone shows when it is spoken to
-    page.wait("document.querySelector('.crucible-said').innerText.includes('the kernel that drew this is gone')", 15)
+    page.wait("document.querySelector('.crucible-said').innerText.includes('the kernel of this dashboard has ended')", 15)
     assert page.page.locator(".crucible-pause").is_disabled()
     assert page.page.locator(".crucible-anomalies tbody tr").first.inner_text() == reason
     assert cr.experiments(store).status.tolist() == ["dead"]
@@ -153,7 +153,7 @@ def test_a_notebook_that_looks_on(run: Any, writers: Any, tmp_path: Path) -> Non
     shown_at_least(page, 1000)
     assert page.page.locator(".crucible-pause").is_disabled()
     assert page.page.locator(".crucible-stop").is_disabled()
-    assert "Only read here" in page.page.locator(".crucible-said").inner_text()
+    assert "Read-only" in page.page.locator(".crucible-said").inner_text()
     writer.record(2000)
     shown_at_least(page, 3000)
     page.page.wait_for_selector(".crucible-anomalies tbody tr")
