@@ -285,7 +285,7 @@ def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: 
     path.write_bytes(path.read_bytes() + frame_line(cells))
     exp = cr.attach(open_ended.name, store=tmp_path, mode="read")
     assert exp.frame()["n"].tolist() == list(range(1230))
-    assert exp._log.unread == 1
+    assert exp._log.attachment.followers[0].replayer.unread == 1
     repr((exp, exp.summary(), exp.planned, exp.alerts()))
     verify(tmp_path)
 
