@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench notebooks browser bundle clean
+.PHONY: demo test check explore lint bench notebooks browser bundle clean
 
 JS := crucible_nb/notebook/js
 KERNELS := 6.31.0 7.1.0 7.2.0 7.3.0
@@ -13,10 +13,19 @@ KERNELS := 6.31.0 7.1.0 7.2.0 7.3.0
 demo: $(VENV)/.main
 	$(BIN)/python -m crucible_nb demo $(DEMO_ARGS)
 
+# a few minutes: every test but the long ones, the laws with few examples
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term -m "not browser"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not check" tests
+
+# everything: the laws with more examples, doctests, coverage, tutorials, browsers
+check: $(VENV)/.test lint
+	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal --cov --cov-report=term -m "not browser"
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
-	$(BIN)/python -m pytest tests/notebook -m browser
+	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook -m browser
+
+# the laws with new random examples; what fails becomes an explicit example
+explore: $(VENV)/.test
+	$(BIN)/python -m pytest --hypothesis-profile=explore -n auto --dist worksteal -m "hypothesis or seeded" tests
 
 notebooks: $(VENV)/.test
 	$(BIN)/python tools/build_notebooks.py

@@ -85,7 +85,7 @@ def _measured(address: Address, url: str, count: int) -> list[Row]:
             copier = exp._copy_to(address, once=True)
             assert copier.wait(300), copier.facts()
             spent = perf_counter() - begin
-            while not copier._over:
+            while not copier.stopped:
                 time.sleep(0.01)
             exp._copier = None
             return spent
@@ -104,7 +104,7 @@ def _measured(address: Address, url: str, count: int) -> list[Row]:
     bare_rate = N / median(times["bare"])
     return [
         at_least("copy of a backlog to the end, rows/s in blocks of 10,000", N / median(times["copied"]), 200_000, "", f" (bare COPY {bare_rate:,.0f})"),
-        at_least("the same / bare COPY of the same rows", ratio(times, "bare", "copied"), 0.4),
+        at_least("… against a bare COPY of the same rows", ratio(times, "bare", "copied"), 0.4),
         at_least("reading back, rows/s", N / reading, 200_000, ""),
         at_most("a window of 1,000 rows of them, ms", window * 1e3, 100, ""),
         at_most("`record()` beside the copy / with the local store, p50", _beside(url), 1.5),

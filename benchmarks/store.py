@@ -106,9 +106,7 @@ def recording(rounds: int) -> list[Row]:
             "stated",
             True,
         ),
-        Row(
-            "`record()` with a text to be redacted that came before, p50", f"{median(redacted):.3g} µs", "stated", True
-        ),
+        Row("`record()` with a repeated text to redact, p50", f"{median(redacted):.3g} µs", "stated", True),
         Row("… with a new text of 2 kB, p50", f"{long:.3g} µs", "stated", True),
     ]
 
@@ -214,7 +212,7 @@ def reopening(rounds: int, n: int = 200_000) -> list[Row]:
     writer.SEAL_EVENTS = before
     return [
         at_least("reopening after a crash, nothing sealed, processor time", median(journal), 200_000, " events/s"),
-        Row("… sealed as it is by itself", f"{median(sealed):,.0f} events/s", "stated", True),
+        Row("… sealed automatically", f"{median(sealed):,.0f} events/s", "stated", True),
     ]
 
 

@@ -133,21 +133,21 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`load` with the first file, see `crucible_nb.files`."""
+    """Import `load` on first use, see `crucible_nb.files`."""
     if name == "load":
         return files.load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """`%load_ext crucible_nb`: gives the shell `%crucible` and `%%crucible`."""
+    """Register `%crucible` and `%%crucible` with a shell, on `%load_ext crucible_nb`."""
     from crucible_nb.notebook import extension  # noqa: PLC0415  imports IPython
 
     extension.load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """`%unload_ext crucible_nb`: takes them away again; experiments go on."""
+    """Remove the magics from a shell, on `%unload_ext crucible_nb`; experiments keep running."""
     from crucible_nb.notebook import extension  # noqa: PLC0415  imports IPython
 
     extension.unload(shell)

@@ -15,7 +15,7 @@ from crucible_nb.store.verify import verify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 1 for a store that is not sound, 2 for input that cannot be used."""
+    """Run a command and return the exit code: 0, 1 for a damaged store, 2 for invalid input."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.command is None:
@@ -42,35 +42,33 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m crucible_nb", description=__doc__)
     parser.add_argument("--version", action="version", version=f"crucible_nb {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
-    job = commands.add_parser("demo", help="measure two real classifiers as an A/B, every prediction an event")
-    job.add_argument("--out", default="out", metavar="DIR", help="where the Parquet files go (default: out)")
-    job.add_argument(
-        "--predictions", type=int, default=3000, metavar="N", help="predictions of each arm (default: 3000)"
-    )
-    trace = commands.add_parser("replay", help="stream a CSV, JSONL or Parquet trace, event time as its clock")
+    job = commands.add_parser("demo", help="compare two real classifiers, one event per prediction")
+    job.add_argument("--out", default="out", metavar="DIR", help="folder for the Parquet files (default: out)")
+    job.add_argument("--predictions", type=int, default=3000, metavar="N", help="predictions per arm (default: 3000)")
+    trace = commands.add_parser("replay", help="stream a CSV, JSONL or Parquet trace, with event time as the clock")
     trace.add_argument("file", metavar="FILE")
-    trace.add_argument("--where", metavar="EXPR", help="only rows for which this holds: \"release == 'v8'\"")
-    trace.add_argument("--time", metavar="COLUMN", help="column that holds the time")
+    trace.add_argument("--where", metavar="EXPR", help="only rows that meet this condition: \"release == 'v8'\"")
+    trace.add_argument("--time", metavar="COLUMN", help="column with the time")
     trace.add_argument("--unit", choices=("s", "ms", "us", "ns"), help="unit of relative times")
-    trace.add_argument("--origin", metavar="DATE", help="what relative times count from: 2025-01-01")
+    trace.add_argument("--origin", metavar="DATE", help="zero of relative times: 2025-01-01")
     trace.add_argument(
         "--map",
         nargs="+",
         action="extend",
         default=[],
         metavar="NEW=EXPR",
-        help="columns from others: latency_ms=latency_s*1000",
+        help="new columns from others: latency_ms=latency_s*1000",
     )
-    trace.add_argument("--event", metavar="NAME", help="column that holds the event's name, or one name for all")
-    trace.add_argument("--by", metavar="COLUMN", help="break the metrics down by this column")
-    trace.add_argument("--window", metavar="LENGTH", help="length of the windows: 5min (default: a round one)")
+    trace.add_argument("--event", metavar="NAME", help="column with the event's name, or one name for all events")
+    trace.add_argument("--by", metavar="COLUMN", help="group the metrics by this column")
+    trace.add_argument("--window", metavar="LENGTH", help="length of a window: 5min (default: a round one)")
     trace.add_argument("--max-events", type=int, metavar="N", help="rows to keep in memory")
     trace.add_argument("--out", metavar="FILE", help="write the events to .parquet, .csv or .jsonl")
     trace.add_argument("--name", metavar="TEXT", help="name of the experiment (default: the file's)")
     check = commands.add_parser("verify", help="check every checksum of a store, an experiment or one of its files")
     check.add_argument("path", metavar="PATH")
-    tables = commands.add_parser("postgres", help="print the SQL that makes the tables, to be piped into psql")
-    tables.add_argument("roles", nargs="*", metavar="ROLE", help="database roles that may write to the tables")
+    tables = commands.add_parser("postgres", help="print the SQL that creates the tables, to pipe into psql")
+    tables.add_argument("roles", nargs="*", metavar="ROLE", help="database role that may write to the tables")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The main job on real work: two classifiers on scikit-learn's digits as an A/B, all of it measured, offline."""
+"""A demo on real work, offline: an A/B comparison of two classifiers on scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ EPOCHS = 12
 ARMS = ("logistic", "neighbours")
 
 
-def run(out: Path, predictions: int = 3000, report: TextIO | None = None) -> dict[str, Experiment]:
-    """Train and measure both arms, print what came out, write one Parquet file an arm.
+def run(out: Path, predictions: int = 3000, stream: TextIO | None = None) -> dict[str, Experiment]:
+    """Train and measure both arms, print the results, and write one Parquet file per arm.
 
     A linear model trained by stochastic gradient descent, epoch by epoch, against five nearest neighbours; every
-    prediction is one call on one image, as a service would make it.
+    prediction is one call on one image, as in a service.
 
     Args:
         out: Folder for the Parquet files.
-        predictions: Predictions of each arm.
-        say: Where to print; default the standard output.
+        predictions: Number of predictions per arm.
+        stream: Text stream to print to; None for the standard output.
 
     Returns:
         The stopped experiments by arm.
@@ -39,54 +39,54 @@ def run(out: Path, predictions: int = 3000, report: TextIO | None = None) -> dic
 
     Examples:
         >>> import io, pathlib, tempfile
-        >>> from crucible_nb import demo
-        >>> arms = demo.run(pathlib.Path(tempfile.mkdtemp()), predictions=20, say=io.StringIO())
+        >>> from crucible_nb import demos
+        >>> arms = demos.run(pathlib.Path(tempfile.mkdtemp()), predictions=20, stream=io.StringIO())
         >>> {name: exp.metrics(by="event")["inference.predict"].events for name, exp in arms.items()}
         {'logistic': 20, 'neighbours': 20}
     """
-    report = sys.stdout if report is None else report
+    stream = sys.stdout if stream is None else stream
     digits = need("sklearn.datasets", "anomaly", "the demo").load_digits()
     split = need("sklearn.model_selection", "anomaly", "the demo").train_test_split
     train_x, test_x, train_y, test_y = split(digits.data / 16, digits.target, test_size=0.4, random_state=0)
     arms = {name: start(f"digits {name}", condition=name, tags=["demo"]) for name in ARMS}
     models = {
-        "logistic": _trained_by_epochs(arms["logistic"], train_x, train_y, report),
-        "neighbours": _trained_at_once(arms["neighbours"], train_x, train_y, report),
+        "logistic": _train_by_epochs(arms["logistic"], train_x, train_y, stream),
+        "neighbours": _train_at_once(arms["neighbours"], train_x, train_y, stream),
     }
-    report.write("\n")
+    stream.write("\n")
     order = np.random.default_rng(0).permutation(np.resize(np.arange(len(test_y)), predictions))
     for name, exp in arms.items():
         with exp:
-            _predict(exp, models[name], test_x, test_y, order, report)
+            _predict(exp, models[name], test_x, test_y, order, stream)
     files = [exp.export(_folder(out) / f"{exp.name.replace(' ', '_')}.parquet") for exp in arms.values()]
-    report.write(_report(arms, files))
+    stream.write(_summary(arms, files))
     return arms
 
 
-def _trained_by_epochs(exp: Experiment, x: Any, y: Any, report: TextIO) -> Any:
-    """A linear classifier; every epoch an event with its loss and accuracy."""
+def _train_by_epochs(exp: Experiment, x: Any, y: Any, stream: TextIO) -> Any:
+    """Train a linear classifier; record each epoch with its loss and accuracy."""
     model = need("sklearn.linear_model", "anomaly", "the demo").SGDClassifier(loss="log_loss", random_state=0)
     log_loss = need("sklearn.metrics", "anomaly", "the demo").log_loss
     for epoch in range(1, EPOCHS + 1):
         with exp.span("train.epoch", epoch=epoch, model="sgd-logistic"):
             model.partial_fit(x, y, classes=np.unique(y))
-        with _paused(exp):  # scoring is not training: it does not count as active time
+        with _paused(exp):  # scoring is not training, so it does not count as active time
             loss, accuracy = float(log_loss(y, model.predict_proba(x))), float(model.score(x, y))
         exp.record("train.validation", epoch=epoch, loss=loss, accuracy=accuracy, model="sgd-logistic")
         if epoch in (1, EPOCHS // 2, EPOCHS):
-            report.write(f"  {exp.condition:<11} epoch {epoch:>2}   loss {loss:.4f}   accuracy {accuracy:.3f}\n")
+            stream.write(f"  {exp.condition:<11} epoch {epoch:>2}   loss {loss:.4f}   accuracy {accuracy:.3f}\n")
     return model
 
 
-def _trained_at_once(exp: Experiment, x: Any, y: Any, report: TextIO) -> Any:
-    """Nearest neighbours remember the data: one epoch is all there is."""
+def _train_at_once(exp: Experiment, x: Any, y: Any, stream: TextIO) -> Any:
+    """Train a nearest-neighbours classifier, which takes a single epoch."""
     model = need("sklearn.neighbors", "anomaly", "the demo").KNeighborsClassifier(5, algorithm="ball_tree")
     with exp.span("train.epoch", epoch=1, model="five-neighbours"):
         model.fit(x, y)
     with _paused(exp):
         accuracy = float(model.score(x, y))
     exp.record("train.validation", epoch=1, accuracy=accuracy, model="five-neighbours")
-    report.write(f"  {exp.condition:<11} epoch  1   accuracy {accuracy:.3f}\n")
+    stream.write(f"  {exp.condition:<11} epoch  1   accuracy {accuracy:.3f}\n")
     return model
 
 
@@ -99,8 +99,8 @@ def _paused(exp: Experiment) -> Iterator[None]:
         exp.resume()
 
 
-def _predict(exp: Experiment, model: Any, x: Any, y: Any, order: Any, report: TextIO) -> None:
-    """One image a call; right or wrong is the event's success."""
+def _predict(exp: Experiment, model: Any, x: Any, y: Any, order: Any, stream: TextIO) -> None:
+    """Predict one image per call; a correct prediction is a success."""
     name = "sgd-logistic" if exp.condition == "logistic" else "five-neighbours"
     steps = max(1, len(order) // 5)
     for count, item in enumerate(order.tolist(), 1):
@@ -111,11 +111,11 @@ def _predict(exp: Experiment, model: Any, x: Any, y: Any, order: Any, report: Te
             span.set(success=bool(answer == y[item]), digit=int(y[item]))
         if count % steps == 0:
             so_far = exp.metrics(by="event")["inference.predict"]
-            report.write(
+            stream.write(
                 f"  {exp.condition:<11} {count:>6,} of {len(order):,}   p50 {so_far.latency.p50:.3f} ms   "
                 f"p95 {so_far.latency.p95:.3f} ms   right {so_far.reliability.success_rate:.1%}\n"
             )
-            report.flush()
+            stream.flush()
 
 
 def _folder(path: Path) -> Path:
@@ -123,11 +123,11 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _report(arms: dict[str, Experiment], files: list[Path]) -> str:
-    found = {name: exp.metrics(by="event")["inference.predict"] for name, exp in arms.items()}
-    lines = ["", f"{'one prediction a call':<24}" + "".join(f"{name:>14}" for name in arms)]
+def _summary(arms: dict[str, Experiment], files: list[Path]) -> str:
+    predictions = {name: exp.metrics(by="event")["inference.predict"] for name, exp in arms.items()}
+    lines = ["", f"{'one prediction per call':<24}" + "".join(f"{name:>14}" for name in arms)]
     for label, read in _ROWS.items():
-        lines.append(f"  {label:<22}" + "".join(f"{read(metrics):>14}" for metrics in found.values()))
+        lines.append(f"  {label:<22}" + "".join(f"{read(metrics):>14}" for metrics in predictions.values()))
     for exp in arms.values():
         facts = exp.summary()
         lines += [
@@ -155,13 +155,13 @@ def _milliseconds(name: str) -> Any:
     return lambda metrics: f"{getattr(metrics.latency, name):.3f} ms"
 
 
-def _right(metrics: Metrics) -> str:
+def _accuracy(metrics: Metrics) -> str:
     return f"{metrics.reliability.success_rate:.2%}"
 
 
 _ROWS: dict[str, Any] = {
     "predictions": lambda metrics: f"{metrics.events:,}",
-    "right": _right,
+    "right": _accuracy,
     "latency mean": _milliseconds("mean"),
     "latency p50": _milliseconds("p50"),
     "latency p95": _milliseconds("p95"),

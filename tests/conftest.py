@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 
 from crucible_nb import Experiment
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.live import KERNEL
 from crucible_nb.store import writer
+from crucible_nb.testing import ManualClock
+from tests import tiers
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
-settings.load_profile("untimed")
+tiers.register()
 
 SECOND = 1_000_000_000
 NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
@@ -69,19 +69,6 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         missing("the shared data (set CRUCIBLE_SHARED_DATA)")
     return folder
-
-
-class ManualClock:
-    """UTC nanoseconds that move when told to."""
-
-    def __init__(self, now: int = NOON) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-    def tick(self, seconds: float) -> None:
-        self.now += int(seconds * SECOND)
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_replay_from_python_equals_the_frame(trace: pd.DataFrame, tmp_path: Path
     assert exp.metrics().events == 900
     assert len(exp.df) == 100
     assert exp.metrics().latency.mean == pytest.approx(trace.seconds.mean() * 1000, rel=1e-12)
-    assert "rows that left: 800" in report(exp)
+    assert "evicted rows: 800" in report(exp)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_progress_rewrites_its_line_in_a_terminal_only() -> None:
         progress.close()
         lines = out.getvalue()
         assert lines.startswith((f"{before}5 events, ", "\r5 events"))
-        assert lines.endswith("a second\n")
+        assert lines.endswith("per second\n")
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,22 @@ def test_progress_rewrites_its_line_in_a_terminal_only() -> None:
 )
 def test_round_window(span: str, window: str) -> None:
     assert round_window(pd.Timedelta(span)) == window
+
+
+def test_postgres_prints_the_sql_of_the_tables_and_the_rights_of_each_role(capsys: pytest.CaptureFixture) -> None:
+    assert main(["postgres"]) == 0
+    tables = capsys.readouterr().out.rstrip()
+    assert tables.startswith("begin;")
+    assert tables.endswith("commit;")
+    for name in ("experiments", "writers", "events", "version"):
+        assert re.search(rf"create table (if not exists )?crucible\.{name}\b", tables), name
+    assert "grant" not in tables
+    assert main(["postgres", "writer_role", 'odd "name"']) == 0
+    with_rights = capsys.readouterr().out
+    assert with_rights.startswith(tables)
+    grants = with_rights.removeprefix(tables)
+    for role in ('"writer_role"', '"odd ""name"""'):
+        assert f"grant select, insert, delete on crucible.events to {role};" in grants
 
 
 def test_the_module_runs_and_helps() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.utils import html
-from crucible_nb.utils.pictures import whisker
+from crucible_nb.utils.pictures import interval_picture
 from crucible_nb.utils.text import brief
 
 
@@ -213,4 +213,4 @@ class Comparison(Mapping[str, MetricComparison]):
 def _drawn(one: MetricComparison) -> str:
     low, high = one.confidence_interval
     said = f"difference {number(one.estimate)}, interval {number(low)} to {number(high)}"
-    return whisker(low, high, one.estimate, said, one.margin)
+    return interval_picture(low, high, one.estimate, said, one.margin)

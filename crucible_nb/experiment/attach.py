@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment.experiment import Experiment, arrived
-from crucible_nb.experiment.listing import listed as table
+from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import KERNEL
 from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
@@ -234,7 +234,7 @@ _SHOWN = (
 def listed(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str] = lambda _: "") -> pd.DataFrame:
     """Summaries by id as the table that `cr.experiments` gives; `picture` draws one of an id."""
     rows = [{key: facts.get(key) for key in _SHOWN} for facts in experiments.values()]
-    return table(rows, list(experiments), _SHOWN, picture)
+    return make_listing(rows, list(experiments), _SHOWN, picture)
 
 
 def stored(store: Any) -> pd.DataFrame:

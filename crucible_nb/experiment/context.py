@@ -1,4 +1,4 @@
-"""Which experiment is meant where none is named: contextvars, so threads and tasks do not mix."""
+"""The current experiment, kept in a context variable, so that threads and tasks do not mix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Current:
-    """The innermost experiment that is entered in this context, else the kernel's default.
+    """The innermost experiment entered in this context, else the kernel's default.
 
     Examples:
         >>> current = Current()
@@ -28,16 +28,16 @@ class Current:
         self._stack.set((*self._stack.get(), experiment))
 
     def pop(self, experiment: Any) -> None:
-        """Leave an experiment; only its innermost entry goes, whatever the order."""
+        """Leave an experiment: remove its innermost entry, also if it is not on top."""
         stack = list(self._stack.get())
-        for place in range(len(stack) - 1, -1, -1):
-            if stack[place] is experiment:
-                del stack[place]
+        for i in range(len(stack) - 1, -1, -1):
+            if stack[i] is experiment:
+                del stack[i]
                 break
         self._stack.set(tuple(stack))
 
     def get(self) -> Any:
-        """The experiment that is meant, or None."""
+        """Return the current experiment, or None."""
         stack = self._stack.get()
         return stack[-1] if stack else self.default
 

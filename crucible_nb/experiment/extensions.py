@@ -1,6 +1,6 @@
-"""Faces of an experiment: methods that are registered by name, as pandas registers accessors.
+"""Extensions of an experiment: methods registered by name, as pandas registers accessors.
 
-The core knows none of them; what they need (widgets, a browser) is imported when one is called.
+The core knows none of them; their dependencies (widgets, a browser) are imported when one is called.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ F = TypeVar("F", bound=Callable[..., Any] | property)
 
 
 def register(name: str) -> Callable[[F], F]:
-    """Decorator: give every Experiment a method (or property) of this name.
+    """Add a method (or property) of this name to Experiment; used as a decorator.
 
     Args:
         name: An identifier that Experiment does not have yet.
 
     Raises:
-        ConfigError: The name is taken, or none.
+        ConfigError: The name is taken or is not an identifier.
 
     Examples:
         >>> import crucible_nb as cr
@@ -34,18 +34,18 @@ def register(name: str) -> Callable[[F], F]:
         >>> del cr.Experiment.shout
     """
 
-    def keep(face: F) -> F:
-        held = Experiment.__dict__.get(name)
-        again = held is not None and _home(held) == _home(face)  # its module was loaded anew
-        if not name.isidentifier() or (hasattr(Experiment, name) and not again):
+    def add(extension: F) -> F:
+        existing = Experiment.__dict__.get(name)
+        reloaded = existing is not None and _origin(existing) == _origin(extension)
+        if not name.isidentifier() or (hasattr(Experiment, name) and not reloaded):
             raise ConfigError(f"name={name!r}: expected an identifier that Experiment does not have")
-        setattr(Experiment, name, face)
-        return face
+        setattr(Experiment, name, extension)
+        return extension
 
-    return keep
+    return add
 
 
-def _home(face: Any) -> tuple[Any, ...]:
-    """Where a function, or the one behind a property, was written."""
-    function = getattr(face, "fget", face)
+def _origin(extension: Any) -> tuple[Any, ...]:
+    """Return the file and name where a function, or the getter of a property, is defined."""
+    function = getattr(extension, "fget", extension)
     return getattr(getattr(function, "__code__", None), "co_filename", None), getattr(function, "__qualname__", None)

@@ -1,4 +1,4 @@
-"""The table of experiments: a DataFrame that shows what people look for first."""
+"""The table of experiments: a DataFrame with a compact repr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADER = ("name", "status", "condition", "events", "kept", "active s", "errors"
 
 
 class Experiments(pd.DataFrame):
-    """What `cr.experiments()` gives: a DataFrame like any other, with a repr of its own; slices are plain."""
+    """The result of `cr.experiments()`: a DataFrame with a repr of its own; slices are plain DataFrames."""
 
     _picture: Callable[[str], str] | None = None
 
@@ -23,14 +23,11 @@ class Experiments(pd.DataFrame):
         return pd.DataFrame
 
     def _lines(self) -> list[list[str]]:
-        shown = zip(
-            self["name"], self["status"], self["condition"], self["total_events"], self["kept_events"],
-            self["active_duration"], self["errors"], strict=True,
-        )  # fmt: skip
+        columns = ("name", "status", "condition", "total_events", "kept_events", "active_duration", "errors")
         return [
             [brief(name, 40), status, "–" if pd.isna(condition) else brief(condition, 20), _number(total),
              _number(kept), _number(active, ",.1f"), _number(errors)]
-            for name, status, condition, total, kept, active, errors in shown
+            for name, status, condition, total, kept, active, errors in zip(*map(self.get, columns), strict=True)
         ]  # fmt: skip
 
     def __repr__(self) -> str:
@@ -43,28 +40,28 @@ class Experiments(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         draw = self._picture or (lambda _: "")
-        rows = [[*line, html.Raw(draw(str(one)))] for line, one in zip(self._lines(), self.index, strict=True)]
+        rows = [[*line, html.Raw(draw(str(key)))] for line, key in zip(self._lines(), self.index, strict=True)]
         return html.view(html.table(rows, (*_HEADER, "latency and success"), f"{len(rows)} experiments"))
 
 
-def _number(value: Any, shape: str = ",") -> str:
-    """A number; of an experiment that cannot be read a word, or nothing."""
+def _number(value: Any, spec: str = ",") -> str:
+    """Format a number; a text, as of an unreadable experiment, is shown as it is, a missing value as a dash."""
     if isinstance(value, str):
         return brief(value, 40)
-    return "–" if pd.isna(value) else f"{value:{shape}}" if shape != "," else f"{int(value):,}"
+    return "–" if pd.isna(value) else f"{value:{spec}}" if spec != "," else f"{int(value):,}"
 
 
-def listed(
+def make_listing(
     rows: Sequence[Mapping[str, Any]], ids: Sequence[str], columns: Sequence[str], picture: Callable[[str], str]
 ) -> Experiments:
-    """A table of experiments.
+    """Build the table of experiments.
 
     Args:
-        rows: Facts, one mapping an experiment.
-        ids: Their ids.
+        rows: Facts, one mapping per experiment.
+        ids: Ids of the experiments.
         columns: Names of the facts.
-        picture: Callable (id) -> a small picture of it, or "".
+        picture: Callable (id) -> small picture of the experiment, or "".
     """
-    made = Experiments(list(rows), index=pd.Index(list(ids), name="id", dtype="str"), columns=list(columns))
-    object.__setattr__(made, "_picture", picture)
-    return made
+    table = Experiments(list(rows), index=pd.Index(list(ids), name="id", dtype="str"), columns=list(columns))
+    object.__setattr__(table, "_picture", picture)
+    return table

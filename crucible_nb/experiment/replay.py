@@ -1,4 +1,4 @@
-"""Any trace in a file through the same machinery as live events, with event time as its clock."""
+"""Replay a trace from a file through the same pipeline as live events, with event time as the clock."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def replay(
     max_events: int | None = None,
     progress: Progress | None = None,
 ) -> Experiment:
-    r"""Stream a CSV, JSONL or Parquet file into an experiment, a chunk at a time.
+    r"""Stream a CSV, JSONL or Parquet file into an experiment, chunk by chunk.
 
     Args:
-        path: The file; .gz too.
-        name: Name of the experiment; default the file's.
-        map: New columns from old ones: {"latency_ms": "latency_s * 1000"}.
-        time: Column that holds the time; with `unit` ("s", "ms", "us", "ns") and `origin` for relative numbers.
-        event: Column that holds the event's name, or the name of all events.
+        path: The file, also gzipped.
+        name: Name of the experiment; None for the file's name.
+        map: New columns from the file's columns: {"latency_ms": "latency_s * 1000"}.
+        time: Column with the time; with `unit` ("s", "ms", "us", "ns") and `origin` for relative numbers.
+        event: Column with the event's name, or one name for all events.
         unit, origin: See `time`.
-        where: Only rows for which this holds: "release == 'v8' and latency_s > 0".
+        where: Condition on the rows: "release == 'v8' and latency_s > 0".
         max_events: Rows to keep in memory; metrics count every event.
-        progress: Told of each chunk.
+        progress: Counter updated with each chunk; None for none.
 
     Returns:
         The stopped experiment; its clock is the newest event time.
 
     Raises:
         StoreError: The file cannot be read.
-        ConfigError, SchemaError: A wrong expression; no such column.
+        ConfigError, SchemaError: An invalid expression; no such column.
 
     Examples:
         >>> import pathlib, tempfile
@@ -70,10 +70,10 @@ def replay(
 
 
 class Progress:
-    """Counts rows while they stream by: one line rewritten in a terminal, a line every few seconds elsewhere.
+    """Progress of a replay: in a terminal one line that is rewritten, elsewhere a line every few seconds.
 
     Args:
-        out: Where to say it.
+        out: Text stream to print to; None for the standard error.
         every: Seconds between lines where they cannot be rewritten.
 
     Examples:
@@ -88,29 +88,29 @@ class Progress:
     def __init__(self, out: TextIO | None = None, every: float = 2.0) -> None:
         self._out = sys.stderr if out is None else out
         self._live, self._every = self._out.isatty(), every
-        self._begin = self._said = time.perf_counter()
+        self._start = self._printed_at = time.perf_counter()
         self.count = 0
 
     def add(self, count: int) -> None:
-        """So many more."""
+        """Add rows to the count and print it if it is time to."""
         self.count += count
         now = time.perf_counter()
-        if now - self._said > (0.1 if self._live else self._every):
-            self._said = now
-            self._say("\r" if self._live else "", "" if self._live else "\n")
+        if now - self._printed_at > (0.1 if self._live else self._every):
+            self._printed_at = now
+            self._print("\r" if self._live else "", "" if self._live else "\n")
 
-    def _say(self, before: str, after: str) -> None:
-        rate = self.count / max(time.perf_counter() - self._begin, 1e-9)
-        self._out.write(f"{before}{self.count:,} events, {rate:,.0f} a second{after}")
+    def _print(self, before: str, after: str) -> None:
+        rate = self.count / max(time.perf_counter() - self._start, 1e-9)
+        self._out.write(f"{before}{self.count:,} events, {rate:,.0f} per second{after}")
         self._out.flush()
 
     def close(self) -> None:
-        """The last word."""
-        self._say("\r" if self._live else "", "\n")
+        """Print the final count."""
+        self._print("\r" if self._live else "", "\n")
 
 
 def round_window(span: pd.Timedelta) -> str:
-    """A round window of which a span has at most 60.
+    """Choose a round window length so that at most 60 cover the span.
 
     Examples:
         >>> import pandas as pd
@@ -121,15 +121,15 @@ def round_window(span: pd.Timedelta) -> str:
 
 
 def report(exp: Experiment, by: str | None = None, window: str | None = None) -> str:
-    """What a replayed trace amounts to, as text.
+    """Format the metrics of a replayed trace as text.
 
     Args:
         exp: The experiment.
-        by: Column to break the metrics down by.
-        window: Length of the windows; default a round one.
+        by: Column to group the metrics by.
+        window: Length of a window; None chooses a round one.
 
     Raises:
-        ConfigError, SchemaError: A wrong window; no such column.
+        ConfigError, SchemaError: An invalid window; no such column.
 
     Examples:
         >>> import crucible_nb as cr
@@ -152,7 +152,7 @@ def report(exp: Experiment, by: str | None = None, window: str | None = None) ->
     counted = {
         "values in `metadata`": facts["misfits"],
         "errors": facts["errors"],
-        "rows that left": facts["evicted_events"],
+        "evicted rows": facts["evicted_events"],
     }
     counted |= {f"without a price: {model}": count for model, count in exp.unpriced().items()}
     parts += [f"{name}: {count:,}" for name, count in counted.items() if count]

@@ -14,10 +14,10 @@ Record = Callable[..., bool]
 
 
 class Span:
-    """A piece of work that becomes one event when it ends.
+    """A block of work recorded as one event when it ends.
 
-    The event's time is the moment of completion. An exception is recorded (`success` False, `error` its class)
-    and goes on its way; a generator that its consumer leaves early has not failed.
+    The event's time is the moment of completion. An exception is recorded (`success` False, `error` its class) and
+    propagates; a generator closed early by its consumer has not failed.
 
     Examples:
         >>> import crucible_nb as cr
@@ -34,7 +34,7 @@ class Span:
         self._record, self._event, self._fields = record, event, fields
 
     def set(self, **fields: Any) -> None:
-        """Add columns to the event, or replace what would be measured.
+        """Add columns to the event, or replace measured ones.
 
         Examples:
             >>> import crucible_nb as cr
@@ -61,7 +61,7 @@ class Span:
 
 
 def tracked(function: F, span: Callable[[], Span]) -> F:
-    """`function` with a span around each call; coroutines, generators and async generators to their end."""
+    """Wrap each call of a function in a span; of coroutines and generators until they end."""
     if inspect.isasyncgenfunction(function):
         wrapper: Any = _async_generator(function, span)
     elif inspect.isgeneratorfunction(function):
@@ -96,7 +96,7 @@ def _async_generator(function: Callable[..., Any], span: Callable[[], Span]) -> 
                         sent = yield value
                     except GeneratorExit:
                         raise
-                    except BaseException as error:  # noqa: BLE001  whatever was thrown in belongs to the inner one
+                    except BaseException as error:  # noqa: BLE001  exceptions thrown in go to the inner generator
                         value = await inner.athrow(error)
                     else:
                         value = await inner.asend(sent)
@@ -109,7 +109,7 @@ def _async_generator(function: Callable[..., Any], span: Callable[[], Span]) -> 
 
 
 def track(span: Callable[[str, dict[str, Any]], Span], event: Any, fields: dict[str, Any]) -> Any:
-    """The decorator behind `exp.track` and `cr.track`; bare, the event is named after the function."""
+    """Build the decorator of `exp.track` and `cr.track`; without arguments the event is named after the function."""
     if callable(event):
         return tracked(event, lambda: span(event.__qualname__, dict(fields)))
     return lambda function: tracked(function, lambda: span(event, dict(fields)))

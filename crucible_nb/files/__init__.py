@@ -1,4 +1,4 @@
-"""Files: a frame out and the same frame in; foreign files mapped; nothing hostile let in."""
+"""Read and write files of events: a written frame is read back equal, foreign files are mapped, input is untrusted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["archive", "iter_table", "load", "read_facts", "write_table"]
 
-_ROOMS = {"iter_table": "read", "load": "read", "read_facts": "read", "archive": "write", "write_table": "write"}
+_MODULES = {"iter_table": "read", "load": "read", "read_facts": "read", "archive": "write", "write_table": "write"}
 
 
 def __getattr__(name: str) -> Any:
-    """The readers and writers bring pyarrow's compute and csv parts: imported with the first file, not before."""
-    if name not in _ROOMS:
+    """Import readers and writers on first use, since they load pyarrow's compute and csv modules."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""CSV: text cells, `""` for the empty text and nothing for a missing one; the header in a JSON file beside it.
+"""CSV: text cells, `""` for an empty text, nothing for a missing value; the header is in a JSON file beside it.
 
 References:
     OWASP, "CSV Injection": cells that begin with = + - @ tab or carriage return run as formulas.
@@ -21,25 +21,25 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from crucible_nb.files.columns import TEXT, to_tables
-from crucible_nb.files.disk import opened
+from crucible_nb.files.disk import open_text
 from crucible_nb.files.guess import guess, kind_of_text
 from crucible_nb.files.layout import KEY, Layout, unpack
 from crucible_nb.files.source import Source
 
 _BLOCK = 32 << 20  # bytes parsed at a time; a row must fit
 _ROWS = 65_536
-_COLUMNS = 16_384  # of a foreign file; Arrow sets something up for each, before it reads a row
-_DANGEROUS = r"^[=+\-@\t\r']"
+_MAX_COLUMNS = 16_384  # of a foreign file; Arrow allocates memory for each before it reads a row
+_FORMULA = r"^[=+\-@\t\r']"
 _ESCAPED = r"^'([=+\-@\t\r'])"
 
 
 def side_path(path: Path) -> Path:
-    """The JSON file beside a CSV."""
+    """Return the path of the JSON file beside a CSV."""
     return path.with_name(path.name + ".json")
 
 
 def write(frame: pd.DataFrame, layout: Layout, stream: BinaryIO) -> None:
-    """The frame as CSV; formulas escaped where the layout says so."""
+    """Write the frame as CSV; formulas are escaped if `layout.escaped`."""
     names = pa.array(layout.names, TEXT)
     schema = pa.schema([(name, TEXT) for name in (_escape(names) if layout.escaped else names).to_pylist()])
     with arrow_csv.CSVWriter(stream, schema) as writer:
@@ -58,13 +58,13 @@ def _cells(values: pa.ChunkedArray, escaped: bool) -> pa.ChunkedArray:
 
 
 def iso(times: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times as ISO text to the nanosecond, e.g. 2025-01-01T00:00:00.000000001Z."""
+    """Format times as ISO text with nanoseconds, e.g. 2025-01-01T00:00:00.000000001Z."""
     return pc.replace_substring(times.cast(TEXT), " ", "T", max_replacements=1)
 
 
 def _escape(texts: Any) -> Any:
-    dangerous = pc.match_substring_regex(texts, _DANGEROUS)
-    return pc.if_else(dangerous, pc.binary_join_element_wise(pa.scalar("'", TEXT), texts, pa.scalar("", TEXT)), texts)
+    formula = pc.match_substring_regex(texts, _FORMULA)
+    return pc.if_else(formula, pc.binary_join_element_wise(pa.scalar("'", TEXT), texts, pa.scalar("", TEXT)), texts)
 
 
 def _unescape(texts: Any) -> Any:
@@ -72,13 +72,13 @@ def _unescape(texts: Any) -> Any:
 
 
 def source(path: Path, max_bytes: int) -> Source:
-    """A CSV, plain or gzipped; ours when its side file is there.
+    """Open a CSV, plain or gzipped; with a side file it was written by crucible_nb.
 
-    Without a side file the apostrophe before a formula is taken off as well: that is what spreadsheets mean by it.
+    Without a side file the apostrophe before a formula is removed as well, as spreadsheets do.
     """
     layout, facts = _side(side_path(path))
-    pieces = partial(_pieces, path, max_bytes, layout)
-    return Source(pieces, partial(guess, kind_of=kind_of_text), layout, facts)
+    chunks = partial(_chunks, path, max_bytes, layout)
+    return Source(chunks, partial(guess, kind_of=kind_of_text), layout, facts)
 
 
 def _side(path: Path) -> tuple[Layout | None, dict[str, Any]]:
@@ -91,23 +91,23 @@ def _side(path: Path) -> tuple[Layout | None, dict[str, Any]]:
     return unpack(beside[KEY]) if isinstance(beside, dict) and KEY in beside else (None, {})
 
 
-def _pieces(path: Path, max_bytes: int, layout: Layout | None, rows: int) -> Iterator[pa.Table]:
+def _chunks(path: Path, max_bytes: int, layout: Layout | None, rows: int) -> Iterator[pa.Table]:
     escaped = layout is None or layout.escaped
-    most = _COLUMNS if layout is None else max(_COLUMNS, len(layout.columns))
-    names = _names(path, max_bytes, most)
-    shown = _plain_names(names, escaped)
-    if layout is not None and shown != layout.names:
-        raise ValueError(f"its columns are not those that {side_path(path).name!r} tells of")
+    max_columns = _MAX_COLUMNS if layout is None else max(_MAX_COLUMNS, len(layout.columns))
+    names = _read_names(path, max_bytes, max_columns)
+    unescaped = _unescape_names(names, escaped)
+    if layout is not None and unescaped != layout.names:
+        raise ValueError(f"its columns are not those listed in {side_path(path).name!r}")
     texts = arrow_csv.ConvertOptions(
         column_types=dict.fromkeys(names, TEXT),
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    with opened(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options(), texts) as reader:
+    with open_text(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options(), texts) as reader:
         for batch in reader:
-            columns = [_checked(cells, layout is None, escaped) for cells in batch.columns]
-            table = pa.Table.from_arrays(columns, names=shown)
+            columns = [_check_cells(cells, layout is None, escaped) for cells in batch.columns]
+            table = pa.Table.from_arrays(columns, names=unescaped)
             yield from (table.slice(start, rows) for start in range(0, table.num_rows, rows))
 
 
@@ -118,29 +118,29 @@ def _options() -> tuple[Any, Any]:
     )
 
 
-def _names(path: Path, max_bytes: int, most: int) -> list[str]:
-    with opened(path, max_bytes) as stream:
+def _read_names(path: Path, max_bytes: int, max_columns: int) -> list[str]:
+    with open_text(path, max_bytes) as stream:
         commas = 0
         for mark in re.finditer(rb'"[^"]*"|[,\r\n]', stream.read(_BLOCK)):
             if mark[0] in b"\r\n":
                 break
             commas += mark[0] == b","
-            if commas >= most:
-                raise ValueError(f"its header names more than {most:,} columns")
-    with opened(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options()) as reader:
+            if commas >= max_columns:
+                raise ValueError(f"its header names more than {max_columns:,} columns")
+    with open_text(path, max_bytes) as stream, arrow_csv.open_csv(stream, *_options()) as reader:
         return list(reader.schema.names)
 
 
-def _plain_names(names: list[str], escaped: bool) -> list[str]:
+def _unescape_names(names: list[str], escaped: bool) -> list[str]:
     array = pa.array(names, TEXT)
-    shown: list[str] = (_unescape(array) if escaped else array).to_pylist()
-    twice = [name for name, times in Counter(shown).items() if times > 1]
-    if twice:
-        raise ValueError(f"the column {min(twice)!r} is there twice")
-    return shown
+    unescaped: list[str] = (_unescape(array) if escaped else array).to_pylist()
+    duplicates = [name for name, times in Counter(unescaped).items() if times > 1]
+    if duplicates:
+        raise ValueError(f"the column name {min(duplicates)!r} occurs more than once")
+    return unescaped
 
 
-def _checked(cells: pa.Array, foreign: bool, escaped: bool) -> pa.Array:
+def _check_cells(cells: pa.Array, foreign: bool, escaped: bool) -> pa.Array:
     if foreign and pc.any(pc.match_substring(cells, "\0")).as_py():
-        raise ValueError("it holds NUL characters: binary data, not text")
+        raise ValueError("it contains NUL characters: binary data, not text")
     return _unescape(cells) if escaped else cells

@@ -1,4 +1,4 @@
-"""Bytes on disk: atomic writing, reading within a cap, and one sentence for whatever goes wrong."""
+"""Files on disk: atomic writing, reading with a size limit, and one error message for every failure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from crucible_nb.errors import ConfigError, CrucibleError, StoreError
 from crucible_nb.utils import checks
 
 MAX_BYTES = 4 << 30
-"""What a file may expand to in memory unless the caller says otherwise: 4 GiB."""
+"""Default limit of a file's size in memory: 4 GiB."""
 
 _FORMATS = ("parquet", "csv", "jsonl")
 _READABLE = {**{f".{name}": name for name in _FORMATS}, ".csv.gz": "csv", ".jsonl.gz": "jsonl", ".zip": "zip"}
 
 
 def as_path(value: Any) -> Path:
-    """`value` as a Path."""
+    """Convert an argument to a Path; ConfigError if it is not a path."""
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
         with suppress(TypeError):
             return Path(value)
@@ -31,22 +31,22 @@ def as_path(value: Any) -> Path:
 
 
 def target_format(path: Path, wanted: str | None) -> str:
-    """The format to write: asked for, else by the suffix; never one that the suffix contradicts."""
-    given = path.suffix.lower().lstrip(".")
+    """Return the format to write: as requested, else by the suffix; ConfigError if the two contradict."""
+    suffix = path.suffix.lower().lstrip(".")
     if wanted is None:
-        if given not in _FORMATS:
+        if suffix not in _FORMATS:
             raise checks.wrong("path", str(path), "a name that ends in .parquet, .csv or .jsonl, or format=")
-        return given
+        return suffix
     checks.one_of("format", wanted, _FORMATS)
-    if given in _FORMATS and given != wanted:
-        raise ConfigError(f"format={wanted!r}: the path ends in '.{given}'; expected the two to agree")
+    if suffix in _FORMATS and suffix != wanted:
+        raise ConfigError(f"format={wanted!r}: the path ends in '.{suffix}'; expected the two to agree")
     return wanted
 
 
 def source_format(path: Path, wanted: str | None) -> str:
-    """The format to read, by the suffix unless asked for; ValueError for what is no plain file.
+    """Return the format to read: as requested, else by the suffix; ValueError if it is not a regular file.
 
-    A pipe or a device could keep a reader waiting for ever, so neither is opened.
+    Pipes and devices are not opened, since a reader could wait for them forever.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("it is a folder" if path.is_dir() else "it is not a regular file")
@@ -63,14 +63,14 @@ def source_format(path: Path, wanted: str | None) -> str:
 
 @contextmanager
 def reading(path: Path, what: type[Exception] = Exception, ours: type[Exception] = CrucibleError) -> Iterator[None]:
-    """Turn what fails inside into the one sentence about a file that cannot be read.
+    """Convert exceptions inside the block to a StoreError that names the file.
 
-    The bytes are a stranger's and the parsers many: no list of exceptions would be complete.
+    The input is untrusted and the parsers are many, so no list of exceptions would be complete.
 
     Args:
         path: The file.
-        what: Errors to turn.
-        ours: Those that are a sentence already; StoreError where no caller's argument can be what is wrong.
+        what: Exceptions to convert.
+        ours: Exceptions that propagate unchanged; StoreError where no argument of the caller can be the cause.
     """
     try:
         yield
@@ -81,7 +81,7 @@ def reading(path: Path, what: type[Exception] = Exception, ours: type[Exception]
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an exception, short; plain words for the usual ones."""
+    """Return the first line of an exception's message, shortened; plain words for common errors."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -91,7 +91,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose bytes appear under `path` all at once when the block ends well, and else never."""
+    """Open a stream whose content replaces `path` atomically when the block succeeds, and is dropped otherwise."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as stream:
@@ -103,19 +103,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            raise StoreError(f"cannot write {str(path)!r}: {_hindrance(path, error)}") from error
+            raise StoreError(f"cannot write {str(path)!r}: {_write_failure(path, error)}") from error
         raise
     _sync_folder(path.parent)
 
 
-def _hindrance(path: Path, error: OSError) -> str:
+def _write_failure(path: Path, error: OSError) -> str:
     if not path.parent.is_dir():
         return f"no such folder {str(path.parent)!r}"
     return "it is a folder" if path.is_dir() else reason(error)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened."""
+    """Make the rename durable, where the operating system allows opening a folder."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -124,13 +124,13 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-class _Capped(io.RawIOBase):
-    """A stream that refuses to give more than `most` bytes."""
+class _LimitedStream(io.RawIOBase):
+    """A stream that raises ValueError after more than `max_bytes` bytes."""
 
-    def __init__(self, stream: Any, most: int) -> None:
+    def __init__(self, stream: Any, max_bytes: int) -> None:
         self._stream = stream
-        self._most = most
-        self._left = most
+        self._max_bytes = max_bytes
+        self._left = max_bytes
 
     def readable(self) -> bool:
         return True
@@ -139,27 +139,27 @@ class _Capped(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise ValueError(too_large(self._most))
+            raise ValueError(too_large(self._max_bytes))
         buffer[: len(data)] = data
         return len(data)
 
 
-def too_large(most: int) -> str:
-    """The sentence for a file that expands to more than it may."""
-    return f"it expands to more than max_bytes={most:,}; raise it for a file that you trust"
+def too_large(max_bytes: int) -> str:
+    """Return the error message for a file that expands to more than `max_bytes`."""
+    return f"it expands to more than max_bytes={max_bytes:,}; raise it for a file that you trust"
 
 
 @contextmanager
-def opened(path: Path, max_bytes: int) -> Iterator[Any]:
-    """The bytes of a text file, gzip taken off within the cap; ValueError for empty files and web pages."""
+def open_text(path: Path, max_bytes: int) -> Iterator[Any]:
+    """Open a text file as bytes, decompressing gzip up to a limit; ValueError for empty files and web pages."""
     with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unzipped:
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-        with io.BufferedReader(_Capped(unzipped, max_bytes), 1 << 16) if packed else raw as stream:
-            _look(stream.peek(512))
+        is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
+        with io.BufferedReader(_LimitedStream(unzipped, max_bytes), 1 << 16) if is_gzip else raw as stream:
+            _check_head(stream.peek(512))
             yield stream
 
 
-def _look(head: bytes) -> None:
+def _check_head(head: bytes) -> None:
     if not head:
         raise ValueError("the file is empty")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):

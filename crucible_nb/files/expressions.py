@@ -1,6 +1,6 @@
-"""Arithmetic and conditions on columns, as text: a small language, walked over Python's own syntax tree.
+"""Arithmetic and conditions on columns, given as text and evaluated over Python's syntax tree.
 
-Nothing is ever executed: no calls, no attributes, no subscripts, no names but those of columns.
+No code is executed: there are no calls, attributes or subscripts, and all names are columns.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ import pandas as pd
 from crucible_nb.errors import ConfigError, CrucibleError
 from crucible_nb.utils import checks
 
-_LONGEST = 4_000
+_MAX_LENGTH = 4_000
 _ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, is None, and, or, not and parentheses"
 _QUOTED = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|`([^`]+)`""")
 
@@ -35,10 +36,10 @@ _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda value, options: _among(value, options),  # noqa: PLW0108  defined below
-    ast.NotIn: lambda value, options: _not(_among(value, options)),
-    ast.Is: lambda value, none: _missing(value, none),  # noqa: PLW0108
-    ast.IsNot: lambda value, none: _not(_missing(value, none)),
+    ast.In: lambda value, options: _is_in(value, options),  # noqa: PLW0108  defined below
+    ast.NotIn: lambda value, options: _not(_is_in(value, options)),
+    ast.Is: lambda value, none: _is_missing(value, none),  # noqa: PLW0108
+    ast.IsNot: lambda value, none: _not(_is_missing(value, none)),
 }
 _SIGNS: dict[type[ast.AST], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 _LOGIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {ast.And: operator.and_, ast.Or: operator.or_}
@@ -50,16 +51,16 @@ _NODES = (
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A parsed expression; call it with a frame.
+    """A parsed expression, called with a frame.
 
-    Missing values behave as in pandas: unequal to everything in a float or text column, unknown (so not kept) in
+    Missing values behave as in pandas: unequal to everything in a float or text column, unknown (so not selected) in
     a nullable one; `column is None` finds them.
 
     Attributes:
-        argument: The argument it came from, for messages.
-        text: As it was written.
-        tree: Its syntax tree, checked.
-        names: Names that were quoted with backticks, by the stand-in that the tree holds for each.
+        argument: Name of the argument it was given as, for messages.
+        text: The expression as written.
+        tree: Its checked syntax tree.
+        names: Names quoted with backticks, by their placeholders in the tree.
 
     Examples:
         >>> import pandas as pd
@@ -77,16 +78,16 @@ class Formula:
     names: dict[str, str]
 
     def __call__(self, frame: pd.DataFrame) -> Any:
-        """The expression's value: a Series, or a scalar when it names no column.
+        """Evaluate the expression: a Series, or a scalar if it names no column.
 
         Args:
-            frame: Where the columns come from; the name of the index counts as a column.
+            frame: Frame with the columns; the name of the index counts as a column.
 
         Raises:
-            SchemaError: A column is missing; the message lists those there are.
-            ConfigError: The columns' types do not allow what the expression asks.
+            SchemaError: A column is missing; the message lists the available ones.
+            ConfigError: The types of the columns do not support an operation.
         """
-        if self.text in frame.columns:  # "train/loss" is a column before it is a division
+        if self.text in frame.columns:  # a column named "train/loss" takes precedence over a division
             return _column(frame, self.text)
         try:
             return self._value(self.tree, frame)
@@ -95,15 +96,15 @@ class Formula:
         except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise ConfigError(f"{self.argument}={self.text!r}: {error}") from error
 
-    def _value(self, node: ast.expr, frame: pd.DataFrame) -> Any:  # noqa: PLR0911  one arm a node
+    def _value(self, node: ast.expr, frame: pd.DataFrame) -> Any:  # noqa: PLR0911  one branch per node
         match node:
             case ast.Constant(value=value):
                 return value
             case ast.Name(id=name):
-                wanted = self.names.get(name, name)
-                if wanted != frame.index.name:
-                    checks.columns(self.argument, wanted, frame.columns)
-                return _column(frame, wanted)
+                column = self.names.get(name, name)
+                if column != frame.index.name:
+                    checks.columns(self.argument, column, frame.columns)
+                return _column(frame, column)
             case ast.BinOp(left=left, op=op, right=right):
                 return _calculate(op, self._value(left, frame), self._value(right, frame))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -111,29 +112,29 @@ class Formula:
             case ast.UnaryOp(op=op, operand=operand):
                 return _SIGNS[type(op)](_number(self._value(operand, frame)))
             case ast.BoolOp(op=op, values=values):
-                return _fold(_LOGIC[type(op)], [_truth(self._value(value, frame)) for value in values])
+                return reduce(_LOGIC[type(op)], [_condition(self._value(value, frame)) for value in values])
             case ast.Compare(left=left, ops=ops, comparators=others):
                 values = [self._value(value, frame) for value in (left, *others)]
                 pairs = zip(ops, values, values[1:], strict=False)
-                return _fold(operator.and_, [_COMPARISONS[type(op)](one, other) for op, one, other in pairs])
+                return reduce(operator.and_, [_COMPARISONS[type(op)](a, b) for op, a, b in pairs])
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [self._value(item, frame) for item in items]
         raise TypeError(f"expected {_ACCEPTED}")
 
 
 def parse(text: str, argument: str) -> Formula:
-    """Check an expression before any data is read.
+    """Parse and check an expression, before any data is read.
 
     Args:
-        text: For example "latency_s * 1000" or "release == 'v8' and `a b` > 1"; a name that is no Python name goes
-            in backticks.
-        argument: Name of the argument it came from, for messages.
+        text: For example "latency_s * 1000" or "release == 'v8' and `a b` > 1"; a name that is not a Python name is
+            quoted with backticks.
+        argument: Name of the argument it was given as, for messages.
 
     Returns:
-        A function of a frame.
+        A callable (frame) -> value.
 
     Raises:
-        ConfigError: The text is not in the language.
+        ConfigError: The text is not a valid expression.
 
     Examples:
         >>> from crucible_nb.files.expressions import parse
@@ -145,24 +146,24 @@ comparisons, in, is None, and, or, not and parentheses
     """
     names: dict[str, str] = {}
 
-    def stand_in(match: re.Match[str]) -> str:
+    def placeholder(match: re.Match[str]) -> str:
         if match[1] is not None:
             return match[1]
         names[f"_quoted_{len(names)}_"] = match[2]
         return f"_quoted_{len(names) - 1}_"
 
     try:
-        if len(text) > _LONGEST:
+        if len(text) > _MAX_LENGTH:
             raise ValueError
-        tree = ast.parse(_QUOTED.sub(stand_in, text).strip(), mode="eval")
+        tree = ast.parse(_QUOTED.sub(placeholder, text).strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise checks.wrong(argument, text, f"an expression of {_ACCEPTED}") from None
-    if not all(map(_allowed, ast.walk(tree))) or (isinstance(tree.body, ast.Constant) and tree.body.value is None):
+    if not all(map(_is_allowed, ast.walk(tree))) or (isinstance(tree.body, ast.Constant) and tree.body.value is None):
         raise checks.wrong(argument, text, _ACCEPTED)
     return Formula(argument, text, tree.body, names)
 
 
-def _allowed(node: ast.AST) -> bool:
+def _is_allowed(node: ast.AST) -> bool:
     return isinstance(node, _NODES) or (
         isinstance(node, ast.Constant) and type(node.value) in (bool, int, float, str, type(None))
     )
@@ -183,40 +184,33 @@ def _calculate(op: ast.operator, left: Any, right: Any) -> Any:
 def _number(value: Any) -> Any:
     dtype = value.dtype if isinstance(value, pd.Series) else type(value)
     if not pd.api.types.is_numeric_dtype(dtype):
-        raise TypeError(f"expected numbers to calculate with, got {_called(value)}")
+        raise TypeError(f"expected numbers for arithmetic, got {_describe(value)}")
     return value
 
 
-def _truth(value: Any) -> Any:
+def _condition(value: Any) -> Any:
     if not isinstance(value, (pd.Series, bool)) or (
         isinstance(value, pd.Series) and not pd.api.types.is_bool_dtype(value.dtype)
     ):
-        raise TypeError(f"expected conditions for and, or and not, got {_called(value)}")
+        raise TypeError(f"expected conditions for and, or and not, got {_describe(value)}")
     return value
 
 
 def _not(value: Any) -> Any:
-    return not value if isinstance(value, bool) else ~_truth(value)
+    return not value if isinstance(value, bool) else ~_condition(value)
 
 
-def _among(value: Any, options: Any) -> Any:
+def _is_in(value: Any, options: Any) -> Any:
     if not isinstance(options, list) or any(isinstance(option, (pd.Series, list)) for option in options):
         raise TypeError("expected a list of numbers or text after in, such as ['a', 'b']")
     return value.isin(options) if isinstance(value, pd.Series) else value in options
 
 
-def _missing(value: Any, none: Any) -> Any:
+def _is_missing(value: Any, none: Any) -> Any:
     if none is not None:
         raise TypeError("expected None after is")
     return pd.isna(value)
 
 
-def _called(value: Any) -> str:
+def _describe(value: Any) -> str:
     return f"column {value.name!r} of {value.dtype}" if isinstance(value, pd.Series) else repr(value)
-
-
-def _fold(combine: Callable[[Any, Any], Any], values: list[Any]) -> Any:
-    result = values[0]
-    for value in values[1:]:
-        result = combine(result, value)
-    return result

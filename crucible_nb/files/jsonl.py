@@ -1,4 +1,4 @@
-"""JSON lines: one object a row; in our own files the first line is the header."""
+"""JSON lines: one object per row; in files written by crucible_nb the first line is the header."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import pyarrow.compute as pc
 
 from crucible_nb.files.columns import TEXT, as_json, to_tables
 from crucible_nb.files.csv import iso
-from crucible_nb.files.disk import opened
+from crucible_nb.files.disk import open_text
 from crucible_nb.files.guess import guess, kind_of_values
 from crucible_nb.files.layout import KEY, Layout, unpack
 from crucible_nb.files.source import Source
 
-_LINE = 64 << 20  # bytes of one line
-_COLUMNS = 16_384  # that lines may name in all; a file of ours may have more
-_CELLS = 1 << 22  # of one piece: lines that each bring columns of their own stay within bounds
+_MAX_LINE = 64 << 20  # bytes of one line
+_MAX_COLUMNS = 16_384  # named by all lines of a foreign file together
+_MAX_CELLS = 1 << 22  # of one chunk, for lines that each have other columns
 _ROWS = 16_384
 
 
 def write(frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO) -> None:
-    """The frame as JSON lines under its header."""
+    """Write the frame as JSON lines below its header."""
     stream.write(orjson.dumps({KEY: orjson.Fragment(header)}, option=orjson.OPT_APPEND_NEWLINE))
     for table in to_tables(frame, layout, _ROWS):
         columns = [_cells(values).to_pylist() for values in table.columns]
@@ -38,7 +38,7 @@ def write(frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO) 
 
 
 def _cells(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """What orjson writes exactly; it has no word for infinity, so a column that holds one goes as text."""
+    """Convert values to types that orjson writes exactly: a column with an infinity becomes text."""
     if pa.types.is_timestamp(values.type):
         return iso(values)
     if pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py():
@@ -47,15 +47,15 @@ def _cells(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def source(path: Path, max_bytes: int) -> Source:
-    """JSON lines, plain or gzipped; ours when the first line is our header."""
-    with opened(path, max_bytes) as stream:
+    """Open JSON lines, plain or gzipped; with a header line they were written by crucible_nb."""
+    with open_text(path, max_bytes) as stream:
         number, first = next(_objects(stream), (0, {}))
     if not number:
-        raise ValueError("it holds no rows")
+        raise ValueError("it has no rows")
     layout, facts = unpack(first[KEY]) if number == 1 and _is_header(first) else (None, {})
-    columns = max(_COLUMNS, len(layout.columns) if layout else 0)
-    pieces = partial(_pieces, path, max_bytes, columns)
-    return Source(pieces, partial(guess, kind_of=kind_of_values), layout, facts)
+    max_columns = max(_MAX_COLUMNS, len(layout.columns) if layout else 0)
+    chunks = partial(_chunks, path, max_bytes, max_columns)
+    return Source(chunks, partial(guess, kind_of=kind_of_values), layout, facts)
 
 
 def _is_header(line: dict[str, Any]) -> bool:
@@ -63,12 +63,12 @@ def _is_header(line: dict[str, Any]) -> bool:
 
 
 def _objects(stream: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every object with the number of its line; ValueError names a line that is none."""
+    """Yield each object with its line number; ValueError names a line that is not an object."""
     number = 0
-    while line := stream.readline(_LINE + 1):
+    while line := stream.readline(_MAX_LINE + 1):
         number += 1
-        if len(line) > _LINE:
-            raise ValueError(f"line {number} is longer than {_LINE >> 20} MiB")
+        if len(line) > _MAX_LINE:
+            raise ValueError(f"line {number} is longer than {_MAX_LINE >> 20} MiB")
         text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
         if text:
             yield number, _object(text, number)
@@ -76,53 +76,53 @@ def _objects(stream: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _object(line: bytes, number: int) -> dict[str, Any]:
     try:
-        found = _parsed(line)
-        if not isinstance(found, dict):
-            raise TypeError(f"expected an object, got {type(found).__name__}")
+        value = _parse(line)
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, got {type(value).__name__}")
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from error
-    return found
+    return value
 
 
-def _flat(row: dict[str, Any], number: int) -> dict[str, Any]:
-    """The row with its nested values as JSON text."""
+def _flatten(row: dict[str, Any], number: int) -> dict[str, Any]:
+    """Convert nested values of a row to JSON text."""
     try:
         return {name: as_json(value) if isinstance(value, (dict, list)) else value for name, value in row.items()}
-    except TypeError as error:  # nested deeper than orjson writes
+    except TypeError as error:  # nested deeper than orjson can write
         raise ValueError(f"line {number}: {error}") from error
 
 
-def _parsed(line: bytes) -> Any:
+def _parse(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except ValueError:
-        if b"NaN" in line or b"Infinity" in line:  # no JSON, but what Python's own json writes
+        if b"NaN" in line or b"Infinity" in line:  # not JSON, but written by Python's json module
             return json.loads(line)
         raise
 
 
-def _pieces(path: Path, max_bytes: int, columns: int, rows: int) -> Iterator[pa.Table]:
-    seen: set[str] = set()
-    with opened(path, max_bytes) as stream:
+def _chunks(path: Path, max_bytes: int, max_columns: int, rows: int) -> Iterator[pa.Table]:
+    names: set[str] = set()
+    with open_text(path, max_bytes) as stream:
         objects = _objects(stream)
-        lines = (_flat(row, number) for number, row in objects if number > 1 or not _is_header(row))
-        while piece := _piece(lines, rows):
-            table = _table(piece)
-            seen.update(table.column_names)
-            if len(seen) > columns:
-                raise ValueError(f"its lines name more than {columns:,} columns")
+        lines = (_flatten(row, number) for number, row in objects if number > 1 or not _is_header(row))
+        while chunk := _next_chunk(lines, rows):
+            table = _table(chunk)
+            names.update(table.column_names)
+            if len(names) > max_columns:
+                raise ValueError(f"its lines name more than {max_columns:,} columns")
             yield table
 
 
-def _piece(lines: Iterator[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
-    piece: list[dict[str, Any]] = []
+def _next_chunk(lines: Iterator[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
+    chunk: list[dict[str, Any]] = []
     names: set[str] = set()
     for line in islice(lines, rows):
-        piece.append(line)
+        chunk.append(line)
         names.update(line)
-        if len(names) * len(piece) > _CELLS:
+        if len(names) * len(chunk) > _MAX_CELLS:
             break
-    return piece
+    return chunk
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
@@ -132,7 +132,7 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _array(values: list[Any]) -> pa.Array:
-    """The narrowest type that holds all values; text where they are of several kinds."""
+    """Convert values to the narrowest common type; mixed types become text."""
     types = {type(value) for value in values} - {type(None)}
     if types <= {bool} or types <= {str}:
         return pa.array(values, TEXT if str in types else pa.bool_() if types else pa.null())

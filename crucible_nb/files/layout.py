@@ -1,4 +1,4 @@
-"""What a file says about its frame: the columns and their kinds, the index, the facts; as plain JSON."""
+"""The header of a file: columns and their types, the index and the facts, as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crucible_nb.events.schema import DTYPES
 from crucible_nb.utils import checks
 
 KEY = "crucible"
-"""Where a file keeps its header: a key of the Parquet metadata, of the first JSONL line, of the CSV's side file."""
+"""Key of the header: in the Parquet metadata, in the first JSONL line, in the CSV's side file."""
 
 VERSION = 1
 KINDS = frozenset({*DTYPES, "time"})
@@ -26,11 +26,11 @@ class Column:
     """One column of a file.
 
     Attributes:
-        name: Its name in the frame.
-        kind: A kind of `crucible_nb.events.schema`, or "time" for UTC nanoseconds.
-        categories: The categories in their order (kind "category" of our own files), else None.
-        ordered: Whether that order means something.
-        dtype: The dtype of the categories' index; an empty category may have any.
+        name: Name in the frame.
+        kind: Column type of `crucible_nb.events.schema`, or "time" for UTC nanoseconds.
+        categories: Categories in order (kind "category", files written by crucible_nb), else None.
+        ordered: Whether the categories are ordered.
+        dtype: Dtype of the categories' index; an empty category may have any.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a file in their order, and how to make the frame of them again.
+    """The columns of a file in order, and how the frame is rebuilt from them.
 
     Attributes:
-        columns: The index first, where it is one of the columns.
-        index: The column that is the DatetimeIndex; None means a RangeIndex.
-        rows: How many rows were written; None when the file is not ours.
-        escaped: Whether text that a spreadsheet would run carries a leading apostrophe (CSV).
-        attrs: `DataFrame.attrs`, what JSON can hold of it.
+        columns: The columns; the index first, if it is one of them.
+        index: Column that becomes the DatetimeIndex; None for a RangeIndex.
+        rows: Number of rows written; None for a foreign file.
+        escaped: Whether texts that a spreadsheet would run as formulas have a leading apostrophe (CSV).
+        attrs: The part of `DataFrame.attrs` that JSON can represent.
     """
 
     columns: tuple[Column, ...]
@@ -60,12 +60,12 @@ class Layout:
 
     @property
     def names(self) -> list[str]:
-        """The names of the columns, in order."""
+        """Names of the columns, in order."""
         return [column.name for column in self.columns]
 
 
 def describe(frame: pd.DataFrame) -> Layout:
-    """The layout of a frame; SchemaError when a file could not give that frame back."""
+    """Return the layout of a frame; SchemaError if the frame could not be read back equal."""
     index = _index(frame)
     names = list(frame.columns)
     checks.texts("columns", names)
@@ -84,12 +84,10 @@ def _index(frame: pd.DataFrame) -> str | None:
         return str(index.name or "time")
     if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1:
         return None
-    raise SchemaError(f"frame: expected a DatetimeIndex or plain RangeIndex, got {_named(index)}; reset_index() helps")
-
-
-def _named(index: pd.Index) -> str:
-    kind = type(index).__name__
-    return f"an {kind}" if kind[0] in "AEIOU" else f"a {kind}"
+    article = "an" if (name := type(index).__name__)[0] in "AEIOU" else "a"
+    raise SchemaError(
+        f"frame: expected a DatetimeIndex or plain RangeIndex, got {article} {name}; use reset_index() first"
+    )
 
 
 def _column(name: str, values: pd.Series) -> Column:
@@ -108,7 +106,7 @@ def _column(name: str, values: pd.Series) -> Column:
 
 
 def kind_of(dtype: Any) -> str | None:
-    """The kind that holds a pandas dtype; None for those that no kind holds."""
+    """Return the column type for a pandas dtype; None if there is none."""
     extension = isinstance(dtype, pd.api.extensions.ExtensionDtype)
     if isinstance(dtype, pd.CategoricalDtype):
         return "category"
@@ -124,11 +122,11 @@ def kind_of(dtype: Any) -> str | None:
 
 
 def _attrs(frame: pd.DataFrame) -> dict[str, Any]:
-    """The attributes that come back from JSON as they went in."""
-    return {key: value for key, value in frame.attrs.items() if isinstance(key, str) and _survives(value)}
+    """Return the attributes that JSON represents exactly."""
+    return {key: value for key, value in frame.attrs.items() if isinstance(key, str) and _is_exact_in_json(value)}
 
 
-def _survives(value: Any) -> bool:
+def _is_exact_in_json(value: Any) -> bool:
     try:
         return bool(orjson.loads(orjson.dumps(value)) == value)
     except (TypeError, ValueError):
@@ -136,18 +134,18 @@ def _survives(value: Any) -> bool:
 
 
 def pack(layout: Layout, facts: Mapping[str, Any] | None) -> bytes:
-    """The header of a file, as JSON."""
-    plain = checks.mapping("facts", facts)
+    """Encode the header of a file as JSON."""
+    checked = checks.mapping("facts", facts)
     try:
-        return orjson.dumps({"version": VERSION, "schema": asdict(layout), "facts": plain})
+        return orjson.dumps({"version": VERSION, "schema": asdict(layout), "facts": checked})
     except TypeError as error:
-        raise checks.wrong("facts", plain, f"what JSON can hold ({error})") from error
+        raise checks.wrong("facts", checked, f"values that JSON can represent ({error})") from error
 
 
 def unpack(header: Any) -> tuple[Layout, dict[str, Any]]:
-    """The layout and the facts of a header that was read; ValueError when it is not one of ours."""
+    """Decode a header into layout and facts; ValueError if it is not a valid header."""
     if not isinstance(header, dict) or not isinstance(header.get("version"), int):
-        raise ValueError("its crucible header is broken")  # noqa: TRY004  all that is read fails as ValueError
+        raise ValueError("its crucible header is broken")  # noqa: TRY004  invalid input always raises ValueError
     if header["version"] > VERSION:
         raise ValueError(f"it was written by a newer crucible_nb (file version {header['version']})")
     try:
@@ -155,10 +153,10 @@ def unpack(header: Any) -> tuple[Layout, dict[str, Any]]:
         columns = tuple(map(_read_column, schema.pop("columns")))
         layout = Layout(columns, **schema)
         facts = dict(header["facts"])
-        sound = _sound(layout)
+        valid = _is_valid(layout)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError("its crucible header is broken") from error
-    if not sound:
+    if not valid:
         raise ValueError("its crucible header is broken")
     return layout, facts
 
@@ -168,8 +166,8 @@ def _read_column(raw: dict[str, Any]) -> Column:
     return Column(**{**raw, "categories": tuple(labels) if isinstance(labels, list) else labels})
 
 
-def _sound(layout: Any) -> bool:
-    """Whether the fields are of their types: what was read is anything."""
+def _is_valid(layout: Any) -> bool:
+    """Whether the fields, read from untrusted input, have their types."""
     names = layout.names
     return (
         all(isinstance(name, str) for name in names)
@@ -178,11 +176,11 @@ def _sound(layout: Any) -> bool:
         and type(layout.rows) is int
         and type(layout.escaped) is bool
         and isinstance(layout.attrs, dict)
-        and all(map(_sound_column, layout.columns))
+        and all(map(_is_valid_column, layout.columns))
     )
 
 
-def _sound_column(column: Any) -> bool:
+def _is_valid_column(column: Any) -> bool:
     labels = column.categories
     if column.kind not in KINDS or type(column.ordered) is not bool or column.dtype not in _CATEGORIES:
         return False

@@ -1,4 +1,4 @@
-"""Files into frames: our own exactly as they were, foreign ones as the caller maps them."""
+"""Read files into frames: files of crucible_nb exactly as written, foreign ones as mapped by the caller."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ def load(
     format: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> pd.DataFrame:
-    r"""Read a file of events: one that crucible_nb wrote comes back equal, a foreign one as you map it.
+    r"""Read a file of events: a file of crucible_nb equal to what was written, a foreign one as you map it.
 
     Args:
-        path: A .parquet, .csv, .jsonl (both also .gz) or .zip of `archive`.
-        map: New columns by name: arithmetic on the file's columns as text (`"latency_s * 1000"`; names that are no
+        path: A .parquet, .csv, .jsonl (both also .gz) file, or a .zip written by `archive`.
+        map: New columns by name: arithmetic on the file's columns as text (`"latency_s * 1000"`; names that are not
             Python names in backticks), or callables that take the frame. The file's own columns stay.
-        time: The column that becomes the index `time`: datetimes (naive means UTC), ISO text, or numbers counted in
-            `unit` from `origin`. None takes the file's own index, else a column `time` or `timestamp` that holds
-            times, else leaves a RangeIndex.
-        event: A column that holds the event names, or one name for every row.
-        unit: "s", "ms", "us" or "ns" of a numeric time.
-        origin: Where a numeric time starts; datetime, ISO text or UTC nanoseconds, None for 1970.
-        where: The rows to keep: a condition as text (`"release == 'v8' and latency_s > 1"`) or a callable that takes
-            the frame. It sees the file's columns and those of `map`.
+        time: Column that becomes the index `time`: datetimes (naive means UTC), ISO text, or numbers in `unit` since
+            `origin`. None uses the file's own index, else a column `time` or `timestamp` with times, else a
+            RangeIndex.
+        event: Column with the event names, or one name for all rows.
+        unit: Unit of a numeric time: "s", "ms", "us" or "ns".
+        origin: Zero of a numeric time: datetime, ISO text or UTC nanoseconds; None for 1970.
+        where: Rows to keep: a condition as text (`"release == 'v8' and latency_s > 1"`) or a callable that takes the
+            frame, on the file's columns and those of `map`.
         format: "parquet", "csv", "jsonl" or "zip", for a path with another suffix.
-        max_bytes: Refuse what expands to more than this in memory.
+        max_bytes: Maximum size in memory; larger files are refused.
 
     Returns:
-        A frame. Columns whose names crucible_nb knows have the dtypes of `events.schema`; others are float64,
-        int64, Int64 (with gaps), bool, boolean, text, category or UTC datetimes. Nested values become JSON text.
+        A frame. Columns with standard names have the dtypes of `events.schema`; others are float64, int64, Int64 (with
+        missing values), bool, boolean, text, category or UTC datetimes. Nested values become JSON text.
 
     Raises:
-        StoreError: The file is missing, broken, hostile or too large, or a value does not fit its column.
-        SchemaError: `map`, `where` or `time` names a column that is not there.
-        ConfigError: An argument is not what is accepted.
+        StoreError: The file is missing, corrupt, unsafe or too large, or a value does not fit its column.
+        SchemaError: `map`, `where` or `time` names a missing column.
+        ConfigError: An argument is not accepted.
 
     Examples:
         >>> import pathlib, tempfile
@@ -71,16 +71,16 @@ def load(
         >>> calls.index[0]
         Timestamp('2025-01-01 00:00:00.500000+0000', tz='UTC')
     """
-    wishes = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
-    file, most = as_path(path), checks.whole("max_bytes", max_bytes, ge=1)
+    mapping = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
+    file, limit = as_path(path), checks.whole("max_bytes", max_bytes, ge=1)
     with reading(file):
-        source = _open(file, format, most)
-        tables = list(_held(_counted(source, _ROWS), most))
-        layout = source.layout or source.guess(tables, wishes.columns)
-        frame = to_frame(tables, layout, most)
+        source = _open(file, format, limit)
+        tables = list(_check_size(_check_count(source, _ROWS), limit))
+        layout = source.layout or source.guess(tables, mapping.columns)
+        frame = to_frame(tables, layout, limit)
     with reading(file, MisfitError):
-        frame = wishes.rows(frame)
-        return _settled(wishes, frame, source).timed(frame)
+        frame = mapping.rows(frame)
+        return _resolve(mapping, frame, source).timed(frame)
 
 
 def iter_table(
@@ -96,30 +96,24 @@ def iter_table(
     chunk_rows: int = _ROWS,
     max_bytes: int = MAX_BYTES,
 ) -> Iterator[pd.DataFrame]:
-    r"""Read a file of events piece by piece, in bounded memory; the pieces together are what `load` gives.
+    r"""Read a file of events chunk by chunk, in bounded memory; together the chunks equal the result of `load`.
 
-    A foreign CSV or JSONL is gone through twice, so that every piece has the dtypes of the whole. Only the
-    categories of a foreign file are each piece's own.
+    A foreign CSV or JSONL file is read twice, so that every chunk has the dtypes of the whole. Only the categories of
+    a foreign file differ between chunks.
 
     Args:
-        path: As for `load`.
-        map: As for `load`; callables see one piece at a time.
-        time: As for `load`; what the first piece shows holds for all.
-        event: As for `load`.
-        unit: As for `load`.
-        origin: As for `load`.
-        where: As for `load`; callables see one piece at a time.
-        format: As for `load`.
-        chunk_rows: At most this many rows of the file at a time.
-        max_bytes: Refuse a compressed file, or a piece, that expands to more than this.
+        path, event, unit, origin, format: As in `load`.
+        map, where: As in `load`; callables see one chunk at a time.
+        time: As in `load`; decided by the first chunk.
+        chunk_rows: Maximum number of rows of the file per chunk.
+        max_bytes: Maximum size in memory of a compressed file, and of a chunk.
 
     Yields:
         Frames of at least one row, in the order of the file.
 
     Raises:
-        StoreError: As for `load`; what is broken late in a file is found late.
-        SchemaError: As for `load`.
-        ConfigError: As for `load`.
+        StoreError: As in `load`; an error late in a file is raised late.
+        SchemaError, ConfigError: As in `load`.
 
     Examples:
         >>> import pathlib, tempfile
@@ -127,72 +121,72 @@ def iter_table(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder, "numbers.csv")
         ...     _ = path.write_text("n\n1\n2\n3\n")
-        ...     [piece["n"].tolist() for piece in iter_table(path, chunk_rows=2)]
+        ...     [chunk["n"].tolist() for chunk in iter_table(path, chunk_rows=2)]
         [[1, 2], [3]]
     """
-    wishes = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
-    file, most = as_path(path), checks.whole("max_bytes", max_bytes, ge=1)
+    mapping = shaping(map, where, event=event, time=time, unit=unit, origin=origin)
+    file, limit = as_path(path), checks.whole("max_bytes", max_bytes, ge=1)
     rows = checks.whole("chunk_rows", chunk_rows, ge=1)
-    return _shaped(file, format, most, rows, wishes)
+    return _mapped_chunks(file, format, limit, rows, mapping)
 
 
-def _shaped(file: Path, format: str | None, most: int, rows: int, wishes: Shaping) -> Iterator[pd.DataFrame]:
+def _mapped_chunks(file: Path, format: str | None, limit: int, rows: int, mapping: Shaping) -> Iterator[pd.DataFrame]:
     with reading(file):
-        source = _open(file, format, most)
-        layout = source.layout or source.guess(source.pieces(rows), wishes.columns)
-    settled: Shaping | None = None
-    for piece in _frames(file, source, layout, rows, most):
+        source = _open(file, format, limit)
+        layout = source.layout or source.guess(source.chunks(rows), mapping.columns)
+    resolved: Shaping | None = None
+    for chunk in _frames(file, source, layout, rows, limit):
         with reading(file, MisfitError):
-            frame = wishes.rows(piece)
+            frame = mapping.rows(chunk)
             if len(frame):
-                settled = settled or _settled(wishes, frame, source)
-                frame = settled.timed(frame)
+                resolved = resolved or _resolve(mapping, frame, source)
+                frame = resolved.timed(frame)
         if len(frame):
             yield frame
 
 
-def _frames(file: Path, source: Source, layout: Layout, rows: int, most: int) -> Iterator[pd.DataFrame]:
+def _frames(file: Path, source: Source, layout: Layout, rows: int, limit: int) -> Iterator[pd.DataFrame]:
     with reading(file):
-        for table in _counted(source, rows):
-            yield to_frame([table], layout, most)
+        for table in _check_count(source, rows):
+            yield to_frame([table], layout, limit)
 
 
-def _counted(source: Source, rows: int) -> Iterator[pa.Table]:
-    """The pieces; after the last, ValueError unless they are all that was written."""
-    found = 0
-    for table in source.pieces(rows):
-        found += table.num_rows
+def _check_count(source: Source, rows: int) -> Iterator[pa.Table]:
+    """Yield the chunks; after the last, raise ValueError if rows are missing."""
+    count = 0
+    for table in source.chunks(rows):
+        count += table.num_rows
         yield table
-    if source.layout is not None and source.layout.rows != found:
-        raise ValueError(f"it holds {found:,} rows, its header tells of {source.layout.rows:,}: cut short or edited")
+    if source.layout is not None and source.layout.rows != count:
+        raise ValueError(f"it has {count:,} rows but its header says {source.layout.rows:,}: cut short or edited")
 
 
-def _held(tables: Iterator[pa.Table], most: int) -> Iterator[pa.Table]:
-    """The tables while they fit into memory together; dictionaries are shared and counted when they unfold."""
-    held = 0
+def _check_size(tables: Iterator[pa.Table], limit: int) -> Iterator[pa.Table]:
+    """Yield the tables; ValueError when together they exceed the limit. Dictionaries are counted when decoded."""
+    size = 0
     for table in tables:
-        held += sum(values.nbytes for values in table.columns if not pa.types.is_dictionary(values.type))
-        if held > most:
-            raise ValueError(too_large(most))
+        size += sum(values.nbytes for values in table.columns if not pa.types.is_dictionary(values.type))
+        if size > limit:
+            raise ValueError(too_large(limit))
         yield table
 
 
-def _settled(wishes: Shaping, frame: pd.DataFrame, source: Source) -> Shaping:
-    """A file of ours has the index it was written with; in a foreign one it may have to be found."""
-    return wishes if source.layout else wishes.settled(frame, source.index)
+def _resolve(mapping: Shaping, frame: pd.DataFrame, source: Source) -> Shaping:
+    """Find the index of a foreign file; a file of crucible_nb has the index it was written with."""
+    return mapping if source.layout else mapping.settled(frame, source.index)
 
 
 def read_facts(path: Any) -> dict[str, Any]:
-    """The experiment facts that a file of ours carries.
+    """Read the experiment facts in a file of crucible_nb.
 
     Args:
-        path: As for `load`.
+        path: As in `load`.
 
     Returns:
-        What was given as `facts` when the file was written; empty for a foreign file.
+        The `facts` given when the file was written; empty for a foreign file.
 
     Raises:
-        StoreError: The file is missing or broken.
+        StoreError: The file is missing or corrupt.
 
     Examples:
         >>> import tempfile
@@ -207,5 +201,5 @@ def read_facts(path: Any) -> dict[str, Any]:
         return _open(file, None, MAX_BYTES).facts
 
 
-def _open(file: Path, format: str | None, most: int) -> Source:
-    return _SOURCES[source_format(file, format)](file, most)
+def _open(file: Path, format: str | None, limit: int) -> Source:
+    return _SOURCES[source_format(file, format)](file, limit)

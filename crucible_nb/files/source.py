@@ -1,4 +1,4 @@
-"""What every format offers a reader: the header if the file is ours, else a guess, and the rows piece by piece."""
+"""The common interface of readable files: a layout, given by the header or guessed, and the rows in chunks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from crucible_nb.files.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that can be read, as often as needed.
+    """A file that can be read repeatedly.
 
     Attributes:
-        pieces: Given a number of rows, the file as Arrow tables of at most that many.
-        guess: Given those tables and the columns that the caller replaces, the layout of a foreign file.
-        layout: The layout that the file's own header tells; None for a foreign file.
-        facts: The experiment facts of that header.
-        index: The column that a foreign file names as its index.
+        chunks: Callable (number of rows) -> the file as Arrow tables of at most so many rows.
+        guess: Callable (tables, columns replaced by the caller) -> the layout of a foreign file.
+        layout: Layout in the file's header; None for a foreign file.
+        facts: Experiment facts in the header.
+        index: Column that a foreign file names as its index.
     """
 
-    pieces: Callable[[int], Iterator[pa.Table]]
+    chunks: Callable[[int], Iterator[pa.Table]]
     guess: Callable[[Iterable[pa.Table], Collection[str]], Layout]
     layout: Layout | None = None
     facts: dict[str, Any] = field(default_factory=dict)

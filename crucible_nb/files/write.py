@@ -1,4 +1,4 @@
-"""Frames into files."""
+"""Write frames into files."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def write_table(
     facts: Mapping[str, Any] | None = None,
     escape_formulas: bool = True,
 ) -> Path:
-    """Write a frame so that `load` gives it back equal: dtypes, missing values, order, time zone, attrs.
+    """Write a frame so that `load` returns it equal: dtypes, missing values, order, time zone, attrs.
 
-    The file appears under its name at once and whole, or not at all; an existing one is replaced. An unnamed
-    DatetimeIndex comes back as `time`, other widths of number as the dtype of their kind (float64, int64, Int64).
+    The file is written atomically; an existing one is replaced. An unnamed DatetimeIndex is read back as `time`,
+    other number widths as float64, int64 or Int64.
 
     Args:
-        frame: Rows under a DatetimeIndex or a plain RangeIndex; columns of text, category, numbers, booleans or
-            datetimes, each name once.
-        path: Where to; its suffix tells the format.
+        frame: Rows with a DatetimeIndex or a plain RangeIndex; columns of text, category, numbers, booleans or
+            datetimes, with unique names.
+        path: The file; its suffix tells the format.
         format: "parquet", "csv" or "jsonl", for a path with another suffix.
-        facts: What to remember of the experiment; anything that JSON can hold. It travels in the file, for CSV in
-            the JSON file beside it (`run.csv.json`).
-        escape_formulas: Whether text in a CSV that a spreadsheet would run as a formula gets a leading apostrophe,
-            which `load` takes off again.
+        facts: Facts about the experiment that JSON can represent. They are stored in the file; for CSV in the JSON
+            file beside it (`run.csv.json`).
+        escape_formulas: Whether texts in a CSV that a spreadsheet would run as formulas get a leading apostrophe,
+            which `load` removes.
 
     Returns:
-        The path that was written.
+        The path written.
 
     Raises:
-        ConfigError: The path's suffix or `format` is unknown, or `facts` does not fit into JSON.
-        SchemaError: The frame has an index, a column name or a value that a file could not give back.
-        StoreError: The folder does not exist, or the disk refuses.
+        ConfigError: The path's suffix or `format` is unknown, or JSON cannot represent `facts`.
+        SchemaError: The frame has an index, a column name or a value that could not be read back equal.
+        StoreError: The folder does not exist, or writing fails.
 
     Examples:
         >>> import tempfile
@@ -65,7 +65,7 @@ def write_table(
     wanted = target_format(target, format)
     layout = replace(describe(frame), escaped=wanted == "csv" and escape_formulas)
     header = pack(layout, facts)
-    with _fitting():
+    with _schema_errors():
         if wanted == "csv":
             _write_csv(frame, layout, header, target)
             return target
@@ -76,7 +76,7 @@ def write_table(
 
 
 def _write_csv(frame: pd.DataFrame, layout: Layout, header: bytes, target: Path) -> None:
-    """Whenever this stops, no CSV stands beside a side file that tells of another."""
+    """Write a CSV and its side file; a crash at any time leaves no CSV beside the side file of another."""
     side = csv.side_path(target)
     with replacing(side) as beside, replacing(target) as stream:
         csv.write(frame, layout, stream)
@@ -92,18 +92,18 @@ def archive(
     """Write a frame and its experiment's facts into one zip, which `load` and `read_facts` read.
 
     Args:
-        frame: As for `write_table`.
-        path: Where to; it ends in .zip.
-        facts: What to remember of the experiment; anything that JSON can hold.
-        more: Files to put in as well, by the names they have there.
+        frame: As in `write_table`.
+        path: The file; it ends in .zip.
+        facts: Facts about the experiment that JSON can represent.
+        more: Further files, by their names in the zip.
 
     Returns:
-        The path that was written.
+        The path written.
 
     Raises:
-        ConfigError: The path does not end in .zip, or `facts` does not fit into JSON.
-        SchemaError: The frame has an index, a column name or a value that a file could not give back.
-        StoreError: The folder does not exist, or the disk refuses.
+        ConfigError: The path does not end in .zip, or JSON cannot represent `facts`.
+        SchemaError: The frame has an index, a column name or a value that could not be read back equal.
+        StoreError: The folder does not exist, or writing fails.
 
     Examples:
         >>> import tempfile
@@ -119,13 +119,14 @@ def archive(
         raise checks.wrong("path", str(target), "a name that ends in .zip")
     layout = describe(frame)
     header = pack(layout, facts)
-    with _fitting(), replacing(target) as stream:
+    with _schema_errors(), replacing(target) as stream:
         zipped.write(frame, layout, header, facts or {}, stream, more)
     return target
 
 
 @contextmanager
-def _fitting() -> Iterator[None]:
+def _schema_errors() -> Iterator[None]:
+    """Convert a MisfitError to a SchemaError."""
     try:
         yield
     except MisfitError as error:

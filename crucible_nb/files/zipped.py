@@ -1,4 +1,4 @@
-"""An experiment in one zip: its events as Parquet, its facts as JSON for people."""
+"""An experiment in one zip: its events as Parquet, its facts as readable JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,16 @@ def write(
     stream: BinaryIO,
     more: Mapping[str, Path] | None = None,
 ) -> None:
-    """The zip, with more files by the names they have in it; members are stored, for Parquet is compressed already."""
+    """Write the zip, its members uncompressed, since Parquet is compressed already.
+
+    Args:
+        frame: The events.
+        layout: Layout of the frame.
+        header: Header of the Parquet file.
+        facts: Facts of the experiment.
+        stream: Binary stream to write to.
+        more: Further files, by their names in the zip.
+    """
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as packed:
         with packed.open(EVENTS, "w", force_zip64=True) as member:
             parquet.write(frame, layout, header, member)  # type: ignore[arg-type]
@@ -38,7 +47,7 @@ def write(
 
 
 def source(path: Path, max_bytes: int) -> Source:
-    """The events of an archive. Nothing is ever unpacked to disk; odd member names are refused all the same."""
+    """Open the events of an archive, without unpacking to disk; unsafe member names are refused."""
     with zipfile.ZipFile(path) as packed:
         _check_names(packed.namelist())
         info = packed.getinfo(EVENTS)
@@ -54,4 +63,4 @@ def _check_names(names: list[str]) -> None:
         if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
             raise ValueError(f"the member {name!r} points outside the archive")
     if names.count(EVENTS) != 1:
-        raise ValueError(f"it is no crucible archive: expected one {EVENTS!r} in it")
+        raise ValueError(f"it is not a crucible archive: expected one {EVENTS!r} in it")

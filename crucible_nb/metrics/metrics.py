@@ -16,7 +16,7 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.metrics.group_state import Tally
 from crucible_nb.metrics.moment_table import NUMBERS, Panel
 from crucible_nb.utils import html
-from crucible_nb.utils.pictures import density, spark
+from crucible_nb.utils.pictures import histogram, sparkline
 from crucible_nb.utils.text import brief
 
 _NAN = math.nan
@@ -482,9 +482,9 @@ class Metrics:
         """A picture of how latency is distributed, once there is something to see."""
         if self._panel.sums[0, 0] < _SEEN or not self.latency.count:
             return ""
-        found, low, high = density(self._state.sketches[0].quantile)
+        found, low, high = histogram(self._state.sketches[0].quantile)
         label = f"latency from {_short(low)} ms, the least, to {_short(high)} ms, the 99th percentile"
-        return html.figure(spark(found, label), label) if len(found) else ""
+        return html.figure(sparkline(found, label), label) if len(found) else ""
 
 
 _SEEN = 20  # events whose distribution is worth a picture

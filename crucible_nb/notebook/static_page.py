@@ -13,7 +13,7 @@ from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.page_state import PageState, series_names
 from crucible_nb.utils.html import table
-from crucible_nb.utils.pictures import spark
+from crucible_nb.utils.pictures import sparkline
 
 _MAX_LISTED = 10
 _TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD per hour"}
@@ -148,7 +148,7 @@ _METRICS = {"p95": "latency_ms", "success": "success", "cost": "cost_usd", "rate
 def _figure(values: np.ndarray, label: str, title: str, marks: Sequence[tuple[float, str]]) -> str:
     known = values[np.isfinite(values)]
     limits = f"{number(float(known.min()))} to {number(float(known.max()))}"
-    picture = spark(values, f"{label}, {limits}", marks)
+    picture = sparkline(values, f"{label}, {limits}", marks)
     return f'<figure style="margin:0"><figcaption>{escape(title)}: {limits}</figcaption>{picture}</figure>'
 
 

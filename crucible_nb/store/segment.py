@@ -80,7 +80,7 @@ def read_frame(data: bytes, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         source = parquet.source(pa.py_buffer(check_bytes(data)), MAX_BYTES)
         if source.layout is None:
             raise StoreError(f"cannot read {str(path)!r}: crucible_nb did not write it")
-        frame = to_frame(list(source.pieces(1 << 17)), source.layout, MAX_BYTES)
+        frame = to_frame(list(source.chunks(1 << 17)), source.layout, MAX_BYTES)
         if len(frame) != source.layout.rows:
             raise ValueError(f"it holds {len(frame):,} rows, its header says {source.layout.rows:,}")
     return frame, source.facts

@@ -1,4 +1,4 @@
-"""The laws of each family as checks, for your own plug-ins: run them in your tests.
+"""Tools for tests: the laws of each plug-in family as checks, a clock set by hand, disks that fail.
 
 Examples:
     >>> from crucible_nb.accumulators import Moments
@@ -7,13 +7,18 @@ Examples:
 """
 
 from crucible_nb.testing.accumulators import ACCUMULATOR_LAWS, check_accumulator
+from crucible_nb.testing.clock import ManualClock
 from crucible_nb.testing.detectors import DETECTOR_LAWS, check_detector
+from crucible_nb.testing.disk import FaultyDisk, PowerLossDisk
 from crucible_nb.testing.samplers import SAMPLER_LAWS, check_sampler
 
 __all__ = [
     "ACCUMULATOR_LAWS",
     "DETECTOR_LAWS",
     "SAMPLER_LAWS",
+    "FaultyDisk",
+    "ManualClock",
+    "PowerLossDisk",
     "check_accumulator",
     "check_detector",
     "check_sampler",

@@ -1,4 +1,4 @@
-"""Escaped HTML as pure strings, for the reprs of results: no script, nothing fetched, the colours of the host."""
+"""Escaped HTML for the reprs of results: no scripts, no external resources, the colours of the host page."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ border:none;border-bottom:1px solid var(--jp-border-color2,var(--crucible-line))
 
 
 class Raw(str):
-    """Markup that is safe as it stands, such as a picture of ours; all else is escaped."""
+    """Trusted markup, such as a generated picture, that is not escaped."""
 
     __slots__ = ()
 
 
 def table(rows: Iterable[Sequence[object]], header: Sequence[object] = (), caption: str = "") -> str:
-    """A plain table; every cell, header and the caption are escaped.
+    """Render a plain table; cells, headers and the caption are escaped.
 
     Examples:
         >>> table([("<b>", Raw("<svg/>"))])
@@ -45,24 +45,24 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[object] = (), capti
 
 
 def points(lines: Iterable[object]) -> str:
-    """An unordered list, each line escaped; nothing for no lines."""
+    """Render an unordered list of escaped lines; "" without lines."""
     items = "".join(f"<li>{escape(str(line))}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else ""
 
 
 def figure(picture: str, caption: str) -> str:
-    """A picture of ours below its escaped caption; nothing for no picture."""
+    """Render trusted markup of a picture below its escaped caption; "" without a picture."""
     return f"<figure><figcaption>{escape(caption)}</figcaption>{picture}</figure>" if picture else ""
 
 
 def row(parts: Iterable[str]) -> str:
-    """Markup of ours side by side; nothing for nothing."""
+    """Render trusted markup side by side; "" without parts."""
     inside = "".join(parts)
     return f'<div class="crucible-row">{inside}</div>' if inside else ""
 
 
 def view(*parts: str) -> str:
-    """Markup of ours with the look of all reprs: colours of JupyterLab's or VS Code's theme, else those around it."""
+    """Render trusted markup in the style of all reprs: colours of JupyterLab's or VS Code's theme, else inherited."""
     return f'<div class="crucible-view"><style>{_STYLE}</style>{"".join(parts)}</div>'
 
 

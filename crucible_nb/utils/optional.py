@@ -1,4 +1,4 @@
-"""Optional packages: imported where used, with one message that names the extra."""
+"""Import optional packages on use; the error names the extra to install."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from crucible_nb.errors import ConfigError
 
 
 def need(package: str, extra: str, purpose: str) -> ModuleType:
-    """Import `package`, or say which extra brings it. Only its own absence is caught."""
+    """Import `package`, or raise ConfigError naming the extra that installs it; other import errors propagate."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
@@ -19,7 +19,7 @@ def need(package: str, extra: str, purpose: str) -> ModuleType:
 
 
 def have(package: str) -> ModuleType | None:
-    """`package` when it is installed, else None."""
+    """Import `package` if it is installed, else return None; other import errors propagate."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:

@@ -1,28 +1,28 @@
-"""Names as people read them: on one line, without control characters, not endless."""
+"""Format names for display: one line, no control characters, limited length."""
 
 from __future__ import annotations
 
 
-def brief(text: object, most: int = 60) -> str:
-    r"""The text as one printable line of at most `most` characters; what is left out is in the middle.
+def brief(text: object, max_length: int = 60) -> str:
+    r"""Shorten a text to one printable line of at most `max_length` characters, omitting its middle.
 
     Args:
-        text: Anything; what is no text as `str` has it.
-        most: From 3.
+        text: Text, or an object, shown by its `str`.
+        max_length: At least 3.
 
     Examples:
         >>> brief("gpt-4o"), brief("two\nlines"), brief("abcdefghijklmnop", 9)
         ('gpt-4o', 'two\\nlines', 'abcdef…op')
     """
-    line = plain(str(text)[: 50 * most])
-    if len(line) <= most:
+    line = plain(str(text)[: 50 * max_length])
+    if len(line) <= max_length:
         return line
-    tail = max((most - 1) // 3, 1)
-    return f"{line[: most - 1 - tail]}…{line[-tail:]}"
+    tail = max((max_length - 1) // 3, 1)
+    return f"{line[: max_length - 1 - tail]}…{line[-tail:]}"
 
 
 def plain(text: str) -> str:
-    r"""The text with what cannot be printed written as Python would.
+    r"""Escape unprintable characters of a text, as Python's `repr` does.
 
     Examples:
         >>> plain("two\nlines")

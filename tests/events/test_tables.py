@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import crucible_nb as cr
-from tests.conftest import ManualClock
+from crucible_nb.testing import ManualClock
 
 MISFIT = "ignore::crucible_nb.errors.CrucibleWarning"
 TIMES = pd.date_range("2025-01-01", periods=4, freq="s", tz="UTC", unit="ns")

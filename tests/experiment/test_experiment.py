@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from tests.conftest import NOON, SECOND, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON, SECOND
 
 
 def test_pauses_are_left_out_of_active_time(clock: ManualClock) -> None:

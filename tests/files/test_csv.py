@@ -70,10 +70,10 @@ def test_the_side_file_is_plain_json(tmp_path):
 def test_an_edited_file_is_noticed(tmp_path):
     path = write_table(pd.DataFrame({"n": [1, 2]}), tmp_path / "run.csv")
     path.write_text('"n"\n1\n', encoding="utf-8")
-    with pytest.raises(StoreError, match=r"it holds 1 rows, its header tells of 2: cut short or edited$"):
+    with pytest.raises(StoreError, match=r"it has 1 rows but its header says 2: cut short or edited$"):
         load(path)
     path.write_text('"m"\n1\n2\n', encoding="utf-8")
-    with pytest.raises(StoreError, match=r"its columns are not those that 'run.csv.json' tells of$"):
+    with pytest.raises(StoreError, match=r"its columns are not those listed in 'run.csv.json'$"):
         load(path)
 
 

@@ -65,10 +65,10 @@ def test_nothing_else_is_accepted(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("m * 2", "expected numbers to calculate with, got column 'm' of str"),
-        ("'a' * 1000000000", "expected numbers to calculate with, got 'a'"),
-        ("-m", "expected numbers to calculate with, got column 'm' of str"),
-        ("[1] + a", "expected numbers to calculate with, got [1]"),
+        ("m * 2", "expected numbers for arithmetic, got column 'm' of str"),
+        ("'a' * 1000000000", "expected numbers for arithmetic, got 'a'"),
+        ("-m", "expected numbers for arithmetic, got column 'm' of str"),
+        ("[1] + a", "expected numbers for arithmetic, got [1]"),
         ("a and ok", "expected conditions for and, or and not, got column 'a' of float64"),
         ("not a", "expected conditions for and, or and not, got column 'a' of float64"),
         ("a in 3", "expected a list of numbers or text after in, such as ['a', 'b']"),

@@ -59,7 +59,7 @@ def test_what_pythons_json_writes_for_nan_is_read(tmp_path):
         ('{"a": "\\ud800"}\n', "line 1: "),
         ('{"crucible": {"version": 1}}\n', "its crucible header is broken"),
         ('{"crucible": {"version": 9}}\n', "it was written by a newer crucible_nb (file version 9)"),
-        ("\n\n", "it holds no rows"),
+        ("\n\n", "it has no rows"),
     ],
 )
 def test_broken_lines_are_named(text, sentence, tmp_path):
@@ -82,7 +82,7 @@ def test_a_line_cut_off_at_its_end_is_noticed(tmp_path):
     path = write_table(pd.DataFrame({"n": [1, 2, 3]}), tmp_path / "run.jsonl")
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-1]), encoding="utf-8")
-    with pytest.raises(StoreError, match=r"it holds 2 rows, its header tells of 3: cut short or edited$"):
+    with pytest.raises(StoreError, match=r"it has 2 rows but its header says 3: cut short or edited$"):
         load(path)
 
 
@@ -94,7 +94,7 @@ def test_sparse_lines_are_refused_before_they_fill_the_memory(tmp_path):
 
 
 def test_endless_lines_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("crucible_nb.files.jsonl._LINE", 1 << 20)
+    monkeypatch.setattr("crucible_nb.files.jsonl._MAX_LINE", 1 << 20)
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": "' + "x" * (1 << 20) + '"}\n', encoding="utf-8")
     with pytest.raises(StoreError, match=r"line 2 is longer than 1 MiB$"):
         load(tmp_path / "a.jsonl")

@@ -117,12 +117,12 @@ def test_many_rows_of_nothing_are_refused_by_their_number(tmp_path):
 
 def test_columns_that_a_frame_cannot_hold(tmp_path):
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), tmp_path / "twice.parquet")
-    with pytest.raises(StoreError, match=r"a column is there twice$"):
+    with pytest.raises(StoreError, match=r"a column name occurs more than once$"):
         load(tmp_path / "twice.parquet")
     path = write_table(pd.DataFrame({"n": [1]}), tmp_path / "run.parquet")
     metadata = pq.read_schema(path).metadata
     pq.write_table(pa.table({"m": [1]}).replace_schema_metadata(metadata), path)
-    with pytest.raises(StoreError, match=r"its columns are not those of its crucible header$"):
+    with pytest.raises(StoreError, match=r"its columns are not those listed in its crucible header$"):
         load(path)
 
 

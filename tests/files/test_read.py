@@ -99,9 +99,9 @@ def test_other_contents(ending, content, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"a,b\n1,\0\n", "it holds NUL characters: binary data, not text"),
+        (b"a,b\n1,\0\n", "it contains NUL characters: binary data, not text"),
         (b"a,b\n1,2\n1,2,3\n", "CSV parse error: Expected 2 columns, got 3: 1,2,3"),
-        (b"a,a\n1,2\n", "the column 'a' is there twice"),
+        (b"a,a\n1,2\n", "the column name 'a' occurs more than once"),
         ("a\né\n".encode("latin-1"), "In CSV column #0: CSV conversion error to large_string: invalid UTF8 data"),
         (b"success\ntrue\nmaybe\n", "column 'success': 'maybe' is not true or false"),
         (b"prompt_tokens\n1\n2.5\nx\n", "column 'prompt_tokens': '2.5' is not a whole number"),
@@ -153,7 +153,7 @@ def test_odd_archives(events, tmp_path):
     assert sentence(path) == "the member '../evil.txt' points outside the archive"
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as packed:
         packed.writestr("readme.txt", "x")
-    assert sentence(tmp_path / "other.zip") == "it is no crucible archive: expected one 'events.parquet' in it"
+    assert sentence(tmp_path / "other.zip") == "it is not a crucible archive: expected one 'events.parquet' in it"
 
 
 def test_errors_of_the_callers_own_functions_pass_unchanged(tmp_path):

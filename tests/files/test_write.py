@@ -151,7 +151,7 @@ def test_bad_paths_and_formats(events, tmp_path):
     refused(
         ConfigError,
         lambda: write_table(events, tmp_path / "run.csv", facts={"a": {1, 2}}),
-        "facts={'a': {1, 2}}: expected what JSON can hold (Type is not JSON serializable: set)",
+        "facts={'a': {1, 2}}: expected values that JSON can represent (Type is not JSON serializable: set)",
     )
 
 
@@ -175,12 +175,12 @@ def test_frames_that_could_not_come_back(tmp_path):
     refused(
         SchemaError,
         lambda: write_table(pd.DataFrame({"a": [1]}, index=["x"]), path),
-        "frame: expected a DatetimeIndex or plain RangeIndex, got an Index; reset_index() helps",
+        "frame: expected a DatetimeIndex or plain RangeIndex, got an Index; use reset_index() first",
     )
     refused(
         SchemaError,
         lambda: write_table(pd.DataFrame({"a": [1, 2]}).iloc[1:], path),
-        "frame: expected a DatetimeIndex or plain RangeIndex, got a RangeIndex; reset_index() helps",
+        "frame: expected a DatetimeIndex or plain RangeIndex, got a RangeIndex; use reset_index() first",
     )
     refused(SchemaError, lambda: write_table(pd.DataFrame(), path), "frame: expected at least one column, got none")
     refused(

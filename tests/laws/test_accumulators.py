@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.accumulators import (
@@ -24,6 +24,7 @@ from crucible_nb.accumulators import (
 )
 from crucible_nb.errors import ConfigError
 from crucible_nb.testing.accumulators import ACCUMULATOR_LAWS, check_accumulator, numbers
+from tests.tiers import examples
 
 TEXTS = [["a", "b", "a"], ["c", "b", "d", "e"], ["f", "a", "g"], ["h"]]
 BOOLEANS = [np.array([True, False, True]), np.array([False]), np.array([True, True]), np.array([False, True])]
@@ -194,7 +195,7 @@ def test_moments_are_associative(a, b, c):
 
 
 @given(a=TAME, b=TAME)
-@settings(max_examples=200)
+@examples(200)
 def test_sketches_stay_between_the_extremes_and_never_fall(a, b):
     for make in (Quantiles, partial(Quantiles, limit=10), LogHistogram, partial(TDigest, delta=10, buffer=7)):
         one = make().update(a).merge(make().update(b))

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.anomaly import (
@@ -26,6 +26,7 @@ from crucible_nb.anomaly import (
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.testing import DETECTOR_LAWS, check_detector
 from crucible_nb.testing.detectors import clean, scores
+from tests.tiers import examples
 
 
 class Range(Detector):
@@ -74,7 +75,7 @@ def test_law(member: str, law: Any) -> None:
     law(detector, clean(detector.metrics))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     values=st.lists(st.floats(-1e12, 1e12) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 7.0]), max_size=120),
     cuts=st.lists(st.integers(0, 120), max_size=4),

@@ -9,11 +9,12 @@ import tempfile
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files import archive, iter_table, load, write_table
+from tests.tiers import examples, scaled
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=8) | st.sampled_from(
     [
@@ -72,7 +73,7 @@ def frames(draw):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl", "zip"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(60)
 @given(frame=frames(), escape=st.booleans(), chunk=st.integers(1, 7))
 def test_out_and_in_again_is_the_same_frame(suffix, frame, escape, chunk):
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +143,7 @@ def test_a_damaged_file_is_refused_or_read_but_nothing_else(name, tmp_path):
         pathlib.Path(tmp_path, "foreign.csv.json").unlink()
     victim = tmp_path / name
     whole, refused = victim.read_bytes(), 0
-    for _ in range(300):
+    for _ in range(scaled(300)):
         victim.write_bytes(_damaged(whole, dice))
         refused += outcome(path).startswith(f"cannot read {str(path)!r}: ")
-    assert refused > 30
+    assert refused > scaled(30)

@@ -12,9 +12,14 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.metrics import stage
-from tests.conftest import NOON, SECOND, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON, SECOND
+from tests.tiers import seeds
 
-pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = [
+    pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.seeded,
+]
 
 BLOCK = 1024  # smaller than in earnest, so that a short stream crosses several
 EVENTS = 4 * BLOCK + 700
@@ -100,7 +105,7 @@ def run(
 def test_a_thousand_cuts_and_looks_change_no_bit(original: tuple[pd.DataFrame, str], part: int) -> None:
     frame, numbers = original
     events = stream()
-    for seed in range(100 * part, 100 * part + 100):
+    for seed in seeds(100, first=100 * part):
         rng = np.random.default_rng(seed)
         cuts = set(rng.choice(EVENTS, rng.integers(1, 12), replace=False).tolist())
         exp = run(events, cuts, rng.integers(0, 5, EVENTS))
@@ -118,7 +123,7 @@ def test_cuts_and_looks_change_no_bit_of_a_sample(original: tuple[pd.DataFrame, 
     events = stream()
     whole = run(events, set(), sampling=sampling)
     assert 100 < len(whole.frame()) < len(original[0]) / 2
-    for seed in range(40):
+    for seed in seeds(40):
         rng = np.random.default_rng(seed)
         cuts = set(rng.choice(EVENTS, rng.integers(1, 12), replace=False).tolist())
         exp = run(events, cuts, rng.integers(0, 5, EVENTS), sampling)
@@ -140,7 +145,7 @@ def test_cuts_and_looks_change_no_verdict(sampling: str | None) -> None:
     whole = run(events, set(), sampling=sampling, detectors=detectors)
     assert whole.anomaly_metrics()["total_anomalies"] > 20
     assert whole.frame().anomaly.sum() > 20
-    for seed in range(25):
+    for seed in seeds(25):
         rng = np.random.default_rng(seed)
         cuts = set(rng.choice(EVENTS, rng.integers(1, 12), replace=False).tolist())
         exp = run(events, cuts, rng.integers(0, 5, EVENTS), sampling, detectors)
@@ -155,9 +160,13 @@ def test_nothing_is_recorded_while_paused(original: tuple[pd.DataFrame, str]) ->
     assert len(frame) == EVENTS - 200 - 5
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_extend_in_any_chunks_equals_record_row_by_row(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("part", range(4))
+def test_extend_in_any_chunks_equals_record_row_by_row(part: int) -> None:
+    for seed in seeds(5, first=5 * part):
+        check_chunks(np.random.default_rng(seed))
+
+
+def check_chunks(rng: np.random.Generator) -> None:
     rows = 9 * BLOCK + 77
     frame = pd.DataFrame(
         {

@@ -15,11 +15,14 @@ from crucible_nb.experiment.live import KERNEL
 from crucible_nb.metrics import stage
 from crucible_nb.store import writer
 from crucible_nb.store.writer import SYNCER
-from tests.conftest import ManualClock, settle
+from crucible_nb.testing import ManualClock
+from tests.conftest import settle
 from tests.laws.test_replay import BLOCK, EVENTS, PAUSES, SAMPLERS, look, stream
+from tests.tiers import seeds
 
 pytestmark = [
     pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.seeded,
     pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
 ]
 FRAMES = range(700, EVENTS, 900)  # where some rows come as a table
@@ -121,7 +124,7 @@ def test_dying_changes_no_bit(
 ) -> None:
     monkeypatch.setattr(writer, "SEAL_EVENTS", 900 if sealed else 10**9)
     whole = run(set(), None, sampling=sampling)
-    for seed in range(3):
+    for seed in seeds(3):
         rng = np.random.default_rng(seed)
         deaths, looks = (set(rng.choice(EVENTS, size, replace=False).tolist()) for size in (4, 6))
         died = run(deaths, tmp_path / str(seed), looks, sampling)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling import Adaptive, Choice, Importance, Reservoir, Sampler, Stratified, Uniform
 from crucible_nb.testing import SAMPLER_LAWS, check_sampler
 from crucible_nb.testing.samplers import run, stream
+from tests.tiers import examples
 
 
 class Slow(Sampler):
@@ -50,7 +51,7 @@ def test_law(member: str, law: Any) -> None:
     law(sampler, stream(), size)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), max_size=80),
     cuts=st.lists(st.integers(0, 80), max_size=5),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.accumulators import quantile_of_sorted
@@ -15,6 +15,7 @@ from crucible_nb.windows import sliding_frames, windowed_metrics
 from crucible_nb.windows.panes import Panes
 from crucible_nb.windows.quantiles import quantiles
 from crucible_nb.windows.sketch import BOUND, sketch
+from tests.tiers import examples
 
 pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
 
@@ -74,7 +75,7 @@ def agree(row: Any, rows: pd.DataFrame) -> None:
             np.testing.assert_allclose(mine, value, rtol=1e-12, atol=1e-3, err_msg=name)  # of values up to 1e12
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     frame=frames(),
     window=st.integers(1, 200),
@@ -111,7 +112,7 @@ def test_every_window_is_a_function_of_its_own_rows(
         pd.testing.assert_index_equal(table.loc[starts[0]].index, groups, exact=False)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(frame=frames(), order=st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, order: Any) -> None:
     places = list(range(len(frame)))
@@ -122,7 +123,7 @@ def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, order: Any) -> N
     pd.testing.assert_frame_equal(one, two, rtol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(frame=frames(), weights=st.data())
 def test_whole_weights_mean_repeated_rows(frame: pd.DataFrame, weights: Any) -> None:
     times = weights.draw(st.lists(st.integers(1, 4), min_size=len(frame), max_size=len(frame)))
@@ -134,7 +135,7 @@ def test_whole_weights_mean_repeated_rows(frame: pd.DataFrame, weights: Any) -> 
         np.testing.assert_array_equal(weighted[name], repeated[name])
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(frame=frames())
 def test_weights_of_one_change_no_bit(frame: pd.DataFrame) -> None:
     plain = windowed_metrics(frame, "60s", "17s", by="model")
@@ -143,7 +144,7 @@ def test_weights_of_one_change_no_bit(frame: pd.DataFrame) -> None:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(frame=frames(), window=st.integers(1, 200), step=st.integers(7, 200))
 def test_sliding_frames_are_the_windows_of_the_table(frame: pd.DataFrame, window: int, step: int) -> None:
     table = windowed_metrics(frame, f"{window}s", f"{step}s")
@@ -199,7 +200,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(_compiled, name, kernel.py_func)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(case=columns(known) | long_columns())
 def test_exact_quantiles_are_those_of_numpy_to_the_bit(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     column, lo, hi = case
@@ -216,7 +217,7 @@ def test_numba_and_numpy_give_the_same_bits(plain: bool, monkeypatch: pytest.Mon
     if plain:
         kernels(monkeypatch)
 
-    @settings(max_examples=40 if plain else 200, deadline=None)
+    @examples(40 if plain else 200)
     @given(case=columns(any_known) | long_columns(), q=st.lists(st.floats(0, 1), min_size=1, max_size=4))
     def same(case: tuple[np.ndarray, np.ndarray, np.ndarray], q: list[float]) -> None:
         column, lo, hi = case
@@ -228,7 +229,7 @@ def test_numba_and_numpy_give_the_same_bits(plain: bool, monkeypatch: pytest.Mon
     same()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(case=columns(st.floats(0, 1e300) | st.sampled_from([0.0, 1.0, 5e-324])))
 def test_histogram_quantiles_keep_their_bound(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     column, lo, hi = case
@@ -238,7 +239,7 @@ def test_histogram_quantiles_keep_their_bound(case: tuple[np.ndarray, np.ndarray
     assert (np.abs(rough - exact) <= BOUND * np.abs(exact) * (1 + 1e-12) + 1e-323)[~np.isnan(exact)].all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(case=columns(st.integers(-1000, 1000).map(float) | st.just(float("nan"))))
 def test_folds_of_panes_are_sums_of_rows(case: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     column, lo, hi = case

@@ -16,13 +16,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
 from crucible_nb.experiment.live import KERNEL
-from tests.conftest import NOON, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON
 from tests.laws.test_resume import die
+from tests.tiers import examples
 
 pytestmark = [
     pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
@@ -96,7 +98,7 @@ def twins(work: Any) -> None:
         shutil.rmtree(place)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(150)
 @example(
     [("call", None, {name: [1, None, float("nan")]}) for name in NAMES if name]
 )  # was null where it was read again
@@ -125,7 +127,7 @@ def test_what_cannot_be_said_is_kept(odd: Any, name: str) -> None:
     assert kept == [True, True]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(100)
 @given(st.lists(fields, min_size=1, max_size=6), st.none() | st.just("named"))
 def test_lists(rows: list[dict[str, Any]], name: str | None) -> None:
     twins(lambda exp, clock: exp.extend([dict(row) for row in rows], event=name))
@@ -151,7 +153,7 @@ def column(kind: str) -> pd.Series:
 tables = st.dictionaries(st.sampled_from([*NAMES[:-1], "w", "event"]), st.sampled_from(sorted(dtypes)), max_size=5)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(150)
 @given(st.lists(st.tuples(tables, st.booleans(), st.none() | st.just("named")), min_size=1, max_size=3))
 def test_tables(parts: list[tuple[dict[str, str], bool, str | None]]) -> None:
     def work(exp: cr.Experiment, clock: ManualClock) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.metrics import metrics, stage
-from tests.conftest import NOON, SECOND, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON, SECOND
 
 
 def trace(rows: int, seed: int = 0, gap: float = 1.0) -> pd.DataFrame:

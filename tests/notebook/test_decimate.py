@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crucible_nb.notebook.figures.decimate import BUCKETS, decimate
+from tests.tiers import examples
 
 SERIES = st.integers(0, 400).flatmap(
     lambda n: st.tuples(
@@ -23,7 +24,7 @@ SERIES = st.integers(0, 400).flatmap(
 
 @pytest.mark.untraced
 @given(SERIES)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_every_anomaly_and_every_extreme_of_a_bucket_is_drawn(series: tuple) -> None:
     steps, values, flags, buckets = series
     x, y, keep = np.cumsum(np.array(steps, np.int64)), np.array(values, float), np.array(flags, bool)

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.notebook.figures.theme import LOOKS
-from crucible_nb.notebook.figures.words import safe, window_of
+from crucible_nb.notebook.figures.theme import PALETTES
+from crucible_nb.notebook.figures.words import choose_window, escape
 from crucible_nb.notebook.line import StatusLine
 
 EVIL = '<img src=x onerror="alert(1)"> & <b>$x^2$</b> %{y}'
@@ -132,7 +132,7 @@ def test_windows_are_those_of_windowed_metrics(spiked: cr.Experiment) -> None:
     assert np.allclose(drawn["success, %"].y, 100 * table.success_rate)
     assert np.allclose(drawn["mean of loss"].y, table.mean_loss)
     assert np.allclose(drawn["events/s"].y[:-1], table.event_count[:-1] / 600)
-    assert np.allclose(drawn["cost, USD an hour"].y[:-1], 6 * table.total_cost_usd[:-1])
+    assert np.allclose(drawn["cost, USD per hour"].y[:-1], 6 * table.total_cost_usd[:-1])
 
 
 def test_what_was_paused_is_not_a_slow_time(clock: object) -> None:
@@ -260,8 +260,8 @@ def test_one_event_is_enough(name: str) -> None:
 def test_a_theme_is_background_and_words(spiked: cr.Experiment, theme: str | None) -> None:
     for name in FIGURES:
         template = getattr(spiked.plot, name)(theme=theme).layout.template.layout
-        assert template.paper_bgcolor == LOOKS[theme].paper
-        assert template.font.color == LOOKS[theme].text
+        assert template.paper_bgcolor == PALETTES[theme].paper
+        assert template.font.color == PALETTES[theme].text
     with pytest.raises(cr.ConfigError, match="theme='blue': expected one of None, 'light', 'dark'"):
         spiked.plot.latency(theme="blue")
 
@@ -282,11 +282,11 @@ def contrast(one: str, other: str) -> float:
     ("theme", "papers"), [("light", ["#ffffff"]), ("dark", ["#1c1c1f"]), (None, ["#ffffff", "#111111"])]
 )
 def test_words_and_lines_stand_out(theme: str | None, papers: list[str]) -> None:
-    look = LOOKS[theme]
+    palette = PALETTES[theme]
     for paper in papers:
-        assert contrast(look.text, paper) > (4.5 if theme else 3.5)
+        assert contrast(palette.text, paper) > (4.5 if theme else 3.5)
         for role in ("p50", "p95", "p99", "rate", "success", "cost", "column", "anomaly"):
-            assert contrast(getattr(look, role), paper) >= 3, role
+            assert contrast(getattr(palette, role), paper) >= 3, role
 
 
 # Machado, Oliveira, Fernandes (2009), severity 1
@@ -296,12 +296,12 @@ BLIND = {
 }
 
 
-@pytest.mark.parametrize("theme", LOOKS)
+@pytest.mark.parametrize("theme", PALETTES)
 @pytest.mark.parametrize("kind", BLIND)
 def test_colours_drawn_together_differ_for_the_colour_blind(theme: str | None, kind: str) -> None:
-    look = LOOKS[theme]
+    palette = PALETTES[theme]
     for group in (("p50", "p95"), ("p50", "p99"), ("p95", "p99"), ("p50", "anomaly")):
-        one, other = (seen(getattr(look, role), kind) for role in group)
+        one, other = (seen(getattr(palette, role), kind) for role in group)
         assert np.linalg.norm(one - other) > 0.08, group
 
 
@@ -341,11 +341,11 @@ def test_wrong_arguments_are_told(spiked: cr.Experiment) -> None:
 
 @pytest.mark.parametrize("span", [0, 1, 10**6, 3 * 10**9, 86_400 * 10**9, 10**18])
 def test_windows_are_round_and_not_more_than_sixty(span: int) -> None:
-    assert span / window_of(span).value <= 60
+    assert span / choose_window(span).value <= 60
 
 
 def test_figures_are_json_and_html(spiked: cr.Experiment) -> None:
     for name in FIGURES:
         figure = getattr(spiked.plot, name)()
-        assert "&lt;" not in safe("plain")
+        assert "&lt;" not in escape("plain")
         assert figure.to_json() == getattr(spiked.plot, name)().to_json()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import crucible_nb as cr
 from crucible_nb.experiment.live import KERNEL
 from crucible_nb.utils import html
-from crucible_nb.utils.pictures import density, pictures, spark, trend, whisker
+from crucible_nb.utils.pictures import binned_means, histogram, interval_picture, pictures, sparkline
 from crucible_nb.utils.text import brief
 from tests.conftest import SECOND
 
@@ -199,7 +199,7 @@ def test_brief_is_one_printable_line(text: str, most: int) -> None:
 def test_all_text_is_escaped(a: str, b: str, c: str) -> None:
     assert Strict().feed(html.view(html.table([[a, b]], [b, c], c), html.points([a]), html.figure("<svg/>", b))) is None
     seen(html.view(html.table([[a, b]], [b, c], c), html.points([a]), html.figure("<svg/>", b)))
-    seen(spark(np.array([1.0, 2.0]), a, [(0, b)]) + whisker(1.0, 2.0, 1.5, c))
+    seen(sparkline(np.array([1.0, 2.0]), a, [(0, b)]) + interval_picture(1.0, 2.0, 1.5, c))
 
 
 def test_trend_is_weighted_means() -> None:
@@ -207,7 +207,7 @@ def test_trend_is_weighted_means() -> None:
     times = np.sort(rng.integers(0, 10**12, 500))
     values = np.where(rng.random(500) < 0.1, np.nan, rng.normal(size=500))
     weights = rng.uniform(0.5, 3, 500)
-    found = trend(times, values, weights, 20)
+    found = binned_means(times, values, weights, 20)
     frame = pd.DataFrame(
         {
             "x": values,
@@ -219,12 +219,12 @@ def test_trend_is_weighted_means() -> None:
     known = frame.dropna()
     wanted = (known.x * known.w).groupby(known.bin).sum() / known.w.groupby(known.bin).sum()
     np.testing.assert_allclose(found, wanted.reindex(range(20)), rtol=1e-12)
-    assert np.isnan(trend(np.array([5, 5]), np.full(2, np.nan), np.ones(2))).all()
+    assert np.isnan(binned_means(np.array([5, 5]), np.full(2, np.nan), np.ones(2))).all()
 
 
 def test_density_of_nothing_and_of_one_value() -> None:
-    assert density(lambda q: np.full(len(q), np.nan))[0].size == 0
-    assert density(lambda q: np.full(len(q), 3.0))[0].size == 0
+    assert histogram(lambda q: np.full(len(q), np.nan))[0].size == 0
+    assert histogram(lambda q: np.full(len(q), 3.0))[0].size == 0
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_density_of_nothing_and_of_one_value() -> None:
 def test_whiskers_stay_in_the_picture(low: float, high: float, estimate: float, margin: float | None) -> None:
     import re
 
-    drawn = whisker(low, high, estimate, "label", margin)
+    drawn = interval_picture(low, high, estimate, "label", margin)
     seen(drawn)
     places = [
         float(found) for found in re.findall(r"[MH](-?[\d.]+)|cx=\"(-?[\d.]+)", drawn) for found in found if found
@@ -248,7 +248,7 @@ def test_whiskers_stay_in_the_picture(low: float, high: float, estimate: float, 
     assert all(0 <= place <= 120 for place in places)
     assert "nan" not in drawn
     assert "inf" not in drawn
-    assert whisker(math.nan, 1.0, 0.0, "") == whisker(0.0, 1.0, math.nan, "") == ""
+    assert interval_picture(math.nan, 1.0, 0.0, "") == interval_picture(0.0, 1.0, math.nan, "") == ""
 
 
 def test_pictures_of_rows_without_latency() -> None:

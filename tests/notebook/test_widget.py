@@ -14,7 +14,7 @@ import crucible_nb as cr
 from crucible_nb.notebook import dashboards, environment, static_page
 from crucible_nb.notebook.line import StatusLine
 from crucible_nb.notebook.page_state import PageState
-from crucible_nb.utils.pictures import spark
+from crucible_nb.utils.pictures import sparkline
 
 EVIL = '<img src=x onerror="alert(1)">'
 
@@ -262,12 +262,12 @@ def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> No
 
 def test_a_spark_has_gaps_dots_and_marks() -> None:
     values = np.array([1.0, 2.0, np.nan, 3.0, np.nan, 5.0, 4.0])
-    picture = spark(values, 'a "label"', [(1, "1"), (2, "2"), (6, "<3>")])
+    picture = sparkline(values, 'a "label"', [(1, "1"), (2, "2"), (6, "<3>")])
     assert picture.count("<polyline") == 2
     assert picture.count("<circle") == 1
     assert picture.count("<path") == 3
     assert "&lt;3&gt;" in picture
-    assert spark(np.full(4, 2.0), "flat").count("<polyline") == 1
+    assert sparkline(np.full(4, 2.0), "flat").count("<polyline") == 1
 
 
 def test_a_face_needs_a_name_of_its_own() -> None:

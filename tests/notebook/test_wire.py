@@ -15,7 +15,8 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.messages import Composer
-from tests.conftest import ManualClock, missing
+from crucible_nb.testing import ManualClock
+from tests.conftest import missing
 from tests.laws.test_resume import die
 from tests.notebook.lab import ROOT
 

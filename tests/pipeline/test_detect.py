@@ -13,7 +13,8 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.anomaly import EWMA, IQR, Detector, Verdict, ZScore
 from crucible_nb.events.event_columns import EventColumns
-from tests.conftest import NOON, SECOND, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON, SECOND
 
 SAMPLERS: dict[str, dict[str, Any]] = {
     "uniform": {"rate": 0.1},

@@ -17,8 +17,9 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.anomaly import ZScore
 from crucible_nb.pipeline.alerts import Alert
+from crucible_nb.testing import ManualClock
 from crucible_nb.utils.threads import TICKER, Ticker
-from tests.conftest import NOON, SECOND, ManualClock
+from tests.conftest import NOON, SECOND
 
 WAIT = 60  # seconds that a background thread gets before a test fails
 

@@ -13,7 +13,8 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.pipeline.rules import METRICS, Rule
-from tests.conftest import NOON, SECOND, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON, SECOND
 
 MINUTE = 60 * SECOND
 NAMES = (

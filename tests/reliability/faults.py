@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
-import os
 import shutil
 import tempfile
 import time
@@ -22,71 +20,21 @@ import pandas as pd
 
 import crucible_nb as cr
 from crucible_nb.experiment.live import KERNEL
-from crucible_nb.store import syscalls, writer
+from crucible_nb.store import writer
+from crucible_nb.testing.disk import CALLS, FaultyDisk
 from tests.conftest import settle
 from tests.laws.test_resume import die
-
-CALLS = ("open", "write", "truncate", "sync", "rename", "unlink", "sync_folder")
-
-
-class Faulty(syscalls.System):
-    """Fails now and then.
-
-    Args:
-        rng: Says when.
-        rate: How often a call fails.
-    """
-
-    def __init__(self, rng: np.random.Generator, rate: float) -> None:
-        self.rng, self.rate = rng, rate
-        self.faults: Counter[str] = Counter()
-        self.on = True
-
-    def _fails(self, call: str) -> bool:
-        if self.on and self.rng.random() < self.rate:
-            self.faults[call] += 1
-            return True
-        return False
-
-    def _error(self) -> OSError:
-        code = [errno.ENOSPC, errno.EIO][int(self.rng.integers(2))]
-        return OSError(code, os.strerror(code))
-
-    def write(self, handle: int, data: Any) -> int:
-        if self._fails("write"):
-            part = int(self.rng.integers(0, len(data)))
-            if part:
-                os.write(handle, bytes(data)[:part])
-            if self.rng.random() < 0.5:
-                return part
-            raise self._error()
-        return super().write(handle, data)
-
-
-def _failing(call: str) -> Any:
-    def method(self: Faulty, *args: Any) -> Any:
-        if self._fails(call):
-            raise self._error()
-        return getattr(syscalls.System, call)(self, *args)
-
-    return method
-
-
-for _call in CALLS:
-    if _call != "write":
-        setattr(Faulty, _call, _failing(_call))
 
 
 def history(seed: int, folder: Path) -> Counter[str]:
     """One history with faults; AssertionError when what is read is not what was acknowledged."""
     rng = np.random.default_rng(seed)
-    faulty = Faulty(rng, float(rng.choice([0.01, 0.05, 0.2])))
+    faulty = FaultyDisk(float(rng.choice([0.01, 0.05, 0.2])), rng)
     durability = str(rng.choice(["os", "disk"]))
-    before = syscalls.use(faulty)
     acked: set[int] = set()
     refused: set[int] = set()
     n = 0
-    try:
+    with faulty:
         exp = _started(faulty, folder, durability)
         for _ in range(int(rng.integers(5, 40))):
             what = rng.choice(["record", "record", "record", "extend", "list", "flush", "die", "pause", "look"])
@@ -117,14 +65,12 @@ def history(seed: int, folder: Path) -> Counter[str]:
             exp.stop()
         else:
             die(exp)
-        faulty.on = False
+        faulty.rate = 0.0
         _compare(folder, acked, refused, faulty)
-    finally:
-        syscalls.use(before)
     return faulty.faults
 
 
-def _started(faulty: Faulty, folder: Path, durability: str) -> cr.Experiment:
+def _started(faulty: FaultyDisk, folder: Path, durability: str) -> cr.Experiment:
     while True:
         try:
             return cr.start("faults", store=folder, durability=durability, windows=(), on_exists="resume")
@@ -133,7 +79,7 @@ def _started(faulty: Faulty, folder: Path, durability: str) -> cr.Experiment:
             faulty.rate *= 0.5
 
 
-def _resumed(faulty: Faulty, folder: Path) -> cr.Experiment:
+def _resumed(faulty: FaultyDisk, folder: Path) -> cr.Experiment:
     """A process that cannot come up says so; the next one tries again."""
     while True:
         try:
@@ -145,7 +91,7 @@ def _resumed(faulty: Faulty, folder: Path) -> cr.Experiment:
             faulty.rate *= 0.5
 
 
-def _compare(folder: Path, acked: set[int], refused: set[int], faulty: Faulty) -> None:
+def _compare(folder: Path, acked: set[int], refused: set[int], faulty: FaultyDisk) -> None:
     exp = cr.attach("faults", store=folder, mode="read")
     found = [] if "n" not in exp.frame() else exp.frame()["n"].dropna().astype(int).tolist()
     count = Counter(found)

@@ -263,7 +263,7 @@ def one(target: Target, seconds: int, out: Path, seed: int, hang: int, first: bo
         f"-max_total_time={seconds}", f"-timeout={hang}", f"-rss_limit_mb={MEMORY}", f"-max_len={MOST}", f"-seed={seed}",
         "-len_control=0", "-report_slow_units=5", f"-artifact_prefix={out / 'artifacts'}/",
     ]  # fmt: skip
-    atheris.ExperimentConfig(["fuzz", *flags, str(out / "corpus"), str(out / "seeds")], test, custom_mutator=mutate)
+    atheris.Setup(["fuzz", *flags, str(out / "corpus"), str(out / "seeds")], test, custom_mutator=mutate)
     atheris.Fuzz()
 
 
@@ -316,7 +316,7 @@ def instrumented() -> None:
     with atheris.instrument_imports(include=["crucible_nb"]):
         package = importlib.import_module("crucible_nb")
         for found in pkgutil.walk_packages(package.__path__, "crucible_nb."):
-            if found.name.split(".")[1] not in ("notebook", "postgres", "testing", "data"):
+            if not {"notebook", "postgres", "testing"}.intersection(found.name.split(".")):
                 importlib.import_module(found.name)
         importlib.import_module("crucible_nb.__main__")
 

@@ -10,10 +10,13 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.store import syscalls, writer
 from crucible_nb.store.journal import Journal
+from crucible_nb.testing import FaultyDisk
 from tests.reliability import faults
+from tests.tiers import seeds
 
 pytestmark = [
     pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.seeded,
     pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
 ]
 
@@ -25,7 +28,8 @@ def seal_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("part", range(5))
 def test_what_is_read_agrees_with_what_was_acknowledged(tmp_path: Path, part: int) -> None:
-    for seed in range(100 * part, 100 * part + 100):
+    for seed in seeds(100, first=100 * part):
+        print(f"history {seed}")  # shown when it fails
         faults.history(seed, tmp_path / str(seed))
 
 
@@ -63,17 +67,7 @@ def test_the_harness_finds_planted_bugs(
 
 
 def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
-    class Full(syscalls.System):
-        full = False
-
-        def write(self, handle: int, data: Any) -> int:
-            if self.full:
-                raise OSError(28, "No space left on device")
-            return super().write(handle, data)
-
-    disk = Full()
-    before = syscalls.use(disk)
-    try:
+    with FaultyDisk() as disk:
         exp = cr.start("full", store=tmp_path)
         assert exp.record("a", n=0)
         disk.full = True
@@ -88,8 +82,6 @@ def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
         assert exp.record("a", n=4)
         assert exp.summary()["store"]["failure"] is None
         exp.stop()
-    finally:
-        syscalls.use(before)
     again = cr.attach("full", store=tmp_path)
     assert again.frame()["n"].tolist() == [0, 4]
     assert again.pause_count == 1

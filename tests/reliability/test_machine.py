@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -26,8 +26,12 @@ from crucible_nb.store import writer
 from crucible_nb.store.attachment import Attachment
 from tests.conftest import settle
 from tests.laws.test_resume import die
+from tests.tiers import scaled
 
-pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
+pytestmark = [
+    pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
+    pytest.mark.hypothesis,
+]
 
 
 class Histories(RuleBasedStateMachine):
@@ -146,7 +150,5 @@ def test_any_history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SEAL_EVENTS", 60)
     run_state_machine_as_test(
         Histories,
-        settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=scaled(60), stateful_step_count=30),
     )

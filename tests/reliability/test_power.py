@@ -8,25 +8,34 @@ import numpy as np
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.store import syscalls, writer
+from crucible_nb.store import writer
+from crucible_nb.testing import PowerLossDisk
 from tests.conftest import settle
 from tests.laws.test_resume import die
-from tests.reliability.power import Logged
+from tests.tiers import seeds
 
-pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+pytestmark = [
+    pytest.mark.seeded,
+    pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
+]
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_what_was_synced_survives(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", range(10))
+def test_what_was_synced_survives(tmp_path: Path, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SEAL_EVENTS", 60)
     monkeypatch.setattr(writer.Syncer, "add", lambda self, writer: None)  # nothing is synced behind our back
+    for seed in seeds(6, first=6 * part):
+        print(f"history {seed}")  # shown when it fails
+        history(seed, tmp_path / str(seed))
+
+
+def history(seed: int, place: Path) -> None:
+    """Writers, deaths and at the end a power loss; then what was synced has to be there."""
     rng = np.random.default_rng(seed)
-    log = Logged()
-    before = syscalls.use(log)
-    store, n, sure = tmp_path / "store", 0, 0
-    try:
+    store, n, sure = place / "store", 0, 0
+    with PowerLossDisk() as disk:
         exp = cr.start("power", store=store, durability=str(rng.choice(["os", "disk"])), windows=())
-        disk = exp._writer.durability == "disk"
+        durable = exp._writer.durability == "disk"
         for _ in range(int(rng.integers(5, 60))):
             what = rng.choice(["record", "record", "extend", "flush", "look", "attach"])
             if what == "record":
@@ -46,13 +55,11 @@ def test_what_was_synced_survives(tmp_path: Path, seed: int, monkeypatch: pytest
             else:
                 exp.metrics()
                 settle(exp)
-            sure = n if disk else sure
+            sure = n if durable else sure
         settle(exp)
-        log.lose_power(tmp_path, tmp_path / "after", rng)
+        disk.lose_power(place, place / "after", rng)
         die(exp)
-    finally:
-        syscalls.use(before)
-    again = cr.attach("power", store=tmp_path / "after" / "store", mode="resume")
+    again = cr.attach("power", store=place / "after" / "store", mode="resume")
     frame = again.frame()
     found = frame["n"].tolist() if "n" in frame else []
     assert len(set(found)) == len(found)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
@@ -23,6 +23,7 @@ from crucible_nb.store.lines import decode_line, encode_line, frame_line
 from crucible_nb.store.verify import verify
 from tests.conftest import settle
 from tests.laws.test_resume import die
+from tests.tiers import examples, scaled
 
 pytestmark = [
     pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
@@ -76,7 +77,7 @@ def test_every_flipped_bit_of_a_segment_is_found(finished: Path, tmp_path: Path)
     good, want = path.read_bytes(), rows(finished)
     silent = []
     draw = random.Random(0)
-    for bit in draw.sample(range(8 * len(good)), 400):
+    for bit in draw.sample(range(8 * len(good)), scaled(400)):
         path.write_bytes(flipped(good, bit))
         report = verify(path)
         if report.sound and not _same(path, good):
@@ -101,7 +102,7 @@ def test_every_flipped_bit_of_a_state_or_a_journal_is_found(finished: Path, open
         good = next(folder.glob(pattern)).read_bytes()
         path = tmp_path / next(folder.glob(pattern)).name
         silent = 0
-        for bit in draw.sample(range(8 * len(good)), 300):
+        for bit in draw.sample(range(8 * len(good)), scaled(300)):
             path.write_bytes(flipped(good, bit))
             if pattern == "experiment.json":
                 text = flipped(good, bit)
@@ -192,7 +193,7 @@ verbs = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(300)
 @given(
     lines=st.lists(
         st.one_of(
@@ -228,13 +229,13 @@ def test_any_journal_is_read_without_a_crash(
     shutil.rmtree(place)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_line_or_not(data: bytes) -> None:
     assert decode_line(data) is None or data.startswith(b"[")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(150)
 @given(
     which=st.sampled_from(["*.parquet", "*.state", "experiment.json", "prices.json.gz", "w0000.lock"]),
     cuts=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 from statsmodels.stats.effect_size import _noncentrality_f, _noncentrality_t
@@ -30,6 +30,7 @@ from crucible_nb.stats.effects.sizes import (
 from crucible_nb.stats.effects.standardized import d_of
 from crucible_nb.stats.samples.values import values_of
 from tests.stats.oracle import agrees, entry, nist_groups
+from tests.tiers import examples
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_limits_of_the_noncentral_f(f: float, df: tuple[int, int]) -> None:
 
 
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=25), st.lists(st.integers(-5, 5), min_size=2, max_size=25))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_cliffs_delta_counts_pairs(control: list[int], treatment: list[int]) -> None:
     got = cliffs_delta(control, treatment, "score", confidence=0.9)
     signs = np.sign(np.subtract.outer(treatment, control))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
@@ -17,13 +17,14 @@ import crucible_nb as cr
 from crucible_nb.stats.estimates.binary import Two, counted
 from crucible_nb.stats.hypotests.equivalence import better, equivalence, non_inferiority
 from crucible_nb.stats.hypotests.score import score_limits, two_variance, z_at
+from tests.tiers import examples
 
 LISTS = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=3, max_size=30).filter(
     lambda x: np.std(x) > 0.01
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(LISTS, LISTS, st.floats(0.01, 50), st.floats(0.01, 50))
 def test_independent_means_are_statsmodels(
     control: list[float], treatment: list[float], low: float, high: float
@@ -40,7 +41,7 @@ def test_independent_means_are_statsmodels(
     assert got.significant == inside or abs(got.pvalue - 0.05) < 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=3, max_size=30), st.floats(0.1, 30))
 def test_pairs_are_statsmodels(pairs: list[tuple[float, float]], margin: float) -> None:
     control, treatment = np.array(pairs).T
@@ -52,7 +53,7 @@ def test_pairs_are_statsmodels(pairs: list[tuple[float, float]], margin: float) 
     assert got.confidence == pytest.approx(0.90)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(*[st.integers(1, 60)] * 4, st.floats(0.02, 0.4))
 def test_rates_are_judged_at_the_margin_by_the_most_likely_shares(
     a: int, b: int, c: int, d: int, margin: float

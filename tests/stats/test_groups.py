@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.oneway import anova_oneway
@@ -17,6 +17,7 @@ from crucible_nb.sampling import Stratified, sample
 from crucible_nb.stats.hypotests.groups import anova
 from crucible_nb.stats.hypotests.means import t_test
 from tests.stats.oracle import agrees, entry, nist_groups
+from tests.tiers import examples
 
 groups_of = st.lists(
     st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=3, max_size=15), min_size=2, max_size=5
@@ -32,7 +33,7 @@ def test_certified_sets(shared_data: Path, name: str) -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 6))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_random_groups_are_scipys_and_statsmodels_to_twelve_digits(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     groups = [rng.normal(rng.normal(0, 9), rng.uniform(0.1, 50), rng.integers(3, 15)) for _ in range(k)]
@@ -45,7 +46,7 @@ def test_random_groups_are_scipys_and_statsmodels_to_twelve_digits(seed: int, k:
 
 
 @given(groups_of)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_any_groups_have_an_answer(groups: list[list[float]]) -> None:
     assume(all(np.ptp(group) > 0.01 for group in groups))
     for equal in (False, True):

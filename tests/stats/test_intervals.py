@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -27,6 +27,7 @@ from crucible_nb.stats.estimates.intervals import (
 )
 from crucible_nb.stats.samples.values import values_of
 from tests.stats import oracle
+from tests.tiers import examples
 
 RATIO = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [2.0, 2.0, 3.0, 1.0]})
 
@@ -64,7 +65,7 @@ def test_rates_are_statsmodels(hits: int, n: int, method: str, theirs: str) -> N
     assert got.estimate == hits / n
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 400), confidence=st.floats(0.5, 0.999))
 def test_agreement_with_scipy_and_statsmodels(seed: int, n: int, confidence: float) -> None:
     rng = np.random.default_rng(seed)
@@ -79,7 +80,7 @@ def test_agreement_with_scipy_and_statsmodels(seed: int, n: int, confidence: flo
         np.testing.assert_allclose(found, test.proportion_ci(confidence, theirs), rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 10**6), groups=st.integers(5, 60))
 def test_clustered_intervals_are_statsmodels(seed: int, groups: int) -> None:
     from statsmodels.api import OLS
@@ -167,7 +168,7 @@ def test_p99_has_no_upper_limit_below_368_rows_and_says_so() -> None:
     assert enough.warnings == ()
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(n=st.integers(2, 2000), q=st.floats(0.001, 0.999), confidence=st.floats(0.5, 0.999))
 @example(n=2, q=0.875, confidence=0.5)
 def test_ranks_leave_half_the_rest_on_each_side(n: int, q: float, confidence: float) -> None:

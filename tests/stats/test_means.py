@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -17,6 +17,7 @@ from crucible_nb.sampling import Stratified, Uniform, sample
 from crucible_nb.stats.hypotests.means import one_sample, t_test
 from crucible_nb.stats.samples.arms import arms_of, difference_error, linear
 from tests.stats.oracle import agrees, entry
+from tests.tiers import examples
 
 CONTROL, TREATMENT = [0.72, 0.68, 0.75, 0.71, 0.69], [0.78, 0.73, 0.81, 0.76, 0.74]
 TURNED = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
@@ -49,7 +50,7 @@ def test_the_corrected_example_of_the_benchmark_suite() -> None:
 
 
 @given(arms, arms, st.sampled_from(ALTERNATIVES), st.booleans(), st.sampled_from([0.8, 0.95, 0.99]))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_two_arms_are_scipys(
     control: list[float], treatment: list[float], alternative: str, equal: bool, confidence: float
 ) -> None:
@@ -64,7 +65,7 @@ def test_two_arms_are_scipys(
 
 @given(st.lists(st.tuples(*[st.floats(-1e3, 1e3).map(lambda x: round(x, 3))] * 2), min_size=2, max_size=30),
        st.sampled_from(ALTERNATIVES))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_pairs_and_one_sample_are_scipys(pairs: list[tuple[float, float]], alternative: str) -> None:
     control, treatment = map(list, zip(*pairs, strict=True))
     spread_out([a - b for a, b in pairs], control)
@@ -80,7 +81,7 @@ def test_pairs_and_one_sample_are_scipys(pairs: list[tuple[float, float]], alter
 
 
 @given(arms, arms)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_the_design_based_error_of_plain_rows_is_welchs(control: list[float], treatment: list[float]) -> None:
     spread_out(control, treatment)
     first, second = arms_of((control, treatment), ("a", "b"), "loss")

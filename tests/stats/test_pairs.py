@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
 from crucible_nb.sampling import Stratified, Uniform, sample
 from crucible_nb.stats import weighted
 from crucible_nb.stats.samples.pairs import pairs_of
+from tests.tiers import examples
 
 
 def arm(ids: list, values: list | None = None, **columns: object) -> pd.DataFrame:
@@ -124,7 +125,7 @@ def test_what_is_refused(control: object, treatment: object, options: dict, said
         pairs_of(control, treatment, "score", **options)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     first=st.lists(st.integers(0, 12), min_size=1, max_size=30),
     second=st.lists(st.integers(0, 12), min_size=1, max_size=30),

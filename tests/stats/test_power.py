@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
 import crucible_nb as cr
 from crucible_nb.stats.planning.power import minimum_detectable_effect, power, required_sample_size
+from tests.tiers import examples
 
 
 def answers(given: dict, wanted: str) -> list[tuple[str, float]]:
@@ -65,7 +66,7 @@ def test_a_size_is_a_whole_number() -> None:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.floats(0.01, 3),
     st.floats(0.3, 0.99),

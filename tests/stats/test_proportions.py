@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
@@ -17,6 +17,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportions
 import crucible_nb as cr
 from crucible_nb.sampling import Stratified, sample
 from crucible_nb.stats.hypotests.proportions import one_proportion, two_proportions
+from tests.tiers import examples
 
 THEIRS = {"two-sided": "two-sided", "greater": "smaller", "less": "larger"}
 
@@ -25,7 +26,7 @@ def arm(hits: int, n: int) -> list[bool]:
     return [True] * hits + [False] * (n - hits)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(*[st.integers(0, 150)] * 4, st.sampled_from(list(THEIRS)))
 def test_two_proportions_are_statsmodels(a: int, b: int, c: int, d: int, alternative: str) -> None:
     if min(a + b, c + d) < 2 or not (a + c and b + d):

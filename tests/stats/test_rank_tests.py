@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -17,6 +17,7 @@ from crucible_nb.sampling import Stratified, sample
 from crucible_nb.stats.effects.sizes import cliffs_delta
 from crucible_nb.stats.hypotests.ranks import kruskal_wallis, mann_whitney_u, wilcoxon
 from tests.stats.oracle import agrees, entry
+from tests.tiers import examples
 
 TURNED = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
 ALTERNATIVES = sorted(TURNED)
@@ -24,7 +25,7 @@ values = st.lists(st.integers(-20, 20).map(lambda x: x / 4), min_size=2, max_siz
 
 
 @given(values, values, st.sampled_from(ALTERNATIVES), st.sampled_from([None, "asymptotic"]), st.booleans())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_mann_whitney_is_scipys(control, treatment, alternative: str, method: str | None, continuity: bool) -> None:
     assume(len({*control, *treatment}) > 1)
     got = mann_whitney_u(control, treatment, "score", alternative, method=method, continuity=continuity)
@@ -40,7 +41,7 @@ def test_mann_whitney_is_scipys(control, treatment, alternative: str, method: st
 @pytest.mark.untraced
 @given(st.lists(st.tuples(*[st.floats(-50, 50).map(lambda x: round(x, 2))] * 2), min_size=6, max_size=40),
        st.sampled_from(ALTERNATIVES), st.sampled_from([None, "asymptotic"]))  # fmt: skip
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_wilcoxon_is_scipys(pairs, alternative: str, method: str | None) -> None:
     control, treatment = map(np.array, zip(*pairs, strict=True))
     assume((control != treatment).any())
@@ -52,7 +53,7 @@ def test_wilcoxon_is_scipys(pairs, alternative: str, method: str | None) -> None
 
 
 @given(st.lists(values, min_size=2, max_size=5))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_kruskal_wallis_is_scipys(groups: list[list[float]]) -> None:
     assume(len({x for group in groups for x in group}) > 1)
     got = kruskal_wallis(*groups, metric="score")

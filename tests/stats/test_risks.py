@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import proportion_effectsize
 
 import crucible_nb as cr
 from crucible_nb.stats.effects.risks import cohens_g, cohens_h, odds_ratio
+from tests.tiers import examples
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(*[st.integers(1, 300)] * 4)
 def test_odds_ratio_is_statsmodels(a: int, b: int, c: int, d: int) -> None:
     wanted = Table2x2([[a, b], [c, d]])
@@ -45,7 +46,7 @@ def test_cohens_h_of_shares_is_pwrs(shared_data: Path) -> None:
             assert h == pytest.approx(entry["expected"]["h"], abs=5e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 50), st.integers(0, 70))
 def test_cohens_h_of_arms(hits: int, other: int) -> None:
     got = cohens_h([True] * hits + [False] * (50 - hits), [True] * other + [False] * (70 - other))

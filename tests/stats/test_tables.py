@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
@@ -21,6 +21,7 @@ from crucible_nb.stats.hypotests.fisher import fisher
 from crucible_nb.stats.hypotests.mcnemar import mcnemar
 from crucible_nb.stats.hypotests.score import paired_variance, score_limits
 from crucible_nb.stats.hypotests.tables import chi_square
+from tests.tiers import examples
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-14}
 
@@ -30,7 +31,7 @@ def oracle(shared_data: Path, name: str) -> dict:
     return next(one for one in entries if one["id"] == name)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.lists(st.integers(1, 60), min_size=3, max_size=3), min_size=2, max_size=4), st.booleans())
 def test_chi_square_of_a_table_is_scipys(table: list[list[int]], correction: bool) -> None:
     got = chi_square(table, correction=correction)
@@ -41,7 +42,7 @@ def test_chi_square_of_a_table_is_scipys(table: list[list[int]], correction: boo
     assert got.effect_size == pytest.approx(stats.contingency.association(np.array(table), "cramer"), rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(*[st.integers(1, 200)] * 4)
 def test_chi_square_of_two_arms_is_scipys_with_continuity_correction(a: int, b: int, c: int, d: int) -> None:
     got = chi_square([True] * a + [False] * b, [True] * c + [False] * d)
@@ -164,7 +165,7 @@ def test_the_lady_tasting_tea(shared_data: Path) -> None:
     assert fisher(one["inputs"]["table"], alternative="greater").pvalue == pytest.approx(0.2429, abs=5e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(*[st.integers(0, 30)] * 4, st.sampled_from(["two-sided", "less", "greater"]))
 def test_fisher_is_scipys(a: int, b: int, c: int, d: int, alternative: str) -> None:
     if min(a + b, c + d) < 2:
@@ -208,7 +209,7 @@ def test_mcnemar_of_approval(shared_data: Path) -> None:
     assert got.estimate == pytest.approx(-0.04)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(*[st.integers(0, 40)] * 4, st.sampled_from([None, True, False]), st.booleans())
 def test_mcnemar_is_statsmodels(a: int, lost: int, won: int, d: int, exact: bool | None, correction: bool) -> None:
     if a + lost + won + d < 2 or not lost + won:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
 from crucible_nb.sampling import Uniform, sample
 from crucible_nb.stats import weighted
 from crucible_nb.stats.samples.values import clusters_of, metric_of, values_of
+from tests.tiers import examples
 
 FRAME = pd.DataFrame(
     {
@@ -84,7 +85,7 @@ def test_plain_is_neither_sampled_nor_clustered() -> None:
     assert not values_of(sample(frame, Uniform(0.5)), "x").plain
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(seed=st.integers(0, 10**6), groups=st.integers(5, 30))
 def test_clustered_errors_are_statsmodels(seed: int, groups: int) -> None:
     from statsmodels.api import OLS, WLS

@@ -20,8 +20,9 @@ from crucible_nb.__main__ import main
 from crucible_nb.store import lock, writer
 from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.writer import SYNCER
+from crucible_nb.testing import ManualClock
 from crucible_nb.utils.threads import TICKER
-from tests.conftest import NOON, SECOND, ManualClock, settle
+from tests.conftest import NOON, SECOND, settle
 from tests.laws.test_resume import die
 
 OWNER = """

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from tests.conftest import NOON, SECOND, ManualClock
+from crucible_nb.testing import ManualClock
+from tests.conftest import NOON, SECOND
 
 TIMES = pd.DatetimeIndex(NOON + np.arange(100) * SECOND, tz="UTC", name="time")
 

@@ -1,4 +1,4 @@
-"""Figures for papers and export: `exp.plot.latency()` and its like. plotly is imported with the first one."""
+"""Figures for papers and export, such as `exp.plot.latency()`. plotly is imported with the first one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Plot"]
 
 
 class Plot:
-    """What `exp.plot` offers: plain `plotly.graph_objects.Figure`s of what is recorded so far.
+    """The figures of `exp.plot`: plain `plotly.graph_objects.Figure`s of the events recorded so far.
 
-    All take `theme`: None has no background, and greys and colours that are readable on light and on dark pages;
-    "light" and "dark" bring their background. Anomalies are marked by shape and number, never by colour alone. A
-    figure says how many events there were and how many points are drawn; no anomaly and no extreme is left out.
+    All take `theme`: None has no background, and colours readable on light and on dark pages; "light" and "dark" have
+    a background. Anomalies are marked by shape and number, never by colour alone. A figure tells how many events were
+    recorded and how many points are drawn; no anomaly and no extreme value is left out.
 
     Examples:
         >>> import crucible_nb as cr
@@ -37,17 +37,17 @@ class Plot:
         return f"<figures of {self._experiment.name!r}: latency, quantiles, anomalies, windows, compare>"
 
     def latency(self, *, log: bool | None = None, theme: str | None = None) -> go.Figure:
-        """The latency of each event (ms) over time, with the median.
+        """Plot the latency of each event (ms) over time, with the median.
 
-        Beyond 4,000 events the first, the last, the least and the largest of each of 1,000 instants are drawn, and
-        every anomaly (M4).
+        Beyond 4,000 events only the first, last, minimum and maximum of each of 1,000 instants are drawn, and every
+        anomaly (M4).
 
         Args:
-            log: Logarithmic axis; None where the largest is 20 times the median.
+            log: Logarithmic axis; None uses one if the maximum exceeds 20 times the median.
             theme: None, "light" or "dark".
 
         Raises:
-            ConfigError: An argument is not what is accepted.
+            ConfigError: An argument is not accepted.
 
         Examples:
             >>> import crucible_nb as cr
@@ -61,15 +61,15 @@ class Plot:
         return latency(self._experiment, theme, checks.one_of("log", log, (None, True, False)))
 
     def quantiles(self, window: Any = None, *, log: bool | None = None, theme: str | None = None) -> go.Figure:
-        """Latency p50, p95 and p99 (ms) by windows of time, with the beginnings of anomalies.
+        """Plot latency p50, p95 and p99 (ms) by time windows, with the start of each anomaly.
 
         Args:
-            window: Length of a window, as in `windowed_metrics`; None takes a round one that gives up to 60.
-            log: Logarithmic axis; None where the largest p99 is 20 times the usual one.
+            window: Length of a window, as in `windowed_metrics`; None chooses a round one, for at most 60 windows.
+            log: Logarithmic axis; None uses one if the maximum p99 exceeds 20 times the median p99.
             theme: None, "light" or "dark".
 
         Raises:
-            ConfigError: An argument is not what is accepted.
+            ConfigError: An argument is not accepted.
 
         Examples:
             >>> import crucible_nb as cr
@@ -84,14 +84,14 @@ class Plot:
         return quantiles(self._experiment, window, theme, checks.one_of("log", log, (None, True, False)))
 
     def anomalies(self, metric: str | None = None, *, theme: str | None = None) -> go.Figure:
-        """What was out of line: every flagged event, the span of each anomaly, and the reasons in words.
+        """Plot anomalies: every flagged event, the span of each anomaly, and the reasons in words.
 
         Args:
-            metric: Column to draw; None draws those that were out of line, up to four.
+            metric: Column to draw; None draws the columns with anomalies, up to four.
             theme: None, "light" or "dark".
 
         Raises:
-            ConfigError, SchemaError: An argument is not what is accepted; no such column.
+            ConfigError, SchemaError: An argument is not accepted; no such column.
 
         Examples:
             >>> import crucible_nb as cr
@@ -106,15 +106,15 @@ class Plot:
         return anomalies(self._experiment, metric, theme)
 
     def windows(self, window: Any = None, columns: str | Sequence[str] = (), *, theme: str | None = None) -> go.Figure:
-        """Latency quantiles, events a second, success and cost by windows of time, side by side.
+        """Plot latency quantiles, events per second, success rate and cost by time windows, side by side.
 
         Args:
-            window: Length of a window, as in `windowed_metrics`; None takes a round one that gives up to 60.
-            columns: Further numeric columns, drawn by their means.
+            window: Length of a window, as in `windowed_metrics`; None chooses a round one, for at most 60 windows.
+            columns: Further numeric columns, drawn as window means.
             theme: None, "light" or "dark".
 
         Raises:
-            ConfigError, SchemaError: An argument is not what is accepted; no such column.
+            ConfigError, SchemaError: An argument is not accepted; no such column.
 
         Examples:
             >>> import crucible_nb as cr
@@ -129,17 +129,17 @@ class Plot:
         return panels([self._experiment], window, columns, theme)
 
     def compare(self, other: Any, *, theme: str | None = None, **options: Any) -> go.Figure:
-        """This experiment (the control) against another: how latencies are spread, and every metric's difference.
+        """Plot this experiment (the control) against another: latency distributions and the difference of each metric.
 
-        It is a look as `cr.compare` is: a plan counts it.
+        Like `cr.compare` it counts as an interim analysis of a plan.
 
         Args:
             other: Experiment or DataFrame, the treatment.
             theme: None, "light" or "dark".
-            **options: Of `cr.compare`: metrics, margin, direction, ...
+            **options: Options of `cr.compare`, such as metrics, margin, direction.
 
         Raises:
-            ConfigError, SchemaError, StatError: As `cr.compare`.
+            ConfigError, SchemaError, StatError: As in `cr.compare`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -152,9 +152,9 @@ class Plot:
             >>> figure.layout.title.text, figure.layout.annotations[-1].text
             ('mini against base', '<b>better</b><br>103 → 82.97 ms')
         """
-        from crucible_nb.notebook.figures.compare import compared  # noqa: PLC0415
+        from crucible_nb.notebook.figures.compare import comparison_figure  # noqa: PLC0415
 
-        return compared(self._experiment, other, theme, options)
+        return comparison_figure(self._experiment, other, theme, options)
 
 
 register("plot")(property(Plot))

@@ -1,4 +1,4 @@
-"""What was out of line, where, and why."""
+"""The figure of anomalies: flagged events, the span of each anomaly and its reason."""
 
 from __future__ import annotations
 
@@ -7,80 +7,82 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.notebook.figures.canvas import canvas, empty
-from crucible_nb.notebook.figures.latency import draw
-from crucible_nb.notebook.figures.marks import moments, shade_pauses
-from crucible_nb.notebook.figures.rows import Rows
-from crucible_nb.notebook.figures.theme import Look, look_of
-from crucible_nb.notebook.figures.words import named, plural, safe, with_unit, wrapped
+from crucible_nb.notebook.figures.canvas import canvas, empty_figure
+from crucible_nb.notebook.figures.data import FigureData
+from crucible_nb.notebook.figures.latency import draw_events
+from crucible_nb.notebook.figures.marks import plotly_times, shade_pauses
+from crucible_nb.notebook.figures.theme import Palette, palette_of
+from crucible_nb.notebook.figures.words import escape, label_and_unit, plural, with_unit, wrap
 from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go
 
 _COLUMNS = ["start", "severity", "reason", "count"]
-_LISTED = 8
-_CHARTS = 4
-_LINE = 17  # pixels
+_MAX_LISTED = 8
+_MAX_CHARTS = 4
+_LINE_HEIGHT = 17  # pixels
 
 
 def anomalies(experiment: Experiment, metric: str | None, theme: str | None) -> go.Figure:
     """See `Plot.anomalies`."""
-    look, rows = look_of(theme), Rows.of(experiment)
-    title = f"{safe(rows.name)}: anomalies"
-    columns = _columns(rows, metric)
+    palette, data = palette_of(theme), FigureData.of(experiment)
+    title = f"{escape(data.name)}: anomalies"
+    columns = _columns(data, metric)
     if not columns:
-        return empty(look, title, "no number that could be out of line is known")
+        return empty_figure(palette, title, "no numeric column has values")
     height = 130 + 210 * len(columns)
     grid = {"rows": len(columns), "cols": 1, "shared_xaxes": True, "vertical_spacing": 0.08}
-    figure = canvas(look, title, "", height=height, grid=grid)
+    figure = canvas(palette, title, "", height=height, grid=grid)
     drawn = 0
-    for place, column in enumerate(columns, 1):
-        count, scale = draw(figure, rows, column, look, place=place)
+    for row, column in enumerate(columns, 1):
+        count, scale = draw_events(figure, data, column, palette, row=row)
         drawn = max(drawn, count)
-        figure.update_yaxes(title_text=with_unit(*named(column)), **scale.axis, row=place, col=1)
-    _bands(figure, rows, look)
-    shade_pauses(figure, rows, look)
+        figure.update_yaxes(title_text=with_unit(*label_and_unit(column)), **scale.axis, row=row, col=1)
+    _draw_bands(figure, data, palette)
+    shade_pauses(figure, data, palette)
     figure.update_xaxes(title_text="UTC", row=len(columns), col=1)
-    said = rows.said(drawn) if rows.watched else f"{rows.said(drawn)}; no detector was on: cr.start(anomaly='auto')"
-    _list(figure, rows, look, height)
-    return figure.update_layout(title_subtitle_text=said)
+    subtitle = data.counts_text(drawn)
+    if not data.has_detector:
+        subtitle += "; no detector was on: cr.start(anomaly='auto')"
+    _list_reasons(figure, data, palette, height)
+    return figure.update_layout(title_subtitle_text=subtitle)
 
 
-def _columns(rows: Rows, metric: str | None) -> list[str]:
-    """The metric asked for; else those that were out of line, the most often first; else the latency."""
+def _columns(data: FigureData, metric: str | None) -> list[str]:
+    """Return the given metric; else the anomalous columns, most frequent first; else the latency."""
     if metric is not None:
-        return list(checks.columns("metric", metric, rows.frame.columns))
-    counts = rows.frame["anomaly_metric"].value_counts()
-    found = [str(name) for name, count in counts.items() if count and name in rows.frame.columns]
-    wanted = found[:_CHARTS] or ["latency_ms"]
-    return [name for name in wanted if np.isfinite(rows.values(name)).any()]
+        return list(checks.columns("metric", metric, data.frame.columns))
+    counts = data.frame["anomaly_metric"].value_counts()
+    anomalous = [str(name) for name, count in counts.items() if count and name in data.frame.columns]
+    columns = anomalous[:_MAX_CHARTS] or ["latency_ms"]
+    return [name for name in columns if np.isfinite(data.values(name)).any()]
 
 
-def _bands(figure: go.Figure, rows: Rows, look: Look) -> None:
-    """From the first to the last flagged event of each anomaly, behind everything; also where no row was kept."""
-    times = (rows.incidents[side].astype("datetime64[ns, UTC]").to_numpy(np.int64) for side in ("start", "end"))
+def _draw_bands(figure: go.Figure, data: FigureData, palette: Palette) -> None:
+    """Shade the span of each anomaly from its first to its last flagged event, also where no row was kept."""
+    times = (data.incidents[side].astype("datetime64[ns, UTC]").to_numpy(np.int64) for side in ("start", "end"))
     band = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "opacity": 0.16}
-    band |= {"fillcolor": look.anomaly, "line": {"width": 1, "color": look.anomaly}}
-    spans = zip(*(np.datetime_as_string(moments(each), "us").tolist() for each in times), strict=True)
+    band |= {"fillcolor": palette.anomaly, "line": {"width": 1, "color": palette.anomaly}}
+    spans = zip(*(np.datetime_as_string(plotly_times(each), "us").tolist() for each in times), strict=True)
     figure.update_layout(shapes=[{**band, "x0": start, "x1": end} for start, end in spans])
 
 
-def _list(figure: go.Figure, rows: Rows, look: Look, height: int) -> None:
-    """The reasons of the last anomalies, under the charts."""
-    found = rows.incidents.iloc[-_LISTED:]
-    if not len(found):
+def _list_reasons(figure: go.Figure, data: FigureData, palette: Palette, height: int) -> None:
+    """List the reasons of the last anomalies below the charts."""
+    last = data.incidents.iloc[-_MAX_LISTED:]
+    if not len(last):
         return
-    told = [
+    lines = [
         f"{i + 1}  {start:%H:%M:%S}  {severity}, {plural(count, 'event')}: {reason}"
-        for i, start, severity, reason, count in found[_COLUMNS].itertuples(name=None)
+        for i, start, severity, reason, count in last[_COLUMNS].itertuples(name=None)
     ]
-    if len(rows.incidents) > _LISTED:
-        told.insert(0, f"the last {_LISTED} of {len(rows.incidents):,}:")
-    text = "<br>".join(wrapped(line, 100) for line in told)
-    room = _LINE * (text.count("<br>") + 1)
+    if len(data.incidents) > _MAX_LISTED:
+        lines.insert(0, f"the last {_MAX_LISTED} of {len(data.incidents):,}:")
+    text = "<br>".join(wrap(line, 100) for line in lines)
+    extra = _LINE_HEIGHT * (text.count("<br>") + 1)
     figure.add_annotation(
         text=text, x=0, y=0, xref="paper", yref="paper", xanchor="left", yanchor="top", xshift=-52, yshift=-58,
-        align="left", showarrow=False, font={"size": 12, "color": look.text},
+        align="left", showarrow=False, font={"size": 12, "color": palette.text},
     )  # fmt: skip
-    figure.update_layout(height=height + room, margin_b=66 + room)
+    figure.update_layout(height=height + extra, margin_b=66 + extra)

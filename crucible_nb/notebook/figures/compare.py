@@ -1,4 +1,4 @@
-"""Two arms: how their latencies are spread, and by how much each metric differs."""
+"""The figure of a comparison: latency distributions of two arms, and the difference of each metric."""
 
 from __future__ import annotations
 
@@ -11,64 +11,65 @@ import pandas as pd
 from crucible_nb.comparison import Comparison, MetricComparison, compare
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
-from crucible_nb.notebook.figures.canvas import canvas, empty, is_skewed
-from crucible_nb.notebook.figures.theme import Look, look_of
-from crucible_nb.notebook.figures.words import named, number, safe
+from crucible_nb.notebook.figures.canvas import canvas, empty_figure, is_skewed
+from crucible_nb.notebook.figures.theme import Palette, palette_of
+from crucible_nb.notebook.figures.words import escape, label_and_unit, number
 from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go
 
 LEVELS = np.arange(1, 200) / 200
-"""Quantile levels that are drawn."""
-_ABOVE, _ROW, _GAP = 210, 46, 62  # pixels: of latencies, of a metric, between two
-_KINDS = ("mean", "total", "p50", "p90", "p95", "p99")
-_WANTED = {"up": "more is better", "down": "less is better"}
-_SETTLED = ("better", "worse", "equivalent", "not worse", "different")
+"""Quantile levels drawn."""
+_DISTRIBUTIONS, _METRIC, _GAP = 210, 46, 62  # heights in pixels: distributions, one metric, space between two
+_STATISTICS = ("mean", "total", "p50", "p90", "p95", "p99")
+_DIRECTIONS = {"up": "more is better", "down": "less is better"}
+_SIGNIFICANT = ("better", "worse", "equivalent", "not worse", "different")
 
 
-def compared(control: Experiment, treatment: Any, theme: str | None, options: dict[str, Any]) -> go.Figure:
+def comparison_figure(control: Experiment, treatment: Any, theme: str | None, options: dict[str, Any]) -> go.Figure:
     """See `Plot.compare`."""
-    look = look_of(theme)
+    palette = palette_of(theme)
     if not isinstance(treatment, (Experiment, pd.DataFrame)) or treatment is control:
         raise checks.wrong("other", treatment, "another Experiment, or a DataFrame")
-    arms = [control.metrics(), treatment.metrics() if isinstance(treatment, Experiment) else _frame(treatment)]
+    arms = [control.metrics(), treatment.metrics() if isinstance(treatment, Experiment) else _frame_metrics(treatment)]
     if not all(arm.events for arm in arms):
-        return empty(look, f"{safe(control.name)}: comparison", "one of the arms has no events yet")
-    found = compare(control, treatment, **options)
-    if not isinstance(found, Comparison):  # a single arm was given
+        return empty_figure(palette, f"{escape(control.name)}: comparison", "one of the arms has no events yet")
+    comparison = compare(control, treatment, **options)
+    if not isinstance(comparison, Comparison):  # more than one arm was given
         raise checks.wrong("other", treatment, "one arm")
-    names = [safe(found.control, 40), safe(found.treatment, 40)]
-    spread = all(arm.latency.count for arm in arms)
-    above = [_ABOVE] if spread else []
-    pixels = [*above, *[_ROW] * len(found)]
+    names = [escape(comparison.control, 40), escape(comparison.treatment, 40)]
+    has_latency = all(arm.latency.count for arm in arms)
+    above = [_DISTRIBUTIONS] if has_latency else []
+    pixels = [*above, *[_METRIC] * len(comparison)]
     height = sum(pixels) + _GAP * (len(pixels) - 1)
     gap = _GAP / height if len(pixels) > 1 else 0
     grid = {"rows": len(pixels), "cols": 1, "row_heights": pixels, "vertical_spacing": gap}
-    figure = canvas(look, f"{names[1]} against {names[0]}", _said(found, arms), height=height + 130, grid=grid)
-    if spread:
-        _spread(figure, arms, names, look)
-    for place, one in enumerate(found.values(), 1 + len(above)):
-        _difference(figure, one, look, place)
+    title, subtitle = f"{names[1]} against {names[0]}", _subtitle(comparison, arms)
+    figure = canvas(palette, title, subtitle, height=height + 130, grid=grid)
+    if has_latency:
+        _draw_distributions(figure, arms, names, palette)
+    for row, result in enumerate(comparison.values(), 1 + len(above)):
+        _draw_difference(figure, result, palette, row)
     return figure.update_layout(margin={"l": 24, "r": 190})
 
 
-def _frame(frame: pd.DataFrame) -> Metrics:
+def _frame_metrics(frame: pd.DataFrame) -> Metrics:
     metrics: Metrics = frame.crucible.metrics()
     return metrics
 
 
-def _said(found: Comparison, arms: list[Metrics]) -> str:
-    first = next(iter(found.values()))
+def _subtitle(comparison: Comparison, arms: list[Metrics]) -> str:
+    first = next(iter(comparison.values()))
     counts = " and ".join(f"{arm.events:,.0f}" for arm in arms)
     return f"{counts} events; bars are {first.confidence:.0%} intervals of treatment - control"
 
 
-def _spread(figure: go.Figure, arms: list[Metrics], names: list[str], look: Look) -> None:
-    """The share of events that took no longer, of each arm."""
+def _draw_distributions(figure: go.Figure, arms: list[Metrics], names: list[str], palette: Palette) -> None:
+    """Draw the cumulative distribution of the latencies of each arm."""
     values = [np.asarray(arm.latency.quantile(LEVELS), np.float64) for arm in arms]
     log = is_skewed(np.concatenate(values))
-    colors, dashes = (look.p50, look.p95), ("solid", "dash")
+    colors, dashes = (palette.p50, palette.p95), ("solid", "dash")
     for name, quantiles, color, dash in zip(names, values, colors, dashes, strict=True):
         figure.add_scatter(
             x=quantiles, y=100 * LEVELS, mode="lines", name=name, hoverinfo="x+y+name",
@@ -85,40 +86,42 @@ def _spread(figure: go.Figure, arms: list[Metrics], names: list[str], look: Look
     figure.update_yaxes(title_text="events, %", range=[0, 101], row=1, col=1)
 
 
-def _difference(figure: go.Figure, one: MetricComparison, look: Look, place: int) -> None:
-    """One metric: the difference in its unit, its interval, the margin that would matter, and the verdict in words."""
-    at, suffix = {"row": place, "col": 1}, "" if place == 1 else str(place)
-    times, unit = _unit(one.metric)
-    wanted = [times * value for value in (one.confidence_interval.low, one.estimate, one.confidence_interval.high)]
-    margin = times * (one.margin or 0.0)
-    reach = 1.15 * max([abs(value) for value in (*wanted, margin) if math.isfinite(value)], default=1.0) or 1.0
-    low, estimate, high = (min(max(value, -reach), reach) for value in wanted)
-    symbol = "diamond" if one.verdict in _SETTLED else "diamond-open"
+def _draw_difference(figure: go.Figure, result: MetricComparison, palette: Palette, row: int) -> None:
+    """Draw one metric: the difference in its unit, its interval, the margin, and the verdict in words."""
+    at, suffix = {"row": row, "col": 1}, "" if row == 1 else str(row)
+    factor, unit = _unit(result.metric)
+    interval = result.confidence_interval
+    values = [factor * value for value in (interval.low, result.estimate, interval.high)]
+    margin = factor * (result.margin or 0.0)
+    reach = 1.15 * max([abs(value) for value in (*values, margin) if math.isfinite(value)], default=1.0) or 1.0
+    low, estimate, high = (min(max(value, -reach), reach) for value in values)
+    symbol = "diamond" if result.verdict in _SIGNIFICANT else "diamond-open"
     figure.add_scatter(
-        x=[low, estimate, high], y=[0, 0, 0], mode="lines+markers", name=safe(one.metric), hoverinfo="text",
-        line={"color": look.p50, "width": 2.5}, hovertext=safe(one.why, 200),
-        marker={"size": [0, 12, 0], "opacity": 1, "symbol": symbol, "color": look.p50}, **at,
+        x=[low, estimate, high], y=[0, 0, 0], mode="lines+markers", name=escape(result.metric), hoverinfo="text",
+        line={"color": palette.p50, "width": 2.5}, hovertext=escape(result.why, 200),
+        marker={"size": [0, 12, 0], "opacity": 1, "symbol": symbol, "color": palette.p50}, **at,
     )  # fmt: skip
-    figure.add_vline(x=0, line={"color": look.text, "width": 1, "dash": "dot"}, **at)
+    figure.add_vline(x=0, line={"color": palette.text, "width": 1, "dash": "dot"}, **at)
     if margin:
-        figure.add_vrect(x0=-margin, x1=margin, fillcolor=look.shade, line_width=0, layer="below", **at)
+        figure.add_vrect(x0=-margin, x1=margin, fillcolor=palette.shade, line_width=0, layer="below", **at)
+    change = f"{number(factor * result.control)} → {number(factor * result.treatment)} {unit}"
     figure.add_annotation(
-        text=f"<b>{safe(one.verdict)}</b><br>{number(times * one.control)} → {number(times * one.treatment)} {unit}",
-        x=1, y=0, xref=f"x{suffix} domain", yref=f"y{suffix}", xanchor="left", xshift=10, showarrow=False,
-        align="left", font={"color": look.text, "size": 12},
+        text=f"<b>{escape(result.verdict)}</b><br>{change}", x=1, y=0, xref=f"x{suffix} domain", yref=f"y{suffix}",
+        xanchor="left", xshift=10, showarrow=False, align="left", font={"color": palette.text, "size": 12},
     )  # fmt: skip
-    label = "<br>".join([safe(one.metric, 30), *([f"<i>{_WANTED[one.direction]}</i>"] if one.direction else [])])
+    direction = [f"<i>{_DIRECTIONS[result.direction]}</i>"] if result.direction else []
+    label = "<br>".join([escape(result.metric, 30), *direction])
     figure.update_yaxes(tickvals=[0], ticktext=[label], range=[-1, 1], showgrid=False, zeroline=False, **at)
-    figure.update_xaxes(range=[-reach, reach], showgrid=True, nticks=7, title_text=_title(unit), **at)
+    figure.update_xaxes(range=[-reach, reach], showgrid=True, nticks=7, title_text=_axis_title(unit), **at)
 
 
 def _unit(metric: str) -> tuple[float, str]:
-    """What a value is multiplied by for people, and its unit then."""
+    """Return the factor from a value to the unit shown, and that unit."""
     if metric.endswith("_rate"):
         return 100.0, "%"
-    column = metric.split("_", 1)[1] if metric.split("_", 1)[0] in _KINDS and "_" in metric else metric
-    return 1.0, named(column)[1]
+    column = metric.split("_", 1)[1] if metric.split("_", 1)[0] in _STATISTICS and "_" in metric else metric
+    return 1.0, label_and_unit(column)[1]
 
 
-def _title(unit: str) -> str:
+def _axis_title(unit: str) -> str:
     return f"difference, {'points' if unit == '%' else unit}" if unit else "difference"

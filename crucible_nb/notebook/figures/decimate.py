@@ -1,15 +1,15 @@
-"""Fewer points, the same picture: what a million events look like on a thousand pixels."""
+"""Downsample a series for drawing without changing the picture (M4)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BUCKETS = 1000
-"""Pixel columns that are told apart; a large series is drawn with at most four points in each."""
+"""Number of pixel columns; a large series is drawn with at most four points in each."""
 
 
 def decimate(x: np.ndarray, y: np.ndarray, keep: np.ndarray, buckets: int = BUCKETS) -> np.ndarray:
-    """Rows to draw: of each bucket of `x` the first, the last, the least and the largest value, and all of `keep`.
+    """Select the rows to draw: first, last, minimum and maximum of each bucket of `x`, and all rows of `keep`.
 
     A line through these rows has the pixels of the line through all of them, on as many pixel columns as there are
     buckets (M4). Rows whose `y` is not finite cannot be drawn and are left out.
@@ -17,11 +17,11 @@ def decimate(x: np.ndarray, y: np.ndarray, keep: np.ndarray, buckets: int = BUCK
     Args:
         x: int64[n], not decreasing.
         y: float64[n].
-        keep: bool[n], rows that are drawn whatever their value, e.g. anomalies.
-        buckets: Equal parts of the range of `x`.
+        keep: bool[n], rows to draw in any case, e.g. anomalies.
+        buckets: Number of equal parts of the range of `x`.
 
     Returns:
-        int64, rows in order; all finite ones where they are no more than four a bucket.
+        int64, positions of rows in order; all finite ones if there are at most four per bucket.
 
     Examples:
         >>> import numpy as np
@@ -41,16 +41,16 @@ def decimate(x: np.ndarray, y: np.ndarray, keep: np.ndarray, buckets: int = BUCK
     bucket = (x - x[0]) // width
     starts = np.flatnonzero(np.r_[True, bucket[1:] != bucket[:-1]])
     lengths = np.diff(np.r_[starts, len(values)])
-    least = _first(values == np.repeat(np.minimum.reduceat(values, starts), lengths), starts)
-    most = _first(values == np.repeat(np.maximum.reduceat(values, starts), lengths), starts)
+    low = _first(values == np.repeat(np.minimum.reduceat(values, starts), lengths), starts)
+    high = _first(values == np.repeat(np.maximum.reduceat(values, starts), lengths), starts)
     drawn: np.ndarray = keep[known]
-    drawn[np.concatenate((starts, starts + lengths - 1, least, most))] = True
+    drawn[np.concatenate((starts, starts + lengths - 1, low, high))] = True
     shown: np.ndarray = known[drawn]
     return shown
 
 
-def _first(hit: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The first hit at or after each start; every bucket has one."""
-    at = np.flatnonzero(hit)
-    found: np.ndarray = at[np.searchsorted(at, starts)]
-    return found
+def _first(match: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the first match at or after each start; every bucket has one."""
+    at = np.flatnonzero(match)
+    first: np.ndarray = at[np.searchsorted(at, starts)]
+    return first

@@ -1,4 +1,4 @@
-"""Every event's latency over time, and the median of them."""
+"""The figure of latencies: each event over time, with the median."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.notebook.figures.canvas import Scale, canvas, dots, empty, is_skewed, label_ends
+from crucible_nb.notebook.figures.canvas import Scale, canvas, empty_figure, is_skewed, label_ends, line_mode
+from crucible_nb.notebook.figures.data import FigureData
 from crucible_nb.notebook.figures.decimate import BUCKETS, decimate
-from crucible_nb.notebook.figures.marks import mark_rows, moments, shade_pauses
-from crucible_nb.notebook.figures.rows import Rows
-from crucible_nb.notebook.figures.theme import Look, look_of
-from crucible_nb.notebook.figures.words import lasting, named, safe, window_of, with_unit
+from crucible_nb.notebook.figures.marks import mark_rows, plotly_times, shade_pauses
+from crucible_nb.notebook.figures.theme import Palette, palette_of
+from crucible_nb.notebook.figures.words import choose_window, escape, format_duration, label_and_unit, with_unit
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go
@@ -20,46 +20,58 @@ if TYPE_CHECKING:
 
 def latency(experiment: Experiment, theme: str | None, log: bool | None) -> go.Figure:
     """See `Plot.latency`."""
-    look, rows = look_of(theme), Rows.of(experiment)
-    values = rows.values("latency_ms")
+    palette, data = palette_of(theme), FigureData.of(experiment)
+    values = data.values("latency_ms")
     if not np.isfinite(values).any():
-        return empty(look, f"{safe(rows.name)}: latency", "no latency is known")
-    figure = canvas(look, f"{safe(rows.name)}: latency of each event, ms", "")
-    drawn, scale = draw(figure, rows, "latency_ms", look, log=log)
-    shade_pauses(figure, rows, look)
-    figure.update_xaxes(title_text="UTC").update_yaxes(title_text=with_unit(*named("latency_ms")), **scale.axis)
-    said = rows.said(drawn) + ("; the least and the largest of each instant are kept" if drawn < len(values) else "")
-    return figure.update_layout(title_subtitle_text=said)
+        return empty_figure(palette, f"{escape(data.name)}: latency", "no latency is known")
+    figure = canvas(palette, f"{escape(data.name)}: latency of each event, ms", "")
+    drawn, scale = draw_events(figure, data, "latency_ms", palette, log=log)
+    shade_pauses(figure, data, palette)
+    figure.update_xaxes(title_text="UTC")
+    figure.update_yaxes(title_text=with_unit(*label_and_unit("latency_ms")), **scale.axis)
+    subtitle = data.counts_text(drawn)
+    if drawn < len(values):
+        subtitle += "; the minimum and maximum of each instant are kept"
+    return figure.update_layout(title_subtitle_text=subtitle)
 
 
-def draw(
-    figure: go.Figure, rows: Rows, column: str, look: Look, *, log: bool | None = None, place: int = 0
+def draw_events(
+    figure: go.Figure, data: FigureData, column: str, palette: Palette, *, log: bool | None = None, row: int = 0
 ) -> tuple[int, Scale]:
-    """Events, their median (of 0 and 1 the share) over time, and anomalies; says how many are drawn.
+    """Draw a column: its events, their median over time (of a 0/1 column the proportion), and the anomalies.
 
-    In a subplot (`place`) only anomalies of this column are marked: others have subplots of their own.
+    Args:
+        figure: The figure to change.
+        data: Data of the experiment.
+        column: Numeric column.
+        palette: Colours.
+        log: Logarithmic axis; None for skewed values only.
+        row: Row of the subplot, where only anomalies of this column are marked; 0 without subplots.
+
+    Returns:
+        The number of points drawn, and the scale of the vertical axis.
     """
-    values, within = rows.values(column), {} if not place else {"row": place, "col": 1}
-    shown = decimate(rows.times, values, rows.flagged, BUCKETS // 2 if place else BUCKETS)
+    values, within = data.values(column), {} if not row else {"row": row, "col": 1}
+    shown = decimate(data.times, values, data.flagged, BUCKETS // 2 if row else BUCKETS)
     log = is_skewed(values) if log is None else log
     scale = Scale.of([values], log=log, zero=True)
-    times, names = moments(rows.times[shown]), [safe(name, 40) for name in rows.frame["event"].iloc[shown]]
+    times, names = plotly_times(data.times[shown]), [escape(name, 40) for name in data.frame["event"].iloc[shown]]
     figure.add_scatter(
         x=times, y=values[shown], mode="markers", name="events", text=names if len(set(names)) > 1 else names[0],
-        hoverinfo="x+y+text", marker={"size": 4, "color": look.p50, "opacity": 0.5}, **within,
+        hoverinfo="x+y+text", marker={"size": 4, "color": palette.p50, "opacity": 0.5}, **within,
     )  # fmt: skip
-    window = window_of(int(rows.times[-1] - rows.times[0]))
-    share = bool(np.isin(values[np.isfinite(values)], (0, 1)).all())
+    window = choose_window(int(data.times[-1] - data.times[0]))
+    binary = bool(np.isin(values[np.isfinite(values)], (0, 1)).all())
+    name, statistic = ("proportion", "mean") if binary else ("median", "p50")
     extra = () if column == "latency_ms" else (column,)
-    table = rows.frame.crucible.windowed_metrics(window, columns=extra)
-    middle = table[f"{'mean' if share else 'p50'}_{column}"].to_numpy(np.float64)
-    centres = table.index.as_unit("ns").asi8 + int(window.value // 2)
+    table = data.frame.crucible.windowed_metrics(window, columns=extra)
+    center = table[f"{statistic}_{column}"].to_numpy(np.float64)
+    times = plotly_times(table.index.as_unit("ns").asi8 + int(window.value // 2))
     figure.add_scatter(
-        x=moments(centres), y=middle, mode=dots(middle), name="share" if share else "median",
-        line={"color": look.p95, "width": 2}, hoverinfo="x+y+name", **within,
+        x=times, y=center, mode=line_mode(center), name=name,
+        line={"color": palette.p95, "width": 2}, hoverinfo="x+y+name", **within,
     )  # fmt: skip
-    word = f"{'share' if share else 'median'}<br>of {lasting(window)}"
-    label_ends(figure, [(middle, word, look.p95)], scale, place or 1)
-    own = rows.flagged & (rows.frame["anomaly_metric"] == column).to_numpy() if place else rows.flagged
-    mark_rows(figure, rows, values, own, look, within)
+    label_ends(figure, [(center, f"{name}<br>of {format_duration(window)}", palette.p95)], scale, row or 1)
+    flagged = data.flagged & (data.frame["anomaly_metric"] == column).to_numpy() if row else data.flagged
+    mark_rows(figure, data, values, flagged, palette, within)
     return len(shown), scale

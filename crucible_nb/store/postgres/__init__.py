@@ -1,6 +1,6 @@
-"""The copy in PostgreSQL: where it is, its tables, the thread that keeps it up to date, and readers of it.
+"""Copies of experiments in PostgreSQL: address, tables, the thread that copies, and reading.
 
-The journal in a local folder stays the truth. psycopg is imported where it is used.
+The journal in a local folder is authoritative. psycopg is imported only where it is used.
 """
 
 from crucible_nb.store.postgres.address import Address, address_of

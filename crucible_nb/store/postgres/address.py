@@ -1,4 +1,4 @@
-"""Where a database is, without ever saying the password."""
+"""Address of a database, without ever showing the password."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from crucible_nb.utils.optional import need
 
 SCHEMES = ("postgresql://", "postgres://")
 HOME = "CRUCIBLE_DIR"
-"""Environment variable: the folder under which journals of experiments stand that have a database for a store."""
+"""Environment variable with the folder for the journals of experiments whose store is a database."""
 
 _DEFAULTS = {
     "application_name": "crucible_nb", "connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10",
     "keepalives_count": "3", "tcp_user_timeout": "30000", "client_encoding": "utf8",
 }  # fmt: skip
-_STRANGE = "store='{}://...': expected a folder, such as 'runs/', 'postgresql://...' or None"
+_NOT_A_STORE = "store='{}://...': expected a folder, such as 'runs/', 'postgresql://...' or None"
 _SECRETS = ("password", "sslpassword", "passfile")
-_PLACE = ("host", "hostaddr", "port", "dbname")
+_LOCATION = ("host", "hostaddr", "port", "dbname")
 _PLAIN = re.compile(r"[^A-Za-z0-9.]+")
 
 
 class Address:
-    """A database, as `store=` names it. Its repr, its errors and its pickles hold no password.
+    """Address of a database, given as `store=`; its repr and its errors hold no password, and it is never pickled.
 
-    What the text leaves out comes from where libpq looks for it: PGHOST, PGPASSWORD, ~/.pgpass and the like.
+    Parts missing in the URL come from the sources of libpq: PGHOST, PGPASSWORD, ~/.pgpass and so on.
 
-    Making one never fails, for then the text would stand in a traceback; using a wrong one does.
+    The constructor never fails, because a traceback would show the URL; using an invalid address does.
 
     Args:
         text: A postgresql:// URL.
@@ -40,7 +40,7 @@ class Address:
 
     def __init__(self, text: str) -> None:
         self._given: dict[str, Any] = {}
-        self._wrong = "" if text.startswith(SCHEMES) else _STRANGE.format(text.partition("://")[0])
+        self._wrong = "" if text.startswith(SCHEMES) else _NOT_A_STORE.format(text.partition("://")[0])
         try:
             self._psycopg: Any = need("psycopg", "postgres", "store='postgresql://...'")
             if not self._wrong:
@@ -49,13 +49,13 @@ class Address:
             self._wrong = self._wrong or str(error)
         except self._psycopg.Error:
             self._wrong = "store='postgresql://...': expected an address such as postgresql://user@host:5432/database"
-        self._secrets = _said(self._given, text)
+        self._secrets = _secret_texts(self._given, text)
 
     def check(self) -> Address:
-        """Itself.
+        """Return the address itself, if it is valid.
 
         Raises:
-            ConfigError: It is no address, or psycopg is not installed.
+            ConfigError: The URL is invalid, or psycopg is not installed.
         """
         if self._wrong:
             raise ConfigError(self._wrong)
@@ -71,43 +71,43 @@ class Address:
 
     @property
     def root(self) -> Path:
-        """The local folder of its journals: one a database, under CRUCIBLE_DIR or ~/.crucible_nb."""
+        """Local folder of the journals: one per database, in CRUCIBLE_DIR or ~/.crucible_nb."""
         self.check()
         home = os.environ.get(HOME)
-        place = [str(self._given.get(key) or "") for key in _PLACE]
-        readable = _PLAIN.sub("-", "-".join(filter(None, place))).strip("-.")[-60:]
-        digest = sha256("\0".join(place).encode()).hexdigest()[:12]
+        location = [str(self._given.get(key) or "") for key in _LOCATION]
+        readable = _PLAIN.sub("-", "-".join(filter(None, location))).strip("-.")[-60:]
+        digest = sha256("\0".join(location).encode()).hexdigest()[:12]
         return (Path(home) if home else Path.home() / ".crucible_nb") / f"postgresql-{readable}-{digest}"
 
     def connect(self) -> Any:
-        """A new connection in autocommit.
+        """Open a connection in autocommit mode.
 
         Raises:
-            StoreError: There is none to be had.
+            StoreError: The database cannot be reached.
         """
         self.check()
         try:
-            made = self._psycopg.connect(**{**_DEFAULTS, **self._given}, autocommit=True, prepare_threshold=None)
-            made.execute("set timezone = 'UTC'; set datestyle = 'ISO'; set extra_float_digits = 1")
-            return made
+            connection = self._psycopg.connect(**{**_DEFAULTS, **self._given}, autocommit=True, prepare_threshold=None)
+            connection.execute("set timezone = 'UTC'; set datestyle = 'ISO'; set extra_float_digits = 1")
+            return connection
         except self._psycopg.Error as error:
-            said = self.reason(error)
-        raise StoreError(f"cannot reach {self!r}: {said}")  # outside of the handler: no frame of it knows a password
+            why = self.reason(error)
+        raise StoreError(f"cannot reach {self!r}: {why}")  # not in the handler, whose frames hold the password
 
     def reason(self, error: BaseException) -> str:
-        """The first line of an exception, with nothing secret in it."""
+        """Return the first line of an exception without secrets."""
         text = reason(error)
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
 
 
-def _said(given: dict[str, Any], text: str) -> list[str]:
-    """All ways in which a password may turn up in a text."""
-    found = [str(given[key]) for key in _SECRETS if given.get(key)]
-    return sorted({*found, *(quote(one, safe="") for one in found), text}, key=len, reverse=True)
+def _secret_texts(given: dict[str, Any], text: str) -> list[str]:
+    """Return all forms in which a password may occur in a text, the longest first."""
+    secrets = [str(given[key]) for key in _SECRETS if given.get(key)]
+    return sorted({*secrets, *(quote(secret, safe="") for secret in secrets), text}, key=len, reverse=True)
 
 
 def address_of(store: Any) -> Any:
-    """`store`, or the Address that it names; any URL is taken for one, so that nobody repeats its password."""
+    """Return the Address if `store` is any URL (so no message repeats its password), else `store` itself."""
     return Address(store) if isinstance(store, str) and "://" in store else store

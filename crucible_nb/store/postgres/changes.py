@@ -1,4 +1,4 @@
-"""What there is to copy: an experiment as this process has it, and what is new in it."""
+"""Rows and states of an experiment that are not yet copied to the database."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from crucible_nb.store.segment import batch_of
 
 @dataclass(frozen=True)
 class Source:
-    """What is copied: an experiment as this process has it.
+    """An experiment to copy, as this process has it.
 
     Attributes:
-        identity: Its id.
-        setup: What it was asked to be.
-        lock: Held while its streams are looked at.
-        streams: Gives the stages of all writers, up to date; call it with the lock held.
-        older: Gives the rows of a writer that left memory.
-        summary: Gives how it stands.
-        prices: The prices of the time, as bytes.
-        began: By ordinal, the number of the first event that this process may have written as that writer.
+        identity: Id of the experiment.
+        config: Arguments of `cr.start`.
+        lock: Lock to hold while reading the streams.
+        streams: Callable that returns the up-to-date state of every writer; the caller holds the lock.
+        older: Callable that returns the rows of a writer that are no longer in memory.
+        summary: Callable that returns `Experiment.summary()`.
+        prices: Price table at the start, as a compressed file.
+        began: Sequence number of the first event that this process may have written, by writer id.
     """
 
     identity: str
@@ -44,13 +44,13 @@ class Source:
     began: Mapping[int, int] = field(default_factory=dict)
 
 
-class Mark(NamedTuple):
-    """How far the copy of a writer is, as its row says.
+class Watermark(NamedTuple):
+    """Progress of the copy of one writer, as in its row of the database.
 
     Attributes:
-        seq: Number of the next event.
-        sample: Rows from this number on are a sample that may still be revised; None: there is none.
-        prices: Fingerprint of the price table that the rows were priced by.
+        seq: Sequence number of the next event.
+        sample: Sequence number from which rows are a sample that may still be revised; None without one.
+        prices: Fingerprint of the price table of the rows.
     """
 
     seq: int = 0
@@ -58,59 +58,61 @@ class Mark(NamedTuple):
     prices: str = ""
 
 
-class Lot(NamedTuple):
-    """Rows to be copied, as they were at one moment.
+class Changes(NamedTuple):
+    """Rows of one writer to copy, all of one moment.
 
     Attributes:
-        batch: In order of `seq`.
-        dictionaries: Of its category columns.
-        after: Where the copy is once they are there.
-        redo: Rows from this number on have changed, and are replaced; None: none have.
-        state: Of everything at that moment; None when it is not due.
+        batch: The rows in order of `seq`.
+        dictionaries: Dictionary of each category column.
+        after: Watermark after the copy.
+        replace_from: Sequence number from which existing rows have changed and are replaced; None if none have.
+        state: State of the writer at that moment; None if it is not due.
     """
 
     batch: Batch
     dictionaries: Any
-    after: Mark
-    redo: int | None
+    after: Watermark
+    replace_from: int | None
     state: bytes | None
 
 
-def take(source: Source, stream: Stream, mark: Mark, *, with_state: bool, valid: int | None = None) -> Lot | None:
-    """What is new in a stream since a mark; None when nothing is. With the lock of the source held.
+def changes_since(
+    source: Source, stream: Stream, mark: Watermark, *, with_state: bool, valid: int | None = None
+) -> Changes | None:
+    """Return the changes of a writer since a watermark, None without any. The caller holds the lock of the source.
 
     Args:
         source: The experiment.
-        stream: A writer.
-        mark: How far its copy is.
+        stream: State of the writer.
+        mark: Watermark of its copy.
         with_state: Whether the state is due.
-        valid: Rows before this number are sure to be the same as here; None: all are. After a power loss the copy may
-            know events that the journal has lost, and whose numbers are given again.
+        valid: Sequence number before which the copied rows are the same as the local ones; None if all are. After a
+            power loss the copy may hold events that the journal has lost, and whose numbers are used again.
     """
     pipeline = stream.pipeline
     sample, buffer = pipeline.sample, pipeline.buffer
     revises = sample.sampler is not None and sample.sampler.revises
-    after = Mark(pipeline.seq, sample.since if revises else None, _fingerprint(stream))
+    after = Watermark(pipeline.seq, sample.since if revises else None, _fingerprint(stream))
     lost = min(pipeline.seq, mark.seq if valid is None else valid)
     if after == mark and not with_state and lost >= mark.seq:
         return None
-    redo = mark.sample if after != mark else None
+    replace_from = mark.sample if after != mark else None
     if after.prices != mark.prices and mark.seq:
-        redo = 0
+        replace_from = 0
     if lost < mark.seq:
-        redo = lost if redo is None else min(redo, lost)
-    first = mark.seq if redo is None else min(redo, mark.seq)
+        replace_from = lost if replace_from is None else min(replace_from, lost)
+    first = mark.seq if replace_from is None else min(replace_from, mark.seq)
     batch = buffer.rows_from(first)
     if buffer.evicted and (buffer.kept_from is None or first < buffer.kept_from):
         frames = [frame[frame["seq"] >= first] for frame in source.older(stream)]
         frames.append(buffer.everything().loc[lambda frame: frame["seq"] >= first])
         batch = batch_of(frames, buffer.kinds(), pipeline.columns.dictionaries)
-    state = state_of(stream) if with_state or redo is not None or revises else None
-    return Lot(batch, pipeline.columns.dictionaries, after, redo, state)
+    state = state_bytes(stream) if with_state or replace_from is not None or revises else None
+    return Changes(batch, pipeline.columns.dictionaries, after, replace_from, state)
 
 
-def state_of(stream: Stream) -> bytes:
-    """Everything but the rows, for readers, who do not go on with it."""
+def state_bytes(stream: Stream) -> bytes:
+    """Return the compressed state of a writer without its rows, for read-only use."""
     state = stream.to_dict(bare=not stream.portable)
     buffer = stream.pipeline.buffer
     state["held"] = len(buffer) + buffer.evicted
@@ -118,6 +120,7 @@ def state_of(stream: Stream) -> bytes:
 
 
 def _fingerprint(stream: Stream) -> str:
+    """Return a digest of the price table in use, "" if it is that of the start."""
     if stream.pipeline.prices is stream.config.prices:
         return ""
     return sha256(orjson.dumps(stream.price_facts(stream.pipeline.prices))).hexdigest()

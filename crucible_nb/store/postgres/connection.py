@@ -1,4 +1,4 @@
-"""One connection of a reader."""
+"""Connection of a reader, which is reopened when it breaks."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from crucible_nb.store.postgres.address import Address
 
 
 class Connection:
-    """One connection of a reader, made again when it breaks.
+    """Connection of a reader, shared by threads and reopened when it breaks.
 
     Args:
-        address: The database.
+        address: Address of the database.
     """
 
     def __init__(self, address: Address) -> None:
         self.address, self._lock = address, threading.RLock()
         self._connection: Any = None
-        self._undo: Any = None
+        self._finalizer: Any = None
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The answer to a query.
+        """Return the rows that a query gives.
 
         Raises:
-            StoreError: The database cannot be reached, or does not answer.
+            StoreError: The database cannot be reached, or the query fails.
         """
-        return self._twice(lambda connection: connection.execute(query, values).fetchall())  # type: ignore[no-any-return]
+        return self._with_reconnect(lambda connection: connection.execute(query, values).fetchall())  # type: ignore[no-any-return]
 
     def copy(self, query: str, values: Sequence[Any] = ()) -> bytes:
-        """The answer to COPY ... TO STDOUT."""
+        """Return the output of COPY ... TO STDOUT."""
 
         def ask(connection: Any) -> bytes:
             out = io.BytesIO()
-            with connection.cursor() as cursor, cursor.copy(query, values) as parts:
-                for part in parts:
-                    out.write(part)
+            with connection.cursor() as cursor, cursor.copy(query, values) as chunks:
+                for chunk in chunks:
+                    out.write(chunk)
             return out.getvalue()
 
-        return self._twice(ask)  # type: ignore[no-any-return]
+        return self._with_reconnect(ask)  # type: ignore[no-any-return]
 
-    def _twice(self, ask: Any) -> Any:
-        """A connection that has broken meanwhile is made again, once."""
-        said = ""
+    def _with_reconnect(self, ask: Any) -> Any:
+        """Call `ask` with the connection; if it has broken, reconnect and call it once more."""
+        why = ""
         with self._lock:
             for _ in range(2):
                 if self._connection is None or self._connection.closed:
                     self._connection = self.address.connect()
-                    self._undo = weakref.finalize(self, _close, self._connection)
+                    self._finalizer = weakref.finalize(self, _close, self._connection)
                 try:
                     return ask(self._connection)
-                except Exception as error:  # noqa: BLE001  worded below, outside of the handler
-                    said = self._said(error)
+                except Exception as error:  # noqa: BLE001  raised below, outside the handler
+                    why = self._reason(error)
                     if not self._connection.closed:
                         break
-        raise StoreError(f"cannot read {self.address!r}: {said}")
+        raise StoreError(f"cannot read {self.address!r}: {why}")
 
-    def _said(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         if getattr(error, "sqlstate", None) in ("42P01", "3F000"):
             return "there are no experiments in it"
         return self.address.reason(error)

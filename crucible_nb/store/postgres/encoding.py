@@ -1,7 +1,7 @@
-"""Rows as the binary format of COPY, made column by column.
+"""Encode rows in the binary format of COPY, column by column.
 
-All rows of a part have the same width first, their longest text each; what a row does not use is masked out at the
-end. So there is no loop over rows.
+All rows of a chunk are first made equally wide, with each text column as wide as its longest text; then a mask removes
+the unused bytes. So there is no loop over rows.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.store.postgres.tables import TYPED
-from crucible_nb.store.postgres.text_columns import extra_of, is_text, plain_text, quoted
+from crucible_nb.store.postgres.text_columns import as_json_strings, extra_column, is_text, text_array
 
 HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TAIL = b"\xff\xff"
-PART = 2048
-"""Rows encoded at a time: a long text widens only the rows around it."""
+CHUNK = 2048
+"""Rows encoded at a time; a long text widens only the rows of its chunk."""
 
 _EPOCH = 946_684_800_000_000  # 2000-01-01 in microseconds
 _NULL = np.frombuffer(b"\xff\xff\xff\xff", np.uint8)
@@ -27,7 +27,7 @@ _TYPES = {"float": ">f8", "integer": ">i8", "count": ">i8", "boolean": "u1", "fl
 
 
 class Field(NamedTuple):
-    """A column of a part: bytes with their length in front, and which of them count (None: all)."""
+    """One column of a chunk: bytes after their length, and a mask of the bytes to send (None: all)."""
 
     data: np.ndarray
     used: np.ndarray | None
@@ -37,58 +37,59 @@ class Encoded(NamedTuple):
     """Rows for COPY.
 
     Attributes:
-        names: The columns that have anything to say.
-        parts: The bytes, made while they are asked for, so that the server reads one part while the next is made.
+        names: Columns that hold any value.
+        chunks: Bytes, encoded when requested, so that the server reads one chunk while the next is encoded.
     """
 
     names: list[str]
-    parts: Iterator[bytes]
+    chunks: Iterator[bytes]
 
 
 def encode(
     key: bytes, writer: int, batch: Batch, dictionaries: Mapping[str, Categories], *, plain: bool = False
 ) -> Encoded:
-    """Rows in the binary format of COPY.
+    """Encode rows in the binary format of COPY.
 
     Args:
         key: Id of the experiment.
-        writer: Ordinal.
+        writer: Writer id.
         batch: Rows.
-        dictionaries: Of the category columns.
-        plain: Say JSON as text in JSON, where PostgreSQL could not read it (too deep, too large a number).
+        dictionaries: Dictionary of each category column.
+        plain: Quote JSON as a JSON string, because PostgreSQL could not parse it (too deep, or too large numbers).
     """
-    texts = {name: plain_text(cells, name, dictionaries) for name, cells in batch.cells.items() if is_text(cells)}
-    shown = [name for name in TYPED if name in batch.cells and name != "seq" and _says(name, batch.cells[name], texts)]
-    json = {"metadata": texts.get("metadata"), "extra": extra_of(batch, dictionaries)}
-    said = {name: column for name, column in json.items() if column is not None and column.null_count < len(column)}
+    cells = batch.cells
+    texts = {name: text_array(column, name, dictionaries) for name, column in cells.items() if is_text(column)}
+    typed = [name for name in TYPED if name in cells and name != "seq" and _has_values(name, cells[name], texts)]
+    columns = {"metadata": texts.get("metadata"), "extra": extra_column(batch, dictionaries)}
+    json = {name: column for name, column in columns.items() if column is not None and column.null_count < len(column)}
     if plain:
-        said = {name: quoted(column) for name, column in said.items()}
-    names = ["experiment", "writer", "time", "nanos", "seq", *shown, *said]
+        json = {name: as_json_strings(column) for name, column in json.items()}
+    names = ["experiment", "writer", "time", "nanos", "seq", *typed, *json]
 
-    def parts() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         yield HEAD
-        for start in range(0, len(batch), PART):
-            size = min(PART, len(batch) - start)
-            fields = list(_fixed(key, writer, batch, start, start + size))
-            for name in shown:
+        for start in range(0, len(batch), CHUNK):
+            size = min(CHUNK, len(batch) - start)
+            fields = list(_key_fields(key, writer, batch, start, start + size))
+            for name in typed:
                 text = texts.get(name)
-                number = batch.cells[name].slice(start, start + size)
+                number = cells[name].slice(start, start + size)
                 fields.append(_number(number) if text is None else _text(text.slice(start, size)))
-            fields += [_text(column.slice(start, size), b"\x01") for column in said.values()]
+            fields += [_text(column.slice(start, size), b"\x01") for column in json.values()]
             yield _rows(fields, len(names), size)
         yield TAIL
 
-    return Encoded(names, parts())
+    return Encoded(names, chunks())
 
 
-def _fixed(key: bytes, writer: int, batch: Batch, start: int, stop: int) -> Iterator[Field]:
-    """What every row has."""
+def _key_fields(key: bytes, writer: int, batch: Batch, start: int, stop: int) -> Iterator[Field]:
+    """Encode the columns that every row has: experiment, writer, time, nanos and seq."""
     rows, time = stop - start, batch.time[start:stop]
     constant = b"\0\0\0\x10" + key + b"\0\0\0\x04" + writer.to_bytes(4, "big")
     yield Field(np.broadcast_to(np.frombuffer(constant, np.uint8), (rows, len(constant))), None)
-    yield _sized((time // 1000 - _EPOCH).astype(">i8"), None)
-    yield _sized((time % 1000).astype(">i2"), None)
-    yield _sized(batch.numbered()[start:stop].astype(">i8"), None)
+    yield _fixed_width((time // 1000 - _EPOCH).astype(">i8"), None)
+    yield _fixed_width((time % 1000).astype(">i2"), None)
+    yield _fixed_width(batch.numbered()[start:stop].astype(">i8"), None)
 
 
 def _rows(fields: Sequence[Field], count: int, rows: int) -> bytes:
@@ -105,8 +106,8 @@ def _rows(fields: Sequence[Field], count: int, rows: int) -> bytes:
     return data[used].tobytes()
 
 
-def _sized(values: np.ndarray, missing: np.ndarray | None) -> Field:
-    """Numbers of one width."""
+def _fixed_width(values: np.ndarray, missing: np.ndarray | None) -> Field:
+    """Encode numbers, each after its width."""
     rows, width = len(values), values.dtype.itemsize
     data = np.empty((rows, 4 + width), np.uint8)
     data[:, :4] = np.frombuffer(width.to_bytes(4, "big"), np.uint8)
@@ -121,11 +122,11 @@ def _sized(values: np.ndarray, missing: np.ndarray | None) -> Field:
 def _number(cells: Column) -> Field:
     values = np.asarray(cells.values)
     missing = np.isnan(values) if cells.kind == "float" else cells.mask
-    return _sized(values.astype(_TYPES[cells.kind]), missing)
+    return _fixed_width(values.astype(_TYPES[cells.kind]), missing)
 
 
-def _says(name: str, cells: Column, texts: Mapping[str, pa.Array]) -> bool:
-    """Whether any row has something else than what the table puts there by itself."""
+def _has_values(name: str, cells: Column, texts: Mapping[str, pa.Array]) -> bool:
+    """Return whether any value differs from the default of the column in the table."""
     if name in texts:
         return bool(texts[name].null_count < len(texts[name]))
     values = np.asarray(cells.values)
@@ -137,7 +138,7 @@ def _says(name: str, cells: Column, texts: Mapping[str, pa.Array]) -> bool:
 
 
 def _text(array: pa.Array, front: bytes = b"") -> Field:
-    """Texts, each behind its length; `front` stands before every one."""
+    """Encode texts, each after its length and `front`."""
     rows, (_, offsets, data) = len(array), array.buffers()
     ends = np.frombuffer(offsets, np.int64, rows + 1, array.offset * 8)
     missing = np.asarray(array.is_null(), np.bool_)
@@ -151,7 +152,7 @@ def _text(array: pa.Array, front: bytes = b"") -> Field:
     used[:, head:] = np.arange(widest) < sizes[:, None]
     if widest:
         raw = np.frombuffer(data, np.uint8, int(ends[-1] - ends[0]), int(ends[0]))
-        if missing.any():  # what stands behind a missing text is nobody's
+        if missing.any():  # bytes of missing texts
             raw = raw[np.repeat(~missing, ends[1:] - ends[:-1])]
         filled[:, head:][used[:, head:]] = raw
     if missing.any():

@@ -1,4 +1,4 @@
-"""The row of an experiment: what it is, how it stands, and that its process lives."""
+"""The row of an experiment: its facts, its status, and the heartbeat of its process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import orjson
 
 from crucible_nb.store.postgres.changes import Source
+from crucible_nb.store.postgres.text_columns import without_nul
 
 
-def enter(connection: Any, source: Source, *, alive: bool) -> None:
-    """Have a row for an experiment.
+def register(connection: Any, source: Source, *, alive: bool) -> None:
+    """Insert the row of an experiment, or update its process.
 
     Args:
-        connection: To the database.
+        connection: Connection to the database.
         source: The experiment.
-        alive: Whether this process writes it, or copies what another has left.
+        alive: Whether this process writes the experiment; False if it copies what an ended process left.
     """
     config, facts = source.config, source.config.to_dict()
     with source.lock:
@@ -27,33 +28,33 @@ def enter(connection: Any, source: Source, *, alive: bool) -> None:
         "facts": _json(facts),
         "prices": source.prices, "host": socket.gethostname(), "pid": os.getpid(), "alive": alive,
     }  # fmt: skip
-    connection.execute(_ENTER, values)
+    connection.execute(_REGISTER, values)
 
 
-def beat(connection: Any, source: Source, *, alive: bool, complete: bool) -> None:
-    """Say how it stands.
+def update_status(connection: Any, source: Source, *, alive: bool, complete: bool) -> None:
+    """Update status, summary and heartbeat of an experiment.
 
     Args:
-        connection: To the database.
+        connection: Connection to the database.
         source: The experiment.
-        alive: As for `enter`.
-        complete: It has ended, and everything is there.
+        alive: As in `register`.
+        complete: Whether the experiment has ended and is copied completely.
     """
     facts = source.summary()
     shown = {key: facts.get(key) for key in _SHOWN}
     shown["kept_events"] = facts["kept_events"] + facts["evicted_events"]
     values = {**shown, "summary": _json(shown), "id": source.identity, "complete": complete, "alive": alive}
-    connection.execute(_BEAT, values)
+    connection.execute(_UPDATE_STATUS, values)
 
 
-_ENTER = """
+_REGISTER = """
 insert into crucible.experiments (id, name, condition, status, summary, facts, prices, host, pid, beat)
 values (%(id)s, %(name)s, %(condition)s, 'running', '{}', %(facts)s, %(prices)s, %(host)s, %(pid)s,
     case when %(alive)s then now() else 'epoch'::timestamptz end)
 on conflict (id) do update set host = excluded.host, pid = excluded.pid, beat = now(), complete = false
 where %(alive)s
 """
-_BEAT = """
+_UPDATE_STATUS = """
 update crucible.experiments set status = %(status)s, started_at = %(started_at)s, stopped_at = %(stopped_at)s,
     total_events = %(total_events)s, summary = %(summary)s, complete = %(complete)s,
     beat = case when %(alive)s then now() else beat end
@@ -64,9 +65,9 @@ _SHOWN = ("status", "tags", "started_at", "stopped_at", "total_events", "kept_ev
 
 
 def _json(facts: Any) -> str:
-    """JSON with the few values that are not plain as text."""
+    """Return JSON in which values of unsupported types are text."""
     return _clean(orjson.dumps(facts, default=str).decode()) or ""
 
 
 def _clean(text: str | None) -> str | None:
-    return None if text is None else text.replace("\0", "\ufffd").replace("\\u0000", "\ufffd")
+    return None if text is None else without_nul(text).replace("\\u0000", "\ufffd")

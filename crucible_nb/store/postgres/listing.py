@@ -1,4 +1,4 @@
-"""The experiments of a database, and which one a name means."""
+"""List the experiments in a database, and find one by id or name."""
 
 from __future__ import annotations
 
@@ -11,54 +11,53 @@ from crucible_nb.errors import StoreError
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import STALE
 from crucible_nb.store.postgres.connection import Connection
+from crucible_nb.store.postgres.text_columns import without_nul
 from crucible_nb.store.writer import lives
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ALIVE = ("running", "paused")
 
 
-def find(link: Connection, name: str) -> str:
-    """The id of an experiment by its id, else of the newest of a name.
+def find(connection: Connection, name: str) -> str:
+    """Return the id of the experiment with this id, or else of the newest with this name.
 
     Raises:
-        StoreError: There is none.
+        StoreError: There is no such experiment.
     """
-    if _ID.fullmatch(name):
-        found = link.rows("select id from crucible.experiments where id = %s", (name,))
-        if found:
-            return name
-    said = "select id from crucible.experiments where name = %s order by created desc, id desc limit 1"
-    found = link.rows(said, (name.replace("\0", "\ufffd"),))
-    if not found:
-        raise StoreError(f"cannot attach to {name!r}: there is no such experiment in {link.address!r}")
-    return str(found[0][0].hex)
+    if _ID.fullmatch(name) and connection.rows("select id from crucible.experiments where id = %s", (name,)):
+        return name
+    query = "select id from crucible.experiments where name = %s order by created desc, id desc limit 1"
+    rows = connection.rows(query, (without_nul(name),))
+    if not rows:
+        raise StoreError(f"cannot attach to {name!r}: there is no such experiment in {connection.address!r}")
+    return str(rows[0][0].hex)
 
 
-def listed(link: Connection) -> dict[str, dict[str, Any]]:
-    """How every experiment stands, by id, oldest first.
+def listed(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Return the status of every experiment by id, the oldest first.
 
-    One that should be alive is "dead" when its lock on this machine is free or, where it runs elsewhere, nobody has
-    heard of it for a while.
+    A running or paused experiment is "dead" if its lock on this machine is free or, if it runs elsewhere, its last
+    heartbeat is too old.
     """
-    found = {}
-    for identity, name, condition, status, silent, summary in link.rows(_ALL):
+    summaries = {}
+    for identity, name, condition, status, silent, summary in connection.rows(_ALL):
         facts = {"status": status, **summary, "name": name, "condition": condition}
         for key in ("started_at", "stopped_at"):
             facts[key] = None if facts.get(key) is None else pd.Timestamp(facts[key])
-        if facts["status"] in _ALIVE and _gone(link, identity.hex, silent):
+        if facts["status"] in _ALIVE and _is_dead(connection, identity.hex, silent):
             facts["status"] = "dead"
-        found[identity.hex] = facts
-    return found
+        summaries[identity.hex] = facts
+    return summaries
 
 
-def _gone(link: Connection, identity: str, silent: float) -> bool:
-    folder = ExperimentFolder(link.address.root / identity)
+def _is_dead(connection: Connection, identity: str, silent: float) -> bool:
+    folder = ExperimentFolder(connection.address.root / identity)
     return not lives(folder) if folder.path.is_dir() else silent > STALE
 
 
-def complete(link: Connection) -> set[str]:
-    """Experiments that have ended and of which everything is there."""
-    return {identity.hex for (identity,) in link.rows("select id from crucible.experiments where complete")}
+def complete(connection: Connection) -> set[str]:
+    """Return the ids of experiments that have ended and are copied completely."""
+    return {identity.hex for (identity,) in connection.rows("select id from crucible.experiments where complete")}
 
 
 _ALL = """

@@ -1,4 +1,4 @@
-"""An experiment as the database has it: states as they were copied, rows when they are asked for."""
+"""Read an experiment from a database: its copied states at once, its rows when requested."""
 
 from __future__ import annotations
 
@@ -23,146 +23,152 @@ from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import STALE
 from crucible_nb.store.merge import merged
 from crucible_nb.store.postgres.connection import Connection
-from crucible_nb.store.postgres.rows import Wanted, batch_from
+from crucible_nb.store.postgres.rows import RowQuery, decode_csv
 
 
 class RemoteBuffer(Buffer):
-    """Rows that stay in the database until somebody wants them all.
+    """Buffer whose rows stay in the database until they are read.
 
     Args:
-        dictionaries: Of the category columns.
-        held: How many there are.
-        fetch: Gives them as a batch.
+        dictionaries: Dictionary of each category column.
+        count: Number of rows in the database.
+        fetch: Callable that returns the rows as a batch.
+
+    Attributes:
+        is_remote: Whether the rows are still only in the database.
     """
 
-    def __init__(self, dictionaries: dict[str, Categories], held: int, fetch: Callable[[], Batch | None]) -> None:
+    def __init__(self, dictionaries: dict[str, Categories], count: int, fetch: Callable[[], Batch | None]) -> None:
         super().__init__(dictionaries)
-        self._held, self._fetch = held, fetch
-        self._away = held > 0
+        self._count, self._fetch = count, fetch
+        self.is_remote = count > 0
 
     def __len__(self) -> int:
-        return self._held if self._away else super().__len__()
+        return self._count if self.is_remote else super().__len__()
 
     def prepare_read(self) -> None:
-        if self._away:
-            self._away = False
+        """Fetch the rows, at the first read."""
+        if self.is_remote:
+            self.is_remote = False
             batch = self._fetch()
             if batch is not None:
                 self.append(batch)
         super().prepare_read()
 
 
-FRESH = 0.2
-"""Seconds for which what was read is taken for what there is."""
+MAX_AGE = 0.2
+"""Seconds for which states read from the database are used without asking again."""
 
 
-class Known(NamedTuple):
-    """Which state of a writer is at hand."""
+class StateVersion(NamedTuple):
+    """Version of a copied state: the sequence number it was made at, and the time of the copy."""
 
     seq: int
     copied: Any
 
 
 class CopiedAttachment(Attachment):
-    """An experiment in a database, to look at.
+    """A read-only experiment in a database.
 
     Args:
-        link: To the database.
-        identity: Of the experiment.
+        connection: Connection to the database.
+        identity: Id of the experiment.
 
     Raises:
-        StoreError: It is not there, or cannot be read.
+        StoreError: The experiment does not exist, or cannot be read.
     """
 
     distant = True
 
-    def __init__(self, link: Connection, identity: str) -> None:
-        self.link, self.identity = link, identity
-        found = link.rows("select facts, prices from crucible.experiments where id = %s", (identity,))
-        if not found:
-            raise StoreError(f"cannot attach to {identity!r}: there is no such experiment in {link.address!r}")
-        self.facts, prices = found[0]
+    def __init__(self, connection: Connection, identity: str) -> None:
+        self.connection, self.identity = connection, identity
+        rows = connection.rows("select facts, prices from crucible.experiments where id = %s", (identity,))
+        if not rows:
+            raise StoreError(f"cannot attach to {identity!r}: there is no such experiment in {connection.address!r}")
+        self.facts, prices = rows[0]
         self._prices = prices_of(bytes(prices))
         super().__init__(ExperimentFolder(Path(identity)), self._config(self.facts))
-        self._known: dict[int, Known] = {}
+        self._known: dict[int, StateVersion] = {}
         self._streams: dict[int, Stream] = {}
         self._until = 0.0
         self._owner = ("", 0, 0.0)
         self.catch_up()
 
     def _config(self, facts: dict[str, Any]) -> ExperimentConfig:
-        strange = [one for one in (facts["sampling"], *facts["detectors"]) if "strange" in (one or ())]
-        if strange:
+        policies = (facts["sampling"], *facts["detectors"])
+        if any("strange" in (policy or ()) for policy in policies):  # user-defined classes
             facts = {**facts, "sampling": None, "detectors": []}
         return ExperimentConfig.from_dict(facts, self._prices).reading()
 
     def catch_up(self) -> None:
-        """Take over the states that were copied since."""
+        """Read the states that were copied since."""
         if time.monotonic() < self._until:
             return
-        owner = self.link.rows(_OWNER, (self.identity,))
+        owner = self.connection.rows(_OWNER, (self.identity,))
         if owner:
             self._owner = owner[0]
-        for writer, seq, copied in self.link.rows(_WRITERS, (self.identity,)):
-            if self._known.get(writer) != Known(seq, copied):
-                *known, state = self.link.rows(_STATE, (self.identity, writer))[0]
+        for writer, seq, copied in self.connection.rows(_WRITERS, (self.identity,)):
+            if self._known.get(writer) != StateVersion(seq, copied):
+                *version, state = self.connection.rows(_STATE, (self.identity, writer))[0]
                 self._streams[writer] = self._stream(writer, state)
-                self._known[writer] = Known(*known)
+                self._known[writer] = StateVersion(*version)
         if 0 not in self._streams:
             self._streams[0] = Stream(self.config, 0, self.facts["started"])
-        self._until = time.monotonic() + FRESH
+        self._until = time.monotonic() + MAX_AGE
 
     def _stream(self, writer: int, data: Any) -> Stream:
         state = _state(bytes(data))
         config = self.config.bare() if state["bare"] else self.config
         stream = Stream(config, writer, self.facts["started"])
         stream.load(state)
-        buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, Wanted()))
+        buffer = RemoteBuffer(
+            stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, RowQuery())
+        )
         buffer.load([(name, kind) for name, kind in state["kinds"]], [], 0)
         buffer.sample = None  # the weights in the database are those of the state
         stream.pipeline.buffer = stream.pipeline.sample.buffer = buffer
         return stream
 
-    def _rows(self, writer: int, wanted: Wanted) -> Any:
-        """Rows of a writer as a batch, as far as its state knows of them."""
+    def _rows(self, writer: int, query: RowQuery) -> Any:
+        """Return rows of a writer as a batch, up to the sequence number of its state."""
         stream = self._streams[writer]
         kinds = stream.pipeline.buffer.kinds()
-        query, names = wanted.query(kinds)
-        data = self.link.copy(query, wanted.values(self.identity, writer, stream.pipeline.seq))
-        return batch_from(data, names, stream.pipeline.columns.dictionaries)
+        sql, names = query.sql(kinds)
+        data = self.connection.copy(sql, query.values(self.identity, writer, stream.pipeline.seq))
+        return decode_csv(data, names, stream.pipeline.columns.dictionaries)
 
     def window(self, start: int | None, stop: int | None, newest: int | None) -> pd.DataFrame:
-        """Rows from start to before stop, or the newest ones, of all writers: the database finds them."""
-        wanted, frames = Wanted(start, stop, newest), []
+        """Return rows of all writers in a range of time, or the newest rows, selected by the database."""
+        query, frames = RowQuery(start, stop, newest), []
         for writer, stream in sorted(self._streams.items()):
             kinds = stream.pipeline.buffer.kinds()
             buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, 0, lambda: None)
-            buffer.load(kinds, [self._rows(writer, wanted)], 0)
+            buffer.load(kinds, [self._rows(writer, query)], 0)
             frames.append((writer, buffer.frame()))
-        return wanted.exactly(merged(frames))
+        return query.trim(merged(frames))
 
     def main(self) -> Stream:
-        """The stages of the writer that started the experiment."""
+        """Return the state of the writer that started the experiment."""
         return self._streams[0]
 
     def streams(self) -> list[Stream]:
-        """Of all writers, in order of their ordinals."""
+        """Return the states of all writers, in order of writer id."""
         return [self._streams[writer] for writer in sorted(self._streams)]
 
     def handle(self) -> str:
-        """Nobody can join here."""
-        raise StoreError(f"{self.config.name!r} is a copy in {self.link.address!r}: nobody can write it")
+        """Raise StoreError: a copy cannot be joined."""
+        raise StoreError(f"{self.config.name!r} is a read-only copy in {self.connection.address!r}")
 
     def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
-        """All rows are where the others are."""
+        """Return no rows: all are in the database."""
         return []
 
     def dead(self) -> bool:
-        """Whether it should be alive and nobody has heard of its process for a while."""
+        """Return whether the experiment has not ended, but its last heartbeat is too old."""
         return self.life.alive and self._owner[2] > STALE
 
     def owner(self) -> str:
-        """Who writes it, in words."""
+        """Return the process that writes the experiment, as text."""
         return f"process {self._owner[1]} on {self._owner[0]}"
 
 
@@ -178,5 +184,5 @@ def _state(data: bytes) -> dict[str, Any]:
     except (zlib.error, ValueError, TypeError, KeyError) as error:
         raise StoreError("a state in the database cannot be read") from error
     if not isinstance(state, dict):
-        raise StoreError("a state in the database cannot be read: no mapping in it")
+        raise StoreError("a state in the database cannot be read: it holds no mapping")
     return state

@@ -1,4 +1,4 @@
-"""The thread that keeps the copy up to date: behind the journal, never in its way, and never giving up."""
+"""The thread that copies an experiment to a database; recording never waits for it, and it retries without end."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.postgres.address import Address
-from crucible_nb.store.postgres.changes import Mark, Source, take
-from crucible_nb.store.postgres.entries import beat, enter
-from crucible_nb.store.postgres.load import MovedError, enter_writer, marks, put
+from crucible_nb.store.postgres.changes import Source, Watermark, changes_since
+from crucible_nb.store.postgres.entries import register, update_status
+from crucible_nb.store.postgres.load import MovedError, copy_changes, register_writer, watermarks
 from crucible_nb.store.postgres.tables import ensure
 
-EVERY = 0.25
-"""Seconds between two looks for something new."""
+POLL_SECONDS = 0.25
+"""Seconds between two checks for new events."""
 
-STATE = 1.0
-"""Seconds between two states; a state that is dear to make comes 20 times rarer than it costs."""
+STATE_SECONDS = 1.0
+"""Minimum seconds between two states; also at least 20 times the seconds that making one takes."""
 
-BEAT = 3.0
-"""Seconds between two signs of life."""
+HEARTBEAT_SECONDS = 3.0
+"""Seconds between two heartbeats."""
 
-MOST = 30.0
-"""Seconds between two tries, at most."""
+MAX_PAUSE = 30.0
+"""Maximum seconds between two attempts to connect."""
 
-EXIT = 5.0
-"""Seconds that the end of the process waits for what is not copied yet."""
+EXIT_SECONDS = 5.0
+"""Seconds that the end of the process waits for the copy to finish."""
 
 
 class Replicator:
-    """Copies one experiment to a database, in a thread of its own, until the experiment has ended and all is there.
+    """Copies one experiment to a database in its own thread, until the experiment has ended and is copied completely.
 
     Args:
-        address: The database.
+        address: Address of the database.
         source: The experiment.
-        once: Come to an end also when the experiment has not, once all there is was copied.
+        once: Stop when everything recorded so far is copied, even if the experiment has not ended.
 
     Attributes:
-        failure: What went wrong last, None while all is well.
-        tries: How often a connection was asked for since the last success.
-        archived: Events that are in the database.
-        reached: Set once the database has answered.
+        failure: Reason of the last failure, None if the last attempt succeeded.
+        tries: Number of attempts to connect since the last success.
+        archived: Number of events in the database.
+        reached: Event that is set once the database has answered.
+        owner_pid: Id of the process in which the thread runs.
+        stopped: Whether the thread has ended or is about to.
     """
 
     def __init__(self, address: Address, source: Source, *, once: bool = False) -> None:
@@ -54,221 +55,226 @@ class Replicator:
         self.failure: str | None = None
         self.tries = 0
         self.archived = 0
-        self.behind = 0
-        self._since = time.monotonic()
-        self._marks: dict[int, Mark] = {}
-        self._said: dict[int, Any] = {}
-        self._valid = dict(source.began)
-        self._next_state = self._next_beat = 0.0
-        self._plain = self._wanted = False
-        self._wake, self._caught = threading.Event(), threading.Condition()
-        self._owner = os.getpid()
-        self._over = self._given_up = False
+        self._complete_at = time.monotonic()
+        self._watermarks: dict[int, Watermark] = {}
+        self._copied_states: dict[int, Any] = {}
+        self._valid_until = dict(source.began)
+        self._next_state = self._next_status = 0.0
+        self._json_as_text = self._state_requested = False
+        self._wake, self._progress = threading.Event(), threading.Condition()
+        self.owner_pid = os.getpid()
+        self.stopped = self._given_up = False
         self.reached = threading.Event()
-        self._begin()
+        self._start()
 
-    def _begin(self) -> None:
-        COPIERS.add(self)
+    def _start(self) -> None:
+        REPLICATORS.add(self)
         threading.Thread(target=self._run, name="crucible-copy", daemon=True).start()
 
-    # -- for people ---------------------------------------------------------------------------------------------------
+    # -- progress -----------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """How it stands: events there and not yet there, seconds since all were, what went wrong last."""
-        behind = self._count()
-        seconds = time.monotonic() - self._since if behind else 0.0
-        return {"to": repr(self.address), "events": self.archived, "lag_events": behind, "lag_seconds": seconds,
+        """Return the progress: copied and pending events, seconds since none was pending, and the last failure."""
+        pending = self._count_pending()
+        seconds = time.monotonic() - self._complete_at if pending else 0.0
+        return {"to": repr(self.address), "events": self.archived, "lag_events": pending, "lag_seconds": seconds,
                 "failure": self.failure}  # fmt: skip
 
     def words(self) -> str:
-        """The same for a repr."""
+        """Return the progress as text for a repr."""
         facts = self.facts()
         lag = f", {facts['lag_events']:,} not in {facts['to']}" if facts["lag_events"] else f", all in {facts['to']}"
         return lag + (f" ({facts['failure']})" if facts["failure"] else "")
 
-    def _count(self) -> int:
-        """Events that are not there yet."""
+    def _count_pending(self) -> int:
+        """Return the number of events not yet in the database."""
         with self.source.lock:
             total = sum(stream.pipeline.seq for stream in self.source.streams())
         return max(0, total - self.archived)
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until everything there is now is in the database; whether it is."""
+        """Wait until everything recorded so far is in the database; return whether it is."""
         end = None if timeout is None else time.monotonic() + timeout
         with self.source.lock:
             goal = {stream.writer_id: stream.pipeline.seq for stream in self.source.streams()}
         self._wake.set()
-        with self._caught:
-            self._wanted = True
-            while not (there := self._there(goal)) and not self._over:
+        with self._progress:
+            self._state_requested = True
+            while not (copied := self._has_copied(goal)) and not self.stopped:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                self._caught.wait(left)
-            return there
+                self._progress.wait(left)
+            return copied
 
-    def _there(self, goal: dict[int, int]) -> bool:
-        """Whether readers see so many events of each writer."""
-        return all(bool(one in self._said and self._said[one][0] >= seq) for one, seq in goal.items())
+    def _has_copied(self, goal: dict[int, int]) -> bool:
+        """Return whether readers see this number of events of each writer."""
+        states = self._copied_states
+        return all(bool(writer_id in states and states[writer_id][0] >= seq) for writer_id, seq in goal.items())
 
     def give_up(self) -> None:
-        """Stop trying; what is not there yet stays in the journal."""
-        self._over = self._given_up = True
+        """Stop copying; pending events stay in the journal."""
+        self.stopped = self._given_up = True
         self._wake.set()
-        with self._caught:
-            self._caught.notify_all()
+        with self._progress:
+            self._progress.notify_all()
 
     def ended(self) -> None:
-        """The experiment has ended, or was archived after: look at once."""
+        """Copy at once, because the experiment has ended or was archived."""
         self._wake.set()
-        if self._over and not self._given_up:
-            self._over = False
-            self._begin()
+        if self.stopped and not self._given_up:
+            self.stopped = False
+            self._start()
 
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._over:
+        while not self.stopped:
             try:
-                self._connected()
-            except Exception as error:  # noqa: BLE001  a database can fail in any way; the next try may do
+                self._copy_while_connected()
+            except Exception as error:  # noqa: BLE001  a database can fail in any way; the next attempt may succeed
                 self.failure = self.address.reason(error)
-                if _is_data(error):
-                    self._plain = True
-                pause = min(MOST, 0.1 * 2 ** min(self.tries, 16)) * random.uniform(0.5, 1.5)
+                if _is_data_error(error):
+                    self._json_as_text = True
+                pause = min(MAX_PAUSE, 0.1 * 2 ** min(self.tries, 16)) * random.uniform(0.5, 1.5)
                 self.tries += 1
                 del error
-                self._rest(pause)
-        COPIERS.discard(self)
+                self._pause(pause)
+        REPLICATORS.discard(self)
 
-    def _rest(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while not self._over and (left := end - time.monotonic()) > 0:
+        while not self.stopped and (left := end - time.monotonic()) > 0:
             self._wake.wait(min(left, 1.0))
             self._wake.clear()
 
-    def _connected(self) -> None:
-        """Copy as long as the connection holds."""
+    def _copy_while_connected(self) -> None:
+        """Connect, and copy until the connection breaks or everything is copied."""
         connection = self.address.connect()
         try:
             ensure(connection)
-            enter(connection, self.source, alive=not self.once)
-            self._know(connection)
+            register(connection, self.source, alive=not self.once)
+            self._load_watermarks(connection)
             self.reached.set()
-            while not self._over:
+            while not self.stopped:
                 try:
                     moved = self._step(connection)
                 except MovedError:
-                    self._know(connection)
+                    self._load_watermarks(connection)
                     continue
                 self.failure, self.tries = None, 0
-                if self._finished(connection):
+                if self._has_finished(connection):
                     return
                 if not moved:
-                    self._wake.wait(EVERY)
+                    self._wake.wait(POLL_SECONDS)
                     self._wake.clear()
         finally:
             connection.close()
 
-    def _know(self, connection: Any) -> None:
-        self._marks = marks(connection, self.source.identity)
-        self._said.clear()
-        self._note()
+    def _load_watermarks(self, connection: Any) -> None:
+        self._watermarks = watermarks(connection, self.source.identity)
+        self._copied_states.clear()
+        self._announce()
 
-    def _note(self) -> None:
-        with self._caught:
-            self.archived = sum(mark.seq for mark in self._marks.values())
-            self._caught.notify_all()
+    def _announce(self) -> None:
+        with self._progress:
+            self.archived = sum(mark.seq for mark in self._watermarks.values())
+            self._progress.notify_all()
 
     def _step(self, connection: Any) -> bool:
-        """Copy what is new; whether anything was."""
+        """Copy the changes of all writers; return whether there were any."""
         with self.source.lock:
             streams = list(self.source.streams())
-        due = self._wanted or time.monotonic() >= self._next_state or not streams[0].life.alive
-        self._wanted = False
+        due = self._state_requested or time.monotonic() >= self._next_state or not streams[0].life.alive
+        self._state_requested = False
         moved = [self._copy(connection, stream, due=due) for stream in streams]
         if due:
-            self._next_state = max(self._next_state, time.monotonic() + STATE)
-        if time.monotonic() >= self._next_beat or any(moved):
-            self._beat(connection)
+            self._next_state = max(self._next_state, time.monotonic() + STATE_SECONDS)
+        if time.monotonic() >= self._next_status or any(moved):
+            self._send_status(connection)
         if not any(moved):
-            self._since = time.monotonic()
-            self._note()
+            self._complete_at = time.monotonic()
+            self._announce()
         return any(moved)
 
     def _copy(self, connection: Any, stream: Stream, *, due: bool) -> bool:
         identity, writer = self.source.identity, stream.writer_id
-        if writer not in self._marks:
-            enter_writer(connection, identity, writer)
-            self._marks[writer] = Mark()
+        if writer not in self._watermarks:
+            register_writer(connection, identity, writer)
+            self._watermarks[writer] = Watermark()
         began = time.monotonic()
         with self.source.lock:
-            said = _key(stream)
-            state = due and said != self._said.get(writer)
-            lot = take(self.source, stream, self._marks[writer], with_state=state, valid=self._valid.get(writer))
-        if lot is None:
+            key = _state_key(stream)
+            changes = changes_since(
+                self.source, stream, self._watermarks[writer],
+                with_state=due and key != self._copied_states.get(writer), valid=self._valid_until.get(writer),
+            )  # fmt: skip
+        if changes is None:
             return False
-        if lot.state is not None:
-            self._next_state = time.monotonic() + max(STATE, 20 * (time.monotonic() - began))
-        for mark in put(connection, identity, writer, self._marks[writer], lot, plain=self._plain):
-            self._marks[writer] = mark
-            self._note()
-        if lot.state is not None:
-            self._said[writer] = said
-            self._note()
-        self._plain = False
-        self._valid.pop(writer, None)
+        if changes.state is not None:
+            self._next_state = time.monotonic() + max(STATE_SECONDS, 20 * (time.monotonic() - began))
+        for mark in copy_changes(
+            connection, (identity, writer), self._watermarks[writer], changes, plain=self._json_as_text
+        ):
+            self._watermarks[writer] = mark
+            self._announce()
+        if changes.state is not None:
+            self._copied_states[writer] = key
+            self._announce()
+        self._json_as_text = False
+        self._valid_until.pop(writer, None)
         return True
 
-    def _beat(self, connection: Any, *, complete: bool = False) -> None:
-        beat(connection, self.source, alive=not self.once, complete=complete)
-        self._next_beat = time.monotonic() + BEAT
+    def _send_status(self, connection: Any, *, complete: bool = False) -> None:
+        update_status(connection, self.source, alive=not self.once, complete=complete)
+        self._next_status = time.monotonic() + HEARTBEAT_SECONDS
 
-    def _finished(self, connection: Any) -> bool:
-        """Whether the experiment has ended and all of it is there."""
+    def _has_finished(self, connection: Any) -> bool:
+        """Return whether the experiment has ended and is copied completely; then the thread stops."""
         with self.source.lock:
             streams = self.source.streams()
             alive = streams[0].life.alive
-            if (alive and not self.once) or any(self._behind(stream) for stream in streams):
+            if (alive and not self.once) or any(self._is_pending(stream) for stream in streams):
                 return False
-        self._beat(connection, complete=not alive)
-        with self.source.lock:  # nobody changes anything while this is decided
-            if any(self._behind(stream) for stream in self.source.streams()):
+        self._send_status(connection, complete=not alive)
+        with self.source.lock:  # nothing can change while this is decided
+            if any(self._is_pending(stream) for stream in self.source.streams()):
                 return False
-            self._over = True
-        self._note()
+            self.stopped = True
+        self._announce()
         return True
 
-    def _behind(self, stream: Stream) -> bool:
-        return bool(self._said.get(stream.writer_id) != _key(stream))
+    def _is_pending(self, stream: Stream) -> bool:
+        return bool(self._copied_states.get(stream.writer_id) != _state_key(stream))
 
 
-def _key(stream: Stream) -> Any:
-    """What a state says, as far as it is cheap to know."""
+def _state_key(stream: Stream) -> Any:
+    """Return values that change whenever the state does, at little cost."""
     ledger = stream.ledger
     looks = None if ledger is None else len(ledger.looks)
-    told = len(stream.monitor.rules), len(stream.monitor.alerts.history)
-    return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), told
+    alerts = len(stream.monitor.rules), len(stream.monitor.alerts.history)
+    return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), alerts
 
 
-def _is_data(error: BaseException) -> bool:
-    """Whether PostgreSQL cannot read what came: the JSON is too deep for it, or a number in it too large."""
+def _is_data_error(error: BaseException) -> bool:
+    """Return whether PostgreSQL could not parse the data: the JSON is too deep, or a number in it too large."""
     return str(getattr(error, "sqlstate", None) or "").startswith(("22", "54"))
 
 
-COPIERS: weakref.WeakSet[Replicator] = weakref.WeakSet()
+REPLICATORS: weakref.WeakSet[Replicator] = weakref.WeakSet()
 
 
 def forget() -> None:
-    """In a forked child: the threads and their connections are the parent's."""
-    COPIERS.clear()
+    """Drop inherited replicators in a forked child; their threads and connections belong to the parent."""
+    REPLICATORS.clear()
 
 
 @atexit.register
 def _at_exit() -> None:
-    """Give what is not copied yet a moment; what then is not, is in the journal, and is copied by the next process."""
-    end = time.monotonic() + EXIT
-    waiting: Sequence[Replicator] = [one for one in COPIERS if one._owner == os.getpid()]
-    for copier in waiting:
-        if copier.failure is None and not copier.wait(max(0.0, end - time.monotonic())):
-            print(f"crucible_nb: {copier.facts()['lag_events']:,} events are not in {copier.address!r} yet")  # noqa: T201
+    """Wait a few seconds for pending events; those still pending are copied from the journal by the next process."""
+    end = time.monotonic() + EXIT_SECONDS
+    own = [replicator for replicator in REPLICATORS if replicator.owner_pid == os.getpid()]
+    for replicator in own:
+        if replicator.failure is None and not replicator.wait(max(0.0, end - time.monotonic())):
+            pending = replicator.facts()["lag_events"]
+            print(f"crucible_nb: {pending:,} events are not in {replicator.address!r} yet")  # noqa: T201

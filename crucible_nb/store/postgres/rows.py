@@ -1,4 +1,4 @@
-"""Rows out of the database: which ones, and from CSV back to what they were, to the bit."""
+"""Select rows in the database, and decode them from CSV without loss."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import Kind
 from crucible_nb.pipeline.buffer import HIDDEN
 from crucible_nb.store.postgres.tables import TYPED
+from crucible_nb.store.postgres.text_columns import without_nul
 from crucible_nb.utils.optional import need
 
 _TYPES = {
@@ -28,27 +29,27 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which rows.
+class RowQuery:
+    """Selection of rows of one writer.
 
     Attributes:
-        start: First nanosecond, None: no limit.
-        stop: The nanosecond after the last, None: no limit.
-        newest: Only so many of the newest; None: all.
+        start: First time in UTC nanoseconds, None for no limit.
+        stop: Time after the last in UTC nanoseconds, None for no limit.
+        newest: Number of newest rows, None for all.
     """
 
     start: int | None = None
     stop: int | None = None
     newest: int | None = None
 
-    def query(self, kinds: Sequence[tuple[str, Kind]]) -> tuple[str, list[tuple[str, Kind]]]:
-        """COPY of them for the columns of a schema, and those columns; others come in the JSON object `extra`."""
+    def sql(self, kinds: Sequence[tuple[str, Kind]]) -> tuple[str, list[tuple[str, Kind]]]:
+        """Return the COPY statement for these columns, and the columns that it gives."""
         typed = [(name, kind) for name, kind in kinds if name in TYPED]
-        shown = ["time", "nanos", *(name for name, _ in typed)]
+        names = ["time", "nanos", *(name for name, _ in typed)]
         objects = ["metadata", "extra"] if any(name == "metadata" for name, _ in kinds) else ["extra"]
         order = "order by time desc, nanos desc, seq desc limit %s" if self.newest is not None else ""
         return (
-            f"copy (select {', '.join([*shown, *objects])} from crucible.events "
+            f"copy (select {', '.join([*names, *objects])} from crucible.events "
             "where experiment = %s and writer = %s and seq < %s "
             "and time between (select first_time from crucible.writers w where w.experiment = %s and w.writer = %s) "
             "and (select last_time from crucible.writers w where w.experiment = %s and w.writer = %s) "
@@ -57,45 +58,45 @@ class Wanted:
         )
 
     def values(self, identity: str, writer: int, seq: int) -> list[Any]:
-        """What belongs into the query."""
+        """Return the parameters of the statement."""
         edges = [_stamp(self.start, "-infinity"), _stamp(self.stop, "infinity")]
         newest = [] if self.newest is None else [self.newest]
         return [identity, writer, seq, *((identity, writer) * 2), *edges, *newest]
 
-    def exactly(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """To the nanosecond, and of all writers together."""
+    def trim(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the selected rows of all writers together, exact to the nanosecond."""
         times = frame.index.asi8  # type: ignore[attr-defined]
         first = 0 if self.start is None else int(np.searchsorted(times, self.start))
-        beyond = len(times) if self.stop is None else int(np.searchsorted(times, self.stop))
-        return frame.iloc[first if self.newest is None else max(first, beyond - self.newest) : max(first, beyond)]
+        stop = len(times) if self.stop is None else int(np.searchsorted(times, self.stop))
+        return frame.iloc[first if self.newest is None else max(first, stop - self.newest) : max(first, stop)]
 
 
 def _stamp(nanoseconds: int | None, otherwise: str) -> str:
     return otherwise if nanoseconds is None else str(np.datetime64(nanoseconds // 1000, "us")) + "Z"
 
 
-def batch_from(data: bytes, kinds: Sequence[tuple[str, Kind]], dictionaries: Mapping[str, Categories]) -> Batch:
-    """The rows of a COPY in CSV.
+def decode_csv(data: bytes, kinds: Sequence[tuple[str, Kind]], dictionaries: Mapping[str, Categories]) -> Batch:
+    """Return the rows of a COPY in CSV as a batch.
 
     Args:
-        data: What the server said.
-        kinds: The columns that were asked for.
-        dictionaries: Of the category columns.
+        data: Output of the server.
+        kinds: Name and kind of the requested columns.
+        dictionaries: Dictionary of each category column.
     """
     if not data:
         return Batch(np.empty(0, np.int64), 0, seq=np.empty(0, np.int64))
     table = _table(data, kinds)
     time = table["time"].cast(pa.int64()).to_numpy() * 1000 + table["nanos"].to_numpy()
     batch = Batch(time, 0, seq=table["seq"].to_numpy())
-    extra = _objects(table["extra"])
+    extra = _json_objects(table["extra"])
     for name, kind in kinds:
         if name == "seq":
             continue
         if name == "metadata":
-            batch.cells[name] = Column("string", _compact(table[name]))
+            batch.cells[name] = Column("string", _metadata(table[name]))
             continue
-        column = table[name] if name in table.column_names else _picked(extra, name, kind, table.num_rows)
-        batch.cells[name] = _cells(column, kind, dictionaries.get(name))
+        column = table[name] if name in table.column_names else _extra_values(extra, name, kind, table.num_rows)
+        batch.cells[name] = _column(column, kind, dictionaries.get(name))
     order = np.argsort(batch.numbered(), kind="stable")
     cells = {name: cell.take(order) for name, cell in batch.cells.items()}
     return Batch(time[order], 0, cells, seq=batch.numbered()[order])
@@ -109,7 +110,7 @@ def _table(data: bytes, kinds: Sequence[tuple[str, Kind]]) -> pa.Table:
     objects = (["metadata"] if "metadata" in named else []) + ["extra"]
     types |= dict.fromkeys(objects, pa.large_string())
     options: dict[str, Any] = {
-        "read_options": csv.ReadOptions(column_names=[*names, *objects], block_size=max(_BLOCK, _longest(data))),
+        "read_options": csv.ReadOptions(column_names=[*names, *objects], block_size=max(_BLOCK, _block_size(data))),
         "parse_options": csv.ParseOptions(newlines_in_values=True),
         "convert_options": csv.ConvertOptions(
             column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
@@ -119,53 +120,53 @@ def _table(data: bytes, kinds: Sequence[tuple[str, Kind]]) -> pa.Table:
     return csv.read_csv(io.BytesIO(data), **options)
 
 
-def _longest(data: bytes) -> int:
-    """A block has to hold a whole row."""
+def _block_size(data: bytes) -> int:
+    """Return a block size in bytes that holds any row."""
     return min(len(data), 256 << 20) if len(data) < (8 << 20) else 64 << 20
 
 
-def _compact(column: pa.ChunkedArray) -> pa.Array:
-    """JSON as we write it: PostgreSQL puts blanks into it."""
-    texts = [None if text is None else _plain(text) for text in column.to_pylist()]
+def _metadata(column: pa.ChunkedArray) -> pa.Array:
+    """Return JSON as it was recorded, without the blanks that PostgreSQL adds."""
+    texts = [None if text is None else _metadata_text(text) for text in column.to_pylist()]
     return pa.array(texts, pa.large_string())
 
 
-def _plain(text: str) -> str:
+def _metadata_text(text: str) -> str:
     value = json.loads(text)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _objects(column: pa.ChunkedArray) -> list[dict[str, Any]] | None:
+def _json_objects(column: pa.ChunkedArray) -> list[dict[str, Any]] | None:
     if column.null_count == len(column):
         return None
     empty: dict[str, Any] = {}
-    return [empty if text is None else _object(text) for text in column.to_pylist()]
+    return [empty if text is None else _json_object(text) for text in column.to_pylist()]
 
 
-def _object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     value = orjson.loads(text)
     return orjson.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
 
 
-def _picked(extra: list[dict[str, Any]] | None, name: str, kind: Kind, rows: int) -> Any:
-    """A column out of the JSON objects."""
+def _extra_values(extra: list[dict[str, Any]] | None, name: str, kind: Kind, rows: int) -> Any:
+    """Return a column of the JSON objects in `extra`."""
     if extra is None:
         return pa.chunked_array([pa.nulls(rows, _TYPES[kind])])
-    key = name.replace("\0", "\ufffd")
-    values = [one.get(key) for one in extra]
+    key = without_nul(name)
+    values = [row.get(key) for row in extra]
     if kind == "float":
         values = [None if value is None else float(value) for value in values]
     return pa.chunked_array([pa.array(values, _TYPES[kind])])
 
 
-def _cells(column: pa.ChunkedArray, kind: Kind, dictionary: Categories | None) -> Column:
+def _column(column: pa.ChunkedArray, kind: Kind, dictionary: Categories | None) -> Column:
     array = column.combine_chunks()
     array = array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
     if kind == "category":
         encoded = array.dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        places = [(-1 if dictionary is None else dictionary.code(label)) for label in encoded.dictionary.to_pylist()]
-        return Column(kind, np.array([*places, -1], np.int32)[codes])
+        mapped = [(-1 if dictionary is None else dictionary.code(label)) for label in encoded.dictionary.to_pylist()]
+        return Column(kind, np.array([*mapped, -1], np.int32)[codes])
     if kind == "string":
         return Column(kind, array)
     if kind in ("integer", "boolean"):

@@ -1,4 +1,4 @@
-"""The tables, their version, and the way from each version to the next; no name in them comes from data."""
+"""Tables, their version, and the migrations between versions; no name in them comes from data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ TYPES: dict[Kind, str] = {
     "flag": "boolean not null default false", "count": "bigint not null",
 }  # fmt: skip
 TYPED = tuple(name for name in COLUMNS if name != "metadata")
-"""Columns of an event that have a column of their own; others stand in `extra`, a JSON object."""
+"""Event columns with their own table column; the others are in the JSON object `extra`."""
 
 _LOCK = 0x637275636962
-"""Advisory lock: one process changes the tables at a time."""
+"""Key of the advisory lock that lets one process at a time change the tables."""
 
 _EVENTS = ",\n    ".join(
     f"{name} {'double precision not null default 1' if name == 'weight' else TYPES[COLUMNS[name].kind]}"
@@ -69,23 +69,23 @@ create table crucible.events (
 create index events_time on crucible.events using brin (time) with (pages_per_range = 32);
 """,
 )
-"""Forward only: the n-th makes version n + 1 of version n."""
+"""SQL of each migration, forward only: the n-th makes version n + 1 of version n."""
 
 VERSION = len(MIGRATIONS)
 
 
 def script() -> str:
-    """All of it for psql, for whoever may create tables while the one that writes may not."""
-    steps = "".join(f"{step}insert into crucible.version (version) values ({place});\n"
-                    for place, step in enumerate(MIGRATIONS, 1))  # fmt: skip
+    """Return the SQL of all migrations for psql, for a role that may create tables if the writing role may not."""
+    steps = "".join(f"{step}insert into crucible.version (version) values ({version});\n"
+                    for version, step in enumerate(MIGRATIONS, 1))  # fmt: skip
     return f"begin;{steps}commit;\n"
 
 
 def rights(role: str) -> str:
-    """What a role that writes needs and no more, for psql.
+    """Return SQL for psql that grants a role only the rights it needs to write.
 
     Args:
-        role: Its name.
+        role: Name of the role.
     """
     name = '"' + role.replace('"', '""') + '"'
     return f"""
@@ -97,10 +97,10 @@ grant select, insert, delete on crucible.events to {name};
 
 
 def ensure(connection: Any) -> None:
-    """Have the tables be of this version; where they are, nothing is changed and no right to do so is needed.
+    """Create or migrate the tables to this version; if they have it, no right to change tables is needed.
 
     Raises:
-        StoreError: They are of a later version, or this role may not make them.
+        StoreError: The tables have a later version, or this role may not create them.
     """
     if _version(connection) == VERSION:
         return
@@ -108,22 +108,23 @@ def ensure(connection: Any) -> None:
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         now = _version(connection)
         if now > VERSION:
-            raise StoreError(f"the tables have version {now}, this release knows {VERSION}; upgrade crucible_nb")
+            raise StoreError(f"the tables have version {now}, this release reads up to {VERSION}; upgrade crucible_nb")
         try:
-            for place, step in enumerate(MIGRATIONS[now:], now + 1):
+            for version, step in enumerate(MIGRATIONS[now:], now + 1):
                 connection.execute(step)
-                connection.execute("insert into crucible.version (version) values (%s)", (place,))
+                connection.execute("insert into crucible.version (version) values (%s)", (version,))
         except Exception as error:
             if getattr(error, "sqlstate", None) != "42501":
                 raise
-            said = "this role may not make the tables: have their owner run `python -m crucible_nb postgres | psql`"
-            raise StoreError(said) from error
+            raise StoreError(
+                "this role may not create the tables: ask their owner to run `python -m crucible_nb postgres | psql`"
+            ) from error
 
 
 def _version(connection: Any) -> int:
     if connection.execute("show server_encoding").fetchone()[0] != "UTF8":
-        raise StoreError("the database is not in UTF8, and cannot hold all text: create it with encoding 'UTF8'")
+        raise StoreError("the database is not in UTF8 and cannot hold all text: create it with encoding 'UTF8'")
     if connection.execute("select to_regclass('crucible.version')").fetchone()[0] is None:
         return 0
-    found = connection.execute("select max(version) from crucible.version").fetchone()[0]
-    return int(found or 0)
+    version = connection.execute("select max(version) from crucible.version").fetchone()[0]
+    return int(version or 0)

@@ -1,4 +1,4 @@
-"""Text and JSON of rows as PostgreSQL can hold them."""
+"""Text and JSON columns in a form that PostgreSQL can hold."""
 
 from __future__ import annotations
 
@@ -14,66 +14,69 @@ from crucible_nb.pipeline.buffer import HIDDEN
 from crucible_nb.store.postgres.tables import TYPED
 
 
+def without_nul(text: str) -> str:
+    """Return text with U+FFFD in place of the character 0, which PostgreSQL cannot hold."""
+    return text.replace("\0", "\ufffd")
+
+
 def is_text(cells: Column) -> bool:
-    """Whether a column holds text."""
+    """Return whether a column holds text."""
     return cells.kind in ("category", "string")
 
 
-def plain_text(cells: Column, name: str, dictionaries: Mapping[str, Categories]) -> pa.Array:
-    """Text as PostgreSQL can hold it: no character 0, also not escaped in JSON."""
+def text_array(cells: Column, name: str, dictionaries: Mapping[str, Categories]) -> pa.Array:
+    """Return a text column as Arrow strings without the character 0, also not escaped in JSON."""
     if cells.kind == "category":
         used, codes = np.unique(np.asarray(cells.values, np.int64), return_inverse=True)
         labels = dictionaries[name].values
-        some = pa.array(
-            [None if code < 0 else labels[code].replace("\0", "\ufffd") for code in used], pa.large_string()
-        )
-        return some.take(pa.array(codes))
-    array = _mapped(cells.values, lambda text: text.replace("\0", "\ufffd"), b"\0")
-    return _mapped(array, no_zero, b"\\u0000") if name == "metadata" else array
+        texts = pa.array([None if code < 0 else without_nul(labels[code]) for code in used], pa.large_string())
+        return texts.take(pa.array(codes))
+    array = _map_if_present(cells.values, without_nul, b"\0")
+    return _map_if_present(array, json_without_nul, b"\\u0000") if name == "metadata" else array
 
 
-def _mapped(array: pa.Array, change: Callable[[str], str], where: bytes) -> pa.Array:
-    """Texts changed, when any of them has these bytes in it."""
-    if not _has(array, where):
+def _map_if_present(array: pa.Array, change: Callable[[str], str], pattern: bytes) -> pa.Array:
+    """Apply `change` to all texts if any of them contains these bytes."""
+    if not _contains(array, pattern):
         return array
     return pa.array([None if text is None else change(text) for text in array.to_pylist()], pa.large_string())
 
 
-def _has(array: pa.Array, what: bytes) -> bool:
+def _contains(array: pa.Array, pattern: bytes) -> bool:
     _, offsets, data = array.buffers()
     if data is None or not len(array):
         return False
     ends = np.frombuffer(offsets, np.int64, len(array) + 1, array.offset * 8)
-    return what in memoryview(data)[int(ends[0]) : int(ends[-1])].tobytes()
+    return pattern in memoryview(data)[int(ends[0]) : int(ends[-1])].tobytes()
 
 
-def no_zero(text: str) -> str:
-    """JSON without the character 0."""
-    return orjson.dumps(_without(orjson.loads(text))).decode()
+def json_without_nul(text: str) -> str:
+    """Return JSON text with U+FFFD in place of the character 0 in all strings."""
+    return orjson.dumps(_without_nul(orjson.loads(text))).decode()
 
 
-def _without(value: Any) -> Any:
+def _without_nul(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
+        return without_nul(value)
     if isinstance(value, dict):
-        return {_without(key): _without(item) for key, item in value.items()}
-    return [_without(item) for item in value] if isinstance(value, list) else value
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return [_without_nul(item) for item in value] if isinstance(value, list) else value
 
 
-def quoted(column: pa.Array) -> pa.Array:
-    """JSON texts as JSON strings."""
+def as_json_strings(column: pa.Array) -> pa.Array:
+    """Return JSON texts quoted as JSON strings."""
     cells = [None if text is None else orjson.dumps(text).decode() for text in column.to_pylist()]
     return pa.array(cells, pa.large_string())
 
 
-def extra_of(batch: Batch, dictionaries: Mapping[str, Categories]) -> pa.Array | None:
-    """Columns that have none of their own as JSON objects, missing values left out; None without any."""
+def extra_column(batch: Batch, dictionaries: Mapping[str, Categories]) -> pa.Array | None:
+    """Return the columns that are not in the table as one JSON object per row; None without any."""
     names = [name for name in batch.cells if name not in TYPED and name != "metadata" and name not in HIDDEN]
     if not names:
         return None
     rows: list[dict[str, Any]] = [{} for _ in range(len(batch))]
     for name in names:
-        key = name.replace("\0", "\ufffd")
+        key = without_nul(name)
         for row, value in zip(rows, _values(batch.cells[name], dictionaries.get(name)), strict=True):
             if value is not None:
                 row[key] = value
@@ -82,19 +85,19 @@ def extra_of(batch: Batch, dictionaries: Mapping[str, Categories]) -> pa.Array |
 
 def _values(cells: Column, dictionary: Categories | None) -> list[Any]:
     if dictionary is not None and cells.kind == "category":
-        return [None if code < 0 else dictionary.values[code].replace("\0", "\ufffd") for code in cells.values]
+        return [None if code < 0 else without_nul(dictionary.values[code]) for code in cells.values]
     if cells.kind == "string":
-        return [None if value is None else value.replace("\0", "\ufffd") for value in cells.values.to_pylist()]
+        return [None if value is None else without_nul(value) for value in cells.values.to_pylist()]
     values = np.asarray(cells.values).tolist()
     if cells.kind == "float":
-        return [None if value != value else _far(value) for value in values]
+        return [None if value != value else _json_float(value) for value in values]
     if cells.kind == "flag":
         return [value or None for value in values]
     return values if cells.mask is None else [
-        None if gone else value for value, gone in zip(values, cells.mask.tolist(), strict=True)
+        None if missing else value for value, missing in zip(values, cells.mask.tolist(), strict=True)
     ]  # fmt: skip
 
 
-def _far(value: float) -> Any:
-    """Infinities as text that PostgreSQL casts: `(extra->>'loss')::float8`."""
+def _json_float(value: float) -> Any:
+    """Return infinities as text that PostgreSQL can cast: `(extra->>'loss')::float8`."""
     return value if value - value == 0 else "Infinity" if value > 0 else "-Infinity"

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 HEAD = (
-    "| what was done to the server, while events came | times | events | lost | double | s |\n|---|--:|--:|--:|--:|--:|"
+    "| fault of the server, while events are recorded | times | events | lost | double | s |\n|---|--:|--:|--:|--:|--:|"
 )
 
 

@@ -22,21 +22,21 @@ def test_the_harness_sees_what_a_plain_retry_does(server, url, monkeypatch):
 
     own = {}
 
-    def marks(connection, identity):
+    def watermarks(connection, identity):
         return dict(own.get(identity, {}))
 
-    def put(connection, identity, writer, mark, lot, *, plain=False):
-        for then in real(connection, identity, writer, mark, lot, plain=plain):
-            own.setdefault(identity, {})[writer] = then
-            yield then
+    def copy_changes(connection, key, mark, changes, *, plain=False):
+        for after in real(connection, key, mark, changes, plain=plain):
+            own.setdefault(key[0], {})[key[1]] = after
+            yield after
 
-    real = replicator.put
-    monkeypatch.setattr(replicator, "put", put)
-    monkeypatch.setattr(replicator, "marks", marks)
+    real = replicator.copy_changes
+    monkeypatch.setattr(replicator, "copy_changes", copy_changes)
+    monkeypatch.setattr(replicator, "watermarks", watermarks)
     monkeypatch.setattr(
         load,
-        "_MOVE",
-        load._MOVE.replace("and next_seq = %(was)s and sample_from is not distinct from %(open)s", ""),
+        "_ADVANCE",
+        load._ADVANCE.replace("and next_seq = %(was)s and sample_from is not distinct from %(open)s", ""),
     )
     found = outage.cuts(server, url.split("?")[0].rpartition("/")[2], 4)
     assert found.double

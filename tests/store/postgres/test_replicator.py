@@ -126,7 +126,7 @@ def test_windows_are_found_by_the_database(url, clock):
         assert (left.latency.mean, left.events, left.cost.total) == pytest.approx(
             (right.latency.mean, right.events, right.cost.total)
         )
-    assert back._pipeline.buffer._away, "nobody asked for all rows"
+    assert back._pipeline.buffer.is_remote, "nobody asked for all rows"
     windows = [(a, b, len(rows)) for a, b, rows in back.query_window(sliding="1min")]
     assert windows == [(a, b, len(rows)) for a, b, rows in exp.query_window(sliding="1min")]
     assert str(back.metrics(by="event")) == str(exp.metrics(by="event"))

@@ -1,0 +1,47 @@
+"""How much a run tries: pytest --hypothesis-profile=test (as without), check or explore.
+
+`test` and `check` try the same examples every time, `check` more of them. `explore` searches anew.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+SHARES = {"test": 0.15, "check": 1.0, "explore": 10.0}
+FEWEST = 4  # or all, where there are not so many
+COMMON: dict[str, Any] = {
+    "deadline": None,  # how long an example takes is the machine's business
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+def register() -> None:
+    """Register the three as profiles of Hypothesis, and use `test` until pytest is told of another."""
+    for name, share in SHARES.items():
+        anew = name == "explore"
+        database = DirectoryBasedExampleDatabase(".hypothesis/examples") if anew else None
+        settings.register_profile(
+            name, max_examples=int(100 * share), derandomize=not anew, database=database, print_blob=anew, **COMMON
+        )
+    settings.load_profile("test")
+
+
+def scaled(count: int) -> int:
+    """So many of what `check` tries `count` times."""
+    return max(min(FEWEST, count), round(count * SHARES[settings.get_current_profile_name()]))
+
+
+def examples(count: int) -> settings:
+    """Settings of a Hypothesis test that tries `count` examples in `check`; without, it tries 100."""
+    return settings(max_examples=scaled(count))
+
+
+def seeds(count: int, first: int = 0) -> list[int]:
+    """Seeds of a loop that tries `count` in `check`; those of `explore` are new every time."""
+    if settings.get_current_profile_name() == "explore":
+        return [secrets.randbelow(2**32) for _ in range(scaled(count))]
+    return list(range(first, first + scaled(count)))
