@@ -54,6 +54,7 @@ class Auto(Detector):
         "highest": -np.inf,
         "lowest": np.inf,
     }
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 3
     default: ClassVar[float] = 1.0
 

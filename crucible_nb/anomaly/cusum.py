@@ -40,6 +40,7 @@ class CUSUM(Detector):
     """
 
     state: ClassVar = {"mean": 0.0, "variance": 0.0, "up": 0.0, "down": 0.0}
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 2
     default: ClassVar[float] = 12.0
 

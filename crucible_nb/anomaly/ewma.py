@@ -47,6 +47,7 @@ class EWMA(Detector):
     """
 
     state: ClassVar = {"mean": 0.0, "variance": 0.0}
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 1
     default: ClassVar[float] = 4.0
     middle = "recent mean"

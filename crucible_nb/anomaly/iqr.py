@@ -28,6 +28,7 @@ class IQR(Windowed):
         Tukey: Exploratory Data Analysis. Addison-Wesley (1977).
     """
 
+    restorable: ClassVar[bool] = True
     default: ClassVar[float] = 3.0
     unit: ClassVar[str] = "interquartile ranges"
     middle: ClassVar[str] = "quartiles about"

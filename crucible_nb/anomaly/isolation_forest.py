@@ -45,6 +45,7 @@ class IsolationForest(Refitted):
         Liu, Ting, Zhou: Isolation forest. ICDM (2008).
     """
 
+    restorable: ClassVar[bool] = True
     default: ClassVar[float] = 0.65
 
     def __init__(

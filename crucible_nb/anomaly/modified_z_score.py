@@ -30,6 +30,7 @@ class ModifiedZScore(Windowed):
         Iglewicz, Hoaglin: How to Detect and Handle Outliers. ASQC (1993).
     """
 
+    restorable: ClassVar[bool] = True
     default: ClassVar[float] = 3.5
     unit: ClassVar[str] = "robust sd"
     middle: ClassVar[str] = "median"

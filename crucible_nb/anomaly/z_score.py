@@ -31,6 +31,7 @@ class ZScore(Detector):
     """
 
     state: ClassVar = initial_moments("value")
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 0
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:

@@ -71,7 +71,7 @@ class Alerting(Durable):
 
     def _note_alerts(self) -> None:
         """What was noticed is not noticed again by whoever resumes the experiment."""
-        for alert in self._monitor.alerts.unwritten():
+        for alert in self._monitor.alerts.take_unwritten():
             if self._writer is not None and self._running:
                 time, kind, metric, value, *rest = alert
                 cells = [time, kind, metric, encode_exact(value), *rest]

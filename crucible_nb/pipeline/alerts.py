@@ -1,10 +1,10 @@
-"""Alerts: what was noticed, who is told, and how often."""
+"""Alerts: their history, and callbacks with a rate limit."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,17 +17,17 @@ _HISTORY = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that was noticed.
+    """An alert raised by a detector, a rule or a budget.
 
     Attributes:
-        time: When, UTC.
+        time: Time of the alert, UTC.
         kind: "anomaly", "rule" or "budget".
-        metric: What was out of line.
-        value: Its value.
+        metric: Name of the metric.
+        value: Value of the metric.
         severity: "low", "medium", "high" or "critical".
-        reason: A sentence for people.
-        action: What was done about it.
-        told: Whether callbacks were called; False where there were none, and beyond the rate limit.
+        reason: Sentence that explains the alert.
+        action: Action taken: "alert", "pause", "stop", ...
+        told: Whether callbacks were called; False without callbacks, and above the rate limit.
     """
 
     time: pd.Timestamp
@@ -41,15 +41,19 @@ class Alert:
 
 
 class Alerts:
-    """Takes alerts in, calls back, remembers.
+    """History of alerts, and the callbacks to call for new ones.
 
-    Alerts are taken in anywhere and delivered by `deliver`, outside of every lock, so that a callback may call
-    any method of the experiment. An exception in a callback is counted, never raised; nor does a callback that wants
-    to leave (SystemExit) end the thread it happens to run in. Ctrl-C (KeyboardInterrupt) does what it always does.
+    `add` may be called anywhere; `deliver` calls the callbacks outside of every lock, so that a callback may call any
+    method of the experiment. Exceptions in a callback, SystemExit included, are counted and never raised;
+    KeyboardInterrupt (Ctrl-C) is raised as usual.
 
     Args:
-        notes: Where trouble is counted.
-        per_minute: Alerts a minute, by their own times, that callbacks are called for; the others are remembered.
+        problems: Counter of problems.
+        per_minute: Maximum number of alerts per minute, by their own times, for which callbacks are called.
+
+    Attributes:
+        history: The newest 10,000 alerts.
+        callbacks: Functions to call with each new alert.
     """
 
     def __init__(self, problems: Problems, per_minute: int = 60) -> None:
@@ -60,48 +64,56 @@ class Alerts:
         self._recent: deque[int] = deque()
         self._new: deque[Alert] = deque(maxlen=_HISTORY)
 
-    def take(self, alert: Alert) -> None:
-        """Remember an alert, and put it in line for the callbacks, if there are any that were not called too often."""
+    def add(self, alert: Alert) -> None:
+        """Store an alert, and queue it for the callbacks unless the rate limit is reached."""
         if not self.callbacks:
-            self._keep(_untold(alert))
+            self._store(_without_callbacks(alert))
             return
         now = alert.time.value
         while self._recent and self._recent[0] <= now - _MINUTE:
             self._recent.popleft()
         if len(self._recent) >= self.per_minute:
-            self._keep(_untold(alert))
+            self._store(_without_callbacks(alert))
             return
         self._recent.append(now)
-        self._keep(alert)
+        self._store(alert)
         self._waiting.append(alert)
 
-    def _keep(self, alert: Alert) -> None:
+    def _store(self, alert: Alert) -> None:
         self.history.append(alert)
         self._new.append(alert)
 
     def to_dict(self) -> list[list[Any]]:
-        """The history as plain data."""
-        return [said(alert) for alert in self.history]
+        """Return the history as plain data."""
+        return [_encode(alert) for alert in self.history]
 
-    def unwritten(self) -> list[list[Any]]:
-        """Alerts since the last time, as plain data."""
-        new = [said(alert) for alert in self._new]
+    def take_unwritten(self) -> list[list[Any]]:
+        """Return the alerts added since the last call, as plain data."""
+        new = [_encode(alert) for alert in self._new]
         self._new.clear()
         return new
 
-    def remember(self, cells: list[Any]) -> None:
-        """An alert of an earlier process; nobody is called for it."""
+    def restore(self, cells: list[Any]) -> None:
+        """Add an alert of an earlier process to the history, without callbacks."""
         time, kind, metric, value, severity, reason, action, told = cells
-        severity, reason, action = map(str, (severity, reason, action))
-        when = pd.Timestamp(time, unit="ns", tz="UTC")
-        self.history.append(Alert(when, str(kind), str(metric), float(value), severity, reason, action, bool(told)))
+        alert = Alert(
+            time=pd.Timestamp(time, unit="ns", tz="UTC"),
+            kind=str(kind),
+            metric=str(metric),
+            value=float(value),
+            severity=str(severity),
+            reason=str(reason),
+            action=str(action),
+            told=bool(told),
+        )
+        self.history.append(alert)
 
     def deliver(self) -> None:
-        """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
+        """Call the callbacks for all queued alerts; if several threads do so at once, each alert is delivered once."""
         while True:
             try:
                 alert = self._waiting.popleft()
-            except IndexError:  # asking first whether there is one would leave room for another thread to take it
+            except IndexError:  # testing first would allow another thread to take the alert in between
                 return
             for callback in tuple(self.callbacks):
                 try:
@@ -110,7 +122,7 @@ class Alerts:
                     self.problems.report("errors", f"a callback failed: {type(error).__name__}: {error}")
 
     def frame(self) -> pd.DataFrame:
-        """The history, one row an alert."""
+        """Return the history as a table with one row per alert."""
         rows = [asdict(alert) for alert in self.history]
         index = pd.DatetimeIndex([row.pop("time") for row in rows], name="time").as_unit("ns")
         index = index.tz_localize("UTC") if index.tz is None else index
@@ -119,10 +131,9 @@ class Alerts:
         return frame.astype({**texts, "value": "float64", "told": "bool"})
 
 
-def said(alert: Alert) -> list[Any]:
-    """An alert as plain data."""
+def _encode(alert: Alert) -> list[Any]:
     return [alert.time.value, *list(asdict(alert).values())[1:]]
 
 
-def _untold(alert: Alert) -> Alert:
-    return Alert(**{**asdict(alert), "told": False})
+def _without_callbacks(alert: Alert) -> Alert:
+    return replace(alert, told=False)

@@ -56,7 +56,7 @@ class Monitor:
         """Incidents that begin; gives the actions to take."""
         for one, value in incidents:
             time = pd.Timestamp(one.start, unit="ns", tz="UTC")
-            self.alerts.take(Alert(time, "anomaly", one.metrics[0], value, one.severity, one.reason, self.action))
+            self.alerts.add(Alert(time, "anomaly", one.metrics[0], value, one.severity, one.reason, self.action))
             if self.action == "pause":
                 self.fired = True
                 yield "pause"
@@ -70,7 +70,7 @@ class Monitor:
             if met and not before:
                 time, metric = pd.Timestamp(now, unit="ns", tz="UTC"), one.rule.metric
                 said = f"{one.rule.text}: it is {value:,.4g}"
-                self.alerts.take(Alert(time, one.kind, metric, value, "high", said, one.action))
+                self.alerts.add(Alert(time, one.kind, metric, value, "high", said, one.action))
                 if one.action != "alert":
                     self.fired = True
                     yield one.action
@@ -88,11 +88,11 @@ class Monitor:
         ]
         self.fired = state["fired"]
         for alert in state["alerts"]:
-            self.alerts.remember(alert)
+            self.alerts.restore(alert)
 
     def remember(self, alert: list[Any], *, fired: bool) -> None:
         """An alert of an earlier process: its rule is met, and does not fire again before it was not."""
-        self.alerts.remember(alert)
+        self.alerts.restore(alert)
         self.fired = fired
         for one in self.rules:
             one.met |= alert[1] == one.kind and alert[5].startswith(one.rule.text)
