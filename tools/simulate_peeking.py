@@ -21,7 +21,7 @@ from scipy import stats
 from crucible_nb.stats.sequences import asymptotic, quantiles, rates
 from crucible_nb.stats.sequences.betting import BETS
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
-from crucible_nb.stats.sequences.quantile_grid import Ladder
+from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "statistics.md"
 BEGIN, END = "<!-- peeking -->\n", "<!-- /peeking -->\n"
@@ -131,7 +131,7 @@ def by_quantiles(one: np.ndarray, two: np.ndarray, looks: np.ndarray, q: float =
     )
 
     def exact(run: int, n: int) -> float:
-        return quantiles.log_difference(Ladder().update(one[run, :n]), Ladder().update(two[run, :n]), q)
+        return quantiles.log_difference(QuantileGrid().update(one[run, :n]), QuantileGrid().update(two[run, :n]), q)
 
     return confirmed(np.asarray(bound) >= LIMIT, looks, exact)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crucible_nb.comparison.decide import conclude
-from crucible_nb.comparison.many_arms import Comparisons, several_of
-from crucible_nb.comparison.measured_arms import Asked, case_of
+from crucible_nb.comparison.many_arms import Comparisons, named_arms
+from crucible_nb.comparison.measured_arms import CompareArguments, measure_arms
 from crucible_nb.comparison.result import Comparison
 from crucible_nb.comparison.verdicts import directions
 from crucible_nb.utils import checks
@@ -74,14 +74,14 @@ def compare(
         ('better', 'paired t-test')
     """
     checks.one_of("correction", correction, CORRECTIONS)
-    asked = Asked(
+    asked = CompareArguments(
         _names(metrics), directions(direction), margin, pair_by,
         paired, cluster, resample, group_by, alpha, sequential, bound, asymptotic,
     )  # fmt: skip
-    arms = several_of(treatment)
+    arms = named_arms(treatment)
     if arms is None:
-        return conclude([case_of(control, treatment, asked)], correction)[0]
-    cases = [case_of(control, arm, asked, name) for name, arm in arms.items()]
+        return conclude([measure_arms(control, treatment, asked)], correction)[0]
+    cases = [measure_arms(control, arm, asked, name) for name, arm in arms.items()]
     return Comparisons(dict(zip(arms, conclude(cases, correction), strict=True)))
 
 

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from crucible_nb.comparison.measured_arms import Case, Measured
+from crucible_nb.comparison.measured_arms import MeasuredArms, MeasuredMetric
 from crucible_nb.comparison.next_sample import next_sample
 from crucible_nb.comparison.result import Comparison, MetricComparison
-from crucible_nb.comparison.verdicts import Judged, judge, judge_sequence
+from crucible_nb.comparison.verdicts import Decision, decide, decide_sequence
 from crucible_nb.stats.adjust import adjust
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import number
 
 
-def conclude(cases: Iterable[Case], correction: str | None) -> list[Comparison]:
+def conclude(cases: Iterable[MeasuredArms], correction: str | None) -> list[Comparison]:
     """One comparison a case."""
     cases = list(cases)
     rows = [(case, one) for case in cases for one in case.metrics.values()]
@@ -38,16 +38,18 @@ def _corrected(pvalues: list[float], correction: str | None) -> list[float]:
     return [float(p) for p in np.asarray(adjust(pvalues, correction))]
 
 
-def _one(case: Case, one: Measured, p: float, same: float, safe: float, correction: str | None) -> MetricComparison:
+def _one(
+    case: MeasuredArms, one: MeasuredMetric, p: float, same: float, safe: float, correction: str | None
+) -> MetricComparison:
     found, alpha = one.found, case.alpha
     interval = found.limits(1 - alpha)
-    judged: Judged
+    judged: Decision
     if found.firm is not None:
-        judged = judge_sequence(
+        judged = decide_sequence(
             interval, found.estimate, one.direction, one.margin, decided=p <= alpha, firm=found.firm
         )
     else:
-        judged = judge(found.estimate, p, alpha, one.direction, one.margin, same, safe)
+        judged = decide(found.estimate, p, alpha, one.direction, one.margin, same, safe)
     more = None
     if judged.verdict == "inconclusive" and found.firm is None:
         more = next_sample(case.control, case.treatment, found, interval, alpha, one.margin, case.design.pair_by)
@@ -63,7 +65,7 @@ def _one(case: Case, one: Measured, p: float, same: float, safe: float, correcti
     )  # fmt: skip
 
 
-def _comparison(case: Case, metrics: list[MetricComparison]) -> Comparison:
+def _comparison(case: MeasuredArms, metrics: list[MetricComparison]) -> Comparison:
     plan = case.planned
     return Comparison(
         case.control.name, case.treatment.name, {one.metric: one for one in metrics}, case.design.said,

@@ -13,13 +13,13 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.binary import is_binary, newcombe, two_of
+from crucible_nb.stats.estimates.binary import is_binary, newcombe, two_shares
 from crucible_nb.stats.estimates.intervals import LIMITS
 from crucible_nb.stats.estimates.mover import difference_limits, pvalue_of
-from crucible_nb.stats.estimates.ranked import Ranked, ranked
+from crucible_nb.stats.estimates.sorted_arm import SortedArm, sort_arm
 from crucible_nb.stats.hypotests.fisher import fisher
 from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
-from crucible_nb.stats.hypotests.means import paired_t_of, t_of
+from crucible_nb.stats.hypotests.means import paired_t_test, two_sample_t_test
 from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
@@ -103,21 +103,21 @@ def difference_of(control: Arm, treatment: Arm, metric: str, design: Design) -> 
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:
-    found = t_of(first, second, "two-sided", _CONFIDENCE)
+    found = two_sample_t_test(first, second, "two-sided", _CONFIDENCE)
     why = f"{_WHAT[first.metric.kind]} of independent arms, variances may differ"
     if design.resample is not None:
         why = f"means of blocks of {design.resample}, because neighbouring events resemble each other"
-    return _answered(found, (first, second), why + _also(design), partial(answered_again, found))
+    return _answered(found, (first, second), why + _also(design), partial(t_interval, found))
 
 
 def _paired_means(pairs: Pairs, design: Design) -> Difference:
-    found = paired_t_of(pairs, "two-sided", _CONFIDENCE)
+    found = paired_t_test(pairs, "two-sided", _CONFIDENCE)
     why = f"{_WHAT[pairs.control.metric.kind]} of the same items on both sides ({design.pair_by}){_also(design)}"
-    return _answered(found, (pairs.control, pairs.treatment), why, partial(answered_again, found))
+    return _answered(found, (pairs.control, pairs.treatment), why, partial(t_interval, found))
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
-    found, two = proportions_test(first, second, "two-sided", _CONFIDENCE), two_of(first, second)
+    found, two = proportions_test(first, second, "two-sided", _CONFIDENCE), two_shares(first, second)
     answer = _answered(found, (first, second), "shares of independent arms" + _also(design), partial(newcombe, two))
     if not two.plain or _rare(first, second) >= _RARE:
         return answer
@@ -164,7 +164,7 @@ def _answered(
     )  # fmt: skip
 
 
-def answered_again(found: TestResult, confidence: float) -> Interval:
+def t_interval(found: TestResult, confidence: float) -> Interval:
     """The interval of a t-test at another confidence, its half-width stretched by the quantiles of t."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
@@ -176,7 +176,7 @@ def answered_again(found: TestResult, confidence: float) -> Interval:
 
 
 def _quantiles(first: Values, second: Values, design: Design, together: float = 0.0, said: Said = ()) -> Difference:
-    one, two = ranked(first), ranked(second)
+    one, two = sort_arm(first), sort_arm(second)
     if design.pair_by is not None:
         together = _together(first, second, one, two)
     estimate = two.estimate - one.estimate
@@ -200,7 +200,7 @@ def _paired_quantiles(pairs: Pairs, design: Design) -> Difference:
     return _quantiles(pairs.control, pairs.treatment, design, said=pairs.exclusions)
 
 
-def _together(first: Values, second: Values, one: Ranked, two: Ranked) -> float:
+def _together(first: Values, second: Values, one: SortedArm, two: SortedArm) -> float:
     """Correlation of being below the quantile on both sides."""
     below = np.stack([first.x <= one.estimate, second.x <= two.estimate]).astype(np.float64)
     if not below.std(1).all():

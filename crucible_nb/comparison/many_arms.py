@@ -86,7 +86,7 @@ class Comparisons(Mapping[str, Comparison]):
         return "\n\n".join(one.to_latex() for one in self.values())
 
 
-def several_of(treatment: Any) -> dict[str, Any] | None:
+def named_arms(treatment: Any) -> dict[str, Any] | None:
     """Several arms by name, from a mapping or a list of arms; None for a single arm."""
     if isinstance(treatment, Mapping):
         return {str(name): arm for name, arm in treatment.items()} or None

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from crucible_nb.comparison.arms import Arm, arms_of
 from crucible_nb.comparison.design import Design, design_of
 from crucible_nb.comparison.difference import Difference, difference_of
-from crucible_nb.comparison.preregistered import Planned, planned_of
-from crucible_nb.comparison.repeated_runs import of_seeds
-from crucible_nb.comparison.sequential import sequence_of
+from crucible_nb.comparison.preregistered import PlannedLook, planned_look
+from crucible_nb.comparison.repeated_runs import compare_runs
+from crucible_nb.comparison.sequential import sequential_difference
 from crucible_nb.comparison.verdicts import (
     Direction,
     direction_of,
     equivalence_pvalue,
-    harmless_pvalue,
     margin_of,
+    noninferiority_pvalue,
 )
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.values import metric_of
@@ -28,7 +28,7 @@ _SEQUENTIAL = ("success_rate", "p50_latency_ms", "p95_latency_ms")
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompareArguments:
     """The arguments of `cr.compare`."""
 
     metrics: tuple[str, ...] | None
@@ -45,7 +45,7 @@ class Asked:
     asymptotic: bool
 
 
-class Measured(NamedTuple):
+class MeasuredMetric(NamedTuple):
     """One metric of a case.
 
     Attributes:
@@ -61,23 +61,23 @@ class Measured(NamedTuple):
     harmless: float = 1.0
 
 
-class Case(NamedTuple):
+class MeasuredArms(NamedTuple):
     """A treatment against the control."""
 
     control: Arm
     treatment: Arm
     design: Design
     alpha: float
-    planned: Planned | None
-    metrics: dict[str, Measured]
+    planned: PlannedLook | None
+    metrics: dict[str, MeasuredMetric]
 
 
-def case_of(control: Any, treatment: Any, asked: Asked, name: str | None = None) -> Case:
+def measure_arms(control: Any, treatment: Any, asked: CompareArguments, name: str | None = None) -> MeasuredArms:
     """Measure every metric."""
     first, second = arms_of(control, treatment, asked.metrics)
     if name is not None:
         second = second._replace(name=name)
-    plan = planned_of(first, second, asked.alpha, sequential=asked.sequential)
+    plan = planned_look(first, second, asked.alpha, sequential=asked.sequential)
     alpha = plan.alpha if plan is not None else 0.05 if asked.alpha is None else asked.alpha
     checks.number("alpha", alpha, gt=0, lt=1)
     metrics = asked.metrics or _there(first, second, asked, plan)
@@ -86,10 +86,10 @@ def case_of(control: Any, treatment: Any, asked: Asked, name: str | None = None)
     if plan is not None:
         plan.look(first, second, metrics)
     measured = {metric: _measure(first, second, metric, design, asked, plan, alpha) for metric in metrics}
-    return Case(first, second, design, alpha, plan, measured)
+    return MeasuredArms(first, second, design, alpha, plan, measured)
 
 
-def _there(first: Arm, second: Arm, asked: Asked, plan: Planned | None) -> tuple[str, ...]:
+def _there(first: Arm, second: Arm, asked: CompareArguments, plan: PlannedLook | None) -> tuple[str, ...]:
     """The metrics that both arms have values of."""
     wanted = [*(plan.plan.metrics if plan is not None else ()), *asked.direction]
     wanted += _SEQUENTIAL if asked.sequential else _DEFAULTS
@@ -107,8 +107,14 @@ def _has(arm: Arm, metric: str) -> bool:
 
 
 def _measure(
-    first: Arm, second: Arm, metric: str, design: Design, asked: Asked, plan: Planned | None, alpha: float
-) -> Measured:
+    first: Arm,
+    second: Arm,
+    metric: str,
+    design: Design,
+    asked: CompareArguments,
+    plan: PlannedLook | None,
+    alpha: float,
+) -> MeasuredMetric:
     direction = direction_of(metric, asked.direction)
     margin = asked.margin
     if plan is not None and metric == plan.plan.metric:
@@ -116,14 +122,14 @@ def _measure(
         margin = plan.plan.margin if margin is None else margin
     if asked.sequential:
         bound = asked.bound.get(metric) if isinstance(asked.bound, Mapping) else asked.bound
-        found = sequence_of(first, second, metric, design, alpha, bound, asymptotic=asked.asymptotic)
+        found = sequential_difference(first, second, metric, design, alpha, bound, asymptotic=asked.asymptotic)
     elif asked.group_by is not None:
-        found = of_seeds(first, second, metric, asked.group_by)
+        found = compare_runs(first, second, metric, asked.group_by)
     else:
         found = difference_of(first, second, metric, design)
     width = margin_of(metric, margin, found.values[0])
     if width is None or found.firm is not None:
-        return Measured(found, direction, width)
+        return MeasuredMetric(found, direction, width)
     equivalent = equivalence_pvalue(found.estimate, found.limits, width)
-    harmless = 1.0 if direction is None else harmless_pvalue(found.estimate, found.limits, width, direction)
-    return Measured(found, direction, width, equivalent, harmless)
+    harmless = 1.0 if direction is None else noninferiority_pvalue(found.estimate, found.limits, width, direction)
+    return MeasuredMetric(found, direction, width, equivalent, harmless)

@@ -7,7 +7,7 @@ import math
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.difference import Difference
 from crucible_nb.stats.planning.economics import difference_text, more_text, together
-from crucible_nb.stats.planning.spending import spending_of
+from crucible_nb.stats.planning.item_costs import item_cost
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import metric_of
 
@@ -37,7 +37,7 @@ def next_sample(
         return None
     times = ((z + float(special.ndtri(_POWER))) * error / wanted) ** 2
     more = [max(math.ceil(n * times) - n, 0) for n in found.n]
-    spent = [spending_of(arm.frame, metric, pair_by) for arm in (control, treatment)]
+    spent = [item_cost(arm.frame, metric, pair_by) for arm in (control, treatment)]
     usd = sum(lack * one.usd for lack, one in zip(more, spent, strict=True) if lack)
     each = [lack * one.minutes if lack else 0.0 for lack, one in zip(more, spent, strict=True)]
     minutes = math.nan if any(map(math.isnan, each)) else (max if together(spent) else sum)(each)

@@ -9,7 +9,7 @@ from crucible_nb.stats.planning.plan import Ledger, Plan
 from crucible_nb.stats.sequences.spending import boundaries
 
 
-class Planned:
+class PlannedLook:
     """A plan at one look.
 
     Attributes:
@@ -46,7 +46,7 @@ class Planned:
         self.said = tuple(said)
 
 
-def planned_of(control: Arm, treatment: Arm, alpha: float | None, *, sequential: bool) -> Planned | None:
+def planned_look(control: Arm, treatment: Arm, alpha: float | None, *, sequential: bool) -> PlannedLook | None:
     """The plan that holds for these arms; None without one.
 
     Raises:
@@ -63,7 +63,7 @@ def planned_of(control: Arm, treatment: Arm, alpha: float | None, *, sequential:
         raise StatError(f"alpha={alpha}: the plan says {plan.alpha}; leave alpha out")
     if plan.sequential and not sequential:
         raise StatError("the plan says sequential: compare with sequential=True")
-    return Planned(ledger, _level(ledger, len(control.frame) + len(treatment.frame), sequential=sequential))
+    return PlannedLook(ledger, _level(ledger, len(control.frame) + len(treatment.frame), sequential=sequential))
 
 
 def _level(ledger: Ledger, n: int, *, sequential: bool) -> float:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from crucible_nb.comparison.arms import Arm
-from crucible_nb.comparison.difference import Difference, answered_again, value_of
+from crucible_nb.comparison.difference import Difference, t_interval, value_of
 from crucible_nb.errors import StatError
 from crucible_nb.stats.hypotests.means import t_test
 from crucible_nb.stats.results import number
@@ -18,7 +18,7 @@ from crucible_nb.utils import checks
 _FEW = 5
 
 
-def of_seeds(control: Arm, treatment: Arm, metric: str, by: str) -> Difference:
+def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Difference:
     """Compare the values of whole runs: Welch's t over seeds, because a new run would have a new seed.
 
     Args:
@@ -39,7 +39,7 @@ def of_seeds(control: Arm, treatment: Arm, metric: str, by: str) -> Difference:
     if min(map(len, means)) < _FEW:
         said.append(f"only {min(map(len, means))} runs in an arm: a difference has to be large to be seen")
     return Difference(
-        metric, (float(means[0].mean()), float(means[1].mean())), found.estimate, partial(answered_again, found),
+        metric, (float(means[0].mean()), float(means[1].mean())), found.estimate, partial(t_interval, found),
         found.pvalue, f"{found.test} over runs", f"one value a run ({by}), because a new run has a new {by}",
         (len(means[0]), len(means[1])), (found.effect, found.effect_size), tuple(line for line in said if line),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from crucible_nb.stats.sequences import Difference as Growing
 from crucible_nb.stats.sequences import DifferenceResult, difference
 
 
-def sequence_of(
+def sequential_difference(
     control: Arm, treatment: Arm, metric: str, design: Design, alpha: float, bound: Any, *, asymptotic: bool
 ) -> Difference:
     """Compare one metric of everything so far.

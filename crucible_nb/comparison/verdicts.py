@@ -15,7 +15,7 @@ Direction = Literal["up", "down"]
 _DOWN = ("latency", "cost", "error", "failure")
 
 
-class Judged(NamedTuple):
+class Decision(NamedTuple):
     """A verdict and the sentence behind it."""
 
     verdict: Verdict
@@ -69,7 +69,9 @@ def equivalence_pvalue(estimate: float, limits: Callable[[float], Interval], mar
     return _smallest(lambda level: _inside(limits(1 - 2 * level), -margin, margin))
 
 
-def harmless_pvalue(estimate: float, limits: Callable[[float], Interval], margin: float, direction: Direction) -> float:
+def noninferiority_pvalue(
+    estimate: float, limits: Callable[[float], Interval], margin: float, direction: Direction
+) -> float:
     """Non-inferiority: the smallest alpha at which the 1 - 2 alpha interval is not beyond the margin to the worse."""
     low, high = (-margin, math.inf) if direction == "up" else (-math.inf, margin)
     if not low < estimate < high:
@@ -92,10 +94,10 @@ def _smallest(holds: Callable[[float], bool]) -> float:
     return math.exp(high)
 
 
-def judge(
+def decide(
     estimate: float, pvalue: float, alpha: float, direction: Direction | None, margin: float | None,
     equivalent: float, harmless: float,
-) -> Judged:  # fmt: skip
+) -> Decision:  # fmt: skip
     """The verdict of a planned test.
 
     Args:
@@ -110,32 +112,32 @@ def judge(
     sign = "higher" if estimate > 0 else "lower"
     if margin is not None and equivalent <= alpha:
         also = f"; the sign is known all the same: the treatment is {sign}" if known else ""
-        return Judged("equivalent", f"the difference lies within {number(margin)} either way{also}")
+        return Decision("equivalent", f"the difference lies within {number(margin)} either way{also}")
     if known:
         if direction is None:
-            return Judged("different", f"the treatment is {sign}; no direction was given, so it is not called better")
+            return Decision("different", f"the treatment is {sign}; no direction was given, so it is not called better")
         good = (estimate > 0) == (direction == "up")
         wanted = "higher" if direction == "up" else "lower"
-        return Judged("better" if good else "worse", f"the treatment is {sign}, and {wanted} is better")
+        return Decision("better" if good else "worse", f"the treatment is {sign}, and {wanted} is better")
     if margin is not None and direction is not None and harmless <= alpha:
-        return Judged("not worse", f"if it is worse, then by less than {number(margin)}")
+        return Decision("not worse", f"if it is worse, then by less than {number(margin)}")
     beyond = "" if margin is None else f", and the interval reaches beyond {number(margin)}"
-    return Judged("inconclusive", f"zero lies in the interval{beyond}; that is not evidence of no difference")
+    return Decision("inconclusive", f"zero lies in the interval{beyond}; that is not evidence of no difference")
 
 
-def judge_sequence(
+def decide_sequence(
     interval: Interval, estimate: float, direction: Direction | None, margin: float | None, *, decided: bool, firm: bool
-) -> Judged:
+) -> Decision:
     """The verdict of a sequence, which may be looked at whenever one likes."""
     sign = "higher" if estimate > 0 else "lower"
     if margin is not None and _inside(interval, -margin, margin):
         word: Verdict = "equivalent" if firm else "leaning"
-        return Judged(word, f"the difference lies within {number(margin)} either way, at any look")
+        return Decision(word, f"the difference lies within {number(margin)} either way, at any look")
     if decided and not firm:
-        return Judged("leaning", f"the treatment looks {sign}; the sequence holds only in the long run")
+        return Decision("leaning", f"the treatment looks {sign}; the sequence holds only in the long run")
     if decided and direction is None:
-        return Judged("different", f"the treatment is {sign}, at any look; no direction was given")
+        return Decision("different", f"the treatment is {sign}, at any look; no direction was given")
     if decided:
         good = (estimate > 0) == (direction == "up")
-        return Judged("better" if good else "worse", f"the treatment is {sign}, at any look")
-    return Judged("inconclusive", "not decided yet; it may be looked at again at any time")
+        return Decision("better" if good else "worse", f"the treatment is {sign}, at any look")
+    return Decision("inconclusive", "not decided yet; it may be looked at again at any time")

@@ -26,7 +26,7 @@ class Alert:
         value: Value of the metric.
         severity: "low", "medium", "high" or "critical".
         reason: Sentence that explains the alert.
-        action: Action taken: "alert", "pause", "stop", ...
+        action: Action taken, such as "alert", "pause" or "stop".
         told: Whether callbacks were called; False without callbacks, and above the rate limit.
     """
 
@@ -41,14 +41,14 @@ class Alert:
 
 
 class Alerts:
-    """History of alerts, and the callbacks to call for new ones.
+    """The history of alerts, and the queue of those for which callbacks are still to be called.
 
-    `add` may be called anywhere; `deliver` calls the callbacks outside of every lock, so that a callback may call any
-    method of the experiment. Exceptions in a callback, SystemExit included, are counted and never raised;
-    KeyboardInterrupt (Ctrl-C) is raised as usual.
+    Alerts are queued under the lock of the experiment and delivered by `deliver` outside of every lock, so that a
+    callback may call any method of the experiment. An exception in a callback is counted, never raised; a callback that
+    raises SystemExit does not end the thread it runs in. Ctrl-C (KeyboardInterrupt) passes through.
 
     Args:
-        problems: Counter of problems.
+        problems: Counts failing callbacks.
         per_minute: Maximum number of alerts per minute, by their own times, for which callbacks are called.
 
     Attributes:
@@ -62,51 +62,29 @@ class Alerts:
         self.callbacks: list[Callable[[Alert], Any]] = []
         self._waiting: deque[Alert] = deque()
         self._recent: deque[int] = deque()
-        self._new: deque[Alert] = deque(maxlen=_HISTORY)
 
-    def add(self, alert: Alert) -> None:
-        """Store an alert, and queue it for the callbacks unless the rate limit is reached."""
-        if not self.callbacks:
-            self._store(_without_callbacks(alert))
-            return
+    def queue(self, alert: Alert) -> Alert:
+        """Queue an alert for the callbacks, within the rate limit; return it with `told` set."""
         now = alert.time.value
         while self._recent and self._recent[0] <= now - _MINUTE:
             self._recent.popleft()
-        if len(self._recent) >= self.per_minute:
-            self._store(_without_callbacks(alert))
-            return
+        if not self.callbacks or len(self._recent) >= self.per_minute:
+            return replace(alert, told=False)
         self._recent.append(now)
-        self._store(alert)
         self._waiting.append(alert)
+        return alert
 
-    def _store(self, alert: Alert) -> None:
+    def remember(self, alert: Alert) -> None:
+        """Add an alert to the history."""
         self.history.append(alert)
-        self._new.append(alert)
 
     def to_dict(self) -> list[list[Any]]:
         """Return the history as plain data."""
-        return [_encode(alert) for alert in self.history]
+        return [alert_cells(alert) for alert in self.history]
 
-    def take_unwritten(self) -> list[list[Any]]:
-        """Return the alerts added since the last call, as plain data."""
-        new = [_encode(alert) for alert in self._new]
-        self._new.clear()
-        return new
-
-    def restore(self, cells: list[Any]) -> None:
-        """Add an alert of an earlier process to the history, without callbacks."""
-        time, kind, metric, value, severity, reason, action, told = cells
-        alert = Alert(
-            time=pd.Timestamp(time, unit="ns", tz="UTC"),
-            kind=str(kind),
-            metric=str(metric),
-            value=float(value),
-            severity=str(severity),
-            reason=str(reason),
-            action=str(action),
-            told=bool(told),
-        )
-        self.history.append(alert)
+    def load(self, cells: list[list[Any]]) -> None:
+        """Load the history; no callback is called."""
+        self.history.extend(map(alert_of, cells))
 
     def deliver(self) -> None:
         """Call the callbacks for all queued alerts; if several threads do so at once, each alert is delivered once."""
@@ -131,9 +109,21 @@ class Alerts:
         return frame.astype({**texts, "value": "float64", "told": "bool"})
 
 
-def _encode(alert: Alert) -> list[Any]:
+def alert_cells(alert: Alert) -> list[Any]:
+    """Return an alert as plain data."""
     return [alert.time.value, *list(asdict(alert).values())[1:]]
 
 
-def _without_callbacks(alert: Alert) -> Alert:
-    return replace(alert, told=False)
+def alert_of(cells: list[Any]) -> Alert:
+    """Rebuild an alert from `alert_cells`."""
+    time, kind, metric, value, severity, reason, action, told = cells
+    return Alert(
+        time=pd.Timestamp(time, unit="ns", tz="UTC"),
+        kind=str(kind),
+        metric=str(metric),
+        value=float(value),
+        severity=str(severity),
+        reason=str(reason),
+        action=str(action),
+        told=bool(told),
+    )

@@ -1,4 +1,4 @@
-"""P-values of many tests, corrected so that they can be judged together."""
+"""Correction of p-values for multiple tests."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from crucible_nb.errors import StatError
 from crucible_nb.utils import checks
 
 METHODS = {"holm": "holm", "bonferroni": "bonferroni", "bh": "fdr_bh", "benjamini_hochberg": "fdr_bh"}
-"""What we call a correction, and what statsmodels calls it."""
+"""Name of each correction in `adjust` -> its name in statsmodels."""
 NAMES = {"holm": "Holm", "bonferroni": "Bonferroni", "fdr_bh": "Benjamini-Hochberg"}
 
 
 def adjust(pvalues: Any, method: str = "holm") -> Any:
-    """Correct p-values for how many there are.
+    """Correct p-values for the number of tests.
 
-    Holm and Bonferroni keep the chance of any false discovery at alpha (Holm always finds at least as much);
-    Benjamini and Hochberg keep the expected share of false ones among those found at alpha.
+    Holm and Bonferroni control the probability of any false discovery at alpha (Holm never rejects less);
+    Benjamini and Hochberg control the expected proportion of false discoveries among all discoveries at alpha.
 
     Args:
-        pvalues: List, array, Series or dict of p-values; NaN for a test that could not be done, which does not count.
+        pvalues: List, array, Series or dict of p-values; NaN for a test that could not be done, which is not counted.
         method: "holm", "bonferroni", or "bh" ("benjamini_hochberg").
 
     Returns:
-        The corrected p-values, in [0, 1]: a Series with the same index, a dict with the same keys, else an array.
+        Corrected p-values in [0, 1]: a Series with the same index, a dict with the same keys, otherwise an array.
 
     Raises:
         ConfigError: An unknown method.
@@ -44,41 +44,41 @@ def adjust(pvalues: Any, method: str = "holm") -> Any:
     """
     checks.one_of("method", method, METHODS)
     if isinstance(pvalues, Mapping):
-        found = _adjusted(checks.floats("pvalues", list(pvalues.values())), method)
-        return dict(zip(pvalues, map(float, found), strict=True))
+        corrected = _adjust(checks.floats("pvalues", list(pvalues.values())), method)
+        return dict(zip(pvalues, map(float, corrected), strict=True))
     if isinstance(pvalues, pd.Series):
         plain = pvalues.astype("Float64").to_numpy(np.float64, na_value=np.nan)
-        return pd.Series(_adjusted(plain, method), index=pvalues.index, name=pvalues.name)
-    return _adjusted(checks.floats("pvalues", pvalues), method)
+        return pd.Series(_adjust(plain, method), index=pvalues.index, name=pvalues.name)
+    return _adjust(checks.floats("pvalues", pvalues), method)
 
 
-def _adjusted(p: np.ndarray, method: str) -> np.ndarray:
+def _adjust(p: np.ndarray, method: str) -> np.ndarray:
     known = ~np.isnan(p)
     if not ((p[known] >= 0) & (p[known] <= 1)).all():
         bad = p[known][(p[known] < 0) | (p[known] > 1)][0]
         raise StatError(f"pvalues: expected numbers in [0, 1], got {bad:g}")
-    found = np.full(len(p), np.nan)
+    corrected = np.full(len(p), np.nan)
     if known.any():
-        found[known] = _holm(p[known]) if method == "holm" else _theirs(p[known], METHODS[method])
-    return found
+        corrected[known] = _holm(p[known]) if method == "holm" else _statsmodels(p[known], METHODS[method])
+    return corrected
 
 
 def _holm(p: np.ndarray) -> np.ndarray:
-    """As in statsmodels, which however has the garbage of the whole process collected: 50 ms where little is loaded."""
+    """Correct as statsmodels does, which also runs a full garbage collection: 50 ms in a small process."""
     order = np.argsort(p)
-    found = np.empty(len(p))
-    found[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return found
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return corrected
 
 
-def _theirs(p: np.ndarray, method: str) -> np.ndarray:
+def _statsmodels(p: np.ndarray, method: str) -> np.ndarray:
     from statsmodels.stats.multitest import multipletests  # noqa: PLC0415  heavy; imported where used
 
     return multipletests(p, method=method)[1]  # type: ignore[no-any-return]
 
 
 def correction_text(method: str, tests: int) -> str:
-    """What a result says about the correction of its p-value.
+    """Describe the correction of a p-value for `TestResult.correction`.
 
     Examples:
         >>> correction_text("bh", 4)

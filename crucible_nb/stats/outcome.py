@@ -1,4 +1,4 @@
-"""What a test answers, in one shape for all of them."""
+"""`TestResult`, the result of every test, and the words and levels of one-sided alternatives."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ ALTERNATIVES = ("two-sided", "less", "greater")
 
 @dataclass(frozen=True, repr=False)
 class TestResult(Result):
-    """The answer of a test.
+    """The result of a test.
 
-    Differences, effect sizes and alternatives are about treatment - control: positive, or "greater", where the
-    treatment has more. `statistic` alone is what scipy gives for (control, treatment), so that it can be compared.
+    Differences, effect sizes and alternatives are of treatment - control: positive, or "greater", if the treatment has
+    more. Only `statistic` follows scipy, called with (control, treatment), so that both can be compared.
 
     Attributes:
-        test: Its name.
-        metric: What was compared.
-        estimate: What was estimated, named by `estimand`; NaN where there is no such number.
-        estimand: What `estimate` and `confidence_interval` are about.
-        confidence_interval: (low, high) of the estimate; open on one side for a one-sided alternative.
-        confidence: Its coverage.
-        statistic: Of the test.
-        df: Degrees of freedom; None where there are none.
-        pvalue: Of the null hypothesis.
+        test: Name of the test.
+        metric: Metric that was compared.
+        estimate: Estimate of the `estimand`, in its unit; NaN if the test has none.
+        estimand: Quantity that `estimate` and `confidence_interval` are of.
+        confidence_interval: (low, high) of the estimate; one side is infinite for a one-sided alternative.
+        confidence: Coverage of `confidence_interval`.
+        statistic: Test statistic.
+        df: Degrees of freedom; None if the test has none.
+        pvalue: P-value of the null hypothesis.
         effect: Name of the effect size.
-        effect_size: A number without a unit.
-        effect_interval: (low, high).
+        effect_size: Effect size, without a unit.
+        effect_interval: (low, high) of the effect size.
         alternative: "two-sided", "less" or "greater".
-        n: Values used, one number a group (a single number for one group or for pairs).
-        assumptions: What was checked, and what was found.
-        exclusions: What was left out, and why.
-        correction: For how many tests the p-value was corrected, and how; None when it was not.
+        n: Values used, one number per group (a single number for one group or for pairs).
+        assumptions: Assumptions, and the results of the checks made.
+        exclusions: Values that were left out, with the reason.
+        correction: Number of tests the p-value was corrected for, and the method; None if it was not corrected.
         method: One sentence for a paper.
-        warnings: What a reader should know.
+        warnings: Reasons to doubt the result.
 
     Examples:
         >>> import crucible_nb as cr
-        >>> found = cr.t_test([1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.5])
-        >>> found.test, round(found.estimate, 3), found.significant
+        >>> result = cr.t_test([1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.5])
+        >>> result.test, round(result.estimate, 3), result.significant
         ("Welch's t-test", 1.125, False)
     """
 
-    __test__: ClassVar[bool] = False  # for pytest: this is not a test of ours
+    __test__: ClassVar[bool] = False  # pytest must not collect this class
 
     test: str
     metric: str
@@ -78,24 +78,24 @@ class TestResult(Result):
 def one_sided(
     interval: Interval, alternative: str, floor: float = float("-inf"), top: float = float("inf")
 ) -> Interval:
-    """The side of a two-sided interval at confidence 2c - 1 that a one-sided test at c leaves."""
+    """Open the side of a two-sided interval at confidence 2c - 1 that a one-sided test at c does not limit."""
     if alternative == "greater":
         return Interval(interval.low, top)
     return Interval(floor, interval.high) if alternative == "less" else interval
 
 
 def two_sided_level(confidence: float, alternative: str) -> float:
-    """The confidence at which to ask for a two-sided interval, so that one side of it is right by itself."""
+    """The confidence of a two-sided interval each limit of which is a one-sided limit at `confidence`."""
     return confidence if alternative == "two-sided" else 2 * confidence - 1
 
 
 def check_alternative(alternative: Any) -> str:
-    """`alternative`, when it is one."""
+    """Return `alternative` if it is one of `ALTERNATIVES`; raise ConfigError otherwise."""
     return str(checks.one_of("alternative", alternative, ALTERNATIVES))
 
 
 def p_text(pvalue: float) -> str:
-    """A p-value as papers print it.
+    """Format a p-value as in a paper.
 
     Examples:
         >>> p_text(0.0213), p_text(1e-9)

@@ -1,4 +1,4 @@
-"""Results of intervals and tests: frozen, and printable wherever a person reads them."""
+"""`Result`: base class of every interval, test and plan result; frozen, with text, HTML, Markdown and LaTeX views."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What every result can do; its fields are its content, in the order in which they are shown.
+    """Base class of results: views of the dataclass fields, in the order of the fields.
 
     Examples:
         >>> from dataclasses import dataclass
@@ -72,10 +72,10 @@ class Result:
 
     def _rows(self) -> list[tuple[str, str]]:
         shown = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
-        return [(name, _said(value)) for name, value in shown if not _absent(value)]
+        return [(name, _text(value)) for name, value in shown if not _is_missing(value)]
 
     def to_markdown(self) -> str:
-        """A table for a README or an issue.
+        """A Markdown table.
 
         Examples:
             >>> import crucible_nb as cr
@@ -88,7 +88,7 @@ class Result:
         return "\n".join([f"| {type(self).__name__} | |", "|---|---|", *lines])
 
     def to_latex(self) -> str:
-        """A tabular for a paper.
+        """A LaTeX tabular.
 
         Examples:
             >>> import crucible_nb as cr
@@ -102,17 +102,17 @@ class Result:
         shown = [(field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self)]
         width, lines = max((len(name) for name, _ in shown), default=0), [type(self).__name__]
         for name, value in shown:
-            if not _absent(value):
-                several = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
-                lines += _folded(f"  {name:<{width}}  ", map(_said, value) if several else [_said(value)])
+            if not _is_missing(value):
+                is_list = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+                lines += _wrap(f"  {name:<{width}}  ", map(_text, value) if is_list else [_text(value)])
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return html.view(html.table(self._rows(), caption=type(self).__name__))
 
 
-def _folded(head: str, parts: Iterable[str]) -> list[str]:
-    """Lines of at most 120 characters, each part on a line of its own."""
+def _wrap(head: str, parts: Iterable[str]) -> list[str]:
+    """Lines of at most 120 characters; each part starts on a new line."""
     lines = [line for part in parts for line in textwrap.wrap(part, max(_WIDE - len(head), 40)) or [""]]
     return [(" " * len(head) if at else head) + line for at, line in enumerate(lines)]
 
@@ -121,23 +121,23 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _absent(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
     if isinstance(value, Interval):
         return math.isnan(value.low) and math.isnan(value.high)
     return value is None or value in ((), "") or (isinstance(value, float) and math.isnan(value))
 
 
-def _said(value: Any) -> str:
-    """A value as people read it."""
+def _text(value: Any) -> str:
+    """Format a value for display."""
     if isinstance(value, Interval):
         return f"{number(value.low)} to {number(value.high)}"
     if isinstance(value, tuple):
-        return ("; " if any(isinstance(part, str) for part in value) else ", ").join(map(_said, value))
+        return ("; " if any(isinstance(part, str) for part in value) else ", ").join(map(_text, value))
     return number(value) if isinstance(value, float) else f"{value:,}" if type(value) is int else plain(str(value))
 
 
 def number(value: float) -> str:
-    """A number with four significant digits.
+    """Format a number with four significant digits.
 
     Examples:
         >>> number(1234.5678), number(0.000123456), number(float("inf"))

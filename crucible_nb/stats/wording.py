@@ -1,4 +1,4 @@
-"""How results are put into a sentence that a paper can take over."""
+"""Parts of the sentences that results offer for a paper: units, metrics, intervals, sample sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNITS = {"_ms": "ms", "_s": "s", "_usd": "USD", "_tokens": "tokens"}
 
 
 def unit_of(metric: Metric) -> str:
-    """The unit of a metric, with a space before it; "" where there is none, or nobody knows.
+    """The unit of a metric with a leading space; "" if there is none or it is unknown.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import metric_of
@@ -30,7 +30,7 @@ def unit_of(metric: Metric) -> str:
 
 
 def what_of(metric: Metric) -> str:
-    """What a test of means speaks about.
+    """Name the quantity that a test of means compares.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import metric_of
@@ -43,7 +43,7 @@ def what_of(metric: Metric) -> str:
 
 
 def interval_text(interval: Interval, confidence: float) -> str:
-    """An interval as papers print it; "" where there is none.
+    """Format an interval as in a paper; "" if both limits are NaN.
 
     Examples:
         >>> interval_text(Interval(12.0, float("inf")), 0.95)
@@ -56,18 +56,18 @@ def interval_text(interval: Interval, confidence: float) -> str:
 
 
 def sizes_text(names: Sequence[str], n: Sequence[int]) -> str:
-    """Who was compared.
+    """Name the groups with their sizes.
 
     Examples:
         >>> sizes_text(["control", "treatment"], [120, 118])
         'control (n = 120) and treatment (n = 118)'
     """
-    said = [f"{name} (n = {one:,})" for name, one in zip(names, n, strict=True)]
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    groups = [f"{name} (n = {size:,})" for name, size in zip(names, n, strict=True)]
+    return " and ".join([", ".join(groups[:-1]), groups[-1]] if len(groups) > 1 else groups)
 
 
 def joined(*parts: str) -> str:
-    """The parts that are not empty, as the end of a sentence.
+    """Join the parts that are not empty, and end the sentence.
 
     Examples:
         >>> joined("difference 3", "", "p = 0.02")

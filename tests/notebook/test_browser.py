@@ -12,7 +12,7 @@ from tests.conftest import missing
 from tests.notebook import lab
 from tests.notebook.lab import PANEL
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.check]
 
 START = "import crucible_nb as cr\nexp = cr.start('agent run', sample_size=100_000, anomaly='auto', anomaly_config={'metrics': ['latency_ms', 'cost_usd', 'success']})\nexp.dashboard()"
 # never sleeps, never awaits: 1,000 events/s and arithmetic in between; writes down when each kind of trouble began

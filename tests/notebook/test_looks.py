@@ -15,7 +15,7 @@ from tests.conftest import missing
 from tests.notebook import lab
 from tests.notebook.test_browser import QUICK, START, clean
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.check]
 
 AXE = lab.ROOT / "crucible_nb" / "notebook" / "js" / "node_modules" / "axe-core" / "axe.min.js"
 STAMPS = """[...document.querySelectorAll('.crucible-plot')].map(plot => {

@@ -18,7 +18,7 @@ from tests.notebook import lab
 from tests.notebook.lab import PANEL
 from tests.notebook.test_browser import clean
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.check]
 
 OPTIONS = "sample_size=1_000_000, anomaly='z_score', seed=1"
 START = "import crucible_nb as cr\nexp = cr.start('night', store={store!r}, on_exists='resume', " + OPTIONS + ")"

@@ -12,7 +12,14 @@ import pytest
 from scipy import signal
 
 import crucible_nb as cr
-from crucible_nb.stats.samples.blocks import block_values, correlated, independent, lag1, neighbours, sample_of
+from crucible_nb.stats.samples.blocks import (
+    autocorrelated_size,
+    block_values,
+    correlation_warning,
+    lag1,
+    neighbours,
+    sample_of,
+)
 from crucible_nb.stats.samples.values import values_of
 from tests.stats import oracle
 
@@ -127,11 +134,11 @@ def test_blocks_that_still_correlate_are_warned_of() -> None:
 
 def test_blocks_of_few_rows_are_warned_of() -> None:
     found = cr.confidence_interval(trace(), "p95_latency_ms", resample="30s")
-    assert any("below 100 its p95_latency_ms is biased" in one for one in found.warnings)
+    assert any("p95_latency_ms of fewer than 100 is biased" in one for one in found.warnings)
     assert not any("biased" in one for one in cr.confidence_interval(trace(), "latency_ms", resample="30s").warnings)
     rows = cr.sampling.sample(trace(), cr.sampling.Uniform(0.1))
     thin = cr.confidence_interval(rows, "mean_latency_ms", resample="30s")
-    assert any("effective rows, below 10" in one for one in thin.warnings)
+    assert any("effective rows; mean_latency_ms of fewer than 10 is biased" in one for one in thin.warnings)
 
 
 def test_blocks_without_a_success_are_counted() -> None:
@@ -200,9 +207,9 @@ def test_correlation_of_neighbours() -> None:
     x = np.random.default_rng(0).normal(size=200)
     wanted = float(np.sum((x[:-1] - x.mean()) * (x[1:] - x.mean())) / np.sum((x - x.mean()) ** 2))
     assert lag1(x) == pytest.approx(wanted, rel=1e-12)
-    assert correlated(x, lag1(x)) is None
-    assert correlated(np.array([1.0, 2.0, 3.0, 4.0]), 0.25) is None  # four values say nothing
-    assert independent(100, -0.5) == 100.0
+    assert correlation_warning(x, lag1(x)) is None
+    assert correlation_warning(np.array([1.0, 2.0, 3.0, 4.0]), 0.25) is None  # four values say nothing
+    assert autocorrelated_size(100, -0.5) == 100.0
 
 
 @pytest.mark.parametrize("name", ["lottery", "lew", "mavro", "numacc1", "numacc2", "numacc3"])

@@ -12,8 +12,8 @@ import crucible_nb as cr
 from crucible_nb.stats.hypotests.means import t_test
 from crucible_nb.stats.hypotests.proportions import two_proportions
 from crucible_nb.stats.planning.economics import next_sample
+from crucible_nb.stats.planning.item_costs import item_cost
 from crucible_nb.stats.planning.power import required_sample_size
-from crucible_nb.stats.planning.spending import spending_of
 from crucible_nb.stats.samples.values import metric_of
 
 
@@ -90,21 +90,21 @@ def test_pairs_need_fewer_where_items_matter() -> None:
 
 def test_repeats_of_an_item_are_paid_for() -> None:
     frame = pd.DataFrame({"sample_id": np.repeat(list("abcd"), 3), "score": 1.0, "cost_usd": 0.01})
-    assert spending_of(frame, metric_of("score"), "sample_id").usd == pytest.approx(0.03)
-    assert spending_of(frame, metric_of("score")).usd == pytest.approx(0.01)
+    assert item_cost(frame, metric_of("score"), "sample_id").usd == pytest.approx(0.03)
+    assert item_cost(frame, metric_of("score")).usd == pytest.approx(0.01)
 
 
 def test_all_that_an_arm_spends_is_counted() -> None:
     frame = pd.DataFrame({"success": [True, None, False, None], "cost_usd": [0.01, 0.02, 0.01, np.nan]})
-    assert spending_of(frame, metric_of("success_rate")).usd == pytest.approx(0.02)
-    assert math.isnan(spending_of(frame, metric_of("score")).usd)
+    assert item_cost(frame, metric_of("success_rate")).usd == pytest.approx(0.02)
+    assert math.isnan(item_cost(frame, metric_of("score")).usd)
 
 
 def test_pauses_take_no_time() -> None:
     exp = cr.start("paid")
     for i in range(20):
         exp.record("llm.request", success=i % 2 == 0, cost_usd=0.001)
-    plain = spending_of(exp.frame(), metric_of("success_rate"))
+    plain = item_cost(exp.frame(), metric_of("success_rate"))
     start, end = plain.span
 
     class Paused:
@@ -113,8 +113,8 @@ def test_pauses_take_no_time() -> None:
         def frame(self) -> pd.DataFrame:
             return exp.frame()
 
-    assert spending_of(Paused(), metric_of("success_rate")).minutes == pytest.approx(plain.minutes / 2, rel=1e-3)
-    assert spending_of(exp, metric_of("success_rate")).minutes == pytest.approx(plain.minutes)
+    assert item_cost(Paused(), metric_of("success_rate")).minutes == pytest.approx(plain.minutes / 2, rel=1e-3)
+    assert item_cost(exp, metric_of("success_rate")).minutes == pytest.approx(plain.minutes)
     exp.stop()
 
 

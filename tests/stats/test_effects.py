@@ -17,7 +17,7 @@ from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.sampling import Stratified, sample
 from crucible_nb.stats.effects.dominance import dominance
 from crucible_nb.stats.effects.noncentral import f_limits, hedges_factor, t_limits
-from crucible_nb.stats.effects.signed import pseudomedian, signed_dominance
+from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
 from crucible_nb.stats.effects.sizes import (
     cliffs_delta,
     cohens_d,
@@ -27,7 +27,7 @@ from crucible_nb.stats.effects.sizes import (
     omega_squared,
     rank_biserial,
 )
-from crucible_nb.stats.effects.standardized import d_of
+from crucible_nb.stats.effects.standardized import cohens_d_of
 from crucible_nb.stats.samples.values import values_of
 from tests.stats.oracle import agrees, entry, nist_groups
 from tests.tiers import examples
@@ -168,7 +168,7 @@ def test_intervals_without_a_formula_cover(way: str) -> None:
 def test_weights_of_one_are_plain_up_to_the_interval(rng: np.random.Generator) -> None:
     plain = [values_of(rng.normal(m, 1 + m, 300), "score") for m in (0, 0.2)]
     sampled = [one._replace(sampled=True) for one in plain]
-    exact, linear = d_of(*plain, 0.95), d_of(*sampled, 0.95)
+    exact, linear = cohens_d_of(*plain, 0.95), cohens_d_of(*sampled, 0.95)
     assert linear.value == pytest.approx(exact.value, rel=1e-12)
     np.testing.assert_allclose(linear.interval, exact.interval, atol=0.01)
 
@@ -217,25 +217,25 @@ def test_the_interval_of_the_pseudomedian_is_the_test_inverted(rng: np.random.Ge
 
 
 def test_signed_ranks_by_hand() -> None:
-    found = signed_dominance(np.array([1.0, -2.0, 3.0, 0.0, 4.0]), 0.95)
+    found = matched_rank_biserial(np.array([1.0, -2.0, 3.0, 0.0, 4.0]), 0.95)
     assert found.value == pytest.approx((1 + 3 + 4 - 2) / 10)
     with pytest.raises(StatError, match="all pairs are equal"):
-        signed_dominance(np.zeros(3), 0.95)
+        matched_rank_biserial(np.zeros(3), 0.95)
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: cohens_d([2, 2], [2, 2], "score"), "score is constant (2): its standard deviation is 0"),
-        (lambda: glass_delta([2, 2], [2, 3], "score"), "score is constant (2): its standard deviation is 0"),
+        (lambda: cohens_d([2, 2], [2, 2], "score"), "score is constant (2), so its standard deviation is 0"),
+        (lambda: glass_delta([2, 2], [2, 3], "score"), "score is constant (2), so its standard deviation is 0"),
         (lambda: cohens_d([1], [2, 2], "score"), "control: expected at least 2 values of score, got 1"),
         (lambda: cohens_d([1, 2], [2, 4], "p95_latency_ms"), "p95_latency_ms is a quantile"),
-        (lambda: eta_squared([1, 2], metric="score"), "eta_squared: expected two groups or more, got 1; split a frame with"),
-        (lambda: omega_squared([1, 1], [2, 2], metric="score"), "score is constant (1 in group 1, 2 in group 2): without any spread"),
+        (lambda: eta_squared([1, 2], metric="score"), "eta_squared: expected two groups or more, got 1; to split a frame, pass"),
+        (lambda: omega_squared([1, 1], [2, 2], metric="score"), "score is constant (1 in group 1, 2 in group 2), so there is no variance to test against"),
         (lambda: rank_biserial(*[pd.DataFrame({"score": [1, 2], "weight": [2, 1], "sample_id": [1, 2]})] * 2, "score", paired=True),
-         "signed ranks know no weights or clusters; use cohens_d(paired=True)"),
+         "signed ranks have no form for weighted or clustered rows. Use cohens_d(paired=True)"),
         (lambda: cohens_d(*[pd.DataFrame({"cost_usd": [1.0, 2.0], "success": [True, True]})] * 2, "cost_per_success"),
-         "cost_per_success is a ratio of totals, without a standard deviation to measure in; use mean_cost_usd"),
+         "cost_per_success is a ratio of totals and has no standard deviation, so no standardised effect size; use mean_cost_usd"),
     ],
 )  # fmt: skip
 def test_errors_say_what_to_do(call, said: str) -> None:

@@ -14,9 +14,9 @@ from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 
 import crucible_nb as cr
-from crucible_nb.stats.estimates.binary import Two, counted
+from crucible_nb.stats.estimates.binary import TwoShares, share_of_counts
 from crucible_nb.stats.hypotests.equivalence import better, equivalence, non_inferiority
-from crucible_nb.stats.hypotests.score import score_limits, two_variance, z_at
+from crucible_nb.stats.hypotests.score import independent_variance, score_limits, z_at
 from tests.tiers import examples
 
 LISTS = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=3, max_size=30).filter(
@@ -88,7 +88,7 @@ def test_newcombes_example_of_miettinen_and_nurminen() -> None:
 )
 def test_score_interval_of_empty_cells_maximises_the_likelihood(cells: tuple[int, ...]) -> None:
     x, n, y, m = cells
-    two = Two(counted(x, n), counted(y, m))
+    two = TwoShares(share_of_counts(x, n), share_of_counts(y, m))
 
     def z(at: float) -> float:
         grid = np.linspace(max(0, -at), min(1, 1 - at), 200_001)
@@ -100,11 +100,11 @@ def test_score_interval_of_empty_cells_maximises_the_likelihood(cells: tuple[int
         return (two.difference - at) / math.sqrt(max(spread, 1e-12))
 
     for at in (-0.4, -0.15, 0.2, 0.35):
-        assert z_at(two.difference, two_variance(two), at) == pytest.approx(z(at), rel=2e-3)
-    low, high = score_limits(two.difference, two_variance(two), 0.95)
+        assert z_at(two.difference, independent_variance(two), at) == pytest.approx(z(at), rel=2e-3)
+    low, high = score_limits(two.difference, independent_variance(two), 0.95)
     assert -1 <= low <= two.difference <= high <= 1
-    mirrored = Two(two.treatment, two.control)
-    back = score_limits(mirrored.difference, two_variance(mirrored), 0.95)
+    mirrored = TwoShares(two.treatment, two.control)
+    back = score_limits(mirrored.difference, independent_variance(mirrored), 0.95)
     np.testing.assert_allclose(back, (-high, -low), atol=1e-6)
 
 
@@ -138,7 +138,7 @@ def test_margins() -> None:
     for margin, message in ((0, "margin=0"), ("five", "text such as"), ((2, 1), "low < high"), ("0%", "text such as")):
         with pytest.raises(cr.ConfigError, match=message):
             equivalence(control, treatment, margin=margin)
-    with pytest.raises(cr.StatError, match="the control's number is 0"):
+    with pytest.raises(cr.StatError, match="the estimate of the control is 0"):
         equivalence([-1.0, 1.0], [0.0, 1.0], margin="5%")
 
 
@@ -184,7 +184,7 @@ def test_non_inferiority_of_pairs_of_rates() -> None:
 def test_constant_values_are_refused() -> None:
     with pytest.raises(cr.StatError, match="constant"):
         equivalence([1.0, 1.0], [2.0, 2.0], metric="score", margin=2)
-    with pytest.raises(cr.StatError, match="no spread"):
+    with pytest.raises(cr.StatError, match="no variance"):
         equivalence([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], metric="score", margin=2, paired=True)
     with pytest.raises(cr.StatError, match="quantile"):
         equivalence([1.0, 2.0], [2.0, 3.0], metric="p95_latency_ms", margin=2)
@@ -226,7 +226,7 @@ def test_clusters_and_blocks_pass_through() -> None:
     assert equivalence(*frames, margin="2%", resample="1min").n == (50, 50)
     rates = equivalence(*frames, metric="success_rate", margin=0.05, resample="1min")
     assert "t-test" in rates.method
-    with pytest.raises(cr.StatError, match="pairs are items"):
+    with pytest.raises(cr.StatError, match="time blocks cannot be paired by item"):
         equivalence(*frames, margin=1, paired=True, resample="1min")
     ratio = [frame.assign(cost_usd=rng.gamma(2, 0.01, 3000)) for frame in frames]
     got = equivalence(*ratio, metric="cost_per_success", margin="20%")

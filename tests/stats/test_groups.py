@@ -117,13 +117,13 @@ def test_what_is_said(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: anova([1, 2], metric="y"), "anova: expected two groups or more, got 1; split a frame with"),
+        (lambda: anova([1, 2], metric="y"), "anova: expected two groups or more, got 1; to split a frame, pass"),
         (lambda: anova([1, 1], [1, 1], metric="y"), "y is constant (1 in group 1, 1 in group 2)"),
-        (lambda: anova([1, 1], [2, 3], metric="y"), "y: a group without any spread has no standard error; leave it out"),
+        (lambda: anova([1, 1], [2, 3], metric="y"), "y: a constant group has no standard error; leave it out"),
         (lambda: anova([1, 1], [2, 2], metric="y", equal_variance=True), "y is constant (1 in group 1, 2 in group 2)"),
         (lambda: anova([1, 2], [2, 3], metric="p50_latency_ms"), "anova: p50_latency_ms is a quantile"),
         (lambda: anova(pd.DataFrame({"y": [1, 2], "weight": [1, 2]}), [2, 3], metric="y", equal_variance=True),
-         "equal_variance=True is for rows that stand for themselves"),
+         "equal_variance=True is for rows that are neither sampled nor clustered"),
     ],
 )  # fmt: skip
 def test_errors_say_what_to_do(call, said: str) -> None:

@@ -19,7 +19,7 @@ import crucible_nb as cr
 from crucible_nb.sampling import Importance, Reservoir, Stratified, Uniform, sample
 from crucible_nb.stats.estimates.intervals import (
     beta_limits,
-    heavy,
+    heavy_tail_warnings,
     mean_limits,
     quantile_limits,
     rank_limits,
@@ -163,7 +163,7 @@ def test_limits_of_sampled_quantiles_lie_between_order_statistics(q: int) -> Non
 def test_p99_has_no_upper_limit_below_368_rows_and_says_so() -> None:
     few, enough = (cr.confidence_interval(lognormal(n), "p99_latency_ms") for n in (367, 368))
     assert few.confidence_interval.high == math.inf
-    assert few.warnings == ("p99_latency_ms: no finite upper limit below 368 effective rows, there are 367",)
+    assert few.warnings == ("p99_latency_ms: a finite upper limit needs 368 effective rows, there are 367",)
     assert math.isfinite(enough.confidence_interval.high)
     assert enough.warnings == ()
 
@@ -272,7 +272,7 @@ def test_a_mean_that_a_few_rows_carry_comes_with_a_warning() -> None:
     got = cr.confidence_interval(pareto, "mean_latency_ms")
     assert len(got.warnings) == 1
     assert "prefer p50_latency_ms, p95_latency_ms" in got.warnings[0]
-    assert heavy(values_of(lognormal(), "mean_latency_ms")) == ()
+    assert heavy_tail_warnings(values_of(lognormal(), "mean_latency_ms")) == ()
 
 
 def test_the_bootstrap_is_seeded_and_close() -> None:
@@ -291,10 +291,14 @@ def test_the_bootstrap_is_seeded_and_close() -> None:
         (
             {"metric": "a_per_b", "data": RATIO.assign(b=0.0)},
             cr.StatError,
-            "b adds up to 0 in 4 rows, nothing to divide",
+            "b adds up to 0 in 4 rows, so there is no ratio",
         ),
         ({"metric": "a_per_b", "data": RATIO.assign(b=[0, 1, 0, 0]), "of": "run"}, None, ""),
-        ({"metric": "a_per_b", "data": RATIO - 5, "method": "log"}, cr.StatError, "needs values >= 0 on both sides"),
+        (
+            {"metric": "a_per_b", "data": RATIO - 5, "method": "log"},
+            cr.StatError,
+            "needs numerator and denominator >= 0",
+        ),
         ({"metric": "a_per_b", "data": RATIO, "method": "wilson"}, cr.ConfigError, "method='wilson'"),
         ({"metric": "a_per_b", "data": RATIO.iloc[:1]}, cr.StatError, "expected at least 2 rows"),
         (
@@ -306,7 +310,7 @@ def test_the_bootstrap_is_seeded_and_close() -> None:
         (
             {"metric": "a", "data": RATIO.assign(g=[1, 1, 2, 2]), "cluster": "g", "method": "bootstrap"},
             cr.StatError,
-            "needs ten clusters with values that are not all alike, got 2",
+            "needs at least ten clusters with values that are not all equal, got 2",
         ),
         ({"metric": "mean_latency_ms", "data": []}, cr.StatError, "expected at least 2 rows with a value, got 0"),
         ({"metric": "mean_latency_ms", "data": [np.nan, 1.0]}, cr.StatError, r"got 1 \(1 missing\)"),
@@ -319,7 +323,7 @@ def test_the_bootstrap_is_seeded_and_close() -> None:
         ({"metric": "latency_ms", "data": [1.0, 2.0], "of": "population"}, cr.ConfigError, "of='population'"),
         ({"metric": "latency_ms", "data": [1.0, 2.0], "confidence": 95}, cr.ConfigError, "confidence=95"),
         ({"metric": "total_x", "data": [1.0] * 20, "method": "bootstrap"}, cr.ConfigError, "method='bootstrap'"),
-        ({"metric": "latency_ms", "data": [1.0] * 20, "method": "bootstrap"}, cr.StatError, "not all alike"),
+        ({"metric": "latency_ms", "data": [1.0] * 20, "method": "bootstrap"}, cr.StatError, "not all equal"),
         ({"metric": "latency_ms", "data": lognormal(), "method": "bootstrap", "of": "run"}, cr.ConfigError, "of='run'"),
         ({"metric": "p95_cost_usd", "data": pd.DataFrame({"latency_ms": [1.0]})}, cr.SchemaError, "no such column"),
         ({"metric": "latency_ms", "data": pd.DataFrame({"latency_ms": [1.0], "weight": [-1.0]})}, cr.StatError, ">= 0"),

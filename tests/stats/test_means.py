@@ -15,13 +15,13 @@ import crucible_nb as cr
 from crucible_nb.errors import ConfigError, SchemaError, StatError
 from crucible_nb.sampling import Stratified, Uniform, sample
 from crucible_nb.stats.hypotests.means import one_sample, t_test
-from crucible_nb.stats.samples.arms import arms_of, difference_error, linear
+from crucible_nb.stats.samples.arms import arms_of, difference_error, linearize
 from tests.stats.oracle import agrees, entry
 from tests.tiers import examples
 
 CONTROL, TREATMENT = [0.72, 0.68, 0.75, 0.71, 0.69], [0.78, 0.73, 0.81, 0.76, 0.74]
-TURNED = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
-ALTERNATIVES = sorted(TURNED)
+SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
+ALTERNATIVES = sorted(SCIPY_ALTERNATIVE)
 arms = st.lists(st.floats(-1e3, 1e3).map(lambda x: round(x, 3)), min_size=2, max_size=30)
 
 
@@ -56,7 +56,7 @@ def test_two_arms_are_scipys(
 ) -> None:
     spread_out(control, treatment)
     got = t_test(control, treatment, "loss", alternative=alternative, confidence=confidence, equal_variance=equal)
-    theirs = stats.ttest_ind(control, treatment, equal_var=equal, alternative=TURNED[alternative])
+    theirs = stats.ttest_ind(control, treatment, equal_var=equal, alternative=SCIPY_ALTERNATIVE[alternative])
     np.testing.assert_allclose([got.statistic, got.df, got.pvalue], [theirs.statistic, theirs.df, theirs.pvalue], 1e-12)
     low, high = theirs.confidence_interval(confidence)
     np.testing.assert_allclose(got.confidence_interval, [-high, -low], 1e-12, 1e-12)
@@ -70,7 +70,7 @@ def test_pairs_and_one_sample_are_scipys(pairs: list[tuple[float, float]], alter
     control, treatment = map(list, zip(*pairs, strict=True))
     spread_out([a - b for a, b in pairs], control)
     got = t_test(control, treatment, "loss", paired=True, alternative=alternative)
-    theirs = stats.ttest_rel(control, treatment, alternative=TURNED[alternative])
+    theirs = stats.ttest_rel(control, treatment, alternative=SCIPY_ALTERNATIVE[alternative])
     np.testing.assert_allclose([got.statistic, got.df, got.pvalue], [theirs.statistic, theirs.df, theirs.pvalue], 1e-12)
     low, high = theirs.confidence_interval()
     np.testing.assert_allclose(got.confidence_interval, [-high, -low], 1e-12, 1e-12)
@@ -85,7 +85,7 @@ def test_pairs_and_one_sample_are_scipys(pairs: list[tuple[float, float]], alter
 def test_the_design_based_error_of_plain_rows_is_welchs(control: list[float], treatment: list[float]) -> None:
     spread_out(control, treatment)
     first, second = arms_of((control, treatment), ("a", "b"), "loss")
-    error = difference_error(first, second, linear(first, "t")[1], linear(second, "t")[1])
+    error = difference_error(first, second, linearize(first, "t")[1], linearize(second, "t")[1])
     theirs = stats.ttest_ind(control, treatment, equal_var=False)
     assert error.df == pytest.approx(theirs.df, rel=1e-9)
     assert error.error == pytest.approx(theirs._standard_error, rel=1e-9)
@@ -164,7 +164,7 @@ def test_experiments_with_their_samplers_and_pairs(rng: np.random.Generator) -> 
     got = t_test(*arms)
     assert "linearised" in got.test
     assert got.confidence_interval.low < 40 < got.confidence_interval.high
-    assert any("rows of control were sampled and count with their weights" in said for said in got.assumptions)
+    assert any("rows of control were sampled and are weighted" in said for said in got.assumptions)
     assert t_test(*arms, paired=True).n < 300
 
 
@@ -248,7 +248,7 @@ def test_few_clusters_are_warned_of_and_one_is_refused(rng: np.random.Generator)
     some, more = clustered(rng, 12, 4), clustered(rng, 40, 4, start=50)
     got = t_test(some, more, "score", cluster="session_id")
     assert got.warnings[0] == "control has 12 clusters: below 30 p-values are too small"
-    with pytest.raises(StatError, match="treatment: expected at least 2 clusters, and 30 to rely on, got 1"):
+    with pytest.raises(StatError, match=r"treatment: expected at least 2 clusters \(30 for a reliable result\), got 1"):
         t_test(some, clustered(rng, 1, 9), "score", cluster="session_id")
 
 
@@ -290,7 +290,7 @@ def test_blocks_and_neighbours() -> None:
 def test_what_was_checked_is_said(rng: np.random.Generator) -> None:
     skewed = rng.pareto(1.2, 60)
     got = t_test(skewed, rng.normal(3, 1, 60), "latency_ms")
-    assert any("too much for means of so few values" in said for said in got.warnings)
+    assert any("too large for means of so few values" in said for said in got.warnings)
     assert any("largest 1% of events" in said for said in t_test(rng.pareto(1.2, 5000), rng.pareto(1.2, 5000)).warnings)
     student = t_test(rng.normal(0, 1, 100), rng.normal(0, 9, 100), "score", equal_variance=True)
     assert any("leave out equal_variance for Welch's test" in said for said in student.warnings)
@@ -319,19 +319,19 @@ def test_one_sided_intervals_are_open(rng: np.random.Generator) -> None:
     ("call", "error", "said"),
     [
         (lambda: t_test([1.0], [1.0, 2.0], "score"), StatError, "control: expected at least 2 values of score, got 1; record more"),
-        (lambda: t_test([5, 5], [5, 5, 5], "score"), StatError, "score is constant (5 in control, 5 in treatment): without any spread"),
+        (lambda: t_test([5, 5], [5, 5, 5], "score"), StatError, "score is constant (5 in control, 5 in treatment), so there is no variance"),
         (lambda: t_test([1, 2], [1, 2, 3], "score", paired=True), StatError, "paired: expected values of the same items"),
         (lambda: t_test([1, 2], [2, 3], "score", paired=True), StatError, "score: every pair differs by exactly 1"),
         (lambda: t_test([1, 2], [2, 3], "p95_latency_ms"), StatError, "t_test: p95_latency_ms is a quantile; use permutation_test"),
         (lambda: t_test([1, 2], [2, 3], "total_cost_usd"), StatError, "t_test: a total depends on how long an arm ran"),
         (lambda: t_test([1, 2], [2, 3], "score", alternative="more"), ConfigError, "alternative='more': expected one of"),
         (lambda: t_test([1, 2], [2, 3], "score", confidence=95), ConfigError, "confidence=95: expected a number > 0 and < 1"),
-        (lambda: t_test([1, 2], [2, 3], "score", paired=True, resample="1min"), StatError, "pairs are items, not minutes"),
+        (lambda: t_test([1, 2], [2, 3], "score", paired=True, resample="1min"), StatError, "time blocks cannot be paired by item"),
         (lambda: t_test([1, 2], [2, 3], "score", cluster="session_id"), StatError, "cluster='session_id': control needs to be"),
         (lambda: t_test(pd.DataFrame({"a": [1, 2]}), [1, 2], "score"), SchemaError, "metric='score': no such column"),
         (lambda: t_test(pd.DataFrame({"a": [1, 2], "weight": [1, -1]}), [1, 2], "a"), StatError, "weights: expected finite numbers >= 0"),
         (lambda: t_test(pd.DataFrame({"a": [1, 2], "weight": [2, 1]}), [1, 2], "a", equal_variance=True), StatError,
-         "equal_variance=True is for rows that stand for themselves"),
+         "equal_variance=True is for rows that are neither sampled nor clustered"),
         (lambda: one_sample([3, 3, 3], 3, "score"), StatError, "score is constant (3 in data)"),
     ],
 )  # fmt: skip

@@ -36,7 +36,7 @@ def test_few_arrangements_are_all_tried(rng: np.random.Generator, metric: str, s
     assert got.pvalue == pytest.approx(by_hand(control, treatment, statistic))
     assert got.statistic == pytest.approx(statistic(control, treatment))
     assert got.estimate == pytest.approx(-got.statistic)
-    assert any(said.startswith("all arrangements of 5 and 6 values") for said in got.assumptions)
+    assert any(said.startswith("all permutations of 5 and 6 values") for said in got.assumptions)
 
 
 def test_pairs_by_their_signs(rng: np.random.Generator) -> None:
@@ -110,7 +110,7 @@ def test_clusters_of_pairs_and_quantiles_of_clusters(rng: np.random.Generator) -
     other = treatment.assign(topic=topic + 100)
     tail = permutation_test(control, other, "p95_score", cluster="topic", n_resamples=499)
     assert 0 < tail.pvalue <= 1
-    assert any("random arrangements of 10 and 10 clusters" in said for said in tail.assumptions)
+    assert any("random permutations of 10 and 10 clusters" in said for said in tail.assumptions)
 
 
 def test_ratios(rng: np.random.Generator) -> None:
@@ -126,7 +126,7 @@ def test_the_sentence(rng: np.random.Generator) -> None:
     got = permutation_test(rng.normal(0, 1, 30), rng.normal(0, 1, 40), "latency_ms", seed=4)
     assert got.method.startswith(
         "Permutation test of the mean latency_ms between control (n = 30) and treatment (n = 40) "
-        "(9,999 random arrangements of 30 and 40 values, seed 4): difference "
+        "(9,999 random permutations of 30 and 40 values, seed 4): difference "
     )
 
 
@@ -138,10 +138,10 @@ def weighted(score: list[float]) -> pd.DataFrame:
     ("call", "error", "said"),
     [
         (lambda: permutation_test(weighted([1, 2]), weighted([2, 3]), "score"), StatError,
-         "permutation_test: rows that were sampled are not exchangeable; use t_test, with weights"),
+         "permutation_test: sampled rows are not exchangeable; use t_test, which uses weights"),
         (lambda: permutation_test(weighted([1, 2]), weighted([2, 3]), "p50_score"), StatError, "use mann_whitney_u on score"),
         (lambda: permutation_test(*[weighted([1, 2]).drop(columns="weight")] * 2, "score", cluster="session_id"), StatError,
-         "2 clusters occur in both arms and cannot change places; use t_test(cluster=...)"),
+         "2 clusters occur in both arms and cannot be permuted; use t_test(cluster=...)"),
         (lambda: permutation_test([1, 2], [3, 4], "total_cost_usd"), StatError, "a total depends on how long an arm ran"),
         (lambda: permutation_test([1, 1], [1, 1], "score"), StatError, "score is constant"),
         (lambda: permutation_test([1, 2], [3, 4], "score", n_resamples=10), ConfigError, "n_resamples=10: expected a whole number >= 99"),

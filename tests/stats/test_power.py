@@ -97,8 +97,8 @@ def test_least_differences_in_their_own_unit() -> None:
     shares = minimum_detectable_effect(500, test="proportions", p1=0.8, method="pooled")
     again = power(n=500, test="proportions", p1=0.8, p2=0.8 + shares.difference, method="pooled")
     assert float(again) == pytest.approx(0.8, abs=1e-9)
-    fewer = minimum_detectable_effect(500, test="proportions", p1=0.8, alternative="less")
-    assert fewer.difference < 0
+    reduce_for_clusters = minimum_detectable_effect(500, test="proportions", p1=0.8, alternative="less")
+    assert reduce_for_clusters.difference < 0
     assert math.isnan(minimum_detectable_effect(64).difference)
 
 

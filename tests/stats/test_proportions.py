@@ -51,7 +51,7 @@ def test_arms_that_are_all_alike(hits: int, what: str) -> None:
     got = two_proportions(arm(20 * hits, 20), arm(30 * hits, 30))
     assert (got.pvalue, got.statistic, got.estimate) == (1.0, 0.0, 0.0)
     assert got.confidence_interval.low < 0 < got.confidence_interval.high
-    assert got.warnings == (f"no {what} in either arm: only the interval says how far the shares may differ",)
+    assert got.warnings == (f"no {what} in either arm: only the interval shows how far the shares may differ",)
 
 
 def test_all_against_none_and_small_counts() -> None:

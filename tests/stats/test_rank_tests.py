@@ -19,8 +19,8 @@ from crucible_nb.stats.hypotests.ranks import kruskal_wallis, mann_whitney_u, wi
 from tests.stats.oracle import agrees, entry
 from tests.tiers import examples
 
-TURNED = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
-ALTERNATIVES = sorted(TURNED)
+SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
+ALTERNATIVES = sorted(SCIPY_ALTERNATIVE)
 values = st.lists(st.integers(-20, 20).map(lambda x: x / 4), min_size=2, max_size=20)
 
 
@@ -29,7 +29,7 @@ values = st.lists(st.integers(-20, 20).map(lambda x: x / 4), min_size=2, max_siz
 def test_mann_whitney_is_scipys(control, treatment, alternative: str, method: str | None, continuity: bool) -> None:
     assume(len({*control, *treatment}) > 1)
     got = mann_whitney_u(control, treatment, "score", alternative, method=method, continuity=continuity)
-    theirs = stats.mannwhitneyu(control, treatment, continuity, TURNED[alternative], method=method or "auto")
+    theirs = stats.mannwhitneyu(control, treatment, continuity, SCIPY_ALTERNATIVE[alternative], method=method or "auto")
     np.testing.assert_allclose([got.statistic, got.pvalue], [theirs.statistic, theirs.pvalue], 1e-12)
     assert got.estimate == pytest.approx(1 - theirs.statistic / len(control) / len(treatment), abs=1e-12)
     assert got.effect_size == pytest.approx(2 * got.estimate - 1, abs=1e-12)
@@ -48,7 +48,7 @@ def test_wilcoxon_is_scipys(pairs, alternative: str, method: str | None) -> None
     got = wilcoxon(control, treatment, "score", alternative, method=method)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = stats.wilcoxon(control, treatment, alternative=TURNED[alternative], method=method or "auto")
+        theirs = stats.wilcoxon(control, treatment, alternative=SCIPY_ALTERNATIVE[alternative], method=method or "auto")
     np.testing.assert_allclose([got.statistic, got.pvalue], [theirs.statistic, theirs.pvalue], 1e-12)
 
 
@@ -73,7 +73,9 @@ def test_kruskal_wallis_is_scipys(groups: list[list[float]]) -> None:
 def test_published_mann_whitney(shared_data: Path, name: str, options: dict) -> None:
     wanted = entry(shared_data, name)
     given_ = wanted["inputs"]
-    got = mann_whitney_u(given_["a"], given_["b"], "x", TURNED[given_.get("alternative", "two-sided")], **options)
+    got = mann_whitney_u(
+        given_["a"], given_["b"], "x", SCIPY_ALTERNATIVE[given_.get("alternative", "two-sided")], **options
+    )
     agrees({"U": got.statistic, "p_value": got.pvalue}, wanted)
 
 
@@ -183,15 +185,15 @@ def test_groups_with_sessions_in_common(rng: np.random.Generator) -> None:
     [
         (lambda: mann_whitney_u([5, 5], [5, 5], "score"), "score is constant (5 in control, 5 in treatment)"),
         (lambda: mann_whitney_u([5], [5, 6], "score"), "control: expected at least 2 values of score, got 1"),
-        (lambda: mann_whitney_u([5, 6], [5, 6], "total_cost_usd"), "mann_whitney_u: total_cost_usd is no value of a row; use cost_usd"),
+        (lambda: mann_whitney_u([5, 6], [5, 6], "total_cost_usd"), "mann_whitney_u: rows have no value of total_cost_usd, so there are no ranks; use cost_usd"),
         (lambda: mann_whitney_u(*[pd.DataFrame({"x": [1, 2], "weight": [2, 1]})] * 2, "x", method="exact"),
-         "method='exact' is for rows that stand for themselves"),
+         "method='exact' is for rows that are neither sampled nor clustered"),
         (lambda: mann_whitney_u(*[pd.DataFrame({"x": [i, i], "weight": [2, 1]}) for i in (1, 2)], "x"),
          "the standard error of the ranks is 0"),
-        (lambda: wilcoxon([1, 2], [1, 2], "score"), "wilcoxon: score is the same on both sides of all 2 pairs"),
+        (lambda: wilcoxon([1, 2], [1, 2], "score"), "wilcoxon: score is equal in both arms for all 2 pairs"),
         (lambda: wilcoxon([1, 2], [1, 2, 3], "score"), "paired: expected values of the same items in the same order"),
         (lambda: wilcoxon(*[pd.DataFrame({"x": [1, 2], "weight": [2, 1], "sample_id": [1, 2]})] * 2, "x"),
-         "wilcoxon: signed ranks know no weights or clusters; use t_test(paired=True)"),
+         "wilcoxon: signed ranks have no form for weighted or clustered rows. Use t_test(paired=True)"),
         (lambda: kruskal_wallis([1, 2], metric="score"), "kruskal_wallis: expected two groups or more, got 1"),
         (lambda: kruskal_wallis([1, 1], [1, 1], metric="score"), "score is constant (1 in group 1, 1 in group 2)"),
     ],

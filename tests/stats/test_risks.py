@@ -76,7 +76,7 @@ def test_cohens_g(shared_data: Path) -> None:
     none = cohens_g([True, False], [True, False])
     assert math.isnan(float(none))
     weighted = pd.DataFrame({"sample_id": ["a", "b"], "success": [True, False], "weight": [2.0, 1.0]})
-    with pytest.raises(cr.StatError, match="cohens_h, which weighs"):
+    with pytest.raises(cr.StatError, match="Use cohens_h"):
         cohens_g(weighted, weighted)
 
 

@@ -115,15 +115,19 @@ def test_errors_at_a_quantile_count_ties_as_coins() -> None:
     apart = rounded + np.linspace(0, 0.5, 100)
     for q in (0.3, 0.5, 0.95):
         at = weighted.quantile(rounded, np.ones(100), q)
-        tied = weighted.share_size(q, weighted.error_at(rounded, np.ones(100), at, q))
+        tied = weighted.share_size(q, weighted.quantile_error(rounded, np.ones(100), at, q))
         assert tied == pytest.approx(99, rel=0.01)
         at = weighted.quantile(apart, np.ones(100), q)
-        assert weighted.share_size(q, weighted.error_at(apart, np.ones(100), at, q)) == pytest.approx(100, rel=0.05)
-    assert weighted.share_size(0.95, weighted.error_at(np.ones(50), np.ones(50), 1.0, 0.95)) == pytest.approx(50)
+        assert weighted.share_size(q, weighted.quantile_error(apart, np.ones(100), at, q)) == pytest.approx(
+            100, rel=0.05
+        )
+    assert weighted.share_size(0.95, weighted.quantile_error(np.ones(50), np.ones(50), 1.0, 0.95)) == pytest.approx(50)
 
 
 def test_few_clusters_are_worth_less() -> None:
     frame = pd.DataFrame({"success": np.arange(300) % 10 > 0, "g": np.arange(300) % 30})
     values = values_of(frame, "success_rate", cluster="g")
-    assert weighted.fewer(100.0, values, "process", 0.95) == pytest.approx(100 * (1.9679 / 2.0452) ** 2, rel=1e-3)
-    assert weighted.fewer(100.0, values, "run", 0.95) == 100.0
+    assert weighted.reduce_for_clusters(100.0, values, "process", 0.95) == pytest.approx(
+        100 * (1.9679 / 2.0452) ** 2, rel=1e-3
+    )
+    assert weighted.reduce_for_clusters(100.0, values, "run", 0.95) == 100.0

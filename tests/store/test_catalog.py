@@ -1,4 +1,4 @@
-"""What `cr.experiments(store)` says is what reading everything says, and rows are not read for it."""
+"""`cr.experiments(store)` gives the same as reading every experiment, without reading rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.experiment import attach
 from crucible_nb.experiment.attach import opened
-from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.store import follower, writer
-from crucible_nb.store.checkpoint import read_state, write_state
+from crucible_nb.store.checkpoint import read_checkpoint, write_checkpoint
 from crucible_nb.store.layout import folders
 from tests.conftest import NOON, SECOND, settle
 from tests.laws.test_resume import die
@@ -38,7 +37,7 @@ def fill(exp: cr.Experiment, n: int) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every setup: stopped, failed, archived, dead in the middle, dead while paused, with a worker, and running."""
+    """A store with experiments of every status: stopped, failed, archived, dead, dead while paused, with a worker, running."""
     monkeypatch.setattr(writer, "SEAL_EVENTS", 100)
     for name, setup in SETUPS.items():
         for end in ("stopped", "failed", "archived", "dead", "paused", "worked", "running"):
@@ -66,9 +65,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_says_what_reading_everything_says(store: Path) -> None:
     listed = cr.experiments(store)
-    whole = {
-        folder.path.name: Experiment(*opened(folder, "read", None, None, None)).summary() for folder in folders(store)
-    }
+    whole = {folder.path.name: opened(folder, "read").summary() for folder in folders(store)}
     assert len(listed) == len(whole) == 7 * len(SETUPS)
     for identity, row in listed.iterrows():
         for name, value in row.items():
@@ -104,8 +101,8 @@ def test_a_made_up_state_hides_no_other(tmp_path: Path) -> None:
         fill(exp, 10)
         exp.stop()
     path = next(Path(exp.handle).glob("*.state"))
-    state, sample = read_state(path)
-    write_state(path, {**state, "held": [1]}, sample)
+    state, sample = read_checkpoint(path)
+    write_checkpoint(path, {**state, "held": [1]}, sample)
     assert cr.experiments(tmp_path).set_index("name")["status"].to_dict() == {"good": "stopped", "odd": "unreadable"}
 
 

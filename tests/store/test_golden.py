@@ -1,4 +1,4 @@
-"""Stores that earlier releases wrote open in this one, and say the same. See tools/make_golden.py."""
+"""Stores of earlier releases open in this one, with the same results. See tools/make_golden.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What never reaches a file: secrets, and what people and models said to each other."""
+"""Secrets, prompts and responses never reach a file."""
 
 from __future__ import annotations
 

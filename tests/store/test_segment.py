@@ -1,4 +1,4 @@
-"""Segments are turned over by several threads; what they share gives each label one code."""
+"""Segments are decoded by several threads; their shared dictionaries give each label one code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def frame(labels: list[str], first: int) -> pd.DataFrame:
 
 
 class Meeting(Categories):
-    """Waits a moment in each new label, so that another thread would come in were it let."""
+    """Waits at each new label, so that another thread would interfere if it could."""
 
     __slots__ = ("inside", "met", "other")
 

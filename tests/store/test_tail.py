@@ -1,4 +1,4 @@
-"""Journals read in runs say what they say read line by line, whatever is in them and wherever a block ends."""
+"""Journals read in runs equal journals read line by line, whatever their lines and wherever a block ends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store import tail as tail_module
 from crucible_nb.store.lines import decode_line, encode_line, frame_line
+from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.row_codec import encode_row, row_of_cells, run_of
 
 TEXTS = st.text(max_size=6) | st.sampled_from(['],[1,"', '{"":', "[5,[1", "\\", ",", "null"])
@@ -25,7 +25,7 @@ FIELDS = st.none() | st.dictionaries(TEXTS, VALUES, max_size=2)
 
 @st.composite
 def journals(draw: st.DrawFn) -> list[bytes]:
-    """Lines of events, in order or not, of one shape or not, some of them spoilt, some that are no events."""
+    """Lines of events, in order or not, with the same cells or not, and some invalid lines and control lines."""
     shapes = FIELDS if draw(st.booleans()) else draw(st.sampled_from([st.none(), st.dictionaries(TEXTS, VALUES)]))
     lines = [encode_row(seq, (*draw(ROWS), draw(shapes)))[0] for seq in range(draw(st.integers(1, 6)))]
     lines = [frame_line(body)[:-1] for body in lines]
@@ -50,7 +50,7 @@ def journals(draw: st.DrawFn) -> list[bytes]:
 
 
 def plainly(lines: list[bytes]) -> list[Any] | None:
-    """Staged rows as they are made of one line after the other; None where one of them is no event."""
+    """Staged rows decoded line by line; None if any line is not an event."""
     rows: list[Any] = []
     for one in lines:
         cells = decode_line(one)
@@ -131,15 +131,15 @@ def test_an_interrupt_while_reading_loses_nothing(tmp_path: Path, monkeypatch: p
         exp.record("x", latency_ms=float(i))
     exp.flush()
     monkeypatch.setattr(tail_module, "_BLOCK", 5000)
-    real, calls = Stream.take, []
+    real, calls = Replayer.replay, []
 
-    def interrupted(self: Stream, lines: Any) -> None:
+    def interrupted(self: Replayer, lines: Any) -> None:
         calls.append(1)
         if len(calls) == 3:
             signal.raise_signal(signal.SIGINT)
         real(self, lines)
 
-    monkeypatch.setattr(Stream, "take", interrupted)
+    monkeypatch.setattr(Replayer, "replay", interrupted)
     with pytest.raises(KeyboardInterrupt):
         again.metrics()
     pd.testing.assert_frame_equal(again.frame(), exp.frame())

@@ -1,4 +1,4 @@
-"""How often a value of the treatment is larger than one of the control: Cliff's delta and its interval."""
+"""Cliff's delta and its interval: how often a value of the treatment exceeds one of the control."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Dominance(NamedTuple):
 
     Attributes:
         delta: The estimate.
-        interval: Its interval.
-        error: Its standard error and degrees of freedom.
+        interval: Confidence interval of `delta`.
+        error: Standard error of `delta`, with its degrees of freedom.
     """
 
     delta: float
@@ -28,46 +28,46 @@ class Dominance(NamedTuple):
 
     @property
     def share(self) -> float:
-        """P(treatment > control) + P(equal) / 2, the common-language effect size."""
+        """The common-language effect size, P(treatment > control) + P(equal) / 2."""
         return (1 + self.delta) / 2
 
     @property
     def share_interval(self) -> Interval:
-        """Of `share`."""
+        """Confidence interval of `share`."""
         return Interval((1 + self.interval.low) / 2, (1 + self.interval.high) / 2)
 
 
 def below(x: np.ndarray, weight: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Share of the events below each point, those equal to it by half.
+    """Proportion of the events below each point; events equal to it count half.
 
     Examples:
         >>> below(np.array([1.0, 2.0]), np.ones(2), np.array([1.0, 1.5, 9.0])).tolist()
         [0.25, 0.5, 1.0]
     """
     order = np.argsort(x, kind="stable")
-    x, filled = x[order], np.concatenate([[0.0], np.cumsum(weight[order])])
-    queue = np.argsort(at, kind="stable")  # points in order walk through memory in order
-    points = at[queue]
+    x, cumulated = x[order], np.concatenate([[0.0], np.cumsum(weight[order])])
+    rank = np.argsort(at, kind="stable")  # sorted points are looked up in memory order, which is faster
+    points = at[rank]
     share = np.empty(len(at))
-    share[queue] = filled[np.searchsorted(x, points)] + filled[np.searchsorted(x, points, side="right")]
-    return np.asarray(share / (2 * filled[-1]))
+    share[rank] = cumulated[np.searchsorted(x, points)] + cumulated[np.searchsorted(x, points, side="right")]
+    return np.asarray(share / (2 * cumulated[-1]))
 
 
 def dominance(control: Values, treatment: Values, confidence: float) -> Dominance:
-    """Cliff's delta by placement values, O(n log n); weights and clusters count.
+    """Cliff's delta from placement values in O(n log n), with weights and clusters.
 
-    The interval is Feng and Cliff's, which bends near -1 and 1; where no value contradicts the others and so nothing
-    is known about the spread, Newcombe's method 5.
+    The interval is Feng and Cliff's, asymmetric near -1 and 1; if |delta| is 1, so that the standard error is 0,
+    Newcombe's method 5.
 
     Args:
         control, treatment: Values of the arms.
-        confidence: Coverage.
+        confidence: Coverage of the interval.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
         >>> arms = [values_of(x, "score") for x in ([14, 34, 34, 77], [48, 48, 77, 86, 85, 85, 16])]
-        >>> found = dominance(*arms, 0.95)
-        >>> round(found.delta, 4), round(found.interval.low, 2), round(found.interval.high, 2)
+        >>> cliff = dominance(*arms, 0.95)
+        >>> round(cliff.delta, 4), round(cliff.interval.low, 2), round(cliff.interval.high, 2)
         (0.6071, -0.23, 0.93)
 
     References:
@@ -83,23 +83,26 @@ def dominance(control: Values, treatment: Values, confidence: float) -> Dominanc
     delta = 2 * share - 1
     error = Error(2 * error.error, error.df)
     if error.error > 0 and abs(delta) < 1:
-        return Dominance(delta, bent_limits(delta, error, confidence), error)
+        return Dominance(delta, feng_cliff_limits(delta, error, confidence), error)
     first, second = (weighted.units(len(arm.x), arm.cluster) for arm in (control, treatment))
     return Dominance(delta, _newcombe(delta, first, second, confidence), error)
 
 
-def bent_limits(delta: float, error: Error, confidence: float) -> Interval:
-    """Feng and Cliff's interval of a number in [-1, 1]; see `dominance`."""
+def feng_cliff_limits(delta: float, error: Error, confidence: float) -> Interval:
+    """Feng and Cliff's interval of an estimate in [-1, 1]; see `dominance`."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
     t = float(special.stdtrit(error.df, (1 + confidence) / 2)) * error.error
-    room = 1 - delta * delta
-    half, below_it = t * math.sqrt(room * room + t * t), room + t * t
-    return Interval(max((delta * room - half) / below_it, -1.0), min((delta * room + half) / below_it, 1.0))
+    one_less_square = 1 - delta * delta
+    half, denominator = t * math.sqrt(one_less_square * one_less_square + t * t), one_less_square + t * t
+    return Interval(
+        max((delta * one_less_square - half) / denominator, -1.0),
+        min((delta * one_less_square + half) / denominator, 1.0),
+    )
 
 
 def _newcombe(delta: float, control: int, treatment: int, confidence: float) -> Interval:
-    """Where the spread is that of the most likely distributions, not the observed one.
+    """Newcombe's interval, with the variance of the most likely distributions in place of the observed one.
 
     References:
         Newcombe: Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2.

@@ -1,4 +1,4 @@
-"""How much of the variance lies between groups, and the F that tests it."""
+"""Proportion of variance between groups (eta and omega squared), and the F statistics that test it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.noncentral import f_limits
 from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import check_spread, codes_of, contributions, linear, shared_clusters
+from crucible_nb.stats.samples.arms import check_spread, contributions, linearize, number_of_codes, shared_clusters
 from crucible_nb.stats.samples.values import Values
 
 _CERTAIN = 1e10
 
 
-class Ratio(NamedTuple):
-    """An F statistic with its degrees of freedom and p-value."""
+class FStatistic(NamedTuple):
+    """An F statistic with its degrees of freedom (between and within groups) and p-value."""
 
     f: float
     between: float
@@ -28,12 +28,12 @@ class Ratio(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """Shares of the variance.
+    """Proportions of the variance that lie between groups.
 
     Attributes:
-        eta: Between groups / total.
-        omega: The same, less what chance puts between groups.
-        interval: Of the share of the population, by the noncentral F.
+        eta: Eta squared, sum of squares between groups / total.
+        omega: Omega squared, eta squared corrected for chance.
+        interval: Confidence interval of the population proportion, by the noncentral F.
         within: Degrees of freedom within groups.
     """
 
@@ -43,30 +43,30 @@ class Explained(NamedTuple):
     within: float
 
 
-def groups_named(groups: Sequence[Any], test: str) -> tuple[str, ...]:
-    """Names for the groups of a test.
+def name_groups(groups: Sequence[Any], test: str) -> tuple[str, ...]:
+    """Name the groups of a test "group 1", "group 2", ...
 
     Raises:
-        StatError: Fewer than two.
+        StatError: Fewer than two groups.
     """
     if len(groups) < 2:
         raise StatError(
-            f"{test}: expected two groups or more, got {len(groups)}; split a frame with "
+            f"{test}: expected two groups or more, got {len(groups)}; to split a frame, pass "
             "*(part for _, part in frame.groupby('model'))"
         )
     return tuple(f"group {i + 1}" for i in range(len(groups)))
 
 
 def explained_of(arms: Sequence[Values], names: Sequence[str], confidence: float) -> Explained:
-    """Eta and omega squared of the means of groups; sampled rows count with their weights.
+    """Eta and omega squared of the means of groups; sampled rows are weighted.
 
     Args:
-        arms: Two or more.
-        names: What they are called.
-        confidence: Coverage.
+        arms: Two groups or more.
+        names: Names of the groups.
+        confidence: Coverage of the interval.
 
     Raises:
-        StatError: No spread within any group.
+        StatError: All groups are constant.
     """
     check_spread(arms, names)
     between, within = sums_of_squares(arms)
@@ -75,26 +75,26 @@ def explained_of(arms: Sequence[Values], names: Sequence[str], confidence: float
     mean_square = within / (n - k)
     omega = (between - (k - 1) * mean_square) / (between + within + mean_square)
     if all(arm.plain for arm in arms):
-        ratio = Ratio(between / (k - 1) / mean_square, k - 1, n - k, np.nan)
+        test = FStatistic(between / (k - 1) / mean_square, k - 1, n - k, np.nan)
         size = float(n)
     else:
-        ratio, size = wald_of(arms, [linear(arm, "anova") for arm in arms])
-    return Explained(eta, omega, share_limits(ratio, size, confidence), ratio.within)
+        test, size = wald_test(arms, [linearize(arm, "anova") for arm in arms])
+    return Explained(eta, omega, explained_limits(test, size, confidence), test.within)
 
 
-def share_limits(ratio: Ratio, n: float, confidence: float) -> Interval:
-    """Limits of the share of the variance that lies between groups, from those of the noncentrality: l / (l + n).
+def explained_limits(test: FStatistic, n: float, confidence: float) -> Interval:
+    """Limits of the proportion of variance between groups, l / (l + n) with l the limits of the noncentrality.
 
-    Unknown where nothing varies within groups.
+    NaN if nothing varies within groups.
     """
-    if not ratio.f < _CERTAIN:
+    if not test.f < _CERTAIN:
         return UNKNOWN
-    low, high = f_limits(ratio.f, ratio.between, ratio.within, confidence)
+    low, high = f_limits(test.f, test.between, test.within, confidence)
     return Interval(low / (low + n), high / (high + n))
 
 
 def sums_of_squares(arms: Sequence[Values]) -> tuple[float, float]:
-    """Between and within groups, about a pivot; weights are scaled so that all rows together count as their number."""
+    """Sums of squares between and within groups, about a pivot; weights are scaled to sum to the number of rows."""
     pivot = float(arms[0].x[0])
     weights = [arm.weight for arm in arms]
     scale = sum(map(len, weights)) / sum(float(weight.sum()) for weight in weights)
@@ -106,14 +106,14 @@ def sums_of_squares(arms: Sequence[Values]) -> tuple[float, float]:
     return float(sizes @ (means - grand) ** 2), within
 
 
-def wald_of(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarray]]) -> tuple[Ratio, float]:
-    """Whether estimates of groups differ, given the error of each; and how many equal values all are worth.
+def wald_test(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarray]]) -> tuple[FStatistic, float]:
+    """Test whether the estimates of groups differ; also give the effective number of equally weighted values.
 
-    Welch's formula where groups are independent; Hotelling's where clusters occur in several of them.
+    Welch's formula if groups are independent; Hotelling's if a cluster occurs in several groups.
 
     Args:
-        arms: The groups.
-        estimates: Estimate of each, and what each of its rows adds to it.
+        arms: Values of the groups.
+        estimates: For each group the estimate, and the deviation of each of its rows.
 
     References:
         Welch: On the comparison of several mean values: an alternative approach. Biometrika 38 (1951).
@@ -122,26 +122,25 @@ def wald_of(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarray]
     """
     from statsmodels.stats.oneway import anova_generic  # noqa: PLC0415  heavy; imported where used
 
-    codes = codes_of(arms)
+    codes = number_of_codes(arms)
     each = [contributions(arm, away, codes) for arm, (_, away) in zip(arms, estimates, strict=True)]
     means = np.array([estimate for estimate, _ in estimates])
-    squares = np.array([float(one @ one) for one in each])
+    squares = np.array([float(parts @ parts) for parts in each])
     units = np.array([weighted.units(len(arm.x), arm.cluster) for arm in arms])
     if not (squares > 0).all():
         raise StatError(
-            f"{arms[0].metric.name}: a group without any spread has no standard error; leave it out, or use "
-            "equal_variance=True"
+            f"{arms[0].metric.name}: a constant group has no standard error; leave it out, or use equal_variance=True"
         )
     spread = [float(arm.weight @ away**2 / arm.weight.sum()) for arm, (_, away) in zip(arms, estimates, strict=True)]
     size = float(np.sum(np.array(spread) / squares))
     if shared_clusters(arms):
         return _hotelling(means, np.array(each), codes), size
-    found = anova_generic(means, squares * units, units, use_var="unequal", welch_correction=True)
-    between, within = map(float, found.df)
-    return Ratio(float(found.statistic), between, within, float(found.pvalue)), size
+    welch = anova_generic(means, squares * units, units, use_var="unequal", welch_correction=True)
+    between, within = map(float, welch.df)
+    return FStatistic(float(welch.statistic), between, within, float(welch.pvalue)), size
 
 
-def _hotelling(means: np.ndarray, each: np.ndarray, clusters: int) -> Ratio:
+def _hotelling(means: np.ndarray, each: np.ndarray, clusters: int) -> FStatistic:
     from scipy import special  # noqa: PLC0415
 
     k = len(means)
@@ -152,4 +151,4 @@ def _hotelling(means: np.ndarray, each: np.ndarray, clusters: int) -> Ratio:
     if within < 1 or np.linalg.matrix_rank(covariance) < k - 1:
         raise StatError(f"expected more clusters than groups, got {clusters} clusters for {k} groups")
     f = float(away @ np.linalg.solve(covariance, away)) * within / ((clusters - 1) * (k - 1))
-    return Ratio(f, k - 1, within, float(special.fdtrc(k - 1, within, f)))
+    return FStatistic(f, k - 1, within, float(special.fdtrc(k - 1, within, f)))

@@ -1,4 +1,4 @@
-"""Limits of noncentral distributions: what an interval of a standardised effect is made of."""
+"""Confidence limits of noncentrality parameters, from which intervals of standardised effects follow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FAR = 1e12
 
 
 def t_limits(t: float, df: float, confidence: float) -> Interval:
-    """Noncentralities of Student's t that make the observed one just too large or just too small.
+    """Confidence limits of the noncentrality of Student's t.
 
     Args:
-        t: Observed.
+        t: Observed statistic.
         df: Degrees of freedom.
         confidence: Coverage.
 
@@ -34,9 +34,9 @@ def t_limits(t: float, df: float, confidence: float) -> Interval:
     center = t * (1 - 1 / (4 * df))
 
     def below(nc: float) -> float:
-        found = float(special.nctdtr(df, nc, t))
-        # scipy gives up where t and nc have different signs and nothing is left on one side
-        return found if not math.isnan(found) else float(nc < t)
+        chance = float(special.nctdtr(df, nc, t))
+        # scipy returns NaN if t and nc differ in sign and the probability on one side is 0
+        return chance if not math.isnan(chance) else float(nc < t)
 
     def at(chance: float) -> float:
         guess = center - float(special.ndtri(chance)) * spread
@@ -46,10 +46,10 @@ def t_limits(t: float, df: float, confidence: float) -> Interval:
 
 
 def f_limits(f: float, between: float, within: float, confidence: float) -> Interval:
-    """Noncentralities of F that make the observed one just too large or just too small; 0 where none does.
+    """Confidence limits of the noncentrality of F; 0 if no noncentrality > 0 fits.
 
     Args:
-        f: Observed.
+        f: Observed statistic.
         between, within: Degrees of freedom.
         confidence: Coverage.
 
@@ -68,9 +68,9 @@ def f_limits(f: float, between: float, within: float, confidence: float) -> Inte
 
     def at(chance: float) -> float:
         def off(nc: float) -> float:
-            # nc = 0 is the central one, which the function of the noncentral one does not know
-            found = special.ncfdtr(between, within, nc, f) if nc > 0 else special.fdtr(between, within, f)
-            return float(found) - chance
+            # scipy's noncentral F does not accept nc = 0, the central F
+            below = special.ncfdtr(between, within, nc, f) if nc > 0 else special.fdtr(between, within, f)
+            return float(below) - chance
 
         if off(0.0) <= 0:
             return 0.0
@@ -81,7 +81,7 @@ def f_limits(f: float, between: float, within: float, confidence: float) -> Inte
 
 
 def _root(off: Callable[[float], float], guess: float, step: float, floor: float = -math.inf) -> float:
-    """Where a function that falls crosses 0, looked for around a guess."""
+    """Find the root of a decreasing function, starting from a guess."""
     from scipy import optimize  # noqa: PLC0415
 
     low, high = max(guess - step, floor), guess + step
@@ -95,7 +95,7 @@ def _root(off: Callable[[float], float], guess: float, step: float, floor: float
 
 
 def hedges_factor(df: float) -> float:
-    """Hedges' exact correction of the bias of d: gamma(df / 2) / (sqrt(df / 2) gamma((df - 1) / 2)); 1 for many.
+    """Hedges' exact bias correction of d, gamma(df / 2) / (sqrt(df / 2) gamma((df - 1) / 2)); it tends to 1.
 
     Examples:
         >>> round(hedges_factor(30), 6)

@@ -1,4 +1,4 @@
-"""Effect sizes of shares: odds ratio, Cohen's h, Cohen's g."""
+"""Effect sizes of proportions: odds ratio, Cohen's h, Cohen's g."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import Effect
 from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.estimates.binary import Two, binary_arms, check_binary, counted, two_of, widening
+from crucible_nb.stats.estimates.binary import (
+    TwoShares,
+    binary_arms,
+    check_binary,
+    share_of_counts,
+    two_shares,
+    variance_inflation,
+)
 from crucible_nb.stats.estimates.shares import wilson
 from crucible_nb.stats.outcome import one_sided
 from crucible_nb.stats.results import Interval, number
@@ -21,12 +28,12 @@ from crucible_nb.stats.wording import interval_text, joined
 from crucible_nb.utils import checks
 
 
-class Size(NamedTuple):
-    """An effect size and its interval."""
+class EffectSize(NamedTuple):
+    """An effect size, its confidence interval, and warnings about it."""
 
     value: float
     interval: Interval
-    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def odds_ratio(
@@ -37,25 +44,25 @@ def odds_ratio(
     cluster: str | None = None,
     confidence: float = 0.95,
 ) -> Effect:
-    """The odds of the treatment over those of the control: above 1 where the treatment has more.
+    """Odds ratio, treatment / control: above 1 if the treatment has the larger proportion.
 
     Args:
         control, treatment: Experiments, DataFrames, Series, lists or arrays of true and false. Or one 2x2 table of
-            counts, rows (treatment, control), columns (true, false): the odds ratio is ad / bc, as R and scipy read it.
+            counts, rows (treatment, control), columns (true, false): the odds ratio is ad / bc, as in R and scipy.
         metric: As for `cr.confidence_interval`.
-        cluster: Column of what groups rows that are alike, e.g. "session_id".
-        confidence: Coverage.
+        cluster: Column of clusters of similar rows, e.g. "session_id".
+        confidence: Coverage of the interval.
 
     Returns:
-        Effect with the interval on the log scale; a zero cell has 0.5 added to all four, and that is said.
+        Effect with an interval on the log scale. If a cell is 0, 0.5 is added to all four, with a warning.
 
     Raises:
-        StatError: Values other than true and false, or none.
+        StatError: Values other than true and false, or no values.
 
     Examples:
         >>> from crucible_nb.stats.effects.risks import odds_ratio
-        >>> found = odds_ratio([[10, 5], [4, 11]])
-        >>> found.effect_size, round(found.confidence_interval.low, 3)
+        >>> effect = odds_ratio([[10, 5], [4, 11]])
+        >>> effect.effect_size, round(effect.confidence_interval.low, 3)
         (5.5, 1.145)
 
     References:
@@ -63,9 +70,9 @@ def odds_ratio(
         Anscombe: On estimating binomial response relations. Biometrika 43 (1956).
     """
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
-    two, notes = _two(control, treatment, metric, cluster)
-    size = odds_of(two, confidence)
-    return _effect("odds ratio", metric, size, confidence, _sizes(two), "Woolf's interval on the log scale", notes)
+    shares, notes = _read_shares(control, treatment, metric, cluster)
+    size = odds_ratio_of(shares, confidence)
+    return _effect("odds ratio", metric, size, confidence, _sizes(shares), "Woolf's interval on the log scale", notes)
 
 
 def cohens_h(
@@ -76,18 +83,20 @@ def cohens_h(
     cluster: str | None = None,
     confidence: float = 0.95,
 ) -> Effect:
-    """The difference of two shares on the arcsine scale, treatment - control: 0.2 small, 0.5 medium, 0.8 large.
+    """Cohen's h: difference of two proportions on the arcsine scale, treatment - control.
+
+    0.2 is small, 0.5 medium, 0.8 large.
 
     Args:
-        control, treatment: As for `odds_ratio`; or two bare shares in [0, 1], which have no interval.
+        control, treatment: As for `odds_ratio`; or two proportions in [0, 1], for which there is no interval.
         metric, cluster, confidence: As for `odds_ratio`.
 
     Returns:
         Effect.
 
     Raises:
-        ConfigError: A bare share outside [0, 1].
-        StatError: Values other than true and false, or none.
+        ConfigError: A proportion outside [0, 1].
+        StatError: Values other than true and false, or no values.
 
     Examples:
         >>> from crucible_nb.stats.effects.risks import cohens_h
@@ -99,11 +108,13 @@ def cohens_h(
     """
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     if isinstance(control, (int, float, np.number)) and isinstance(treatment, (int, float, np.number)):
-        shares = [checks.number(name, float(one), ge=0, le=1)
-                  for name, one in (("control", control), ("treatment", treatment))]  # fmt: skip
-        return _effect("Cohen's h", metric, Size(arcsine(*shares), UNKNOWN), confidence, (), "no interval", Notes())
-    two, notes = _two(control, treatment, metric, cluster)
-    return _effect("Cohen's h", metric, h_of(two, confidence), confidence, _sizes(two), "arcsine interval", notes)
+        given = [checks.number(name, float(value), ge=0, le=1)
+                 for name, value in (("control", control), ("treatment", treatment))]  # fmt: skip
+        size = EffectSize(arcsine_difference(*given), UNKNOWN)
+        return _effect("Cohen's h", metric, size, confidence, (), "no interval", Notes())
+    shares, notes = _read_shares(control, treatment, metric, cluster)
+    size = cohens_h_of(shares, confidence)
+    return _effect("Cohen's h", metric, size, confidence, _sizes(shares), "arcsine interval", notes)
 
 
 def cohens_g(
@@ -114,17 +125,19 @@ def cohens_g(
     pair_by: str = "sample_id",
     confidence: float = 0.95,
 ) -> Effect:
-    """Of the pairs that differ, the share where the treatment alone is true, less 1/2: 0.05 small, 0.15 medium.
+    """Cohen's g: proportion of discordant pairs in which only the treatment is true, minus 1/2.
+
+    0.05 is small, 0.15 medium.
 
     Args:
         control, treatment: As for `cr.mcnemar`: paired arms, or one 2x2 table of pairs.
         metric, pair_by, confidence: As for `cr.mcnemar`.
 
     Returns:
-        Effect; NaN, from -0.5 to 0.5, when no pair differs.
+        Effect; NaN with the interval (-0.5, 0.5) if no pair is discordant.
 
     Raises:
-        StatError: No pairs, values other than true and false, or weights.
+        StatError: No pairs, values other than true and false, or sampled rows.
 
     Examples:
         >>> from crucible_nb.stats.effects.risks import cohens_g
@@ -138,82 +151,86 @@ def cohens_g(
     notes = Notes()
     if treatment is None:
         table = counts_2x2(control, "pairs")
-        lost, won, n = float(table[0, 1]), float(table[1, 0]), int(table.sum())
+        control_only, treatment_only, n = float(table[0, 1]), float(table[1, 0]), int(table.sum())
     else:
         pairs = pairs_of(control, treatment, metric, by=pair_by)
         check_binary(pairs.control, "control")
         check_binary(pairs.treatment, "treatment")
         if not (pairs.control.plain and pairs.treatment.plain):
-            raise StatError("cohens_g: rows stand for events that are not there; use cohens_h, which weighs them")
-        lost, won = discordant_of(pairs)
+            raise StatError(
+                "cohens_g: the rows are a weighted sample, and cohens_g has no weighted form. Use cohens_h."
+            )
+        control_only, treatment_only = discordant_of(pairs)
         n, notes = len(pairs.control.x), Notes(exclusions=pairs.exclusions)
-    return _effect("Cohen's g", metric, g_of(lost, won, confidence), confidence, n, "Wilson's interval", notes)
+    size = cohens_g_of(control_only, treatment_only, confidence)
+    return _effect("Cohen's g", metric, size, confidence, n, "Wilson's interval", notes)
 
 
 def _effect(
-    name: str, metric: str, size: Size, confidence: float, n: int | tuple[int, ...], how: str, notes: Notes
+    name: str, metric: str, size: EffectSize, confidence: float, n: int | tuple[int, ...], how: str, notes: Notes
 ) -> Effect:
-    said = joined(f"{name} of {metric} {number(size.value)}", interval_text(size.interval, confidence), how)
     return Effect(
-        name, metric, size.value, size.value, size.interval, confidence, n, said,
-        notes.assumptions, notes.exclusions, notes.warnings + size.said,
+        name=name, metric=metric, estimate=size.value, effect_size=size.value, confidence_interval=size.interval,
+        confidence=confidence, n=n,
+        method=joined(f"{name} of {metric} {number(size.value)}", interval_text(size.interval, confidence), how),
+        assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings + size.warnings,
     )  # fmt: skip
 
 
-def _sizes(two: Two) -> tuple[int, int]:
-    return two.control.rows, two.treatment.rows
+def _sizes(shares: TwoShares) -> tuple[int, int]:
+    return shares.control.rows, shares.treatment.rows
 
 
-def _two(control: Any, treatment: Any, metric: str, cluster: str | None) -> tuple[Two, Notes]:
-    """The shares of two arms, or of a table whose first row is the treatment."""
+def _read_shares(control: Any, treatment: Any, metric: str, cluster: str | None) -> tuple[TwoShares, Notes]:
+    """Proportions of two arms, or of a table whose first row is the treatment."""
     if treatment is None:
-        second, first = (counted(float(row[0]), float(row.sum())) for row in counts_2x2(control, "rows"))
-        return Two(first, second), Notes()
+        second, first = (share_of_counts(float(row[0]), float(row.sum())) for row in counts_2x2(control, "rows"))
+        return TwoShares(first, second), Notes()
     arms = binary_arms(control, treatment, metric, cluster)
-    return two_of(*arms), notes_of(arms, ARMS)
+    return two_shares(*arms), notes_of(arms, ARMS)
 
 
-def arcsine(control: float, treatment: float) -> float:
-    """Cohen's h of two shares, treatment - control."""
+def arcsine_difference(control: float, treatment: float) -> float:
+    """Cohen's h of two proportions, treatment - control."""
     return 2 * (math.asin(math.sqrt(treatment)) - math.asin(math.sqrt(control)))
 
 
-def h_of(two: Two, confidence: float) -> Size:
-    """Cohen's h with its interval: on this scale a share has the standard error 1 / sqrt(n)."""
-    value = arcsine(two.control.share, two.treatment.share)
-    half = _half(two, 1 / two.control.n, 1 / two.treatment.n, confidence)
-    return Size(value, Interval(max(value - half, -math.pi), min(value + half, math.pi)))
+def cohens_h_of(shares: TwoShares, confidence: float) -> EffectSize:
+    """Cohen's h with its interval: on the arcsine scale a proportion has the standard error 1 / sqrt(n)."""
+    value = arcsine_difference(shares.control.share, shares.treatment.share)
+    half = _half_width(shares, 1 / shares.control.n, 1 / shares.treatment.n, confidence)
+    return EffectSize(value, Interval(max(value - half, -math.pi), min(value + half, math.pi)))
 
 
-def odds_of(two: Two, confidence: float) -> Size:
-    """The odds ratio with its interval, on the log scale."""
-    cells = [[side.hits, side.n - side.hits] for side in (two.control, two.treatment)]
-    said: tuple[str, ...] = ()
+def odds_ratio_of(shares: TwoShares, confidence: float) -> EffectSize:
+    """The odds ratio, treatment / control, with Woolf's interval on the log scale."""
+    cells = [[side.hits, side.n - side.hits] for side in (shares.control, shares.treatment)]
+    warnings: tuple[str, ...] = ()
     if any(cell <= 0 for side in cells for cell in side):
-        cells, said = [[cell + 0.5 for cell in side] for side in cells], ("a cell is 0: 0.5 was added to all four",)
+        cells, warnings = [[cell + 0.5 for cell in side] for side in cells], ("a cell is 0: 0.5 was added to all four",)
     (a, b), (c, d) = cells
-    value, half = (c * b) / (d * a), _half(two, 1 / a + 1 / b, 1 / c + 1 / d, confidence)
-    return Size(value, Interval(value * math.exp(-half), value * math.exp(half)), said)
+    value, half = (c * b) / (d * a), _half_width(shares, 1 / a + 1 / b, 1 / c + 1 / d, confidence)
+    return EffectSize(value, Interval(value * math.exp(-half), value * math.exp(half)), warnings)
 
 
-def _half(two: Two, control: float, treatment: float, confidence: float) -> float:
-    """Half the width of an interval, from the variances of the two sides."""
+def _half_width(shares: TwoShares, control: float, treatment: float, confidence: float) -> float:
+    """Half the width of an interval, from the variances of control and treatment."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
-    variance = control + treatment - 2 * two.correlation * math.sqrt(control * treatment)
+    variance = control + treatment - 2 * shares.correlation * math.sqrt(control * treatment)
     z = float(special.ndtri((1 + confidence) / 2))
-    return z * math.sqrt(max(variance, 0.0) * widening(confidence, two.df))
+    return z * math.sqrt(max(variance, 0.0) * variance_inflation(confidence, shares.df))
 
 
-def sided(size: Size, alternative: str, floor: float, top: float) -> Size:
-    """With the side of the interval that a one-sided test leaves."""
+def one_sided_size(size: EffectSize, alternative: str, floor: float, top: float) -> EffectSize:
+    """The effect size with the interval of a one-sided test; see `one_sided`."""
     return size._replace(interval=one_sided(size.interval, alternative, floor, top))
 
 
-def g_of(lost: float, won: float, confidence: float) -> Size:
-    """Cohen's g of the pairs where the control alone (lost) or the treatment alone (won) is true."""
-    differ = lost + won
-    if not differ:
-        return Size(float("nan"), Interval(-0.5, 0.5))
-    low, high = wilson(won / differ, differ, confidence)
-    return Size(won / differ - 0.5, Interval(low - 0.5, high - 0.5))
+def cohens_g_of(control_only: float, treatment_only: float, confidence: float) -> EffectSize:
+    """Cohen's g from the numbers of pairs in which only the control, or only the treatment, is true."""
+    discordant = control_only + treatment_only
+    if not discordant:
+        return EffectSize(float("nan"), Interval(-0.5, 0.5))
+    low, high = wilson(treatment_only / discordant, discordant, confidence)
+    return EffectSize(treatment_only / discordant - 0.5, Interval(low - 0.5, high - 0.5))

@@ -1,4 +1,4 @@
-"""Effect sizes with their intervals: how large a difference is, in numbers without a unit."""
+"""Effect sizes with confidence intervals: Cohen's d and its variants, Cliff's delta, eta and omega squared."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Any, Literal
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.dominance import dominance
-from crucible_nb.stats.effects.explained import explained_of, groups_named
+from crucible_nb.stats.effects.explained import explained_of, name_groups
 from crucible_nb.stats.effects.noncentral import hedges_factor
-from crucible_nb.stats.effects.signed import signed_dominance
-from crucible_nb.stats.effects.standardized import Number, average_d_of, d_of, differences, g_of, glass_of, one_d_of
+from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial
+from crucible_nb.stats.effects.standardized import (
+    StandardizedEffect,
+    cohens_d_av_of,
+    cohens_d_of,
+    cohens_d_of_sample,
+    differences,
+    glass_delta_of,
+    hedges_g_of,
+)
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_size, notes_of, two_arms
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
@@ -24,24 +32,24 @@ Standardizer = Literal["difference", "average"]
 
 @dataclass(frozen=True, repr=False)
 class Effect(Result):
-    """An effect size; `float(effect)` is the number.
+    """An effect size; `float(effect)` gives its value.
 
     Attributes:
-        name: Of the effect size.
-        metric: What was compared.
-        estimate: The number; positive where the treatment has more.
-        effect_size: The same number.
-        confidence_interval: (low, high).
-        confidence: Its coverage.
-        n: Values used, one number a group (a single number for pairs).
+        name: Name of the effect size.
+        metric: Metric that was compared.
+        estimate: The value; positive if the treatment has more.
+        effect_size: The same value.
+        confidence_interval: (low, high) of the value.
+        confidence: Coverage of the interval.
+        n: Values used, one number per group (a single number for pairs).
         method: One sentence for a paper.
-        assumptions: What the interval rests on.
-        exclusions: What was left out, and why.
-        warnings: What a reader should know.
+        assumptions: Assumptions of the interval, and the results of the checks made.
+        exclusions: Values that were left out, with the reason.
+        warnings: Reasons to doubt the result.
 
     Examples:
-        >>> found = cohens_d([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
-        >>> float(found), found.n
+        >>> effect = cohens_d([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+        >>> float(effect), effect.n
         (1.0, (3, 3))
     """
 
@@ -72,31 +80,31 @@ def cohens_d(
     pair_by: str = "sample_id",
     standardizer: Standardizer = "difference",
 ) -> Effect:
-    """Cohen's d: the difference of means, treatment - control, in standard deviations.
+    """Cohen's d: difference of means, treatment - control, in standard deviations.
 
     Args:
         control, treatment: Experiments, frames, Series, lists or arrays.
         metric: A column, or "mean_" and a column, or "success_rate".
-        paired: The same items on both sides.
+        paired: Both arms have the same items.
         confidence: Coverage of the interval.
-        resample: Width of time blocks whose values stand in for the rows.
-        cluster: Column of what groups rows that are alike.
-        pair_by: Column that names the item.
-        standardizer: Of pairs: "difference" is d_z, in standard deviations of the differences, with the exact interval
-            of the paired t-test; "average" is d_av, in the root mean square of both standard deviations, which can
-            be set beside a d of independent arms.
+        resample: Width of time blocks whose values replace the rows.
+        cluster: Column of clusters of similar rows.
+        pair_by: Column of item ids.
+        standardizer: For pairs. "difference": d_z, in standard deviations of the differences, with the exact interval
+            of the paired t-test. "average": d_av, in the root mean square of both standard deviations, comparable with
+            d of independent arms.
 
     Returns:
-        Effect. Independent arms are measured in the pooled standard deviation. The interval is that of the noncentral
-        t; a linearised one for rows that were sampled or clustered, and for d_av.
+        Effect, in pooled standard deviations for independent arms. The interval is by the noncentral t; linearised for
+        sampled or clustered rows and for d_av.
 
     Raises:
-        StatError: Too few values, no spread, mismatched pairs.
+        StatError: Too few values, constant values, mismatched pairs.
 
     Examples:
         >>> from crucible_nb.stats.effects.sizes import cohens_d
-        >>> found = cohens_d([0.72, 0.68, 0.75, 0.71, 0.69], [0.78, 0.73, 0.81, 0.76, 0.74], metric="score")
-        >>> round(float(found), 2), round(found.confidence_interval.low, 2)
+        >>> effect = cohens_d([0.72, 0.68, 0.75, 0.71, 0.69], [0.78, 0.73, 0.81, 0.76, 0.74], metric="score")
+        >>> round(float(effect), 2), round(effect.confidence_interval.low, 2)
         (1.81, 0.26)
 
     References:
@@ -107,7 +115,7 @@ def cohens_d(
     options = _Options(metric, confidence, resample, cluster)
     if paired:
         return _of_pairs(control, treatment, options, pair_by, standardizer, hedges=False)
-    return _of_arms("Cohen's d", d_of, control, treatment, options)
+    return _of_arms("Cohen's d", cohens_d_of, control, treatment, options)
 
 
 def hedges_g(
@@ -121,7 +129,7 @@ def hedges_g(
     pair_by: str = "sample_id",
     standardizer: Standardizer = "difference",
 ) -> Effect:
-    """Hedges' g: Cohen's d without its bias in small samples, by the exact gamma correction.
+    """Hedges' g: Cohen's d corrected for its bias in small samples, by the exact gamma correction.
 
     Args:
         control, treatment, metric, paired, confidence, resample, cluster, pair_by, standardizer: As for `cohens_d`.
@@ -130,7 +138,7 @@ def hedges_g(
         Effect.
 
     Raises:
-        StatError: Too few values, no spread, mismatched pairs.
+        StatError: Too few values, constant values, mismatched pairs.
 
     Examples:
         >>> from crucible_nb.stats.effects.sizes import hedges_g
@@ -144,7 +152,7 @@ def hedges_g(
     options = _Options(metric, confidence, resample, cluster)
     if paired:
         return _of_pairs(control, treatment, options, pair_by, standardizer, hedges=True)
-    return _of_arms("Hedges' g", g_of, control, treatment, options)
+    return _of_arms("Hedges' g", hedges_g_of, control, treatment, options)
 
 
 def glass_delta(
@@ -155,7 +163,7 @@ def glass_delta(
     resample: Any = None,
     cluster: str | None = None,
 ) -> Effect:
-    """Glass's delta: the difference of means in standard deviations of the control alone.
+    """Glass's delta: difference of means, treatment - control, in standard deviations of the control.
 
     Args:
         control, treatment, metric, confidence, resample, cluster: As for `cohens_d`.
@@ -164,7 +172,7 @@ def glass_delta(
         Effect.
 
     Raises:
-        StatError: Too few values, or a control without spread.
+        StatError: Too few values, or a constant control.
 
     Examples:
         >>> from crucible_nb.stats.effects.sizes import glass_delta
@@ -174,7 +182,9 @@ def glass_delta(
     References:
         Glass: Primary, secondary, and meta-analysis of research. Educational Researcher 5 (1976).
     """
-    return _of_arms("Glass's delta", glass_of, control, treatment, _Options(metric, confidence, resample, cluster))
+    return _of_arms(
+        "Glass's delta", glass_delta_of, control, treatment, _Options(metric, confidence, resample, cluster)
+    )
 
 
 def cliffs_delta(
@@ -191,7 +201,7 @@ def cliffs_delta(
         control, treatment, metric, confidence, resample, cluster: As for `cohens_d`.
 
     Returns:
-        Effect, with an interval from placement values that bends near -1 and 1.
+        Effect, with an interval from placement values that is asymmetric near -1 and 1.
 
     Raises:
         StatError: Too few values.
@@ -206,7 +216,9 @@ def cliffs_delta(
         Feng, Cliff: Monte Carlo evaluation of ordinal d with improved confidence interval. Journal of Modern Applied
         Statistical Methods 3 (2004).
     """
-    return _of_arms("Cliff's delta", _delta_of, control, treatment, _Options(metric, confidence, resample, cluster))
+    return _of_arms(
+        "Cliff's delta", _cliffs_delta_of, control, treatment, _Options(metric, confidence, resample, cluster)
+    )
 
 
 def rank_biserial(
@@ -219,7 +231,7 @@ def rank_biserial(
     cluster: str | None = None,
     pair_by: str = "sample_id",
 ) -> Effect:
-    """Rank-biserial correlation: of arms it is Cliff's delta; of pairs the share of signed ranks for minus against.
+    """Rank-biserial correlation: Cliff's delta for independent arms, the matched-pairs correlation for pairs.
 
     Args:
         control, treatment, metric, paired, confidence, resample, cluster, pair_by: As for `cohens_d`.
@@ -228,7 +240,7 @@ def rank_biserial(
         Effect.
 
     Raises:
-        StatError: Too few values, mismatched pairs, pairs that are all equal or that were sampled.
+        StatError: Too few values, mismatched pairs, all pairs equal, sampled or clustered pairs.
 
     Examples:
         >>> from crucible_nb.stats.effects.sizes import rank_biserial
@@ -240,14 +252,16 @@ def rank_biserial(
     """
     options = _Options(metric, confidence, resample, cluster)
     if not paired:
-        return _of_arms("rank-biserial correlation", _delta_of, control, treatment, options)
+        return _of_arms("rank-biserial correlation", _cliffs_delta_of, control, treatment, options)
     pairs = options.pairs(control, treatment, pair_by)
     arm = differences(pairs)
     if not arm.plain:
-        raise StatError("rank_biserial: signed ranks know no weights or clusters; use cohens_d(paired=True)")
-    found = signed_dominance(arm.x, options.confidence)
-    number_ = Number(found.value, found.interval, len(arm.x) - 1, "a U-statistic")
-    return _effect("matched-pairs rank-biserial correlation", number_, (arm,), options, _notes_of_pairs(pairs, arm))
+        raise StatError(
+            "rank_biserial: signed ranks have no form for weighted or clustered rows. Use cohens_d(paired=True)."
+        )
+    value, interval = matched_rank_biserial(arm.x, options.confidence)
+    effect = StandardizedEffect(value, interval, len(arm.x) - 1, "a U-statistic")
+    return _effect("matched-pairs rank-biserial correlation", effect, (arm,), options, _pair_notes(pairs, arm))
 
 
 def eta_squared(
@@ -257,19 +271,19 @@ def eta_squared(
     resample: Any = None,
     cluster: str | None = None,
 ) -> Effect:
-    """Eta squared: the share of the variance that lies between the groups.
+    """Eta squared: proportion of the variance that lies between the groups.
 
     Args:
         *groups: Two or more experiments, frames, Series, lists or arrays.
         metric, resample, cluster: As for `cohens_d`.
-        confidence: Coverage; 0.90 is customary here, because its lower limit then is above 0 when the F test says
-            p < 0.05.
+        confidence: Coverage of the interval; 0.90 is customary, because the lower limit is then above 0 if the F test
+            has p < 0.05.
 
     Returns:
-        Effect, with the interval of the noncentral F.
+        Effect, with an interval by the noncentral F.
 
     Raises:
-        StatError: One group only, too few values, no spread.
+        StatError: Less than two groups, too few values, constant values.
 
     Examples:
         >>> from crucible_nb.stats.effects.sizes import eta_squared
@@ -289,16 +303,16 @@ def omega_squared(
     resample: Any = None,
     cluster: str | None = None,
 ) -> Effect:
-    """Omega squared: as eta squared, with less bias; it may be below 0 where groups hardly differ.
+    """Omega squared: eta squared corrected for its bias; below 0 if groups differ less than expected by chance.
 
     Args:
         *groups, metric, confidence, resample, cluster: As for `eta_squared`.
 
     Returns:
-        Effect. The interval is that of eta squared: both estimate the same share of the population.
+        Effect. The interval is that of eta squared: both estimate the same population proportion.
 
     Raises:
-        StatError: One group only, too few values, no spread.
+        StatError: Less than two groups, too few values, constant values.
 
     Examples:
         >>> from crucible_nb.stats.effects.sizes import omega_squared
@@ -312,7 +326,7 @@ def omega_squared(
 
 
 class _Options:
-    """What every effect size is asked with, checked."""
+    """Checked arguments that all effect sizes share."""
 
     def __init__(self, metric: str, confidence: float, resample: Any, cluster: str | None) -> None:
         self.metric = metric
@@ -326,33 +340,38 @@ class _Options:
         return two_arms(control, treatment, self.metric, cluster=self.cluster, resample=self.resample)
 
     def pairs(self, control: Any, treatment: Any, by: str) -> Pairs:
-        return matched(control, treatment, self.metric, by, self.cluster, self.resample)
+        return match_pairs(control, treatment, self.metric, by, self.cluster, self.resample)
 
 
-def matched(control: Any, treatment: Any, metric: str, by: str, cluster: str | None, resample: Any) -> Pairs:
-    """Pairs enough to say something about the spread of their differences.
+def match_pairs(control: Any, treatment: Any, metric: str, by: str, cluster: str | None, resample: Any) -> Pairs:
+    """Match the items of two arms; at least two pairs.
 
     Raises:
-        StatError: With `resample`, fewer than two pairs; see also `pairs_of`.
+        StatError: `resample` is given, or fewer than two pairs; see also `pairs_of`.
     """
     if resample is not None:
-        raise StatError(f"resample={resample!r}: pairs are items, not minutes; use paired=False, or no resample")
+        raise StatError(
+            f"resample={resample!r}: time blocks cannot be paired by item. Use paired=False, or leave out resample."
+        )
     pairs = pairs_of(control, treatment, metric, by, cluster)
     check_size(pairs.control, "pairs")
     return pairs
 
 
-def _delta_of(control: Values, treatment: Values, confidence: float) -> Number:
-    found = dominance(control, treatment, confidence)
-    return Number(found.delta, found.interval, found.error.df, "placement values")
+def _cliffs_delta_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
+    cliff = dominance(control, treatment, confidence)
+    return StandardizedEffect(cliff.delta, cliff.interval, cliff.error.df, "placement values")
 
 
 def _of_arms(
-    name: str, how: Callable[[Values, Values, float], Number], control: Any, treatment: Any, options: _Options
+    name: str,
+    compute: Callable[[Values, Values, float], StandardizedEffect],
+    control: Any,
+    treatment: Any,
+    options: _Options,
 ) -> Effect:
     arms = options.two(control, treatment)
-    found = how(*arms, options.confidence)
-    return _effect(name, found, arms, options, notes_of(arms, ARMS))
+    return _effect(name, compute(*arms, options.confidence), arms, options, notes_of(arms, ARMS))
 
 
 def _of_pairs(control: Any, treatment: Any, options: _Options, by: str, standardizer: str, *, hedges: bool) -> Effect:
@@ -360,35 +379,35 @@ def _of_pairs(control: Any, treatment: Any, options: _Options, by: str, standard
     pairs = options.pairs(control, treatment, by)
     arm = differences(pairs)
     if standardizer == "average":
-        found = average_d_of(pairs, options.confidence)
+        effect = cohens_d_av_of(pairs, options.confidence)
     else:
-        found = one_d_of(arm, 0.0, options.confidence)
+        effect = cohens_d_of_sample(arm, 0.0, options.confidence)
     name = ("Hedges' g" if hedges else "Cohen's d") + ("_av" if standardizer == "average" else "_z")
-    found = found.times(hedges_factor(found.df)) if hedges else found
-    return _effect(name, found, (arm,), options, _notes_of_pairs(pairs, arm))
+    effect = effect.times(hedges_factor(effect.df)) if hedges else effect
+    return _effect(name, effect, (arm,), options, _pair_notes(pairs, arm))
 
 
-def _notes_of_pairs(pairs: Pairs, arm: Values) -> Notes:
+def _pair_notes(pairs: Pairs, arm: Values) -> Notes:
     return notes_of((arm,), ("pairs",)).plus(exclusions=pairs.exclusions)
 
 
 def _of_groups(name: str, groups: tuple[Any, ...], options: _Options) -> Effect:
-    names = groups_named(groups, name.replace(" ", "_"))
+    names = name_groups(groups, name.replace(" ", "_"))
     arms = options.arms(groups, names)
-    found = explained_of(arms, names, options.confidence)
-    value = found.eta if name.startswith("eta") else found.omega
-    number_ = Number(value, found.interval, found.within, "noncentral F")
-    return _effect(name, number_, arms, options, notes_of(arms, names))
+    explained = explained_of(arms, names, options.confidence)
+    value = explained.eta if name.startswith("eta") else explained.omega
+    effect = StandardizedEffect(value, explained.interval, explained.within, "noncentral F")
+    return _effect(name, effect, arms, options, notes_of(arms, names))
 
 
-def _effect(name: str, found: Number, arms: tuple[Values, ...], options: _Options, notes: Notes) -> Effect:
+def _effect(name: str, effect: StandardizedEffect, arms: tuple[Values, ...], options: _Options, notes: Notes) -> Effect:
     n = tuple(len(arm.x) for arm in arms)
-    counted = f"{n[0]:,} pairs" if len(n) == 1 else "n = " + " and ".join(f"{one:,}" for one in n)
-    limits = interval_text(found.interval, options.confidence)
-    said = (
-        f"{name[0].upper()}{name[1:]} of {options.metric} = {number(found.value)}, {limits} by {found.how}, {counted}."
-    )
+    sizes = f"{n[0]:,} pairs" if len(n) == 1 else "n = " + " and ".join(f"{size:,}" for size in n)
+    limits = interval_text(effect.interval, options.confidence)
     return Effect(
-        name, options.metric, found.value, found.value, found.interval, options.confidence, n[0] if len(n) == 1 else n,
-        said, notes.assumptions, notes.exclusions, notes.warnings,
+        name=name, metric=options.metric, estimate=effect.value, effect_size=effect.value,
+        confidence_interval=effect.interval, confidence=options.confidence, n=n[0] if len(n) == 1 else n,
+        method=f"{name[0].upper()}{name[1:]} of {options.metric} = {number(effect.value)}, {limits} by {effect.how}, "
+        f"{sizes}.",
+        assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Differences of means in units of their standard deviation: numbers and intervals that tests and effects share."""
+"""Standardised differences of means with intervals, shared by tests and effect sizes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.noncentral import hedges_factor, t_limits
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import Error, difference_error, linear, own_error
+from crucible_nb.stats.samples.arms import Error, arm_error, difference_error, linearize
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
 UNKNOWN = Interval(math.nan, math.nan)
 
 
-class Number(NamedTuple):
-    """An effect size.
+class StandardizedEffect(NamedTuple):
+    """An effect size with its interval.
 
     Attributes:
-        value: A number without a unit.
-        interval: Its interval.
-        df: Degrees of freedom of the standard deviation it is measured in.
-        how: How the interval was made.
+        value: Effect size, without a unit.
+        interval: Confidence interval of `value`.
+        df: Degrees of freedom of the standard deviation that is the unit of the difference.
+        how: Name of the method of the interval.
     """
 
     value: float
@@ -33,19 +33,19 @@ class Number(NamedTuple):
     df: float
     how: str
 
-    def times(self, factor: float) -> Number:
-        """Scaled."""
+    def times(self, factor: float) -> StandardizedEffect:
+        """Scale value and interval by a factor."""
         low, high = self.interval
         return self._replace(value=self.value * factor, interval=Interval(low * factor, high * factor))
 
 
-def d_of(control: Values, treatment: Values, confidence: float) -> Number:
+def cohens_d_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
     """Cohen's d: (mean of the treatment - mean of the control) / pooled standard deviation.
 
-    Rows that stand for themselves get the interval of the noncentral t; sampled or clustered ones a linearised one.
+    The interval is by the noncentral t; linearised for sampled or clustered rows.
 
     Raises:
-        StatError: No spread, or a metric that is not a mean.
+        StatError: Constant values, or a metric that is not a mean.
 
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences. Erlbaum (1988).
@@ -65,20 +65,20 @@ def d_of(control: Values, treatment: Values, confidence: float) -> Number:
         sign * away / s - d / (2 * s * s) * part * _centred(arm, away)
         for sign, arm, away, part in ((-1, control, left, 1 - share), (1, treatment, right, share))
     ]
-    # the error of a sum of two: turn the sign of the control's, which is subtracted
+    # difference_error is that of a difference, d a sum of both parts: change the sign of the control's
     return _linearised(d, difference_error(control, treatment, -parts[0], parts[1]), confidence)
 
 
-def g_of(control: Values, treatment: Values, confidence: float) -> Number:
-    """Hedges' g: Cohen's d without its bias, by the exact gamma correction."""
-    d = d_of(control, treatment, confidence)
+def hedges_g_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
+    """Hedges' g: Cohen's d corrected for bias, by the exact gamma correction."""
+    d = cohens_d_of(control, treatment, confidence)
     return d.times(hedges_factor(d.df))
 
 
-def glass_of(control: Values, treatment: Values, confidence: float) -> Number:
-    """Glass's delta: the difference of means in standard deviations of the control.
+def glass_delta_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
+    """Glass's delta: difference of means in standard deviations of the control.
 
-    The interval of the noncentral t allows for unequal variances, taken as observed.
+    The interval by the noncentral t allows for unequal variances; their ratio is taken as observed.
 
     References:
         Glass: Primary, secondary, and meta-analysis of research. Educational Researcher 5 (1976).
@@ -95,18 +95,18 @@ def glass_of(control: Values, treatment: Values, confidence: float) -> Number:
     return _linearised(delta, difference_error(control, treatment, -part, right / s), confidence)
 
 
-def one_d_of(arm: Values, popmean: float, confidence: float) -> Number:
-    """Cohen's d of one sample: (mean - popmean) / standard deviation; of pairs, d_z."""
+def cohens_d_of_sample(arm: Values, popmean: float, confidence: float) -> StandardizedEffect:
+    """Cohen's d of one sample, (mean - popmean) / standard deviation; d_z if the sample is paired differences."""
     mean, away = _mean_of(arm)
     s = math.sqrt(_squares(arm, away) / _size(arm))
     d = (mean - popmean) / _positive(s, arm)
     if arm.plain:
         return _noncentral(d, 1 / math.sqrt(len(arm.x)), len(arm.x) - 1, confidence)
-    return _linearised(d, own_error(arm, away / s - d / (2 * s * s) * _centred(arm, away)), confidence)
+    return _linearised(d, arm_error(arm, away / s - d / (2 * s * s) * _centred(arm, away)), confidence)
 
 
-def average_d_of(pairs: Pairs, confidence: float) -> Number:
-    """d_av of pairs: the mean difference in the root mean square of the two standard deviations.
+def cohens_d_av_of(pairs: Pairs, confidence: float) -> StandardizedEffect:
+    """Cohen's d_av of pairs: mean difference in units of the root mean square of both standard deviations.
 
     References:
         Cumming: Understanding the New Statistics, chapter 11. Routledge (2012).
@@ -117,7 +117,7 @@ def average_d_of(pairs: Pairs, confidence: float) -> Number:
     s = math.sqrt(sum(_squares(arm, away) / _size(arm) for arm, away in ((control, left), (treatment, right))) / 2)
     d = (second - first) / _positive(s, control)
     spread = (_centred(control, left) + _centred(treatment, right)) / 2
-    return _linearised(d, own_error(control, (right - left) / s - d / (2 * s * s) * spread), confidence)
+    return _linearised(d, arm_error(control, (right - left) / s - d / (2 * s * s) * spread), confidence)
 
 
 def differences(pairs: Pairs) -> Values:
@@ -126,22 +126,22 @@ def differences(pairs: Pairs) -> Values:
     return pairs.control._replace(x=pairs.difference, metric=metric, per=None)
 
 
-def standardized_mean(arm: Values) -> bool:
-    """Whether the metric of an arm is a mean with a standard deviation; a ratio of totals has none."""
+def has_standard_deviation(arm: Values) -> bool:
+    """Whether the metric of an arm has a standard deviation: a mean has, a ratio of totals has not."""
     return arm.per is None
 
 
 def _mean_of(arm: Values) -> tuple[float, np.ndarray]:
-    if not standardized_mean(arm):
+    if not has_standard_deviation(arm):
         raise StatError(
-            f"{arm.metric.name} is a ratio of totals, without a standard deviation to measure in; "
-            f"use mean_{arm.metric.column}, or t_test for the difference itself"
+            f"{arm.metric.name} is a ratio of totals and has no standard deviation, so no standardised effect size; "
+            f"use mean_{arm.metric.column}, or t_test for the difference in its unit"
         )
-    return linear(arm, "effect size")
+    return linearize(arm, "effect size")
 
 
 def _size(arm: Values) -> float:
-    """Events that an arm stands for, less one row's share of them."""
+    """Denominator of a variance: sum of weights times (n - 1) / n."""
     n = len(arm.x)
     return float(arm.weight.sum()) * (n - 1) / n
 
@@ -158,19 +158,19 @@ def _centred(arm: Values, away: np.ndarray) -> np.ndarray:
 def _positive(s: float, arm: Values) -> float:
     if not s > 0:
         raise StatError(
-            f"{arm.metric.name} is constant ({arm.x[0]:g}): its standard deviation is 0, and nothing can be measured "
-            "in it; compare the means themselves"
+            f"{arm.metric.name} is constant ({arm.x[0]:g}), so its standard deviation is 0 and there is no "
+            "standardised effect size; compare the means"
         )
     return s
 
 
-def _noncentral(value: float, scale: float, df: float, confidence: float) -> Number:
+def _noncentral(value: float, scale: float, df: float, confidence: float) -> StandardizedEffect:
     low, high = t_limits(value / scale, df, confidence)
-    return Number(value, Interval(low * scale, high * scale), df, "noncentral t")
+    return StandardizedEffect(value, Interval(low * scale, high * scale), df, "noncentral t")
 
 
-def _linearised(value: float, error: Error, confidence: float) -> Number:
+def _linearised(value: float, error: Error, confidence: float) -> StandardizedEffect:
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
     half = float(special.stdtrit(error.df, (1 + confidence) / 2)) * error.error
-    return Number(value, Interval(value - half, value + half), error.df, "linearised")
+    return StandardizedEffect(value, Interval(value - half, value + half), error.df, "linearised")

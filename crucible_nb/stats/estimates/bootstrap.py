@@ -10,29 +10,29 @@ import numpy as np
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import Limits, enough
-from crucible_nb.stats.lazy_imports import heavy
+from crucible_nb.stats.estimates.limits import Limits, require_units
+from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 
-_SUMS, _QUANTILE = (2000, 9999), (1000, 1999)  # most units, resamples
+_SUMS, _QUANTILE = (2000, 9999), (1000, 1999)  # (maximal number of resampled units, resamples)
 _FAR = 10.0
 
 
 def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples: int | None = None) -> Limits:
-    """The interval of a mean, rate, ratio or quantile of the process, by resampling rows with their weights.
+    """BCa bootstrap interval of a mean, rate, ratio or quantile of the process; rows keep their weights.
 
-    Rows in clusters are resampled cluster by cluster. More than 2,000 units (1,000 for a quantile) are put together
-    at random into so many bundles, which are resampled whole: the same interval, in bounded time.
+    Clustered rows are resampled by cluster. More than 2,000 units (1,000 for a quantile) are grouped at random into
+    that many groups, which are resampled as a whole: the interval has the same distribution, in bounded time.
 
     Args:
-        values: At least ten, in at least ten clusters where there are clusters.
+        values: At least ten values, in at least ten clusters if they are clustered.
         confidence: Coverage.
-        seed: The same seed gives the same interval.
+        seed: Random seed.
         resamples: Number of resamples; None is 9,999, for a quantile 1,999.
 
     Raises:
-        StatError: Fewer than ten values or clusters, all alike, or a total.
+        StatError: Fewer than ten values or clusters, all values equal, or a total.
 
     References:
         Efron: Better bootstrap confidence intervals. JASA 82 (1987).
@@ -41,35 +41,42 @@ def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples
     metric = values.metric
     if metric.kind == "total":
         raise StatError("method='bootstrap' is for means, rates, ratios and quantiles, got a total")
-    units = enough(values, 1)
+    units = require_units(values, 1)
     if units < 10 or (values.per is None and (values.x == values.x[0]).all()):
         what = "ten values" if values.cluster is None else "ten clusters with values"
-        raise StatError(f"{metric.name}: a bootstrap needs {what} that are not all alike, got {units}")
+        raise StatError(f"{metric.name}: a bootstrap needs at least {what} that are not all equal, got {units}")
     rng = np.random.default_rng(seed)
     quantile = metric.kind == "quantile"
-    most, default = _QUANTILE if quantile else _SUMS
-    unit = _bundles(values, most, rng)
-    found = (_of_quantile if quantile else _of_sums)(values, unit, confidence, resamples or default, rng)
-    low, high = map(float, found.confidence_interval)
+    max_units, default = _QUANTILE if quantile else _SUMS
+    unit = _unit_codes(values, max_units, rng)
+    bootstrap = (_bootstrap_quantile if quantile else _bootstrap_ratio)(
+        values, unit, confidence, resamples or default, rng
+    )
+    low, high = map(float, bootstrap.confidence_interval)
     if np.isnan([low, high]).any():
-        raise StatError(f"{metric.name}: the bootstrap found no interval; use method=None")
+        raise StatError(
+            f"{metric.name}: the bootstrap distribution is degenerate, without an interval; use method=None"
+        )
     under = None if values.per is None else values.weight @ values.per
     estimate = (
         weighted.quantile(values.x, values.weight, metric.q) if quantile
         else weighted.mean(values.x, values.weight) if under is None else float(values.weight @ values.x / under)
     )  # fmt: skip
-    return Limits(estimate, Interval(low, high), float(found.standard_error), "bootstrap", heavy(values))
+    error = float(bootstrap.standard_error)
+    return Limits(estimate, Interval(low, high), error, "bootstrap", heavy_tail_warnings(values))
 
 
-def _bundles(values: Values, most: int, rng: np.random.Generator) -> np.ndarray:
-    """What is resampled together, counted from 0 without gaps: a row, a cluster, or a bundle of them."""
+def _unit_codes(values: Values, max_units: int, rng: np.random.Generator) -> np.ndarray:
+    """Code of the unit that each row is resampled with, from 0 without gaps: a row, a cluster or a random group."""
     cluster = values.cluster
     unit = np.arange(len(values.x)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
     n = int(unit.max()) + 1
-    return unit if n <= most else (rng.permutation(n) % most)[unit]
+    return unit if n <= max_units else (rng.permutation(n) % max_units)[unit]
 
 
-def _of_sums(values: Values, unit: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> Any:
+def _bootstrap_ratio(
+    values: Values, unit: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator
+) -> Any:
     top = np.bincount(unit, values.weight * values.x)
     under = np.bincount(unit, values.weight * (1.0 if values.per is None else values.per))
 
@@ -79,13 +86,18 @@ def _of_sums(values: Values, unit: np.ndarray, confidence: float, resamples: int
     return _bca((top, under), ratio, confidence, resamples, rng, vectorized=True)
 
 
-def _of_quantile(values: Values, unit: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> Any:
-    """Values further than ten standard errors from the quantile are only counted, as below or above."""
+def _bootstrap_quantile(
+    values: Values, unit: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator
+) -> Any:
+    """Bootstrap a quantile; values more than ten standard errors away are only counted, as below or above."""
     order, q = np.argsort(values.x, kind="stable"), values.metric.q
     x, weight, unit = values.x[order], values.weight[order], unit[order]
-    n, filled = int(unit.max()) + 1, np.cumsum(weight) / weight.sum()
-    reach = _FAR * weighted.error_at(x, weight, float(quantile_of_sorted(x, q, weight)), q, "process", unit) + _FAR / n
-    low, high = np.searchsorted(filled, [q - reach, q + reach]).tolist()
+    n, cumulated = int(unit.max()) + 1, np.cumsum(weight) / weight.sum()
+    reach = (
+        _FAR * weighted.quantile_error(x, weight, float(quantile_of_sorted(x, q, weight)), q, "process", unit)
+        + _FAR / n
+    )
+    low, high = np.searchsorted(cumulated, [q - reach, q + reach]).tolist()
     near = slice(low, min(high + 1, len(x)))
     below, above = (np.bincount(unit[part], weight[part], n) for part in (slice(low), slice(near.stop, None)))
     nearby = np.r_[x[max(low - 1, 0)], x[near], x[min(near.stop, len(x) - 1)]]
@@ -105,7 +117,7 @@ def _bca(
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore")  # of degenerate resamples; a NaN limit is refused by the caller
+        warnings.simplefilter("ignore")  # degenerate resamples; the caller rejects NaN limits
         return stats.bootstrap(
             data, statistic, paired=True, vectorized=vectorized, confidence_level=confidence, method="BCa",
             n_resamples=resamples, batch=max(1, 10**6 // len(data[0])), rng=rng,

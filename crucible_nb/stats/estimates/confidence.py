@@ -1,4 +1,4 @@
-"""`cr.confidence_interval`: one number, how far it may be off, and about what."""
+"""`cr.confidence_interval`: the estimate of a metric with its confidence interval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
 from crucible_nb.stats.estimates.intervals import CLUSTERS, LIMITS, Limits
-from crucible_nb.stats.lazy_imports import carried
+from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.values import Kind, Values, frame_of
@@ -41,25 +41,25 @@ class Estimate(Result):
     """An estimate with its confidence interval.
 
     Attributes:
-        metric: What was asked for.
-        estimate: The number, in the unit of its column.
-        confidence_interval: (low, high).
-        confidence: Its coverage.
-        of: "process" (what the system does in the long run) or "run" (what the full log would have said).
-        method: How the interval was made.
-        standard_error: Of the estimate; NaN for quantiles.
-        n: Rows with a value, or blocks.
-        effective_n: Kish's effective number of rows; shown, not used.
-        missing: Rows without a value, left out.
-        warnings: What a reader should know.
-        assumptions: What was checked or taken for granted, and what was found.
-        exclusions: What was left out, and why.
+        metric: Name of the metric.
+        estimate: The estimate, in the unit of its column.
+        confidence_interval: (low, high) of the estimate.
+        confidence: Coverage of the interval.
+        of: "process" (the process that makes the events) or "run" (the full log of this run).
+        method: Name of the method of the interval.
+        standard_error: Standard error of the estimate; NaN for quantiles.
+        n: Number of rows with a value, or of time blocks.
+        effective_n: Kish's effective number of rows; for information, not used.
+        missing: Number of rows without a value, which were left out.
+        warnings: Reasons to doubt the result.
+        assumptions: Assumptions, and the results of the checks made.
+        exclusions: Rows that were left out, with the reason.
         text: One sentence for a paper.
 
     Examples:
         >>> import crucible_nb as cr
-        >>> found = cr.confidence_interval([True] * 18 + [False] * 2)
-        >>> found.estimate, round(found.confidence_interval.low, 3), found.method
+        >>> result = cr.confidence_interval([True] * 18 + [False] * 2)
+        >>> result.estimate, round(result.confidence_interval.low, 3), result.method
         (0.9, 0.699, 'wilson')
     """
 
@@ -89,30 +89,31 @@ def confidence_interval(
     cluster: str | None = None,
     resample: Any = None,
 ) -> Estimate:
-    """The interval of a metric; rows that were sampled count with their weights.
+    """Estimate a metric with its confidence interval; sampled rows are weighted.
 
     Args:
-        data: Experiment, DataFrame, Series, list or array; with bare values `metric` only says what they are.
+        data: Experiment, DataFrame, Series, list or array; for bare values `metric` only names their kind.
         metric: "mean_", "p50_", "p95_", ... or "total_" and a column, "success_rate", "cost_per_success", two columns
             as "<a>_per_<b>", or a column for its mean.
         confidence: Coverage, in (0, 1).
         method: Means: "t" or "log"; rates: "wilson", "wilson_cc", "clopper_pearson" or "agresti_coull"; quantiles:
-            "quantile" (order statistics); ratios: "log", "t" or "fieller"; any but totals: "bootstrap" (BCa). None
-            chooses: log for positive data, else t; Wilson for plain rows, else beta limits on the effective n.
-        of: "process": what the system does in the long run, the default for means, rates, quantiles and ratios. "run":
-            what the full log would have said, the default for totals; it shrinks to a point when no row was dropped.
-        seed: Of the bootstrap.
-        cluster: Column of what groups rows that are alike, e.g. "session_id": standard errors are of whole clusters,
-            with clusters - 1 degrees of freedom. From 30 clusters on.
-        resample: Width of time blocks, e.g. "1min", whose values stand in for rows that resemble their neighbours.
+            "quantile" (order statistics); ratios: "log", "t" or "fieller"; all but totals: "bootstrap" (BCa). None
+            chooses: "log" for positive data, otherwise "t"; "wilson" for rows that are neither sampled nor clustered,
+            otherwise "clopper_pearson" on the effective n.
+        of: "process": the process that makes the events, the default for means, rates, quantiles and ratios. "run": the
+            full log of this run, the default for totals; the interval is a point if no row was dropped.
+        seed: Random seed of the bootstrap.
+        cluster: Column of clusters of similar rows, e.g. "session_id": standard errors are between clusters, with
+            clusters - 1 degrees of freedom. Use it with 30 clusters or more.
+        resample: Width of time blocks, e.g. "1min", whose values replace the rows if neighbouring rows correlate.
 
     Returns:
         Estimate, in the unit of the column.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
-        SchemaError: No such column, or it holds no numbers.
-        StatError: Too few values, clusters or blocks, or a method that does not fit them.
+        ConfigError: An argument is not accepted.
+        SchemaError: The column does not exist, or has values other than numbers.
+        StatError: Too few values, clusters or blocks, or a method that does not fit the values.
 
     Examples:
         >>> import crucible_nb as cr
@@ -132,63 +133,72 @@ def confidence_interval(
     kind = values.metric.kind
     checks.one_of("method", method, (None, *_METHODS[kind]))
     checks.one_of("of", of, (None, "process", "run"))
-    about: Of = "run" if (of or ("run" if kind == "total" else "process")) == "run" else "process"
-    if about == "run" and resample is not None:
+    population: Of = "run" if (of or ("run" if kind == "total" else "process")) == "run" else "process"
+    if population == "run" and resample is not None:
         raise checks.wrong("of", of, "'process' or None with resample")
     if method == "bootstrap":
-        if about == "run":
+        if population == "run":
             raise checks.wrong("method", method, "None with of='run'")
         limits = bootstrap_limits(values, confidence, checks.whole("seed", seed))
     else:
-        limits = LIMITS[kind](values, confidence, about, method)
-    assumptions, warned = _checked(data, metric, values, about, limits.estimate, cluster, resample)
+        limits = LIMITS[kind](values, confidence, population, method)
+    assumptions, warnings = _check_assumptions(data, metric, values, population, limits.estimate, cluster, resample)
     return Estimate(
-        metric, limits.estimate, limits.interval, confidence, about, limits.method, limits.error,
-        len(values.x), effective_size(values.weight), values.missing, (*limits.warnings, *warned), assumptions,
-        _excluded(values), _text(metric, values, limits, confidence, about, cluster, resample),
+        metric=metric, estimate=limits.estimate, confidence_interval=limits.interval, confidence=confidence,
+        of=population, method=limits.method, standard_error=limits.error, n=len(values.x),
+        effective_n=effective_size(values.weight), missing=values.missing, warnings=(*limits.warnings, *warnings),
+        assumptions=assumptions, exclusions=_exclusions(values),
+        text=_text(metric, values, limits, confidence, population, cluster, resample),
     )  # fmt: skip
 
 
-def _checked(
-    data: Any, metric: str, values: Values, about: Of, estimate: float, cluster: str | None, resample: Any
+def _check_assumptions(
+    data: Any, metric: str, values: Values, population: Of, estimate: float, cluster: str | None, resample: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What was checked, and what to warn of."""
-    found, warned = [said for said in values.said if not said.startswith("warning: ")], []
-    warned += [said.removeprefix("warning: ") for said in values.said if said.startswith("warning: ")]
+    """Check the assumptions of the interval; give assumptions and warnings as sentences."""
+    assumptions = [note for note in values.said if not note.startswith("warning: ")]
+    warnings = [note.removeprefix("warning: ") for note in values.said if note.startswith("warning: ")]
     if values.sampled:
-        found.append("rows count with their weights, 1 / the probability of having been kept")
-    if about == "run":
-        found.append("about the rows that were dropped, by independent coins; the rows that were kept are known")
+        assumptions.append("rows are weighted by 1 / the probability of having been kept")
+    if population == "run":
+        assumptions.append(
+            "only the sampling of rows varies, independently for each row; the rows that were kept are fixed"
+        )
     elif cluster is not None:
         units = weighted.units(len(values.x), values.cluster)
-        found.append(f"{units:,} clusters ({cluster}) are taken as independent; rows within one need not be")
+        assumptions.append(f"{units:,} clusters ({cluster}) are taken as independent; rows within one need not be")
         if units < CLUSTERS:
-            warned.append(f"only {units} clusters: intervals from fewer than {CLUSTERS} may be too narrow")
+            warnings.append(f"only {units} clusters: intervals from fewer than {CLUSTERS} may be too narrow")
     elif resample is None:
-        said, r = neighbours(data, metric, values, estimate)
-        warned += [] if said is None else [f'{said}; use resample="1min" or the like, or cluster=']
-        alone = "" if said or math.isnan(r) else f"; neighbours do not correlate more than by chance ({r:.2f})"
-        found.append(f"rows are taken as independent{alone}")
-    share = carried(values.x, values.weight) if values.metric.kind in {"mean", "total", "ratio"} else math.nan
+        correlation_note, r = neighbours(data, metric, values, estimate)
+        warnings += (
+            [] if correlation_note is None else [f'{correlation_note}; use resample="1min" or longer, or cluster=']
+        )
+        checked = ""
+        if not correlation_note and not math.isnan(r):
+            checked = f"; neighbours do not correlate more than by chance ({r:.2f})"
+        assumptions.append(f"rows are taken as independent{checked}")
+    share = top_share(values.x, values.weight) if values.metric.kind in {"mean", "total", "ratio"} else math.nan
     if share > 0 and resample is None:
-        found.append(f"the largest 1% of events carry {share:.0%} of the total")
-    return tuple(found), tuple(warned)
+        assumptions.append(f"the largest 1% of events carry {share:.0%} of the total")
+    return tuple(assumptions), tuple(warnings)
 
 
-def _excluded(values: Values) -> tuple[str, ...]:
+def _exclusions(values: Values) -> tuple[str, ...]:
     what = values.metric.column if values.metric.per is None else f"{values.metric.column} or {values.metric.per}"
     return (f"{values.missing:,} rows without {what}",) if values.missing else ()
 
 
 def _text(
-    metric: str, values: Values, limits: Limits, confidence: float, about: Of, cluster: str | None, resample: Any
+    metric: str, values: Values, limits: Limits, confidence: float, population: Of, cluster: str | None, resample: Any
 ) -> str:
-    """One sentence for a paper."""
+    """Report the estimate in one sentence for a paper."""
     rows = f"{len(values.x):,} rows" if resample is None else f"{len(values.x):,} blocks of {resample}"
-    if cluster is not None and about == "process":
+    if cluster is not None and population == "process":
         rows += f" in {weighted.units(len(values.x), values.cluster):,} clusters by {cluster}"
     rows += ", weighted for sampling" if values.sampled else ""
-    run, mean = (" of the run" if about == "run" else ""), (" a block on average" if resample is not None else "")
+    run = " of the run" if population == "run" else ""
+    mean = " per block on average" if resample is not None else ""
     estimate = f"{metric}{run} was {number(limits.estimate)}{mean}"
     if limits.method == "exact":
         return f"{estimate}, known exactly ({rows})."

@@ -1,4 +1,4 @@
-"""Confidence intervals from rows with weights: of means and totals here, of every kind in `LIMITS`."""
+"""Confidence intervals of means and totals; `LIMITS` maps each kind of metric to its interval function."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import CLUSTERS, Limits, around, enough, exactly
+from crucible_nb.stats.estimates.limits import CLUSTERS, Limits, exact_limits, require_units, symmetric_limits
 from crucible_nb.stats.estimates.quantiles import quantile_limits, rank_limits
 from crucible_nb.stats.estimates.ratios import ratio_limits
 from crucible_nb.stats.estimates.shares import beta_limits, rate_limits, wilson
-from crucible_nb.stats.lazy_imports import heavy
+from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
 __all__ = [
-    "CLUSTERS", "LIMITS", "Limits", "beta_limits", "heavy", "mean_limits", "quantile_limits", "rank_limits",
-    "rate_limits", "ratio_limits", "total_limits", "wilson",
+    "CLUSTERS", "LIMITS", "Limits", "beta_limits", "heavy_tail_warnings", "mean_limits", "quantile_limits",
+    "rank_limits", "rate_limits", "ratio_limits", "total_limits", "wilson",
 ]  # fmt: skip
 
 
 def mean_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
-    """Of a mean: on the log scale where all values are positive, else t.
+    """Interval of a mean: by t on the log scale if all values are positive, otherwise by t.
 
     Args:
-        values: At least two, or one that stands for itself alone with of="run".
+        values: At least two values; one is enough for of="run" without sampling.
         confidence: Coverage, e.g. 0.95.
         of: "process" or "run".
         method: "t" or "log"; None chooses.
@@ -35,72 +35,77 @@ def mean_limits(values: Values, confidence: float, of: Of, method: str | None = 
     References:
         Sarndal, Swensson, Wretman: Model Assisted Survey Sampling, section 5.7. Springer (1992).
     """
-    enough(values, 1 if of == "run" else 2, of)
+    require_units(values, 1 if of == "run" else 2, of)
     x, weight = values.x, values.weight
     estimate = weighted.mean(x, weight)
     if of == "run" and not values.sampled:
-        return exactly(estimate)
-    units = enough(values, 2, of)
+        return exact_limits(estimate)
+    units = require_units(values, 2, of)
     error = weighted.standard_error(x, weight, of, values.cluster)
-    return around(estimate, error, units - 1, confidence, _scale(values, method), heavy(values))
+    return symmetric_limits(estimate, error, units - 1, confidence, _scale(values, method), heavy_tail_warnings(values))
 
 
 def total_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
-    """Of a total: events seen times the mean, or Horvitz-Thompson for the column that the sampler was sized by.
+    """Interval of a total: number of events times the mean; Horvitz-Thompson for the column that sampling depends on.
 
     Args:
-        values: As for `mean_limits`; a missing value adds nothing.
+        values: As for `mean_limits`; a missing value counts 0.
         confidence: Coverage.
-        of: "run" (what the full log adds up to) or "process" (what so many events cost in the long run).
+        of: "run" (the sum over the full log) or "process" (the expected sum of as many events).
         method: "t" or "log"; None chooses.
 
     Raises:
         StatError: Too few values or clusters; method="log" with values that are not positive.
     """
-    enough(values, 1 if of == "run" else 2, of)
+    require_units(values, 1 if of == "run" else 2, of)
     x, weight = values.x, values.weight
     if of == "run" and not values.sampled:
-        return exactly(float(weight @ x))
-    units = enough(values, 2, of)
+        return exact_limits(float(weight @ x))
+    units = require_units(values, 2, of)
     if values.seen is None or values.sized:
         scale, center = 1.0, 0.0 if of == "run" else weighted.mean(x, weight)
-        lost = 0.0
+        missing_value = 0.0
     else:
-        # rows without a value count as 0, so that the weights of all rows stand for all events
+        # rows without a value count 0, so that the weights of all rows add up to all events
         scale = values.seen / values.rows_weight
-        lost = center = float(weight @ x) / values.rows_weight
-    error = scale * float(np.sqrt(_squares(values, center, lost, of)))
-    return around(scale * float(weight @ x), error, units - 1, confidence, _scale(values, method), heavy(values))
+        missing_value = center = float(weight @ x) / values.rows_weight
+    error = scale * float(np.sqrt(_squared_error(values, center, missing_value, of)))
+    return symmetric_limits(
+        scale * float(weight @ x), error, units - 1, confidence, _scale(values, method), heavy_tail_warnings(values)
+    )
 
 
-def _squares(values: Values, center: float, lost: float, of: Of) -> float:
-    """Squared standard error of sum(w (x - center)); rows without a value add -lost each."""
+def _squared_error(values: Values, center: float, missing_value: float, of: Of) -> float:
+    """Squared standard error of sum(w (x - center)), in which each row without a value adds -w missing_value."""
     if values.cluster is not None and of == "process":
-        absent = np.zeros(0) if values.lost is None or lost == 0 else values.lost
+        absent = np.zeros(0) if values.lost is None or missing_value == 0 else values.lost
         totals: np.ndarray = np.bincount(values.cluster, values.weight * (values.x - center), minlength=len(absent))
-        totals[: len(absent)] -= lost * absent
-        held = np.bincount(values.cluster, minlength=len(absent)) > 0
-        held[: len(absent)] |= absent > 0
-        n, squares = int(np.count_nonzero(held)), float(totals @ totals)
+        totals[: len(absent)] -= missing_value * absent
+        present = np.bincount(values.cluster, minlength=len(absent)) > 0
+        present[: len(absent)] |= absent > 0
+        n, squares = int(np.count_nonzero(present)), float(totals @ totals)
     else:
         n = len(values.x) + values.missing
-        squares = float(weighted.spread(values.weight, of) @ (values.x - center) ** 2) + _absent(values, of) * lost**2
+        squares = float(weighted.variance_factor(values.weight, of) @ (values.x - center) ** 2)
+        squares += _missing_factor(values, of) * missing_value**2
     return n / (n - 1) * squares
 
 
-def _absent(values: Values, of: Of) -> float:
-    """What the rows without a value add to the squares; their weights are taken as alike."""
+def _missing_factor(values: Values, of: Of) -> float:
+    """Sum of `variance_factor` over rows without a value, whose weights are taken as equal."""
     if not values.missing:
         return 0.0
     weight = (values.rows_weight - values.weight.sum()) / values.missing
-    return float(values.missing * weighted.spread(np.array([weight]), of)[0])
+    return float(values.missing * weighted.variance_factor(np.array([weight]), of)[0])
 
 
 def _scale(values: Values, method: str | None) -> str:
-    """On which scale the interval is symmetric: "log" for positive values, else "t"."""
+    """Choose the scale on which the interval is symmetric: "log" for positive values, otherwise "t"."""
     positive = bool((values.x > 0).all())
     if method == "log" and not positive:
-        raise StatError(f"method='log' needs positive values, {values.metric.name} has {values.x.min():g}; use 't'")
+        raise StatError(
+            f"method='log' needs positive values, {values.metric.name} has {values.x.min():g}; use method='t'"
+        )
     return method or ("log" if positive else "t")
 
 
@@ -111,4 +116,4 @@ LIMITS = {
     "quantile": quantile_limits,
     "ratio": ratio_limits,
 }
-"""How the interval of each kind of metric is made."""
+"""Kind of metric -> function that gives its interval."""

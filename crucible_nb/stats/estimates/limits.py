@@ -1,4 +1,4 @@
-"""An estimate with its interval, and the two ways to make one of a standard error: t, and t on the log scale."""
+"""`Limits`, an estimate with its interval; intervals from a standard error by t or by t on the log scale."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
 CLUSTERS = 30
-"""Clusters below which an interval comes with a warning."""
+"""Number of clusters below which an interval gets a warning."""
 _LARGEST = 700.0  # exp of more is infinite
 
 
 class Limits(NamedTuple):
-    """An estimate with its interval, and how it was made."""
+    """An estimate with its interval.
+
+    Attributes:
+        estimate: The estimate, in the unit of the metric.
+        interval: Confidence interval of the estimate.
+        error: Standard error of the estimate; NaN if the method has none.
+        method: Name of the method of the interval.
+        warnings: Reasons to doubt the interval.
+    """
 
     estimate: float
     interval: Interval
@@ -26,13 +34,13 @@ class Limits(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def around(
+def symmetric_limits(
     estimate: float, error: float, df: int, confidence: float, method: str, warnings: tuple[str, ...] = ()
 ) -> Limits:
-    """The interval of an estimate with a standard error: by t, or by t on the log scale for method="log".
+    """The interval of an estimate from its standard error: by t, or by t on the log scale for method="log".
 
     Examples:
-        >>> low, high = around(1.0, 0.1, 10**6, 0.95, "log").interval
+        >>> low, high = symmetric_limits(1.0, 0.1, 10**6, 0.95, "log").interval
         >>> round(low, 3), round(high, 3)
         (0.822, 1.217)
     """
@@ -45,16 +53,16 @@ def around(
     return Limits(estimate, Interval(estimate / factor, estimate * factor), error, method, warnings)
 
 
-def exactly(estimate: float) -> Limits:
-    """A number of the run where no row was dropped."""
+def exact_limits(estimate: float) -> Limits:
+    """The interval of an estimate that is exact, because no row of the run was dropped: a point."""
     return Limits(estimate, Interval(estimate, estimate), 0.0, "exact")
 
 
-def enough(values: Values, least: int, of: Of = "process") -> int:
-    """The independent units of the values, when they are enough.
+def require_units(values: Values, least: int, of: Of = "process") -> int:
+    """Count the independent units of the values, and require that there are enough.
 
     Raises:
-        StatError: Fewer rows with a value than `least`; fewer than two clusters for an interval of the process.
+        StatError: Fewer than `least` values; fewer than two clusters for an interval of the process.
     """
     if len(values.x) < least or not values.weight.sum() > 0:
         rows = "row" if least == 1 else "rows"
@@ -65,7 +73,7 @@ def enough(values: Values, least: int, of: Of = "process") -> int:
     units = weighted.units(len(values.x), values.cluster if of == "process" else None)
     if values.cluster is not None and of == "process" and units < 2:
         raise StatError(
-            f"{values.metric.name}: expected at least 2 clusters, got {units}; rows of one cluster say nothing about "
-            "how much clusters differ: leave out cluster= for an interval about this one alone"
+            f"{values.metric.name}: expected at least 2 clusters, got {units}; one cluster does not show how much "
+            "clusters differ. Leave out cluster= for an interval about this cluster only."
         )
     return units

@@ -1,4 +1,4 @@
-"""The interval of a difference from the intervals of its two sides, and the p-value that goes with it."""
+"""MOVER: interval of a difference from the intervals of two estimates, and the p-value consistent with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from crucible_nb.stats.results import Interval
 
 Limit = Callable[[float], Interval]
-"""The interval of one side at a confidence."""
+"""Function from confidence to the interval of an estimate."""
 
 _LEAST = 1e-12
 
@@ -16,11 +16,11 @@ _LEAST = 1e-12
 def difference_limits(
     control: tuple[float, Interval], treatment: tuple[float, Interval], correlation: float = 0.0
 ) -> Interval:
-    """Of treatment - control, by recovering a variance from each limit (MOVER).
+    """Interval of treatment - control, by recovering a variance from each limit (MOVER).
 
     Args:
-        control, treatment: Estimate and interval, at the same confidence.
-        correlation: Of the two estimates; 0 for independent arms.
+        control, treatment: Estimate and interval of each arm, at the same confidence.
+        correlation: Correlation of the two estimates; 0 for independent arms.
 
     Examples:
         >>> from crucible_nb.stats.results import Interval
@@ -46,12 +46,12 @@ def _length(a: float, b: float, correlation: float) -> float:
 
 
 def pvalue_of(estimate: float, limits: Limit, null: float = 0.0) -> float:
-    """The smallest 1 - confidence at which the interval leaves out `null`: two-sided, and consistent with the interval.
+    """Two-sided p-value consistent with an interval: the smallest 1 - confidence at which it excludes `null`.
 
     Args:
-        estimate: Of the difference.
-        limits: Its interval at a confidence.
-        null: The difference that is tested.
+        estimate: Estimate of the difference.
+        limits: Function from confidence to the interval of the difference.
+        null: Difference under the null hypothesis.
 
     Examples:
         >>> from scipy import special
@@ -65,14 +65,14 @@ def pvalue_of(estimate: float, limits: Limit, null: float = 0.0) -> float:
     if estimate == null:
         return 1.0
 
-    def out(level: float) -> bool:
+    def excludes_null(level: float) -> bool:
         low, high = limits(1 - level)
         return not low <= null <= high
 
-    if out(_LEAST):
+    if excludes_null(_LEAST):
         return _LEAST
-    low, high = math.log(_LEAST), 0.0  # the interval covers at low; at high it is a point and does not
+    low, high = math.log(_LEAST), 0.0  # at low the interval covers null; at high it is a point and does not
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if out(math.exp(middle)) else (middle, high)
+        low, high = (low, middle) if excludes_null(math.exp(middle)) else (middle, high)
     return math.exp(high)

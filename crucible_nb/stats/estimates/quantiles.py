@@ -7,21 +7,21 @@ import math
 import numpy as np
 
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import Limits, enough, exactly
+from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
 
 def quantile_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
-    """Of a quantile, by order statistics: beta limits on its share of the events, read off the values (Woodruff).
+    """Interval of a quantile by order statistics: beta limits of its rank, converted to values (Woodruff).
 
     Args:
-        values: Any.
-        confidence: Coverage; of plain rows discrete, so often a little more. Limits of rows that were sampled or lie in
-            clusters, whose n is an estimate anyway, are interpolated.
+        values: Values of a quantile metric.
+        confidence: Coverage. Unweighted, independent rows give order statistics, which cover a little more; for sampled
+            or clustered rows, whose n is an estimate, limits are interpolated between values.
         of: "process" or "run".
-        method: Only "quantile".
+        method: None or "quantile", the only method.
 
     Raises:
         StatError: No values, fewer than two clusters.
@@ -32,60 +32,64 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
         Probability Letters 4 (1986).
     """
     del method
-    enough(values, 1, of)
+    require_units(values, 1, of)
     order = np.argsort(values.x, kind="stable")
     x, weight, q = values.x[order], values.weight[order], values.metric.q
     estimate = weighted.quantile(x, weight, q)
     if of == "run" and not values.sampled:
-        return exactly(estimate)
+        return exact_limits(estimate)
     cluster = None if values.cluster is None else values.cluster[order]
     size = float(len(x))
     if not values.plain:
-        size = weighted.fewer(share_worth(x, weight, cluster, estimate, q, of), values, of, confidence)
-    ends = min(size, rows_at_the_ends(weight, q))
+        size = weighted.reduce_for_clusters(quantile_size(x, weight, cluster, estimate, q, of), values, of, confidence)
+    ends = min(size, rows_at_nearer_end(weight, q))
     ranks = rank_limits(q, size, confidence)
-    low, high = _read_off(x, weight, ranks.low / size, ranks.high / size, plain=values.plain)
+    low, high = _values_at(x, weight, ranks.low / size, ranks.high / size, plain=values.plain)
     tail = (1 - confidence) / 2
     interval = Interval(low if (1 - q) ** ends <= tail else -math.inf, high if q**ends <= tail else math.inf)
-    said = () if np.isfinite(interval).all() else (_open(values, ends, q, confidence),)
-    return Limits(estimate, interval, math.nan, "quantile", said)
+    warnings = () if np.isfinite(interval).all() else (_open_interval_text(values, ends, q, confidence),)
+    return Limits(estimate, interval, math.nan, "quantile", warnings)
 
 
-def _read_off(x: np.ndarray, weight: np.ndarray, low: float, high: float, *, plain: bool) -> Interval:
-    """The values at two shares of the events: of plain rows the next ones outside, of others between two rows."""
-    filled = np.cumsum(weight) / weight.sum()
-    # a share that lies on a step up to rounding belongs to that step
+def _values_at(x: np.ndarray, weight: np.ndarray, low: float, high: float, *, plain: bool) -> Interval:
+    """Values at two cumulative proportions: rounded outwards to a value if `plain`, otherwise interpolated."""
+    cumulated = np.cumsum(weight) / weight.sum()
+    # a proportion that equals a step up to rounding errors belongs to that step
     low, high = low * (1 + 1e-12), high * (1 - 1e-12)
-    below, above = int(np.searchsorted(filled, low, side="right")) - 1, int(np.searchsorted(filled, high))
+    below, above = int(np.searchsorted(cumulated, low, side="right")) - 1, int(np.searchsorted(cumulated, high))
     return Interval(
-        -math.inf if below < 0 else float(x[below] if plain else np.interp(low, filled, x)),
-        math.inf if above >= len(x) else float(x[above] if plain else np.interp(high, filled, x)),
+        -math.inf if below < 0 else float(x[below] if plain else np.interp(low, cumulated, x)),
+        math.inf if above >= len(x) else float(x[above] if plain else np.interp(high, cumulated, x)),
     )
 
 
-def share_worth(
+def quantile_size(
     x: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None, estimate: float, q: float, of: Of
 ) -> float:
-    """Independent rows that the share of events below a quantile is worth."""
-    size = weighted.share_size(q, weighted.error_at(x, weight, estimate, q, of, cluster))
+    """Effective number of independent rows for the proportion of events below a quantile."""
+    size = weighted.share_size(q, weighted.quantile_error(x, weight, estimate, q, of, cluster))
     return weighted.unit_size(weight, of, cluster) if math.isinf(size) else size
 
 
-def rows_at_the_ends(weight: np.ndarray, q: float) -> float:
-    """How many rows as heavy as those near the nearer end all events are worth, by weights in order of the values.
+def rows_at_nearer_end(weight: np.ndarray, q: float) -> float:
+    """Total weight divided by the largest weight near the end of the sample that is closer to the quantile.
 
-    One of them beyond the quantile may have been missed, whatever the rows say that were not.
+    It bounds the number of rows for an open limit: a heavy row beyond the quantile may have been missed by sampling.
+
+    Args:
+        weight: Weights in ascending order of the values.
+        q: The quantile, in (0, 1).
     """
-    filled, rare = np.cumsum(weight) / weight.sum(), 4 * min(q, 1 - q)
-    near = filled >= 1 - rare if q >= 0.5 else filled <= rare
+    cumulated, rare = np.cumsum(weight) / weight.sum(), 4 * min(q, 1 - q)
+    near = cumulated >= 1 - rare if q >= 0.5 else cumulated <= rare
     return float(weight.sum() / weight[near].max(initial=weight.min()))
 
 
 def rank_limits(q: float, n: float, confidence: float) -> Interval:
-    """Ranks between which the quantile lies: P(below the low one), P(above the high one) are half of the rest each.
+    """Ranks between which the quantile lies with this confidence, with equal tails.
 
-    The distribution of the number of values below the quantile is binomial; its continuous form takes any n > 0.
-    A rank below 1 or above n: no value is that far out.
+    The number of values below the quantile is binomial; its continuous form accepts any n > 0. A rank below 1 or above
+    n means that no value is a limit.
 
     Examples:
         >>> low, high = rank_limits(0.5, 100, 0.95)  # the 40th and the 61st of 100 values
@@ -97,7 +101,7 @@ def rank_limits(q: float, n: float, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
 
     def at(chance: float) -> float:
-        """The rank u for which P(Bin(n, q) >= u) is `chance`."""
+        """The rank u with P(Bin(n, q) >= u) = `chance`."""
         if special.betainc(n, 1.0, q) > chance:
             return n + 1.0
         if special.betainc(1e-9, n + 1, q) < chance:
@@ -107,7 +111,7 @@ def rank_limits(q: float, n: float, confidence: float) -> Interval:
     return Interval(min(at(1 - tail), n), at(tail))
 
 
-def _open(values: Values, size: float, q: float, confidence: float) -> str:
+def _open_interval_text(values: Values, size: float, q: float, confidence: float) -> str:
     needed = math.ceil(math.log((1 - confidence) / 2) / math.log(max(q, 1 - q)))
     side = "upper" if q >= 0.5 else "lower"
-    return f"{values.metric.name}: no finite {side} limit below {needed:,} effective rows, there are {size:,.0f}"
+    return f"{values.metric.name}: a finite {side} limit needs {needed:,} effective rows, there are {size:,.0f}"

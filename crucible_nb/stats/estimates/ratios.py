@@ -1,4 +1,4 @@
-"""Ratios of two totals: cost per success, tokens per second."""
+"""Intervals of ratios of two totals, such as cost per success or tokens per second."""
 
 from __future__ import annotations
 
@@ -8,60 +8,65 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import Limits, around, enough, exactly
-from crucible_nb.stats.lazy_imports import heavy
+from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units, symmetric_limits
+from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
 
 def ratio_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
-    """Of sum(w a) / sum(w b), by the linearised standard error: of (a - R b) / mean(b).
+    """Interval of a ratio R = sum(w a) / sum(w b), by the linearised standard error, that of (a - R b) / mean(b).
 
-    A row that adds to the numerator only counts too: a failed call costs money, and is no success.
+    Rows with b = 0 count in the numerator: a failed call costs money and is no success.
 
     Args:
-        values: `x` is a, `per` is b; rows that lack one of them were left out.
+        values: Values with a as `x` and b as `per`; rows without a or b were left out.
         confidence: Coverage.
         of: "process" or "run".
-        method: "log" (for nothing but values >= 0 the default), "t" or "fieller" (both sides of the ratio vary at
-            once; open where the denominator may be 0).
+        method: "log" (the default if all values are >= 0), "t" or "fieller" (numerator and denominator vary; infinite
+            if the denominator may be 0).
 
     Raises:
-        StatError: Too few values, a denominator that adds up to 0, method="log" for a ratio that is not positive.
+        StatError: Too few values, a denominator whose sum is 0, method="log" with a ratio that is not positive.
 
     References:
         Sarndal, Swensson, Wretman: Model Assisted Survey Sampling, section 5.6. Springer (1992).
         Fieller: Some problems in interval estimation. JRSS B 16 (1954).
     """
-    enough(values, 1 if of == "run" else 2, of)
+    require_units(values, 1 if of == "run" else 2, of)
     estimate = ratio(values)
     if of == "run" and not values.sampled:
-        return exactly(estimate)
-    units, per = enough(values, 2, of), np.asarray(values.per)
+        return exact_limits(estimate)
+    units, per = require_units(values, 2, of), np.asarray(values.per)
     positive = estimate > 0 and bool((values.x >= 0).all() and (per >= 0).all())
     if method == "log" and not positive:
-        raise StatError(f"method='log' needs values >= 0 on both sides, {values.metric.name} has others; use 't'")
+        raise StatError(
+            f"method='log' needs numerator and denominator >= 0 and a ratio > 0, which {values.metric.name} has not; "
+            "use method='t'"
+        )
     if method == "fieller":
         return _fieller(values, estimate, units - 1, confidence, of)
     error = weighted.error_of(weighted.influence(values, estimate), values.weight, of, values.cluster)
-    return around(estimate, error, units - 1, confidence, method or ("log" if positive else "t"), heavy(values))
+    return symmetric_limits(
+        estimate, error, units - 1, confidence, method or ("log" if positive else "t"), heavy_tail_warnings(values)
+    )
 
 
 def ratio(values: Values) -> float:
-    """sum(w a) / sum(w b).
+    """The ratio sum(w a) / sum(w b).
 
     Raises:
-        StatError: The denominator adds up to 0.
+        StatError: The sum of the denominator is 0.
     """
     metric, under = values.metric, float(values.weight @ np.asarray(values.per))
     if under == 0:
-        raise StatError(f"{metric.name}: {metric.per} adds up to 0 in {len(values.x):,} rows, nothing to divide by")
+        raise StatError(f"{metric.name}: {metric.per} adds up to 0 in {len(values.x):,} rows, so there is no ratio")
     return float(values.weight @ values.x) / under
 
 
 def _fieller(values: Values, estimate: float, df: int, confidence: float, of: Of) -> Limits:
-    """All ratios rho for which the mean of a - rho b is not more than t standard errors from 0."""
+    """Interval of all ratios rho for which the mean of a - rho b is within t standard errors of 0."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
     weight, per = values.weight, np.asarray(values.per)
@@ -70,12 +75,12 @@ def _fieller(values: Values, estimate: float, df: int, confidence: float, of: Of
     a, b = a - estimate, b - 1
     error = weighted.error_of(weighted.influence(values, estimate), weight, of, values.cluster)
     variances = [weighted.error_of(part, weight, of, values.cluster) ** 2 for part in (a, b, a - estimate * b)]
-    together = (variances[0] + estimate**2 * variances[1] - variances[2]) / (2 * estimate) if estimate else 0.0
+    covariance = (variances[0] + estimate**2 * variances[1] - variances[2]) / (2 * estimate) if estimate else 0.0
     t = float(special.stdtrit(df, (1 + confidence) / 2)) ** 2
-    square, middle, last = 1 - t * variances[1], estimate - t * together, estimate**2 - t * variances[0]
+    square, middle, last = 1 - t * variances[1], estimate - t * covariance, estimate**2 - t * variances[0]
     root = middle**2 - square * last
     if square <= 0 or root < 0:
-        said = f"{values.metric.name}: the total of {values.metric.per} may be 0, so that no limit can be set"
-        return Limits(estimate, Interval(-math.inf, math.inf), error, "fieller", (said,))
+        warning = f"{values.metric.name}: the total of {values.metric.per} may be 0, so the ratio has no finite limits"
+        return Limits(estimate, Interval(-math.inf, math.inf), error, "fieller", (warning,))
     low, high = (middle - math.sqrt(root)) / square, (middle + math.sqrt(root)) / square
-    return Limits(estimate, Interval(low, high), error, "fieller", heavy(values))
+    return Limits(estimate, Interval(low, high), error, "fieller", heavy_tail_warnings(values))

@@ -1,4 +1,4 @@
-"""Intervals of a share: Wilson, Clopper and Pearson, Agresti and Coull; for weighted or clustered rows on their n."""
+"""Intervals of a proportion: Wilson, Clopper and Pearson, Agresti and Coull; weighted rows use the effective n."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import Limits, enough, exactly
+from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
 
 def rate_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
-    """Of a share: Wilson's score interval for plain rows, beta limits on the effective n for others.
+    """Interval of a proportion: Wilson's score interval; beta limits on the effective n for sampled or clustered rows.
 
     Args:
-        values: 0 and 1.
+        values: Values 0 and 1.
         confidence: Coverage.
         of: "process" or "run".
         method: "wilson", "wilson_cc", "agresti_coull" or "clopper_pearson"; None chooses.
@@ -28,13 +28,13 @@ def rate_limits(values: Values, confidence: float, of: Of, method: str | None = 
         Korn, Graubard: Confidence intervals for proportions with small expected number of positive counts
         estimated from survey data. Survey Methodology 24 (1998).
     """
-    enough(values, 1, of)
+    require_units(values, 1, of)
     share = weighted.mean(values.x, values.weight)
     if of == "run" and not values.sampled:
-        return exactly(share)
+        return exact_limits(share)
     if method not in {None, "clopper_pearson"} and values.sampled:
         raise StatError(
-            f"method={method!r} is for rows that were not sampled; use 'clopper_pearson', or none to choose"
+            f"method={method!r} is for rows that were not sampled, and these were; use 'clopper_pearson' or method=None"
         )
     error = weighted.standard_error(values.x, values.weight, of, values.cluster)
     method = method or ("wilson" if values.plain else "clopper_pearson")
@@ -42,14 +42,14 @@ def rate_limits(values: Values, confidence: float, of: Of, method: str | None = 
 
 
 def _size(values: Values, share: float, error: float, of: Of, confidence: float) -> float:
-    """The effective n of a share; without any spread among the values the weights alone say it."""
+    """The effective n of a proportion; from the weights only if all values are equal."""
     if values.plain:
         return float(len(values.x))
     if 0 < share < 1 and error > 0:
         size = weighted.share_size(share, error)
     else:
         size = weighted.unit_size(values.weight, of, values.cluster)
-    return weighted.fewer(size, values, of, confidence)
+    return weighted.reduce_for_clusters(size, values, of, confidence)
 
 
 def wilson(share: float, n: float, confidence: float) -> Interval:
@@ -70,7 +70,7 @@ def wilson(share: float, n: float, confidence: float) -> Interval:
 
 
 def wilson_cc(share: float, n: float, confidence: float) -> Interval:
-    """Wilson's interval with continuity correction, as R's `prop.test` has it: never below its confidence by much.
+    """Wilson's interval with continuity correction, as in R's `prop.test`: coverage is never far below `confidence`.
 
     Examples:
         >>> [round(limit, 4) for limit in wilson_cc(81 / 263, 263, 0.95)]
@@ -90,7 +90,7 @@ def wilson_cc(share: float, n: float, confidence: float) -> Interval:
 
 
 def agresti_coull(share: float, n: float, confidence: float) -> Interval:
-    """Agresti and Coull's: Wald's interval after z^2 / 2 hits and as many misses more.
+    """Agresti and Coull's interval: Wald's interval after adding z^2 / 2 successes and as many failures.
 
     Examples:
         >>> [round(limit, 4) for limit in agresti_coull(0.02, 200, 0.95)]
@@ -107,7 +107,7 @@ def agresti_coull(share: float, n: float, confidence: float) -> Interval:
 
 
 def beta_limits(share: float, n: float, confidence: float) -> Interval:
-    """Clopper and Pearson's limits, for any n > 0, whole or not.
+    """Clopper and Pearson's limits, for any n > 0, integer or not.
 
     Examples:
         >>> [round(limit, 4) for limit in beta_limits(0.0, 20, 0.95)]
@@ -139,4 +139,4 @@ SHARES = {
     "clopper_pearson": beta_limits,
     "agresti_coull": agresti_coull,
 }
-"""How the interval of a share is made, by method."""
+"""Name of a method -> function of (share, n, confidence) that gives the interval of a proportion."""

@@ -1,4 +1,4 @@
-"""How strongly rows and columns of a table go together, and the chi-square of rows with weights or clusters."""
+"""Association in contingency tables: Cramer's V with its interval, and Rao and Scott's chi-square for weighted rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crucible_nb.stats.samples.counts import Labels, positions
 
 
 def chi_square_limits(statistic: float, df: float, confidence: float) -> Interval:
-    """Noncentralities of chi-square that make the observed one just too large or just too small; 0 where none does.
+    """Confidence limits of the noncentrality of chi-square; 0 if no noncentrality > 0 fits.
 
     Examples:
         >>> low, high = chi_square_limits(12.0, 3.0, 0.95)
@@ -42,18 +42,18 @@ def chi_square_limits(statistic: float, df: float, confidence: float) -> Interva
     return Interval(at(1 - tail), at(tail))
 
 
-def strength(statistic: float, df: float, n: float, most: int, confidence: float) -> tuple[float, Interval]:
-    """Cramer's V, or Cohen's w where `most` is 1, with its interval.
+def cramers_v(statistic: float, df: float, n: float, smaller: int, confidence: float) -> tuple[float, Interval]:
+    """Cramer's V with its interval; Cohen's w if `smaller` is 1.
 
     Args:
-        statistic: Pearson's, without correction for continuity.
-        df: Its degrees of freedom.
-        n: Values counted.
-        most: The smaller of rows - 1 and columns - 1.
-        confidence: Of the interval.
+        statistic: Pearson's statistic, without continuity correction.
+        df: Degrees of freedom of the statistic.
+        n: Number of values counted.
+        smaller: The smaller of rows - 1 and columns - 1.
+        confidence: Coverage of the interval.
 
     Examples:
-        >>> value, (low, high) = strength(12.0, 3.0, 100.0, 1, 0.95)
+        >>> value, (low, high) = cramers_v(12.0, 3.0, 100.0, 1, 0.95)
         >>> round(value, 3), round(low, 3), round(high, 3)
         (0.346, 0.098, 0.519)
 
@@ -61,19 +61,22 @@ def strength(statistic: float, df: float, n: float, most: int, confidence: float
         Cramer: Mathematical Methods of Statistics, section 21.9. Princeton (1946).
     """
     low, high = chi_square_limits(statistic, df, confidence)
-    return math.sqrt(statistic / (n * most)), Interval(math.sqrt(low / (n * most)), math.sqrt(high / (n * most)))
+    return (
+        math.sqrt(statistic / (n * smaller)),
+        Interval(math.sqrt(low / (n * smaller)), math.sqrt(high / (n * smaller))),
+    )
 
 
-class Corrected(NamedTuple):
-    """A chi-square of rows that are not plain.
+class RaoScott(NamedTuple):
+    """Rao and Scott's chi-square test of weighted or clustered rows.
 
     Attributes:
-        statistic: F.
+        statistic: F statistic.
         df: Degrees of freedom of F.
-        pvalue: Of homogeneity.
-        pearson: Pearson's statistic of the weighted shares, as if rows were plain.
-        design_effect: Mean variance of the shares over what plain rows would have.
-        shares: float64[arms, categories].
+        pvalue: P-value of equal proportions in all arms.
+        pearson: Pearson's statistic of the weighted proportions, as if rows were unweighted and independent.
+        design_effect: Mean ratio of the variance of the proportions to that of unweighted, independent rows.
+        shares: float64[arms, categories], proportions of the categories.
     """
 
     statistic: float
@@ -84,15 +87,15 @@ class Corrected(NamedTuple):
     shares: np.ndarray
 
 
-def rao_scott(arms: Sequence[Labels], categories: Sequence[Any]) -> Corrected:
-    """Whether arms with weights or clusters have the same shares: Rao and Scott's second correction, as F.
+def rao_scott(arms: Sequence[Labels], categories: Sequence[Any]) -> RaoScott:
+    """Test whether weighted or clustered arms have equal proportions: Rao and Scott's second-order correction, as F.
 
     Args:
-        arms: Labels of each; codes of clusters are common to all.
-        categories: All that occur.
+        arms: Labels of each arm; a cluster has the same code in all arms.
+        categories: All labels that occur.
 
     Raises:
-        StatError: An arm of one row or cluster, or no spread at all.
+        StatError: An arm of one row or cluster, or categories that do not vary within arms.
 
     References:
         Rao, Scott: On chi-squared tests for multiway contingency tables with cell proportions estimated from survey
@@ -103,21 +106,25 @@ def rao_scott(arms: Sequence[Labels], categories: Sequence[Any]) -> Corrected:
 
     k, rows = len(categories) - 1, np.array([len(arm.values) for arm in arms], np.float64)
     hot = [np.eye(k + 1)[positions(arm, categories)] for arm in arms]
-    shares = np.array([arm.weight @ one / arm.weight.sum() for arm, one in zip(arms, hot, strict=True)])
+    shares = np.array([arm.weight @ indicators / arm.weight.sum() for arm, indicators in zip(arms, hot, strict=True)])
     pooled = rows @ shares / rows.sum()
     contrast = np.kron(np.c_[np.eye(len(arms) - 1), -np.ones(len(arms) - 1)], np.eye(k))
     multinomial = np.diag(pooled[:k]) - np.outer(pooled[:k], pooled[:k])
     plain = contrast @ np.kron(np.diag(1 / rows), multinomial) @ contrast.T
-    observed = contrast @ _covariance(arms, [one[:, :k] - share[:k] for one, share in zip(hot, shares, strict=True)])
+    deviations = [indicators[:, :k] - share[:k] for indicators, share in zip(hot, shares, strict=True)]
+    observed = contrast @ _covariance(arms, deviations)
     effects = np.linalg.solve(plain, observed @ contrast.T)
-    apart = contrast @ shares[:, :k].ravel()
-    pearson, trace = float(apart @ np.linalg.solve(plain, apart)), float(np.trace(effects))
+    difference = contrast @ shares[:, :k].ravel()
+    pearson, trace = float(difference @ np.linalg.solve(plain, difference)), float(np.trace(effects))
     if not trace > 0:
-        raise StatError("chi_square: the categories do not vary within arms or clusters, so nothing can be tested")
+        raise StatError(
+            "chi_square: the categories do not vary within arms or clusters, so there is no error to test by"
+        )
     df = trace**2 / float(np.trace(effects @ effects))
     units = _all_units(arms) - len(arms)
     f = pearson / trace
-    return Corrected(f, (df, df * units), float(special.fdtrc(df, df * units, f)), pearson, trace / len(apart), shares)
+    pvalue = float(special.fdtrc(df, df * units, f))
+    return RaoScott(f, (df, df * units), pvalue, pearson, trace / len(difference), shares)
 
 
 def _units(arm: Labels) -> int:
@@ -125,21 +132,21 @@ def _units(arm: Labels) -> int:
 
 
 def _all_units(arms: Sequence[Labels]) -> int:
-    """Independent units of all arms; a cluster that lies in several counts once."""
+    """Number of independent units of all arms; a cluster that occurs in several arms counts once."""
     codes = [arm.cluster for arm in arms if arm.cluster is not None]
     return len(np.unique(np.concatenate(codes))) if codes else sum(_units(arm) for arm in arms)
 
 
 def _covariance(arms: Sequence[Labels], away: Sequence[np.ndarray]) -> np.ndarray:
-    """Of the shares of all arms, one after the other; a cluster that lies in several arms makes them vary together."""
+    """Covariance of the proportions of all arms, concatenated; clusters that occur in several arms correlate them."""
     k, codes = away[0].shape[1], 1 + max(int(arm.cluster.max()) if arm.cluster is not None else 0 for arm in arms)
     whole = np.zeros((k * len(arms), k * len(arms)))
     sums = np.zeros((codes, k * len(arms)))
-    for i, (arm, apart) in enumerate(zip(arms, away, strict=True)):
+    for i, (arm, deviation) in enumerate(zip(arms, away, strict=True)):
         n = _units(arm)
         if n < 2:
             raise StatError("chi_square: expected at least 2 rows, or clusters, in every arm, got 1")
-        each = math.sqrt(n / (n - 1)) * arm.weight[:, None] * apart / arm.weight.sum()
+        each = math.sqrt(n / (n - 1)) * arm.weight[:, None] * deviation / arm.weight.sum()
         part = slice(i * k, (i + 1) * k)
         if arm.cluster is None:
             whole[part, part] = each.T @ each

@@ -1,18 +1,18 @@
-"""Equivalence and non-inferiority: whether a difference lies inside a margin, which a large p-value never shows."""
+"""Equivalence and non-inferiority tests of a difference against a margin, which a large p-value cannot replace."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.effects.sizes import matched
+from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.estimates.binary import tail_of
-from crucible_nb.stats.hypotests.gaps import Gap, gap_of, gap_of_pairs
-from crucible_nb.stats.hypotests.means import checked
+from crucible_nb.stats.estimates.binary import tail_probability
+from crucible_nb.stats.hypotests.differences import TestableDifference, difference_of_arms, difference_of_pairs
+from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.arms import two_arms
@@ -26,12 +26,13 @@ _HIGHER = frozenset({"success"})
 
 @dataclass(frozen=True, repr=False)
 class MarginResult(TestResult):
-    """The answer of a test against a margin; further fields as of `TestResult`.
+    """The result of a test against a margin; the other fields are those of `TestResult`.
 
     Attributes:
-        margin: Differences, treatment - control, that are taken as none or as no harm; an open side is infinite.
-        alpha: Chance of saying so wrongly; `significant` is p <= alpha. For equivalence the interval has coverage
-            1 - 2 alpha, so that it lies inside the margin just when p <= alpha.
+        margin: Differences, treatment - control, that are accepted as equivalent or non-inferior; one side is infinite
+            for non-inferiority.
+        alpha: Significance level; `significant` is p <= alpha. The interval of an equivalence test has coverage
+            1 - 2 alpha, so that it is inside the margin exactly if p <= alpha.
     """
 
     margin: Interval = UNKNOWN
@@ -55,42 +56,45 @@ def equivalence(
     cluster: str | None = None,
     pair_by: str = "sample_id",
 ) -> MarginResult:
-    """Whether two arms differ by less than a margin: two one-sided tests (TOST).
+    """Test whether two arms differ by less than a margin: two one-sided tests (TOST).
 
     Args:
         control, treatment: Experiments, DataFrames, Series, lists or arrays.
         metric: A column or mean, a rate, or a ratio such as "cost_per_success".
-        margin: Largest difference that does not matter, in the unit of the metric (of rates 0.02 for two points); a
-            tuple (low, high) of differences treatment - control; or "5%" of the control's number, which is then taken
-            as known.
-        paired: The same items on both sides, brought together by `pair_by`.
+        margin: Largest difference that does not matter, in the unit of the metric (for rates, 0.02 is two points); a
+            tuple (low, high) of differences treatment - control; or "5%" of the estimate of the control, which is then
+            taken as known.
+        paired: Both arms have the same items, matched by `pair_by`.
         confidence: 1 - alpha of the test; the interval has coverage 1 - 2 alpha.
-        resample: Width of time blocks whose values stand in for the rows, e.g. "1min".
-        cluster: Column of what groups rows that are alike, e.g. "session_id".
-        pair_by: Column that names the item.
+        resample: Width of time blocks whose values replace the rows, e.g. "1min".
+        cluster: Column of clusters of similar rows, e.g. "session_id".
+        pair_by: Column of item ids.
 
     Returns:
         MarginResult: means by Welch's or the paired t, rates by the score test at the margin (Miettinen and Nurminen;
-        Tango for pairs); the p-value is the larger of the two. `significant`: the arms are equivalent.
+        Tango for pairs); the p-value is the larger of the two. If `significant`, the arms are equivalent.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is not accepted.
         SchemaError: No such column.
-        StatError: Too few values, no spread, a quantile or a total.
+        StatError: Too few values, constant values, a quantile or a total.
 
     Examples:
         >>> from crucible_nb.stats.hypotests.equivalence import equivalence
         >>> control, treatment = [3.28, 3.27, 3.29, 3.28, 3.28], [3.28, 3.28, 3.29, 3.27, 3.28]
-        >>> found = equivalence(control, treatment, metric="loss", margin=0.02)
-        >>> found.significant, round(found.pvalue, 4)
+        >>> result = equivalence(control, treatment, metric="loss", margin=0.02)
+        >>> result.significant, round(result.pvalue, 4)
         (True, 0.001)
 
     References:
         Schuirmann: A comparison of the two one-sided tests procedure and the power approach for assessing the
         equivalence of average bioavailability. Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
     """
-    gap = _gap(control, treatment, metric, paired, confidence, resample, cluster, pair_by)
-    return equivalence_of(gap, margin, confidence)
+    check_test_arguments("greater", confidence)
+    difference = _difference(
+        control, treatment, metric, paired=paired, resample=resample, cluster=cluster, pair_by=pair_by
+    )
+    return equivalence_test(difference, margin, confidence)
 
 
 def non_inferiority(
@@ -106,103 +110,125 @@ def non_inferiority(
     cluster: str | None = None,
     pair_by: str = "sample_id",
 ) -> MarginResult:
-    """Whether the treatment is at most a margin worse than the control: one one-sided test.
+    """Test whether the treatment is less than a margin worse than the control: one one-sided test.
 
     Args:
         control, treatment, metric, paired, resample, cluster, pair_by: As for `equivalence`.
-        margin: Largest loss that does not matter, > 0, in the unit of the metric; or "5%" of the control's number.
-        direction: "up" where more is better, "down" where less is; None knows it of latency, cost, errors, loss and
-            success.
+        margin: Largest loss that does not matter, > 0, in the unit of the metric; or "5%" of the estimate of the
+            control.
+        direction: "up" if more is better, "down" if less is better; None uses the name of the metric, which tells it
+            for latency, cost, errors, loss and success.
         confidence: 1 - alpha of the test, and coverage of the one-sided interval.
 
     Returns:
-        MarginResult. `significant`: the treatment is not inferior.
+        MarginResult. If `significant`, the treatment is non-inferior.
 
     Raises:
-        ConfigError: An argument is not what is accepted, or `direction` is wanted.
+        ConfigError: An argument is not accepted, or `direction` is missing.
         StatError: As for `equivalence`.
 
     Examples:
         >>> from crucible_nb.stats.hypotests.equivalence import non_inferiority
-        >>> found = non_inferiority([True] * 90 + [False] * 10, [True] * 91 + [False] * 9, "success_rate", margin=0.10)
-        >>> found.significant, found.margin.low
+        >>> result = non_inferiority([True] * 90 + [False] * 10, [True] * 91 + [False] * 9, "success_rate", margin=0.10)
+        >>> result.significant, result.margin.low
         (True, -0.1)
 
     References:
         Piaggio et al.: Reporting of noninferiority and equivalence randomized trials. JAMA 308 (2012).
     """
-    gap = _gap(control, treatment, metric, paired, confidence, resample, cluster, pair_by)
-    return non_inferiority_of(gap, margin, confidence, direction)
+    check_test_arguments("greater", confidence)
+    difference = _difference(
+        control, treatment, metric, paired=paired, resample=resample, cluster=cluster, pair_by=pair_by
+    )
+    return non_inferiority_test(difference, margin, confidence, direction)
 
 
-def _gap(
-    control: Any, treatment: Any, metric: str, paired: bool, confidence: float, resample: Any, cluster: str | None,
-    pair_by: str,
-) -> Gap:  # fmt: skip
-    checked("greater", confidence)
+def _difference(
+    control: Any, treatment: Any, metric: str, *, paired: bool, resample: Any, cluster: str | None, pair_by: str
+) -> TestableDifference:
     if paired:
-        return gap_of_pairs(matched(control, treatment, metric, pair_by, cluster, resample))
-    return gap_of(*two_arms(control, treatment, metric, cluster=cluster, resample=resample))
+        return difference_of_pairs(match_pairs(control, treatment, metric, pair_by, cluster, resample))
+    return difference_of_arms(*two_arms(control, treatment, metric, cluster=cluster, resample=resample))
 
 
-def equivalence_of(gap: Gap, margin: Any, confidence: float) -> MarginResult:
-    """`equivalence` of a difference at hand."""
-    alpha, within = 1 - confidence, _within(margin, gap.base)
-    sides = [(gap.statistic(within.low), "greater"), (gap.statistic(within.high), "less")]
-    tests = [(tail_of(z, side, gap.df), z) for z, side in sides]
-    pvalue, statistic = max(tests, key=lambda one: one[0])
+def equivalence_test(difference: TestableDifference, margin: Any, confidence: float) -> MarginResult:
+    """Test a difference for equivalence; see `equivalence`."""
+    alpha, within = 1 - confidence, _margin_interval(margin, difference.base)
+    sides = [(difference.statistic(within.low), "greater"), (difference.statistic(within.high), "less")]
+    tests = [(tail_probability(z, side, difference.df), z) for z, side in sides]
+    pvalue, statistic = max(tests, key=lambda test: test[0])
     level = 1 - 2 * alpha
-    interval = gap.limits(level)
     verdict = "equivalent" if pvalue <= alpha + 1e-12 else "not shown to be equivalent"
-    said = (
-        f"Equivalence of the {what_of(gap.metric)} within {number(within.low)} to {number(within.high)}"
-        f"{unit_of(gap.metric)}{_relative(margin)} was tested by two one-sided tests ({gap.how})"
+    procedure = (
+        f"Equivalence of the {what_of(difference.metric)} within {number(within.low)} to {number(within.high)}"
+        f"{unit_of(difference.metric)}{_percent_text(margin)} was tested by two one-sided tests ({difference.how})"
     )
     return _result(
-        "equivalence (TOST)", gap, interval, level, statistic, pvalue, "two-sided", within, alpha, said, verdict
-    )
+        "equivalence (TOST)", difference, _Outcome(statistic, pvalue, difference.limits(level), level, "two-sided"),
+        within, alpha, procedure, verdict,
+    )  # fmt: skip
 
 
-def non_inferiority_of(gap: Gap, margin: Any, confidence: float, direction: str | None = None) -> MarginResult:
-    """`non_inferiority` of a difference at hand."""
+def non_inferiority_test(
+    difference: TestableDifference, margin: Any, confidence: float, direction: str | None = None
+) -> MarginResult:
+    """Test a difference for non-inferiority; see `non_inferiority`."""
     checks.one_of("direction", direction, (None, "up", "down"))
-    direction = direction or better(gap.metric.name)
+    metric = difference.metric
+    direction = direction or better(metric.name)
     if direction is None:
-        raise checks.wrong("direction", direction, f"'up' or 'down': is more {gap.metric.name} better, or less?")
+        raise checks.wrong("direction", direction, f"'up' or 'down': is more {metric.name} better, or less?")
     if isinstance(margin, tuple):
         raise checks.wrong("margin", margin, "one number > 0, or text such as '5%'")
-    alpha, most = 1 - confidence, _within(margin, gap.base).high
-    within = Interval(-most, math.inf) if direction == "up" else Interval(-math.inf, most)
+    alpha, loss = 1 - confidence, _margin_interval(margin, difference.base).high
+    within = Interval(-loss, math.inf) if direction == "up" else Interval(-math.inf, loss)
     side = "greater" if direction == "up" else "less"
-    statistic = gap.statistic(-most if direction == "up" else most)
-    pvalue = tail_of(statistic, side, gap.df)
-    interval = one_sided(gap.limits(1 - 2 * alpha), side)
+    statistic = difference.statistic(-loss if direction == "up" else loss)
+    pvalue = tail_probability(statistic, side, difference.df)
+    interval = one_sided(difference.limits(1 - 2 * alpha), side)
     verdict = "not inferior" if pvalue <= alpha + 1e-12 else "not shown to be non-inferior"
-    said = (
-        f"Non-inferiority of the {what_of(gap.metric)} ({'more' if direction == 'up' else 'less'} is better) with a "
-        f"margin of {number(most)}{unit_of(gap.metric)}{_relative(margin)} was tested by a one-sided test ({gap.how})"
+    procedure = (
+        f"Non-inferiority of the {what_of(metric)} ({'more' if direction == 'up' else 'less'} is better) with a margin "
+        f"of {number(loss)}{unit_of(metric)}{_percent_text(margin)} was tested by a one-sided test ({difference.how})"
     )
-    return _result("non-inferiority", gap, interval, confidence, statistic, pvalue, side, within, alpha, said, verdict)
+    return _result(
+        "non-inferiority", difference, _Outcome(statistic, pvalue, interval, confidence, side), within, alpha,
+        procedure, verdict,
+    )  # fmt: skip
+
+
+class _Outcome(NamedTuple):
+    """Statistic of treatment - control, p-value, and interval at a confidence level."""
+
+    statistic: float
+    pvalue: float
+    interval: Interval
+    level: float
+    alternative: str
 
 
 def _result(
-    test: str, gap: Gap, interval: Interval, level: float, statistic: float, pvalue: float, alternative: str,
-    within: Interval, alpha: float, said: str, verdict: str,
+    test: str, difference: TestableDifference, outcome: _Outcome, within: Interval, alpha: float, procedure: str,
+    verdict: str,
 ) -> MarginResult:  # fmt: skip
-    size = gap.size(level if alternative == "two-sided" else 2 * level - 1)
-    effect = size.interval if alternative == "two-sided" else one_sided(size.interval, alternative)
+    statistic, pvalue, interval, level, alternative = outcome
+    metric, notes = difference.metric, difference.notes
+    size = difference.size(level if alternative == "two-sided" else 2 * level - 1)
+    effect_interval = size.interval if alternative == "two-sided" else one_sided(size.interval, alternative)
     return MarginResult(
-        test, gap.metric.name, gap.estimate, f"difference of {what_of(gap.metric)}, treatment - control", interval,
-        level, -statistic, None if math.isinf(gap.df) else gap.df, pvalue, gap.effect, size.value, effect, alternative,
-        gap.n, gap.notes.assumptions, gap.notes.exclusions, None,
-        f"{said}: difference {number(gap.estimate)}{unit_of(gap.metric)}, {interval_text(interval, level)}, "
-        f"{p_text(pvalue)}; {verdict} at alpha {alpha:g}.",
-        gap.notes.warnings, margin=within, alpha=alpha,
+        test=test, metric=metric.name, estimate=difference.estimate,
+        estimand=f"difference of {what_of(metric)}, treatment - control", confidence_interval=interval,
+        confidence=level, statistic=-statistic, df=None if math.isinf(difference.df) else difference.df, pvalue=pvalue,
+        effect=difference.effect, effect_size=size.value, effect_interval=effect_interval, alternative=alternative,
+        n=difference.n, assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings,
+        method=f"{procedure}: difference {number(difference.estimate)}{unit_of(metric)}, "
+        f"{interval_text(interval, level)}, {p_text(pvalue)}; {verdict} at alpha {alpha:g}.",
+        margin=within, alpha=alpha,
     )  # fmt: skip
 
 
 def better(metric: str) -> str | None:
-    """Whether more is better ("up") or less ("down"), where the name of a metric says so; else None.
+    """Direction that is better by the name of a metric: "up", "down", or None if the name does not tell.
 
     Examples:
         >>> better("p95_latency_ms"), better("success_rate"), better("score")
@@ -212,26 +238,28 @@ def better(metric: str) -> str | None:
     return "down" if words & _LOWER else "up" if words & _HIGHER else None
 
 
-def _within(margin: Any, base: float) -> Interval:
-    """The margin as differences, treatment - control."""
+def _margin_interval(margin: Any, base: float) -> Interval:
+    """Convert the argument `margin` to an interval of differences, treatment - control."""
     accepted = "a number > 0, a tuple (low, high) with low < high, or text such as '5%'"
     if isinstance(margin, str):
-        found = _PERCENT.fullmatch(margin)
-        if found is None or not float(found[1]) > 0:
+        percent = _PERCENT.fullmatch(margin)
+        if percent is None or not float(percent[1]) > 0:
             raise checks.wrong("margin", margin, accepted)
         if not base:
-            raise StatError(f"margin={margin!r}: the control's number is 0; give the margin in the unit of the metric")
-        margin = abs(base) * float(found[1]) / 100
+            raise StatError(
+                f"margin={margin!r}: the estimate of the control is 0; give the margin in the unit of the metric"
+            )
+        margin = abs(base) * float(percent[1]) / 100
     if isinstance(margin, tuple):
         if len(margin) != 2:
             raise checks.wrong("margin", margin, accepted)
-        low, high = (checks.number("margin", one) for one in margin)
+        low, high = (checks.number("margin", limit) for limit in margin)
         if not low < high:
             raise checks.wrong("margin", margin, accepted)
         return Interval(low, high)
-    most = checks.number("margin", margin, gt=0)
-    return Interval(-most, most)
+    size = checks.number("margin", margin, gt=0)
+    return Interval(-size, size)
 
 
-def _relative(margin: Any) -> str:
+def _percent_text(margin: Any) -> str:
     return f" ({margin.strip()} of the control's, taken as known)" if isinstance(margin, str) else ""

@@ -1,4 +1,4 @@
-"""McNemar's test: the same items on both sides, right or wrong."""
+"""McNemar's test of two proportions of the same items."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.effects.risks import g_of, sided
+from crucible_nb.stats.effects.risks import cohens_g_of, one_sided_size
 from crucible_nb.stats.effects.standardized import differences
-from crucible_nb.stats.estimates.binary import check_binary, tail_of, widening
-from crucible_nb.stats.hypotests.means import checked
+from crucible_nb.stats.estimates.binary import check_binary, tail_probability, variance_inflation
+from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.hypotests.score import paired_variance, score_limits
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.samples.arms import Notes, check_size, notes_of, own_error
+from crucible_nb.stats.samples.arms import Notes, arm_error, check_size, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.wording import interval_text
@@ -24,12 +24,22 @@ from crucible_nb.utils import checks
 _FEW = 25
 
 
-class Tally(NamedTuple):
-    """How pairs came out: true in the control alone, in the treatment alone, of how many."""
+class PairCounts(NamedTuple):
+    """Counts of pairs: true only in the control, true only in the treatment, all pairs."""
 
-    lost: float
-    won: float
+    control_only: float
+    treatment_only: float
     n: int
+
+    @property
+    def discordant(self) -> float:
+        """Number of pairs that differ."""
+        return self.control_only + self.treatment_only
+
+    @property
+    def difference(self) -> float:
+        """Difference of the two proportions, treatment - control."""
+        return (self.treatment_only - self.control_only) / self.n
 
 
 def mcnemar(
@@ -44,32 +54,33 @@ def mcnemar(
     cluster: str | None = None,
     confidence: float = 0.95,
 ) -> TestResult:
-    """Whether two shares of the same items differ: only the pairs that came out differently speak.
+    """Test whether two proportions of the same items differ, from the discordant pairs (McNemar's test).
 
     Args:
         control, treatment: Arms of true and false with items in common, or lists paired by position. Or one 2x2 table
             of pairs: rows the control (true, false), columns the treatment (true, false).
         metric: "success_rate", or a column of true and false.
-        pair_by: Column that names the item.
-        exact: Binomial test instead of chi-square; None: where fewer than 25 pairs differ.
-        correction: For continuity, of the chi-square.
-        alternative: "greater": the treatment has more.
-        cluster: Column of what groups items that are alike; then, and for rows that were sampled, the score test
-            sums what differs within each before it is squared.
-        confidence: Of the intervals.
+        pair_by: Column of item ids.
+        exact: Use the binomial test instead of chi-square; None uses it if fewer than 25 pairs are discordant.
+        correction: Whether the chi-square is corrected for continuity.
+        alternative: "two-sided", "greater" (the treatment has the larger proportion) or "less".
+        cluster: Column of clusters of similar items. With clusters, and for sampled rows, a score test sums the
+            differences within each cluster before squaring.
+        confidence: Coverage of the intervals.
 
     Returns:
-        TestResult; the estimate is treatment - control with Tango's interval, the effect Cohen's g. No pair that
-        differs gives p = 1.
+        TestResult; the estimate is treatment - control with Tango's interval, the effect size Cohen's g. Without
+        discordant pairs p = 1.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
-        StatError: No pairs, values other than true and false (repeats of an item), or exact=True with weights.
+        ConfigError: An argument is not accepted.
+        StatError: No pairs, values other than true and false (also means of repeated items), or exact=True with sampled
+            or clustered rows.
 
     Examples:
         >>> from crucible_nb.stats.hypotests.mcnemar import mcnemar
-        >>> found = mcnemar([[794, 150], [86, 570]])  # approval of the president, Agresti
-        >>> round(found.statistic, 4), round(found.estimate, 2)
+        >>> result = mcnemar([[794, 150], [86, 570]])  # approval of the president, Agresti
+        >>> round(result.statistic, 4), round(result.estimate, 2)
         (16.8178, -0.04)
 
     References:
@@ -78,11 +89,11 @@ def mcnemar(
         Biometrical Journal 52 (2010).
     """
     checks.one_of("exact", exact, (None, True, False))
-    confidence = checked(alternative, confidence)
+    confidence = check_test_arguments(alternative, confidence)
     if treatment is None:
         table = counts_2x2(control, "pairs")
-        tally = Tally(float(table[0, 1]), float(table[1, 0]), int(table.sum()))
-        return _plain(tally, "table", exact, alternative, confidence, Notes(), correction=correction)
+        counts = PairCounts(float(table[0, 1]), float(table[1, 0]), int(table.sum()))
+        return _unweighted(counts, "table", exact, alternative, confidence, Notes(), correction=correction)
     pairs = pairs_of(control, treatment, metric, by=pair_by, cluster=cluster)
     return mcnemar_test(pairs, alternative, confidence, exact=exact, correction=correction)
 
@@ -90,22 +101,23 @@ def mcnemar(
 def mcnemar_test(
     pairs: Pairs, alternative: str, confidence: float, *, exact: bool | None = None, correction: bool = True
 ) -> TestResult:
-    """`mcnemar` of pairs that were brought together."""
+    """McNemar's test of matched pairs; see `mcnemar`."""
     check_binary(pairs.control, "control")
     check_binary(pairs.treatment, "treatment")
     notes = notes_of((differences(pairs),), ("pairs",)).plus((), pairs.exclusions)
     if not (pairs.control.plain and pairs.treatment.plain):
         if exact:
             raise StatError(
-                "mcnemar: exact=True is for rows that stand for themselves alone; leave it out to weigh them"
+                "mcnemar: exact=True is for rows that are neither sampled nor clustered. "
+                "Leave it out for the score test."
             )
-        return _designed(pairs, alternative, confidence, notes)
-    tally = Tally(*discordant_of(pairs), len(pairs.control.x))
-    return _plain(tally, pairs.control.metric.name, exact, alternative, confidence, notes, correction=correction)
+        return _weighted(pairs, alternative, confidence, notes)
+    counts = PairCounts(*discordant_of(pairs), len(pairs.control.x))
+    return _unweighted(counts, pairs.control.metric.name, exact, alternative, confidence, notes, correction=correction)
 
 
-def _plain(
-    tally: Tally,
+def _unweighted(
+    counts: PairCounts,
     metric: str,
     exact: bool | None,
     alternative: str,
@@ -114,52 +126,59 @@ def _plain(
     *,
     correction: bool,
 ) -> TestResult:
-    lost, won, n = tally
-    exact = lost + won < _FEW if exact is None else exact
-    statistic, pvalue = _judged(tally, alternative, exact=exact, correction=correction)
-    limits = score_limits((won - lost) / n, paired_variance(lost, won, n), two_sided_level(confidence, alternative))
+    exact = counts.discordant < _FEW if exact is None else exact
+    statistic, pvalue = _statistic_and_pvalue(counts, alternative, exact=exact, correction=correction)
+    variance = paired_variance(counts.control_only, counts.treatment_only, counts.n)
+    limits = score_limits(counts.difference, variance, two_sided_level(confidence, alternative))
     kind = "exact" if exact else "chi-square with continuity correction" if correction else "chi-square"
-    return _result(
-        tally, metric, limits, statistic, None if exact else 1.0, pvalue, alternative, confidence, notes, kind, "Tango"
-    )
+    test = _Test(statistic, None if exact else 1.0, pvalue, limits, kind, "Tango")
+    return _result(counts, metric, test, alternative, confidence, notes)
 
 
-def _judged(tally: Tally, alternative: str, *, exact: bool, correction: bool) -> tuple[float, float]:
+def _statistic_and_pvalue(
+    counts: PairCounts, alternative: str, *, exact: bool, correction: bool
+) -> tuple[float, float]:
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
-    from statsmodels.stats.contingency_tables import mcnemar as theirs  # noqa: PLC0415
+    from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar  # noqa: PLC0415
 
-    lost, won, _ = tally
-    if not lost + won:
+    control_only, treatment_only, _ = counts
+    if not counts.discordant:
         return 0.0, 1.0
-    found = theirs([[0, lost], [won, 0]], exact=exact, correction=correction)
-    statistic, pvalue = float(found.statistic), float(found.pvalue)
+    test = statsmodels_mcnemar([[0, control_only], [treatment_only, 0]], exact=exact, correction=correction)
+    statistic, pvalue = float(test.statistic), float(test.pvalue)
     if alternative == "two-sided":
         return statistic, pvalue
     if exact:
-        return statistic, float(stats.binomtest(int(won), int(lost + won), 0.5, alternative).pvalue)
-    return statistic, tail_of(math.copysign(math.sqrt(statistic), won - lost) if won != lost else 0.0, alternative)
+        one_sided_test = stats.binomtest(int(treatment_only), int(counts.discordant), 0.5, alternative)
+        return statistic, float(one_sided_test.pvalue)
+    z = 0.0
+    if treatment_only != control_only:
+        z = math.copysign(math.sqrt(statistic), treatment_only - control_only)
+    return statistic, tail_probability(z, alternative)
 
 
-def _designed(pairs: Pairs, alternative: str, confidence: float, notes: Notes) -> TestResult:
-    """Of pairs with weights or clusters: the sum over units against the root of the sum of squares, judged as a t."""
-    apart = differences(pairs)
-    check_size(apart, "pairs")
-    sums = apart.weight * apart.x
-    if apart.cluster is not None:
-        sums = np.bincount(apart.cluster, sums)
-    mean = float(apart.weight @ apart.x / apart.weight.sum())
-    error = own_error(apart, apart.x - mean)
+def _weighted(pairs: Pairs, alternative: str, confidence: float, notes: Notes) -> TestResult:
+    """Score test of weighted or clustered pairs: sum over units / root of the sum of squares, with t tails."""
+    difference = differences(pairs)
+    check_size(difference, "pairs")
+    sums = difference.weight * difference.x
+    if difference.cluster is not None:
+        sums = np.bincount(difference.cluster, sums)
+    mean = float(difference.weight @ difference.x / difference.weight.sum())
+    error = arm_error(difference, difference.x - mean)
     squares = float(sums @ sums)
     z = float(sums.sum()) / math.sqrt(squares) if squares > 0 else 0.0
     level = two_sided_level(confidence, alternative)
-    half = math.sqrt(widening(level, error.df)) * error.error * _z(level)
-    weight = apart.weight / apart.weight.sum() * len(apart.x)
-    tally = Tally(float(weight @ (apart.x < 0)), float(weight @ (apart.x > 0)), len(apart.x))
-    return _result(
-        tally, pairs.control.metric.name, Interval(max(mean - half, -1.0), min(mean + half, 1.0)), z * z,
-        (1.0, error.df), tail_of(z, alternative, error.df), alternative, confidence, notes,
-        "score test with the variance of weighted or clustered pairs", "linearised",
+    half = math.sqrt(variance_inflation(level, error.df)) * error.error * _z(level)
+    n = len(difference.x)
+    weight = difference.weight / difference.weight.sum() * n
+    counts = PairCounts(float(weight @ (difference.x < 0)), float(weight @ (difference.x > 0)), n)
+    test = _Test(
+        statistic=z * z, df=(1.0, error.df), pvalue=tail_probability(z, alternative, error.df),
+        limits=Interval(max(mean - half, -1.0), min(mean + half, 1.0)),
+        kind="score test with the variance of weighted or clustered pairs", interval_method="linearised",
     )  # fmt: skip
+    return _result(counts, pairs.control.metric.name, test, alternative, confidence, notes)
 
 
 def _z(level: float) -> float:
@@ -168,22 +187,38 @@ def _z(level: float) -> float:
     return float(special.ndtri((1 + level) / 2))
 
 
+class _Test(NamedTuple):
+    """Statistic, degrees of freedom, p-value and two-sided limits, with the names of test and interval method."""
+
+    statistic: float
+    df: float | tuple[float, ...] | None
+    pvalue: float
+    limits: Interval
+    kind: str
+    interval_method: str
+
+
 def _result(
-    tally: Tally, metric: str, limits: Interval, statistic: float, df: float | tuple[float, ...] | None, pvalue: float,
-    alternative: str, confidence: float, notes: Notes, kind: str, how: str,
-) -> TestResult:  # fmt: skip
-    lost, won, n = tally
-    effect = sided(g_of(lost, won, two_sided_level(confidence, alternative)), alternative, -0.5, 0.5)
-    interval = one_sided(limits, alternative, -1.0, 1.0)
-    odds = won / lost if lost else math.inf
-    said = f"of {n:,} pairs {won:,.0f} are true in the treatment alone, {lost:,.0f} in the control alone"
-    ratio = () if not lost + won else (f"odds ratio of the pairs that differ {number(odds)}",)
-    warned = () if lost + won else ("no pair differs: only the interval says how far the shares may be apart",)
+    counts: PairCounts, metric: str, test: _Test, alternative: str, confidence: float, notes: Notes
+) -> TestResult:
+    control_only, treatment_only, n = counts
+    level = two_sided_level(confidence, alternative)
+    effect = one_sided_size(cohens_g_of(control_only, treatment_only, level), alternative, -0.5, 0.5)
+    interval = one_sided(test.limits, alternative, -1.0, 1.0)
+    odds = treatment_only / control_only if control_only else math.inf
+    outcome = (
+        f"of {n:,} pairs {treatment_only:,.0f} are true only in the treatment, {control_only:,.0f} only in the control"
+    )
+    ratio = (f"odds ratio of the discordant pairs {number(odds)}",) if counts.discordant else ()
+    warning = () if counts.discordant else ("no pair is discordant: only the interval shows how far the shares differ",)
     return TestResult(
-        "McNemar", metric, (won - lost) / n, "difference of paired shares, treatment - control", interval,
-        confidence, statistic, df, pvalue, "Cohen's g", effect.value, effect.interval, alternative, n,
-        (said, *ratio, *notes.assumptions), notes.exclusions,
-        method=f"Paired shares were compared by McNemar's test ({kind}): {said}, {p_text(pvalue)}; the shares "
-        f"differ by {number((won - lost) / n)} ({interval_text(interval, confidence)}, {how}).",
-        warnings=notes.warnings + warned,
+        test="McNemar", metric=metric, estimate=counts.difference,
+        estimand="difference of paired shares, treatment - control", confidence_interval=interval,
+        confidence=confidence, statistic=test.statistic, df=test.df, pvalue=test.pvalue, effect="Cohen's g",
+        effect_size=effect.value, effect_interval=effect.interval, alternative=alternative, n=n,
+        assumptions=(outcome, *ratio, *notes.assumptions), exclusions=notes.exclusions,
+        warnings=notes.warnings + warning,
+        method=f"Paired shares were compared by McNemar's test ({test.kind}): {outcome}, {p_text(test.pvalue)}; the "
+        f"shares differ by {number(counts.difference)} ({interval_text(interval, confidence)}, "
+        f"{test.interval_method}).",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tests of ranks: Mann-Whitney, Wilcoxon's signed ranks, Kruskal-Wallis."""
+"""Rank tests: Mann-Whitney U, Wilcoxon's signed ranks, Kruskal-Wallis."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.dominance import Dominance, below, dominance
-from crucible_nb.stats.effects.explained import Ratio, groups_named, share_limits, wald_of
-from crucible_nb.stats.effects.signed import pseudomedian, signed_dominance
-from crucible_nb.stats.effects.sizes import matched
+from crucible_nb.stats.effects.explained import FStatistic, explained_limits, name_groups, wald_test
+from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
+from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import UNKNOWN, differences
-from crucible_nb.stats.hypotests.means import TURNED, checked
+from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_spread, difference_error, notes_of, two_arms
@@ -38,28 +38,28 @@ def mann_whitney_u(
     method: str | None = None,
     continuity: bool = True,
 ) -> TestResult:
-    """Whether values of one arm tend to be larger than those of the other: the Mann-Whitney U test.
+    """Test whether values of one arm tend to be larger than those of the other: the Mann-Whitney U test.
 
-    Rows that were sampled or lie in clusters are tested by Lumley and Scott's design-based rank test: ranks are
-    estimated with the weights, then the difference of their means is tested with linearised standard errors.
+    Sampled or clustered rows are tested by Lumley and Scott's design-based rank test: ranks are estimated with the
+    weights, and the difference of mean ranks is tested with linearised standard errors.
 
     Args:
         control, treatment: Experiments, frames, Series, lists or arrays.
-        metric: A column; of a quantile or a mean, its column.
+        metric: A column; of a quantile or a mean, its column is used.
         alternative: "two-sided", "greater" (the treatment tends to have more) or "less".
         confidence: Coverage of the intervals.
-        resample: Width of time blocks, e.g. "1min", whose values stand in for the rows.
-        cluster: Column of what groups rows that are alike, e.g. "session_id".
-        method: "exact" or "asymptotic"; None is exact where an arm has at most 8 values and none are tied.
+        resample: Width of time blocks, e.g. "1min", whose values replace the rows.
+        cluster: Column of clusters of similar rows, e.g. "session_id".
+        method: "exact" or "asymptotic"; None is exact if an arm has at most 8 values and there are no ties.
         continuity: Correct the asymptotic p-value for continuity.
 
     Returns:
-        TestResult. `estimate` is P(treatment > control) + P(equal) / 2: what U estimates, whatever the shapes of the
-        distributions; a shift of medians it would be only if one were the other moved. The effect size is the
-        rank-biserial correlation, that is Cliff's delta. `statistic` is U of the control.
+        TestResult. `estimate` is P(treatment > control) + P(equal) / 2, which U estimates for distributions of any
+        shape (U tests a shift of medians only if the distributions differ by a shift). The effect size is the
+        rank-biserial correlation, equal to Cliff's delta. `statistic` is U of the control.
 
     Raises:
-        StatError: Too few values or clusters, no spread at all, `method` with sampled or clustered rows.
+        StatError: Too few values or clusters, constant values, `method` with sampled or clustered rows.
 
     Examples:
         >>> from crucible_nb.stats.hypotests.ranks import mann_whitney_u
@@ -72,7 +72,7 @@ def mann_whitney_u(
         Annals of Mathematical Statistics 18 (1947). Lumley, Scott: Two-sample rank tests under complex sampling.
         Biometrika 100 (2013).
     """
-    confidence = checked(alternative, confidence)
+    confidence = check_test_arguments(alternative, confidence)
     checks.one_of("method", method, METHODS)
     arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample)
     return mann_whitney_of(*arms, alternative, confidence, method, continuity=continuity)
@@ -82,31 +82,35 @@ def mann_whitney_of(
     control: Values, treatment: Values, alternative: str, confidence: float, method: str | None = None, *,
     continuity: bool = True,
 ) -> TestResult:  # fmt: skip
-    """`mann_whitney_u` of arms that were read already; see there."""
+    """Mann-Whitney U test of the values of two arms; see `mann_whitney_u`."""
     arms = (control, treatment)
     _check_rows(arms, "mann_whitney_u", ARMS)
-    found = dominance(control, treatment, two_sided_level(confidence, alternative))
+    cliff = dominance(control, treatment, two_sided_level(confidence, alternative))
     if control.plain and treatment.plain:
-        statistic, pvalue, note = _u_test(control.x, treatment.x, alternative, method, continuity=continuity)
+        statistic, pvalue, test_notes = _u_test(control.x, treatment.x, alternative, method, continuity=continuity)
         test, df, shown = "Mann-Whitney U test", None, f"U = {number(statistic)}"
     elif method is not None:
-        raise StatError(f"method={method!r} is for rows that stand for themselves; leave it out for the rank test")
+        raise StatError(
+            f"method={method!r} is for rows that are neither sampled nor clustered. Leave it out for the design-based "
+            "rank test."
+        )
     else:
-        statistic, df, pvalue = _design_based(control, treatment, found, alternative)
-        test, note = "Lumley-Scott rank test", Notes(("ranks are of the events that rows stand for",))
+        statistic, df, pvalue = _design_based(control, treatment, cliff, alternative)
+        test, test_notes = "Lumley-Scott rank test", Notes(("ranks are estimated with the weights of the rows",))
         shown = f"t({df:.5g}) = {number(statistic)}"
-    delta = one_sided(found.interval, alternative, -1.0, 1.0)
-    share = one_sided(found.share_interval, alternative, 0.0, 1.0)
-    notes, n = notes_of(arms, ARMS).plus(*note), (len(control.x), len(treatment.x))
-    said = joined(
-        f"{test} of {control.metric.column} between {sizes_text(ARMS, n)}: a value of the treatment is the larger one "
-        f"with probability {number(found.share)}", interval_text(share, confidence), shown, p_text(pvalue),
-        f"rank-biserial correlation = {number(found.delta)}",
-    )  # fmt: skip
+    delta = one_sided(cliff.interval, alternative, -1.0, 1.0)
+    share = one_sided(cliff.share_interval, alternative, 0.0, 1.0)
+    notes, n = notes_of(arms, ARMS).plus(*test_notes), (len(control.x), len(treatment.x))
     return TestResult(
-        test, control.metric.name, found.share, "P(treatment > control) + P(equal) / 2", share, confidence, statistic,
-        df, pvalue, "rank-biserial correlation", found.delta, delta, alternative, n,
-        notes.assumptions, notes.exclusions, None, said, notes.warnings,
+        test=test, metric=control.metric.name, estimate=cliff.share, estimand="P(treatment > control) + P(equal) / 2",
+        confidence_interval=share, confidence=confidence, statistic=statistic, df=df, pvalue=pvalue,
+        effect="rank-biserial correlation", effect_size=cliff.delta, effect_interval=delta, alternative=alternative,
+        n=n, assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings,
+        method=joined(
+            f"{test} of {control.metric.column} between {sizes_text(ARMS, n)}: a value of the treatment is larger "
+            f"with probability {number(cliff.share)}", interval_text(share, confidence), shown, p_text(pvalue),
+            f"rank-biserial correlation = {number(cliff.delta)}",
+        ),
     )  # fmt: skip
 
 
@@ -115,20 +119,22 @@ def _u_test(
 ) -> tuple[float, float, Notes]:
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
-    found = stats.mannwhitneyu(
-        control, treatment, use_continuity=continuity, alternative=TURNED[alternative], method=method or "auto"
-    )
+    test = stats.mannwhitneyu(
+        control, treatment, use_continuity=continuity, alternative=SCIPY_ALTERNATIVE[alternative],
+        method=method or "auto",
+    )  # fmt: skip
     both = np.concatenate([control, treatment])
     tied = len(both) - len(np.unique(both))
     exact = method == "exact" or (method is None and min(len(control), len(treatment)) <= 8 and not tied)
-    way = "exact" if exact else f"normal approximation {'with' if continuity else 'without'} continuity correction"
-    said = [f"p-value: {way}{', corrected for ties' if tied and not exact else ''}"]
-    warned = [f"{tied:,} values are tied, and the exact p-value knows no ties: use method='asymptotic'"]
-    return float(found.statistic), float(found.pvalue), Notes(tuple(said), (), tuple(warned if exact and tied else ()))
+    kind = "exact" if exact else f"normal approximation {'with' if continuity else 'without'} continuity correction"
+    assumption = f"p-value: {kind}{', corrected for ties' if tied and not exact else ''}"
+    warning = f"{tied:,} values are tied, and the exact p-value ignores ties: use method='asymptotic'"
+    notes = Notes((assumption,), (), (warning,) if exact and tied else ())
+    return float(test.statistic), float(test.pvalue), notes
 
 
-def _design_based(control: Values, treatment: Values, found: Dominance, alternative: str) -> tuple[float, float, float]:
-    """The difference of mean ranks over its standard error; ranks are shares of all events, of both arms."""
+def _design_based(control: Values, treatment: Values, cliff: Dominance, alternative: str) -> tuple[float, float, float]:
+    """Statistic, df and p-value of the difference of mean ranks; ranks are proportions of the events of both arms."""
     from scipy import special  # noqa: PLC0415
 
     x, weight = (np.concatenate([getattr(arm, part) for arm in (control, treatment)]) for part in ("x", "weight"))
@@ -138,7 +144,7 @@ def _design_based(control: Values, treatment: Values, found: Dominance, alternat
     error = difference_error(control, treatment, first - means[0], second - means[1])
     if not error.error > 0:
         raise StatError("the standard error of the ranks is 0: each arm is constant; compare the values as they are")
-    t = (found.share - 0.5) / error.error
+    t = (cliff.share - 0.5) / error.error
     tail = {"two-sided": -abs(t), "greater": -t, "less": t}[alternative]
     pvalue = float(special.stdtr(error.df, tail)) * (2 if alternative == "two-sided" else 1)
     return -t, error.df, pvalue
@@ -154,23 +160,24 @@ def wilcoxon(
     method: str | None = None,
     continuity: bool = False,
 ) -> TestResult:
-    """Whether the differences of pairs are symmetric about zero: Wilcoxon's signed-rank test.
+    """Test whether paired differences are symmetric about zero: Wilcoxon's signed-rank test.
 
     Args:
-        control, treatment: Experiments or frames with the column `pair_by`, or bare values of equal length.
+        control, treatment: Experiments or frames with the column `pair_by`, or lists, arrays or Series of equal length.
         metric: A column.
         alternative: "two-sided", "greater" (the treatment has more) or "less".
         confidence: Coverage of the intervals.
-        pair_by: Column that names the item.
+        pair_by: Column of item ids.
         method: "exact" or "asymptotic"; None is exact for at most 50 pairs without ties.
         continuity: Correct the asymptotic p-value for continuity.
 
     Returns:
         TestResult. `estimate` is the Hodges-Lehmann pseudomedian of treatment - control; the effect size is the
-        matched-pairs rank-biserial correlation; pairs that are equal are left out of the test and counted.
+        matched-pairs rank-biserial correlation. Pairs that are equal are left out of the test, and their number is
+        reported.
 
     Raises:
-        StatError: Mismatched pairs, all pairs equal, rows that were sampled.
+        StatError: Mismatched pairs, all pairs equal, sampled rows.
 
     Examples:
         >>> from crucible_nb.stats.hypotests.ranks import wilcoxon
@@ -182,58 +189,60 @@ def wilcoxon(
         Wilcoxon: Individual comparisons by ranking methods. Biometrics Bulletin 1 (1945). Hodges, Lehmann: Estimates
         of location based on rank tests. Annals of Mathematical Statistics 34 (1963).
     """
-    confidence = checked(alternative, confidence)
+    confidence = check_test_arguments(alternative, confidence)
     checks.one_of("method", method, METHODS)
-    pairs = matched(control, treatment, metric, pair_by, None, None)
+    pairs = match_pairs(control, treatment, metric, pair_by, None, None)
     return wilcoxon_of(pairs, alternative, confidence, method, continuity=continuity)
 
 
 def wilcoxon_of(
     pairs: Pairs, alternative: str, confidence: float, method: str | None = None, *, continuity: bool = False
 ) -> TestResult:
-    """`wilcoxon` of pairs that were brought together already; see there."""
+    """Wilcoxon's signed-rank test of matched pairs; see `wilcoxon`."""
     from scipy import stats  # noqa: PLC0415
 
     arm = differences(pairs)
     _check_rows((pairs.control,), "wilcoxon", ())
     if not arm.plain:
-        raise StatError("wilcoxon: signed ranks know no weights or clusters; use t_test(paired=True), which does")
+        raise StatError("wilcoxon: signed ranks have no form for weighted or clustered rows. Use t_test(paired=True).")
     if not arm.x.any():
-        raise StatError(f"wilcoxon: {arm.metric.name} is the same on both sides of all {len(arm.x):,} pairs")
+        raise StatError(f"wilcoxon: {arm.metric.name} is equal in both arms for all {len(arm.x):,} pairs")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of small samples and ties: said below
-        found = stats.wilcoxon(
-            pairs.control.x, pairs.treatment.x, correction=continuity, alternative=TURNED[alternative],
+        warnings.simplefilter("ignore")  # small samples and ties, for which the result has warnings of its own
+        test = stats.wilcoxon(
+            pairs.control.x, pairs.treatment.x, correction=continuity, alternative=SCIPY_ALTERNATIVE[alternative],
             method=method or "auto",
         )  # fmt: skip
     level = two_sided_level(confidence, alternative)
-    middle, effect = pseudomedian(arm.x, level), signed_dominance(arm.x, level)
-    interval = one_sided(middle.interval, alternative)
-    notes = notes_of((arm,), ("pairs",)).plus(exclusions=pairs.exclusions).plus(*_of_pairs(arm.x, method))
-    unit, n = unit_of(arm.metric), len(arm.x)
-    said = joined(
-        f"Wilcoxon's signed-rank test of {arm.metric.column} of {n:,} items: pseudomedian of the differences "
-        f"{number(middle.value)}{unit}", interval_text(interval, confidence), f"T = {number(float(found.statistic))}",
-        p_text(float(found.pvalue)), f"rank-biserial correlation = {number(effect.value)}",
-    )  # fmt: skip
+    center, effect = pseudomedian(arm.x, level), matched_rank_biserial(arm.x, level)
+    interval, statistic, pvalue = one_sided(center.interval, alternative), float(test.statistic), float(test.pvalue)
+    notes = notes_of((arm,), ("pairs",)).plus(exclusions=pairs.exclusions).plus(*_signed_rank_notes(arm.x, method))
+    n = len(arm.x)
     return TestResult(
-        "Wilcoxon signed-rank test", arm.metric.name, middle.value, "pseudomedian of treatment - control", interval,
-        confidence, float(found.statistic), None, float(found.pvalue), "matched-pairs rank-biserial correlation",
-        effect.value, one_sided(effect.interval, alternative, -1.0, 1.0), alternative, n,
-        notes.assumptions, notes.exclusions, None, said, notes.warnings,
+        test="Wilcoxon signed-rank test", metric=arm.metric.name, estimate=center.value,
+        estimand="pseudomedian of treatment - control", confidence_interval=interval, confidence=confidence,
+        statistic=statistic, df=None, pvalue=pvalue, effect="matched-pairs rank-biserial correlation",
+        effect_size=effect.value, effect_interval=one_sided(effect.interval, alternative, -1.0, 1.0),
+        alternative=alternative, n=n, assumptions=notes.assumptions, exclusions=notes.exclusions,
+        warnings=notes.warnings,
+        method=joined(
+            f"Wilcoxon's signed-rank test of {arm.metric.column} of {n:,} items: pseudomedian of the differences "
+            f"{number(center.value)}{unit_of(arm.metric)}", interval_text(interval, confidence),
+            f"T = {number(statistic)}", p_text(pvalue), f"rank-biserial correlation = {number(effect.value)}",
+        ),
     )  # fmt: skip
 
 
-def _of_pairs(difference: np.ndarray, method: str | None) -> Notes:
+def _signed_rank_notes(difference: np.ndarray, method: str | None) -> Notes:
     equal = int(np.count_nonzero(difference == 0))
     sizes = np.abs(difference[difference != 0])
     tied = len(np.unique(sizes)) < len(sizes)
-    excluded = [f"{equal:,} pairs without a difference are left out of the test"] if equal else []
-    warned = []
+    exclusions = (f"{equal:,} pairs without a difference are left out of the test",) if equal else ()
+    warnings_: tuple[str, ...] = ()
     if method == "exact" and (tied or equal):
-        warned.append("the exact p-value knows no ties and no equal pairs: use method='asymptotic'")
-    said = "differences are taken as symmetric about their middle; where they are not, it tests that, too"
-    return Notes((said,), tuple(excluded), tuple(warned))
+        warnings_ = ("the exact p-value ignores ties and equal pairs: use method='asymptotic'",)
+    assumption = "differences are assumed to be symmetric about their median; the test also detects asymmetry"
+    return Notes((assumption,), exclusions, warnings_)
 
 
 def kruskal_wallis(
@@ -243,24 +252,24 @@ def kruskal_wallis(
     resample: Any = None,
     cluster: str | None = None,
 ) -> TestResult:
-    """Whether values of some groups tend to be larger than those of others: the Kruskal-Wallis test.
+    """Test whether values of some groups tend to be larger than those of other groups: the Kruskal-Wallis test.
 
-    Rows that were sampled or lie in clusters are tested as in `mann_whitney_u`: mean ranks, estimated with the
-    weights, are compared by Welch's formula with linearised standard errors.
+    Sampled or clustered rows are tested as in `mann_whitney_u`: mean ranks, estimated with the weights, are compared
+    by Welch's formula with linearised standard errors.
 
     Args:
         *groups: Two or more experiments, frames, Series, lists or arrays.
         metric: A column.
-        confidence: Coverage of the interval of the effect size; 0.90 is customary for it.
-        resample: Width of time blocks, e.g. "1min", whose values stand in for the rows.
-        cluster: Column of what groups rows that are alike, e.g. "session_id".
+        confidence: Coverage of the interval of the effect size; 0.90 is customary.
+        resample: Width of time blocks, e.g. "1min", whose values replace the rows.
+        cluster: Column of clusters of similar rows, e.g. "session_id".
 
     Returns:
-        TestResult. The effect size is epsilon squared, the share of the variance of the ranks that lies between the
-        groups; its interval is that of the noncentral F on ranks, approximate.
+        TestResult. The effect size is epsilon squared, the proportion of the variance of ranks between the groups; its
+        interval, by the noncentral F on ranks, is approximate.
 
     Raises:
-        StatError: One group only, too few values, all values alike.
+        StatError: Less than two groups, too few values, all values equal.
 
     Examples:
         >>> from crucible_nb.stats.hypotests.ranks import kruskal_wallis
@@ -273,13 +282,13 @@ def kruskal_wallis(
         rank tests under complex sampling. Biometrika 100 (2013).
     """
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
-    names = groups_named(groups, "kruskal_wallis")
+    names = name_groups(groups, "kruskal_wallis")
     arms = arms_of(groups, names, metric, cluster=cluster, resample=resample)
     return kruskal_of(arms, names, confidence)
 
 
 def kruskal_of(arms: Sequence[Values], names: Sequence[str], confidence: float) -> TestResult:
-    """`kruskal_wallis` of groups that were read already; see there."""
+    """Kruskal-Wallis test of the values of groups; see `kruskal_wallis`."""
     _check_rows(arms, "kruskal_wallis", names)
     k, sizes, notes = len(arms), tuple(len(arm.x) for arm in arms), notes_of(arms, names)
     n = sum(sizes)
@@ -287,43 +296,48 @@ def kruskal_of(arms: Sequence[Values], names: Sequence[str], confidence: float) 
     if all(arm.plain for arm in arms):
         from scipy import stats  # noqa: PLC0415
 
-        found = stats.kruskal(*(arm.x for arm in arms))
-        statistic, pvalue, df = float(found.statistic), float(found.pvalue), float(k - 1)
+        h_test = stats.kruskal(*(arm.x for arm in arms))
+        statistic, pvalue, df = float(h_test.statistic), float(h_test.pvalue), float(k - 1)
         share = statistic / (n - 1)
-        ratio = Ratio(share / (1 - share) * (n - k) / (k - 1) if share < 1 else math.inf, k - 1, n - k, pvalue)
-        test, shown, worth = "Kruskal-Wallis test", f"H({k - 1}) = {number(statistic)}", float(n)
+        f = FStatistic(share / (1 - share) * (n - k) / (k - 1) if share < 1 else math.inf, k - 1, n - k, pvalue)
+        test, shown, effective_n = "Kruskal-Wallis test", f"H({k - 1}) = {number(statistic)}", float(n)
     else:
-        ratio, worth, share = _design_based_groups(arms)
-        statistic, pvalue, df = ratio.f, ratio.pvalue, (ratio.between, ratio.within)
+        f, effective_n, share = _design_based_groups(arms)
+        statistic, pvalue, df = f.f, f.pvalue, (f.between, f.within)
         test = "Lumley-Scott rank test of several groups"
-        shown = f"F({ratio.between:.4g}, {ratio.within:.4g}) = {number(statistic)}"
-    limits = share_limits(ratio, worth, confidence)
-    said = joined(
-        f"{test} of {arms[0].metric.column} between {sizes_text(names, sizes)}: {shown}", p_text(pvalue),
-        f"epsilon squared = {number(share)}", interval_text(limits, confidence),
-    )  # fmt: skip
+        shown = f"F({f.between:.4g}, {f.within:.4g}) = {number(statistic)}"
+    limits = explained_limits(f, effective_n, confidence)
     return TestResult(
-        test, arms[0].metric.name, math.nan, "", UNKNOWN, confidence, statistic, df, pvalue, "epsilon squared", share,
-        limits, "two-sided", sizes, notes.assumptions, notes.exclusions, None, said, notes.warnings,
+        test=test, metric=arms[0].metric.name, estimate=math.nan, estimand="", confidence_interval=UNKNOWN,
+        confidence=confidence, statistic=statistic, df=df, pvalue=pvalue, effect="epsilon squared", effect_size=share,
+        effect_interval=limits, alternative="two-sided", n=sizes, assumptions=notes.assumptions,
+        exclusions=notes.exclusions, warnings=notes.warnings,
+        method=joined(
+            f"{test} of {arms[0].metric.column} between {sizes_text(names, sizes)}: {shown}", p_text(pvalue),
+            f"epsilon squared = {number(share)}", interval_text(limits, confidence),
+        ),
     )  # fmt: skip
 
 
-def _design_based_groups(arms: Sequence[Values]) -> tuple[Ratio, float, float]:
-    """Welch's comparison of mean ranks; how many equal rows all are worth; the share of variance between."""
+def _design_based_groups(arms: Sequence[Values]) -> tuple[FStatistic, float, float]:
+    """Welch's test of mean ranks, the effective number of rows, and the proportion of variance between groups."""
     x, weight = (np.concatenate([getattr(arm, part) for arm in arms]) for part in ("x", "weight"))
     ranks = below(x, weight, x)
     parts = np.split(ranks, np.cumsum([len(arm.x) for arm in arms])[:-1])
     means = [float(arm.weight @ part / arm.weight.sum()) for arm, part in zip(arms, parts, strict=True)]
-    ratio, worth = wald_of(arms, [(mean, part - mean) for mean, part in zip(means, parts, strict=True)])
+    f, effective_n = wald_test(arms, [(mean, part - mean) for mean, part in zip(means, parts, strict=True)])
     grand = float(weight @ ranks) / weight.sum()
     between = sum(float(arm.weight.sum()) * (mean - grand) ** 2 for arm, mean in zip(arms, means, strict=True))
-    return ratio, worth, between / float(weight @ (ranks - grand) ** 2)
+    return f, effective_n, between / float(weight @ (ranks - grand) ** 2)
 
 
 def _check_rows(arms: Sequence[Values], test: str, names: Sequence[str]) -> None:
-    """Ranks are of values, not of ratios of totals or of totals; and they need to differ."""
+    """Require a metric that rows have values of (no ratio of totals, no total), and values that differ."""
     metric = arms[0].metric
     if metric.kind in {"ratio", "total"}:
-        raise StatError(f"{test}: {metric.name} is no value of a row; use {metric.column}, or resample='1min'")
+        raise StatError(
+            f"{test}: rows have no value of {metric.name}, so there are no ranks; use {metric.column}, or "
+            "resample='1min'"
+        )
     if names and (np.concatenate([arm.x for arm in arms]) == arms[0].x[0]).all():
         check_spread(arms, names)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from crucible_nb.stats.effects.risks import arcsine
+from crucible_nb.stats.effects.risks import arcsine_difference
 from crucible_nb.stats.outcome import check_alternative
 from crucible_nb.stats.results import number
 from crucible_nb.utils import checks
@@ -169,7 +169,7 @@ def design_of(
         _only(test, ("t", "paired", "one_sample", "proportions"), alternative=alternative)
     shares = _shares(effect_size, p1, p2)
     checks.one_of("method", method, (None, "arcsine", "pooled") if shares else (None, "arcsine"))
-    size = arcsine(*shares) if shares else checks.number("effect_size", effect_size)
+    size = arcsine_difference(*shares) if shares else checks.number("effect_size", effect_size)
     against = alternative == ("less" if size > 0 else "greater")
     if size == 0 or against or (size < 0 and test in {"anova", "chi_square"}):
         accepted = {"greater": "a number > 0", "less": "a number < 0"}.get(alternative, "a number other than 0")

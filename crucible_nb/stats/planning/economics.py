@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.effects.sizes import matched
+from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.estimates.binary import is_binary, share_of
 from crucible_nb.stats.planning.designs import Design, design_of
+from crucible_nb.stats.planning.item_costs import ItemCost, item_cost
 from crucible_nb.stats.planning.power import chances, needed
-from crucible_nb.stats.planning.spending import Spending, spending_of
 from crucible_nb.stats.results import Result, number
-from crucible_nb.stats.samples.arms import ARMS, check_spread, linear, own_error, two_arms
+from crucible_nb.stats.samples.arms import ARMS, arm_error, check_spread, linearize, two_arms
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Metric, Values
 from crucible_nb.stats.wording import unit_of
@@ -119,17 +119,17 @@ def next_sample(
     power, alpha = chances(power, alpha)
     difference = checks.number("difference", difference, gt=0)
     if paired:
-        pairs = matched(control, treatment, metric, pair_by, cluster, None)
+        pairs = match_pairs(control, treatment, metric, pair_by, cluster, None)
         arms = pairs.control, pairs.treatment
-        spent = [spending_of(side, arm.metric, pair_by) for side, arm in zip((control, treatment), arms, strict=True)]
+        spent = [item_cost(side, arm.metric, pair_by) for side, arm in zip((control, treatment), arms, strict=True)]
         return next_pairs(pairs, difference, spent, power, alpha)
     arms = two_arms(control, treatment, metric, cluster=cluster)
-    spent = [spending_of(side, arm.metric) for side, arm in zip((control, treatment), arms, strict=True)]
+    spent = [item_cost(side, arm.metric) for side, arm in zip((control, treatment), arms, strict=True)]
     return next_items(arms, difference, spent, power, alpha)
 
 
 def next_items(
-    arms: Sequence[Values], difference: float, spent: Sequence[Spending], power: float = 0.8, alpha: float = 0.05
+    arms: Sequence[Values], difference: float, spent: Sequence[ItemCost], power: float = 0.8, alpha: float = 0.05
 ) -> NextSample:
     """`next_sample` of two independent arms whose values are at hand.
 
@@ -147,7 +147,7 @@ def next_items(
         how = f"two proportions of {number(shares[0])} and {number(other)}, pooled variance"
     else:
         check_spread(arms, ARMS)
-        squares = [own_error(arm, linear(arm, "next_sample")[1]).error ** 2 * size
+        squares = [arm_error(arm, linearize(arm, "next_sample")[1]).error ** 2 * size
                    for arm, size in zip(arms, n, strict=True)]  # fmt: skip
         sd = math.sqrt(sum(squares) / 2)
         design = design_of("t", difference / sd, "two-sided", 1.0, None, None, None, None, None)
@@ -157,7 +157,7 @@ def next_items(
 
 
 def next_pairs(
-    pairs: Pairs, difference: float, spent: Sequence[Spending], power: float = 0.8, alpha: float = 0.05
+    pairs: Pairs, difference: float, spent: Sequence[ItemCost], power: float = 0.8, alpha: float = 0.05
 ) -> NextSample:
     """`next_sample` of two arms of the same items.
 
@@ -165,9 +165,9 @@ def next_pairs(
         StatError: No spread, a quantile or a total.
     """
     arm = differences(pairs)
-    away = [linear(side, "next_sample")[1] for side in (pairs.control, pairs.treatment)]
+    away = [linearize(side, "next_sample")[1] for side in (pairs.control, pairs.treatment)]
     n = float(arm.weight.sum())
-    sd = own_error(arm, away[1] - away[0]).error * math.sqrt(n)
+    sd = arm_error(arm, away[1] - away[0]).error * math.sqrt(n)
     if not sd > 0:
         raise StatError(f"{arm.metric.name}: all pairs differ alike, so nothing says how far the next ones will vary")
     design = design_of("paired", difference / sd, "two-sided", 1.0, None, None, None, None, None)
@@ -177,7 +177,7 @@ def next_pairs(
 
 
 def _priced(
-    metric: Metric, design: Design, difference: float, n: Sequence[float], spent: Sequence[Spending], power: float,
+    metric: Metric, design: Design, difference: float, n: Sequence[float], spent: Sequence[ItemCost], power: float,
     now: float, alpha: float, sd: float, how: str,
 ) -> NextSample:  # fmt: skip
     wanted, paired = math.ceil(needed(design, power, alpha) - 1e-9), design.test == "paired"
@@ -248,7 +248,7 @@ def _time(minutes: float) -> str:
     return f"{minutes / 60:.1f} h" if minutes < 2880 else f"{minutes / 1440:.1f} days"
 
 
-def together(spent: Sequence[Spending]) -> bool:
+def together(spent: Sequence[ItemCost]) -> bool:
     """Whether the times of the arms overlap."""
     spans = [one.span for one in spent if one.span is not None]
     return len(spans) == 2 and max(one[0] for one in spans) <= min(one[1] for one in spans)

@@ -1,1 +1,1 @@
-"""What tests and intervals speak about: values, pairs, clusters, blocks of time, arms."""
+"""Samples: the values of arms, as rows, pairs, clusters, time blocks or counts of categories."""

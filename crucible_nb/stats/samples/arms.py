@@ -1,4 +1,4 @@
-"""Arms: the values of the groups that a test compares, and how far a difference between them may be off."""
+"""Arms: values of the groups that a test compares, standard errors of their differences, and checks of assumptions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.lazy_imports import heavy
+from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.values import Values, frame_of
@@ -26,7 +26,7 @@ _HEAVY_SPREAD = 1.4
 
 
 class Error(NamedTuple):
-    """How far an estimate may be off: its standard error, and the degrees of freedom of that."""
+    """The standard error of an estimate, with its degrees of freedom."""
 
     error: float
     df: float
@@ -35,11 +35,11 @@ class Error(NamedTuple):
 def arms_of(
     groups: Sequence[Any], names: Sequence[str], metric: str, *, cluster: str | None = None, resample: Any = None
 ) -> tuple[Values, ...]:
-    """The values of each group; a cluster that occurs in several groups has the same code in all of them.
+    """Read the values of each group; a cluster that occurs in several groups has the same code in all of them.
 
     Args:
         groups: Experiments, frames, Series, lists or arrays.
-        names: What each is called.
+        names: Names of the groups, for messages.
         metric, cluster, resample: As for `sample_of`.
 
     Raises:
@@ -47,11 +47,11 @@ def arms_of(
     """
     groups = [frame_of(group) for group in groups]
     arms = [
-        _ordered(group, sample_of(group, metric, name, cluster=cluster, resample=resample), name)
+        _warn_if_correlated(group, sample_of(group, metric, name, cluster=cluster, resample=resample), name)
         for group, name in zip(groups, names, strict=True)
     ]
     if cluster is not None:
-        arms = _joined(groups, arms, cluster)
+        arms = _share_cluster_codes(groups, arms, cluster)
     for arm, name in zip(arms, names, strict=True):
         check_size(arm, name)
     return tuple(arms)
@@ -60,13 +60,13 @@ def arms_of(
 def two_arms(
     control: Any, treatment: Any, metric: str, *, cluster: str | None = None, resample: Any = None
 ) -> tuple[Values, Values]:
-    """`arms_of` a control and a treatment."""
+    """Read the values of a control and a treatment; see `arms_of`."""
     first, second = arms_of((control, treatment), ARMS, metric, cluster=cluster, resample=resample)
     return first, second
 
 
-def _ordered(data: Any, arm: Values, name: str) -> Values:
-    """Says so where events in order of time resemble their neighbours; blocks have said it already."""
+def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
+    """Add a warning if neighbouring events correlate; values of time blocks have their own."""
     if arm.said or arm.cluster is not None or len(arm.x) < 3:
         return arm
     estimate = float("nan")
@@ -74,13 +74,13 @@ def _ordered(data: Any, arm: Values, name: str) -> Values:
         estimate = weighted.quantile(arm.x, arm.weight, arm.metric.q)
     elif arm.per is not None:
         estimate = float(arm.weight @ arm.x / (arm.weight @ arm.per)) if arm.per.any() else 0.0
-    said, _ = neighbours(data, arm.metric.name, arm, estimate)
-    if said is None:
+    warning, _ = neighbours(data, arm.metric.name, arm, estimate)
+    if warning is None:
         return arm
-    return arm._replace(said=(f"{_WARNING}{name}: {said}; use resample='1min' or cluster='session_id'",))
+    return arm._replace(said=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
 
 
-def _joined(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
+def _share_cluster_codes(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
     named = [pd.Index(pd.factorize(frame[cluster])[1].astype(object)) for frame in frames]
     codes, known = pd.factorize(named[0].append(named[1:]))
     joined, start, fresh = [], 0, len(known)
@@ -93,7 +93,7 @@ def _joined(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str
 
 
 def check_size(arm: Values, name: str, least: int = 2) -> None:
-    """An arm says something about its spread from two independent values on."""
+    """Require at least two independent values, from which a standard error can be estimated."""
     if len(arm.x) < least or not arm.weight.sum() > 0:
         raise StatError(
             f"{name}: expected at least {least} values of {arm.metric.name}, got {len(arm.x)}"
@@ -101,29 +101,29 @@ def check_size(arm: Values, name: str, least: int = 2) -> None:
         )
     if arm.cluster is not None and weighted.units(len(arm.x), arm.cluster) < 2:
         raise StatError(
-            f"{name}: expected at least 2 clusters, and 30 to rely on, got 1; leave out cluster or add some"
+            f"{name}: expected at least 2 clusters (30 for a reliable result), got 1; leave out cluster, or record more"
         )
 
 
 def check_spread(arms: Sequence[Values], names: Sequence[str]) -> None:
-    """At least one arm varies."""
+    """Require that the values of at least one arm vary."""
     if all((arm.x == arm.x[0]).all() for arm in arms) and all(arm.per is None for arm in arms):
         values = ", ".join(f"{arm.x[0]:g} in {name}" for arm, name in zip(arms, names, strict=True))
         raise StatError(
-            f"{arms[0].metric.name} is constant ({values}): without any spread there is nothing to test against; "
+            f"{arms[0].metric.name} is constant ({values}), so there is no variance to test against; "
             "compare the numbers as they are, or choose another metric"
         )
 
 
-def linear(arm: Values, test: str) -> tuple[float, np.ndarray]:
-    """The mean, rate or ratio of an arm, and what each row adds to it: deviations whose weighted sum is 0.
+def linearize(arm: Values, test: str) -> tuple[float, np.ndarray]:
+    """The mean, rate or ratio of an arm, with the linearised deviation of each row; their weighted sum is 0.
 
     Raises:
         StatError: A total or a quantile.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
-        >>> estimate, deviation = linear(values_of([1.0, 2.0, 6.0], "latency_ms"), "t_test")
+        >>> estimate, deviation = linearize(values_of([1.0, 2.0, 6.0], "latency_ms"), "t_test")
         >>> estimate, deviation.tolist()
         (3.0, [-2.0, -1.0, 3.0])
 
@@ -138,8 +138,8 @@ def linear(arm: Values, test: str) -> tuple[float, np.ndarray]:
         )
     if metric.kind == "total":
         raise StatError(
-            f"{test}: a total depends on how long an arm ran; compare mean_{metric.column}, or resample='1min' for "
-            "the totals of minutes"
+            f"{test}: a total depends on how long an arm ran; compare mean_{metric.column}, or use resample='1min' to "
+            "compare the totals of minutes"
         )
     if arm.per is not None:
         below = weighted.mean(arm.per, weight)
@@ -147,19 +147,19 @@ def linear(arm: Values, test: str) -> tuple[float, np.ndarray]:
             raise StatError(f"{test}: {metric.per} adds up to 0, so {metric.name} is unknown; record more")
         ratio = weighted.mean(x, weight) / below
         return ratio, (x - ratio * arm.per) / below
-    pivot = x[0]  # of an offset like 1e12 only the last digits vary; take it away before summing
+    pivot = x[0]  # subtracted before summing, so that a large common offset (1e12) costs no digits
     away = x - pivot
     mean = pivot + (weighted.mean(away, weight) if arm.sampled else float(away.mean()))
     return float(mean), np.subtract(x, mean, out=away)
 
 
 def contributions(arm: Values, deviation: np.ndarray, codes: int = 0) -> np.ndarray:
-    """What each independent unit adds to an estimate; the squares add up to its variance.
+    """Contribution of each independent unit to an estimate; the squares sum to its variance.
 
     Args:
-        arm: The rows.
-        deviation: float64[n], what each row adds to the estimate; its weighted sum is 0.
-        codes: Clusters over all arms, so that contributions of several arms line up.
+        arm: Values of the arm.
+        deviation: float64[n], linearised deviation of each row; the weighted sum is 0.
+        codes: Number of cluster codes over all arms, so that contributions of several arms align.
     """
     each = arm.weight * deviation / arm.weight.sum()
     if arm.cluster is not None:
@@ -168,27 +168,26 @@ def contributions(arm: Values, deviation: np.ndarray, codes: int = 0) -> np.ndar
     return np.asarray(np.sqrt(n / (n - 1)) * each)
 
 
-def codes_of(arms: Sequence[Values]) -> int:
+def number_of_codes(arms: Sequence[Values]) -> int:
     """One more than the largest code of a cluster in any arm."""
     return max(0 if arm.cluster is None else int(arm.cluster.max(initial=-1)) + 1 for arm in arms)
 
 
-def own_error(arm: Values, deviation: np.ndarray) -> Error:
-    """Of an estimate of one arm: linearised, clustered where there are clusters, with units - 1 degrees of freedom."""
+def arm_error(arm: Values, deviation: np.ndarray) -> Error:
+    """Linearised standard error of an estimate of one arm, between clusters if there are any; df is units - 1."""
     each = contributions(arm, deviation)
     return Error(float(np.sqrt(each @ each)), weighted.units(len(arm.x), arm.cluster) - 1.0)
 
 
 def difference_error(control: Values, treatment: Values, first: np.ndarray, second: np.ndarray) -> Error:
-    """Of the difference of an estimate of the treatment and one of the control.
+    """Linearised standard error of a difference, estimate of the treatment - estimate of the control.
 
-    Degrees of freedom by Satterthwaite over what is independent: control and treatment; with clusters those of the
-    control alone, of the treatment alone, and those in both, whose two contributions are subtracted before they are
-    squared.
+    Degrees of freedom by Satterthwaite over independent parts: control and treatment; with clusters, the clusters of
+    the control only, of the treatment only, and those in both, whose contributions are subtracted before squaring.
 
     Args:
         control, treatment: The arms.
-        first, second: What each of their rows adds to the estimate of its arm.
+        first, second: Linearised deviations of the rows of control and treatment.
 
     Examples:
         >>> import numpy as np
@@ -201,22 +200,22 @@ def difference_error(control: Values, treatment: Values, first: np.ndarray, seco
     References:
         Satterthwaite: An approximate distribution of estimates of variance components. Biometrics Bulletin 2 (1946).
     """
-    codes = codes_of((control, treatment))
+    codes = number_of_codes((control, treatment))
     left, right = contributions(control, first, codes), contributions(treatment, second, codes)
     if control.cluster is None or treatment.cluster is None:
         parts = [(float(left @ left), len(left)), (float(right @ right), len(right))]
     else:
         squares = (right - left) ** 2
-        here, there = (np.bincount(code, minlength=codes) > 0 for code in (control.cluster, treatment.cluster))
-        parts = [(float(squares[part].sum()), int(part.sum())) for part in (here & ~there, ~here & there, here & there)]
+        one, two = (np.bincount(code, minlength=codes) > 0 for code in (control.cluster, treatment.cluster))
+        parts = [(float(squares[part].sum()), int(part.sum())) for part in (one & ~two, ~one & two, one & two)]
     variance = sum(part for part, _ in parts)
     below = sum(part**2 / max(n - 1, 1) for part, n in parts if n)
     return Error(float(np.sqrt(variance)), variance**2 / below if below > 0 else float("nan"))
 
 
 def shared_clusters(arms: Sequence[Values]) -> int:
-    """How many clusters occur in more than one arm."""
-    present = np.zeros(codes_of(arms), np.int64)
+    """Count the clusters that occur in more than one arm."""
+    present = np.zeros(number_of_codes(arms), np.int64)
     for arm in arms:
         if arm.cluster is not None:
             present += np.bincount(arm.cluster, minlength=len(present)) > 0
@@ -224,7 +223,7 @@ def shared_clusters(arms: Sequence[Values]) -> int:
 
 
 class Notes(NamedTuple):
-    """What a result says beside its numbers."""
+    """Sentences of a result: assumptions checked, values left out, reasons to doubt."""
 
     assumptions: tuple[str, ...] = ()
     exclusions: tuple[str, ...] = ()
@@ -233,24 +232,27 @@ class Notes(NamedTuple):
     def plus(
         self, assumptions: Sequence[str] = (), exclusions: Sequence[str] = (), warnings: Sequence[str] = ()
     ) -> Notes:
-        """With more sentences."""
+        """Add sentences."""
         return Notes((*self.assumptions, *assumptions), (*self.exclusions, *exclusions), (*self.warnings, *warnings))
 
 
 def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
-    """What holds for every test: independence, weights, clusters, values that are missing."""
+    """Notes that apply to every test: independence, weights, clusters, missing values."""
     assumptions: list[str] = []
     exclusions: list[str] = []
     warnings: list[str] = []
     for arm, name in zip(arms, names, strict=True):
         if arm.missing:
             exclusions.append(f"{arm.missing:,} rows of {name} without {arm.metric.column}")
-        for said in arm.said:
-            (warnings if said.startswith(_WARNING) else assumptions).append(_named(said.removeprefix(_WARNING), name))
+        for note in arm.said:
+            text = note.removeprefix(_WARNING)
+            (warnings if note.startswith(_WARNING) else assumptions).append(
+                text if text.startswith(name) else f"{name}: {text}"
+            )
         if arm.sampled:
             assumptions.append(
-                f"rows of {name} were sampled and count with their weights "
-                f"(worth {weighted.effective_size(arm.weight):,.0f} equal ones by Kish)"
+                f"rows of {name} were sampled and are weighted "
+                f"(effective number of rows by Kish: {weighted.effective_size(arm.weight):,.0f})"
             )
         if arm.cluster is not None:
             clusters = weighted.units(len(arm.x), arm.cluster)
@@ -261,16 +263,12 @@ def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
     if shared:
         assumptions.append(f"{shared:,} clusters occur in more than one group; their covariance is taken into account")
     if not assumptions and not warnings:
-        assumptions.append("rows are independent of each other (use cluster= or resample= where they are not)")
+        assumptions.append("rows are independent of each other (use cluster= or resample= if they are not)")
     return Notes(tuple(assumptions), tuple(exclusions), tuple(warnings))
 
 
-def _named(said: str, name: str) -> str:
-    return said if said.startswith(name) else f"{name}: {said}"
-
-
 class Moments(NamedTuple):
-    """Mean, variance (n - 1) and skewness of what the rows of an arm stand for."""
+    """Weighted mean, variance (divided by n - 1) and skewness of an arm."""
 
     mean: float
     variance: float
@@ -278,11 +276,11 @@ class Moments(NamedTuple):
 
 
 def moments_of(arm: Values) -> Moments:
-    """Moments of an arm; weights count.
+    """Compute the weighted moments of an arm.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
-        >>> [round(one, 3) for one in moments_of(values_of([1.0, 2.0, 6.0], "loss"))]
+        >>> [round(moment, 3) for moment in moments_of(values_of([1.0, 2.0, 6.0], "loss"))]
         [3.0, 7.0, 0.595]
     """
     n, pivot = len(arm.x), arm.x[0]
@@ -296,8 +294,8 @@ def moments_of(arm: Values) -> Moments:
     return Moments(float(pivot + center), variance * n / (n - 1), third / variance**1.5 if variance > 0 else 0.0)
 
 
-def tails(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moments]) -> Notes:
-    """Whether means are near enough to normal: skewness against n (Cochran's rule), and a heavy tail.
+def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moments]) -> Notes:
+    """Check whether means are close to normal: skewness against n (Cochran's rule), and heavy tails.
 
     References:
         Cochran: Sampling Techniques, section 2.15 (n > 25 times the squared skewness). Wiley (1977).
@@ -305,28 +303,32 @@ def tails(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moment
     third, second, warnings = 0.0, 0.0, []
     for i, (arm, name, (mean, variance, skew)) in enumerate(zip(arms, names, moments, strict=True)):
         n = weighted.effective_size(arm.weight) if arm.sampled else len(arm.x)
-        # skewness of two arms cancels in their difference
+        # in a difference, the skewness of the two arms cancels
         third += (1 if i else -1) * skew * variance**1.5 / n**2
         second += variance / n
-        # the largest 1% can carry 15% only where the sd is 1.4 times the mean: most arms need no sorting
+        # the largest 1% can carry 15% only if the sd is 1.4 times the mean: most arms need no sorting
         if mean > 0 and variance > (_HEAVY_SPREAD * mean) ** 2:
-            warnings += [f"{name}: {said}" for said in heavy(arm)]
-    shown = " and ".join(f"{one.skewness:.2g} in {name}" for one, name in zip(moments, names, strict=True))
+            warnings += [f"{name}: {warning}" for warning in heavy_tail_warnings(arm)]
+    skewness = " and ".join(f"{moment.skewness:.2g} in {name}" for moment, name in zip(moments, names, strict=True))
     if second > 0 and abs(third) / second**1.5 > _SKEWED:
         warnings.append(
-            f"skewness {shown}: too much for means of so few values to be normal; mann_whitney_u, permutation_test or "
-            "a quantile do not need it"
+            f"skewness {skewness}: too large for means of so few values to be normal; mann_whitney_u, permutation_test "
+            "or a quantile do not need normality"
         )
         return Notes(warnings=tuple(warnings))
-    least = min(len(arm.x) for arm in arms)
-    if least < _FEW_VALUES:
-        said = f"the values are taken to be from normal distributions, which {least} of them cannot show"
-        return Notes((said,), (), tuple(warnings))
-    return Notes((f"skewness {shown}: means of so many values are close to normal",), (), tuple(warnings))
+    fewest = min(len(arm.x) for arm in arms)
+    if fewest < _FEW_VALUES:
+        assumption = f"values are assumed to be normally distributed; {fewest} values are too few to check it"
+        return Notes((assumption,), (), tuple(warnings))
+    return Notes((f"skewness {skewness}: means of so many values are close to normal",), (), tuple(warnings))
 
 
-def equal_variances(arms: Sequence[Values], said: str) -> Notes:
-    """Whether variances look equal, for a test that takes them as such.
+def check_equal_variances(arms: Sequence[Values], ratio: str) -> Notes:
+    """Check whether variances differ, for a test that assumes equal ones.
+
+    Args:
+        arms: The arms.
+        ratio: Sentence about the ratio of the variances, with which the note begins.
 
     References:
         Brown, Forsythe: Robust tests for the equality of variances. JASA 69 (1974).
@@ -334,9 +336,9 @@ def equal_variances(arms: Sequence[Values], said: str) -> Notes:
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
     with catch_warnings():
-        simplefilter("ignore")  # of arms of two values, whose distances from the median are alike
+        simplefilter("ignore")  # arms of two values have equal distances from the median
         pvalue = float(stats.levene(*(arm.x for arm in arms), center="median").pvalue)
     if not pvalue < _SUSPECT:
         known = "" if np.isnan(pvalue) else f" (Brown-Forsythe {p_text(pvalue)})"
-        return Notes((f"{said}; equal variances are assumed{known}",))
-    return Notes((), (), (f"{said}; Brown-Forsythe {p_text(pvalue)}: leave out equal_variance for Welch's test",))
+        return Notes((f"{ratio}; equal variances are assumed{known}",))
+    return Notes((), (), (f"{ratio}; Brown-Forsythe {p_text(pvalue)}: leave out equal_variance for Welch's test",))

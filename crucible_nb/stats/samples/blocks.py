@@ -1,4 +1,4 @@
-"""Time blocks: one value a minute in place of thousands of events that resemble their neighbours."""
+"""Time blocks: one value per block in place of the rows, for series whose neighbouring events correlate."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
 
 LEAST = 10
-"""Blocks below which nothing is said."""
+"""Smallest number of blocks that is accepted."""
 _CORRELATED = 0.1
-_FEW, _THIN = 20, 10
-_LOOKED = 2**17  # of a longer series the first values tell its correlation to 0.003
+_FEW_BLOCKS, _FEW_ROWS = 20, 10
+_LONGEST = 2**17  # so many values give the correlation of a longer series to 0.003
 
 
 def lag1(x: np.ndarray) -> float:
-    """Correlation of neighbours; NaN below three values or without any spread.
+    """Correlation of neighbouring values (lag 1); NaN for fewer than three values or constant ones.
 
     Examples:
         >>> lag1(np.array([1.0, 2.0, 1.0, 2.0]))
@@ -34,13 +34,13 @@ def lag1(x: np.ndarray) -> float:
     return float(x[:-1] @ x[1:]) / squares if squares > 0 else float("nan")
 
 
-def independent(n: int, correlation: float) -> float:
-    """How many independent values are worth n values whose neighbours correlate: n (1 - r) / (1 + r).
+def autocorrelated_size(n: int, correlation: float) -> float:
+    """Effective number of independent values among n whose neighbours correlate: n (1 - r) / (1 + r), at most n.
 
-    Of a first-order autoregression; never more than n.
+    Exact for a first-order autoregression.
 
     Examples:
-        >>> round(independent(1000, 0.7))
+        >>> round(autocorrelated_size(1000, 0.7))
         176
 
     References:
@@ -49,28 +49,28 @@ def independent(n: int, correlation: float) -> float:
     return n * (1 - correlation) / (1 + correlation) if correlation > 0 else float(n)
 
 
-def correlated(x: np.ndarray, r: float) -> str | None:
-    """A sentence where neighbouring values correlate (r) above 0.1 and more than chance makes them."""
+def correlation_warning(x: np.ndarray, r: float) -> str | None:
+    """A warning if the correlation r of neighbours is above 0.1 and significant; otherwise None."""
     if not r > max(_CORRELATED, 2 / np.sqrt(max(len(x), 1))):
         return None
     return (
-        f"neighbouring events correlate ({r:.2f}): {len(x):,} of them are worth about {independent(len(x), r):,.0f} "
-        "independent ones, and an interval that takes them as independent is too narrow"
+        f"neighbouring events correlate ({r:.2f}): {len(x):,} of them are worth about "
+        f"{autocorrelated_size(len(x), r):,.0f} independent ones, and an interval that takes them as independent is "
+        "too narrow"
     )
 
 
 def neighbours(data: Any, metric: str, values: Values, estimate: float) -> tuple[str | None, float]:
-    """Whether events that follow each other resemble each other, in what matters for the metric.
+    """Check whether neighbouring events correlate in their influence on the metric.
 
-    For a quantile that is being below it, for a ratio the distance from it.
+    The influence on a quantile is being below it, that on a ratio the deviation from it.
 
     Args:
-        data: What the values are of; only a frame or a Series in order of its index is known to have an order, one
-            with times is put in order.
-        metric, values, estimate: Of the data.
+        data: Source of the values. Only a frame or Series with an ordered index has an order; one with times is sorted.
+        metric, values, estimate: Name of the metric, its values in `data`, its estimate.
 
     Returns:
-        A sentence (None without correlation), and the correlation; (None, NaN) for data without an order.
+        A warning (None if there is no correlation), and the correlation; (None, NaN) for data without an order.
     """
     data = frame_of(data)
     if not isinstance(data, (pd.DataFrame, pd.Series)):
@@ -78,14 +78,14 @@ def neighbours(data: Any, metric: str, values: Values, estimate: float) -> tuple
     if not data.index.is_monotonic_increasing:
         if not isinstance(data.index, pd.DatetimeIndex):
             return None, float("nan")
-        values = values_of(_in_order(data), metric)
+        values = values_of(_sort_by_time(data), metric)
     x = weighted.influence(values, estimate)
-    r = lag1(x[:_LOOKED])
-    return correlated(x, r), r
+    r = lag1(x[:_LONGEST])
+    return correlation_warning(x, r), r
 
 
-def _in_order(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
-    """By time; rows without a time are left out."""
+def _sort_by_time(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
+    """Sort rows by time; rows without a time are left out."""
     if data.index.hasnans:
         data = data[data.index.notna()]
     return data if data.index.is_monotonic_increasing else data.sort_index(kind="stable")
@@ -94,65 +94,70 @@ def _in_order(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
 def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
     """The metric of each time block, in order of time; blocks without a value are left out.
 
-    A block without any event is no value of a mean, a rate or a quantile, but a total of 0. The first and the last
-    block, of which only a part may have been seen, are left out of totals.
+    A block without events has no mean, rate or quantile, but a total of 0. The first and the last block, which may be
+    incomplete, are left out of totals.
 
     Args:
         data: DataFrame, Series or experiment with a DatetimeIndex.
         metric: As for `values_of`; each block has its own mean, rate, quantile, total or ratio.
-        name: What the argument is called.
-        rule: Width of a block, as pandas `resample` takes it: of a clock, not a number of events.
+        name: Name of the argument, for messages.
+        rule: Width of a block in time, as for pandas `resample`.
 
     Raises:
-        StatError: No times, fewer than ten blocks.
+        StatError: No DatetimeIndex, or fewer than ten blocks.
     """
     width, data = checks.duration("resample", rule), frame_of(data)
     if not isinstance(data, (pd.DataFrame, pd.Series)) or not isinstance(data.index, pd.DatetimeIndex):
         raise StatError(f"resample={rule!r}: {name} needs a DatetimeIndex, got {type(data).__name__} without one")
-    data = _in_order(data)
+    data = _sort_by_time(data)
     events = values_of(data, metric, name)
-    block = _lie(data.index, pd.Timedelta(width, "ns"), events)
-    x = _blocks(block, events)
+    blocks = _assign_blocks(data.index, pd.Timedelta(width, "ns"), events)
+    x = _metric_per_block(blocks, events)
     if len(x) < LEAST:
         raise StatError(
             f"resample={rule!r}: expected at least {LEAST} blocks with a value, {name} has {len(x)}; use shorter blocks"
         )
-    kept = events._replace(
+    values = events._replace(
         metric=events.metric._replace(kind="mean"), x=x, weight=np.ones(len(x)), sampled=False, seen=None, sized=False,
         rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
-    return kept._replace(said=_said(events, x, block.of, rule))
+    return values._replace(said=_block_notes(events, x, blocks.codes, rule))
 
 
-class _Lie(NamedTuple):
-    """Where values lie: the block of each, and how many rows each block has, with or without a value."""
+class _Blocks(NamedTuple):
+    """Assignment of values to time blocks.
 
-    of: np.ndarray
+    Attributes:
+        codes: int64[n], block of each value.
+        rows: int64[blocks], number of rows in each block, with or without a value.
+    """
+
+    codes: np.ndarray
     rows: np.ndarray
 
 
-def _lie(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values) -> _Lie:
-    """Pandas says where blocks begin."""
+def _assign_blocks(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values) -> _Blocks:
+    """Assign values to blocks that begin where pandas `resample` begins them."""
     rows = pd.Series(1, times).resample(width).sum().to_numpy()
-    block = np.repeat(np.arange(len(rows)), rows)
-    return _Lie(block if events.known is None else block[events.known], rows)
+    codes = np.repeat(np.arange(len(rows)), rows)
+    return _Blocks(codes if events.known is None else codes[events.known], rows)
 
 
-def _blocks(block: _Lie, events: Values) -> np.ndarray:
-    """The value of each block."""
-    wanted, weight, blocks = events.metric, events.weight, len(block.rows)
-    if wanted.kind == "quantile":
-        return _quantiles(events, block.of)
-    top = np.bincount(block.of, weight * events.x, minlength=blocks)
-    if wanted.kind == "total":
-        held = (np.bincount(block.of, minlength=blocks) > 0) | (block.rows == 0)
-        held[[0, -1]] = False
-        return np.asarray(top[held])
-    under = np.bincount(block.of, weight * (1.0 if events.per is None else events.per), minlength=blocks)
+def _metric_per_block(blocks: _Blocks, events: Values) -> np.ndarray:
+    """Compute the metric of each block."""
+    metric, weight, count = events.metric, events.weight, len(blocks.rows)
+    if metric.kind == "quantile":
+        return _quantile_per_block(events, blocks.codes)
+    top = np.bincount(blocks.codes, weight * events.x, minlength=count)
+    if metric.kind == "total":
+        complete = (np.bincount(blocks.codes, minlength=count) > 0) | (blocks.rows == 0)
+        complete[[0, -1]] = False
+        return np.asarray(top[complete])
+    under = np.bincount(blocks.codes, weight * (1.0 if events.per is None else events.per), minlength=count)
     return np.asarray(top[under != 0] / under[under != 0])
 
 
-def _quantiles(events: Values, block: np.ndarray) -> np.ndarray:
+def _quantile_per_block(events: Values, block: np.ndarray) -> np.ndarray:
     order = np.lexsort((events.x, block))
     x, weight, starts = events.x[order], events.weight[order], np.flatnonzero(np.diff(block, prepend=-1))
     ends, ones, q = np.r_[starts[1:], len(x)], bool((weight == 1).all()), events.metric.q
@@ -162,45 +167,46 @@ def _quantiles(events: Values, block: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
-def _said(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) -> tuple[str, ...]:
-    wanted = events.metric
+def _block_notes(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) -> tuple[str, ...]:
+    """Notes on the correlation of events and of blocks, on few blocks and on few rows per block."""
+    metric = events.metric
     estimate = float("nan")
-    if wanted.kind == "quantile":
-        estimate = weighted.quantile(events.x, events.weight, wanted.q)
+    if metric.kind == "quantile":
+        estimate = weighted.quantile(events.x, events.weight, metric.q)
     elif events.per is not None:
         estimate = float(events.weight @ events.x / (events.weight @ events.per))
     before, after = lag1(weighted.influence(events, estimate)), lag1(x)
-    said = [f"{len(events.x):,} events in {len(x):,} blocks of {rule}; the estimate is the mean over blocks"]
+    notes = [f"{len(events.x):,} events in {len(x):,} blocks of {rule}; the estimate is the mean over blocks"]
     if before > _CORRELATED:
-        said.append(
+        notes.append(
             f"neighbouring events correlate ({before:.2f}): they are worth about "
-            f"{independent(len(events.x), before):,.0f} independent ones"
+            f"{autocorrelated_size(len(events.x), before):,.0f} independent ones"
         )
     if after > _CORRELATED:
-        said.append(f"warning: neighbouring blocks still correlate ({after:.2f}); use longer blocks")
+        notes.append(f"warning: neighbouring blocks still correlate ({after:.2f}); use longer blocks")
     else:
-        said.append(f"neighbouring blocks do not correlate ({after:.2f})")
-    if len(x) < _FEW:
-        said.append(f"warning: only {len(x)} blocks")
-    lost = len(np.unique(block)) - len(x) if wanted.kind == "ratio" else 0
-    if lost:
-        said.append(f"warning: {lost:,} blocks in which {wanted.per} adds up to 0 are left out; use longer blocks")
-    return (*said, *_thin(events, block))
+        notes.append(f"neighbouring blocks do not correlate ({after:.2f})")
+    if len(x) < _FEW_BLOCKS:
+        notes.append(f"warning: only {len(x)} blocks")
+    excluded = len(np.unique(block)) - len(x) if metric.kind == "ratio" else 0
+    if excluded:
+        notes.append(f"warning: {excluded:,} blocks in which {metric.per} adds up to 0 are left out; use longer blocks")
+    return (*notes, *_small_block_warnings(events, block))
 
 
-def _thin(events: Values, block: np.ndarray) -> tuple[str, ...]:
-    """A quantile, a ratio or a weighted mean of few rows is biased, and so is the mean of many such ones."""
-    wanted, weight = events.metric, events.weight
+def _small_block_warnings(events: Values, block: np.ndarray) -> tuple[str, ...]:
+    """Warn of few rows per block: a quantile, ratio or weighted mean of few rows is biased, and so is their mean."""
+    metric, weight = events.metric, events.weight
     plain = events.per is None and not events.sampled
-    if wanted.kind == "total" or (plain and wanted.kind != "quantile"):
+    if metric.kind == "total" or (plain and metric.kind != "quantile"):
         return ()
     sums, squares = np.bincount(block, weight), np.bincount(block, weight**2)
-    worth = float(np.median(sums[squares > 0] ** 2 / squares[squares > 0]))
-    least = _THIN if wanted.kind != "quantile" else _THIN / 2 / min(wanted.q, 1 - wanted.q)
-    if worth >= least * (1 - 1e-9):
+    rows = float(np.median(sums[squares > 0] ** 2 / squares[squares > 0]))
+    needed = _FEW_ROWS if metric.kind != "quantile" else _FEW_ROWS / 2 / min(metric.q, 1 - metric.q)
+    if rows >= needed * (1 - 1e-9):
         return ()
     return (
-        f"warning: a block holds about {worth:,.0f} effective rows, below {least:,.0f} its {wanted.name} is biased; "
+        f"warning: a block has about {rows:,.0f} effective rows; {metric.name} of fewer than {needed:,.0f} is biased: "
         "use longer blocks",
     )
 
@@ -208,14 +214,14 @@ def _thin(events: Values, block: np.ndarray) -> tuple[str, ...]:
 def sample_of(
     data: Any, metric: str, name: str = "data", *, cluster: str | None = None, resample: Any = None
 ) -> Values:
-    """The values that a test speaks about: rows, rows in clusters, or time blocks.
+    """Read the values of a metric, as rows, clustered rows or time blocks.
 
     Args:
         data, metric, name, cluster: As for `values_of`.
-        resample: Width of time blocks whose values stand in for the rows, e.g. "1min".
+        resample: Width of time blocks whose values replace the rows, e.g. "1min".
 
     Raises:
-        StatError: Both cluster and resample; see also `values_of` and `block_values`.
+        StatError: Both cluster and resample are given; see also `values_of` and `block_values`.
     """
     if resample is None:
         return values_of(data, metric, name, cluster=cluster)

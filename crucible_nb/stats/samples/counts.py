@@ -1,4 +1,4 @@
-"""Counts of categories: tables that users hand in, and labels of arms that are counted here."""
+"""Counts of categories: tables of counts given by the user, and labels of arms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MANY = 20
 
 
 def counts_of(table: Any) -> np.ndarray:
-    """Counts as int64.
+    """Convert a table of counts to int64.
 
     Raises:
         StatError: Anything but whole numbers >= 0 in rows of equal length.
@@ -37,10 +37,10 @@ def counts_of(table: Any) -> np.ndarray:
 
 
 def counts_2x2(table: Any, what: str) -> np.ndarray:
-    """Counts of a 2x2 table.
+    """Convert a 2x2 table of counts to int64.
 
     Raises:
-        StatError: Another shape, or no counts at all.
+        StatError: Another shape, or all counts 0.
     """
     counts = counts_of(table)
     if counts.shape != (2, 2) or not counts.any():
@@ -50,7 +50,7 @@ def counts_2x2(table: Any, what: str) -> np.ndarray:
 
 
 def discordant_of(pairs: Pairs) -> tuple[float, float]:
-    """How many pairs are true in the control alone, and in the treatment alone."""
+    """Count the discordant pairs: true only in the control, true only in the treatment."""
     control, treatment = pairs.control.x, pairs.treatment.x
     return float(control @ (1 - treatment)), float(treatment @ (1 - control))
 
@@ -60,10 +60,10 @@ class Labels(NamedTuple):
 
     Attributes:
         values: Labels of the rows that have one, in order.
-        weight: float64[n], events each stands for.
+        weight: float64[n], weights of these rows.
         cluster: int64[n], codes of clusters; None for independent rows.
-        missing: Rows without a label.
-        sampled: Whether rows stand for events that are not there.
+        missing: Number of rows without a label.
+        sampled: Whether rows are a weighted sample of the events.
     """
 
     values: pd.Series
@@ -74,18 +74,18 @@ class Labels(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether every row stands for itself alone."""
+        """Whether rows are neither sampled nor clustered."""
         return self.cluster is None and not self.sampled
 
 
 def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None) -> Labels:
-    """The categories of one arm: booleans, or any labels.
+    """Read the categories of one arm: booleans, or any labels.
 
     Args:
         data: Experiment, DataFrame, Series, list or array.
         metric: A column, or "success_rate".
-        name: What the argument is called.
-        codes: Clusters of its rows, see `joint_clusters`.
+        name: Name of the argument, for messages.
+        codes: Cluster codes of its rows, see `joint_clusters`.
 
     Raises:
         SchemaError: No such column.
@@ -110,11 +110,11 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
 
 
 def joint_clusters(groups: Sequence[Any], cluster: str | None) -> list[np.ndarray | None]:
-    """Codes of the clusters of each group; a cluster that occurs in several has the same code in all.
+    """Codes of the clusters of each group; a cluster that occurs in several groups has the same code in all of them.
 
     Raises:
         SchemaError: No such column.
-        StatError: Groups that have no columns.
+        StatError: A group without columns.
     """
     if cluster is None:
         return [None] * len(groups)
@@ -128,30 +128,30 @@ def joint_clusters(groups: Sequence[Any], cluster: str | None) -> list[np.ndarra
 
 
 def categories_of(arms: Sequence[Labels], metric: str) -> list[Any]:
-    """All labels that occur in any arm, in order.
+    """All labels that occur in any arm, sorted.
 
     Raises:
-        StatError: Only one, or so many different numbers that they are measurements.
+        StatError: Only one label, or more than 20 different floats.
     """
-    found = list(pd.unique(pd.concat([one.values for one in arms])))
-    if len(found) < 2:
+    labels = list(pd.unique(pd.concat([arm.values for arm in arms])))
+    if len(labels) < 2:
         raise StatError(
-            f"{metric}: every value is {found[0]!r} in every arm, so nothing tells them apart; "
-            "cr.confidence_interval says how far the share may be off"
+            f"{metric}: every value is {labels[0]!r} in every arm, so there is no difference to test; "
+            "cr.confidence_interval gives the interval of the proportion"
         )
-    if len(found) > _MANY and all(isinstance(label, float) for label in found):
-        raise StatError(f"{metric}: {len(found)} different numbers are measurements, not categories; use anova")
+    if len(labels) > _MANY and all(isinstance(label, float) for label in labels):
+        raise StatError(f"{metric}: {len(labels)} different numbers are measurements, not categories; use anova")
     try:
-        return sorted(found)
+        return sorted(labels)
     except TypeError:
-        return sorted(found, key=str)
+        return sorted(labels, key=str)
 
 
 def weighted_counts(arm: Labels, categories: Sequence[Any]) -> np.ndarray:
-    """float64[categories], weights summed by category."""
+    """Sum the weights by category, as float64[categories]."""
     return np.bincount(positions(arm, categories), arm.weight, minlength=len(categories))
 
 
 def positions(arm: Labels, categories: Sequence[Any]) -> np.ndarray:
-    """int64[n], the place of each label among the categories."""
+    """Index of each label among the categories, as int64[n]."""
     return np.asarray(pd.Index(list(categories), dtype=object).get_indexer(pd.Index(arm.values, dtype=object)))

@@ -1,4 +1,4 @@
-"""Pairs: the same items on both sides, brought together by their ids."""
+"""Pairs: values of the same items in both arms, matched by item id."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from crucible_nb.utils import checks
 
 
 class Pairs(NamedTuple):
-    """Values of the same items, side by side.
+    """Values of the same items in both arms.
 
     Attributes:
-        control: Of the control.
-        treatment: Of the treatment; `treatment.x[i]` is of the same item as `control.x[i]`, and weight and cluster are
-            those of the pair, alike on both sides.
-        exclusions: What was left out or put together, in sentences.
+        control: Values of the control.
+        treatment: Values of the treatment; `treatment.x[i]` and `control.x[i]` are of the same item. Weight and cluster
+            are those of the pair, equal in both arms.
+        exclusions: Sentences on rows left out, and on repeated rows that were averaged.
     """
 
     control: Values
@@ -28,17 +28,26 @@ class Pairs(NamedTuple):
 
     @property
     def difference(self) -> np.ndarray:
-        """float64[n], treatment - control."""
+        """Differences treatment - control, float64[n]."""
         return np.asarray(self.treatment.x - self.control.x)
 
     @property
     def weight(self) -> np.ndarray:
-        """float64[n], pairs that each stands for."""
+        """Weights of the pairs, float64[n]."""
         return self.control.weight
 
 
 class _Items(NamedTuple):
-    """One arm item by item: its rows of each item, their mean and mean weight; 0 and NaN for items it has not."""
+    """One arm aggregated by item.
+
+    Attributes:
+        values: Values of the arm, by row.
+        rows: int64[items], number of rows of each item; 0 for items that the arm does not have.
+        x: float64[items], weighted mean of each item; NaN for items that the arm does not have.
+        weight: float64[items], mean weight of the rows of each item.
+        per: float64[items], mean denominator of a ratio; None for other metrics.
+        cluster: int64[items], cluster code of each item; None without clusters.
+    """
 
     values: Values
     rows: np.ndarray
@@ -49,18 +58,18 @@ class _Items(NamedTuple):
 
 
 def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", cluster: str | None = None) -> Pairs:
-    """Bring the values of two arms together, in the order of the control.
+    """Match the values of two arms by item, in the order of the control.
 
     Args:
-        control, treatment: DataFrames or experiments with the column `by`; or bare values of equal length, paired by
-            position; or two Series, likewise by position.
+        control, treatment: DataFrames or experiments with the column `by`; or lists, arrays or Series of equal length,
+            paired by position.
         metric: As for `values_of`.
-        by: Column that names the item; items on one side only, and rows without a name, are left out and counted.
-            Several rows of one item (repeats) count as their weighted mean.
-        cluster: Column of what groups items, read off the control.
+        by: Column of item ids; items in one arm only, and rows without an id, are left out and counted. Several rows
+            of one item (repeats) are replaced by their weighted mean.
+        cluster: Column of clusters of similar items, read from the control.
 
     Raises:
-        StatError: No items in common, or bare values of different lengths.
+        StatError: No items in common, or lists of different lengths.
 
     Examples:
         >>> before = pd.DataFrame({"sample_id": ["a", "b", "c"], "score": [1.0, 2.0, 3.0]})
@@ -82,7 +91,7 @@ def _by_position(control: Any, treatment: Any, metric: str, cluster: str | None)
     if len(control) != len(treatment):
         raise StatError(
             f"paired: expected values of the same items in the same order, got {len(control):,} of the control and "
-            f"{len(treatment):,} of the treatment; hand in frames with a sample_id to have them aligned"
+            f"{len(treatment):,} of the treatment; pass frames with a column sample_id to match them by item"
         )
     if cluster is not None:
         raise StatError(f"cluster={cluster!r}: control needs to be a DataFrame or an experiment with that column")
@@ -90,42 +99,42 @@ def _by_position(control: Any, treatment: Any, metric: str, cluster: str | None)
     known = np.ones(len(control), bool)
     for side in (first, second):
         known &= True if side.known is None else side.known
-    said = () if known.all() else (f"{int((~known).sum()):,} pairs with a missing value",)
+    exclusions = () if known.all() else (f"{int((~known).sum()):,} pairs with a missing value",)
     rows = [known if side.known is None else known[side.known] for side in (first, second)]
     sides = [
         side._replace(x=side.x[row], weight=side.weight[row], missing=0, known=None, rows_weight=float(row.sum()))
         for side, row in zip((first, second), rows, strict=True)
     ]
-    return Pairs(sides[0], sides[1], said)
+    return Pairs(sides[0], sides[1], exclusions)
 
 
 def _by_item(control: pd.DataFrame, treatment: pd.DataFrame, metric: str, by: str, cluster: str | None) -> Pairs:
     checks.columns("pair_by", by, control.columns)
     checks.columns("pair_by", by, treatment.columns)
-    codes, said = _codes(control[by], treatment[by]), []
-    names, items = ("control", "treatment"), []
-    least = int(max(side.max(initial=-1) for side in codes)) + 1
+    codes, exclusions = _item_codes(control[by], treatment[by]), []
+    names, arms = ("control", "treatment"), []
+    items = int(max(side.max(initial=-1) for side in codes)) + 1
     for name, side, code in zip(names, (control, treatment), codes, strict=True):
-        found = values_of(side, metric, name, cluster=cluster if name == "control" else None)
-        nameless = int(np.count_nonzero(code < 0))
-        if nameless:
-            said.append(f"{nameless:,} rows of the {name} without {by}")
-        items.append(_items(found, code if found.known is None else code[found.known], least))
-        said += _found(items[-1], name, found)
-    both = np.flatnonzero((items[0].rows > 0) & (items[1].rows > 0))
-    for name, one in zip(names, items, strict=True):
-        alone = int(np.count_nonzero(one.rows)) - len(both)
-        if alone:
-            said.append(f"{alone:,} items of the {name} have no partner")
+        values = values_of(side, metric, name, cluster=cluster if name == "control" else None)
+        without_id = int(np.count_nonzero(code < 0))
+        if without_id:
+            exclusions.append(f"{without_id:,} rows of the {name} without {by}")
+        arms.append(_aggregate(values, code if values.known is None else code[values.known], items))
+        exclusions += _row_exclusions(arms[-1], name)
+    both = np.flatnonzero((arms[0].rows > 0) & (arms[1].rows > 0))
+    for name, arm in zip(names, arms, strict=True):
+        unmatched = int(np.count_nonzero(arm.rows)) - len(both)
+        if unmatched:
+            exclusions.append(f"{unmatched:,} items of the {name} have no partner")
     if not len(both):
         kinds = " and ".join(dict.fromkeys(str(side[by].dtype) for side in (control, treatment)))
         raise StatError(f"paired: control and treatment have no {by} ({kinds}) in common; use paired=False")
-    weight = _weight(items[0], items[1], both)
-    return Pairs(*_sides(items[0], items[1], both, weight), tuple(said))
+    weight = _pair_weights(arms[0], arms[1], both)
+    return Pairs(*_matched_values(arms[0], arms[1], both, weight), tuple(exclusions))
 
 
-def _codes(control: pd.Series, treatment: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The items of both arms, counted from 0 in the order in which they first come; -1 for rows without one."""
+def _item_codes(control: pd.Series, treatment: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the items of both arms, from 0 in order of first appearance; -1 for rows without an id."""
     plain = [
         side.astype(side.cat.categories.dtype) if isinstance(side.dtype, pd.CategoricalDtype) else side
         for side in (control, treatment)
@@ -134,13 +143,13 @@ def _codes(control: pd.Series, treatment: pd.Series) -> tuple[np.ndarray, np.nda
     return codes[: len(control)], codes[len(control) :]
 
 
-def _items(found: Values, code: np.ndarray, items: int) -> _Items:
-    """One value an item: itself, or the weighted mean of its repeats with their mean weight."""
-    x, weight, per, cluster, named = found.x, found.weight, found.per, found.cluster, code >= 0
-    if not named.all():
-        x, weight, code = x[named], weight[named], code[named]
-        per = None if per is None else per[named]
-        cluster = None if cluster is None else cluster[named]
+def _aggregate(values: Values, code: np.ndarray, items: int) -> _Items:
+    """Aggregate the rows of an arm by item: weighted mean and mean weight of repeated rows."""
+    x, weight, per, cluster, known = values.x, values.weight, values.per, values.cluster, code >= 0
+    if not known.all():
+        x, weight, code = x[known], weight[known], code[known]
+        per = None if per is None else per[known]
+        cluster = None if cluster is None else cluster[known]
     count = np.bincount(code, minlength=items)
     repeated = bool((count > 1).any())
     total = np.bincount(code, weight, minlength=items)
@@ -156,25 +165,27 @@ def _items(found: Values, code: np.ndarray, items: int) -> _Items:
     groups = None
     if cluster is not None:
         groups = np.full(items, -1)
-        groups[code[::-1]] = cluster[::-1]  # that of the first row
-    return _Items(found, count, mean(x), total / np.maximum(count, 1), None if per is None else mean(per), groups)
+        groups[code[::-1]] = cluster[::-1]  # the cluster of the first row
+    return _Items(values, count, mean(x), total / np.maximum(count, 1), None if per is None else mean(per), groups)
 
 
-def _found(items: _Items, name: str, found: Values) -> list[str]:
-    rows, held, said = int(items.rows.sum()), int(np.count_nonzero(items.rows)), []
-    if rows > held:
-        said.append(f"{rows:,} rows of the {name} are repeats of {held:,} items, taken as their means")
-    if found.missing:
-        said.append(f"{found.missing:,} rows of the {name} without a value")
-    return said
+def _row_exclusions(arm: _Items, name: str) -> list[str]:
+    """Sentences on repeated rows and rows without a value."""
+    rows, items, exclusions = int(arm.rows.sum()), int(np.count_nonzero(arm.rows)), []
+    if rows > items:
+        exclusions.append(f"{rows:,} rows of the {name} are repeats of {items:,} items, taken as their means")
+    if arm.values.missing:
+        exclusions.append(f"{arm.values.missing:,} rows of the {name} without a value")
+    return exclusions
 
 
-def _weight(control: _Items, treatment: _Items, both: np.ndarray) -> np.ndarray:
-    """Pairs that each pair stands for: 1 / the probability that both of its sides were kept.
+def _pair_weights(control: _Items, treatment: _Items, both: np.ndarray) -> np.ndarray:
+    """Weights of pairs: 1 / the probability that both rows were kept.
 
-    Arms sampled by coins of their own keep both sides with the product of the probabilities, so that the weights are
-    multiplied. Arms sampled by the same coins (the same seed and order) keep both when they keep the rarer one, and the
-    larger weight counts. The rows say which: products of the same coins would add up to more items than an arm has.
+    Arms sampled with independent random numbers keep both rows with the product of the probabilities, so weights are
+    multiplied. Arms sampled with the same random numbers (same seed and order) keep both rows if the rarer one is kept,
+    so the larger weight counts. The weights tell which: with the same random numbers, the products would add up to more
+    items than an arm has.
     """
     first, second = control.weight[both], treatment.weight[both]
     product, larger = first * second, np.maximum(first, second)
@@ -182,12 +193,12 @@ def _weight(control: _Items, treatment: _Items, both: np.ndarray) -> np.ndarray:
     return np.asarray(larger if product.sum() * larger.sum() > items**2 * (1 + 1e-9) else product)
 
 
-def _sides(control: _Items, treatment: _Items, both: np.ndarray, weight: np.ndarray) -> tuple[Values, Values]:
+def _matched_values(control: _Items, treatment: _Items, both: np.ndarray, weight: np.ndarray) -> tuple[Values, Values]:
     cluster = None if control.cluster is None else control.cluster[both]
     parts = [side.x[both] for side in (control, treatment)]
     metric = control.values.metric
     if metric.kind == "rate" and not all(((x == 0) | (x == 1)).all() for x in parts):
-        metric = metric._replace(kind="mean")  # a mean of repeats is a number between
+        metric = metric._replace(kind="mean")  # means of repeated rows lie between 0 and 1
     sampled = control.values.sampled or treatment.values.sampled
     first, second = (
         side.values._replace(

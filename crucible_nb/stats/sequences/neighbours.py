@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
-from crucible_nb.stats.sequences.restored import Carried
+from crucible_nb.stats.sequences.running_sums import RunningSums
 
 _CORRELATED = 0.1
 
@@ -26,7 +26,7 @@ class Neighbours:
     """
 
     def __init__(self) -> None:
-        self.scale, self.sums = 0.0, Carried()
+        self.scale, self.sums = 0.0, RunningSums()
 
     def update(self, x: np.ndarray) -> Self:
         """Take finite values in, in place."""
@@ -54,5 +54,5 @@ class Neighbours:
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
         """The state that `to_dict` gave; StoreError when it is broken."""
         opened, new = StateReader(state, "neighbours"), cls()
-        new.scale, new.sums = opened.weight("scale"), Carried.from_dict(opened.part("sums"))
+        new.scale, new.sums = opened.weight("scale"), RunningSums.from_dict(opened.part("sums"))
         return new

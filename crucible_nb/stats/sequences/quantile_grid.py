@@ -29,7 +29,7 @@ class Steps(NamedTuple):
     held: np.ndarray
 
 
-class Ladder:
+class QuantileGrid:
     """How many values lie where, whatever the order they came in; what is asked of it does not grow with them.
 
     Up to `LIMIT` different values are kept exactly. From the next one on they are counted in the buckets of a
@@ -37,7 +37,7 @@ class Ladder:
     is only known that values lie between its ends.
 
     Examples:
-        >>> ladder = Ladder().update(np.array([2.0, 1.0, 2.0]))
+        >>> ladder = QuantileGrid().update(np.array([2.0, 1.0, 2.0]))
         >>> ladder.steps().held.tolist(), ladder.exact
         ([1.0, 2.0], True)
     """
@@ -78,7 +78,7 @@ class Ladder:
 
         Examples:
             >>> from crucible_nb.accumulators import Quantiles
-            >>> Ladder.of_sketch(Quantiles().update([1.0, 1.0])).n
+            >>> QuantileGrid.of_sketch(Quantiles().update([1.0, 1.0])).n
             2
         """
         new = cls()

@@ -8,7 +8,7 @@ import numpy as np
 
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.sequences.mixture import log_sides
-from crucible_nb.stats.sequences.quantile_grid import Ladder, Steps
+from crucible_nb.stats.sequences.quantile_grid import QuantileGrid, Steps
 
 STRENGTH = 30.0
 """Of the beta mixture of one arm."""
@@ -37,7 +37,7 @@ def profile(steps: Steps, q: float, strength: float) -> Profile:
     Evidence between two observed values is at least that at either of them, so the observed ones say it all.
 
     Examples:
-        >>> found = profile(Ladder().update(np.arange(100.0)).steps(), 0.5, 50.0)
+        >>> found = profile(QuantileGrid().update(np.arange(100.0)).steps(), 0.5, 50.0)
         >>> int(found.log.argmin()) in (49, 50), found.log[0] > 20
         (True, np.True_)
     """
@@ -48,11 +48,11 @@ def profile(steps: Steps, q: float, strength: float) -> Profile:
     return Profile(steps, log[:-2], float(log[-2]), float(log[-1]))
 
 
-def quantile_interval(ladder: Ladder, q: float, alpha: float) -> Interval:
+def quantile_interval(ladder: QuantileGrid, q: float, alpha: float) -> Interval:
     """Values that are not excluded as the quantile q; rounded outwards to the ends of a bucket.
 
     Examples:
-        >>> quantile_interval(Ladder().update(np.arange(1000.0)), 0.5, 0.05)
+        >>> quantile_interval(QuantileGrid().update(np.arange(1000.0)), 0.5, 0.05)
         Interval(low=450.0, high=549.0)
     """
     found = profile(ladder.steps(), q, STRENGTH)
@@ -63,14 +63,14 @@ def quantile_interval(ladder: Ladder, q: float, alpha: float) -> Interval:
     return Interval(float(low), float(high))
 
 
-def log_difference(control: Ladder, treatment: Ladder, q: float) -> float:
+def log_difference(control: QuantileGrid, treatment: QuantileGrid, q: float) -> float:
     """Log evidence that two arms have different quantiles: the product over both, at the value that fits best.
 
     For the common quantile the product is a supermartingale however fast each arm grows, as long as the arms are
     independent of each other.
 
     Examples:
-        >>> one, two = Ladder().update(np.arange(500.0)), Ladder().update(np.arange(500.0) + 100)
+        >>> one, two = QuantileGrid().update(np.arange(500.0)), QuantileGrid().update(np.arange(500.0) + 100)
         >>> log_difference(one, one, 0.5) < 0 < log_difference(one, two, 0.5)
         True
 
@@ -92,11 +92,11 @@ def _at(steps: Steps, values: np.ndarray, q: float) -> np.ndarray:
     return log_sides(at_most, below, float(total[-1]), q, AGAINST)
 
 
-def difference_interval(control: Ladder, treatment: Ladder, q: float, alpha: float) -> Interval:
+def difference_interval(control: QuantileGrid, treatment: QuantileGrid, q: float, alpha: float) -> Interval:
     """Differences, treatment - control, of pairs of values that are not excluded together.
 
     Examples:
-        >>> one, two = Ladder().update(np.arange(500.0)), Ladder().update(np.arange(500.0) + 100)
+        >>> one, two = QuantileGrid().update(np.arange(500.0)), QuantileGrid().update(np.arange(500.0) + 100)
         >>> low, high = difference_interval(one, two, 0.5, 0.05)
         >>> 0 < low < 100 < high < 200
         True

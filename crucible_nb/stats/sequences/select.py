@@ -6,13 +6,13 @@ from typing import Any, NoReturn
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.kinds import Arm, Bound, Bounded, Quantile, Rate, Unbounded
-from crucible_nb.stats.sequences.paired_bets import (
-    BoundedDuel,
-    Duel,
-    QuantileDuel,
-    RateDuel,
-    UnboundedDuel,
+from crucible_nb.stats.sequences.arm_states import Arm, Bound, Bounded, Quantile, Rate, Unbounded
+from crucible_nb.stats.sequences.two_arm_states import (
+    BoundedPairs,
+    TwoArmState,
+    TwoMeans,
+    TwoQuantiles,
+    TwoRates,
     UnboundedPairs,
 )
 from crucible_nb.utils import checks
@@ -32,7 +32,7 @@ def bound_of(bound: Any) -> Bound | None:
     return low, high
 
 
-def arm_for(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> Arm:
+def state_for_arm(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> Arm:
     """The fresh state for one arm; `asymptotic` counts only where nothing better is to be had.
 
     Raises:
@@ -49,25 +49,25 @@ def arm_for(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> Arm:
     return Unbounded() if asymptotic else _no_mean(metric)
 
 
-def duel_for(metric: Metric, bound: Bound | None, *, asymptotic: bool, paired: bool) -> Duel:
+def state_for_arms(metric: Metric, bound: Bound | None, *, asymptotic: bool, paired: bool) -> TwoArmState:
     """The fresh state for two arms.
 
     Raises:
         StatError: There is no valid sequence for the metric.
     """
     if metric.kind == "rate":
-        return BoundedDuel((0.0, 1.0)) if paired else RateDuel()
+        return BoundedPairs((0.0, 1.0)) if paired else TwoRates()
     if metric.kind == "quantile":
         if paired:
             raise StatError(f"{metric.name}: quantiles are compared between independent arms; use paired=False")
-        return QuantileDuel(_inside(metric))
+        return TwoQuantiles(_inside(metric))
     if metric.kind == "ratio":
         _no_ratio(metric)
     if bound is not None:
-        return BoundedDuel(bound)
+        return BoundedPairs(bound)
     if not asymptotic:
         _no_mean(metric)
-    return UnboundedPairs() if paired else UnboundedDuel()
+    return UnboundedPairs() if paired else TwoMeans()
 
 
 def _inside(metric: Metric) -> float:

@@ -11,9 +11,9 @@ import numpy as np
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.arm_totals import arrivals, is_experiment, metric_in, newest_rows, take_live
+from crucible_nb.stats.sequences.arrivals import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
-from crucible_nb.stats.sequences.select import arm_for, bound_of
+from crucible_nb.stats.sequences.select import bound_of, state_for_arm
 from crucible_nb.utils import checks
 
 LONG_RUN = "asymptotic: right in the long run only, not at small n, heavy tails or rare events"
@@ -75,7 +75,7 @@ class ConfidenceSequence:
         self._metric = metric_in(None, metric) if meaning is None else meaning
         self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.bound, self._asked = bound_of(bound), bool(asymptotic)
-        self._arm = arm_for(self._metric, self.bound, asymptotic=self._asked)
+        self._arm = state_for_arm(self._metric, self.bound, asymptotic=self._asked)
         self._near, self.missing = Neighbours(), 0
 
     @property

@@ -13,11 +13,11 @@ from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.arm_totals import arrivals, is_experiment, metric_in, newest_rows, take_live
+from crucible_nb.stats.sequences.arrivals import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
-from crucible_nb.stats.sequences.paired_bets import QuantileDuel, RateDuel, UnboundedDuel
-from crucible_nb.stats.sequences.select import bound_of, duel_for
+from crucible_nb.stats.sequences.select import bound_of, state_for_arms
 from crucible_nb.stats.sequences.sequence import LONG_RUN, meaning_of
+from crucible_nb.stats.sequences.two_arm_states import TwoMeans, TwoQuantiles, TwoRates
 from crucible_nb.utils import checks
 
 _ESTIMANDS = {"rate": "difference of rates", "mean": "difference of means", "total": "difference of means an event"}
@@ -101,7 +101,7 @@ class Difference:
         self._metric = metric_in(None, metric) if meaning is None else meaning
         self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.bound, self._asked, self.paired = bound_of(bound), bool(asymptotic), bool(paired)
-        self._duel = duel_for(self._metric, self.bound, asymptotic=self._asked, paired=self.paired)
+        self._duel = state_for_arms(self._metric, self.bound, asymptotic=self._asked, paired=self.paired)
         self._near = Neighbours(), Neighbours()
         self.missing = (0, 0)
 
@@ -312,7 +312,7 @@ def _rows(data: Any) -> Any:
 def _fill(new: Difference, control: Any, treatment: Any, live: list[bool]) -> bool:
     """Fill both arms, from live metrics where an experiment counts them; False where rows are needed."""
     duel = new._duel
-    if not isinstance(duel, (RateDuel, QuantileDuel, UnboundedDuel)):
+    if not isinstance(duel, (TwoRates, TwoQuantiles, TwoMeans)):
         return False
     missing = []
     for place, (arm, data, near) in enumerate(

@@ -12,7 +12,7 @@ from scipy import integrate, stats
 from crucible_nb.stats.sequences import asymptotic, betting, quantiles, rates
 from crucible_nb.stats.sequences.betting import BETS, Bets, log_above, log_apart, mean_limits, spread_bets
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
-from crucible_nb.stats.sequences.quantile_grid import Ladder
+from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
 from crucible_nb.stats.sequences.rates import Arm
 
 
@@ -85,7 +85,7 @@ def test_ties_break_the_mixture_that_does_not_know_of_them() -> None:
 
 
 def test_evidence_against_a_quantile_is_least_at_an_observed_value() -> None:
-    ladder = Ladder().update(np.array([1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 9.0]))
+    ladder = QuantileGrid().update(np.array([1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 9.0]))
     x = np.repeat(ladder.steps().low, ladder.steps().held.astype(int))
     found = quantiles.profile(ladder.steps(), 0.5, 20.0)
     for q in np.linspace(-1, 11, 241):

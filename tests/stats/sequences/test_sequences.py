@@ -17,7 +17,7 @@ from crucible_nb.errors import ConfigError, SchemaError, StatError, StoreError
 from crucible_nb.stats import sequences
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.sequences import ConfidenceSequence, Difference, confidence_sequence, difference
-from crucible_nb.stats.sequences.quantile_grid import LIMIT, Ladder
+from crucible_nb.stats.sequences.quantile_grid import LIMIT, QuantileGrid
 
 BOUND = (0.0, 5000.0)
 ONE: dict[str, dict[str, Any]] = {
@@ -136,10 +136,10 @@ def test_a_total_is_that_of_as_many_events() -> None:
 
 def test_limits_from_buckets_are_those_of_the_values_rounded_outwards() -> None:
     x = values("p50_latency_ms", 20_000)
-    ladder = Ladder().update(x)
+    ladder = QuantileGrid().update(x)
     assert not ladder.exact
     low, high = sequences.quantiles.quantile_interval(ladder, 0.5, 0.05)
-    steps = Ladder().update(x[:0]).steps()._replace(low=np.sort(x), high=np.sort(x), held=np.ones(len(x)))
+    steps = QuantileGrid().update(x[:0]).steps()._replace(low=np.sort(x), high=np.sort(x), held=np.ones(len(x)))
     exact = sequences.quantiles.profile(steps, 0.5, sequences.quantiles.STRENGTH)
     inside = np.sort(x)[exact.log < -math.log(0.05)]
     assert inside[0] * (1 - 1 / 128) <= low <= inside[0]
@@ -149,7 +149,7 @@ def test_limits_from_buckets_are_those_of_the_values_rounded_outwards() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_ladder_knows_where_its_values_lie(sign: float) -> None:
     x = sign * np.concatenate((values("p50", 3000), [0.0, 1.0, 2.0**-1060, 5e-324]))
-    ladder = Ladder().update(x)
+    ladder = QuantileGrid().update(x)
     low, high, held = ladder.steps()
     assert held.sum() == len(x)
     assert (low <= high).all()
@@ -161,11 +161,11 @@ def test_a_ladder_knows_where_its_values_lie(sign: float) -> None:
 
 def test_a_ladder_is_exact_up_to_its_limit() -> None:
     x = np.random.default_rng(0).permutation(np.arange(float(LIMIT)))
-    ladder = Ladder().update(np.repeat(x, 3))
+    ladder = QuantileGrid().update(np.repeat(x, 3))
     assert ladder.exact
     assert ladder.quantile(0.5) == np.median(x)
     assert not ladder.update(np.array([-1.0])).exact
-    again = Ladder.from_dict(orjson.loads(orjson.dumps(ladder.to_dict())))
+    again = QuantileGrid.from_dict(orjson.loads(orjson.dumps(ladder.to_dict())))
     assert again.to_dict() == ladder.to_dict()
 
 

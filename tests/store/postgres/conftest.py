@@ -1,4 +1,4 @@
-"""One server for the session; every test has a database of its own."""
+"""One server per session, and a new database per test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch) -> Path:
 
 @pytest.fixture
 def url(server, home) -> str:
-    """A fresh database."""
+    """URL of a new database."""
     import psycopg
 
     name = f"t{uuid.uuid4().hex}"
@@ -52,7 +52,7 @@ def sql(url):
 
 
 def eventually(what, seconds: float = 20.0):
-    """What `what` gives, once it is true."""
+    """Call `what` until its result is true, and return it."""
     end = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < end, "it did not come about"

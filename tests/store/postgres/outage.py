@@ -1,4 +1,4 @@
-"""`python -m tests.store.postgres.outage [--stops 20] [--cuts 50] [--write]`: the server dies, and replies get lost.
+"""`python -m tests.store.postgres.outage [--stops 20] [--cuts 50] [--write]`: server crashes and lost replies.
 
 Events are recorded all the while. At the end everything must be in the tables, once.
 """
@@ -42,7 +42,7 @@ def block(start: int) -> pd.DataFrame:
 
 
 def run(what: str, url: str, look: str, enough, deadline: float = 900.0) -> Outcome:
-    """Record until `enough()` gives how often it was done; `url` is where the copy goes, `look` where it is counted."""
+    """Record until `enough()` returns the number of faults; copy to `url`, and count the rows at `look`."""
     import psycopg
 
     began, seq = time.monotonic(), 0
@@ -65,7 +65,7 @@ def run(what: str, url: str, look: str, enough, deadline: float = 900.0) -> Outc
 
 
 def stops(server, url: str, count: int) -> Outcome:
-    """The server is stopped at once, as if it had lost its power, and started again."""
+    """Stop the server at once, as in a power loss, and restart it."""
     done, failed = [], []
 
     def strike() -> None:
@@ -92,7 +92,7 @@ def stops(server, url: str, count: int) -> Outcome:
 
 
 def cuts(server, database: str, count: int) -> Outcome:
-    """Of every third COMMIT the reply is swallowed."""
+    """Drop the reply to every third COMMIT."""
     from tests.store.postgres.server import CommitCutter
 
     cutter = CommitCutter(server)

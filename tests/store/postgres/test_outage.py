@@ -1,4 +1,4 @@
-"""0 lost, 0 double, whatever the server does; the long run is `python -m tests.store.postgres.outage`."""
+"""No row is lost or copied twice, whatever happens to the server; long run: `python -m tests.store.postgres.outage`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_cut_replies_to_commit(server, url):
 
 
 def test_the_harness_sees_what_a_plain_retry_does(server, url, monkeypatch):
-    """A copy that trusts its own memory instead of the watermark doubles rows: the planted bug."""
+    """The planted bug: a copy that trusts its own memory instead of the watermark copies rows twice."""
     from crucible_nb.store.postgres import load, replicator
 
     own = {}

@@ -11,9 +11,9 @@ from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
 from crucible_nb.events.sampling_info import facts_of, not_whole
 from crucible_nb.stats.samples.values import Metric, Values, metric_of, values_of
-from crucible_nb.stats.sequences.kinds import Arm, Quantile, Rate, Unbounded
-from crucible_nb.stats.sequences.quantile_grid import Ladder
-from crucible_nb.stats.sequences.restored import Carried
+from crucible_nb.stats.sequences.arm_states import Arm, Quantile, Rate, Unbounded
+from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
+from crucible_nb.stats.sequences.running_sums import RunningSums
 
 _NEWEST = 65_536
 """Rows in which neighbours are compared where the rest is counted live."""
@@ -100,10 +100,10 @@ def take_live(arm: Arm, metric: Metric, found: Any) -> int | None:
         sketch = found.latency._sketch
         if sketch.infinite:
             raise StatError(f"latency_ms: expected finite numbers, got {sketch.infinite} infinite ones")
-        arm.ladder = Ladder.of_sketch(sketch)
+        arm.ladder = QuantileGrid.of_sketch(sketch)
     elif isinstance(arm, Unbounded) and metric.column in _COUNTED:
         n, mean, spread = found._moments(metric.column)
-        arm.sums = Carried.of_moments(int(n), mean, spread)
+        arm.sums = RunningSums.of_moments(int(n), mean, spread)
     else:
         return None
     return int(found.events - arm.n)

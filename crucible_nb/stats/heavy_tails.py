@@ -1,4 +1,4 @@
-"""Means that a few values carry."""
+"""Heavy tails: the share of a total that the largest values carry, and a warning where it is too large."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from crucible_nb.stats.samples.values import Values
 _HEAVY, _TOP = 0.15, 0.01
 
 
-def carried(x: np.ndarray, weight: np.ndarray) -> float:
-    """Share of the total that the largest 1 % of events carry; NaN where values may be negative.
+def top_share(x: np.ndarray, weight: np.ndarray) -> float:
+    """Share of the total that the largest 1 % of events carry; NaN if a value is negative.
 
     Examples:
-        >>> round(carried(np.r_[np.ones(99), 901.0], np.ones(100)), 3)
+        >>> round(top_share(np.r_[np.ones(99), 901.0], np.ones(100)), 3)
         0.901
     """
     if not len(x) or x.min() < 0 or x.max() <= 0:
@@ -27,13 +27,13 @@ def carried(x: np.ndarray, weight: np.ndarray) -> float:
     return float((weight[top_rows] @ x[top_rows]) / (weight @ x))
 
 
-def heavy(values: Values) -> tuple[str, ...]:
-    """A sentence where a few rows carry the mean, so that no interval of it can be trusted."""
-    share = carried(values.x, values.weight)
+def heavy_tail_warnings(values: Values) -> tuple[str, ...]:
+    """Warn if the largest 1 % of events carry more than 15 % of the total, so that intervals are unreliable."""
+    share = top_share(values.x, values.weight)
     if not share > _HEAVY:
         return ()
     column = values.metric.column
     return (
-        f"the largest 1% of events carry {share:.0%} of the total: a mean this skewed may be further off than its "
-        f"interval says; prefer p50_{column}, p95_{column}",
+        f"the largest 1% of events carry {share:.0%} of the total: the interval of so skewed a mean may be too narrow; "
+        f"prefer p50_{column}, p95_{column}",
     )

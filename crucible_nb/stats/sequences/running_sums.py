@@ -20,13 +20,13 @@ def carry(total: float, x: np.ndarray) -> float:
     return float(np.add.accumulate(np.concatenate(([total], x)))[-1])
 
 
-class Carried:
+class RunningSums:
     """Number, mean, variance and correlation of neighbours of a stream of values.
 
     Sums are of differences to the first value, so an offset costs no digits.
 
     Examples:
-        >>> sums = Carried().update(np.array([1.0, 2.0, 1.0, 2.0]))
+        >>> sums = RunningSums().update(np.array([1.0, 2.0, 1.0, 2.0]))
         >>> sums.n, sums.mean, sums.lag1
         (4, 1.5, -0.75)
     """

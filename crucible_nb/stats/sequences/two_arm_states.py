@@ -9,10 +9,10 @@ import numpy as np
 
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.sequences import asymptotic, betting, quantiles, rates
-from crucible_nb.stats.sequences.kinds import Bound, Bounded, Quantile, Rate, Unbounded, check_bound
+from crucible_nb.stats.sequences.arm_states import Bound, Bounded, Quantile, Rate, Unbounded, check_bound
 
 
-class Duel(Protocol):
+class TwoArmState(Protocol):
     """Events of two arms."""
 
     method: ClassVar[str]
@@ -48,7 +48,7 @@ class Duel(Protocol):
         ...
 
 
-class _Sides:
+class _IndependentArms:
     """Two independent arms of one kind."""
 
     def __init__(self, control: Any, treatment: Any) -> None:
@@ -80,7 +80,7 @@ class _Sides:
         return self
 
 
-class RateDuel(_Sides):
+class TwoRates(_IndependentArms):
     """Two rates."""
 
     method: ClassVar[str] = (
@@ -99,7 +99,7 @@ class RateDuel(_Sides):
         return rates.difference_interval(self.control.arm, self.treatment.arm, alpha)
 
 
-class QuantileDuel(_Sides):
+class TwoQuantiles(_IndependentArms):
     """Two quantiles."""
 
     method: ClassVar[str] = "product of two beta mixtures of quantiles, safe with ties (Howard and Ramdas 2022)"
@@ -117,7 +117,7 @@ class QuantileDuel(_Sides):
         return quantiles.difference_interval(self.control.ladder, self.treatment.ladder, self.q, alpha)
 
 
-class UnboundedDuel(_Sides):
+class TwoMeans(_IndependentArms):
     """Two means of anything, asymptotically."""
 
     method: ClassVar[str] = Unbounded.method
@@ -138,7 +138,7 @@ class UnboundedDuel(_Sides):
         return asymptotic.around(self.estimate, self._error, min(self.n), alpha)
 
 
-class _Pairs:
+class _PairedArms:
     """Differences of the i-th value of each arm; what has no partner yet waits."""
 
     def __init__(self, inner: Any) -> None:
@@ -179,7 +179,7 @@ class _Pairs:
         return self
 
 
-class BoundedDuel(_Pairs):
+class BoundedPairs(_PairedArms):
     """Bounded values in pairs: the mean of their differences.
 
     Args:
@@ -210,7 +210,7 @@ class BoundedDuel(_Pairs):
         return found
 
 
-class UnboundedPairs(_Pairs):
+class UnboundedPairs(_PairedArms):
     """Any values in pairs, asymptotically."""
 
     method: ClassVar[str] = Unbounded.method + ", on pairs"

@@ -11,8 +11,8 @@ from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.sequences import asymptotic, betting, quantiles, rates
-from crucible_nb.stats.sequences.quantile_grid import Ladder
-from crucible_nb.stats.sequences.restored import Carried
+from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
+from crucible_nb.stats.sequences.running_sums import RunningSums
 
 Bound = tuple[float, float]
 
@@ -100,7 +100,7 @@ class Quantile:
     method: ClassVar[str] = "beta mixture of quantiles, safe with ties (Howard and Ramdas 2022)"
 
     def __init__(self, q: float) -> None:
-        self.q, self.ladder = q, Ladder()
+        self.q, self.ladder = q, QuantileGrid()
 
     @property
     def n(self) -> int:
@@ -126,7 +126,7 @@ class Quantile:
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take over a state."""
-        self.ladder = Ladder.from_dict(state)
+        self.ladder = QuantileGrid.from_dict(state)
         return self
 
 
@@ -140,7 +140,7 @@ class Bounded:
     method: ClassVar[str] = "betting on a bounded mean (Waudby-Smith and Ramdas 2024)"
 
     def __init__(self, bound: Bound) -> None:
-        self.bound, self.ladder, self.sums = bound, Ladder(), Carried()
+        self.bound, self.ladder, self.sums = bound, QuantileGrid(), RunningSums()
 
     @property
     def n(self) -> int:
@@ -176,7 +176,7 @@ class Bounded:
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take over a state."""
-        self.ladder, self.sums = Ladder.from_dict(state["ladder"]), Carried.from_dict(state["sums"])
+        self.ladder, self.sums = QuantileGrid.from_dict(state["ladder"]), RunningSums.from_dict(state["sums"])
         return self
 
 
@@ -186,7 +186,7 @@ class Unbounded:
     method: ClassVar[str] = "asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024)"
 
     def __init__(self) -> None:
-        self.sums = Carried()
+        self.sums = RunningSums()
 
     @property
     def n(self) -> int:
@@ -217,7 +217,7 @@ class Unbounded:
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Take over a state."""
-        self.sums = Carried.from_dict(state)
+        self.sums = RunningSums.from_dict(state)
         return self
 
 

@@ -14,7 +14,7 @@ from crucible_nb.utils import checks
 _MINUTE = 60.0
 
 
-class Spending(NamedTuple):
+class ItemCost(NamedTuple):
     """What one item of an arm takes.
 
     Attributes:
@@ -30,7 +30,7 @@ class Spending(NamedTuple):
     said: tuple[str, ...] = ()
 
 
-def spending_of(data: Any, metric: Metric, pair_by: str | None = None) -> Spending:
+def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost:
     """What one item of an arm takes: money and minutes.
 
     Args:
@@ -40,17 +40,17 @@ def spending_of(data: Any, metric: Metric, pair_by: str | None = None) -> Spendi
     """
     frame, paused = frame_of(data), getattr(data, "paused_spans", None)
     if not isinstance(frame, pd.DataFrame) or metric.column not in frame.columns:
-        return Spending(math.nan, math.nan)
+        return ItemCost(math.nan, math.nan)
     valued = frame[metric.column].notna().to_numpy()
     weight = checks.weights(frame["weight"], len(frame)) if "weight" in frame.columns else None
     items = float(valued.sum() if weight is None else weight[valued].sum())
     if pair_by is not None and pair_by in frame.columns and valued.any():
         items *= frame.loc[valued, pair_by].nunique() / int(valued.sum())
     if not items > 0:
-        return Spending(math.nan, math.nan)
+        return ItemCost(math.nan, math.nan)
     usd, said = _usd(frame, weight, valued)
     minutes, span = _minutes(frame, weight, paused)
-    return Spending(usd / items, minutes / items, span, said)
+    return ItemCost(usd / items, minutes / items, span, said)
 
 
 def _usd(frame: pd.DataFrame, weight: np.ndarray | None, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
