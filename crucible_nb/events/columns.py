@@ -205,7 +205,7 @@ def _number(name: str, row: int, value: Any, dtype: Any) -> float:
 
 
 def _refusal(name: str, row: int, value: Any, dtype: Any) -> str:
-    where = f" ({short(value)} in row {row})" if family_of(dtype) == "other" else ""
+    where = f" ({short(value)} in row {row})" if str(dtype) == "object" else ""
     return f"{name}: expected numbers, got {dtype}{where}"
 
 
