@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.tables import times_of
-from crucible_nb.metrics import GROUPS, Live, Metrics, Tally, block_of, tally_of
+from crucible_nb.metrics import GROUPS, GroupState, LiveState, Metrics, block_of, state_of_block
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
@@ -21,26 +21,26 @@ FEW = 4096
 """Rows whose exact metrics cost no more than a fold of panes."""
 
 
-def lives_of(pipelines: Sequence[Pipeline]) -> list[Live]:
+def lives_of(pipelines: Sequence[Pipeline]) -> list[LiveState]:
     """What every event so far amounts to, of each writer."""
     return [one.measure.exact_state() for one in pipelines]
 
 
-def total_metrics(lives: Sequence[Live], life: Lifecycle, now: int) -> Metrics:
+def total_metrics(lives: Sequence[LiveState], life: Lifecycle, now: int) -> Metrics:
     """Metrics over every event so far, of all writers."""
     return _metrics(_merged([live.total for live in lives]), life, (life.started, now))
 
 
-def _merged(states: Sequence[Tally]) -> Tally:
+def _merged(states: Sequence[GroupState]) -> GroupState:
     """States of several writers as one; that of one alone as it is."""
-    return reduce(Tally.merge, states)
+    return reduce(GroupState.merge, states)
 
 
 def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: str) -> Metrics | None:
     """Metrics by a column that is counted live, over every event; None when it is not."""
     if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
-    found: dict[Any, list[Tally]] = {}
+    found: dict[Any, list[GroupState]] = {}
     for pipeline in pipelines:
         for name, state in _groups(pipeline, by):
             found.setdefault(name, []).append(state)
@@ -55,19 +55,19 @@ def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: 
 _OTHERS = "(other groups)"
 
 
-def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, Tally]]:
+def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, GroupState]]:
     """Label and state of every group of one writer in which anything happened; None is for no group."""
     measure = pipeline.measure
     place = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
     tally, labels = measure.exact_state().groups[place], measure.groupings[place].labels()[:GROUPS]
     names = [None, *labels, _OTHERS]
     for row in [*range(1, len(tally)), 0]:
-        if tally.panel.sums[0, row] > 0:
-            yield names[row], tally.fold(np.array([row]))
+        if tally.table.sums[0, row] > 0:
+            yield names[row], tally.merge_groups(np.array([row]))
 
 
 def window_metrics(
-    pipelines: Sequence[Pipeline], lives: Sequence[Live], life: Lifecycle, start: int, stop: int
+    pipelines: Sequence[Pipeline], lives: Sequence[LiveState], life: Lifecycle, start: int, stop: int
 ) -> Metrics:
     """Metrics of the events in [start, stop], of all writers.
 
@@ -80,28 +80,28 @@ def window_metrics(
     return _metrics(_merged([one[0] for one in found]), life, (edge, stop), estimated=estimated)
 
 
-def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tally, int, bool]:
+def _window(pipeline: Pipeline, live: LiveState, start: int, stop: int) -> tuple[GroupState, int, bool]:
     """State of the window of one writer, where it begins, and whether rows are missing from it."""
     rows = pipeline.buffer.slice(start, stop + 1)
     whole = pipeline.complete or (not pipeline.sample.is_sampling and rows.oldest is not None and rows.oldest <= start)
-    ring = live.rings.get(stop - start)
-    newest = int(live.total.panel.span[1, 0])
+    ring = live.windows.get(stop - start)
+    newest = int(live.total.table.span[1, 0])
     if ring is None or newest > stop or (whole and len(rows.times) <= FEW):
         return _rows(rows), start, not whole
     edge = -(-start // ring.width) * ring.width
-    state = ring.fold(edge, (stop // ring.width + 1) * ring.width)
+    state = ring.merge_panes(edge, (stop // ring.width + 1) * ring.width)
     if whole:
         state = _rows(pipeline.buffer.slice(start, edge)).merge(state)
         edge = start
     return state, edge, False
 
 
-def _rows(rows: BufferSlice) -> Tally:
+def _rows(rows: BufferSlice) -> GroupState:
     """Return the exact state of rows in the buffer."""
-    return tally_of(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))
+    return state_of_block(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))
 
 
-def _metrics(state: Tally, life: Lifecycle, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:
+def _metrics(state: GroupState, life: Lifecycle, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:
     start, stop = span
     if start is None:
         return Metrics(state)
@@ -109,9 +109,9 @@ def _metrics(state: Tally, life: Lifecycle, span: tuple[int | None, int], *, est
     return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or _weighted(state))
 
 
-def _weighted(state: Tally) -> bool:
+def _weighted(state: GroupState) -> bool:
     """Whether rows stand for other events than themselves."""
-    return bool(state.panel.sums[0, 0] != state.panel.sums[1, 0])
+    return bool(state.table.sums[0, 0] != state.table.sums[1, 0])
 
 
 def frame_metrics(
@@ -136,20 +136,20 @@ def frame_metrics(
     times = np.zeros(len(frame), np.int64) if timed is None else timed[0]
     block = block_of(lambda name: _numbers(frame, name), times)
 
-    def view(state: Tally) -> Metrics:
+    def view(state: GroupState) -> Metrics:
         if life is not None:
             return _metrics(state, life, span, estimated=partial)
         return Metrics(state, estimated=_weighted(state), active_seconds=0.0 if timed is None else None)
 
-    total = view(tally_of(block))
+    total = view(state_of_block(block))
     if not names:
         return total
     groups = {}
     if len(frame):
         codes = frame.groupby(list(names), sort=False, dropna=False, observed=True).ngroup().to_numpy()
         keys = _keys(frame, names, codes)
-        tally = tally_of(block, codes, len(keys))
-        groups = {key: view(tally.fold(np.array([row]))) for row, key in enumerate(keys)}
+        tally = state_of_block(block, codes, len(keys))
+        groups = {key: view(tally.merge_groups(np.array([row]))) for row, key in enumerate(keys)}
     return total.grouped(groups, names)
 
 

@@ -97,12 +97,12 @@ def take_live(arm: Arm, metric: Metric, found: Any) -> int | None:
         arm.counts = Proportion().update([1.0, 0.0], weights=[yes, no])
         arm.counts.count = int(yes + no)
     elif isinstance(arm, Quantile) and metric.column == "latency_ms":
-        sketch = found.latency._sketch
+        sketch = found.state.latency
         if sketch.infinite:
             raise StatError(f"latency_ms: expected finite numbers, got {sketch.infinite} infinite ones")
         arm.ladder = QuantileGrid.of_sketch(sketch)
     elif isinstance(arm, Unbounded) and metric.column in _COUNTED:
-        n, mean, spread = found._moments(metric.column)
+        n, mean, spread = found.state.moments(metric.column)
         arm.sums = RunningSums.of_moments(int(n), mean, spread)
     else:
         return None
