@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import anomalies
-from crucible_nb.errors import SchemaError
 from crucible_nb.events.sampling_info import check_weights
-from crucible_nb.events.tables import times_of
-from crucible_nb.experiment.live_metrics import frame_metrics
+from crucible_nb.events.tables import with_levels
+from crucible_nb.events.times import all_times, time_source
 from crucible_nb.metrics import Metrics
+from crucible_nb.metrics.frames import frame_metrics
 from crucible_nb.pipeline.buffer import time_index
 from crucible_nb.utils.signatures import signature_of
 from crucible_nb.windows import windowed_metrics
-from crucible_nb.windows.query import Where, query_window
+from crucible_nb.windows.query import TimedRows, query_window
 
 
 @pd.api.extensions.register_dataframe_accessor("crucible")
@@ -34,7 +34,7 @@ class CrucibleAccessor:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
+        self._frame = _flat(frame)
 
     def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
         """Metrics of the rows; quantiles are exact.
@@ -109,18 +109,11 @@ class CrucibleAccessor:
         """
         return anomalies(self._frame, method, metric, by=by, cooldown=cooldown, offline=offline)
 
+    @signature_of(query_window)
     def query_window(
-        self,
-        *,
-        last: Any = None,
-        last_n: int | None = None,
-        start: Any = None,
-        end: Any = None,
-        sliding: Any = None,
-        step: Any = None,
-        where: Where = None,
+        self, **arguments: Any
     ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
-        """Rows of a window of time, in order of time; `last` ends at the newest row. As `Experiment.query_window`.
+        """Select rows of a time window, in order of time; `last` ends at the newest row.
 
         Examples:
             >>> import pandas as pd
@@ -130,22 +123,24 @@ class CrucibleAccessor:
             >>> frame.crucible.query_window(start="2025-01-01 00:01").latency_ms.tolist()
             [3.0]
         """
-        frame, times = _ordered(self._frame)
-        return query_window(
-            frame, times, None, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
-        )
+        return query_window(TimedRows(*_ordered(self._frame), None), **arguments)
+
+
+def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the named levels of its index as columns, under its times if those are a level."""
+    if isinstance(frame.index, (pd.DatetimeIndex, pd.RangeIndex)):
+        return frame
+    source = time_source(frame)
+    level = None if source is None else source.level
+    flat = with_levels(frame, level)
+    return flat if level is None else flat.set_axis(source.values.rename("time"), axis=0)  # type: ignore[union-attr]
 
 
 def _ordered(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The frame in order of time with a UTC index, and its times; the input is not touched."""
-    timed = times_of(frame)
-    if timed is None:
-        raise SchemaError(f"frame: expected a DatetimeIndex or a 'time' column, got a {type(frame.index).__name__}")
-    times, known = timed
-    if not known.all():
-        raise SchemaError(f"frame: expected a time in every row, got {int((~known).sum())} without")
+    """The frame in order of time with a UTC index, and its times; the input is not changed."""
+    times = all_times(frame)
     if not isinstance(frame.index, pd.DatetimeIndex):
-        frame = frame.drop(columns="time").set_axis(time_index(times), axis=0)
+        frame = frame.drop(columns="time", errors="ignore").set_axis(time_index(times), axis=0)
     if len(times) and (times[1:] < times[:-1]).any():
         order = np.argsort(times, kind="stable")
         frame, times = frame.iloc[order], times[order]
