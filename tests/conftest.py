@@ -7,7 +7,10 @@ import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -15,7 +18,7 @@ import pytest
 
 from crucible_nb import Experiment
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import writer
 from crucible_nb.testing import ManualClock
 from tests import tiers
@@ -26,17 +29,25 @@ SECOND = 1_000_000_000
 NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
 
 
-def missing(part: str) -> None:
+def missing(part: str) -> NoReturn:
     """Skip for a part that is not here; in CI that is a failure."""
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {part}")
-    pytest.skip(f"{part} is not here")
+    pytest.skip(f"{part} is not here", allow_module_level=True)
+
+
+def need(module: str) -> ModuleType:
+    """Import what a test needs beside the package's own dependencies."""
+    try:
+        return import_module(module)
+    except ImportError:
+        missing(module)
 
 
 def settle(exp: Experiment) -> None:
     """No journal of it is being sealed any more."""
     done = threading.Event()
-    with exp._lock:  # whoever is about to seal has asked for it by then
+    with exp._intake.lock:  # whoever is about to seal has asked for it by then
         writer.SEALER.ask(done.set)
     assert done.wait(120)
 
@@ -86,6 +97,6 @@ def quiet_kernel() -> Iterator[None]:
     """No experiment of one test is current, default or alive in the next."""
     yield
     CURRENT.default = None
-    for one in KERNEL.known():
-        if KERNEL.hosting(one.id) is one:
+    for one in LIVE.known():
+        if LIVE.find_owned(one.id) is one:
             one.stop()

@@ -7,9 +7,7 @@ import functools
 import gzip
 import os
 import socket
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,16 @@ import pandas as pd
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import reason
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.store.checkpoint import write_state
+from crucible_nb.store.checkpoint import write_checkpoint
 from crucible_nb.store.journal import Durability, Journal
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.lock import Lock, alive
+from crucible_nb.store.lock import Lock, is_held
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import NAMES
 from crucible_nb.store.segment import write_segment
+from crucible_nb.store.sync import SYNCER
 from crucible_nb.store.syscalls import system
-from crucible_nb.utils.threads import BackgroundWorker as Worker
+from crucible_nb.utils.threads import BackgroundWorker
 
 SEAL_EVENTS = 131_072
 """Events after which a journal is sealed."""
@@ -37,7 +36,8 @@ SEAL_EVENTS = 131_072
 SEAL_BYTES = 64 << 20
 """Bytes after which it is."""
 
-SEALER = Worker("crucible-seal")
+SEALER = BackgroundWorker("crucible-seal")
+"""Writes segments."""
 
 Seal = Callable[[], None]
 
@@ -80,7 +80,11 @@ class Writer:
 
     def acquire(self) -> None:
         """Take the lock; StoreError when another process has it."""
-        self.lock = Lock(self.folder.lock(self.writer_id))
+        self.lock = Lock(self.folder.lock_path(self.writer_id))
+
+    def claim(self) -> None:
+        """Take a new writer id and its lock."""
+        self.writer_id, self.lock = claim(self.folder)
 
     def open(self, number: int, started: int | None = None) -> None:
         """Begin a journal."""
@@ -90,8 +94,8 @@ class Writer:
         except OSError as error:
             raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error
         buffer = self.stream.pipeline.buffer
-        if buffer.kept_from is None and self.stream.lasting:
-            buffer.kept_from = 0
+        if buffer.unsaved_from is None and self.stream.is_restorable:
+            buffer.unsaved_from = 0
         SYNCER.add(self)
 
     def ensure_open(self) -> None:
@@ -108,7 +112,7 @@ class Writer:
         return header if started is None else {**header, "started": started}
 
     def _path(self, kind: str, number: int | None = None) -> Path:
-        return self.folder.name(self.writer_id, self.number if number is None else number, kind)
+        return self.folder.part_path(self.writer_id, self.number if number is None else number, kind)
 
     # -- sealing ------------------------------------------------------------------------------------------------------
 
@@ -117,7 +121,7 @@ class Writer:
         """Whether the journal is long enough to be sealed, and can be."""
         journal = self.journal
         long = journal.events >= SEAL_EVENTS or journal.size >= SEAL_BYTES
-        return long and not self.sealing and journal.failure is None and self.stream.lasting
+        return long and not self.sealing and journal.failure is None and self.stream.is_restorable
 
     def rotate(self) -> bool:
         """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
@@ -137,13 +141,13 @@ class Writer:
         """
         buffer, sample = self.stream.pipeline.buffer, self.stream.pipeline.sample
         try:
-            state = self.stream.to_dict()
+            state = self.stream.state()
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
             self.stream.problems.report("errors", f"the state cannot be written, journals are kept: {error!r}")
             return None
-        frame = buffer.everything()
+        frame = buffer.full_frame()
         seq = frame["seq"].to_numpy()
-        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self.sampled_seqs)
+        new = (seq >= (buffer.unsaved_from or 0)) | np.isin(seq, self.sampled_seqs)
         revises = sample.sampler is not None and sample.sampler.revises
         open_ = new & (seq >= sample.since) if revises else np.zeros(len(seq), np.bool_)
         rows, held = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
@@ -155,7 +159,7 @@ class Writer:
             try:
                 self._write(number, state, rows, held if revises else None)
                 self.sampled_seqs = held["seq"].to_numpy() if revises else np.empty(0, np.int64)
-                buffer.kept_from = seq_now
+                buffer.unsaved_from = seq_now
             except (OSError, CrucibleError) as error:
                 self.stream.problems.report("store", f"a journal cannot be sealed now, it is kept: {error}")
             finally:
@@ -165,13 +169,13 @@ class Writer:
 
     def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
         """State first: the segment is what makes both valid. Then what they supersede may go."""
-        write_state(self._path("state", number), state, sample)
+        write_checkpoint(self._path("state", number), state, sample)
         facts = {"experiment": self.folder.path.name, "writer": self.writer_id, "part": number, "seq": state["seq"]}
         if not write_segment(self._path("parquet", number), rows, facts):
             return  # what is superseded goes with the next segment
         for part in self.folder.parts(self.writer_id):
             old = [part.journal] if part.number <= number else []
-            old += [part.state] if part.number < number else []
+            old += [part.checkpoint] if part.number < number else []
             for path in filter(None, old):
                 with contextlib.suppress(OSError):
                     system().unlink(path)
@@ -196,7 +200,7 @@ class Writer:
         while self.sealing:
             time.sleep(0.005)
         self.journal.close()
-        if self.stream.lasting:
+        if self.stream.is_restorable:
             seal = self.prepare_segment(self.number)
             if seal is not None:
                 seal()
@@ -238,7 +242,7 @@ def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
     """An ordinal that nobody has had, and its lock."""
     writer_id = max(folder.writers(), default=0) + 1
     while True:
-        path = folder.lock(writer_id)
+        path = folder.lock_path(writer_id)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             return writer_id, Lock(path)
@@ -250,7 +254,7 @@ def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
 
 def lives(folder: ExperimentFolder, writer_id: int = 0) -> bool:
     """Whether a writer's process is there."""
-    return alive(folder.lock(writer_id))
+    return is_held(folder.lock_path(writer_id))
 
 
 def price_bytes(data: Any) -> bytes:
@@ -261,47 +265,3 @@ def price_bytes(data: Any) -> bytes:
 @functools.lru_cache(maxsize=8)
 def _zipped(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
-
-
-class Syncer:
-    """Beats for every open writer of this process, once a second; the thread ends with the last of them."""
-
-    EVERY = 1.0
-
-    def __init__(self) -> None:
-        self._writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-
-    def add(self, writer: Writer) -> None:
-        """Beat for it from now on."""
-        with self._lock:
-            self._writers.add(writer)
-            if self._owner != os.getpid():
-                self._owner = os.getpid()
-                threading.Thread(target=self._run, name="crucible-sync", daemon=True).start()
-
-    def remove(self, writer: Writer) -> None:
-        """No longer."""
-        with self._lock:
-            self._writers.discard(writer)
-
-    def forget(self) -> None:
-        """In a forked child: nobody beats, and the lock may be held by a thread that is not here."""
-        self._lock, self._owner, self._writers = threading.Lock(), None, weakref.WeakSet()
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(self.EVERY)
-            with self._lock:
-                writers = list(self._writers)
-                if not writers:
-                    self._owner = None
-                    return
-            for writer in writers:
-                with contextlib.suppress(Exception):  # the thread outlives whatever happens to one of them
-                    writer.beat()
-            del writers
-
-
-SYNCER = Syncer()

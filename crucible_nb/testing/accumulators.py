@@ -1,7 +1,7 @@
-"""The laws of accumulators, to be run over your own ones as over those that ship.
+"""Laws of accumulators, as checks for built-in and user-defined ones.
 
-Every law is a function `law(make, pieces, rtol)` whose name is the sentence that holds; it raises AssertionError
-when it does not. `make` gives a fresh accumulator, `pieces` are consecutive parts of one stream.
+Each law is a function `law(make, pieces, rtol)` named after its statement; it raises AssertionError if the statement
+is false. `make` returns a fresh accumulator, `pieces` are consecutive parts of one stream.
 """
 # ruff: noqa: ARG001  all laws have the same arguments
 
@@ -23,17 +23,17 @@ Pieces = Sequence[Any]
 
 
 def check_accumulator(factory: Make, *, values: Pieces | None = None, rtol: float = 1e-9) -> None:
-    """Check that what `factory` makes obeys the laws of accumulators.
+    """Check that the accumulators made by `factory` obey the laws of accumulators.
 
     Args:
-        factory: Called without arguments, gives a fresh accumulator.
+        factory: Callable without arguments that returns a fresh accumulator.
         values: Three or more parts of a stream, each a 1-D sequence that `update` accepts, without missing values;
-            None is seeded numbers of both signs with zeros.
-        rtol: How far results may differ, relatively, where the laws call them equal; 0 asks for the same bits.
+            None uses seeded numbers of both signs with zeros.
+        rtol: Relative tolerance of equal results; 0 requires the same bits.
 
     Raises:
-        AssertionError: When a law is broken; the message names it.
-        ConfigError: When `factory` is not callable or there are fewer than three pieces.
+        AssertionError: A law is broken; the message names it.
+        ConfigError: `factory` is not callable, or there are fewer than three pieces.
 
     Examples:
         >>> from crucible_nb.accumulators import Extremes
@@ -52,7 +52,7 @@ def check_accumulator(factory: Make, *, values: Pieces | None = None, rtol: floa
 
 
 def numbers(seed: int = 0, size: int = 300) -> list[np.ndarray]:
-    """Four pieces of a stream: skewed, of both signs, whole numbers with zeros, a single one.
+    """Return four parts of a stream: skewed, of both signs, whole numbers with zeros, a single number.
 
     Examples:
         >>> [len(piece) for piece in numbers()]
@@ -68,21 +68,21 @@ def numbers(seed: int = 0, size: int = 300) -> list[np.ndarray]:
 
 
 def it_is_an_accumulator(make: Make, pieces: Pieces, rtol: float) -> None:
-    """It has the methods, and `update` returns it."""
+    """The methods exist, and `update` returns the accumulator."""
     one = make()
     assert isinstance(one, Accumulator), "update, merge, result, to_dict and from_dict are not all there"
     assert one.update(pieces[0]) is one, "update does not return the accumulator"
 
 
 def a_fresh_one_knows_nothing_and_does_not_raise(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Numbers of an empty result are NaN where they are unknown and 0 where they count, never anything else."""
+    """Numbers of an empty result are NaN if unknown and 0 if they count, never anything else."""
     strange = [number for number in _numbers(make().result()) if not (math.isnan(number) or number == 0)]
     assert not strange, f"an empty result has {strange[0]!r}"
     _same(make().update(pieces[0][:0]).result(), make().result(), 0.0)
 
 
 def a_fresh_one_is_the_identity_on_both_sides(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Merging with one that saw nothing changes no bit."""
+    """Merging with an empty one changes no bit."""
     one = _of(make, *pieces)
     _same(make().merge(one).to_dict(), one.to_dict(), 0.0)
     _same(one.merge(make()).to_dict(), one.to_dict(), 0.0)
@@ -90,13 +90,13 @@ def a_fresh_one_is_the_identity_on_both_sides(make: Make, pieces: Pieces, rtol: 
 
 
 def merging_is_associative(make: Make, pieces: Pieces, rtol: float) -> None:
-    """(a + b) + c is a + (b + c)."""
+    """(a + b) + c equals a + (b + c)."""
     a, b, c = (_of(make, piece) for piece in pieces[:3])
     _same(a.merge(b).merge(c).result(), a.merge(b.merge(c)).result(), rtol)
 
 
 def the_whole_equals_its_parts(make: Make, pieces: Pieces, rtol: float) -> None:
-    """One update with everything, one for each piece, one for each value, and a merge of the pieces agree."""
+    """One update with all values, one per piece, one per value, and a merge of the pieces agree."""
     whole = make().update([value for piece in pieces for value in piece]).result()
     _same(_of(make, *pieces).result(), whole, rtol)
     _same(_of(make, *[[value] for piece in pieces for value in piece]).result(), whole, rtol)
@@ -107,7 +107,7 @@ def the_whole_equals_its_parts(make: Make, pieces: Pieces, rtol: float) -> None:
 
 
 def merging_leaves_its_inputs_alone(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Neither the merge nor later updates of what it gave change the two that were merged."""
+    """Neither the merge nor later updates of the merged one change its two inputs."""
     a, b = _of(make, pieces[0]), _of(make, pieces[1])
     before = _text(a), _text(b)
     both = a.merge(b)
@@ -116,7 +116,7 @@ def merging_leaves_its_inputs_alone(make: Make, pieces: Pieces, rtol: float) -> 
 
 
 def a_merged_one_can_be_updated(make: Make, pieces: Pieces, rtol: float) -> None:
-    """What a merge gave goes on like any other, also after a merge with one that saw nothing."""
+    """A merged one can be updated like any other, also after a merge with an empty one."""
     a, b, c = pieces[:3]
     whole = _of(make, a, b, c).result()
     _same(_of(make, a).merge(_of(make, b)).update(c).result(), whole, rtol)
@@ -124,7 +124,7 @@ def a_merged_one_can_be_updated(make: Make, pieces: Pieces, rtol: float) -> None
 
 
 def an_input_of_a_merge_can_be_updated(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Updating an input later does not reach what the merge gave."""
+    """Updating an input later does not change the merged one."""
     a, b = _of(make, pieces[0]), _of(make, pieces[1])
     both = a.merge(b)
     before = _text(both)
@@ -145,25 +145,25 @@ def updating_leaves_the_values_alone(make: Make, pieces: Pieces, rtol: float) ->
 
 
 def asking_changes_nothing(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Two results in a row are the same, and an update after a look gives what it gives without."""
+    """Reading the result twice gives the same result, and does not change later updates."""
     one, two = _of(make, pieces[0]), _of(make, pieces[0])
     before = _text(one)
     _same(one.result(), one.result(), 0.0)
-    assert (repr(one), _text(one)) == (repr(two), before), "a look changed the state"
+    assert (repr(one), _text(one)) == (repr(two), before), "reading the result changed the state"
     _same(one.update(pieces[1]).to_dict(), two.update(pieces[1]).to_dict(), 0.0)
 
 
 def the_state_survives_json(make: Make, pieces: Pieces, rtol: float) -> None:
-    """`to_dict`, JSON and `from_dict` give back the same state, which goes on in the same way."""
+    """`to_dict`, JSON and `from_dict` restore the same state; later updates give the same state too."""
     for one in (make(), _of(make, *pieces)):
         again = type(one).from_dict(json.loads(_text(one)))
-        assert again == one, "the state that came back is another"
+        assert again == one, "the restored state differs"
         assert {"kind", "version"} <= set(one.to_dict()), "kind or version is missing"
         _same(again.update(pieces[0]).to_dict(), one.update(pieces[0]).to_dict(), 0.0)
 
 
 def missing_values_are_skipped(make: Make, pieces: Pieces, rtol: float) -> None:
-    """NaN or None between the values changes nothing but the number of missing ones."""
+    """NaN or None between the values changes only the number of missing values."""
     gap = math.nan if isinstance(pieces[0][0], (int, float, np.number, np.bool_)) else None
     holes = [item for value in pieces[0] for item in (gap, value)]
     with_holes, without = make().update(holes).result(), _of(make, pieces[0]).result()
@@ -173,7 +173,7 @@ def missing_values_are_skipped(make: Make, pieces: Pieces, rtol: float) -> None:
 
 
 def weights_of_one_change_nothing(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Weights of 1 are no weights, and a weight of 0 is no value."""
+    """Weights of 1 equal no weights, and a value of weight 0 has no effect."""
     a, b = list(pieces[0]), list(pieces[1])
     plain = _of(make, a).result()
     _same(make().update(a, weights=[1.0] * len(a)).result(), plain, rtol)
@@ -181,7 +181,7 @@ def weights_of_one_change_nothing(make: Make, pieces: Pieces, rtol: float) -> No
 
 
 def its_size_is_bounded(make: Make, pieces: Pieces, rtol: float) -> None:
-    """Twice the events do not make the state larger by more than a quarter."""
+    """Twice the events enlarge the state by at most a quarter."""
     one = make()
     sizes = []
     for _ in range(2):
@@ -223,7 +223,7 @@ def _text(one: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A result as dicts, lists and scalars."""
+    """Convert a result to dicts, lists and scalars."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if hasattr(value, "_asdict"):

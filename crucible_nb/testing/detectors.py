@@ -1,7 +1,7 @@
-"""The laws of detectors, to be run over your own ones as over those that ship.
+"""Laws of detectors, as checks for built-in and user-defined ones.
 
-Every law is a function `law(detector, frame)` whose name is the sentence that holds; it raises AssertionError when it
-does not. `frame` is a clean stream with the metrics that the detector watches.
+Each law is a function `law(detector, frame)` named after its statement; it raises AssertionError if the statement is
+false. `frame` is a clean stream with the metrics of the detector.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def check_detector(detector: Detector, *, frame: pd.DataFrame | None = None, wit
 
     Args:
         detector: An instance with its parameters.
-        frame: A clean stream of a thousand events or more with the columns it reads; None is seeded normal values of
+        frame: A clean stream of a thousand events or more with the columns it reads; None uses seeded normal values of
             its metrics, two models and gaps.
-        without: Names of laws that it does not claim, such as "it_goes_on_from_its_state" for one around a foreign
-            model whose state cannot be written down; such a one starts anew when an experiment is resumed.
+        without: Names of laws that the detector does not claim, such as "it_goes_on_from_its_state" for a wrapped
+            third-party model whose state cannot be saved; it starts from nothing when an experiment is resumed.
 
     Raises:
-        AssertionError: When a law is broken; the message names it.
-        ConfigError: When `detector` is no detector, or there is no law of such a name.
+        AssertionError: A law is broken; the message names it.
+        ConfigError: `detector` is not a detector, or `without` names no law.
 
     Examples:
         >>> from crucible_nb.anomaly import ZScore
@@ -53,7 +53,7 @@ def check_detector(detector: Detector, *, frame: pd.DataFrame | None = None, wit
 
 
 def clean(metrics: Sequence[str], n: int = 1500, seed: int = 0) -> pd.DataFrame:
-    """Normal values about 100 with gaps, of two models.
+    """Return a stream of normal values about 100 with gaps, from two models.
 
     Examples:
         >>> clean(["latency_ms"], 4).shape
@@ -68,7 +68,7 @@ def clean(metrics: Sequence[str], n: int = 1500, seed: int = 0) -> pd.DataFrame:
 
 
 def scores(detector: Detector, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> np.ndarray:
-    """Scores of a frame by a running detector, taken in with cuts at these places.
+    """Score a frame with a running detector, in blocks that end at `cuts`.
 
     Examples:
         >>> from crucible_nb.anomaly import ZScore
@@ -83,18 +83,18 @@ def scores(detector: Detector, frame: pd.DataFrame, cuts: Sequence[int] = ()) ->
 
 
 def no_cut_changes_a_bit(detector: Detector, frame: pd.DataFrame) -> None:
-    """Blocks may end anywhere."""
+    """The scores are the same wherever blocks end."""
     rng, whole = np.random.default_rng(0), scores(detector.begin(), frame)
     for cuts in (
         range(1, min(len(frame), 400)),
         *(np.sort(rng.integers(0, len(frame), 7)).tolist() for _ in range(10)),
     ):
         got = scores(detector.begin(), frame, cuts)
-        assert np.array_equal(got, whole, equal_nan=True), f"cut at {list(cuts)[:7]} the scores are others"
+        assert np.array_equal(got, whole, equal_nan=True), f"cut at {list(cuts)[:7]} the scores differ"
 
 
 def a_score_uses_only_the_past(detector: Detector, frame: pd.DataFrame) -> None:
-    """What comes later changes no score."""
+    """Later values change no earlier score."""
     half = len(frame) // 2
     changed = frame.copy()
     changed.loc[changed.index[half:], list(detector.metrics)] *= 10
@@ -104,7 +104,7 @@ def a_score_uses_only_the_past(detector: Detector, frame: pd.DataFrame) -> None:
 
 
 def an_instance_serves_many_experiments(detector: Detector, frame: pd.DataFrame) -> None:
-    """What runs is a copy."""
+    """`begin` returns a copy, so one instance can serve several experiments."""
     first = detector.begin()
     scores(detector.begin(), frame.iloc[::-1])
     again = scores(first, frame)
@@ -112,25 +112,23 @@ def an_instance_serves_many_experiments(detector: Detector, frame: pd.DataFrame)
 
 
 def the_first_scores_are_unknown(detector: Detector, frame: pd.DataFrame) -> None:
-    """Warming up is NaN, not 0."""
+    """The score is NaN while warming up, not 0."""
     assert np.isnan(scores(detector.begin(), frame)[:2]).all(), "there is a score before there is a past"
 
 
 def missing_values_are_passed_over(detector: Detector, frame: pd.DataFrame) -> None:
-    """They have no score, and the others have the same scores as without them."""
+    """Missing values have no score and do not change the scores of the other values."""
     metrics = list(detector.metrics)
     known = frame[frame[metrics].notna().all(axis=1)].reset_index(drop=True)
     gaps = known.loc[np.repeat(known.index, 2)].reset_index(drop=True)
     gaps.loc[1::2, metrics] = np.nan
     got = scores(detector.begin(), gaps)
     assert np.isnan(got[1::2]).all(), "a missing value has a score"
-    assert np.array_equal(got[::2], scores(detector.begin(), known), equal_nan=True), (
-        "missing values changed the others"
-    )
+    assert np.array_equal(got[::2], scores(detector.begin(), known), equal_nan=True), "missing values changed scores"
 
 
 def a_planted_spike_is_found_and_explained(detector: Detector, frame: pd.DataFrame) -> None:
-    """Eighty rows, fifty standard deviations high, after a thousand clean ones."""
+    """A spike of eighty rows, 50 standard deviations above the mean, is flagged with a reason that names the metric."""
     spiked, first = frame.copy(), 2 * len(frame) // 3
     for name in detector.metrics:
         high = float(frame[name].mean() + 50 * frame[name].std())
@@ -143,39 +141,37 @@ def a_planted_spike_is_found_and_explained(detector: Detector, frame: pd.DataFra
 
 
 def clean_values_are_mostly_quiet(detector: Detector, frame: pd.DataFrame) -> None:
-    """At most one row in twenty is flagged."""
+    """At most 5 % of clean rows are flagged."""
     got = scores(detector.begin(), frame)
     rate = float((got >= 1).mean())
     assert rate <= 0.05, f"{rate:.1%} of clean rows are flagged"
 
 
 def constant_values_are_quiet(detector: Detector, frame: pd.DataFrame) -> None:
-    """No spread is no reason to divide by it."""
+    """A constant series has no anomaly, although its dispersion is 0."""
     got = scores(detector.begin(), frame.assign(**dict.fromkeys(detector.metrics, 7.0)))
     assert not (got >= 1).any(), "a constant series is flagged"
 
 
 def it_goes_on_from_its_state(detector: Detector, frame: pd.DataFrame) -> None:
-    """Written down as strict JSON in mid-stream and read again, it scores on as if nothing had happened."""
+    """Saved as JSON in mid-stream and restored, it gives the same scores as without the interruption."""
     running, half = detector.begin(), len(frame) // 2
     begin = scores(running, frame.iloc[:half])
     again = detector.from_dict(_through_json(running.to_dict()))
     end = again.judge(EventColumns.of_frame(frame.iloc[half:], half)).score
     whole = scores(detector.begin(), frame)
-    assert np.array_equal(np.concatenate((begin, end)), whole, equal_nan=True), (
-        "after a round trip the scores are others"
-    )
+    assert np.array_equal(np.concatenate((begin, end)), whole, equal_nan=True), "after a round trip the scores differ"
 
 
 def its_state_is_plain_json(detector: Detector, frame: pd.DataFrame) -> None:
-    """JSON that knows neither infinity nor NaN holds it to the bit: before any value, after one, after many."""
+    """Strict JSON (no infinity, no NaN) holds the state to the bit: before any value, after one, after many."""
     running, none = detector.begin(), frame.iloc[:3].assign(**dict.fromkeys(detector.metrics, np.nan))
     for part in (frame.iloc[:0], none, frame.iloc[:1], frame.iloc[1 : len(frame) // 2]):
         running.judge(EventColumns.of_frame(part))
         state = running.to_dict()
         again = _through_json(state)
         # as text NaN equals itself, and -0.0 is not 0.0
-        assert json.dumps(again) == json.dumps(state), "JSON gives something else back"
+        assert json.dumps(again) == json.dumps(state), "JSON gives another state back"
         assert json.dumps(detector.from_dict(again).to_dict()) == json.dumps(state), "from_dict changes the state"
 
 
@@ -187,7 +183,7 @@ def _through_json(state: Any) -> Any:
 
 
 def an_empty_block_is_nothing(detector: Detector, frame: pd.DataFrame) -> None:
-    """Nor does it change what follows."""
+    """A block without events has no scores and does not change later ones."""
     running = detector.begin()
     assert len(running.judge(EventColumns.of_frame(frame.iloc[:0])).score) == 0
     assert np.array_equal(scores(running, frame), scores(detector.begin(), frame), equal_nan=True)

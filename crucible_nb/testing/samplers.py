@@ -1,7 +1,7 @@
-"""The laws of samplers, to be run over your own ones as over those that ship.
+"""Laws of samplers, as checks for built-in and user-defined ones.
 
-Every law is a function `law(sampler, frame, size)` whose name is the sentence that holds; it raises AssertionError
-when it does not. `frame` is a stream of events, `size` the promised number of rows, if any.
+Each law is a function `law(sampler, frame, size)` named after its statement; it raises AssertionError if the statement
+is false. `frame` is a stream of events, `size` the promised maximum number of rows, if any.
 """
 # ruff: noqa: ARG001  all laws have the same arguments
 
@@ -26,12 +26,12 @@ def check_sampler(sampler: Sampler, *, frame: pd.DataFrame | None = None, size: 
 
     Args:
         sampler: An instance with its parameters.
-        frame: Events to run it on, a few hundred; None is seeded latencies, costs, outcomes and models with gaps.
-        size: Number of rows it promises not to exceed; None: it promises none.
+        frame: A few hundred events; None uses seeded latencies, costs, outcomes and models with gaps.
+        size: Maximum number of rows that the sampler promises to keep; None for no promise.
 
     Raises:
-        AssertionError: When a law is broken; the message names it.
-        ConfigError: When `sampler` is no sampler.
+        AssertionError: A law is broken; the message names it.
+        ConfigError: `sampler` is not a sampler.
 
     Examples:
         >>> from crucible_nb.sampling import Uniform
@@ -48,7 +48,7 @@ def check_sampler(sampler: Sampler, *, frame: pd.DataFrame | None = None, size: 
 
 
 def stream(n: int = 600, seed: int = 0) -> pd.DataFrame:
-    """A stream of events: skewed numbers with gaps, zeros and a negative, two models, a few failures.
+    """Return a stream of events: skewed numbers with gaps, zeros and a negative, two models, a few failures.
 
     Examples:
         >>> len(stream())
@@ -65,7 +65,7 @@ def stream(n: int = 600, seed: int = 0) -> pd.DataFrame:
 
 
 def run(sampler: Sampler, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> dict[int, float]:
-    """The kept events and their weights after the whole stream, taken in with cuts at these places.
+    """Run a stream in blocks that end at `cuts`; return the kept events and their weights.
 
     Examples:
         >>> from crucible_nb.sampling import Uniform
@@ -81,7 +81,7 @@ def run(sampler: Sampler, frame: pd.DataFrame, cuts: Sequence[int] = ()) -> dict
 
 def _advance(sampler: Sampler, frame: pd.DataFrame, start: int, stop: int, kept: dict[int, float]) -> None:
     choice = sampler.choose(EventColumns.of_frame(frame.iloc[start:stop], start))
-    assert len(choice.keep) == len(choice.weight) == stop - start, "keep and weight are not one an event"
+    assert len(choice.keep) == len(choice.weight) == stop - start, "keep and weight need one value per event"
     _drop(choice.dropped, kept)
     rows = np.flatnonzero(choice.keep)
     kept.update(zip((rows + start).tolist(), choice.weight[rows].tolist(), strict=True))
@@ -101,43 +101,43 @@ def _now(sampler: Sampler, kept: dict[int, float]) -> dict[int, float]:
 
 
 def the_same_seed_gives_the_same_sample(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """Also when an instance serves several experiments."""
+    """The same seed gives the same sample, also when an instance serves several experiments."""
     first, other = sampler.begin(3), sampler.begin(4)
     run(other, frame)
     assert run(first, frame) == run(sampler.begin(3), frame), "two runs with one seed differ"
 
 
 def no_cut_changes_a_bit(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """Blocks may end anywhere."""
+    """The sample is the same wherever blocks end."""
     rng, whole = np.random.default_rng(0), run(sampler.begin(3), frame)
     for cuts in (range(1, len(frame)), *(np.sort(rng.integers(0, len(frame), 9)).tolist() for _ in range(10))):
-        assert run(sampler.begin(3), frame, cuts) == whole, f"cut at {list(cuts)[:9]} the sample is another one"
+        assert run(sampler.begin(3), frame, cuts) == whole, f"cut at {list(cuts)[:9]} the sample differs"
 
 
 def an_empty_block_is_nothing(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """Nor does it change what follows."""
+    """A block without events keeps nothing and does not change later choices."""
     running = sampler.begin(3)
     choice = running.choose(EventColumns.of_frame(frame.iloc[:0]))
-    assert len(choice.keep) == 0, "something is kept of no events"
-    assert run(running, frame) == run(sampler.begin(3), frame), "after an empty block the sample is another one"
+    assert len(choice.keep) == 0, "rows are kept from a block without events"
+    assert run(running, frame) == run(sampler.begin(3), frame), "after an empty block the sample differs"
 
 
 def the_input_is_left_alone(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """A sampler reads."""
+    """The sampler does not change the events."""
     before = frame.copy(deep=True)
     run(sampler.begin(3), frame)
     pd.testing.assert_frame_equal(frame, before)
 
 
 def weights_are_at_least_one(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """A weight is 1 / probability."""
+    """A weight is 1 / probability of having been kept, so at least 1 and finite."""
     for seed in range(20):
         weights = list(run(sampler.begin(seed), frame).values())
         assert all(1 <= weight < np.inf for weight in weights), f"there is a weight of {min(weights)}"
 
 
 def weights_estimate_counts_and_totals(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """Over many seeds, the mean of the estimates is the truth: of all events, of a half, of a total."""
+    """Over many seeds, weighted sums are unbiased estimates: of all events, of every second one, of a total."""
     rng = np.random.default_rng(1)
     halves = {
         "the events": np.ones(len(frame)),
@@ -153,7 +153,7 @@ def weights_estimate_counts_and_totals(sampler: Sampler, frame: pd.DataFrame, si
 
 
 def it_keeps_its_size(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """At every moment."""
+    """The sample never has more rows than promised."""
     if size is None:
         return
     running: Sampler = sampler.begin(3)
@@ -161,23 +161,23 @@ def it_keeps_its_size(sampler: Sampler, frame: pd.DataFrame, size: int | None) -
     for start in range(0, len(frame), 50):
         _advance(running, frame, start, min(start + 50, len(frame)), kept)
         _now(running, kept)
-        assert len(kept) <= size, f"{len(kept)} rows are kept where {size} were promised"
+        assert len(kept) <= size, f"{len(kept)} rows are kept, promised were {size}"
 
 
 def it_goes_on_from_its_state(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """Written down as JSON in mid-stream and read again, it draws the same coins."""
+    """Saved as JSON in mid-stream and restored, it draws the same random numbers."""
     running, half = sampler.begin(3), len(frame) // 2
     kept: dict[int, float] = {}
     _advance(running, frame, 0, half, kept)
     again = sampler.from_dict(json.loads(json.dumps(running.to_dict())))
     _advance(again, frame, half, len(frame), kept)
-    assert _now(again, kept) == run(sampler.begin(3), frame), "after a round trip the sample is another one"
+    assert _now(again, kept) == run(sampler.begin(3), frame), "after a round trip the sample differs"
 
 
 def streams_share_no_coins(sampler: Sampler, frame: pd.DataFrame, size: int | None) -> None:
-    """Two writers with one seed keep different rows, unless there is nothing to choose."""
+    """Two writers with one seed keep different rows, unless every row is kept."""
     one, other = run(sampler.begin(3), frame), run(sampler.begin(3, stream=1), frame)
-    assert one != other or all(weight == 1 for weight in one.values()), "two streams keep the same rows"
+    assert one != other or all(weight == 1 for weight in one.values()), "two writers keep the same rows"
 
 
 SAMPLER_LAWS: tuple[Callable[[Sampler, pd.DataFrame, int | None], None], ...] = (

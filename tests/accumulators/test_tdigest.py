@@ -7,6 +7,7 @@ import pytest
 
 from crucible_nb.accumulators import TDigest
 from crucible_nb.errors import ConfigError, StoreError
+from tests.conftest import need
 
 QS = np.array([0.5, 0.95, 0.99])
 TARGET = np.array([0.0005, 0.001, 0.002])
@@ -126,7 +127,7 @@ def test_the_largest_values_do_not_overflow():
 
 
 def test_better_than_fastdigest_asks():
-    fastdigest = pytest.importorskip("fastdigest")
+    fastdigest = need("fastdigest")
     values = np.random.default_rng(0).lognormal(size=200_000)
     theirs = fastdigest.TDigest(max_centroids=1000)
     theirs.batch_update(values)

@@ -11,8 +11,9 @@ import pytest
 from crucible_nb.anomaly import CUSUM, EWMA, Auto, Detector, Verdict, ZScore
 from crucible_nb.anomaly.kernel import KERNEL
 from crucible_nb.events.event_columns import EventColumns
+from tests.conftest import need
 
-pytest.importorskip("numba")
+need("numba")
 
 
 @pytest.fixture(scope="module", autouse=True)

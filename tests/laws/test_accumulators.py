@@ -108,7 +108,7 @@ FAULTS = {
     "asking counts": "a fresh one knows nothing and does not raise: an empty result has 1.0",
     "NaN": "missing values are skipped: result is nan instead of ",
     "grows": "its size is bounded: the state grew from ",
-    "forgets": "the state survives json: the state that came back is another",
+    "forgets": "the state survives json: the restored state differs",
 }
 
 

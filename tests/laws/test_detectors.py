@@ -164,7 +164,7 @@ class Silent(ZScore):
         (Trigger("latency_ms"), "a planted spike is found and explained"),
         (Jumpy("latency_ms"), "clean values are mostly quiet"),
         (Silent("latency_ms"), "a planted spike is found and explained"),
-        (Endless("latency_ms"), "its state is plain json: JSON gives something else back"),
+        (Endless("latency_ms"), "its state is plain json: JSON gives another state back"),
         (Foreign("latency_ms"), "its state is plain json: JSON cannot hold the state"),
         (Forgetful("latency_ms"), "its state is plain json: from_dict changes the state"),
     ],

@@ -15,6 +15,7 @@ from crucible_nb.windows import sliding_frames, windowed_metrics
 from crucible_nb.windows.panes import Panes
 from crucible_nb.windows.quantiles import quantiles
 from crucible_nb.windows.sketch import BOUND, sketch
+from tests.conftest import need
 from tests.tiers import examples
 
 pytestmark = pytest.mark.untraced  # a law over many examples; to trace each line of them takes twice as long
@@ -213,7 +214,7 @@ def test_exact_quantiles_are_those_of_numpy_to_the_bit(case: tuple[np.ndarray, n
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_numba_and_numpy_give_the_same_bits(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
+    need("numba")
     if plain:
         kernels(monkeypatch)
 

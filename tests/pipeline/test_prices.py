@@ -12,6 +12,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.errors import ConfigError, StoreError
 from crucible_nb.pipeline.prices import PriceTable, Rates
+from tests.conftest import need
 
 TABLE = PriceTable.default()
 COMMON = [
@@ -31,7 +32,7 @@ def cost(
 @pytest.mark.parametrize("model", COMMON)
 @pytest.mark.parametrize("prompt", [1_000, 150_000, 250_000])
 def test_prices_as_the_source_does(model: str, prompt: int) -> None:
-    genai = pytest.importorskip("genai_prices")
+    genai = need("genai_prices")
     usage = genai.Usage(input_tokens=prompt, output_tokens=500, cache_read_tokens=300)
     expected = float(genai.calc_price(usage, model_ref=model).total_price)
     assert cost(TABLE, model, prompt, 500, read=300) == pytest.approx(expected, rel=1e-12)

@@ -16,8 +16,8 @@ from crucible_nb.store.verify import verify
 ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys, crucible_nb as cr
-from crucible_nb import writing
-writing.SEAL_EVENTS = 700
+from crucible_nb.store import writer
+writer.SEAL_EVENTS = 700
 exp = cr.attach(sys.argv[1], mode="join")
 for n in range(int(sys.argv[3])):
     assert exp.record("work", worker=int(sys.argv[2]), n=n, latency_ms=float(n))

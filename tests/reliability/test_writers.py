@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import crucible_nb as cr
+from tests.conftest import need
 from tests.reliability import work
 
 WORKERS, EVENTS = 3, 400
@@ -49,12 +50,12 @@ def check(exp: cr.Experiment, pids: list[int], ended: bool = True, workers: int 
     assert len(set(drawn)) == len(drawn)  # workers share no coins
     exp.stop()
     assert exp.metrics().events == events + 1
-    again = cr.attach("pool", store=exp._attached.folder.path.parent)
+    again = cr.attach("pool", store=exp._log.attachment.folder.path.parent)
     assert again.status == "stopped"
     assert again.metrics().events == events + 1
     assert len(again.frame()) == len(frame)
     if ended:  # the owner sealed what they left
-        assert not list(exp._attached.folder.path.glob("*.jsonl"))
+        assert not list(exp._log.attachment.folder.path.glob("*.jsonl"))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -92,7 +93,7 @@ def test_concurrent_futures(exp: cr.Experiment) -> None:
 
 
 def test_joblib(exp: cr.Experiment) -> None:
-    joblib = pytest.importorskip("joblib")
+    joblib = need("joblib")
     pids = joblib.Parallel(n_jobs=2)(
         joblib.delayed(work.with_handle)((exp, worker, EVENTS)) for worker in range(WORKERS)
     )
@@ -100,7 +101,7 @@ def test_joblib(exp: cr.Experiment) -> None:
 
 
 def test_dask_workers(exp: cr.Experiment) -> None:
-    distributed = pytest.importorskip("distributed")
+    distributed = need("distributed")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"

@@ -12,7 +12,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.store import archive, writer
-from tests.conftest import missing, settle
+from tests.conftest import missing, need, settle
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def s3() -> Iterator[str]:
 @pytest.fixture(params=["s3", "memory", "file"])
 def place(request, tmp_path: Path, monkeypatch) -> Iterator[str]:
     """URL of each file system; credentials and address of S3 come from the environment."""
-    fsspec = pytest.importorskip("fsspec") if request.param != "s3" else None
+    fsspec = need("fsspec") if request.param != "s3" else None
     if request.param == "memory":
         yield f"memory://runs-{uuid.uuid4().hex}"
     elif request.param == "file":
@@ -92,7 +92,7 @@ def test_there_and_back(place, tmp_path, monkeypatch):
 
 def test_names_are_keys(tmp_path, monkeypatch):
     """Complete objects are not copied again; a truncated object is."""
-    pytest.importorskip("fsspec")
+    need("fsspec")
     monkeypatch.setattr(writer, "SEAL_EVENTS", 1000)
     exp = cr.start("keys", store=tmp_path / "runs")
     sealed(exp, 2)
@@ -107,14 +107,14 @@ def test_names_are_keys(tmp_path, monkeypatch):
     whole = segment.read_bytes()
     segment.write_bytes(whole[:100])
     other = archive.Remote(f"file://{place}", exp.id)
-    done = other.push(exp._attached.folder, whole=False)
+    done = other.push(exp._log.attachment.folder, whole=False)
     assert (done.copied, segment.read_bytes()) == (1, whole)
-    assert other.push(exp._attached.folder, whole=False).copied == 0
+    assert other.push(exp._log.attachment.folder, whole=False).copied == 0
     exp.stop()
 
 
 def test_what_is_wrong_is_said(tmp_path, monkeypatch):
-    fsspec = pytest.importorskip("fsspec")
+    fsspec = need("fsspec")
     memory = cr.start("memory")
     with pytest.raises(
         cr.StoreError, match=r"cannot archive 'memory' to 's3://b/p': it has no folder; cr.start\(store=...\)"

@@ -12,6 +12,7 @@ import pytest
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.windows import quantiles as module
 from crucible_nb.windows.quantiles import quantiles, weighted_quantiles
+from tests.conftest import need
 
 Q = np.array([0.5, 0.95, 0.99])
 N = 20_000
@@ -39,7 +40,7 @@ def columns() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("compiled", [False, True])
 def test_windows_of_every_kind_equal_numpy(name: str, window: int, step: int, compiled: bool) -> None:
     if compiled:
-        pytest.importorskip("numba")
+        need("numba")
     column = columns()[name]
     lo = np.arange(-window // 2, N, step).clip(min=0)
     hi = (np.arange(-window // 2, N, step) + window).clip(0, N)
@@ -54,7 +55,7 @@ def test_windows_of_every_kind_equal_numpy(name: str, window: int, step: int, co
 def test_the_compiled_search_is_right_as_plain_python(
     name: str, window: int, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("numba")
+    need("numba")
     from crucible_nb.windows import _compiled
 
     for kernel, compiled in list(vars(_compiled).items()):
@@ -72,7 +73,7 @@ def test_the_compiled_search_is_right_as_plain_python(
 @pytest.mark.parametrize("compiled", [False, True])
 def test_infinities_and_empty_windows(compiled: bool) -> None:
     if compiled:
-        pytest.importorskip("numba")
+        need("numba")
     rng = np.random.default_rng(1)
     column = rng.choice([-np.inf, -1.0, 0.0, 2.0, np.inf], 3000, p=[0.1, 0.2, 0.2, 0.1, 0.4])
     lo = np.array([0, 0, 0, 700, 700, 3000])
@@ -91,7 +92,7 @@ def test_the_column_is_left_alone() -> None:
     np.testing.assert_array_equal(column, before)
 
 
-def test_numba_is_taken_where_it_pays_and_left_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numba_is_used_where_it_is_faster_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(module, "have", asked.append)
     column = columns()["lognormal"]
@@ -103,8 +104,8 @@ def test_numba_is_taken_where_it_pays_and_left_where_it_is_not_installed(monkeyp
     np.testing.assert_array_equal(mine[:, -1], np.quantile(column[5990:19_990], Q))
 
 
-def test_numba_is_used_by_itself_when_it_pays() -> None:
-    pytest.importorskip("numba")
+def test_numba_is_used_by_default_where_it_is_faster() -> None:
+    need("numba")
     code = (
         "import sys, numpy as np; from crucible_nb.windows.quantiles import quantiles;"
         "lo = np.arange(0, 6000, 10); quantiles(np.random.default_rng(0).random(20_000), lo, lo + 14_000, np.array([.5]));"
