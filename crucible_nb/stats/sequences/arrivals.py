@@ -91,9 +91,7 @@ def fill_from_live(arm: ArmState, metric: Metric, metrics: Any) -> int | None:
         StatError: Events were recorded with weights.
     """
     if metrics.estimated:
-        raise StatError(
-            "data: its events were recorded with weights, so they are a sample; a sequence needs every event"
-        )
+        raise StatError("data: its events were recorded with weights, so they are a sample; sequences need every event")
     if isinstance(arm, Rate) and metric.column == "success":
         yes, no = metrics.reliability.successful, metrics.reliability.failed
         arm.counts = Proportion().update([1.0, 0.0], weights=[yes, no])
