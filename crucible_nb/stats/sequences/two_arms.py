@@ -11,8 +11,9 @@ import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
+from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import Metric
+from crucible_nb.stats.samples.values import Metric, bare_series
 from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.select import check_bounds, new_two_arm_state
@@ -369,11 +370,7 @@ def _floats(side: Any) -> np.ndarray:
             "paired=True: expected lists, arrays or Series of the same items in the same order, got a frame or an "
             "experiment; pass a column of each, sorted alike"
         )
-    import pandas as pd  # noqa: PLC0415
-
-    column = pd.Series(side)
-    column = column.astype("Float64") if column.dtype == object else column
-    return column.to_numpy(np.float64, na_value=np.nan)
+    return numbers_of(bare_series(side, "values"), "values")
 
 
 def _exp(log: float) -> float:
