@@ -245,9 +245,9 @@ def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -
     """What an experiment was asked to be."""
     facts = folder.facts()
     path = folder.path / PRICES
-    with reading(path, ours=StoreError):
+    with reading(path, unchanged=StoreError):
         prices = prices_of(path.read_bytes())
-    with reading(folder.path / FACTS, ours=StoreError):
+    with reading(folder.path / FACTS, unchanged=StoreError):
         return ExperimentConfig.from_dict(facts, prices, given)
 
 

@@ -81,14 +81,16 @@ class Follower:
         parts = self.folder.parts(self.writer_id)
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
-        with reading(self.folder.path / FACTS, ours=StoreError):
+        with reading(self.folder.path / FACTS, unchanged=StoreError):
             self.replayer = Replayer(Stream(self.config, self.writer_id, started))
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
         self.stream.pipeline.buffer.unsaved_from = 0 if self.stream.is_restorable else None
         self.bad, self.lost, self.unread = [], [], 0
         if sealed:
-            with reading(self._state(sealed), ours=StoreError):  # its checksums hold, but anybody may have made it up
+            with reading(
+                self._state(sealed), unchanged=StoreError
+            ):  # its checksums hold, but anybody may have made it up
                 self._read_sealed(sealed)
                 self.stream.validate()
             self.sealed = sealed[-1].number
