@@ -96,15 +96,41 @@ class Metrics:
         low, high = self._state.table.span[:, 0].tolist() if self._span is None else self._span
         return low, high
 
+<<<<<<< HEAD
     def _total(self, name: str) -> float:
         n, mean, _ = self._state.moments(name)
+=======
+    def moments(self, name: str) -> tuple[float, float, float]:
+        """Count, mean and sum of squared deviations of a counted column; the mean is NaN without values.
+
+        Examples:
+            >>> from crucible_nb.metrics import Metrics
+            >>> Metrics().moments("latency_ms")
+            (0.0, nan, 0.0)
+        """
+        n, mean, m2 = self._panel.moments[:, NUMBERS.index(name), 0].tolist()
+        return n, mean if n else _NAN, m2
+
+    def _total(self, name: str) -> float:
+        n, mean, _ = self.moments(name)
+>>>>>>> main
         return n * mean if n else _NAN
+
+    @property
+    def latency_sketch(self) -> Quantiles:
+        """Quantile accumulator of latency_ms; not to be updated."""
+        return self._state.sketches[0]
 
     @cached_property
     def latency(self) -> Latency:
         """Latency in ms."""
+<<<<<<< HEAD
         n, mean, m2 = self._state.moments("latency_ms")
         sketch = self._state.latency
+=======
+        n, mean, m2 = self.moments("latency_ms")
+        sketch = self._state.sketches[0]
+>>>>>>> main
         variance = m2 / (n - 1) if n > 1 else _NAN
         p50, p90, p95, p99 = np.asarray(sketch.quantile(np.array(_QUANTILES))).tolist()
         return Latency(
@@ -126,7 +152,11 @@ class Metrics:
     @property
     def cost(self) -> Cost:
         """Cost in USD."""
+<<<<<<< HEAD
         n, mean, _ = self._state.moments("cost_usd")
+=======
+        n, mean, _ = self.moments("cost_usd")
+>>>>>>> main
         return Cost(_count(n), self._total("cost_usd"), mean, mean * 1e3, mean * 1e6)
 
     @property
@@ -142,8 +172,13 @@ class Metrics:
     def tokens(self) -> Tokens:
         """Numbers of tokens."""
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
+<<<<<<< HEAD
         totals = (_round_sum(self._total(name)) for name in names)
         return Tokens(*totals, *(self._state.moments(name)[1] for name in names))
+=======
+        totals = (_whole(self._total(name)) for name in names)
+        return Tokens(*totals, *(self.moments(name)[1] for name in names))
+>>>>>>> main
 
     @property
     def summary(self) -> Summary:
