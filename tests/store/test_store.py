@@ -386,7 +386,7 @@ def test_verify_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         (lambda place: cr.attach("x", store=place), "cannot attach to 'x': there is no such experiment in"),
         (
             lambda place: cr.attach("x"),
-            "cannot attach to 'x': it is not a handle (no such folder); to attach by name, pass store=",
+            r"cannot attach to 'x': it is not a handle \(no such folder\); to attach by name, pass store=",
         ),
         (
             lambda place: cr.attach(),
