@@ -74,7 +74,6 @@ NEW = {
     "class cr.testing.ManualClock(now=1735732800000000000)",
     "class cr.testing.PowerLossDisk()",
     "dir(cr) extensions",
-    "cr.Metrics.state",
     "cr.anomaly.Incident.from_list(values)",
 }
 DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore", "ZScore")

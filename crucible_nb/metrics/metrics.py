@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.accumulators import Quantiles
 from crucible_nb.errors import ConfigError
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.records import Cost, Latency, Reliability, Span, Summary, Tokens
@@ -75,11 +76,6 @@ class Metrics:
         return metrics
 
     @property
-    def state(self) -> GroupState:
-        """The mergeable state behind the numbers; read it, do not change it."""
-        return self._state
-
-    @property
     def events(self) -> int:
         """Number of events (rows, independent of their weights)."""
         return self._state.event_count
@@ -96,41 +92,30 @@ class Metrics:
         low, high = self._state.table.span[:, 0].tolist() if self._span is None else self._span
         return low, high
 
-<<<<<<< HEAD
-    def _total(self, name: str) -> float:
-        n, mean, _ = self._state.moments(name)
-=======
     def moments(self, name: str) -> tuple[float, float, float]:
-        """Count, mean and sum of squared deviations of a counted column; the mean is NaN without values.
+        """Return weight, mean and sum of squared deviations of a numeric column; the mean is NaN without values.
 
         Examples:
             >>> from crucible_nb.metrics import Metrics
             >>> Metrics().moments("latency_ms")
             (0.0, nan, 0.0)
         """
-        n, mean, m2 = self._panel.moments[:, NUMBERS.index(name), 0].tolist()
-        return n, mean if n else _NAN, m2
+        return self._state.moments(name)
 
     def _total(self, name: str) -> float:
         n, mean, _ = self.moments(name)
->>>>>>> main
         return n * mean if n else _NAN
 
     @property
     def latency_sketch(self) -> Quantiles:
-        """Quantile accumulator of latency_ms; not to be updated."""
-        return self._state.sketches[0]
+        """Quantile accumulator of `latency_ms`; do not update it."""
+        return self._state.latency
 
     @cached_property
     def latency(self) -> Latency:
         """Latency in ms."""
-<<<<<<< HEAD
-        n, mean, m2 = self._state.moments("latency_ms")
-        sketch = self._state.latency
-=======
         n, mean, m2 = self.moments("latency_ms")
-        sketch = self._state.sketches[0]
->>>>>>> main
+        sketch = self.latency_sketch
         variance = m2 / (n - 1) if n > 1 else _NAN
         p50, p90, p95, p99 = np.asarray(sketch.quantile(np.array(_QUANTILES))).tolist()
         return Latency(
@@ -152,11 +137,7 @@ class Metrics:
     @property
     def cost(self) -> Cost:
         """Cost in USD."""
-<<<<<<< HEAD
-        n, mean, _ = self._state.moments("cost_usd")
-=======
         n, mean, _ = self.moments("cost_usd")
->>>>>>> main
         return Cost(_count(n), self._total("cost_usd"), mean, mean * 1e3, mean * 1e6)
 
     @property
@@ -172,13 +153,8 @@ class Metrics:
     def tokens(self) -> Tokens:
         """Numbers of tokens."""
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-<<<<<<< HEAD
         totals = (_round_sum(self._total(name)) for name in names)
-        return Tokens(*totals, *(self._state.moments(name)[1] for name in names))
-=======
-        totals = (_whole(self._total(name)) for name in names)
         return Tokens(*totals, *(self.moments(name)[1] for name in names))
->>>>>>> main
 
     @property
     def summary(self) -> Summary:
@@ -341,7 +317,7 @@ class Metrics:
         """Draw the distribution of the latency; empty with too few events."""
         if self.events < _MIN_EVENTS or not self.latency.count:
             return ""
-        heights, low, high = histogram(self._state.latency.quantile)
+        heights, low, high = histogram(self.latency_sketch.quantile)
         label = f"latency from {_short(low)} ms, the minimum, to {_short(high)} ms, the 99th percentile"
         return html.figure(sparkline(heights, label), label) if len(heights) else ""
 
