@@ -122,7 +122,7 @@ def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None
         metric: E.g. "mean_latency_ms", "p95_latency_ms", "total_cost_usd", "success_rate", "cost_per_success", or a
             column for its mean.
         name: Name of the argument, for messages.
-        cluster: Column that identifies clusters of correlated rows, e.g. "session_id"; missing values are separate clusters.
+        cluster: Column that identifies clusters of correlated rows, e.g. "session_id"; each missing value is a cluster.
 
     Raises:
         SchemaError: There is no such column, or it does not contain numbers.
