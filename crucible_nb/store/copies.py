@@ -61,7 +61,7 @@ class Copies:
             config=log.config,
             lock=self._lock,
             streams=self._streams,
-            older=log.older,
+            evicted_rows=log.evicted_rows,
             summary=self._summary,
             prices=(log.folder_for(f"copy {log.config.name!r}").path / PRICES).read_bytes(),
             began={log.writer.writer_id: log.writer.began} if writes else {},  # type: ignore[attr-defined]

@@ -136,7 +136,7 @@ class EventLog(ABC):
         """Return the files of the experiment for an archive, by name; None without a folder."""
         return None
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
         """Return the rows of a writer that were evicted from memory."""
         return []
 
@@ -311,7 +311,7 @@ class AttachedLog(UnwrittenLog):
             parts = []
             for writer, stream in view.streams.items():
                 if stream.pipeline.buffer.evicted:
-                    parts += [(writer, frame) for frame in self.attachment.older(stream)]
+                    parts += [(writer, frame) for frame in self.attachment.evicted_rows(stream)]
                 parts.append((writer, stream.pipeline.buffer.frame()))
             self._merged = (key, merge_writers(parts))
         return self._merged[1]
@@ -329,9 +329,9 @@ class AttachedLog(UnwrittenLog):
         """Files of the experiment."""
         return self.attachment.folder.files()
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:
         """Return the rows of a writer that were evicted from memory."""
-        return self.attachment.older(stream)
+        return self.attachment.evicted_rows(stream)
 
     def handle(self) -> str:
         """Return the handle with which another process can join."""
