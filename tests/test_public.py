@@ -63,8 +63,10 @@ GONE = {"cr.__all__ faces", "dir(cr) faces"}
 NEW = {
     "cr.Redaction.problems",
     "cr.__all__ extensions",
+    "cr.testing.EXPERIMENT_LAWS",
     "cr.testing.ManualClock.tick(self, seconds)",
     "cr.testing.PowerLossDisk.lose_power(self, root, into, seed=0)",
+    "cr.testing.check_experiment(start, *, attach=<function attach>, events=None)",
     "class cr.testing.FaultyDisk(rate=0.0, seed=0)",
     "class cr.testing.ManualClock(now=1735732800000000000)",
     "class cr.testing.PowerLossDisk()",
