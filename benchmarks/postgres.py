@@ -40,12 +40,12 @@ def events(n: int) -> pd.DataFrame:
 
 def blocks(exp: cr.Experiment) -> list[tuple[list[str], bytes]]:
     """The rows as the bytes of COPY, in blocks."""
-    batch = exp._pipeline.buffer.rows_from(0)
+    batch = exp._stream.pipeline.buffer.rows_from(0)
     found = []
     for start in range(0, len(batch), BLOCK):
         cells = {name: cell.slice(start, start + BLOCK) for name, cell in batch.cells.items()}
         part = Batch(batch.time[start : start + BLOCK], 0, cells, seq=batch.numbered()[start : start + BLOCK])
-        names, parts = encode(bytes.fromhex(exp.id), 0, part, exp._pipeline.columns.dictionaries)
+        names, parts = encode(bytes.fromhex(exp.id), 0, part, exp._stream.pipeline.columns.dictionaries)
         found.append((names, b"".join(parts)))
     return found
 
@@ -82,12 +82,12 @@ def _measured(address: Address, url: str, count: int) -> list[Row]:
         def copied() -> float:
             connection.execute(empty)
             begin = perf_counter()
-            copier = exp._copy_to(address, once=True)
+            copier = exp._copies.replicate(address, once=True)
             assert copier.wait(300), copier.facts()
             spent = perf_counter() - begin
             while not copier.stopped:
                 time.sleep(0.01)
-            exp._copier = None
+            exp._copies.replicator = None
             return spent
 
         times = rounds({"bare": bare, "copied": copied}, count)

@@ -19,8 +19,10 @@ import pandas as pd
 import crucible_nb as cr
 from benchmarks.dashboard import page
 from benchmarks.timing import Row, at_least, at_most, table
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import writer
-from crucible_nb.store.writer import SYNCER
+from crucible_nb.store.log import StoredLog
+from crucible_nb.store.sync import SYNCER
 
 N = 40_000
 
@@ -79,14 +81,20 @@ def stored(name: str, **options: object) -> Iterator[tuple[cr.Experiment, Path]]
             exp.stop()
 
 
+def writer_of(exp: cr.Experiment) -> writer.Writer:
+    log = exp._log
+    assert isinstance(log, StoredLog)
+    return log.writer
+
+
 def recording(rounds: int) -> list[Row]:
     """Both in turn, 500 calls at a time, so that a neighbour hits both."""
     ratios, p50s, floors, redacted, still = [], [], [], [], []
     for _ in range(rounds):
         with stored("record") as (exp, place):
-            first = exp._writer.journal.size
+            first = writer_of(exp).journal.size
             _record(exp)
-            size = exp._writer.journal.size - first
+            size = writer_of(exp).journal.size - first
             pairs = [(bare(place, size, 500), calls(exp, 500)) for _ in range(80)]
             floor, mine = (np.median(np.concatenate(one)) for one in zip(*pairs, strict=True))
             still.append([np.quantile(np.concatenate(one), 0.1) / 1e3 for one in zip(*pairs, strict=True)])
@@ -202,7 +210,7 @@ def reopening(rounds: int, n: int = 200_000) -> list[Row]:
                 for _ in range(n if events > 10**6 else 2 * n):
                     _record(exp)
                 exp.metrics()
-                while exp._writer.sealing:
+                while writer_of(exp).sealing:
                     time.sleep(0.01)
                 _abandon(exp)
                 start = process_time()
@@ -218,11 +226,11 @@ def reopening(rounds: int, n: int = 200_000) -> list[Row]:
 
 def _abandon(exp: cr.Experiment) -> None:
     """What a killed process leaves."""
-    os.close(exp._writer.journal.handle)
-    exp._writer.journal.handle = None
-    exp._writer.lock.release()
-    SYNCER.remove(exp._writer)
-    cr.kernel.KERNEL._all.clear()
+    os.close(writer_of(exp).journal.handle)
+    writer_of(exp).journal.handle = None
+    writer_of(exp).lock.release()
+    SYNCER.remove(writer_of(exp))
+    LIVE._entries.clear()
 
 
 def reading(rounds: int, n: int = 1_000_000) -> list[Row]:

@@ -18,7 +18,7 @@ import pytest
 
 from crucible_nb import Experiment
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import writer
 from crucible_nb.testing import ManualClock
 from tests import tiers
@@ -47,7 +47,7 @@ def need(module: str) -> ModuleType:
 def settle(exp: Experiment) -> None:
     """No journal of it is being sealed any more."""
     done = threading.Event()
-    with exp._lock:  # whoever is about to seal has asked for it by then
+    with exp._intake.lock:  # whoever is about to seal has asked for it by then
         writer.SEALER.ask(done.set)
     assert done.wait(120)
 
@@ -97,6 +97,6 @@ def quiet_kernel() -> Iterator[None]:
     """No experiment of one test is current, default or alive in the next."""
     yield
     CURRENT.default = None
-    for one in KERNEL.known():
-        if KERNEL.hosting(one.id) is one:
+    for one in LIVE.known():
+        if LIVE.find_owned(one.id) is one:
             one.stop()

@@ -45,7 +45,7 @@ def make(place: Path) -> None:
             pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 400), "model": ["a", "b"] * 200, "text": "é"}), event="call"
         )
         exp.metrics()
-        while exp._writer is not None and exp._writer.sealing:
+        while exp._log.writer is not None and exp._log.writer.sealing:
             pass
         exp.pause()
         exp.resume()

@@ -15,6 +15,7 @@ from crucible_nb.events.tables import times_of
 from crucible_nb.experiment.live_metrics import frame_metrics
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.buffer import time_index
+from crucible_nb.utils.signatures import signature_of
 from crucible_nb.windows import windowed_metrics
 from crucible_nb.windows.query import Where, query_window
 
@@ -59,34 +60,9 @@ class CrucibleAccessor:
         frame = self._frame if last is None else self.query_window(last=last)
         return frame_metrics(frame, by)  # type: ignore[arg-type]
 
-    def windowed_metrics(
-        self,
-        window: Any,
-        step: Any = None,
-        by: str | Sequence[str] | None = None,
-        columns: str | Sequence[str] | None = None,
-        origin: Any = "start_day",
-        closed: str = "left",
-        exact: bool = True,
-    ) -> pd.DataFrame:
-        """Metrics of every window of time.
-
-        Args:
-            window: Length of a window: an offset alias ("5min", "1D", "ME"), Timedelta or timedelta.
-            step: From one window's start to the next; None: windows do not overlap.
-            by: Column or columns whose groups become inner index levels.
-            columns: Further numeric columns: adds mean_, p50_, p95_ and p99_ of each.
-            origin, closed: As in pandas `resample`.
-            exact: Exact quantiles; False takes mergeable histograms (relative error at most 0.2 %).
-
-        Returns:
-            DataFrame indexed by window_start (UTC): window_end, event_count, mean_latency_ms, p50_latency_ms,
-            p95_latency_ms, p99_latency_ms (ms), total_cost_usd (USD), success_count, failure_count, success_rate,
-            total_tokens. Empty windows are kept: counts 0, means NaN.
-
-        Raises:
-            ConfigError: A wrong window, step, origin or closed.
-            SchemaError: No time, or no such column.
+    @signature_of(windowed_metrics)
+    def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
+        """Compute metrics of each time window, over rows in any order.
 
         Examples:
             >>> import pandas as pd
@@ -97,9 +73,7 @@ class CrucibleAccessor:
             [2.0]
         """
         check_weights(self._frame)
-        return windowed_metrics(
-            self._frame, window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
-        )
+        return windowed_metrics(self._frame, *args, **kwargs)
 
     def anomalies(
         self,

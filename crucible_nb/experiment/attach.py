@@ -13,14 +13,16 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import CrucibleWarning, StoreError
-from crucible_nb.experiment.experiment import Experiment, arrived
+from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of
 from crucible_nb.experiment.listing import make_listing
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
 from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.catalog import born, find, known_facts, root_of
 from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, unpack
+from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres.address import Address, address_of
 from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.listing import complete
@@ -34,30 +36,6 @@ from crucible_nb.utils import checks
 MODES = ("resume", "read", "join")
 RUN = "CRUCIBLE_RUN"
 """Environment variable that names the experiment a process should join, as `exp.handle` says it."""
-
-
-def root_of(store: Any) -> Path:
-    """The folder that a store is."""
-    store = address_of(store)
-    if isinstance(store, Address):
-        return store.root
-    if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
-        raise checks.wrong("store", store, "a folder, such as 'runs/', 'postgresql://...' or None")
-    return as_path(store)
-
-
-def find(root: Path, name: str) -> ExperimentFolder | None:
-    """The experiment of an id, else the newest of a name."""
-    if (root / name / FACTS).exists() and len(name) == 32:
-        return ExperimentFolder(root / name)
-    found = []
-    for folder in folders(root):
-        try:
-            if folder.facts().get("name") == name:
-                found.append(((folder.path / FACTS).stat().st_mtime_ns, folder.path.name, folder))
-        except (StoreError, OSError):
-            continue  # a broken one does not hide the others
-    return max(found, key=lambda one: one[:2])[2] if found else None
 
 
 def attach(
@@ -110,7 +88,7 @@ def attach(
         if mode == "read":
             return _known(_copied(store, name))
     folder = _folder(name, store)
-    here = KERNEL.hosting(folder.path.name) if mode in (None, "resume") else None
+    here = LIVE.find_owned(folder.path.name) if mode in (None, "resume") else None
     if here is not None:
         return here
     given = _given(clock, sampling, anomaly)
@@ -118,14 +96,14 @@ def attach(
         looking = Attachment.read(folder, given, rows=False)
         mode = "resume" if looking.dead() else "read"
     redaction = None if mode == "read" else rebuild_redaction(folder.facts().get("redact"), redact)
-    experiment = Experiment(*opened(folder, mode, given, durability, redaction))
+    experiment = opened(folder, mode, given, durability, redaction)
     if isinstance(store, Address) and mode == "resume":
         copy(experiment, store)
     return _known(experiment)
 
 
 def _known(experiment: Experiment) -> Experiment:
-    KERNEL.add(experiment)
+    LIVE.add(experiment, log_of(experiment))
     return experiment
 
 
@@ -134,20 +112,21 @@ def _mode_of_copy(address: Address, name: Any) -> str:
     here = find(address.root, checks.text("name", name))
     if here is None:
         return "read"
-    return "resume" if KERNEL.hosting(here.path.name) or Attachment.read(here, rows=False).dead() else "read"
+    return "resume" if LIVE.find_owned(here.path.name) or Attachment.read(here, rows=False).dead() else "read"
 
 
 def _copied(address: Address, name: Any) -> Experiment:
     """The copy of an experiment, to look at."""
-    link = Connection(address)
-    attached = CopiedAttachment(link, found_in(link, checks.text("name", name)))
-    return Experiment(attached.config, attached)
+    connection = Connection(address)
+    log = open_log(CopiedAttachment(connection, found_in(connection, checks.text("name", name))))
+    return Experiment(log.config, log)
 
 
 def copy(experiment: Experiment, address: Address) -> None:
     """Have a database follow an experiment, and with it what earlier processes left on this machine uncopied."""
-    if experiment._copier is None and experiment._writer is not None:
-        experiment._copy_to(address)
+    copies = copies_of(experiment)
+    if copies.replicator is None and log_of(experiment).records:
+        copies.replicate(address)
         threading.Thread(target=_leftovers, args=(address,), name="crucible-leftovers", daemon=True).start()
 
 
@@ -158,24 +137,33 @@ def _leftovers(address: Address) -> None:
         for folder in list(folders(address.root)):
             if folder.path.name not in done and not lives(folder):
                 with suppress(StoreError):
-                    Experiment(*opened(folder, "read", None, None, None))._copy_to(address, once=True).wait(None)
+                    copies_of(opened(folder, "read")).replicate(address, once=True).wait(None)
 
 
 def opened(
     folder: ExperimentFolder,
     mode: str,
-    given: ExperimentConfig | None,
-    durability: str | None,
-    redaction: Redaction | None,
-) -> tuple[ExperimentConfig, Attachment]:
-    """What an `Experiment` is made of."""
+    given: ExperimentConfig | None = None,
+    durability: str | None = None,
+    redaction: Redaction | None = None,
+) -> Experiment:
+    """Open an experiment of a store in one of `MODES`.
+
+    Args:
+        folder: Folder of the experiment.
+        mode: "resume", "read" or "join".
+        given: User-defined clock, sampler and detectors, which the folder cannot hold.
+        durability: See `cr.start`; None: as it was.
+        redaction: Removes secrets before anything is written.
+    """
     if mode == "read":
-        attached = Attachment.read(folder, given)
+        attachment = Attachment.read(folder, given)
     elif mode == "join":
-        attached = Attachment.join(folder, given, durability, redaction)
+        attachment = Attachment.join(folder, given, durability, redaction)
     else:
-        attached = Attachment.resume(folder, given, durability, redaction)
-    return attached.config, attached
+        attachment = Attachment.resume(folder, given, durability, redaction)
+    log = open_log(attachment)
+    return Experiment(log.config, log)
 
 
 _FAILED: set[str] = set()
@@ -244,47 +232,18 @@ def stored(store: Any) -> pd.DataFrame:
     root = root_of(store)
     found: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):
-        born = _born(folder)
+        start = born(folder)
         try:
-            attached = Attachment.read(folder, rows=False)
-            facts = Experiment(attached.config, attached).summary()
-            facts["kept_events"] += attached.unread
-            found.append((born, folder.path.name, facts))
+            attachment = Attachment.read(folder, rows=False)
+            facts = Experiment(attachment.config, open_log(attachment)).summary()
+            facts["kept_events"] += attachment.unread
+            found.append((start, folder.path.name, facts))
         except StoreError as error:
             if not folder.path.exists():  # removed, or moved away, while others were read
                 continue
-            found.append((born, folder.path.name, {**_facts(folder), "status": "unreadable", "errors": str(error)}))
+            facts = {**known_facts(folder), "status": "unreadable", "errors": str(error)}
+            found.append((start, folder.path.name, facts))
     return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
-
-
-def names(root: Path) -> list[str]:
-    """Names of the experiments in a folder, the newest first; only their facts are read."""
-    found = [(_born(folder), str(_facts(folder).get("name") or "")) for folder in folders(root)]
-    return [name for _, name in sorted(found, reverse=True) if name]
-
-
-def _born(folder: ExperimentFolder) -> int:
-    with suppress(OSError):
-        return (folder.path / FACTS).stat().st_mtime_ns
-    return 0
-
-
-def _facts(folder: ExperimentFolder) -> dict[str, Any]:
-    """What can be known of an experiment without its events."""
-    try:
-        facts = folder.facts()
-    except StoreError:
-        return {}
-    shown = {"name": str, "condition": str, "tags": list}
-    return {key: facts[key] for key, kind in shown.items() if isinstance(facts.get(key), kind)}
-
-
-def namesake(root: Path, name: str) -> ExperimentFolder | None:
-    """The newest experiment of a name, when it has not ended."""
-    folder = find(root, name)
-    if folder is None:
-        return None
-    return folder if lives(folder) or Attachment.read(folder, rows=False).life.alive else None
 
 
 def unarchive(path: Any, store: Any) -> Experiment:
@@ -311,4 +270,4 @@ def unarchive(path: Any, store: Any) -> Experiment:
         ('stopped', 1.0)
     """
     folder = Remote(path).pull(root_of(store)) if is_url(path) else unpack(as_path(path), root_of(store))
-    return Experiment(*opened(folder, "read", None, None, None))
+    return opened(folder, "read")

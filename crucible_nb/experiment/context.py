@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
+from crucible_nb.utils.runtime import RUNTIME
+
 
 class Current:
     """The innermost experiment entered in this context, else the kernel's default.
@@ -36,10 +38,15 @@ class Current:
                 break
         self._stack.set(tuple(stack))
 
+    def reset(self) -> None:
+        """Forget the default, and what this context entered."""
+        self.default = None
+        self._stack.set(())
+
     def get(self) -> Any:
         """Return the current experiment, or None."""
         stack = self._stack.get()
         return stack[-1] if stack else self.default
 
 
-CURRENT = Current()
+CURRENT = RUNTIME.add(Current())

@@ -1,57 +1,51 @@
-"""The core: one experiment, the only place with a lock, a clock and a lifecycle."""
+"""The experiment a user holds: its public methods, each a line or two over the parts it is composed of."""
 
 from __future__ import annotations
 
-import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from crucible_nb import files
-from crucible_nb.errors import CrucibleError, LifecycleError
-from crucible_nb.events.rows import WIDTH
-from crucible_nb.events.sampling_info import mark
-from crucible_nb.events.staging import row_of
-from crucible_nb.events.tables import frame_of, rows_of
+from crucible_nb.anomaly.incidents import incident_frame, incident_summary
+from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
 from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.live_metrics import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
-from crucible_nb.experiment.recorder import Recorder, make_recorder
-from crucible_nb.experiment.snapshot import Snapshot, rows_after
+from crucible_nb.experiment.intake import Intake
+from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.reads import Reads, timestamp
+from crucible_nb.experiment.recorder import Recorder
+from crucible_nb.experiment.snapshot import Snapshot, incidents_of
 from crucible_nb.experiment.spans import Span, track
 from crucible_nb.metrics import Metrics
+from crucible_nb.pipeline.alerts import Alert
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.lifecycle import Status
-from crucible_nb.pipeline.pipeline import Pipeline
-from crucible_nb.pipeline.policies import describe
+from crucible_nb.pipeline.monitor import ACTIONS
 from crucible_nb.pipeline.prices import PriceTable
-from crucible_nb.pipeline.stream import Stream, plan_facts
+from crucible_nb.pipeline.rules import Rule
+from crucible_nb.pipeline.stream import Stream
 from crucible_nb.sampling import sampling_of
-from crucible_nb.stats.planning.plan import Ledger, Plan, plan_of
+from crucible_nb.stats.planning.plan import Ledger, Look, Plan, plan_of
 from crucible_nb.store.archive import is_url
 from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.copies import Copies
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.log import hosted, living
+from crucible_nb.store.log import EventLog, MemoryLog, open_log
+from crucible_nb.store.merge import WRITER
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.table_codec import encode_table
 from crucible_nb.utils import checks, html
-from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
+from crucible_nb.utils.signatures import signature_of
 from crucible_nb.utils.text import brief
-from crucible_nb.utils.threads import FOLDER
 from crucible_nb.windows import windowed_metrics
-from crucible_nb.windows.query import Where, edges_of, query_window
-
-_ANSWERS = 16  # windows whose metrics are remembered until the next event
-_STAGE = 4096 * WIDTH  # staged cells that are worth a fold
+from crucible_nb.windows.query import Where, query_window
 
 
-class Experiment(Alerting):
+class Experiment:
     """Telemetry of one experiment: record into it, pause it, look at it at any time.
 
     Made by `cr.start`; all methods may be called from any thread.
@@ -76,64 +70,26 @@ class Experiment(Alerting):
     track_iter: Callable[..., Any]  # registered
     plot: Any  # registered
 
-    def __init__(self, config: ExperimentConfig, attached: Attachment | None = None) -> None:
-        self.id = uuid.uuid4().hex if attached is None else attached.folder.path.name
+    def __init__(self, config: ExperimentConfig, log: EventLog | None = None) -> None:
+        self._config, self._log = config, MemoryLog(config) if log is None else log
+        self.id = self._log.identity
         self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
         self.tags, self.metadata, self.sample_size = tuple(config.tags), dict(config.metadata), config.sample_size
-        self._lock = threading.RLock()
-        self._config, self._attached = config, attached
-        self._archives = {}
-        self._writer = None if attached is None else attached.writer
-        self._show(Stream(config) if attached is None else attached.stream or attached.main())
-        self._attending = False
-        self._staged: list[Any] = []
-        into = (None, None) if self._writer is None else (self._writer.journal, self._writer.redaction)
-        self._running = self._life.status == "running" and (attached is None or self._writer is not None)
-        self.record, self._set_limit = make_recorder(self._staged, self._clock.read, self._admit, self._problems, *into)
-        self._set_limit(_STAGE if self._running else 0)
-        self._listen()
-        if self._writer is not None:
-            living(self)
+        self._intake = Intake(self._log)
+        self.record = self._intake.record
+        self._reads = Reads(config, self._log)
+        self._alerting = Alerting(self._intake, self.metrics)
+        self._copies = Copies(self._log, self._intake.lock, self._intake.reading, self._move, self.summary)
 
-    def _show(self, stream: Stream) -> None:
-        """Have what this experiment records go through these stages."""
-        self._stream, self._clock, self._problems = stream, stream.clock, stream.problems
-        self._pipeline, self._life, self._monitor = stream.pipeline, stream.life, stream.monitor
+    @property
+    def _stream(self) -> Stream:
+        return self._log.stream
 
-    # -- recording ------------------------------------------------------------------------------------------------
+    def _move(self, verb: str) -> None:
+        self._intake.apply(verb)
+        self._alerting.after_transition()
 
-    def _admit(self) -> bool:
-        """Whether to collect an event that finds the stage full, or the experiment not running.
-
-        A full stage is folded in the background. When the second one is full too the background has not come to
-        it, because the caller never lets go of the interpreter; then the caller folds, which is cheaper than to
-        fight over it, and bounds the memory.
-        """
-        if not self._running:
-            return False
-        if self._forked:
-            self._rejoin()
-        if len(self._staged) >= 2 * _STAGE:
-            self._fold()
-        else:
-            self._set_limit(2 * _STAGE)
-            FOLDER.ask(self._fold)
-        return True
-
-    def _fold(self) -> None:
-        """Take everything staged so far through the pipeline."""
-        with self._lock, unbroken():
-            for _ in range(-(-len(self._staged) // _STAGE)):
-                rows = self._staged[:_STAGE]
-                del self._staged[: len(rows)]
-                try:
-                    self._pipeline.rows(rows)
-                except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
-                    said = f"events could not be taken in: {type(error).__name__}: {error}"
-                    self._problems.report("errors", said, len(rows) // WIDTH)
-            if self._running:
-                self._set_limit(_STAGE)
-            self._seal_when_due()
+    # -- recording ----------------------------------------------------------------------------------------------------
 
     def extend(self, frame: Any, event: str | None = None) -> int:
         """Record many events at once; the same meaning as one `record` per row.
@@ -155,40 +111,7 @@ class Experiment(Alerting):
             2
             >>> exp.stop()
         """
-        with self._lock, unbroken(), self._journal_lock():
-            self._fold()
-            if not self._running:
-                return 0
-            try:
-                if isinstance(frame, list):
-                    reading = self._clock.read()
-                    return self._extend_rows([row_of(reading, event, row, self._problems) for row in rows_of(frame)])
-                return self._extend_frame(frame_of(frame), event)
-            except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
-                size = len(frame) if hasattr(frame, "__len__") else 1
-                self._problems.report("errors", f"extend() recorded nothing: {type(error).__name__}: {error}", size)
-                return 0
-            finally:
-                self._seal_when_due()
-
-    def _extend_rows(self, rows: list[tuple[Any, ...]]) -> int:
-        if self._writer is not None:
-            if rows and not self._writer.journal.rows(self._staged, rows, self._writer.redaction):
-                return 0
-        else:
-            for row in rows:
-                self._staged += row
-        self._fold()
-        return len(rows)
-
-    def _extend_frame(self, frame: pd.DataFrame, event: str | None) -> int:
-        if self._writer is None:
-            return self._pipeline.frame(frame, event)
-        journal, reading = self._writer.journal, self._clock.read()
-        parts = list(encode_table(frame, self._writer.redaction, journal.seq, reading, event))
-        if parts and not journal.write(b"".join(line for line, _ in parts), len(frame)):
-            return 0
-        return sum(self._pipeline.frame(part, event, reading) for _, part in parts)
+        return self._intake.extend(frame, event)
 
     def span(self, event: str, **fields: Any) -> Span:
         """A context manager around a piece of work that becomes one event when it ends.
@@ -255,35 +178,31 @@ class Experiment(Alerting):
             [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0, 5.0]
         """
         policy = sampling_of(sampling, config)
-        with self._lock:
-            if not self._life.alive:
-                self._life.check("set the sampling of")
-            with self._noting("sampling", lambda: {"policy": describe(policy)}):
-                self._pipeline.sample.set_policy(policy, self._pipeline.seq)
+        with self._intake.lock:
+            if not self._stream.lifecycle.alive:
+                self._stream.lifecycle.check("set the sampling of")
+            self._intake.apply("sampling", {"policy": policy})
 
-    # -- lifecycle ------------------------------------------------------------------------------------------------
+    def flush(self) -> None:
+        """Have everything recorded so far survive a power loss: it is synced when this returns.
 
-    def _move(self, verb: str) -> None:
-        with self._lock:
-            self._may_write(verb)
-            self._life.check(verb)
-            self._running = False
-            self._set_limit(0)
-            facts: dict[str, Any] = {}
-            with self._noting(verb, lambda: facts):
-                facts["clock"] = self._clock.reading()  # in event time the newest event may just have been taken in
-                self._stream.move(verb, facts)
-            if self._life.status == "running":
-                self._running, self._monitor.fired = True, False
-                self._set_limit(_STAGE)
-                self._listen()
-            elif not self._life.alive:
-                self._finish()
-        self._attend()
+        Without a store there is nothing to sync. With one, that happens by itself once a second.
 
-    def _begin(self) -> None:
-        """In event time an experiment begins with its first event."""
-        self._stream.begin()
+        Raises:
+            StoreError: The disk refuses.
+
+        Examples:
+            >>> import tempfile
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo", store=tempfile.mkdtemp())
+            >>> exp.record("tick")
+            True
+            >>> exp.flush()
+            >>> exp.stop()
+        """
+        self._log.flush()
+
+    # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
         """Stop collecting for a while; the time until `resume` does not count as active.
@@ -362,17 +281,16 @@ class Experiment(Alerting):
             ('archived', 1)
         """
         if is_url(path):
-            return self._archive_to(str(path))
-        with self._lock:
-            self._life.check("archive")
-            more = None if self._attached is None else self._attached.folder.files()
-            written = files.archive(self.frame(), path, self._facts(), more)
+            return self._copies.archive(str(path))
+        with self._intake.lock:
+            self._stream.lifecycle.check("archive")
+            written = files.archive(self.frame(), path, self._file_facts(), self._log.files())
             self._move("archive")
             return written
 
     def __enter__(self) -> Experiment:
-        if not self._life.alive:
-            self._life.check("enter")
+        if not self._stream.lifecycle.alive:
+            self._stream.lifecycle.check("enter")
         CURRENT.push(self)
         return self
 
@@ -380,64 +298,55 @@ class Experiment(Alerting):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         CURRENT.pop(self)
-        if self._life.alive:
+        if self._stream.lifecycle.alive:
             self._move("stop" if error is None else "fail")
 
     @property
     def status(self) -> Status:
         """running, paused, stopped, failed, archived, or dead: its process ended without a word."""
-        if self._attached is not None and self._writer is None:
-            with self._lock:
-                self._pipelines()
-            if self._attached.dead():
-                return "dead"
-        return self._life.status
+        with self._intake.status_view() as view:
+            return view.status
 
     @property
     def paused(self) -> bool:
         """Whether it is paused now."""
-        return self._life.status == "paused"
+        return self.status == "paused"
 
     @property
     def paused_at(self) -> pd.Timestamp | None:
         """Since when it is paused (UTC), None when it is not."""
-        return _stamp(self._life.paused_at())
+        with self._intake.status_view() as view:
+            return timestamp(view.lifecycle.paused_at())
 
     @property
     def pause_count(self) -> int:
         """How often it was paused."""
-        return self._life.count("pause")
+        with self._intake.status_view() as view:
+            return view.lifecycle.count("pause")
 
     @property
     def resume_count(self) -> int:
         """How often it was resumed."""
-        return self._life.count("resume")
+        with self._intake.status_view() as view:
+            return view.lifecycle.count("resume")
 
     @property
     def started_at(self) -> pd.Timestamp | None:
         """When it began (UTC); with clock="events" its first event, None before it."""
-        with self._lock:
-            self._fold()
-            self._begin()
-        return _stamp(self._life.started)
+        with self._intake.reading() as view:
+            return timestamp(view.lifecycle.started)
 
     @property
     def stopped_at(self) -> pd.Timestamp | None:
         """When it ended (UTC), None while it lives."""
-        return _stamp(self._life.ended)
+        with self._intake.status_view() as view:
+            return timestamp(view.lifecycle.ended)
 
     @property
     def paused_spans(self) -> pd.IntervalIndex:
         """The paused spans as intervals of UTC time, closed left; an open one ends now."""
-        return self._life.intervals(self._now())
-
-    def _now(self) -> int:
-        """Where looks end: the clock while it lives, the end after; of a dead experiment its last event."""
-        if self._story.ended is not None:
-            return self._story.ended
-        if self._attached is not None and self._writer is None and self._attached.dead():
-            return max([stream.clock.last or 0 for stream in self._attached.streams()])
-        return self._clock.peek()
+        with self._intake.reading() as view:
+            return view.lifecycle.intervals(view.now)
 
     def summary(self) -> dict[str, Any]:
         """Status, durations and counts.
@@ -460,55 +369,10 @@ class Experiment(Alerting):
             >>> exp.summary()["total_events"], exp.summary()["progress"]
             (1, 0.25)
         """
-        with self._lock:
-            self._fold()
-            self._begin()
-            return self._summary(self._pipelines(), self._now())
+        with self._intake.reading() as view:
+            return self._reads.summary(view, self._copies.facts())
 
-    def _summary(self, pipelines: Sequence[Pipeline], now: int) -> dict[str, Any]:
-        life, counts, sample = self._story, self._counts(), self._pipeline.sample
-        started = now if life.started is None else life.started
-        paused = life.paused(started, now)
-        total = sum(pipeline.seq for pipeline in pipelines)
-        effective = sample.effective_size()  # first: it has the sample let go what it put off
-        return {
-            "name": self.name,
-            "status": self.status,
-            "condition": self.condition,
-            "hypothesis": self.hypothesis,
-            "tags": list(self.tags),
-            "started_at": _stamp(life.started),
-            "stopped_at": _stamp(life.ended),
-            "wall_clock_duration": (now - started) / 1e9,
-            "active_duration": (now - started - paused) / 1e9,
-            "paused_duration": paused / 1e9,
-            "pause_count": self.pause_count,
-            "resume_count": self.resume_count,
-            "total_events": total,
-            "kept_events": sum(len(pipeline.buffer) for pipeline in pipelines),
-            "evicted_events": sum(pipeline.buffer.evicted for pipeline in pipelines),
-            "sampling": None if sample.policy is None else repr(sample.policy),
-            "seed": sample.seed if sample.is_sampling else None,
-            "effective_sample_size": effective,
-            "strata": sample.strata(),
-            "sample_size": self.sample_size,
-            "progress": None if self.sample_size is None else total / self.sample_size,
-            "errors": counts["errors"],
-            "misfits": counts["misfits"],
-            "refused": counts["refused"],
-            "lost": counts["lost"],
-            "store": self._store_facts(),
-        }
-
-    def _facts(self) -> dict[str, Any]:
-        """What travels with the events into a file."""
-        facts = {"id": self.id, **self.summary(), "metadata": self.metadata}
-        del facts["store"]  # where it stood on this machine is nobody's business
-        facts["strata"] = {str(label): counts for label, counts in facts["strata"].items()}
-        changes = [[change.verb, change.time, change.seq] for change in self._life.changes]
-        return {**{name: _plain(value) for name, value in facts.items()}, "changes": changes}
-
-    # -- looking --------------------------------------------------------------------------------------------------
+    # -- reading ------------------------------------------------------------------------------------------------------
 
     def frame(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
         """All kept events, complete, in order of time; costs no copy, and writing to it changes nothing here.
@@ -530,18 +394,9 @@ class Experiment(Alerting):
             >>> exp.frame(["event", "step", "loss"]).iloc[0].to_dict()
             {'event': 'train.step', 'step': 1, 'loss': 0.5}
         """
-        with self._lock:
-            self._fold()
-            pipelines = self._pipelines()
-            frame = self._rows_kept(pipelines).iloc[:]
-            total = sum(pipeline.seq for pipeline in pipelines)
-            evicted = sum(pipeline.buffer.evicted for pipeline in pipelines) if self._attached is None else 0
-            facts = self._pipeline.sample.facts()
-        if columns is not None:
-            frame = frame[list(checks.columns("columns", columns, frame.columns))]
-        if evicted:
-            frame.attrs["evicted_events"] = evicted
-        return mark(frame, {**facts, "seen": total, "kept": len(frame)}) if facts else frame
+        with self._intake.reading() as view:
+            frame = self._reads.frame(view)
+        return frame if columns is None else frame[list(checks.columns("columns", columns, frame.columns))]
 
     @property
     def df(self) -> pd.DataFrame:
@@ -585,29 +440,15 @@ class Experiment(Alerting):
             >>> exp.query_window(last_n=2, where="latency_ms > 2").latency_ms.tolist()
             [3.0]
         """
-        with self._lock:
-            self._fold()
-            pipelines, now = self._pipelines(), self._now()
-            edges = edges_of(now, last=last, last_n=last_n, start=start, end=end, sliding=sliding)
-            frame = self._rows_kept(pipelines, edges)
-            times = frame.index.asi8  # type: ignore[attr-defined]
-            facts = self._pipeline.sample.facts()
-        frame = mark(frame.iloc[:], {**facts, "windowed": True})
-        return query_window(
-            frame, times, now, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
-        )
+        form = {"last": last, "last_n": last_n, "start": start, "end": end, "sliding": sliding}
+        with self._intake.reading() as view:
+            frame, times = self._reads.window_rows(view, form)
+            now = view.now
+        return query_window(frame, times, now, **form, step=step, where=where)
 
-    def windowed_metrics(
-        self,
-        window: Any,
-        step: Any = None,
-        by: str | Sequence[str] | None = None,
-        columns: str | Sequence[str] | None = None,
-        origin: Any = "start_day",
-        closed: str = "left",
-        exact: bool = True,
-    ) -> pd.DataFrame:
-        """Metrics of every window of the kept events; see `df.crucible.windowed_metrics`.
+    @signature_of(windowed_metrics)
+    def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
+        """Compute metrics of each time window, over the kept events.
 
         Examples:
             >>> import crucible_nb as cr
@@ -617,9 +458,7 @@ class Experiment(Alerting):
             >>> exp.windowed_metrics("1min").event_count.tolist()
             [2, 1]
         """
-        return windowed_metrics(
-            self.frame(), window, step, by=by, columns=columns, origin=origin, closed=closed, exact=exact
-        )
+        return windowed_metrics(self.frame(), *args, **kwargs)
 
     def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
         """Metrics of every event, also of those whose rows are not kept.
@@ -646,77 +485,151 @@ class Experiment(Alerting):
             >>> exp.metrics().latency.max, exp.metrics(by="model")["a"].latency.max
             (20.0, 10.0)
         """
-        span = None if last is None else checks.duration("last", last)
-        if isinstance(by, (list, tuple)) and len(by) == 1:
-            [by] = by
-        with self._lock:
-            self._fold()
-            self._begin()
-            pipelines, life = self._pipelines(), self._story
-            now = self._now() if at is None else checks.instant("at", at)
-            if by is None and at is None and span is None:
-                return total_metrics(lives_of(pipelines), life, now)
-            fetch = self._attached is not None and self._attached.distant and all(one.complete for one in pipelines)
-            if by is None and span is not None and not fetch:
-                return self._window(pipelines, now - span, now)
-            if isinstance(by, str) and span is None and at is None:
-                grouped = group_metrics(pipelines, life, now, by)
-                if grouped is not None:
-                    return grouped
-            start = life.started if span is None else now - span
-            kept = self._rows_kept(pipelines, (start, now + 1, None))
-            first, beyond = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
-            rows = kept.iloc[int(first) : int(beyond)]
-        partial = not all(pipeline.complete for pipeline in pipelines)
-        return frame_metrics(rows, by, life, (start, now), partial=partial)
+        with self._intake.reading() as view:
+            return self._reads.metrics(view, last, by, at)
 
-    def _window(self, pipelines: Sequence[Pipeline], start: int, stop: int) -> Metrics:
-        """Metrics of a window; as long as nothing happens the answer stays."""
-        looked = self._pipeline.cached_results
-        key = (start, stop, len(self._story.changes), *(pipeline.seq for pipeline in pipelines))
-        if key not in looked:
-            if len(looked) >= _ANSWERS:
-                looked.clear()
-            looked[key] = window_metrics(pipelines, lives_of(pipelines), self._story, start, stop)
-        found: Metrics = looked[key]
-        return found
+    # -- alerting -----------------------------------------------------------------------------------------------------
 
-    # -- for faces, which look often --------------------------------------------------------------------------------
+    def on_anomaly(self, callback: Callable[[Alert], Any]) -> Callable[[], None]:
+        """Be called back when an incident begins, a rule is met or a budget is spent; within 100 ms of `record`.
 
-    def _glance(
-        self, seen: Mapping[int, int], most: int, span: int | None = None, *, measured: bool = True
-    ) -> Snapshot:
-        """All that a face shows, of one moment: what is staged is folded once, and each event is read once.
+        Callbacks run outside of every lock and may call any method. They run in the thread that is first to notice: a
+        background one, or the one that asks `should_stop` or `alerts()`, pauses, resumes or stops. Their exceptions
+        are counted, not raised. At most 60 alerts a minute are called back, the others are in `alerts()`.
 
         Args:
-            seen: Newest sequence number that is known, by ordinal of the writer; none of those that are not there.
-            most: Rows of a writer to give at a time; the oldest come first, unless some came late.
-            span: Nanoseconds of the window whose metrics are given beside those of all events; None: of all events.
-            measured: Whether metrics are wanted.
+            callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action.
+
+        Returns:
+            A callable that undoes it.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo", anomaly="z_score", clock="events")
+            >>> said = []
+            >>> undo = exp.on_anomaly(said.append)
+            >>> for i in range(101):
+            ...     _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
+            >>> exp.stop()
+            >>> len(said), said[0].reason
+            (1, 'latency_ms 900 is 791.2 sd above the mean 101')
         """
-        with self._lock:
-            self._fold()
-            self._begin()
-            writers, life = self._writers(), self._story
-            pipelines, now = list(writers.values()), self._now()
-            total = window = None
-            if measured:
-                lives = [
-                    one.measure.incremental_state(span if span in one.measure.windows else None) for one in pipelines
-                ]
-                total = window = total_metrics(lives, life, now)
-                if span is not None:
-                    window = window_metrics(pipelines, lives, life, now - span, now)
-            rows = {writer_id: rows_after(one, seen.get(writer_id, -1), most) for writer_id, one in writers.items()}
-            noticed = self._incidents(), tuple(self._monitor.alerts.history)
-            return Snapshot(self._summary(pipelines, now), rows, total, window, *noticed)
+        return self._alerting.listen(checks.function("callback", callback))  # type: ignore[arg-type]
+
+    def watch(self, rule: str, action: str = "alert", min_events: int | None = None) -> None:
+        """Watch the live metrics.
+
+        Args:
+            rule: A metric, a comparison, a number, and maybe a window: "error_rate > 0.1 over 5min". Metrics are
+                error_rate, success_rate, mean_, max_, p50_, p90_, p95_ and p99_latency_ms, total_ and mean_cost_usd,
+                cost_per_hour, total_tokens, event_count, failure_count, events_per_second.
+            action: "alert", "pause" or "stop".
+            min_events: Events there must be. None: 10 for rates, means and quantiles; 1 for counts and totals; 0 for
+                event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
+                notices silence, once the experiment has run for all of the window. Windows end now; with
+                clock="events", where now is the newest event, time stands still in silence.
+
+        Raises:
+            ConfigError: The rule cannot be read, or there is no such action.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.watch("error_rate > 0.1 over 5min", action="stop")
+            >>> for i in range(30):
+            ...     if exp.should_stop:
+            ...         break
+            ...     _ = exp.record("call", success=i % 4 > 0)
+            >>> i, exp.status
+            (10, 'stopped')
+        """
+        parsed = Rule.parse(rule, checks.whole("min_events", min_events, ge=1, optional=True))
+        self._alerting.watch(parsed, "rule", checks.one_of("action", action, ACTIONS))
+
+    def budget(self, usd: float, action: str = "pause") -> None:
+        """Act when the events have cost so much. Events without a price are not counted; see `unpriced()`.
+
+        Args:
+            usd: USD.
+            action: "alert", "pause" or "stop".
+
+        Raises:
+            ConfigError: `usd` is not above 0, or there is no such action.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.budget(usd=5)
+            >>> for i in range(10):
+            ...     if exp.should_stop:
+            ...         break
+            ...     _ = exp.record("call", cost_usd=1.5)
+            >>> i, exp.status, exp.metrics().cost.total
+            (4, 'paused', 6.0)
+            >>> exp.stop()
+        """
+        limit = checks.number("usd", usd, gt=0)
+        rule = Rule(f"budget of {limit:g} USD", "total_cost_usd", ">=", limit, None, 1)
+        self._alerting.watch(rule, "budget", checks.one_of("action", action, ACTIONS))
 
     @property
-    def _judged(self) -> bool:
-        """Whether any detector is on."""
-        return bool(self._pipeline.detect.detectors)
+    def should_stop(self) -> bool:
+        """Whether to leave the loop: the experiment has ended, or a rule, a budget or an anomaly paused it."""
+        return self._alerting.should_stop
 
-    # -- deciding -------------------------------------------------------------------------------------------------
+    def alerts(self) -> pd.DataFrame:
+        """All alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
+
+        `told` is whether callbacks were called: not where there were none at the time, nor beyond 60 a minute.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo")
+            >>> exp.watch("event_count >= 2")
+            >>> _ = exp.record("a"), exp.record("b")
+            >>> exp.alerts().reason.tolist()
+            ['event_count >= 2: it is 2']
+            >>> exp.stop()
+        """
+        return self._alerting.frame()
+
+    def anomalies(self) -> pd.DataFrame:
+        """Incidents found by the detectors of `cr.start(anomaly=...)`.
+
+        Returns:
+            One row an incident, oldest first: start, end (UTC), count (flagged events), peak (largest score; 1.0 is
+            the threshold), severity (low, medium from 1.5, high from 3, critical from 6), metrics, reason, first_seq,
+            last_seq, and `writer` where several processes had some. The flags themselves are columns of `frame()`.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", anomaly="z_score", clock="events") as exp:
+            ...     for i in range(101):
+            ...         _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
+            >>> exp.anomalies()[["count", "severity", "metrics"]].values.tolist()
+            [[1, 'critical', 'latency_ms']]
+        """
+        with self._intake.reading() as view:
+            found = incidents_of(view)
+        frame = incident_frame([one for _, one in found])
+        writers = [writer for writer, _ in found]
+        return frame if len(set(writers)) < 2 else frame.assign(**{WRITER: writers})
+
+    def anomaly_metrics(self) -> dict[str, Any]:
+        """total_anomalies (flagged events), anomaly_rate (of all events), anomalies_by_type, anomaly_periods.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", anomaly="auto") as exp:
+            ...     _ = exp.record("call", latency_ms=1.0)
+            >>> exp.anomaly_metrics()
+            {'total_anomalies': 0, 'anomaly_rate': 0.0, 'anomalies_by_type': {}, 'anomaly_periods': []}
+        """
+        with self._intake.reading() as view:
+            found = [one.detect.incidents for one in view.pipelines]
+            return incident_summary(found, sum(one.seq for one in view.pipelines))
+
+    # -- deciding -----------------------------------------------------------------------------------------------------
 
     def plan(
         self,
@@ -758,30 +671,40 @@ class Experiment(Alerting):
             score decides at alpha 0.05, margin 0.02, after 800 events [d1c1ce69490c]
             >>> exp.stop()
         """
-        with self._lock:
-            self._fold()
+        with self._intake.reading() as view:
+            ledger = view.own.ledger
             made = plan_of(
                 metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
-                events=self._pipeline.seq,
+                events=view.own.pipeline.seq,
             )  # fmt: skip
-            if self._stream.ledger is None:
-                with self._noting("plan", lambda: {"plan": plan_facts(made)}):
-                    self._stream.ledger = Ledger(made)
-            elif not self._stream.ledger.agrees(made):
-                raise LifecycleError(
-                    f"plan(): {self.name!r} has a plan already ({self._stream.ledger.plan}); it is kept"
-                )
-            return self._stream.ledger.plan
+            if ledger is None:
+                self._intake.apply("plan", {"plan": made})
+                return made
+        if not ledger.agrees(made):
+            raise LifecycleError(f"plan(): {self.name!r} has a plan already ({ledger.plan}); it is kept")
+        return ledger.plan
 
     @property
     def planned(self) -> Ledger | None:
         """The plan and the looks taken so far; None without a plan."""
-        if self._stream.ledger is not None:
-            self._stream.ledger.told = self._note_look
-        return self._stream.ledger
+        ledger = self._stream.ledger
+        if ledger is not None:
+            ledger.append = self._note_look
+        return ledger
 
-    # -- money, files, faces ----------------------------------------------------------------------------------------
+    def _note_look(self, look: Look) -> None:
+        """Add an interim analysis to the ledger; where it cannot be written, this process keeps it to itself."""
+        facts = {"look": look}
+        try:
+            if self._log.records:
+                self._intake.apply("look", facts)
+                return
+        except StoreError as error:
+            self._stream.problems.report("store", str(error))
+        self._stream.apply("look", facts)
+
+    # -- costs, files, processes --------------------------------------------------------------------------------------
 
     def unpriced(self) -> dict[str, int]:
         """Models whose events have tokens but no price; their cost is NaN, not a guess.
@@ -796,9 +719,8 @@ class Experiment(Alerting):
             >>> exp.unpriced()
             {'my-own': 1}
         """
-        with self._lock:
-            self._fold()
-            return dict(self._pipeline.enrich.unpriced)
+        with self._intake.reading() as view:
+            return dict(view.own.pipeline.enrich.unpriced)
 
     def reprice(self, table: Any) -> None:
         """Price all events anew, also those to come; a cost that came with an event stays.
@@ -823,16 +745,16 @@ class Experiment(Alerting):
             1.5
         """
         table = table if isinstance(table, PriceTable) else PriceTable.default().updated(table)
-        with self._lock:
-            self._fold()
-            if not self._pipeline.complete:
-                gone = self._pipeline.seq - len(self._pipeline.buffer)
+        with self._intake.lock:
+            self._intake.process()
+            pipeline = self._stream.pipeline
+            if not pipeline.complete:
+                gone = pipeline.seq - len(pipeline.buffer)
                 raise CrucibleError(
-                    f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so that "
-                    "totals over every event cannot be made anew"
+                    f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so totals "
+                    "over all events cannot be recomputed"
                 )
-            with self._noting("prices", lambda: self._stream.price_facts(table)):
-                self._pipeline.reprice(table)
+            self._intake.apply("prices", {"table": table})
 
     def export(self, path: str | Path, format: str | None = None, *, escape_formulas: bool = True) -> Path:
         """Write the kept events and the facts of the experiment to a file.
@@ -858,38 +780,94 @@ class Experiment(Alerting):
             >>> cr.load(path).equals(exp.frame())
             True
         """
-        return files.write_table(self.frame(), path, format, facts=self._facts(), escape_formulas=escape_formulas)
+        return files.write_table(self.frame(), path, format, facts=self._file_facts(), escape_formulas=escape_formulas)
+
+    def wait_archived(self, timeout: float | None = None) -> bool:
+        """Wait until everything recorded so far is in the database of `cr.start(store="postgresql://...")`.
+
+        Args:
+            timeout: Seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            Whether it is there. Without a database there is nothing to wait for.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     _ = exp.record("tick")
+            >>> exp.wait_archived()
+            True
+        """
+        return self._copies.wait(timeout)
+
+    @property
+    def handle(self) -> str:
+        """What another process needs to join: `cr.attach(handle, mode="join")`, or CRUCIBLE_RUN in its environment.
+
+        An experiment that goes to another process by itself (pickled by multiprocessing, joblib, Dask) is such a
+        handle too, and joins there.
+
+        Raises:
+            StoreError: It is in memory only.
+        """
+        return self._log.handle()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent to another process, an experiment arrives as a writer of its own."""
-        return arrived, (self.handle, None if self._writer is None else self._writer.redaction)
+        """Pickle as a handle: another process gets a writer of its own."""
+        return arrived, (self.handle, self._log.journal()[1])
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def _file_facts(self) -> dict[str, Any]:
+        """Facts that are written into a file beside the events."""
+        with self._intake.reading() as view:
+            facts = {"id": self.id, **self._reads.summary(view, {}), "metadata": self.metadata}
+            changes = [[change.verb, change.time, change.seq] for change in view.lifecycle.changes]
+        del facts["store"]  # paths of this machine
+        facts["strata"] = {str(label): counts for label, counts in facts["strata"].items()}
+        return {**{name: _plain(value) for name, value in facts.items()}, "changes": changes}
+
+    def __repr__(self) -> str:
         facts = self.summary()
+        name, total = brief(repr(self.name), 64), facts["total_events"]
+        return f"<Experiment {name} {facts['status']}, {total:,} events{self._copies.lag()}>"
+
+    def _repr_html_(self) -> str:
+        facts, lag = self.summary(), self._copies.lag()
         progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
-        return [
+        rows = [
             ("status", facts["status"]),
             ("condition", brief(self.condition or "–", 80)),
             ("events", f"{facts['total_events']:,}{progress}"),
             ("active", f"{facts['active_duration']:,.1f} s of {facts['wall_clock_duration']:,.1f} s"),
-            *([] if self._copier is None else [("archived", self._copier.words().removeprefix(", "))]),
+            *([("archived", lag.removeprefix(", "))] if lag else []),
         ]
-
-    def __repr__(self) -> str:
-        lag = "" if self._copier is None else self._copier.words()
-        total = self.summary()["total_events"]
-        return f"<Experiment {brief(repr(self.name), 64)} {self.status}, {total:,} events{lag}>"
-
-    def _repr_html_(self) -> str:
-        shown = html.table(self._rows(), caption=f"Experiment {brief(self.name, 80)}")
+        shown = html.table(rows, caption=f"Experiment {brief(self.name, 80)}")
         return html.view(shown, html.row(pictures(self.frame())))
+
+
+def snapshot_of(
+    experiment: Experiment, seen: Mapping[int, int], limit: int, span: int | None = None, *, measured: bool = True
+) -> Snapshot:
+    """A consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
+    with experiment._intake.reading() as view:
+        facts = experiment._reads.summary(view, experiment._copies.facts())
+        return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
+
+
+def copies_of(experiment: Experiment) -> Copies:
+    """The copies of an experiment elsewhere."""
+    return experiment._copies
+
+
+def log_of(experiment: Experiment) -> EventLog:
+    """The log of an experiment."""
+    return experiment._log
 
 
 _ARRIVED: dict[str, Experiment] = {}
 
 
 def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
-    """The experiment of a handle in this process: itself where it lives, else a writer that joins, one a process.
+    """The experiment of a handle in this process: itself where this process writes it, else one joined writer.
 
     Examples:
         >>> import pickle, tempfile
@@ -900,17 +878,13 @@ def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
         >>> exp.stop()
     """
     folder = ExperimentFolder(Path(handle))
-    here = next((one for one in hosted() if isinstance(one, Experiment) and one.id == folder.path.name), None)
+    here = LIVE.find_recording(folder.path.name)
     if here is not None:
         return here
     if handle not in _ARRIVED:
-        attached = Attachment.join(folder, None, None, redaction)
-        _ARRIVED[handle] = Experiment(attached.config, attached)
+        log = open_log(Attachment.join(folder, None, None, redaction))
+        _ARRIVED[handle] = Experiment(log.config, log)
     return _ARRIVED[handle]
-
-
-def _stamp(nanoseconds: int | None) -> pd.Timestamp | None:
-    return None if nanoseconds is None else pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
 
 
 def _plain(value: Any) -> Any:

@@ -4,56 +4,82 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.store.log import EventLog
+from crucible_nb.utils.runtime import RUNTIME
+
+if TYPE_CHECKING:
+    from crucible_nb.experiment.experiment import Experiment
 
 _ALIVE = ("running", "paused")
 
 
+class _Entry(NamedTuple):
+    """An experiment, or None when it is gone, and its log."""
+
+    get: Callable[[], Experiment | None]
+    log: weakref.ref[EventLog]
+
+    def has(self, flag: str) -> bool:
+        """Whether a flag of the log is set: `owned` or `records`."""
+        log = self.log()
+        return log is not None and bool(getattr(log, flag))
+
+
 class LiveExperiments:
-    """Every experiment of this process; one that ended, or is only read here, stays as long as somebody holds it.
+    """Experiments that this process owns are kept until they end; ended and read-only ones by weak reference.
 
     Attributes:
-        warned: Whether it was said that nothing is recorded.
+        warned: Whether the warning that no experiment is running was shown.
     """
 
     def __init__(self) -> None:
-        self._all: list[Callable[[], Experiment | None]] = []
+        self._entries: list[_Entry] = []
         self.warned = False
 
-    def add(self, experiment: Experiment) -> None:
-        """One more."""
-        self._all.append((lambda: experiment) if _owned(experiment) else weakref.ref(experiment))
+    def add(self, experiment: Experiment, log: EventLog) -> None:
+        """Add an experiment and its log."""
+        get = (lambda: experiment) if log.owned else weakref.ref(experiment)
+        self._entries.append(_Entry(get, weakref.ref(log)))
 
     def known(self) -> list[Experiment]:
-        """Those that are still there."""
-        self._all = [self._loosened(holder) for holder in self._all if holder() is not None]
-        return [experiment for holder in self._all if (experiment := holder()) is not None]
+        """All experiments that still exist."""
+        self._entries = [self._loosened(entry) for entry in self._entries if entry.get() is not None]
+        return [experiment for entry in self._entries if (experiment := entry.get()) is not None]
 
     @staticmethod
-    def _loosened(holder: Callable[[], Experiment | None]) -> Callable[[], Experiment | None]:
-        experiment = holder()
-        if experiment is None or isinstance(holder, weakref.ref) or experiment.status in _ALIVE:
-            return holder
-        return weakref.ref(experiment)
+    def _loosened(entry: _Entry) -> _Entry:
+        experiment = entry.get()
+        if experiment is None or isinstance(entry.get, weakref.ref) or experiment.status in _ALIVE:
+            return entry
+        return entry._replace(get=weakref.ref(experiment))
 
-    def living(self, name: str) -> Experiment | None:
-        """The newest of a name that has not ended, among those that are this process's to end."""
-        return next((one for one in self._living() if one.name == name), None)
+    def find_running(self, name: str) -> Experiment | None:
+        """The newest experiment of a name that has not ended and is this process's to end."""
+        return next((one for one in self._alive("owned") if one.name == name), None)
 
-    def hosting(self, identity: str) -> Experiment | None:
-        """The one of this id, where this process is the one that writes it."""
-        return next((one for one in self._living() if one.id == identity), None)
+    def find_owned(self, identity: str) -> Experiment | None:
+        """The experiment of an id, if it has not ended and is this process's to end."""
+        return next((one for one in self._alive("owned") if one.id == identity), None)
 
-    def _living(self) -> list[Experiment]:
-        return [one for one in reversed(self.known()) if _owned(one) and one.status in _ALIVE]
+    def find_recording(self, identity: str) -> Experiment | None:
+        """The experiment of an id, if this process records into it."""
+        return next((one for one in self._with("records") if one.id == identity), None)
+
+    def _with(self, flag: str) -> list[Experiment]:
+        self.known()
+        found = [entry.get() for entry in reversed(self._entries) if entry.has(flag)]
+        return [one for one in found if one is not None]
+
+    def _alive(self, flag: str) -> list[Experiment]:
+        return [one for one in self._with(flag) if one.status in _ALIVE]
+
+    def reset(self) -> None:
+        """Stop what runs, and forget all."""
+        for one in self._alive("owned"):
+            one.stop()
+        self._entries, self.warned = [], False
 
 
-def _owned(experiment: Experiment) -> bool:
-    """Whether it is neither read nor joined here."""
-    if experiment._attached is None:
-        return True
-    return experiment._writer is not None and experiment._writer.writer_id == 0
-
-
-KERNEL = LiveExperiments()
+LIVE = RUNTIME.add(LiveExperiments())

@@ -15,16 +15,18 @@ import pandas as pd
 from crucible_nb.anomaly import detectors_of
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.events.scalars import plain_of
-from crucible_nb.experiment.attach import RUN, copy, listed, named, namesake, opened, root_of, stored
+from crucible_nb.experiment.attach import RUN, copy, listed, named, opened, stored
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.experiment import Experiment, log_of
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.experiment.spans import Span
 from crucible_nb.experiment.spans import track as _track
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.sampling import Adaptive, sampling_of
 from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.catalog import namesake, root_of
 from crucible_nb.store.journal import DURABILITIES
+from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres import Address, address_of
 from crucible_nb.store.redaction import Redaction, redaction_of
 from crucible_nb.utils import checks, html
@@ -137,7 +139,7 @@ def start(
     experiment = _existing(name, on_exists)
     if experiment is None:
         experiment = Experiment(config) if root is None else _stored(config, root, durability, redaction, on_exists)
-        KERNEL.add(experiment)
+        LIVE.add(experiment, log_of(experiment))
     if isinstance(store, Address):
         copy(experiment, store)
     if default:
@@ -161,7 +163,7 @@ def _clock(clock: Callable[[], int] | str | None) -> Callable[[], int] | str | N
 
 def _existing(name: str, on_exists: str) -> Experiment | None:
     """The running namesake to continue, if that is asked for; else it makes room or is in the way."""
-    namesake = KERNEL.living(name)
+    namesake = LIVE.find_running(name)
     if namesake is None:
         return None
     if on_exists == "error":
@@ -185,8 +187,9 @@ def _stored(
         raise LifecycleError(f"cannot start {config.name!r}: one of that name has not ended in {str(root)!r}")
     if there is None:
         config = config if redaction is None else config.cleaned(redaction)
-        return Experiment(config, Attachment.create(root, uuid.uuid4().hex, config, durability, redaction))
-    found = Experiment(*opened(there, "resume", config, durability, redaction))
+        log = open_log(Attachment.create(root, uuid.uuid4().hex, config, durability, redaction))
+        return Experiment(config, log)
+    found = opened(there, "resume", config, durability, redaction)
     if found.paused:
         found.resume()
     return found
@@ -211,7 +214,7 @@ def current() -> Experiment | None:
 
 def known() -> list[Experiment]:
     """The experiments of this kernel, in order of starting; ones that ended as long as somebody holds them."""
-    return KERNEL.known()
+    return LIVE.known()
 
 
 def experiments(store: Any = None) -> pd.DataFrame:
@@ -264,8 +267,8 @@ def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any
     """
     experiment = current()
     if experiment is None:
-        if not KERNEL.warned:
-            KERNEL.warned = True
+        if not LIVE.warned:
+            LIVE.warned = True
             said = "no experiment is running: nothing is recorded (cr.start makes one)"
             warnings.warn(said, CrucibleWarning, stacklevel=2)
         return False

@@ -14,10 +14,10 @@ import pandas as pd
 
 from crucible_nb.errors import CrucibleError
 from crucible_nb.experiment import session
-from crucible_nb.experiment.attach import names
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.commands import CELL, COMMANDS, Argument, Command
 from crucible_nb.notebook.parser import expand_path
+from crucible_nb.store.catalog import names
 
 _CALL = re.compile(r"\s*(?:[\w, ]+=\s*)?(?P<sign>%{0,2})crucible\s+(?P<arguments>.*)\Z", re.DOTALL)
 _WORD = re.compile(r"""(?:[^\s"']|"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))+""")

@@ -15,7 +15,7 @@ from crucible_nb.experiment import session
 from crucible_nb.experiment.attach import attach
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.notebook import static_page
 from crucible_nb.notebook.cell_spans import OpenCells, cell_span
 from crucible_nb.notebook.parser import HelpRequested, cell_parser, full_help, parser, split_line
@@ -125,7 +125,7 @@ class Magic:
 
     def _cell(self, name: str, **options: Any) -> Experiment | None:
         """Record the cell as a span of a running NAME and return None; else start and return a new experiment."""
-        running = KERNEL.living(name)
+        running = LIVE.find_running(name)
         if running is None:
             experiment = self._start_new(name, default=False, **options)
             self.cells.begin(experiment)

@@ -112,7 +112,7 @@ class Composer:
             "window": self.window,
             "status": self._status(),
             "arms": arms,
-            "titles": [_title(state.experiment) for state in self.states],
+            "titles": [_title(state) for state in self.states],
             "cards": wire.CARDS,
             "series": series_names(self._drawn),
             "columns": self._columns(),
@@ -215,12 +215,13 @@ def _is_listed(alert: Alert) -> bool:
     return alert.kind != "anomaly" or alert.action == "pause"
 
 
-def _title(experiment: Experiment) -> wire.Title:
+def _title(state: PageState) -> wire.Title:
+    experiment, snapshot = state.experiment, state.snapshot
     return {
         "name": experiment.name,
         "condition": experiment.condition,
         "hypothesis": experiment.hypothesis,
         "sample_size": experiment.sample_size,
-        "detectors": experiment._judged,
-        "read": experiment._looks_on,
+        "detectors": snapshot.detects,
+        "read": snapshot.read_only,
     }

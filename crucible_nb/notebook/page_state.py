@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import Incident
-from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import anytime, wire
 from crucible_nb.notebook.bins import Bins, Rows, join_rows
@@ -46,7 +46,7 @@ class PageState:
             "all": Bins(_SECOND // 2, 240, growing=True),
         }
         self.has_backlog = False
-        self.snapshot = experiment._glance({}, 0, measured=False)
+        self.snapshot = snapshot_of(experiment, {}, 0, measured=False)
         self._success = (math.nan, math.nan)
         self._cards: dict[str, float] = {}
         self._last_seq: dict[int, int] = {}  # by writer id
@@ -63,7 +63,7 @@ class PageState:
         """
         seconds, shown = wire.WINDOWS[window]
         span = None if seconds is None else seconds * _SECOND
-        self.snapshot = self.experiment._glance(self._last_seq, _CHUNK_ROWS, span, measured=with_metrics)
+        self.snapshot = snapshot_of(self.experiment, self._last_seq, _CHUNK_ROWS, span, measured=with_metrics)
         if self.snapshot.window is not None:
             self._cards = _cards_of(self.snapshot.window)
         rows = self._new_rows()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -41,15 +41,15 @@ class Alert:
 
 
 class Alerts:
-    """Takes alerts in, calls back, remembers.
+    """The history of alerts, and the queue of those for which callbacks are still to be called.
 
-    Alerts are taken in anywhere and delivered by `deliver`, outside of every lock, so that a callback may call
-    any method of the experiment. An exception in a callback is counted, never raised; nor does a callback that wants
-    to leave (SystemExit) end the thread it happens to run in. Ctrl-C (KeyboardInterrupt) does what it always does.
+    Alerts are queued under the lock of the experiment and delivered by `deliver` outside of every lock, so that a
+    callback may call any method of the experiment. An exception in a callback is counted, never raised; a callback that
+    raises SystemExit does not end the thread it runs in. Ctrl-C (KeyboardInterrupt) passes through.
 
     Args:
-        notes: Where trouble is counted.
-        per_minute: Alerts a minute, by their own times, that callbacks are called for; the others are remembered.
+        problems: Counts failing callbacks.
+        per_minute: Maximum number of alerts per minute, by their own times, for which callbacks are called.
     """
 
     def __init__(self, problems: Problems, per_minute: int = 60) -> None:
@@ -58,43 +58,29 @@ class Alerts:
         self.callbacks: list[Callable[[Alert], Any]] = []
         self._waiting: deque[Alert] = deque()
         self._recent: deque[int] = deque()
-        self._new: deque[Alert] = deque(maxlen=_HISTORY)
 
-    def take(self, alert: Alert) -> None:
-        """Remember an alert, and put it in line for the callbacks, if there are any that were not called too often."""
-        if not self.callbacks:
-            self._keep(_untold(alert))
-            return
+    def queue(self, alert: Alert) -> Alert:
+        """Queue an alert for the callbacks, within the rate limit; returns it with `told` set."""
         now = alert.time.value
         while self._recent and self._recent[0] <= now - _MINUTE:
             self._recent.popleft()
-        if len(self._recent) >= self.per_minute:
-            self._keep(_untold(alert))
-            return
+        if not self.callbacks or len(self._recent) >= self.per_minute:
+            return replace(alert, told=False)
         self._recent.append(now)
-        self._keep(alert)
         self._waiting.append(alert)
+        return alert
 
-    def _keep(self, alert: Alert) -> None:
+    def remember(self, alert: Alert) -> None:
+        """Add an alert to the history."""
         self.history.append(alert)
-        self._new.append(alert)
 
     def to_dict(self) -> list[list[Any]]:
         """The history as plain data."""
-        return [said(alert) for alert in self.history]
+        return [alert_cells(alert) for alert in self.history]
 
-    def unwritten(self) -> list[list[Any]]:
-        """Alerts since the last time, as plain data."""
-        new = [said(alert) for alert in self._new]
-        self._new.clear()
-        return new
-
-    def remember(self, cells: list[Any]) -> None:
-        """An alert of an earlier process; nobody is called for it."""
-        time, kind, metric, value, severity, reason, action, told = cells
-        severity, reason, action = map(str, (severity, reason, action))
-        when = pd.Timestamp(time, unit="ns", tz="UTC")
-        self.history.append(Alert(when, str(kind), str(metric), float(value), severity, reason, action, bool(told)))
+    def load(self, cells: list[list[Any]]) -> None:
+        """Load the history; no callback is called."""
+        self.history.extend(map(alert_of, cells))
 
     def deliver(self) -> None:
         """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
@@ -119,10 +105,21 @@ class Alerts:
         return frame.astype({**texts, "value": "float64", "told": "bool"})
 
 
-def said(alert: Alert) -> list[Any]:
+def alert_cells(alert: Alert) -> list[Any]:
     """An alert as plain data."""
     return [alert.time.value, *list(asdict(alert).values())[1:]]
 
 
-def _untold(alert: Alert) -> Alert:
-    return Alert(**{**asdict(alert), "told": False})
+def alert_of(cells: list[Any]) -> Alert:
+    """Rebuild an alert from `alert_cells`."""
+    time, kind, metric, value, severity, reason, action, told = cells
+    return Alert(
+        time=pd.Timestamp(time, unit="ns", tz="UTC"),
+        kind=str(kind),
+        metric=str(metric),
+        value=float(value),
+        severity=str(severity),
+        reason=str(reason),
+        action=str(action),
+        told=bool(told),
+    )

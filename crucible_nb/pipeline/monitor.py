@@ -1,4 +1,4 @@
-"""Watching: incidents, rules and budgets turn into alerts and actions."""
+"""Monitor of one writer: turns incidents, rules and budgets into alerts, and says which actions they ask for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
 ACTIONS = ("alert", "pause", "stop")
-"""What a rule can do."""
+"""Actions of a rule."""
 
 
 @dataclass
 class WatchedRule:
-    """A rule, what it does, and whether it is met now: it fires once, and again only after it was not met."""
+    """A rule, its action, and whether its condition holds now: it fires once, and again only after it did not hold."""
 
     rule: Rule
     kind: str
@@ -30,15 +30,17 @@ class WatchedRule:
 
 
 class Monitor:
-    """Takes what happened, says what is to be done.
+    """Raises alerts; the experiment carries out their actions.
 
     Args:
-        notes: Where trouble is counted.
-        action: What an anomaly does: "flag", "alert", "sample_more" or "pause"; the adaptive sampler needs no word
-            from here, it sees the flags themselves.
+        problems: Counts failing callbacks.
+        action: Action of an anomaly: "flag", "alert", "sample_more" or "pause". The adaptive sampler reads the flags
+            themselves, so "sample_more" needs nothing here.
 
     Attributes:
-        fired: Whether something asked for an end or a pause.
+        alerts: History and callbacks.
+        rules: Rules and budgets.
+        fired: Whether an alert has asked for a pause or a stop since the last resume.
     """
 
     def __init__(self, problems: Problems, action: str) -> None:
@@ -49,60 +51,62 @@ class Monitor:
 
     @property
     def listening(self) -> bool:
-        """Whether anybody would notice an alert soon."""
+        """Whether an alert has an effect: a callback, a rule, or an action of anomalies."""
         return bool(self.alerts.callbacks or self.rules) or self.action in ("alert", "pause")
 
-    def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> Iterable[str]:
-        """Incidents that begin; gives the actions to take."""
-        for one, value in incidents:
-            time = pd.Timestamp(one.start, unit="ns", tz="UTC")
-            self.alerts.take(Alert(time, "anomaly", one.metrics[0], value, one.severity, one.reason, self.action))
-            if self.action == "pause":
-                self.fired = True
-                yield "pause"
+    def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> list[Alert]:
+        """Alerts for incidents that have begun."""
+        return [
+            Alert(
+                time=pd.Timestamp(one.start, unit="ns", tz="UTC"),
+                kind="anomaly",
+                metric=one.metrics[0],
+                value=value,
+                severity=one.severity,
+                reason=one.reason,
+                action=self.action,
+            )
+            for one, value in incidents
+        ]
 
-    def check(self, now: int, metrics: Callable[[int | None], Metrics]) -> Iterable[str]:
-        """The rules at this moment; gives the actions to take."""
+    def check(self, now: int, metrics: Callable[[int | None], Metrics]) -> list[Alert]:
+        """Alerts for rules whose condition has begun to hold.
+
+        Args:
+            now: Time of the alerts, UTC nanoseconds.
+            metrics: Gives the metrics of the last nanoseconds; None: of all events.
+        """
+        raised = []
         for one in self.rules:
             value = one.rule.value(metrics(one.rule.window))
-            met, before = one.rule.holds(value), one.met
-            one.met = met
-            if met and not before:
-                time, metric = pd.Timestamp(now, unit="ns", tz="UTC"), one.rule.metric
-                said = f"{one.rule.text}: it is {value:,.4g}"
-                self.alerts.take(Alert(time, one.kind, metric, value, "high", said, one.action))
-                if one.action != "alert":
-                    self.fired = True
-                    yield one.action
+            before, one.met = one.met, one.rule.holds(value)
+            if one.met and not before:
+                raised.append(
+                    Alert(
+                        time=pd.Timestamp(now, unit="ns", tz="UTC"),
+                        kind=one.kind,
+                        metric=one.rule.metric,
+                        value=value,
+                        severity="high",
+                        reason=f"{one.rule.text}: it is {value:,.4g}",
+                        action=one.action,
+                    )
+                )
+        return raised
 
-    def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        rules = [[list(astuple(one.rule)), one.kind, one.action, one.met] for one in self.rules]
-        return {"rules": rules, "alerts": self.alerts.to_dict(), "fired": self.fired}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
-        self.rules = [
-            WatchedRule(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
-            for rule, kind, action, met in state["rules"]
-        ]
-        self.fired = state["fired"]
-        for alert in state["alerts"]:
-            self.alerts.remember(alert)
-
-    def remember(self, alert: list[Any], *, fired: bool) -> None:
-        """An alert of an earlier process: its rule is met, and does not fire again before it was not."""
+    def remember(self, alert: Alert, *, fired: bool) -> None:
+        """Add an alert to the history; its rule holds, and fires again only after it did not hold."""
         self.alerts.remember(alert)
         self.fired = fired
         for one in self.rules:
-            one.met |= alert[1] == one.kind and alert[5].startswith(one.rule.text)
+            one.met |= alert.kind == one.kind and alert.reason.startswith(one.rule.text)
 
     def add(self, rule: Rule, kind: str, action: str) -> None:
         """Watch a rule from now on."""
         self.rules.append(WatchedRule(rule, kind, action))
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call back for every alert; returns what undoes it."""
+        """Call back for every alert; returns a function that undoes it."""
         self.alerts.callbacks.append(callback)
 
         def undo() -> None:
@@ -110,3 +114,17 @@ class Monitor:
                 self.alerts.callbacks.remove(callback)
 
         return undo
+
+    def to_dict(self) -> dict[str, Any]:
+        """The state as plain data."""
+        rules = [[list(astuple(one.rule)), one.kind, one.action, one.met] for one in self.rules]
+        return {"rules": rules, "alerts": self.alerts.to_dict(), "fired": self.fired}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Load a state."""
+        self.rules = [
+            WatchedRule(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
+            for rule, kind, action, met in state["rules"]
+        ]
+        self.fired = state["fired"]
+        self.alerts.load(state["alerts"])

@@ -96,12 +96,12 @@ class Attachment:
             seen = beat if config.clock is None else None
             follower = Follower(folder, 0, config)
             stream = follower.catch_up()
-            stream.settled()
+            follower.replayer.skip_replayed_incidents()
             durability = durability or folder.facts().get("durability", "os")
             writer = Writer(folder, 0, stream, durability, redaction)
             writer.lock, writer.sampled_seqs, writer.number = lock, follower.sampled_seqs, follower.next_number() - 1
             attached = cls(folder, config, stream, writer)
-            if stream.life.alive:
+            if stream.lifecycle.alive:
                 folder.sync(0)
                 writer.open(follower.next_number())
                 attached._revive(seen)
@@ -121,12 +121,12 @@ class Attachment:
         assert stream is not None
         assert writer is not None
         last = stream.clock.last
-        if last is None or stream.life.status != "running":
+        if last is None or stream.lifecycle.status != "running":
             return  # a pause goes on being one
         since = max(last, min(seen or last, stream.clock.peek()))
         facts = {"since": since, "clock": stream.clock.reading()}
         writer.journal.control("absent", facts)
-        stream.take([["absent", 0, facts]])
+        stream.apply("absent", facts)
 
     @classmethod
     def join(
@@ -174,9 +174,9 @@ class Attachment:
         return [found[writer_id] for writer_id in sorted(found)]
 
     @property
-    def life(self) -> Lifecycle:
+    def lifecycle(self) -> Lifecycle:
         """Of the experiment."""
-        return self.main().life
+        return self.main().lifecycle
 
     def window(self, start: int | None, stop: int | None, newest: int | None) -> pd.DataFrame | None:  # noqa: ARG002
         """Rows of a window, where they can be had without all the others; else None."""
@@ -201,7 +201,7 @@ class Attachment:
         """Seal what writers left whose processes are gone; who still lives goes on, and is sealed by a later owner."""
         self.catch_up()
         for follower in self.followers.values():
-            done = follower.number == follower.sealed or not follower.stream.lasting
+            done = follower.number == follower.sealed or not follower.stream.is_restorable
             if done or lives(self.folder, follower.writer_id):
                 continue
             writer = Writer(self.folder, follower.writer_id, follower.stream, "os", None)
@@ -225,7 +225,7 @@ class Attachment:
 
     def dead(self) -> bool:
         """Whether it should be alive and its process is not there."""
-        return self.life.alive and not lives(self.folder)
+        return self.lifecycle.alive and not lives(self.folder)
 
     def owner(self) -> str:
         """Who writes it, in words."""

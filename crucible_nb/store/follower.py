@@ -17,6 +17,7 @@ from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.checkpoint import read_state
 from crucible_nb.store.layout import FACTS, ExperimentFolder, JournalPart
+from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.segment import batch_of_frame, in_order, read_segment
 from crucible_nb.store.tail import Bad, Tail
 from crucible_nb.utils.interrupts import unbroken
@@ -46,7 +47,7 @@ class Follower:
         unread: Rows of segments that nobody wanted.
     """
 
-    stream: Stream
+    replayer: Replayer
 
     def __init__(
         self, folder: ExperimentFolder, writer_id: int, config: ExperimentConfig, *, rows: bool = True
@@ -62,6 +63,11 @@ class Follower:
         self._size = -1
         self._open()
 
+    @property
+    def stream(self) -> Stream:
+        """State of the writer, rebuilt from its files."""
+        return self.replayer.stream
+
     def _open(self) -> None:
         for left in reversed(range(_TRIES)):
             try:
@@ -76,15 +82,15 @@ class Follower:
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
         with reading(self.folder.path / FACTS, ours=StoreError):
-            self.stream = Stream(self.config, self.writer_id, started)
+            self.replayer = Replayer(Stream(self.config, self.writer_id, started))
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
-        self.stream.pipeline.buffer.kept_from = 0 if self.stream.lasting else None
+        self.stream.pipeline.buffer.kept_from = 0 if self.stream.is_restorable else None
         self.bad, self.lost, self.unread = [], [], 0
         if sealed:
             with reading(self._state(sealed), ours=StoreError):  # its checksums hold, but anybody may have made it up
                 self._read_sealed(sealed)
-                self.stream.tried()
+                self.stream.validate()
             self.sealed = sealed[-1].number
             self.number = self.sealed + 1
 
@@ -106,7 +112,7 @@ class Follower:
 
     def _read_sealed(self, sealed: Sequence[JournalPart]) -> None:
         state, sample = read_state(self._state(sealed))
-        self.stream.load(state)
+        self.stream.restore(state)
         self.sampled_seqs = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
         frames = [] if sample is None else [sample]
@@ -207,7 +213,7 @@ class Follower:
             lines = tail.read()
             if lines is None:
                 return False
-            self.stream.take(lines)
+            self.replayer.replay(lines)
             return True
 
     def _passed_over(self) -> bool:

@@ -1,358 +1,477 @@
-"""The durable side of an experiment: lines for what changes it, sealing, forks, handles."""
+"""Logs of an experiment: in memory, in a folder, or the copy in a database.
+
+A log keeps what changes an experiment at its place among the events, and is the one door to what other writers did.
+"""
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
+import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
+from crucible_nb.errors import LifecycleError, StoreError
 from crucible_nb.pipeline.config import ExperimentConfig
-from crucible_nb.pipeline.lifecycle import Lifecycle
+from crucible_nb.pipeline.lifecycle import Lifecycle, Status
 from crucible_nb.pipeline.pipeline import Pipeline
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.stats.planning.plan import Look
-from crucible_nb.store.archive import Remote, shown
 from crucible_nb.store.attachment import Attachment
-from crucible_nb.store.layout import PRICES
+from crucible_nb.store.control_codec import encode_facts
+from crucible_nb.store.journal import Journal
+from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.merge import merged
-from crucible_nb.store.postgres.address import Address
-from crucible_nb.store.postgres.changes import Source
-from crucible_nb.store.postgres.replicator import Replicator, forget
-from crucible_nb.store.writer import SEALER, SYNCER, Writer, claim
-from crucible_nb.utils.problems import Problems
+from crucible_nb.store.redaction import Redaction
+from crucible_nb.store.table_codec import encode_table
+from crucible_nb.store.writer import SEALER, Writer
 from crucible_nb.windows.query import Edges
 
 
-class Durable:
-    """What an experiment does with its store; without one, nothing."""
+class View(NamedTuple):
+    """An experiment at one moment: all writers, up to date. Use it under the lock under which it was made.
 
-    name: str
-    _lock: threading.RLock
-    _config: ExperimentConfig
-    _attached: Attachment | None
-    _writer: Writer | None
-    _stream: Stream
-    _pipeline: Pipeline
-    _problems: Problems
-    _staged: list[Any]
-    _running: bool
-    _set_limit: Callable[[int], None]
-    _fold: Callable[[], None]
-    _show: Callable[[Stream], None]
-    _forked = False
-    _turning = False
-    _merged: tuple[Any, pd.DataFrame] | None = None
-    _copier: Replicator | None = None
-    _archives: dict[str, tuple[Remote, dict[str, Any]]]
-    _move: Callable[[str], None]
-    summary: Callable[[], dict[str, Any]]
-    id: str
+    Attributes:
+        streams: State of each writer, by writer id.
+        own: State that this process records into; of a reader, that of the process that started the experiment.
+        lifecycle: Lifecycle that this process reports: that of the experiment, or, of a worker that has paused or ended
+            its own recording, that of the worker.
+        experiment: Lifecycle of the experiment, for which metrics count active time.
+        now: Time at which windows end, UTC nanoseconds.
+        status: Status to report.
+        counts: Number of problems by kind, of all writers.
+    """
 
-    def _journal_lock(self) -> AbstractContextManager[Any]:
-        """Held while what is written and what is staged have to be the same."""
-        return nullcontext() if self._writer is None else self._writer.journal.lock
-
-    @contextmanager
-    def _noting(self, verb: str, facts: Callable[[], dict[str, Any]]) -> Iterator[None]:
-        """Something that changes the experiment, at its place among the events."""
-        with self._lock, self._journal_lock():
-            self._fold()
-            yield
-            if self._writer is not None:
-                self._writer.ensure_open()
-                self._writer.journal.control(verb, facts())
-
-    def _note_look(self, look: Look) -> None:
-        """A look at a comparison counts, whoever resumes the experiment."""
-        if self._writer is not None and not self._forked:
-            with self._safely(), self._lock:
-                with self._noting(
-                    "look", lambda: {"n": look.n, "metrics": list(look.metrics), "planned": look.planned}
-                ):
-                    pass
-                if not self._story.alive:
-                    self._finish()
+    streams: Mapping[int, Stream]
+    own: Stream
+    lifecycle: Lifecycle
+    experiment: Lifecycle
+    now: int
+    status: Status
+    counts: Counter[str]
 
     @property
-    def _looks_on(self) -> bool:
-        """Whether this process only reads it."""
-        return self._attached is not None and self._attached.writer is None
+    def pipelines(self) -> list[Pipeline]:
+        """The stages of each writer, in order of writer ids."""
+        return [stream.pipeline for stream in self.streams.values()]
 
-    def _may_write(self, verb: str) -> None:
-        """Raise unless this process is one that writes the experiment."""
-        attached = self._attached
-        if attached is not None and self._looks_on:
-            raise LifecycleError(f"cannot {verb} {self.name!r}: it is only read here; {attached.owner()} writes it")
 
-    def _seal_when_due(self) -> None:
-        """After a fold, with the lock held: a journal that is long enough becomes a segment, in the background."""
-        writer = self._writer
-        if writer is None or self._turning or not writer.is_due:
-            return
-        self._turning = True
-        try:
-            self._turn(writer)
-        finally:
-            self._turning = False
+class EventLog(ABC):
+    """Log of one experiment in this process.
 
-    def _turn(self, writer: Writer) -> None:
-        with writer.journal.lock:
-            self._fold()  # what came meanwhile belongs to the journal that ends
-            turned = writer.rotate()
-        seal = writer.prepare_segment(writer.number - 1) if turned else None
-        if seal is not None:
-            SEALER.ask(seal)
-            for url in self._archives:
-                SEALER.ask(lambda url=url: self._archive_again(url))  # type: ignore[misc]
+    Attributes:
+        identity: Id of the experiment.
+        config: Arguments of the experiment.
+        stream: State that this process records into, or the main state of a reader.
+        lock: Held while lines and staged events have to be in the same order; taken after the lock of the experiment.
+        records: Whether this process records.
+        owned: Whether this process started or resumed the experiment, and may end it.
+        rows_are_remote: Whether windows should be asked of the log instead of its whole frame.
+        loses_evicted_rows: Whether rows that leave memory are nowhere else.
+    """
 
-    def _finish(self) -> None:
-        """The last line is written: seal what is there."""
-        if self._writer is not None:
-            self._writer.journal.close()
-            self._fold()
-            self._writer.finish()
-            if self._attached is not None and self._writer.writer_id == 0:
-                with self._safely():
-                    self._attached.adopt()
-            if self._copier is not None:
-                self._copier.ended()
+    identity: str
+    config: ExperimentConfig
+    stream: Stream
+    lock: AbstractContextManager[Any]
+    records = True
+    owned = True
+    rows_are_remote = False
+    loses_evicted_rows = False
 
-    @contextmanager
-    def _safely(self) -> Iterator[None]:
-        """What a process writes itself it has in memory: trouble with files of others is noted, and stops nothing."""
-        try:
-            yield
-        except StoreError as error:
-            if self._writer is None:
-                raise
-            self._problems.report("store", str(error))
+    def journal(self) -> tuple[Journal | None, Redaction | None]:
+        """Where `record` writes each event before it is staged, and with which redaction."""
+        return None, None
 
-    def flush(self) -> None:
-        """Have everything recorded so far survive a power loss: it is synced when this returns.
-
-        Without a store there is nothing to sync. With one, that happens by itself once a second.
+    @abstractmethod
+    def require_writer(self, verb: str) -> None:
+        """Raise unless this process can write a verb now.
 
         Raises:
-            StoreError: The disk refuses.
-
-        Examples:
-            >>> import tempfile
-            >>> import crucible_nb as cr
-            >>> exp = cr.start("demo", store=tempfile.mkdtemp())
-            >>> exp.record("tick")
-            True
-            >>> exp.flush()
-            >>> exp.stop()
+            LifecycleError: The experiment is read-only here.
+            StoreError: The journal cannot be written.
         """
-        if self._writer is not None:
-            self._writer.flush()
 
-    # -- the copy -----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def append(self, verb: str, facts: Mapping[str, Any]) -> None:
+        """Write a verb that has been applied, with the lock held."""
 
-    def _copy_to(self, address: Address, *, once: bool = False) -> Replicator:
-        """Have a database follow."""
-        attached = self._attached
-        assert attached is not None
-        source = Source(
-            self.id, self._config, self._lock, self._streams, attached.older, self.summary,
-            (attached.folder.path / PRICES).read_bytes(),
-            {} if self._writer is None else {self._writer.writer_id: self._writer.began},
-        )  # fmt: skip
-        self._copier = Replicator(address, source, once=once)
-        return self._copier
+    @abstractmethod
+    def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
+        """Write rows and stage them; whether they were accepted."""
 
-    def _streams(self) -> list[Stream]:
-        """Of all writers, up to date."""
-        assert self._attached is not None
-        with self._lock:
-            self._fold()
-            self._pipelines()
-            return self._attached.streams()
+    @abstractmethod
+    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
+        """Write a table; gives the parts to process, each with its clock reading. Nothing when it is refused."""
 
-    # -- object storage -----------------------------------------------------------------------------------------------
-
-    def _archive_to(self, url: str) -> str:
-        """Copy what is sealed; of an experiment that has ended, everything."""
-        if self._attached is None or self._attached.distant:
-            raise StoreError(f"cannot archive {self.name!r} to {shown(url)!r}: it has no folder; cr.start(store=...)")
-        remote = self._archives.setdefault(shown(url), (Remote(url, self.id), {}))
-        self._push(*remote)
-        if not self._story.alive and self._story.status != "archived":
-            self._move("archive")
-            self._push(*remote)
-        return remote[0].url
-
-    def _push(self, remote: Remote, facts: dict[str, Any]) -> None:
-        assert self._attached is not None
-        try:
-            done = remote.push(self._attached.folder, whole=not self._story.alive)
-            facts.update(files=done.files, events=done.events, failure=None)
-        except CrucibleError as error:
-            facts.update(failure=str(error))
-            raise
-
-    def _archive_again(self, url: str) -> None:
-        """After a seal, in the background."""
-        with suppress(CrucibleError):
-            self._push(*self._archives[url])
-
-    def _store_facts(self) -> dict[str, Any] | None:
-        """How writing stands, and copying."""
-        if self._writer is None:
-            return None
-        copied: dict[str, Any] = {url: dict(facts) for url, (_, facts) in self._archives.items()}
-        if self._copier is not None:
-            copied[repr(self._copier.address)] = self._copier.facts()
-        return {**self._writer.facts(), "archived": copied}
-
-    def wait_archived(self, timeout: float | None = None) -> bool:
-        """Wait until everything recorded so far is in the database of `cr.start(store="postgresql://...")`.
+    @abstractmethod
+    def view(self, *, status_only: bool = False) -> View:
+        """The experiment now, with what other writers did. Call it with the lock of the experiment held.
 
         Args:
-            timeout: Seconds to wait at most; None: as long as it takes.
-
-        Returns:
-            Whether it is there. Without a database there is nothing to wait for.
-
-        Examples:
-            >>> import crucible_nb as cr
-            >>> with cr.start("demo") as exp:
-            ...     _ = exp.record("tick")
-            >>> exp.wait_archived()
-            True
+            status_only: Whether the lifecycle is all that is wanted: then files of others are read only where they
+                decide it.
         """
-        return self._copier is None or self._copier.wait(timeout)
 
-    @property
-    def handle(self) -> str:
-        """What another process needs to join: `cr.attach(handle, mode="join")`, or CRUCIBLE_RUN in its environment.
+    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """All kept rows of a view; where rows are remote, only those within the edges, if given."""
+        return view.own.pipeline.buffer.frame()
 
-        An experiment that goes to another process by itself (pickled by multiprocessing, joblib, Dask) is such a
-        handle too, and joins there.
+    def folder_for(self, purpose: str) -> ExperimentFolder:
+        """The folder of the experiment.
 
         Raises:
-            StoreError: It is in memory only.
+            StoreError: It has none.
         """
-        if self._attached is None:
-            raise StoreError(f"{self.name!r} is in memory only: another process can join it with cr.start(store=...)")
-        return self._attached.handle()
-
-    # -- other writers ------------------------------------------------------------------------------------------------
+        raise StoreError(f"cannot {purpose}: it has no folder; cr.start(store=...)")
 
     @property
-    def _story(self) -> Lifecycle:
-        """The lifecycle of the experiment, which a worker shares."""
-        return self._stream.life if self._attached is None else self._attached.life
+    def ended(self) -> bool:
+        """Whether the experiment has ended, as far as this process knows; needs no lock."""
+        return not self.stream.lifecycle.alive
 
-    def _writers(self) -> dict[int, Pipeline]:
-        """The stages of all writers by their ordinals, up to date; with the lock held."""
-        if self._attached is None:
-            return {0: self._pipeline}
-        with self._safely():
-            self._attached.catch_up()
-        if self._writer is None and self._stream is not self._attached.main():
-            self._show(self._attached.main())
-        return {stream.writer_id: stream.pipeline for stream in self._attached.streams()}
+    def files(self) -> dict[str, Any] | None:
+        """Files of the experiment that belong into an archive, by name; None: it has none."""
+        return None
 
-    def _pipelines(self) -> list[Pipeline]:
-        """Of all writers, up to date; with the lock held."""
-        return list(self._writers().values())
+    def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+        """Rows of a writer that left memory."""
+        return []
 
-    def _counts(self) -> Counter[str]:
-        """What was noted, of all writers."""
-        if self._attached is None:
-            return self._problems.counts
-        return sum((stream.problems.counts for stream in self._attached.streams()), Counter())
+    @abstractmethod
+    def seal_if_due(self, process: Callable[[], None]) -> None:
+        """Turn a long journal into a segment, in the background. `process` processes staged events."""
 
-    def _rows_kept(self, pipelines: Sequence[Pipeline], edges: Edges | None = None) -> pd.DataFrame:
-        """All kept rows: of memory, of the other writers, and with a store those that left memory.
+    @abstractmethod
+    def flush(self) -> None:
+        """Have everything recorded so far survive a power loss."""
 
-        Where rows are far away, only those within the edges, if there are any.
+    @abstractmethod
+    def finish(self, process: Callable[[], None]) -> None:
+        """Close the journal after the last verb and write the final segment."""
+
+    def facts(self) -> dict[str, Any] | None:
+        """State of writing, for `summary()`; None: nothing is written."""
+        return None
+
+    @abstractmethod
+    def handle(self) -> str:
+        """What another process needs to join.
+
+        Raises:
+            StoreError: No process can join.
         """
-        attached = self._attached
-        if attached is not None and attached.distant and edges is not None:
-            found = attached.window(*edges)
-            if found is not None:
-                return found
-        if attached is None or (len(pipelines) == 1 and not self._pipeline.buffer.evicted):
-            return self._pipeline.buffer.frame()
+
+    @abstractmethod
+    def after_in_child(self) -> None:
+        """Let go of what belongs to the parent, in a forked process."""
+
+    @abstractmethod
+    def become_writer_after_fork(self) -> str | None:
+        """Have a forked process record as a writer of its own; gives the reason why it cannot."""
+
+
+class UnwrittenLog(EventLog):
+    """A log that writes nothing."""
+
+    def append(self, verb: str, facts: Mapping[str, Any]) -> None:
+        """Nothing is written."""
+
+    def seal_if_due(self, process: Callable[[], None]) -> None:
+        """There is no journal."""
+
+    def flush(self) -> None:
+        """There is nothing to sync."""
+
+    def finish(self, process: Callable[[], None]) -> None:
+        """There is no journal."""
+
+    def after_in_child(self) -> None:
+        """No file is open for writing."""
+
+
+class MemoryLog(UnwrittenLog):
+    """No store: nothing is written, and there are no other writers."""
+
+    loses_evicted_rows = True
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        self.identity, self.config, self.stream = uuid.uuid4().hex, config, Stream(config)
+        self.lock = nullcontext()
+
+    def require_writer(self, verb: str) -> None:
+        """Every verb can be applied."""
+
+    def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
+        """Stage rows."""
+        for row in rows:
+            staged += row
+        return True
+
+    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
+        """The table as it is."""
+        yield frame, self.stream.clock.read()
+
+    def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
+        """The experiment now."""
+        stream = self.stream
+        stream.start_at_first_event()
+        life = stream.lifecycle
+        now = stream.clock.peek() if life.ended is None else life.ended
+        return View(
+            streams={0: stream},
+            own=stream,
+            lifecycle=life,
+            experiment=life,
+            now=now,
+            status=life.status,
+            counts=stream.problems.counts,
+        )
+
+    def handle(self) -> str:
+        """No process can join."""
+        raise StoreError(_in_memory(self.config.name))
+
+    def become_writer_after_fork(self) -> str | None:
+        """A forked process cannot give its events to the parent."""
+        return _in_memory(self.config.name)
+
+
+def _in_memory(name: str) -> str:
+    return f"{name!r} is in memory only: another process can join it with cr.start(store=...)"
+
+
+class AttachedLog(UnwrittenLog):
+    """An experiment that other processes write, or wrote: read-only.
+
+    Args:
+        attachment: The experiment opened from its folder or its copy.
+    """
+
+    records = owned = False
+    attachment: Attachment
+
+    def __init__(self, attachment: Attachment) -> None:
+        self.attachment = attachment
+        self.identity, self.config = attachment.folder.path.name, attachment.config
+        self.stream = attachment.main()
+        self.lock = nullcontext()
+        self._merged: tuple[Any, pd.DataFrame] | None = None
+
+    def require_writer(self, verb: str) -> None:
+        """Raise: the experiment is read-only here."""
+        name, owner = self.config.name, self.attachment.owner()
+        raise LifecycleError(f"cannot {verb} {name!r}: it is only read here; {owner} writes it")
+
+    def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:  # noqa: ARG002
+        """Rows are refused."""
+        return False
+
+    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
+        """A table is refused."""
+        yield from ()
+
+    def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
+        """The experiment now, as far as its writers' files tell."""
+        self.attachment.catch_up()
+        self.stream = self.attachment.main()  # a new one, after files were read anew
+        return self._view(self.stream.lifecycle)
+
+    def _view(self, lifecycle: Lifecycle) -> View:
+        main = self.attachment.main()
+        for stream in (main, self.stream):
+            stream.start_at_first_event()
+        streams = {stream.writer_id: stream for stream in self.attachment.streams()}
+        dead = not self.records and self.attachment.dead()
+        if main.lifecycle.ended is not None:
+            now = main.lifecycle.ended
+        elif dead:
+            now = max(stream.clock.last or 0 for stream in streams.values())
+        else:
+            now = self.stream.clock.peek()
+        return View(
+            streams=streams,
+            own=self.stream,
+            lifecycle=lifecycle,
+            experiment=main.lifecycle,
+            now=now,
+            status="dead" if dead else lifecycle.status,
+            counts=sum((stream.problems.counts for stream in streams.values()), Counter()),
+        )
+
+    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """All kept rows: in memory, of the other writers, and those that left memory."""
+        pipelines = view.pipelines
+        if len(pipelines) == 1 and not view.own.pipeline.buffer.evicted:
+            return view.own.pipeline.buffer.frame()
         key = tuple((one.seq, one.buffer.evicted) for one in pipelines)
         if self._merged is None or self._merged[0] != key:
             parts = []
-            for stream in attached.streams():
+            for writer, stream in view.streams.items():
                 if stream.pipeline.buffer.evicted:
-                    parts += [(stream.writer_id, frame) for frame in attached.older(stream)]
-                parts.append((stream.writer_id, stream.pipeline.buffer.frame()))
+                    parts += [(writer, frame) for frame in self.attachment.older(stream)]
+                parts.append((writer, stream.pipeline.buffer.frame()))
             self._merged = (key, merged(parts))
         return self._merged[1]
 
-    # -- forks --------------------------------------------------------------------------------------------------------
+    @property
+    def ended(self) -> bool:
+        """Whether the experiment has ended."""
+        return not self.attachment.main().lifecycle.alive
 
-    def _in_child(self) -> None:
-        """This process is a fork: what is open belongs to the parent; the first event makes it a writer of its own."""
-        self._forked = True
-        self._staged.clear()
-        self._copier = None
-        self._set_limit(0)
-        if self._writer is not None:
-            self._writer.forget()
+    def folder_for(self, purpose: str) -> ExperimentFolder:  # noqa: ARG002
+        """The folder of the experiment."""
+        return self.attachment.folder
 
-    def _rejoin(self) -> None:
-        """In a forked child, with its first event."""
-        attached, writer = self._attached, self._writer
-        assert attached is not None
-        assert writer is not None
-        writer.writer_id, writer.lock = claim(attached.folder)
-        started = None if self._config.clock == "events" else self._stream.clock.reading()
-        stream = self._stream.fresh(writer.writer_id, started)
-        attached.stream = writer.stream = stream
+    def files(self) -> dict[str, Any] | None:
+        """Files of the experiment."""
+        return self.attachment.folder.files()
+
+    def older(self, stream: Stream) -> list[pd.DataFrame]:
+        """Rows of a writer that left memory."""
+        return self.attachment.older(stream)
+
+    def handle(self) -> str:
+        """What another process needs to join."""
+        return self.attachment.handle()
+
+    def become_writer_after_fork(self) -> str | None:
+        """A reader does not record."""
+        return "it is only read here"
+
+
+class CopyLog(AttachedLog):
+    """The copy of an experiment in a database: rows are fetched when they are wanted."""
+
+    rows_are_remote = True
+
+    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:
+        """Rows within the edges, which the database finds; without edges, all."""
+        found = None if edges is None else self.attachment.window(*edges)
+        return super().rows(view) if found is None else found
+
+    def folder_for(self, purpose: str) -> ExperimentFolder:
+        """Raise: the folder is elsewhere."""
+        return EventLog.folder_for(self, purpose)
+
+
+class StoredLog(AttachedLog):
+    """An experiment in a folder that this process writes.
+
+    Args:
+        attachment: The experiment opened from its folder, with a writer.
+
+    Attributes:
+        writer: Journal and segments of this process.
+        on_sealed, on_finished: Called after a journal was given to the sealer, and after the end.
+    """
+
+    records = True
+
+    def __init__(self, attachment: Attachment, writer: Writer) -> None:
+        self.writer = writer
+        self.attachment = attachment
+        self.identity, self.config = attachment.folder.path.name, attachment.config
+        self.stream = writer.stream
+        self.lock = writer.journal.lock
+        self.owned = writer.writer_id == 0
+        self.on_sealed: list[Callable[[], None]] = []
+        self.on_finished: list[Callable[[], None]] = []
+        self._merged = None
+
+    def journal(self) -> tuple[Journal | None, Redaction | None]:
+        """The journal of this process."""
+        return self.writer.journal, self.writer.redaction
+
+    def require_writer(self, verb: str) -> None:  # noqa: ARG002
+        """Open a journal again after the end, for the last verbs of a finished experiment."""
+        if not self.stream.lifecycle.alive:
+            self.writer.ensure_open()
+
+    def append(self, verb: str, facts: Mapping[str, Any]) -> None:
+        """Write a verb; one that cannot be written is kept and goes before the next line."""
+        self.writer.journal.control(verb, encode_facts(verb, facts, self.config))
+
+    def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
+        """Write rows, all or none, and stage them as they were written."""
+        return not rows or self.writer.journal.rows(staged, rows, self.writer.redaction)
+
+    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
+        """Write a table, all or nothing; gives it as it was written."""
+        journal, reading = self.writer.journal, self.stream.clock.read()
+        parts = list(encode_table(frame, self.writer.redaction, journal.seq, reading, event))
+        if parts and journal.write(b"".join(line for line, _ in parts), len(frame)):
+            for _, part in parts:
+                yield part, reading
+
+    def view(self, *, status_only: bool = False) -> View:
+        """The experiment now. Trouble with files of other writers is reported, and stops nothing."""
+        if not (status_only and self.owned):
+            with self._reporting_store_errors():
+                self.attachment.catch_up()
+        own, main = self.stream.lifecycle, self.attachment.main().lifecycle
+        return self._view(main if own.status == "running" or not main.alive else own)
+
+    @contextmanager
+    def _reporting_store_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self.stream.problems.report("store", str(error))
+
+    def seal_if_due(self, process: Callable[[], None]) -> None:
+        """Rotate a journal that is long enough, and give what it held to the sealer."""
+        if not self.writer.is_due:
+            return
+        with self.lock:
+            process()  # what came meanwhile belongs to the journal that ends
+            rotated = self.writer.rotate()
+        seal = self.writer.prepare_segment(self.writer.number - 1) if rotated else None
+        if seal is not None:
+            SEALER.ask(seal)
+            for job in self.on_sealed:
+                SEALER.ask(job)
+
+    def flush(self) -> None:
+        """Sync the journal."""
+        self.writer.flush()
+
+    def finish(self, process: Callable[[], None]) -> None:
+        """Close the journal, process what is staged, write the final segment, and seal what dead workers left."""
+        self.writer.journal.close()
+        process()
+        self.writer.finish()
+        if self.owned:
+            with self._reporting_store_errors():
+                self.attachment.adopt()
+        for job in self.on_finished:
+            job()
+
+    def facts(self) -> dict[str, Any]:
+        """State of the journal."""
+        return self.writer.facts()
+
+    def after_in_child(self) -> None:
+        """Open files belong to the parent."""
+        self.on_sealed, self.on_finished = [], []
+        self.writer.forget()
+
+    def become_writer_after_fork(self) -> str | None:
+        """Write as a new writer, with the first event."""
+        writer, config = self.writer, self.config
+        started = None if config.clock == "events" else self.stream.clock.reading()
+        writer.claim()
+        stream = self.stream.empty_copy(writer.writer_id, started)
+        self.stream = self.attachment.stream = writer.stream = stream
         writer.open(1, started)
-        self._show(stream)
-        self._forked = False
+        self.owned = False
+        return None
 
 
-_LIVING: weakref.WeakSet[Durable] = weakref.WeakSet()
-_HELD: list[Any] = []
-
-
-def living(experiment: Durable) -> None:
-    """Look after an experiment when this process forks."""
-    _LIVING.add(experiment)
-
-
-def hosted() -> list[Durable]:
-    """The experiments of this process that write to a store."""
-    return list(_LIVING)
-
-
-def _before() -> None:
-    """No lock is held by a thread that the child will not have."""
-    for experiment in _LIVING:
-        if experiment._writer is not None:
-            for lock in (experiment._lock, experiment._writer.journal.lock):
-                lock.acquire()
-                _HELD.append(lock)
-
-
-def _release() -> None:
-    while _HELD:
-        _HELD.pop().release()
-
-
-def _child() -> None:
-    _release()
-    SYNCER.forget()
-    forget()
-    for experiment in _LIVING:
-        experiment._in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_release, after_in_child=_child)
+def open_log(attachment: Attachment) -> EventLog:
+    """The log of an experiment opened from its folder, or from its copy in a database."""
+    if attachment.writer is not None:
+        return StoredLog(attachment, attachment.writer)
+    return CopyLog(attachment) if attachment.distant else AttachedLog(attachment)

@@ -7,9 +7,7 @@ import functools
 import gzip
 import os
 import socket
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +26,9 @@ from crucible_nb.store.lock import Lock, alive
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import NAMES
 from crucible_nb.store.segment import write_segment
+from crucible_nb.store.sync import SYNCER
 from crucible_nb.store.syscalls import system
-from crucible_nb.utils.threads import BackgroundWorker as Worker
+from crucible_nb.utils.threads import BackgroundWorker
 
 SEAL_EVENTS = 131_072
 """Events after which a journal is sealed."""
@@ -37,7 +36,8 @@ SEAL_EVENTS = 131_072
 SEAL_BYTES = 64 << 20
 """Bytes after which it is."""
 
-SEALER = Worker("crucible-seal")
+SEALER = BackgroundWorker("crucible-seal")
+"""Writes segments."""
 
 Seal = Callable[[], None]
 
@@ -82,6 +82,10 @@ class Writer:
         """Take the lock; StoreError when another process has it."""
         self.lock = Lock(self.folder.lock(self.writer_id))
 
+    def claim(self) -> None:
+        """Take a new writer id and its lock."""
+        self.writer_id, self.lock = claim(self.folder)
+
     def open(self, number: int, started: int | None = None) -> None:
         """Begin a journal."""
         try:
@@ -90,7 +94,7 @@ class Writer:
         except OSError as error:
             raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error
         buffer = self.stream.pipeline.buffer
-        if buffer.kept_from is None and self.stream.lasting:
+        if buffer.kept_from is None and self.stream.is_restorable:
             buffer.kept_from = 0
         SYNCER.add(self)
 
@@ -117,7 +121,7 @@ class Writer:
         """Whether the journal is long enough to be sealed, and can be."""
         journal = self.journal
         long = journal.events >= SEAL_EVENTS or journal.size >= SEAL_BYTES
-        return long and not self.sealing and journal.failure is None and self.stream.lasting
+        return long and not self.sealing and journal.failure is None and self.stream.is_restorable
 
     def rotate(self) -> bool:
         """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
@@ -137,7 +141,7 @@ class Writer:
         """
         buffer, sample = self.stream.pipeline.buffer, self.stream.pipeline.sample
         try:
-            state = self.stream.to_dict()
+            state = self.stream.state()
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
             self.stream.problems.report("errors", f"the state cannot be written, journals are kept: {error!r}")
             return None
@@ -196,7 +200,7 @@ class Writer:
         while self.sealing:
             time.sleep(0.005)
         self.journal.close()
-        if self.stream.lasting:
+        if self.stream.is_restorable:
             seal = self.prepare_segment(self.number)
             if seal is not None:
                 seal()
@@ -261,47 +265,3 @@ def price_bytes(data: Any) -> bytes:
 @functools.lru_cache(maxsize=8)
 def _zipped(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
-
-
-class Syncer:
-    """Beats for every open writer of this process, once a second; the thread ends with the last of them."""
-
-    EVERY = 1.0
-
-    def __init__(self) -> None:
-        self._writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-
-    def add(self, writer: Writer) -> None:
-        """Beat for it from now on."""
-        with self._lock:
-            self._writers.add(writer)
-            if self._owner != os.getpid():
-                self._owner = os.getpid()
-                threading.Thread(target=self._run, name="crucible-sync", daemon=True).start()
-
-    def remove(self, writer: Writer) -> None:
-        """No longer."""
-        with self._lock:
-            self._writers.discard(writer)
-
-    def forget(self) -> None:
-        """In a forked child: nobody beats, and the lock may be held by a thread that is not here."""
-        self._lock, self._owner, self._writers = threading.Lock(), None, weakref.WeakSet()
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(self.EVERY)
-            with self._lock:
-                writers = list(self._writers)
-                if not writers:
-                    self._owner = None
-                    return
-            for writer in writers:
-                with contextlib.suppress(Exception):  # the thread outlives whatever happens to one of them
-                    writer.beat()
-            del writers
-
-
-SYNCER = Syncer()

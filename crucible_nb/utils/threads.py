@@ -1,4 +1,4 @@
-"""Background threads: one folds staged events when asked, one looks after experiments that somebody listens to."""
+"""Background threads: one runs jobs in order, one calls back regularly while anything is watched."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from crucible_nb.utils.runtime import RUNTIME
+
 
 class BackgroundWorker:
-    """Runs the folds that full stages ask for, off the caller's path; sleeps without a tick in between.
-
-    The thread starts at the first request, in each process for itself: it does not survive a fork.
+    """Runs jobs in order, in a thread that starts with the first job and sleeps between jobs.
 
     Args:
-        name: Of the thread.
+        name: Name of the thread.
     """
 
-    def __init__(self, name: str = "crucible-fold") -> None:
-        self._name = name
-        self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._owner: int | None = None
-        self._lock = threading.Lock()
+    _queue: SimpleQueue[Callable[[], None]]
+    _owner: int | None  # process of the thread
+    _lock: threading.Lock
 
-    def ask(self, fold: Callable[[], None]) -> None:
-        """Have `fold` run soon; it must not raise."""
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._begin()
+        RUNTIME.in_child(self._begin)
+
+    def ask(self, job: Callable[[], None]) -> None:
+        """Run `job` soon; it must not raise."""
         if self._owner != os.getpid():
             self._start()
-        self._queue.put(fold)
+        self._queue.put(job)
 
     def _start(self) -> None:
         with self._lock:
@@ -44,27 +47,34 @@ class BackgroundWorker:
         while True:
             queue.get()()
 
+    def _begin(self) -> None:
+        """Begin without a thread; also in a forked process, where the thread of the parent is not."""
+        self._queue, self._owner, self._lock = SimpleQueue(), None, threading.Lock()
 
-FOLDER = BackgroundWorker()
+
+FOLDER = BackgroundWorker("crucible-fold")
+"""Processes full staging areas."""
 
 
 class Ticker:
-    """Calls back every experiment that is listened to, about 20 times a second; stands still while there is none.
+    """Calls back every registered method about 20 times a second; its thread waits while there is none.
 
-    Between two turns it rests for 25 times what the last one cost, within bounds.
+    After each call it rests for 25 times the cost of the call, within bounds.
     """
 
-    LEAST, MOST = 0.04, 0.06
+    MIN_REST, MAX_REST = 0.04, 0.06  # seconds
     REST = 25
+    _due: dict[weakref.WeakMethod[Callable[[], bool]], float]
+    _wanted: threading.Event
+    _owner: int | None  # process of the thread
+    _lock: threading.Lock
 
     def __init__(self) -> None:
-        self._due: dict[weakref.WeakMethod[Callable[[], bool]], float] = {}
-        self._wanted = threading.Event()
-        self._owner: int | None = None
-        self._lock = threading.Lock()
+        self._begin()
+        RUNTIME.in_child(self._begin)
 
     def add(self, tick: Callable[[], bool]) -> None:
-        """Call a bound method from now on, as long as its object lives and until it says False."""
+        """Call a bound method from now on, until its object is gone or it returns False."""
         with self._lock:
             if self._owner != os.getpid():
                 self._owner, self._due, self._wanted = os.getpid(), {}, threading.Event()
@@ -78,25 +88,30 @@ class Ticker:
                 due = sorted(self._due.items(), key=lambda item: item[1])
             for one, when in due:
                 if when <= time.monotonic():
-                    self._turn(one)
+                    self._call(one)
             first = due[0][1] if due else 0.0
-            time.sleep(min(max(first - time.monotonic(), 0.001), self.LEAST))
+            time.sleep(min(max(first - time.monotonic(), 0.001), self.MIN_REST))
 
-    def _turn(self, one: weakref.WeakMethod[Callable[[], bool]]) -> None:
+    def _call(self, one: weakref.WeakMethod[Callable[[], bool]]) -> None:
         with self._lock:
             self._due.pop(one, None)
-        tick, more, begun = one(), False, time.thread_time()
+        tick, more, begin = one(), False, time.thread_time()
         if tick is not None:
-            more = True  # also when it raises: what failed once is no reason never to look again
+            more = True  # also when it raises: one failure does not end the watching
             with contextlib.suppress(BaseException):  # telemetry never breaks the code it measures, nor its own thread
                 more = tick()
         del tick
-        rest = min(max(self.REST * (time.thread_time() - begun), self.LEAST), self.MOST)
+        rest = min(max(self.REST * (time.thread_time() - begin), self.MIN_REST), self.MAX_REST)
         with self._lock:
             if more:
                 self._due[one] = time.monotonic() + rest
             if not self._due:  # nor was it added again meanwhile
                 self._wanted.clear()
 
+    def _begin(self) -> None:
+        """Begin without a thread; also in a forked process, where the thread of the parent is not."""
+        self._due, self._wanted, self._owner, self._lock = {}, threading.Event(), None, threading.Lock()
+
 
 TICKER = Ticker()
+"""Watches rules, budgets and incidents."""

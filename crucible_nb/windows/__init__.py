@@ -1,4 +1,4 @@
-"""Windows of time over a table: `grid` lays them, `panes` sums them, `quantiles` ranks in them, `table` shows them."""
+"""Time windows over a table: `grid` defines them, `panes` and `quantiles` compute in them, `table` is the result."""
 
 from crucible_nb.windows.frames import sliding_frames
 from crucible_nb.windows.table import windowed_metrics

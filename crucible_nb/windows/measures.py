@@ -1,4 +1,4 @@
-"""What is measured of one column over all windows: sums, means, quantiles; weighted where rows are."""
+"""Sums, means and quantiles of a column over all windows, weighted if the rows are."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from crucible_nb.windows.sketch import sketch
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 EXACT = 2048
-"""Windows up to this many rows have exact quantiles, asked for or not."""
+"""Windows of up to this many rows always have exact quantiles."""
 
 
 class Measure:
-    """Measures columns over windows; every answer has one number for each window and group, windows outside."""
+    """Measures columns over windows; results have one number per window and group, groups within windows."""
 
     def __init__(self, rows: Rows, weights: np.ndarray | None, *, exact: bool) -> None:
         self.rows = rows
         self.lo, self.hi = rows.lo.ravel(), rows.hi.ravel()
         self.panes = Panes(self.lo, self.hi)
-        self.weights = None if weights is None else self._take(weights)
+        self.weights = None if weights is None else self._sorted(weights)
         self.exact = exact
 
     def counts(self) -> np.ndarray:
-        """Rows of each window (int64), or what they stand for (float64)."""
+        """Return the number of rows of each window (int64), or their total weight (float64)."""
         if self.weights is None:
-            return self._spread(self.hi - self.lo)
-        return self._spread(self.panes.sums(self.weights)[0])
+            return self._by_window(self.hi - self.lo)
+        return self._by_window(self.panes.sums(self.weights)[0])
 
     def sums(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the known values and how many are known; no column: nothing is known."""
+        """Return the sum and the number of the known values; zeros without a column."""
         if column is None:
             return np.zeros(self.lo.size), np.zeros(self.lo.size)
-        total, known = self.panes.sums(self._take(column), self.weights)
-        return self._spread(total), self._spread(known)
+        total, known = self.panes.sums(self._sorted(column), self.weights)
+        return self._by_window(total), self._by_window(known)
 
     def totals(self, column: Any) -> np.ndarray:
-        """Sum of the known values: 0 without rows, NaN where there are rows and none is known."""
+        """Return the sum of the known values: 0 without rows, NaN if there are rows but no known value."""
         total, known = self.sums(column)
         return np.where((known == 0) & (self.counts() > 0), np.nan, total)
 
     def outcomes(self, column: Any) -> dict[str, np.ndarray]:
-        """Successes, failures and the share of successes among the known."""
+        """Return the counts of successes and failures, and the success rate of the known outcomes."""
         successes, known = self.sums(column)
-        kind = np.int64 if self.weights is None else np.float64
+        dtype = np.int64 if self.weights is None else np.float64
         return {
-            "success_count": successes.astype(kind),
-            "failure_count": (known - successes).astype(kind),
+            "success_count": successes.astype(dtype),
+            "failure_count": (known - successes).astype(dtype),
             "success_rate": _ratio(successes, known),
         }
 
@@ -65,34 +65,36 @@ class Measure:
         return pd.arrays.IntegerArray(np.where(unknown, 0, total).round().astype(np.int64), unknown)
 
     def describe(self, name: str, column: Any) -> dict[str, np.ndarray]:
-        """Mean and quantiles of the known values."""
+        """Return mean and quantiles of the known values."""
         total, known = self.sums(column)
         result = {f"mean_{name}": _ratio(total, known)}
         quantile = self._quantiles(column, known.sum())
-        return result | {f"{label}_{name}": self._spread(row) for label, row in zip(QUANTILES, quantile, strict=True)}
+        return result | {f"{q}_{name}": self._by_window(row) for q, row in zip(QUANTILES, quantile, strict=True)}
 
     def _quantiles(self, column: Any, known: float) -> np.ndarray:
         if not known:
             return np.full((len(QUANTILES), self.lo.size), np.nan)
-        values, lo, hi, weights = floats(self._take(column)), self.lo, self.hi, self.weights
+        values, lo, hi, weights = floats(self._sorted(column)), self.lo, self.hi, self.weights
         if weights is not None or known < (hi - lo).sum():
-            some = ~np.isnan(values)
-            before = np.concatenate([[0], np.cumsum(some)])
-            values, lo, hi = values[some], before[lo], before[hi]
-            weights = None if weights is None else weights[some]
-        return _of_known(values, lo, hi, weights, exact=self.exact)
+            is_known = ~np.isnan(values)
+            known_before = np.concatenate([[0], np.cumsum(is_known)])
+            values, lo, hi = values[is_known], known_before[lo], known_before[hi]
+            weights = None if weights is None else weights[is_known]
+        return _window_quantiles(values, lo, hi, weights, exact=self.exact)
 
-    def _take(self, column: Any) -> Any:
+    def _sorted(self, column: Any) -> Any:
+        """Return a column in order of (group, time)."""
         return column if self.rows.order is None else column.take(self.rows.order)
 
-    def _spread(self, values: np.ndarray) -> np.ndarray:
-        """From windows within groups to groups within windows."""
+    def _by_window(self, values: np.ndarray) -> np.ndarray:
+        """Reorder results from windows within groups to groups within windows."""
         return values.reshape(self.rows.lo.shape).T.ravel()
 
 
-def _of_known(
+def _window_quantiles(
     values: np.ndarray, lo: np.ndarray, hi: np.ndarray, weights: np.ndarray | None, *, exact: bool
 ) -> np.ndarray:
+    """Return the quantiles of known values: of large windows by sketches unless `exact`, else exact."""
     q = np.array(list(QUANTILES.values()))
     result = np.full((len(q), len(lo)), np.nan)
     large = (hi - lo > EXACT) & (not exact)

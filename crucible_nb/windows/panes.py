@@ -1,4 +1,4 @@
-"""Sums over windows: rows are summed once, pane by pane, and windows are folds of panes. Nothing is subtracted."""
+"""Sums over windows: each row is summed once, in its pane; a window is the sum of its panes. Nothing is subtracted."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 _BLOCK = 1 << 17
-"""Rows converted at a time, so that a temporary stays in the cache."""
+"""Rows converted at a time, so that temporary arrays stay in the cache."""
 
 
 def floats(array: Any) -> np.ndarray:
-    """Numbers as float64, unknown ones as NaN; a view where they are float64 already."""
+    """Convert numbers to float64, unknown ones to NaN; a view if they are float64 already."""
     if isinstance(array, np.ndarray):
         return array.astype(np.float64, copy=False)
     return np.asarray(array.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 class Panes:
-    """The stretches of rows between neighbouring edges of windows; each window is a run of whole panes.
+    """The rows between neighbouring window edges; each window consists of whole panes.
 
     Args:
-        lo: First row of each window, int64, any order.
-        hi: Row after the last of each window, int64.
+        lo: First row of each window, int64, in any order.
+        hi: Row after the last one of each window, int64.
 
     Examples:
         >>> panes = Panes(np.array([0, 1, 2]), np.array([2, 3, 4]))
@@ -40,21 +40,21 @@ class Panes:
         self.steps, self.blocks = list(_steps(self.first, length)), list(_blocks(self.cuts))
 
     def sums(self, column: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Sum and number of the known values of each window (their weighted sum and weight, with `weights`)."""
+        """Return sum and number of the known values of each window; with `weights` weighted sum and total weight."""
         total, known = np.zeros(len(self.rows)), self.rows.astype(np.float64)
         complete = weights is None
         with np.errstate(invalid="ignore", over="ignore"):
             for panes, rows in self.blocks:
-                some = None if weights is None else weights[rows]
-                total[panes], there = _sums(floats(column[rows]), some, self.cuts[panes] - rows.start)
-                if there is not None:
-                    known[panes], complete = there, False
-            return self.fold(total), self.count.astype(np.float64) if complete else self.fold(known)
+                block_weights = None if weights is None else weights[rows]
+                total[panes], counts = _sums(floats(column[rows]), block_weights, self.cuts[panes] - rows.start)
+                if counts is not None:
+                    known[panes], complete = counts, False
+            return self.reduce(total), self.count.astype(np.float64) if complete else self.reduce(known)
 
-    def fold(self, table: np.ndarray) -> np.ndarray:
-        """Sum a table (panes, ...) over each window's run of panes: (windows, ...).
+    def reduce(self, table: np.ndarray) -> np.ndarray:
+        """Sum a table (panes, ...) over the panes of each window: (windows, ...).
 
-        Runs are put together from sums of 1, 2, 4, ... panes, so rounding grows with the logarithm of their length.
+        Windows are composed of sums over 1, 2, 4, ... panes, so rounding errors grow with the logarithm of the length.
         """
         result = np.zeros((len(self.first), *table.shape[1:]))
         for level, (windows, panes) in enumerate(self.steps):
@@ -66,7 +66,7 @@ class Panes:
 
 
 def _steps(first: np.ndarray, length: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For sums of 1, 2, 4, ... panes: the windows that take one, and where it begins."""
+    """Yield for sums of 1, 2, 4, ... panes the windows that use one, and its first pane."""
     position, size = first.copy(), 1
     while size <= length.max(initial=0):
         windows = np.flatnonzero(length & size)
@@ -76,7 +76,7 @@ def _steps(first: np.ndarray, length: np.ndarray) -> Iterator[tuple[np.ndarray, 
 
 
 def _blocks(cuts: np.ndarray) -> Iterator[tuple[slice, slice]]:
-    """Slices of panes, and of their rows, about `_BLOCK` rows at a time."""
+    """Yield slices of panes, and of their rows, about `_BLOCK` rows at a time."""
     pane, last = 0, len(cuts) - 1
     while pane < last:
         after = max(int(np.searchsorted(cuts, cuts[pane] + _BLOCK, side="right")) - 1, pane + 1)
@@ -85,9 +85,9 @@ def _blocks(cuts: np.ndarray) -> Iterator[tuple[slice, slice]]:
 
 
 def _sums(values: np.ndarray, weights: np.ndarray | None, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Sum and number (or weight) of the known values from each start to the next; no number: all are known."""
+    """Return sum and number (or weight) of the known values of each pane; None for the number if all are known."""
     total = np.add.reduceat(values if weights is None else values * weights, starts)
-    if not np.isnan(total).any():  # nor is any value
+    if not np.isnan(total).any():  # then no value is NaN
         return total, None if weights is None else np.add.reduceat(weights, starts)
     known = ~np.isnan(values)
     weights = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)

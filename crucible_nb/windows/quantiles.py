@@ -1,4 +1,4 @@
-"""Exact quantiles of many windows over one column: equal to `np.quantile` of each window's rows, bit for bit."""
+"""Exact quantiles of a column in many windows, bit-equal to `np.quantile` of each window's rows."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from crucible_nb.accumulators.order import interpolate
 from crucible_nb.utils.optional import have
 
 _SMALL = 512
-"""Windows up to this many rows are sorted many at a time, as the rows of a matrix."""
+"""Windows of up to this many rows are sorted together, as the rows of a matrix."""
 
-_CELLS = 1 << 18
+_CELLS = 1 << 18  # maximum size of that matrix
 
 
 def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray, *, compiled: Any = None) -> np.ndarray:
-    """Quantiles `q` (rising) of `values[lo[i]:hi[i]]` for every window i, linear between ranks.
+    """Return the quantiles `q` of `values[lo[i]:hi[i]]` for every window i, interpolated linearly.
 
     Args:
-        values: float64, no NaN, in order of time.
+        values: float64 without NaN, in order of time.
         lo: First row of each window.
-        hi: Row after the last of each window.
-        q: Probabilities in rising order.
-        compiled: True or False forces the numba or the numpy path; None takes numba when it is installed and pays.
+        hi: Row after the last one of each window.
+        q: Probabilities in ascending order.
+        compiled: True or False forces the numba or the numpy path; None uses numba if it is installed and faster.
 
     Returns:
-        float64 of shape (len(q), windows); NaN where a window is empty.
+        float64 of shape (len(q), windows); NaN for empty windows.
 
     References:
         Hyndman, R. and Fan, Y. (1996). Sample quantiles in statistical packages. The American Statistician 50(4).
@@ -38,33 +38,33 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
         array([[2., 2.],
                [3., 9.]])
     """
-    place = (hi - lo - 1) * q[:, None]
-    rank = np.maximum(np.floor(place), 0.0)
-    pairs = np.full((2, *place.shape), np.nan)
-    if compiled if compiled is not None else _pays(values, hi - lo) and have("numba"):
+    position = (hi - lo - 1) * q[:, None]
+    rank = np.maximum(np.floor(position), 0.0)
+    pairs = np.full((2, *position.shape), np.nan)
+    if compiled if compiled is not None else _numba_is_faster(values, hi - lo) and have("numba"):
         from crucible_nb.windows import _compiled  # noqa: PLC0415  numba is heavy, and an extra
 
         _compiled.select(values, lo, hi, rank.astype(np.int64), pairs)
     else:
         _select(values, lo, hi, rank.astype(np.int64), pairs)
-    pairs += 0.0  # one zero: -0.0 + 0.0 is 0.0
-    return interpolate(pairs[0], pairs[1], place - rank)
+    pairs += 0.0  # turn -0.0 into 0.0
+    return interpolate(pairs[0], pairs[1], position - rank)
 
 
-def _pays(values: np.ndarray, rows: np.ndarray) -> bool:
-    # Loading compiled code costs about half a second; it wins where large windows share most of their rows.
+def _numba_is_faster(values: np.ndarray, rows: np.ndarray) -> bool:
+    # Loading compiled code takes about half a second; it is faster where large windows share most of their rows.
     work = int(rows.sum())
     return work > 5_000_000 and work > 4 * len(values) and work > 4 * _SMALL * len(rows)
 
 
 def _select(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, rank: np.ndarray, pairs: np.ndarray) -> None:
-    """Write the values of ranks `rank` and `rank + 1` (the last one where there is no next) to `pairs`."""
+    """Write the values of ranks `rank` and `rank + 1` (the largest value if there is no next) to `pairs`."""
     rows = hi - lo
-    for some in _batches(rows):
-        matrix = _matrix(values, lo[some], rows[some])
-        lines = np.arange(len(some))
-        pairs[0][:, some] = matrix[lines, rank[:, some]]
-        pairs[1][:, some] = matrix[lines, np.minimum(rank[:, some] + 1, rows[some] - 1)]
+    for batch in _batches(rows):
+        matrix = _matrix(values, lo[batch], rows[batch])
+        lines = np.arange(len(batch))
+        pairs[0][:, batch] = matrix[lines, rank[:, batch]]
+        pairs[1][:, batch] = matrix[lines, np.minimum(rank[:, batch] + 1, rows[batch] - 1)]
     for i in np.flatnonzero(rows > _SMALL):
         _partition(values[lo[i] : hi[i]], rank[:, i], pairs[:, :, i])
 
@@ -72,16 +72,16 @@ def _select(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, rank: np.ndarray
 def _batches(rows: np.ndarray) -> Iterator[np.ndarray]:
     size = 1
     while size <= _SMALL:
-        alike = np.flatnonzero((rows <= size) & (rows > size // 2))
-        for start in range(0, len(alike), _CELLS // size):
-            yield alike[start : start + _CELLS // size]
+        similar = np.flatnonzero((rows <= size) & (rows > size // 2))
+        for start in range(0, len(similar), _CELLS // size):
+            yield similar[start : start + _CELLS // size]
         size *= 2
 
 
 def _matrix(values: np.ndarray, lo: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    across = np.arange(rows.max())
-    matrix = values.take(lo[:, None] + across, mode="clip")
-    matrix[across >= rows[:, None]] = np.nan  # sorts behind every number
+    columns = np.arange(rows.max())
+    matrix = values.take(lo[:, None] + columns, mode="clip")
+    matrix[columns >= rows[:, None]] = np.nan  # sorted last
     matrix.sort(axis=1)
     return matrix
 
@@ -98,10 +98,10 @@ def _partition(window: np.ndarray, ranks: np.ndarray, pair: np.ndarray) -> None:
 def weighted_quantiles(
     values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Quantiles of windows in which row j stands for `weights[j]` rows; see `quantile_of_sorted`.
+    """Return weighted quantiles of windows, where row j has weight `weights[j]`; see `quantile_of_sorted`.
 
     Returns:
-        float64 of shape (len(q), windows); NaN where a window holds no weight.
+        float64 of shape (len(q), windows); NaN for windows of zero weight.
 
     Examples:
         >>> window = np.array([0]), np.array([2])

@@ -1,4 +1,4 @@
-"""Windows of a time-ordered frame, in four forms."""
+"""Select a time window of a frame, given in one of four forms."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Where = str | Callable[[pd.DataFrame], Any] | None
 
 
 Edges = tuple[int | None, int | None, int | None]
-"""First nanosecond, the one after the last, and how many of the newest; None is no limit."""
+"""First nanosecond, stop (exclusive), and maximum number of the newest rows; None for no limit."""
 
 
 def edges_of(
     now: int, *, last: Any = None, last_n: Any = None, start: Any = None, end: Any = None, sliding: Any = None
 ) -> Edges | None:
-    """Which rows a window can need; None: any."""
+    """Return the limits of the rows that a window can contain; None for all rows."""
     _one_form(last, last_n, (start, end), sliding)
     if sliding is not None:
         return None
@@ -30,10 +30,10 @@ def edges_of(
         return None, None, checks.whole("last_n", last_n)
     if last is not None:
         return now - checks.duration("last", last), now + 1, None
-    first, beyond = (
+    first, stop = (
         None if edge is None else checks.instant(name, edge) for name, edge in (("start", start), ("end", end))
     )
-    return first, beyond, None
+    return first, stop, None
 
 
 def query_window(
@@ -49,45 +49,45 @@ def query_window(
     step: Any = None,
     where: Where = None,
 ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
-    """One window of a frame, or a stream of sliding ones.
+    """Select one window of a frame, or a sequence of sliding ones.
 
     Args:
-        frame: Rows in time order.
-        times: Their int64 UTC nanoseconds.
-        now: Where `last` ends, included; None: at the newest row.
+        frame: Rows in order of time.
+        times: Times of the rows, int64 UTC nanoseconds.
+        now: End of `last`, inclusive; None for the newest row.
         last, last_n, start, end, sliding, step, where: As in `Experiment.query_window`.
 
     Returns:
-        Rows as a zero-copy view (a copy where `where` filters), or a generator for `sliding`.
+        Rows as a zero-copy view (a copy if `where` is given), or a generator for `sliding`.
     """
     _one_form(last, last_n, (start, end), sliding)
     if step is not None and sliding is None:
-        raise ConfigError(f"step={step!r}: expected only together with sliding=")
+        raise ConfigError(f"step={step!r}: accepted only together with sliding=")
     if sliding is not None:
         windows = sliding_frames(frame, sliding, sliding if step is None else step)
-        return ((begin, stop, _where(rows, where)) for begin, stop, rows in windows)
+        return ((window_start, window_end, _filter(rows, where)) for window_start, window_end, rows in windows)
     if last_n is not None:
-        first, beyond = max(0, len(frame) - checks.whole("last_n", last_n)), len(frame)
+        first, stop = max(0, len(frame) - checks.whole("last_n", last_n)), len(frame)
     elif last is not None:
         span = checks.duration("last", last)
-        stop = now if now is not None else int(times[-1]) if len(times) else 0
-        first, beyond = np.searchsorted(times, [stop - span, stop + 1]).tolist()
+        newest = now if now is not None else int(times[-1]) if len(times) else 0
+        first, stop = np.searchsorted(times, [newest - span, newest + 1]).tolist()
     else:
         first = 0 if start is None else int(np.searchsorted(times, checks.instant("start", start)))
-        beyond = len(times) if end is None else int(np.searchsorted(times, checks.instant("end", end)))
-    return _where(frame.iloc[first : max(first, beyond)], where)
+        stop = len(times) if end is None else int(np.searchsorted(times, checks.instant("end", end)))
+    return _filter(frame.iloc[first : max(first, stop)], where)
 
 
 def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any) -> None:
     forms = [last is not None, last_n is not None, any(edge is not None for edge in bounds), sliding is not None]
     if sum(forms) != 1:
-        came = [name for name, used in zip(("last", "last_n", "start/end", "sliding"), forms, strict=True) if used]
-        said = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding="
-        raise ConfigError(f"{said}, got {' and '.join(came) or 'none'}")
+        given = [name for name, used in zip(("last", "last_n", "start/end", "sliding"), forms, strict=True) if used]
+        expected = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding="
+        raise ConfigError(f"{expected}, got {' and '.join(given) or 'none'}")
 
 
-def _where(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """Rows for which the condition holds; unknown (NA) does not hold."""
+def _filter(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """Return the rows for which the condition is true; unknown (NA) counts as false."""
     if where is None:
         return rows
     try:

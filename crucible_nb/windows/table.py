@@ -1,4 +1,4 @@
-"""`windowed_metrics`: one row of metrics for every window of time."""
+"""`windowed_metrics`: one row of metrics per time window."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ def windowed_metrics(
     frame: pd.DataFrame,
     window: Any,
     step: Any = None,
-    *,
     by: str | Sequence[str] | None = None,
     columns: str | Sequence[str] | None = None,
     origin: Any = "start_day",
     closed: str = "left",
     exact: bool = True,
 ) -> pd.DataFrame:
-    """Metrics of every window of time, over rows in any order.
+    """Compute metrics of each time window, over rows in any order.
 
-    Offset aliases, `origin` and `closed` mean what they mean in `DataFrame.resample`, which lays the grid. Days and
-    months are those of the frame's own time zone; the result is in UTC. The first window starts at the grid point at
-    or before the first row, the last at the one at or before the last row; windows without rows are kept.
+    Offset aliases, `origin` and `closed` are those of `DataFrame.resample`, which defines the grid. Days and months
+    are those of the frame's own time zone; the result is in UTC. The first window starts at the grid point at or
+    before the first row, the last at the one at or before the last row; windows without rows are kept.
 
     Args:
-        frame: Rows with a DatetimeIndex or a `time` column (naive means UTC). Of latency_ms, cost_usd, success,
-            total_tokens (or prompt_tokens and completion_tokens) and weight, what is missing is unknown.
-        window: Length: "5min", Timedelta or timedelta; without `step` also a calendar alias such as "W" or "ME".
-        step: From one window's start to the next; None: windows follow each other without overlap or gap.
+        frame: Rows with a DatetimeIndex or a `time` column (naive means UTC). Missing columns and values of latency_ms,
+            cost_usd, success and total_tokens (or prompt_tokens and completion_tokens) are unknown, not zero.
+        window: Length of a window: an offset alias such as "5min", Timedelta or timedelta; without `step` also a
+            calendar alias such as "W" or "ME".
+        step: Time between two window starts; None for windows without overlap or gap.
         by: Column or columns whose observed groups become inner index levels; missing keys are a group.
-        columns: Further numeric columns to describe.
-        origin: "start_day", "start", "epoch", "end", "end_day" or a Timestamp.
-        closed: "left": windows are [start, end); "right": (start, end].
-        exact: Quantiles equal `np.quantile` of each window's rows; False: windows of over 2,048 rows take
-            log-bucket histograms, with a guaranteed relative error. `result.attrs["quantiles"]` says which.
+        columns: Further numeric columns: adds mean_, p50_, p95_ and p99_ of each.
+        origin: "start_day", "start", "epoch", "end", "end_day" or a Timestamp, as in `DataFrame.resample`.
+        closed: "left" for windows [start, end), "right" for (start, end].
+        exact: Whether quantiles equal `np.quantile` of each window's rows; otherwise windows of over 2,048 rows use
+            log-bucket histograms with a relative error of at most 0.2 %. `result.attrs["quantiles"]` tells which.
 
     Returns:
         DataFrame indexed by window_start (datetime64[ns, UTC]), then the levels of `by`: window_end, event_count,
         mean_latency_ms, p50_latency_ms, p95_latency_ms, p99_latency_ms [ms], total_cost_usd [USD], success_count,
         failure_count, success_rate (of known outcomes), total_tokens; mean_, p50_, p95_, p99_ of each of `columns`.
-        Counts are int64 and tokens Int64. Without rows: counts and totals 0, the rest NaN. With rows whose cost or
-        tokens nobody knows: the total is NaN or NA. With weights other than 1 counts and totals are estimates of
-        the full log (float64, Float64), means, rates and quantiles are weighted.
+        Counts are int64 and tokens Int64. Without rows: counts and totals 0, the rest NaN. With rows but no known
+        cost or tokens: the total is NaN or NA. With weights other than 1 counts and totals are estimates of the full
+        log (float64, Float64); means, rates and quantiles are weighted.
 
     Raises:
-        ConfigError: A wrong argument, or over 10 million windows.
-        SchemaError: No times, no such column, or a column that holds no numbers.
-        StatError: A weight that is negative or not finite.
+        ConfigError: An invalid argument, or over 10 million windows.
+        SchemaError: No times, no such column, or a column that is not numeric.
+        StatError: A negative or infinite weight.
 
     Examples:
         >>> import pandas as pd
@@ -97,6 +97,6 @@ def _standard(measure: Measure, frame: pd.DataFrame) -> dict[str, Any]:
 def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any) -> pd.Index:
     if by is None:
         return starts.rename("window_start")
-    across = np.tile(np.arange(len(keys)), len(starts))
-    inner = [keys.get_level_values(level).take(across) for level in range(keys.nlevels)]
+    codes = np.tile(np.arange(len(keys)), len(starts))
+    inner = [keys.get_level_values(level).take(codes) for level in range(keys.nlevels)]
     return pd.MultiIndex.from_arrays([starts.repeat(len(keys)), *inner], names=["window_start", *keys.names])

@@ -241,7 +241,7 @@ def test_max_events_keeps_the_newest_and_counts_the_rest() -> None:
     assert (facts["total_events"], facts["kept_events"], facts["evicted_events"]) == (10_000, 100, 9900)
     metrics = exp.metrics()
     assert (metrics.events, metrics.latency.mean, metrics.latency.min, metrics.latency.max) == (10_000, 4999.5, 0, 9999)
-    assert exp._pipeline.buffer.nbytes < 100_000
+    assert exp._stream.pipeline.buffer.nbytes < 100_000
     window = exp.metrics(last="5min")
     start = (window.span.start.value - 0) // SECOND
     assert 9699 <= start <= 9710  # begins at a pane

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_default_is_what_is_meant_outside_any_with() -> None:
 
 
 def test_without_an_experiment_nothing_is_recorded_and_one_warning_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KERNEL, "warned", False)
+    monkeypatch.setattr(LIVE, "warned", False)
     with pytest.warns(
         cr.CrucibleWarning, match=r"^no experiment is running: nothing is recorded \(cr.start makes one\)$"
     ):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.experiment.experiment import snapshot_of
 from crucible_nb.metrics import Live, Measure, Metrics
 from crucible_nb.metrics.stage import BLOCK
 from crucible_nb.notebook.messages import Composer
@@ -43,7 +44,7 @@ def test_it_says_what_metrics_say_whenever_somebody_looks(rng: np.random.Generat
     for size in sizes:
         exp.extend(table(rng, seen, size))
         seen += size
-        glance = exp._glance({}, 0, span)
+        glance = snapshot_of(exp, {}, 0, span)
         last = None if span is None else pd.Timedelta(span, unit="ns")
         assert glance.window is not None
         assert glance.total is not None
@@ -55,9 +56,9 @@ def test_it_says_what_metrics_say_whenever_somebody_looks(rng: np.random.Generat
 def test_what_was_looked_at_does_not_move(rng: np.random.Generator) -> None:
     exp = cr.start("looked at", clock="events")
     exp.extend(table(rng, 0, 300))
-    first = exp._glance({}, 0)
+    first = snapshot_of(exp, {}, 0)
     exp.extend(table(rng, 300, 300))
-    exp._glance({}, 0)
+    snapshot_of(exp, {}, 0)
     assert first.total is not None
     assert first.total.events == 300
     exp.stop()
@@ -68,7 +69,7 @@ def test_each_event_is_folded_once(rng: np.random.Generator, monkeypatch: pytest
     monkeypatch.setattr(Live, "add", lambda live, block, latest: (folded.append(len(block)), add(live, block, latest)))
     for i in range(20):
         exp.extend(table(rng, 100 * i, 100))
-        exp._glance({}, 0)
+        snapshot_of(exp, {}, 0)
     assert sum(folded) == 2000
     exp.stop()
 
@@ -76,9 +77,9 @@ def test_each_event_is_folded_once(rng: np.random.Generator, monkeypatch: pytest
 def test_after_another_price_table_it_begins_anew() -> None:
     exp = cr.start("priced")
     exp.record("llm.request", model="gpt-4o", prompt_tokens=1_000_000, completion_tokens=0)
-    before = exp._glance({}, 0).total.cost.total
+    before = snapshot_of(exp, {}, 0).total.cost.total
     exp.reprice({"gpt-4o": {"input": 7.0, "output": 1.0}})
-    assert before != exp._glance({}, 0).total.cost.total == exp.metrics().cost.total
+    assert before != snapshot_of(exp, {}, 0).total.cost.total == exp.metrics().cost.total
     exp.stop()
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.metrics import stage
 from crucible_nb.store import writer
-from crucible_nb.store.writer import SYNCER
+from crucible_nb.store.sync import SYNCER
 from crucible_nb.testing import ManualClock
 from tests.conftest import settle
 from tests.laws.test_replay import BLOCK, EVENTS, PAUSES, SAMPLERS, look, stream
@@ -35,19 +35,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def die(exp: cr.Experiment) -> None:
     """What is left of a process that was killed: its files as they are, its lock free."""
-    writer = exp._writer
+    writer = exp._log.writer
     assert writer is not None
-    with exp._lock:  # no thread of a dead process goes on: neither folds nor seals
-        exp._staged.clear()
-        exp._set_limit(0)
-        exp._running = False
+    with exp._intake.lock:  # no thread of a dead process goes on: neither folds nor seals
+        exp._intake._staged.clear()
+        exp._intake._set_limit(0)
+        exp._intake.running = False
         settle(exp)
         os.close(writer.journal.handle)
         writer.journal.handle, writer.journal.failure = None, "it is dead"
         writer.lock.release()
     SYNCER.remove(writer)
-    kernel = KERNEL
-    kernel._all = [one for one in kernel._all if one() is not exp]
+    LIVE._entries = [entry for entry in LIVE._entries if entry.get() is not exp]
 
 
 def detectors() -> list[cr.anomaly.Detector]:
@@ -114,7 +113,7 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
     assert look(one) == look(two)
     pd.testing.assert_frame_equal(one.anomalies(), two.anomalies(), check_exact=True)
     assert one.anomaly_metrics() == two.anomaly_metrics()
-    assert one._life.changes == two._life.changes
+    assert one._stream.lifecycle.changes == two._stream.lifecycle.changes
 
 
 @pytest.mark.parametrize("sampling", [None, *SAMPLERS])

@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.testing import ManualClock
 from tests.conftest import NOON
 from tests.laws.test_resume import die
@@ -67,7 +67,8 @@ def look(exp: cr.Experiment) -> str:
 
 
 def compare(one: cr.Experiment, two: cr.Experiment) -> None:
-    one._problems.counts["errors"] = two._problems.counts["errors"]  # a call that records nothing leaves no line
+    counts, again = one._stream.problems.counts, two._stream.problems.counts
+    counts["errors"] = again["errors"]  # a call that records nothing leaves no line
     pd.testing.assert_frame_equal(one.frame(), two.frame(), check_exact=True)
     assert look(one) == look(two)
 
@@ -75,7 +76,7 @@ def compare(one: cr.Experiment, two: cr.Experiment) -> None:
 def twins(work: Any) -> None:
     """The same work in memory and with a store; then what is read back."""
     place = Path(tempfile.mkdtemp())
-    KERNEL._all.clear()
+    LIVE._entries.clear()
     try:
         clock = ManualClock()
         memory, stored = (

@@ -25,7 +25,7 @@ def nothing_open() -> Iterator[None]:
 def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A shell with the extension, in a kernel that knows no experiment."""
     with monkeypatch.context() as patched, shells.shell(tmp_path) as one:
-        patched.setattr(live.KERNEL, "_all", [])
+        patched.setattr(live.LIVE, "_entries", [])
         yield one
         for experiment in session.known():
             if experiment.status in ("running", "paused"):

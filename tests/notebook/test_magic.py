@@ -57,7 +57,7 @@ def test_start_becomes_the_default_and_binds_exp(run: Any, ip: Any, capsys: Any)
 
 def test_options_reach_the_detectors(run: Any, ip: Any) -> None:
     run("%crucible start watched --anomaly z_score,iqr --anomaly-config threshold=4,action=alert --max-events 9")
-    assert [type(one).__name__ for one in ip.user_ns["exp"]._pipeline.detect.detectors] == ["ZScore", "IQR"]
+    assert [type(one).__name__ for one in ip.user_ns["exp"]._stream.pipeline.detect.detectors] == ["ZScore", "IQR"]
 
 
 def test_the_lifecycle(run: Any, ip: Any, capsys: Any) -> None:

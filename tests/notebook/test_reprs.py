@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.utils import html
 from crucible_nb.utils.pictures import binned_means, histogram, interval_picture, pictures, sparkline
 from crucible_nb.utils.text import brief
@@ -181,7 +181,7 @@ def test_the_list_is_a_frame_with_a_repr_of_its_own() -> None:
 
 
 def test_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KERNEL, "_all", [])
+    monkeypatch.setattr(LIVE, "_entries", [])
     assert repr(cr.experiments()) == "no experiments"
     assert "0 experiments" in seen(cr.experiments())
 

@@ -36,7 +36,7 @@ def memory(array: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("column", ["latency_ms", "prompt_tokens", "success", "model", "seq"])
 def test_windows_share_the_memory_of_the_buffer(exp: cr.Experiment, column: str) -> None:
-    inside = memory(exp._pipeline.buffer.frame()[column].array)
+    inside = memory(exp._stream.pipeline.buffer.frame()[column].array)
     for window in (
         exp.frame(),
         exp.df,
@@ -44,7 +44,7 @@ def test_windows_share_the_memory_of_the_buffer(exp: cr.Experiment, column: str)
         exp.query_window(start=100 * SECOND, end=200 * SECOND),
     ):
         assert np.shares_memory(memory(window[column].array), inside)
-    assert np.shares_memory(exp.query_window(last="1min").index.asi8, exp._pipeline.buffer.times())
+    assert np.shares_memory(exp.query_window(last="1min").index.asi8, exp._stream.pipeline.buffer.times())
 
 
 def test_text_shares_its_bytes(exp: cr.Experiment) -> None:
@@ -112,18 +112,18 @@ def test_categories_widen_as_they_grow() -> None:
 
 
 def test_a_column_nobody_uses_costs_nothing(exp: cr.Experiment) -> None:
-    buffer = exp._pipeline.buffer
+    buffer = exp._stream.pipeline.buffer
     used = {name for name, column in buffer._columns.items() if column.nbytes > 64}
     assert used == {"event", "latency_ms", "model", "note", "prompt_tokens", "success", "seq"}
     assert buffer.nbytes < 300 * (8 * 5 + 2 + 2 + 1 + 20)
 
 
 def test_the_frame_is_made_once_until_something_happens(exp: cr.Experiment) -> None:
-    inside = exp._pipeline.buffer.frame()
-    assert exp._pipeline.buffer.frame() is inside
+    inside = exp._stream.pipeline.buffer.frame()
+    assert exp._stream.pipeline.buffer.frame() is inside
     exp.record("tick")
     assert len(exp.frame()) == len(inside) + 1
-    assert exp._pipeline.buffer.frame() is not inside
+    assert exp._stream.pipeline.buffer.frame() is not inside
 
 
 def test_columns_can_be_chosen(exp: cr.Experiment) -> None:
@@ -144,7 +144,7 @@ def test_max_events_with_late_rows_keeps_the_newest_by_time() -> None:
 
 
 def test_a_slice_is_the_rows_of_a_time_range(exp: cr.Experiment) -> None:
-    buffer, frame = exp._pipeline.buffer, exp.frame()
+    buffer, frame = exp._stream.pipeline.buffer, exp.frame()
     rows = buffer.slice(100 * SECOND, 200 * SECOND)
     assert rows.times.tolist() == [i * SECOND for i in range(100, 200)]
     assert rows.oldest == 0
@@ -155,15 +155,15 @@ def test_a_slice_is_the_rows_of_a_time_range(exp: cr.Experiment) -> None:
 
 
 def test_a_slice_does_not_change_when_rows_come_late(exp: cr.Experiment) -> None:
-    rows = exp._pipeline.buffer.slice(100 * SECOND, 110 * SECOND)
+    rows = exp._stream.pipeline.buffer.slice(100 * SECOND, 110 * SECOND)
     exp.record("tick", latency_ms=-1.0, time=105 * SECOND + 1)
     assert len(exp.frame()) == 301
     assert rows.numbers("latency_ms").tolist() == list(range(100, 110))
-    assert len(exp._pipeline.buffer.slice(100 * SECOND, 110 * SECOND).times) == 11
+    assert len(exp._stream.pipeline.buffer.slice(100 * SECOND, 110 * SECOND).times) == 11
 
 
 def test_a_slice_after_a_sequence_number_is_limited_unless_rows_came_late(exp: cr.Experiment) -> None:
-    buffer = exp._pipeline.buffer
+    buffer = exp._stream.pipeline.buffer
     assert buffer.slice_after(199, 100, 30).numbers("seq").tolist() == list(range(200, 230))
     assert not len(buffer.slice_after(299, 0, 30).times)
     exp.record("tick", time=150 * SECOND + 1)

@@ -208,7 +208,7 @@ def test_whoever_notices_first_calls_back_in_a_thread_of_its_own(
     assert names == ["crucible-tick"]
     exp.stop()
     exp, names = watched(), []
-    monkeypatch.setattr(exp, "_listen", lambda: None)
+    monkeypatch.setattr(exp._alerting, "start_ticking", lambda: None)
     exp.on_anomaly(lambda _: names.append(threading.current_thread().name))
     calm(exp)
     spike(exp, 120)

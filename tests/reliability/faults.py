@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import crucible_nb as cr
-from crucible_nb.experiment.live import KERNEL
+from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import writer
 from crucible_nb.testing.disk import CALLS, FaultyDisk
 from tests.conftest import settle
@@ -114,7 +114,7 @@ def run(first: int, histories: int) -> tuple[int, Counter[str]]:
                 faults += history(seed, Path(place, "store"))
             except BaseException as error:
                 raise AssertionError(f"history {seed}") from error
-        KERNEL._all.clear()
+        LIVE._entries.clear()
     return histories, faults
 
 

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 import crucible_nb as cr
 from crucible_nb.store import writer
 from crucible_nb.store.attachment import Attachment
+from crucible_nb.store.log import open_log
 from tests.conftest import settle
 from tests.laws.test_resume import die
 from tests.tiers import scaled
@@ -85,7 +86,7 @@ class Histories(RuleBasedStateMachine):
     @rule(torn=st.integers(0, 20))
     def crash(self, torn: int) -> None:
         settle(self.exp)
-        path = self.exp._writer.journal.path
+        path = self.exp._log.writer.journal.path
         die(self.exp)
         if torn:  # the death tore a line that nobody was told of
             with path.open("ab") as file:
@@ -96,9 +97,9 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: len(self.workers) < 3)
     @rule()
     def join(self) -> None:
-        folder = self.exp._attached.folder
+        folder = self.exp._log.attachment.folder
         attached = Attachment.join(folder, None, None, None)
-        self.workers.append(cr.Experiment(attached.config, attached))
+        self.workers.append(cr.Experiment(attached.config, open_log(attached)))
 
     @precondition(lambda self: self.workers)
     @rule(which=st.integers(0, 2), ends=st.booleans())

@@ -35,7 +35,7 @@ def history(seed: int, place: Path) -> None:
     store, n, sure = place / "store", 0, 0
     with PowerLossDisk() as disk:
         exp = cr.start("power", store=store, durability=str(rng.choice(["os", "disk"])), windows=())
-        durable = exp._writer.durability == "disk"
+        durable = exp._log.writer.durability == "disk"
         for _ in range(int(rng.integers(5, 60))):
             what = rng.choice(["record", "record", "extend", "flush", "look", "attach"])
             if what == "record":

@@ -41,7 +41,7 @@ def make(place: Path, *, end: bool = True, sampling: Any = None) -> Path:
         settle(exp)
     for n in range(1200, 1230):
         exp.record("call", n=n, note=f"text {n}")
-    folder = exp._attached.folder.path
+    folder = exp._log.attachment.folder.path
     if end:
         exp.stop()
     else:
@@ -285,7 +285,7 @@ def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: 
     path.write_bytes(path.read_bytes() + frame_line(cells))
     exp = cr.attach(open_ended.name, store=tmp_path, mode="read")
     assert exp.frame()["n"].tolist() == list(range(1230))
-    assert exp._stream.unread == 1
+    assert exp._log.unread == 1
     repr((exp, exp.summary(), exp.planned, exp.alerts()))
     verify(tmp_path)
 

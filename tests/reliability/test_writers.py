@@ -50,12 +50,12 @@ def check(exp: cr.Experiment, pids: list[int], ended: bool = True, workers: int 
     assert len(set(drawn)) == len(drawn)  # workers share no coins
     exp.stop()
     assert exp.metrics().events == events + 1
-    again = cr.attach("pool", store=exp._attached.folder.path.parent)
+    again = cr.attach("pool", store=exp._log.attachment.folder.path.parent)
     assert again.status == "stopped"
     assert again.metrics().events == events + 1
     assert len(again.frame()) == len(frame)
     if ended:  # the owner sealed what they left
-        assert not list(exp._attached.folder.path.glob("*.jsonl"))
+        assert not list(exp._log.attachment.folder.path.glob("*.jsonl"))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

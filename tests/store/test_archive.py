@@ -107,9 +107,9 @@ def test_names_are_keys(tmp_path, monkeypatch):
     whole = segment.read_bytes()
     segment.write_bytes(whole[:100])
     other = archive.Remote(f"file://{place}", exp.id)
-    done = other.push(exp._attached.folder, whole=False)
+    done = other.push(exp._log.attachment.folder, whole=False)
     assert (done.copied, segment.read_bytes()) == (1, whole)
-    assert other.push(exp._attached.folder, whole=False).copied == 0
+    assert other.push(exp._log.attachment.folder, whole=False).copied == 0
     exp.stop()
 
 

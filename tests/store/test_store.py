@@ -19,7 +19,7 @@ import crucible_nb as cr
 from crucible_nb.__main__ import main
 from crucible_nb.store import lock, writer
 from crucible_nb.store.attachment import Attachment
-from crucible_nb.store.writer import SYNCER
+from crucible_nb.store.sync import SYNCER
 from crucible_nb.testing import ManualClock
 from crucible_nb.utils.threads import TICKER
 from tests.conftest import NOON, SECOND, settle
@@ -197,7 +197,7 @@ def test_files_are_read_without_us(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settle(exp)
     for n in range(100, 103):
         exp.record("call", latency_ms=float(n), model="m", n=n)
-    folder = exp._attached.folder.path
+    folder = exp._log.attachment.folder.path
     segments, journal = str(folder / "*.parquet"), sorted(folder.glob("*.jsonl"))[-1]
     for frame in (
         pd.concat([pd.read_parquet(path) for path in folder.glob("*.parquet")]),
@@ -226,12 +226,12 @@ def test_rows_beyond_max_events_live_on_in_the_store(tmp_path: Path, monkeypatch
         exp.extend(pd.DataFrame({"n": np.arange(250) + 250 * part, "latency_ms": 1.0}), event="e")
         settle(exp)
     assert exp.frame()["n"].tolist() == list(range(2500))
-    assert len(exp._pipeline.buffer) <= 300 + 500
+    assert len(exp._stream.pipeline.buffer) <= 300 + 500
     assert exp.metrics().events == 2500
     die(exp)
     again = cr.attach("long", store=tmp_path)
     assert again.frame()["n"].tolist() == list(range(2500))
-    assert len(again._pipeline.buffer) <= 300 + 500
+    assert len(again._stream.pipeline.buffer) <= 300 + 500
     again.record("e", n=2500)
     again.stop()
     assert cr.attach("long", store=tmp_path).frame()["n"].tolist() == list(range(2501))
@@ -280,7 +280,7 @@ def test_a_sampler_of_ones_own_has_to_come_along(tmp_path: Path, monkeypatch: py
         cr.attach("own", store=tmp_path)
     again = cr.attach("own", store=tmp_path, sampling=Every())
     pd.testing.assert_frame_equal(again.frame(), want, check_exact=True)
-    assert again._pipeline.sample.sampler.n == 400
+    assert again._stream.pipeline.sample.sampler.n == 400
     again.stop()
 
 
@@ -313,12 +313,12 @@ def test_the_background_syncs_within_about_a_second(tmp_path: Path) -> None:
 def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_LOCKS", False)
     exp = cr.start("beat", store=tmp_path)
-    path = exp._writer.lock.path
-    assert not exp._writer.lock.locked
+    path = exp._log.writer.lock.path
+    assert not exp._log.writer.lock.locked
     assert lock.alive(path)
     with pytest.raises(cr.StoreError, match="is open for writing in process"):
-        Attachment.resume(exp._attached.folder, None, None, None)
-    SYNCER.remove(exp._writer)
+        Attachment.resume(exp._log.attachment.folder, None, None, None)
+    SYNCER.remove(exp._log.writer)
     os.utime(path, (time.time() - 60, time.time() - 60))
     assert not lock.alive(path)
     die(exp)
@@ -347,7 +347,7 @@ def test_names_are_data(tmp_path: Path) -> None:
     for name in ("../../x", "/etc/passwd", "a\x00b", "x" * 300, '<img src=x onerror="alert(1)">', "\u202eevil"):
         with cr.start(name, store=tmp_path) as exp:
             exp.record(name, model=name)
-        assert exp._attached.folder.path.parent == tmp_path
+        assert exp._log.attachment.folder.path.parent == tmp_path
         back = cr.attach(exp.id, store=tmp_path)
         assert back.name == name
         assert "<img" not in back._repr_html_()
@@ -423,7 +423,7 @@ def test_times_of_the_events_are_kept(tmp_path: Path) -> None:
 def test_a_process_may_die_while_it_comes_up(tmp_path: Path, left: tuple[str, ...]) -> None:
     exp = cr.start("early", store=tmp_path)
     started = exp.started_at
-    folder = exp._attached.folder.path
+    folder = exp._log.attachment.folder.path
     die(exp)
     for path in folder.glob("w0000*"):
         path.write_bytes(b"") if path.name in left else path.unlink()

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store import tail as tail_module
 from crucible_nb.store.lines import decode_line, encode_line, frame_line
+from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.row_codec import encode_row, row_of_cells, run_of
 
 TEXTS = st.text(max_size=6) | st.sampled_from(['],[1,"', '{"":', "[5,[1", "\\", ",", "null"])
@@ -131,15 +131,15 @@ def test_an_interrupt_while_reading_loses_nothing(tmp_path: Path, monkeypatch: p
         exp.record("x", latency_ms=float(i))
     exp.flush()
     monkeypatch.setattr(tail_module, "_BLOCK", 5000)
-    real, calls = Stream.take, []
+    real, calls = Replayer.replay, []
 
-    def interrupted(self: Stream, lines: Any) -> None:
+    def interrupted(self: Replayer, lines: Any) -> None:
         calls.append(1)
         if len(calls) == 3:
             signal.raise_signal(signal.SIGINT)
         real(self, lines)
 
-    monkeypatch.setattr(Stream, "take", interrupted)
+    monkeypatch.setattr(Replayer, "replay", interrupted)
     with pytest.raises(KeyboardInterrupt):
         again.metrics()
     pd.testing.assert_frame_equal(again.frame(), exp.frame())

@@ -106,7 +106,7 @@ def test_sliding_windows_are_on_the_grid(query) -> None:
             {"last": "1s", "last_n": 1},
             "query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, got last and last_n",
         ),
-        ({"last_n": 1, "step": "1s"}, "step='1s': expected only together with sliding="),
+        ({"last_n": 1, "step": "1s"}, "step='1s': accepted only together with sliding="),
         ({"last": "soon"}, "last='soon': expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),
         ({"last": 5}, "last=5: expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),
         ({"last_n": -1}, "last_n=-1: expected a whole number >= 0"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.notebook.figures.words import escape, number, plural, wrap
 from crucible_nb.utils import checks
 
@@ -55,7 +55,7 @@ class FigureData:
             incidents=experiment.anomalies(),
             total_events=facts["total_events"],
             pauses=experiment.paused_spans,
-            has_detector=experiment._judged,
+            has_detector=snapshot_of(experiment, {}, 0, measured=False).detects,
             start=start,
             end=start + round(1e9 * facts["wall_clock_duration"]),
         )

@@ -125,12 +125,12 @@ class Ledger:
     Attributes:
         plan: As it was made.
         looks: In order.
-        told: Called with every look that is taken; a store writes it down.
+        append: Adds a look; an experiment replaces it, to write the look to its store as well.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.looks = plan, list[Look]()
-        self.told: Callable[[Look], None] | None = None
+        self.append: Callable[[Look], None] = self.looks.append
 
     def __repr__(self) -> str:
         early = sum(not look.planned for look in self.looks)
@@ -150,9 +150,7 @@ class Ledger:
         if self.looks and self.looks[-1].n == n:
             return self.looks[-1]
         look = Look(n, tuple(metrics), planned=self.due(n) is not None)
-        self.looks.append(look)
-        if self.told is not None:
-            self.told(look)
+        self.append(look)
         return look
 
     def agrees(self, other: Plan) -> bool:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.events.batch import Batch
 from crucible_nb.pipeline.config import ExperimentConfig
-from crucible_nb.pipeline.stream import Stream
+from crucible_nb.pipeline.stream import Stream, price_facts
 from crucible_nb.store.checkpoint import pack_state
 from crucible_nb.store.segment import batch_of
 
@@ -113,14 +113,14 @@ def changes_since(
 
 def state_bytes(stream: Stream) -> bytes:
     """Return the compressed state of a writer without its rows, for read-only use."""
-    state = stream.to_dict(bare=not stream.portable)
+    state = stream.state(bare=not stream.is_self_contained)
     buffer = stream.pipeline.buffer
     state["held"] = len(buffer) + buffer.evicted
-    return zlib.compress(orjson.dumps(pack_state({**state, "bare": not stream.portable})), 1)
+    return zlib.compress(orjson.dumps(pack_state({**state, "bare": not stream.is_self_contained})), 1)
 
 
 def _fingerprint(stream: Stream) -> str:
     """Return a digest of the price table in use, "" if it is that of the start."""
     if stream.pipeline.prices is stream.config.prices:
         return ""
-    return sha256(orjson.dumps(stream.price_facts(stream.pipeline.prices))).hexdigest()
+    return sha256(orjson.dumps(price_facts(stream.pipeline.prices, stream.config.prices))).hexdigest()

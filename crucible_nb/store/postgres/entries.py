@@ -22,7 +22,7 @@ def register(connection: Any, source: Source, *, alive: bool) -> None:
     """
     config, facts = source.config, source.config.to_dict()
     with source.lock:
-        facts["started"] = source.streams()[0].life.started
+        facts["started"] = source.streams()[0].lifecycle.started
     values = {
         "id": source.identity, "name": _clean(config.name), "condition": _clean(config.condition),
         "facts": _json(facts),

@@ -120,7 +120,7 @@ class CopiedAttachment(Attachment):
         state = _state(bytes(data))
         config = self.config.bare() if state["bare"] else self.config
         stream = Stream(config, writer, self.facts["started"])
-        stream.load(state)
+        stream.restore(state)
         buffer = RemoteBuffer(
             stream.pipeline.columns.dictionaries, state["held"], lambda: self._rows(writer, RowQuery())
         )
@@ -165,7 +165,7 @@ class CopiedAttachment(Attachment):
 
     def dead(self) -> bool:
         """Return whether the experiment has not ended, but its last heartbeat is too old."""
-        return self.life.alive and self._owner[2] > STALE
+        return self.lifecycle.alive and self._owner[2] > STALE
 
     def owner(self) -> str:
         """Return the process that writes the experiment, as text."""

@@ -16,6 +16,7 @@ from crucible_nb.store.postgres.changes import Source, Watermark, changes_since
 from crucible_nb.store.postgres.entries import register, update_status
 from crucible_nb.store.postgres.load import MovedError, copy_changes, register_writer, watermarks
 from crucible_nb.store.postgres.tables import ensure
+from crucible_nb.utils.runtime import RUNTIME
 
 POLL_SECONDS = 0.25
 """Seconds between two checks for new events."""
@@ -185,7 +186,7 @@ class Replicator:
         """Copy the changes of all writers; return whether there were any."""
         with self.source.lock:
             streams = list(self.source.streams())
-        due = self._state_requested or time.monotonic() >= self._next_state or not streams[0].life.alive
+        due = self._state_requested or time.monotonic() >= self._next_state or not streams[0].lifecycle.alive
         self._state_requested = False
         moved = [self._copy(connection, stream, due=due) for stream in streams]
         if due:
@@ -233,7 +234,7 @@ class Replicator:
         """Return whether the experiment has ended and is copied completely; then the thread stops."""
         with self.source.lock:
             streams = self.source.streams()
-            alive = streams[0].life.alive
+            alive = streams[0].lifecycle.alive
             if (alive and not self.once) or any(self._is_pending(stream) for stream in streams):
                 return False
         self._send_status(connection, complete=not alive)
@@ -253,7 +254,7 @@ def _state_key(stream: Stream) -> Any:
     ledger = stream.ledger
     looks = None if ledger is None else len(ledger.looks)
     alerts = len(stream.monitor.rules), len(stream.monitor.alerts.history)
-    return stream.pipeline.seq, len(stream.life.changes), looks, id(stream.pipeline.prices), alerts
+    return stream.pipeline.seq, len(stream.lifecycle.changes), looks, id(stream.pipeline.prices), alerts
 
 
 def _is_data_error(error: BaseException) -> bool:
@@ -264,9 +265,12 @@ def _is_data_error(error: BaseException) -> bool:
 REPLICATORS: weakref.WeakSet[Replicator] = weakref.WeakSet()
 
 
-def forget() -> None:
+def _forget() -> None:
     """Drop inherited replicators in a forked child; their threads and connections belong to the parent."""
     REPLICATORS.clear()
+
+
+RUNTIME.in_child(_forget)
 
 
 @atexit.register

@@ -208,7 +208,7 @@ def test_starting_needs_no_server(home):
     assert "archived" in exp._repr_html_()
     assert not exp.wait_archived(0.1)
     exp.stop()
-    exp._copier.give_up()
+    exp._copies.replicator.give_up()
     with pytest.raises(cr.StoreError, match="cannot reach postgresql://127.0.0.1:1/none"):
         cr.experiments("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(cr.StoreError, match="cannot reach"):
@@ -238,17 +238,17 @@ def test_a_password_is_never_said(home, caplog, tmp_path):
     url = f"postgresql://me:{SAID}@127.0.0.1:1/none"
     exp = cr.start("secret", store=url)
     exp.record("e")
-    eventually(lambda: exp._copier.failure)
+    eventually(lambda: exp._copies.replicator.failure)
     said = [
         repr(exp),
         exp._repr_html_(),
         str(exp.summary()),
-        repr(exp._copier.address),
-        str(vars(exp._copier)),
+        repr(exp._copies.replicator.address),
+        str(vars(exp._copies.replicator)),
         exp.handle,
     ]
     exp.stop()
-    exp._copier.give_up()
+    exp._copies.replicator.give_up()
     for ask in (
         cr.experiments, lambda store: cr.attach("x", store=store, mode="read"),
         lambda store: cr.attach("x", store=store, mode="resume"), lambda store: cr.attach("x", store=store, mode="nonsense"),
@@ -283,7 +283,7 @@ def test_least_privilege(server, url, sql):
         owner.execute(f"create role {name} login")
     exp = cr.start("rights", store=mine)
     exp.record("e", latency_ms=1.0)
-    eventually(lambda: "python -m crucible_nb postgres | psql" in (exp._copier.failure or ""))
+    eventually(lambda: "python -m crucible_nb postgres | psql" in (exp._copies.replicator.failure or ""))
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(tables.script())
         owner.execute(tables.rights(name))
@@ -301,9 +301,9 @@ def test_a_later_version_is_refused(url, sql):
     sql("insert into crucible.version (version) values (99) returning 1")
     exp.stop()
     other = cr.start("two", store=url)
-    eventually(lambda: "version 99, this release reads up to" in (other._copier.failure or ""))
+    eventually(lambda: "version 99, this release reads up to" in (other._copies.replicator.failure or ""))
     other.stop()
-    other._copier.give_up()
+    other._copies.replicator.give_up()
 
 
 def test_tables_of_an_earlier_version_go_forward(url, sql, monkeypatch):

@@ -112,8 +112,8 @@ def test_windows_are_found_by_the_database(url, clock):
     copied(exp)
     back = fresh("windows", url)
     asked = []
-    rows = back._attached._rows
-    back._attached._rows = lambda writer, wanted: asked.append(wanted) or rows(writer, wanted)
+    rows = back._log.attachment._rows
+    back._log.attachment._rows = lambda writer, wanted: asked.append(wanted) or rows(writer, wanted)
     start, end = exp.frame().index[50], exp.frame().index[60]
     for form in (
         {"last": "20s"}, {"last_n": 7}, {"start": start, "end": end}, {"start": start}, {"end": end}, {"last_n": 0},
@@ -126,7 +126,7 @@ def test_windows_are_found_by_the_database(url, clock):
         assert (left.latency.mean, left.events, left.cost.total) == pytest.approx(
             (right.latency.mean, right.events, right.cost.total)
         )
-    assert back._pipeline.buffer.is_remote, "nobody asked for all rows"
+    assert back._stream.pipeline.buffer.is_remote, "nobody asked for all rows"
     windows = [(a, b, len(rows)) for a, b, rows in back.query_window(sliding="1min")]
     assert windows == [(a, b, len(rows)) for a, b, rows in exp.query_window(sliding="1min")]
     assert str(back.metrics(by="event")) == str(exp.metrics(by="event"))
@@ -176,8 +176,8 @@ def test_what_left_memory_is_copied_from_segments(server, url, sql, monkeypatch)
             exp.extend(pd.DataFrame({"latency_ms": np.arange(start, start + 1000.0), "note": "x"}), event="e")
             settle(exp)
         assert exp.summary()["evicted_events"] > 10_000
-        assert exp.summary()["store"]["archived"][repr(exp._copier.address)]["lag_events"] == 20_000
-        eventually(lambda: exp._copier.failure)
+        assert exp.summary()["store"]["archived"][repr(exp._copies.replicator.address)]["lag_events"] == 20_000
+        eventually(lambda: exp._copies.replicator.failure)
         assert "not in postgresql://" in repr(exp)
     finally:
         server.start()

@@ -29,12 +29,17 @@ def listening(*callbacks: Any, **options: Any) -> Alerts:
     return alerts
 
 
+def take(alerts: Alerts, one: Alert) -> None:
+    """As an experiment raises an alert."""
+    alerts.remember(alerts.queue(one))
+
+
 def test_alerts_are_told_in_order_at_delivery_and_once() -> None:
     told: list[Alert] = []
     alerts = listening(told.append)
     given = [alert(second) for second in range(5)]
     for one in given:
-        alerts.take(one)
+        take(alerts, one)
     assert told == []
     alerts.deliver()
     alerts.deliver()
@@ -46,7 +51,7 @@ def test_every_callback_is_told() -> None:
     first: list[Alert] = []
     second: list[Alert] = []
     alerts = listening(first.append, second.append)
-    alerts.take(alert(1))
+    take(alerts, alert(1))
     alerts.deliver()
     assert first == second == [alert(1)]
 
@@ -54,11 +59,11 @@ def test_every_callback_is_told() -> None:
 def test_nobody_listens_and_the_alert_is_remembered_as_untold() -> None:
     told: list[Alert] = []
     alerts = listening()
-    alerts.take(alert(1))
+    take(alerts, alert(1))
     alerts.deliver()
     alerts.callbacks.append(told.append)
     alerts.deliver()
-    alerts.take(alert(2))
+    take(alerts, alert(2))
     alerts.deliver()
     assert alerts.frame().reason.tolist() == ["slow", "slow"]
     assert alerts.frame().told.tolist() == [False, True]
@@ -69,10 +74,10 @@ def test_what_nobody_heard_uses_up_no_room() -> None:
     told: list[Alert] = []
     alerts = listening(per_minute=2)
     for second in range(5):
-        alerts.take(alert(second))
+        take(alerts, alert(second))
     alerts.callbacks.append(told.append)
     for second in range(5, 10):
-        alerts.take(alert(second))
+        take(alerts, alert(second))
     alerts.deliver()
     assert told == [alert(5), alert(6)]
 
@@ -81,8 +86,8 @@ def test_60_a_minute_of_their_own_time_are_told_and_the_others_remembered() -> N
     told: list[Alert] = []
     alerts = listening(told.append)
     for i in range(100):
-        alerts.take(alert(i / 100, f"alert {i}"))
-    alerts.take(alert(59.9, "within"))
+        take(alerts, alert(i / 100, f"alert {i}"))
+    take(alerts, alert(59.9, "within"))
     alerts.deliver()
     assert [one.reason for one in told] == [f"alert {i}" for i in range(60)]
     frame = alerts.frame()
@@ -93,7 +98,7 @@ def test_60_a_minute_of_their_own_time_are_told_and_the_others_remembered() -> N
 def test_room_comes_back_a_minute_after_each_that_was_told() -> None:
     alerts = listening(print, per_minute=2)
     for second in (0, 10, 59.999, 60, 69.999, 70, 119, 120):
-        alerts.take(alert(second))
+        take(alerts, alert(second))
     assert alerts.frame().told.tolist() == [True, True, False, True, False, True, False, True]
 
 
@@ -101,21 +106,21 @@ def test_the_rate_limit_does_not_depend_on_when_it_is_delivered() -> None:
     told: list[Alert] = []
     alerts = listening(told.append, per_minute=3)
     for i in range(10):
-        alerts.take(alert(i))
+        take(alerts, alert(i))
         alerts.deliver()
     assert len(told) == 3
 
 
 def test_an_untold_alert_is_the_same_otherwise() -> None:
     alerts = listening(print, per_minute=0)
-    alerts.take(alert(1))
+    take(alerts, alert(1))
     assert list(alerts.history) == [replace(alert(1), told=False)]
 
 
 def test_memory_is_bounded() -> None:
     alerts = listening(per_minute=1)
     for i in range(10_100):
-        alerts.take(alert(i / 1000, f"{i}"))
+        take(alerts, alert(i / 1000, f"{i}"))
     frame = alerts.frame()
     assert len(frame) == 10_000
     assert frame.reason.iloc[[0, -1]].tolist() == ["100", "10099"]
@@ -124,8 +129,8 @@ def test_memory_is_bounded() -> None:
 def test_an_exception_in_a_callback_is_counted_and_the_others_are_told() -> None:
     told: list[Alert] = []
     alerts = listening(lambda one: 1 / 0, told.append, lambda one: {}["x"])
-    alerts.take(alert(1))
-    alerts.take(alert(2))
+    take(alerts, alert(1))
+    take(alerts, alert(2))
     with pytest.warns(cr.CrucibleWarning) as caught:
         alerts.deliver()
     assert told == [alert(1), alert(2)]
@@ -138,7 +143,7 @@ def test_an_exception_in_a_callback_is_counted_and_the_others_are_told() -> None
 def test_a_callback_that_wants_to_leave_is_counted_too() -> None:
     told: list[Alert] = []
     alerts = listening(lambda _: sys.exit(1), told.append)
-    alerts.take(alert(1))
+    take(alerts, alert(1))
     alerts.deliver()
     assert told == [alert(1)]
     assert alerts.problems.counts["errors"] == 1
@@ -154,7 +159,7 @@ def test_an_interrupt_is_the_users_and_what_waits_goes_on_waiting() -> None:
 
     alerts = listening(interrupted)
     for second in (1, 2):
-        alerts.take(alert(second))
+        take(alerts, alert(second))
     with pytest.raises(KeyboardInterrupt):
         alerts.deliver()
     alerts.deliver()
@@ -181,7 +186,7 @@ def test_callbacks_may_come_and_go_during_a_delivery() -> None:
 
     alerts = listening(once, lambda one: told.append(f"other {one.reason}"))
     for reason in ("a", "b"):
-        alerts.take(alert(1, reason))
+        take(alerts, alert(1, reason))
     alerts.deliver()
     assert told == ["once a", "other a", "other b", "new b"]
 
@@ -192,12 +197,12 @@ def test_a_callback_may_take_and_deliver_alerts_itself() -> None:
     def echo(one: Alert) -> None:
         told.append(one.reason)
         if one.reason == "a":
-            alerts.take(alert(2, "echo"))
+            take(alerts, alert(2, "echo"))
             alerts.deliver()
 
     alerts = listening(echo)
-    alerts.take(alert(1, "a"))
-    alerts.take(alert(1, "b"))
+    take(alerts, alert(1, "a"))
+    take(alerts, alert(1, "b"))
     alerts.deliver()
     assert told == ["a", "b", "echo"]
 
@@ -206,7 +211,7 @@ def test_several_threads_tell_each_alert_once() -> None:
     told: list[str] = []
     alerts = listening(lambda one: told.append(one.reason), per_minute=10**6)
     for i in range(2000):
-        alerts.take(alert(1, f"{i}"))
+        take(alerts, alert(1, f"{i}"))
     threads = [threading.Thread(target=alerts.deliver) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -222,7 +227,7 @@ def test_an_alert_is_a_value() -> None:
 
 def test_the_frame_has_a_row_an_alert_and_times_of_utc() -> None:
     alerts = listening(print)
-    alerts.take(alert(1.5))
+    take(alerts, alert(1.5))
     frame = alerts.frame()
     assert list(frame.columns) == COLUMNS
     assert frame.index.name == "time"
@@ -233,7 +238,7 @@ def test_the_frame_has_a_row_an_alert_and_times_of_utc() -> None:
 def test_columns_have_the_same_types_with_and_without_alerts() -> None:
     alerts = listening()
     empty = alerts.frame()
-    alerts.take(alert(1))
+    take(alerts, alert(1))
     some = alerts.frame()
     assert list(empty.columns) == COLUMNS
     assert str(some.index.dtype) == "datetime64[ns, UTC]"

@@ -1,0 +1,224 @@
+"""Intake of an experiment: the staging area, its gate, and the lock under which anything changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pandas as pd
+
+from crucible_nb.events.rows import WIDTH
+from crucible_nb.events.staging import row_of
+from crucible_nb.events.tables import frame_of, rows_of
+from crucible_nb.experiment.recorder import make_recorder
+from crucible_nb.pipeline.stream import TRANSITIONS
+from crucible_nb.store.log import EventLog, View
+from crucible_nb.utils.interrupts import unbroken
+from crucible_nb.utils.runtime import RUNTIME
+from crucible_nb.utils.threads import FOLDER
+
+_STAGE = 4096 * WIDTH  # staged cells that are worth processing
+
+
+class Intake:
+    """Stages events, processes them in blocks, and applies verbs between them.
+
+    Locks are taken in this order: the lock of the experiment, then the lock of its log.
+
+    Args:
+        log: Log of the experiment.
+
+    Attributes:
+        lock: Lock of the experiment.
+        record: Records one event; see `make_recorder`.
+        running: Whether events are collected.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self.lock = threading.RLock()
+        self.running = False
+        self._forked = False
+        self._fork = ExitStack()
+        self._staged: list[Any] = []
+        stream = log.stream
+        self.record, self._set_limit = make_recorder(
+            self._staged, stream.clock.read, self._admit, stream.problems, *log.journal()
+        )
+        self._follow_status()
+        RUNTIME.survive_forks(self)
+
+    # -- the gate -----------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Collect events from now on."""
+        self.running = True
+        self._set_limit(_STAGE)
+
+    def shut(self) -> None:
+        """Collect no more events: a limit of 0 makes every event ask."""
+        self.running = False
+        self._set_limit(0)
+
+    def _follow_status(self) -> None:
+        if self.log.records and self.log.stream.lifecycle.status == "running":
+            self.open()
+        else:
+            self.shut()
+
+    def _admit(self) -> bool:
+        """Whether to collect an event that finds the staging area full, or the gate shut.
+
+        A full staging area is processed in the background. When it is full twice over, the background thread has not
+        got the interpreter; then the caller processes it, which is cheaper than to compete, and bounds the memory.
+        """
+        if self._forked and not self._accepts_after_fork():
+            return False
+        if not self.running:
+            return False
+        if len(self._staged) >= 2 * _STAGE:
+            self.process()
+        else:
+            self._set_limit(2 * _STAGE)
+            FOLDER.ask(self.process)
+        return True
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def process(self) -> None:
+        """Run all staged events through the pipeline."""
+        with self.lock, unbroken():
+            self._process()
+            self.log.seal_if_due(self._process)
+
+    def _process(self) -> None:
+        for _ in range(-(-len(self._staged) // _STAGE)):
+            rows = self._staged[:_STAGE]
+            del self._staged[: len(rows)]
+            try:
+                self.log.stream.rows(rows)
+            except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                sentence = f"events could not be processed: {type(error).__name__}: {error}"
+                self.log.stream.problems.report("errors", sentence, len(rows) // WIDTH)
+        if self.running:
+            self._set_limit(_STAGE)
+
+    def extend(self, table: Any, event: str | None) -> int:
+        """Record a table; returns the number of events collected."""
+        with self.lock, unbroken(), self.log.lock:
+            self.process()
+            if self._forked and not self._accepts_after_fork():
+                return 0
+            if not self.running:
+                return 0
+            try:
+                if isinstance(table, list):
+                    return self._extend_rows(table, event)
+                return self._extend_frame(frame_of(table), event)
+            except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                size = len(table) if hasattr(table, "__len__") else 1
+                sentence = f"extend() recorded nothing: {type(error).__name__}: {error}"
+                self.log.stream.problems.report("errors", sentence, size)
+                return 0
+            finally:
+                self.log.seal_if_due(self._process)
+
+    def _extend_rows(self, table: list[Any], event: str | None) -> int:
+        reading, problems = self.log.stream.clock.read(), self.log.stream.problems
+        rows = [row_of(reading, event, row, problems) for row in rows_of(table)]
+        if not self.log.stage_rows(self._staged, rows):
+            return 0
+        self._process()
+        return len(rows)
+
+    def _extend_frame(self, frame: pd.DataFrame, event: str | None) -> int:
+        stream = self.log.stream
+        return sum(stream.frame(part, event, reading) for part, reading in self.log.write_table(frame, event))
+
+    # -- verbs and views ----------------------------------------------------------------------------------------------
+
+    def apply(self, verb: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Change the experiment, at this place among its events.
+
+        Args:
+            verb, facts: As for `Stream.apply`; transitions get their clock reading here.
+
+        Raises:
+            LifecycleError: The status does not allow it, or the experiment is read-only here.
+            StoreError: The journal cannot be written; then nothing has changed.
+        """
+        with self.lock, unbroken():
+            if self._forked:
+                self._join_after_fork()
+            stream, transition = self.log.stream, verb in TRANSITIONS
+            if transition:
+                stream.lifecycle.check(verb)
+            self.log.require_writer(verb)
+            try:
+                if transition:
+                    self.shut()  # before the clock is read: no event is later than the pause that shut the gate
+                with self.log.lock:
+                    self.process()
+                    if transition:
+                        # in event time the newest event may just have been processed
+                        facts = {"clock": stream.clock.reading()}
+                    stream.apply(verb, facts or {})
+                    self.log.append(verb, facts or {})
+            finally:
+                if transition:
+                    self._follow_status()
+            if not stream.lifecycle.alive:
+                self.log.finish(self._process)
+
+    @contextmanager
+    def reading(self) -> Iterator[View]:
+        """A view of the experiment with everything recorded so far; the lock is held while it is used."""
+        with self.lock:
+            self.process()
+            yield self.log.view()
+
+    @contextmanager
+    def status_view(self) -> Iterator[View]:
+        """A view for questions about the status alone: staged events stay staged."""
+        with self.lock:
+            yield self.log.view(status_only=True)
+
+    # -- forks --------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Hold both locks while the process forks."""
+        self._fork.enter_context(self.lock)
+        self._fork.enter_context(self.log.lock)
+
+    def after_in_parent(self) -> None:
+        """Release both locks."""
+        self._fork.close()
+
+    def after_in_child(self) -> None:
+        """Release both locks, and have the first event ask whether and where this process records."""
+        self._fork.close()
+        self.log.stream.problems.after_in_child()
+        if self.log.records:
+            self._forked = True
+            self._set_limit(0)
+            self.log.after_in_child()
+
+    def _accepts_after_fork(self) -> bool:
+        reason = self._join_after_fork()
+        if reason is not None:
+            self.log.stream.problems.report("refused", reason)
+        return reason is None
+
+    def _join_after_fork(self) -> str | None:
+        """Record as a writer of its own in a forked process; gives the reason why that is not possible."""
+        with self.lock:
+            if not self._forked:
+                return None
+            reason = self.log.become_writer_after_fork()
+            if reason is None:
+                self._staged.clear()  # they are the parent's
+                self._forked = False
+                self._follow_status()
+            return reason

@@ -1,0 +1,186 @@
+"""Reads of an experiment: frames, windows, metrics, summary and snapshots of a view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.events.sampling_info import mark
+from crucible_nb.experiment.live_metrics import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
+from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
+from crucible_nb.metrics import Metrics
+from crucible_nb.pipeline.config import ExperimentConfig
+from crucible_nb.store.log import EventLog, View
+from crucible_nb.utils import checks
+from crucible_nb.windows.query import edges_of
+
+_ANSWERS = 16  # windows whose metrics are kept until the next event
+
+
+class Reads:
+    """Answers questions about a view; the caller holds the lock under which the view was made.
+
+    Args:
+        config: Arguments of the experiment.
+        log: Log of the experiment, which has the rows.
+    """
+
+    def __init__(self, config: ExperimentConfig, log: EventLog) -> None:
+        self._config, self._log = config, log
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def frame(self, view: View) -> pd.DataFrame:
+        """All kept rows; see `Experiment.frame`."""
+        frame = self._log.rows(view).iloc[:]
+        if self._log.loses_evicted_rows and (evicted := _evicted(view)):
+            frame.attrs["evicted_events"] = evicted
+        facts = view.own.pipeline.sample.facts()
+        return mark(frame, {**facts, "seen": _total(view), "kept": len(frame)}) if facts else frame
+
+    def window_rows(self, view: View, form: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
+        """Rows from which `query_window` cuts a window, and their times in nanoseconds.
+
+        Args:
+            view: The experiment.
+            form: Arguments last, last_n, start, end and sliding of `Experiment.query_window`.
+        """
+        frame = self._log.rows(view, edges_of(view.now, **form))
+        times = frame.index.asi8  # type: ignore[attr-defined]
+        return mark(frame.iloc[:], {**view.own.pipeline.sample.facts(), "windowed": True}), times
+
+    # -- metrics ------------------------------------------------------------------------------------------------------
+
+    def metrics(self, view: View, last: Any, by: str | Sequence[str] | None, at: Any) -> Metrics:
+        """Metrics; see `Experiment.metrics`."""
+        span = None if last is None else checks.duration("last", last)
+        now = view.now if at is None else checks.instant("at", at)
+        if isinstance(by, (list, tuple)) and len(by) == 1:
+            [by] = by
+        pipelines = view.pipelines
+        if by is None and at is None and span is None:
+            return total_metrics(lives_of(pipelines), view.experiment, now)
+        remote = self._log.rows_are_remote and all(one.complete for one in pipelines)
+        if by is None and span is not None and not remote:
+            return self._window_metrics(view, now - span, now)
+        if isinstance(by, str) and span is None and at is None:
+            grouped = group_metrics(pipelines, view.experiment, now, by)
+            if grouped is not None:
+                return grouped
+        return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now)
+
+    def _window_metrics(self, view: View, start: int, stop: int) -> Metrics:
+        """Metrics of a window; the answer is kept until the next event."""
+        answers, pipelines = view.own.pipeline.cached_results, view.pipelines
+        key = (start, stop, len(view.experiment.changes), *(pipeline.seq for pipeline in pipelines))
+        if key not in answers:
+            if len(answers) >= _ANSWERS:
+                answers.clear()
+            answers[key] = window_metrics(pipelines, lives_of(pipelines), view.experiment, start, stop)
+        found: Metrics = answers[key]
+        return found
+
+    def _row_metrics(self, view: View, by: str | Sequence[str] | None, start: int | None, now: int) -> Metrics:
+        """Metrics of kept rows."""
+        kept = self._log.rows(view, (start, now + 1, None))
+        first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
+        partial = not all(pipeline.complete for pipeline in view.pipelines)
+        return frame_metrics(kept.iloc[int(first) : int(stop)], by, view.experiment, (start, now), partial=partial)
+
+    # -- summary and snapshot -----------------------------------------------------------------------------------------
+
+    def summary(self, view: View, copied: Mapping[str, Any]) -> dict[str, Any]:
+        """Status, durations and counts; see `Experiment.summary`.
+
+        Args:
+            view: The experiment.
+            copied: State of each copy elsewhere, by its address.
+        """
+        config, life, sample = self._config, view.lifecycle, view.own.pipeline.sample
+        started = view.now if life.started is None else life.started
+        paused = life.paused(started, view.now)
+        total, store = _total(view), self._log.facts()
+        effective = sample.effective_size()  # first: it makes the sampler remove the rows whose removal was delayed
+        return {
+            "name": config.name,
+            "status": view.status,
+            "condition": config.condition,
+            "hypothesis": config.hypothesis,
+            "tags": list(config.tags),
+            "started_at": timestamp(life.started),
+            "stopped_at": timestamp(life.ended),
+            "wall_clock_duration": (view.now - started) / 1e9,
+            "active_duration": (view.now - started - paused) / 1e9,
+            "paused_duration": paused / 1e9,
+            "pause_count": life.count("pause"),
+            "resume_count": life.count("resume"),
+            "total_events": total,
+            "kept_events": sum(len(pipeline.buffer) for pipeline in view.pipelines),
+            "evicted_events": _evicted(view),
+            "sampling": None if sample.policy is None else repr(sample.policy),
+            "seed": sample.seed if sample.is_sampling else None,
+            "effective_sample_size": effective,
+            "strata": sample.strata(),
+            "sample_size": config.sample_size,
+            "progress": None if config.sample_size is None else total / config.sample_size,
+            **{kind: view.counts[kind] for kind in ("errors", "misfits", "refused", "lost")},
+            "store": None if store is None else {**store, "archived": dict(copied)},
+        }
+
+    def snapshot(
+        self,
+        view: View,
+        facts: dict[str, Any],
+        seen: Mapping[int, int],
+        limit: int,
+        span: int | None,
+        *,
+        measured: bool,
+    ) -> Snapshot:
+        """A consistent snapshot for the dashboard; each event is read once.
+
+        Args:
+            view: The experiment.
+            facts: Its summary.
+            seen: Newest known sequence number by writer id; writers that are not there have none.
+            limit: Maximum number of rows per writer; the oldest come first, unless some came late.
+            span: Length in nanoseconds of the window whose metrics are wanted; None: all events.
+            measured: Whether metrics are wanted.
+        """
+        total = window = None
+        if measured:
+            lives = [
+                one.measure.incremental_state(span if span in one.measure.windows else None) for one in view.pipelines
+            ]
+            total = window = total_metrics(lives, view.experiment, view.now)
+            if span is not None:
+                window = window_metrics(view.pipelines, lives, view.experiment, view.now - span, view.now)
+        return Snapshot(
+            facts=facts,
+            rows={
+                writer: rows_after(stream.pipeline, seen.get(writer, -1), limit)
+                for writer, stream in view.streams.items()
+            },
+            total=total,
+            window=window,
+            incidents=incidents_of(view),
+            alerts=tuple(view.own.monitor.alerts.history),
+            detects=bool(view.own.pipeline.detect.detectors),
+            read_only=not self._log.records,
+        )
+
+
+def timestamp(nanoseconds: int | None) -> pd.Timestamp | None:
+    """UTC nanoseconds as a Timestamp."""
+    return None if nanoseconds is None else pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
+
+
+def _total(view: View) -> int:
+    return sum(pipeline.seq for pipeline in view.pipelines)
+
+
+def _evicted(view: View) -> int:
+    return sum(pipeline.buffer.evicted for pipeline in view.pipelines)

@@ -1,0 +1,65 @@
+"""Sync the journals of this process once a second, and keep their locks' heartbeats."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from typing import Protocol
+
+from crucible_nb.utils.runtime import RUNTIME
+
+
+class Beating(Protocol):
+    """A writer that wants to be called once a second."""
+
+    def beat(self) -> None:
+        """Sync, and renew the heartbeat."""
+
+
+class Syncer:
+    """Calls `beat` of every open writer of this process once a second; its thread ends with the last writer."""
+
+    EVERY = 1.0  # seconds
+    _writers: weakref.WeakSet[Beating]
+    _lock: threading.Lock
+    _owner: int | None  # process of the thread
+
+    def __init__(self) -> None:
+        self._begin()
+        RUNTIME.in_child(self._begin)
+
+    def _begin(self) -> None:
+        """Begin without writers and thread; also in a forked process, where those of the parent are not."""
+        self._writers, self._lock, self._owner = weakref.WeakSet(), threading.Lock(), None
+
+    def add(self, writer: Beating) -> None:
+        """Call a writer from now on."""
+        with self._lock:
+            self._writers.add(writer)
+            if self._owner != os.getpid():
+                self._owner = os.getpid()
+                threading.Thread(target=self._run, name="crucible-sync", daemon=True).start()
+
+    def remove(self, writer: Beating) -> None:
+        """Call a writer no longer."""
+        with self._lock:
+            self._writers.discard(writer)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.EVERY)
+            with self._lock:
+                writers = list(self._writers)
+                if not writers:
+                    self._owner = None
+                    return
+            for writer in writers:
+                with contextlib.suppress(Exception):  # the thread outlives any failure of one writer
+                    writer.beat()
+            del writers
+
+
+SYNCER = Syncer()
