@@ -57,7 +57,7 @@ def caller(loop: Callable[..., None]) -> float:
     return spent / (N // burst * burst) * 1e9
 
 
-def everything(loop: Callable[..., None]) -> float:
+def full_frame(loop: Callable[..., None]) -> float:
     """ns an event costs in a tight loop with every default consumer, the last fold included."""
     exp = cr.start("everything")
     start = perf_counter()
@@ -265,9 +265,9 @@ def main(quick: bool = False) -> str:
         {
             "floor": floor,
             "caller": lambda: caller(_loop),
-            "all": lambda: everything(_loop),
+            "all": lambda: full_frame(_loop),
             "caller extra": lambda: caller(_loop_extra),
-            "all extra": lambda: everything(_loop_extra),
+            "all extra": lambda: full_frame(_loop_extra),
         },
         count,
     )
@@ -316,7 +316,7 @@ def main(quick: bool = False) -> str:
         at_most("overhead on a 1 ms body", abs(overhead(1e-3, 5 if quick else 21)), 0.3, " %"),
     ]
     others = peers()
-    paired = rounds({"record": lambda: everything(_loop), **others}, 3 if quick else 7)
+    paired = rounds({"record": lambda: full_frame(_loop), **others}, 3 if quick else 7)
     wanted = {"OpenTelemetry span": 40, "trackio.log": 20, "wandb offline log": 300, "mlflow.log_metric": 500}
     rows += [
         at_least(

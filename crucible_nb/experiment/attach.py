@@ -25,9 +25,7 @@ from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, unpack
 from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres.address import Address, address_of
 from crucible_nb.store.postgres.connection import Connection
-from crucible_nb.store.postgres.listing import complete
-from crucible_nb.store.postgres.listing import find as found_in
-from crucible_nb.store.postgres.listing import listed as listed_in
+from crucible_nb.store.postgres.listing import complete_ids, find_id, list_experiments
 from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
 from crucible_nb.store.writer import lives
@@ -118,7 +116,7 @@ def _mode_of_copy(address: Address, name: Any) -> str:
 def _copied(address: Address, name: Any) -> Experiment:
     """The copy of an experiment, to look at."""
     connection = Connection(address)
-    log = open_log(CopiedAttachment(connection, found_in(connection, checks.text("name", name))))
+    log = open_log(CopiedAttachment(connection, find_id(connection, checks.text("name", name))))
     return Experiment(log.config, log)
 
 
@@ -133,7 +131,7 @@ def copy(experiment: Experiment, address: Address) -> None:
 def _leftovers(address: Address) -> None:
     """Copy experiments of which the database does not have everything, and whose process is gone."""
     with suppress(StoreError):
-        done = complete(Connection(address))
+        done = complete_ids(Connection(address))
         for folder in list(folders(address.root)):
             if folder.path.name not in done and not lives(folder):
                 with suppress(StoreError):
@@ -228,7 +226,7 @@ def listed(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str]
 def stored(store: Any) -> pd.DataFrame:
     """The experiments of a store, oldest first; one that cannot be read says so and does not hide the others."""
     if isinstance(store, Address):
-        return listed(listed_in(Connection(store)))
+        return listed(list_experiments(Connection(store)))
     root = root_of(store)
     found: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):

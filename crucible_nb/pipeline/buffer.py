@@ -80,7 +80,7 @@ class Buffer:
         sample: Sampling stage that may revise kept rows, asked at a read when `needs_reweighting`. None: rows and
             weights never change.
         needs_reweighting: Whether the sample may have been revised since the last read.
-        kept_from: Sequence number from which rows are not yet in the store, and so are kept whatever `max_rows`;
+        unsaved_from: Sequence number from which rows are not yet in the store, and so are kept whatever `max_rows`;
             None if there are none.
     """
 
@@ -97,7 +97,7 @@ class Buffer:
         self.evicted = 0
         self.sample: Revising | None = None
         self.needs_reweighting = False
-        self.kept_from: int | None = None
+        self.unsaved_from: int | None = None
 
     def __len__(self) -> int:
         return self._times.length - self._start - self._removed_count
@@ -145,8 +145,8 @@ class Buffer:
             return
         self.prepare_read()
         count = len(self) - self._max_rows
-        if self.kept_from is not None:
-            unsaved = self._numbers("seq", self._start, self._start + count) >= self.kept_from
+        if self.unsaved_from is not None:
+            unsaved = self._numbers("seq", self._start, self._start + count) >= self.unsaved_from
             count = int(np.argmax(unsaved)) if unsaved.any() else count
         self._start += count
         self.evicted += count
@@ -232,7 +232,7 @@ class Buffer:
             self._frame = self._view(name for name in self._columns if name not in HIDDEN)
         return self._frame
 
-    def everything(self) -> pd.DataFrame:
+    def full_frame(self) -> pd.DataFrame:
         """Return all rows in time order with the hidden columns, as a view that is not cached."""
         self.prepare_read()
         return self._view(self._columns)

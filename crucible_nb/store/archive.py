@@ -49,7 +49,7 @@ def is_url(value: Any) -> bool:
     return isinstance(value, str) and "://" in value
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return a URL without user and password.
 
     Examples:
@@ -72,8 +72,8 @@ class Remote:
     """
 
     def __init__(self, url: str, identity: str | None = None) -> None:
-        core = need("fsspec.core", "s3", f"{shown(url)!r}")
-        self.url = shown(url).rstrip("/") + (f"/{identity}" if identity else "")
+        core = need("fsspec.core", "s3", f"{without_credentials(url)!r}")
+        self.url = without_credentials(url).rstrip("/") + (f"/{identity}" if identity else "")
         with _reaching(self.url):
             self._system, path = core.url_to_fs(url)
         self._root = path.rstrip("/") + (f"/{identity}" if identity else "")
@@ -140,7 +140,7 @@ def _complete(folder: ExperimentFolder, *, whole: bool) -> Iterator[Path]:
     for writer_id in listing.writers:
         for part in listing.parts(writer_id):
             if part.segment is not None:
-                yield from filter(None, (part.state, part.segment))
+                yield from filter(None, (part.checkpoint, part.segment))
             elif whole and part.journal is not None:
                 yield part.journal
 

@@ -20,7 +20,7 @@ from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.follower import Follower
 from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder
-from crucible_nb.store.lock import Lock, beat_of, holder
+from crucible_nb.store.lock import Lock, holder, last_heartbeat
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.segment import read_segment
 from crucible_nb.store.writer import Writer, claim, lives, price_bytes
@@ -89,8 +89,8 @@ class Attachment:
         Raises:
             StoreError: Its process is there, or its files cannot be read.
         """
-        beat = beat_of(folder.lock(0))  # of the one before: to take the lock is a sign of life
-        lock = Lock(folder.lock(0)) if not lives(folder) else _refused(folder)
+        beat = last_heartbeat(folder.lock_path(0))  # of the one before: to take the lock is a sign of life
+        lock = Lock(folder.lock_path(0)) if not lives(folder) else _refused(folder)
         try:
             config = config_of(folder, given)
             seen = beat if config.clock is None else None
@@ -125,7 +125,7 @@ class Attachment:
             return  # a pause goes on being one
         since = max(last, min(seen or last, stream.clock.peek()))
         facts = {"since": since, "clock": stream.clock.reading()}
-        writer.journal.control("absent", facts)
+        writer.journal.write_control("absent", facts)
         stream.apply("absent", facts)
 
     @classmethod
@@ -229,7 +229,7 @@ class Attachment:
 
     def owner(self) -> str:
         """Who writes it, in words."""
-        return str(holder(self.folder.lock(0)) or "another process")
+        return str(holder(self.folder.lock_path(0)) or "another process")
 
 
 def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
@@ -262,7 +262,7 @@ def prices_of(data: bytes) -> PriceTable:
 
 
 def _refused(folder: ExperimentFolder) -> Lock:
-    who = holder(folder.lock(0))
+    who = holder(folder.lock_path(0))
     raise StoreError(
         f"{str(folder.path)!r} is open for writing in {who or 'another process'}. Use mode='read' to open it "
         "read-only, or mode='join' to write as one more process."

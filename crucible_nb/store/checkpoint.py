@@ -68,7 +68,7 @@ def unpack_state(cell: Any) -> Any:
     return array.tolist() if inner[0] == "list" else array
 
 
-def write_state(path: Path, state: dict[str, Any], sample: pd.DataFrame | None) -> None:
+def write_checkpoint(path: Path, state: dict[str, Any], sample: pd.DataFrame | None) -> None:
     """Write a state as a complete and synced file."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
@@ -78,7 +78,7 @@ def write_state(path: Path, state: dict[str, Any], sample: pd.DataFrame | None) 
     write_whole(path, stream.getvalue())
 
 
-def read_state(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
     """Return a state and the rows of its running sample, None without one.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 from crucible_nb.errors import CrucibleError
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.store.archive import Remote, shown
+from crucible_nb.store.archive import Remote, without_credentials
 from crucible_nb.store.layout import PRICES
 from crucible_nb.store.log import EventLog, StoredLog, View
 from crucible_nb.store.postgres.address import Address
@@ -84,15 +84,15 @@ class Copies:
 
     def lag(self) -> str:
         """Lag of the database, for a repr; "" without a database."""
-        return "" if self.replicator is None else self.replicator.words()
+        return "" if self.replicator is None else self.replicator.describe()
 
     # -- object storage -----------------------------------------------------------------------------------------------
 
     def archive(self, url: str) -> str:
         """Copy sealed files to object storage, or all files of an experiment that has ended; returns its URL there."""
         name = self._log.config.name
-        folder = self._log.folder_for(f"archive {name!r} to {shown(url)!r}")
-        remote, facts = self._archives.setdefault(shown(url), (Remote(url, folder.path.name), {}))
+        folder = self._log.folder_for(f"archive {name!r} to {without_credentials(url)!r}")
+        remote, facts = self._archives.setdefault(without_credentials(url), (Remote(url, folder.path.name), {}))
         self._push(remote, facts)
         with self._reading() as view:
             status = view.experiment.status

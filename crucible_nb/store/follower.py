@@ -15,11 +15,11 @@ from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reading
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.store.checkpoint import read_state
+from crucible_nb.store.checkpoint import read_checkpoint
 from crucible_nb.store.layout import FACTS, ExperimentFolder, JournalPart
 from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.segment import batch_of_frame, in_order, read_segment
-from crucible_nb.store.tail import Bad, Tail
+from crucible_nb.store.tail import BadLine, Tail
 from crucible_nb.utils.interrupts import unbroken
 
 _READERS = 4  # segments are read at a time; most of that happens outside of the interpreter
@@ -54,7 +54,7 @@ class Follower:
     ) -> None:
         self.folder, self.writer_id, self.config, self.rows = folder, writer_id, config, rows
         self.number = self.unread = 0
-        self.bad: list[Bad] = []
+        self.bad: list[BadLine] = []
         self.lost: list[str] = []
         self.sampled_seqs = np.empty(0, np.int64)
         self.sealed = 0
@@ -85,7 +85,7 @@ class Follower:
             self.replayer = Replayer(Stream(self.config, self.writer_id, started))
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
-        self.stream.pipeline.buffer.kept_from = 0 if self.stream.is_restorable else None
+        self.stream.pipeline.buffer.unsaved_from = 0 if self.stream.is_restorable else None
         self.bad, self.lost, self.unread = [], [], 0
         if sealed:
             with reading(self._state(sealed), ours=StoreError):  # its checksums hold, but anybody may have made it up
@@ -108,10 +108,10 @@ class Follower:
         return started if isinstance(started, int) else None
 
     def _state(self, sealed: Sequence[JournalPart]) -> Path:
-        return self.folder.name(self.writer_id, sealed[-1].number, "state")
+        return self.folder.part_path(self.writer_id, sealed[-1].number, "state")
 
     def _read_sealed(self, sealed: Sequence[JournalPart]) -> None:
-        state, sample = read_state(self._state(sealed))
+        state, sample = read_checkpoint(self._state(sealed))
         self.stream.restore(state)
         self.sampled_seqs = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
@@ -129,7 +129,7 @@ class Follower:
                 batches = in_order(chain(map(batched, frames), *read), kinds)
         else:
             batches = in_order(map(batched, self._newest(sealed, self.config.max_events)), kinds)
-        pipeline.buffer.kept_from = state["seq"]
+        pipeline.buffer.unsaved_from = state["seq"]
         unread = sum(part.number not in self._seen for part in sealed)
         left = state["evicted"] + state["held"] - sum(map(len, batches)) if unread else state["evicted"]
         pipeline.buffer.load(kinds, batches, max(0, left))
@@ -146,7 +146,7 @@ class Follower:
         """The rows of a segment; one that cannot be read does not hide the others."""
         self._seen.add(part.number)
         try:
-            return [read_segment(self.folder.name(self.writer_id, part.number, "parquet"))]
+            return [read_segment(self.folder.part_path(self.writer_id, part.number, "parquet"))]
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise
@@ -177,7 +177,7 @@ class Follower:
             newest = max((part.number for part in parts if part.segment is not None), default=0)
             done = [number for number in self._ends if number <= newest]
             if done:
-                self.stream.pipeline.buffer.kept_from = self._ends[max(done)]
+                self.stream.pipeline.buffer.unsaved_from = self._ends[max(done)]
                 self._ends = {number: seq for number, seq in self._ends.items() if number > newest}
 
     def was_sealed(self, number: int) -> None:
@@ -187,8 +187,8 @@ class Follower:
     def _read(self) -> bool:
         """Read all journals there are; False when what should come next was sealed meanwhile."""
         while True:
-            path = self.folder.name(self.writer_id, self.number, "jsonl")
-            complete = self.folder.name(self.writer_id, self.number + 1, "jsonl").exists()
+            path = self.folder.part_path(self.writer_id, self.number, "jsonl")
+            complete = self.folder.part_path(self.writer_id, self.number + 1, "jsonl").exists()
             if self._tail is None:
                 if not path.exists():
                     return self._passed_over()
@@ -230,7 +230,7 @@ class Follower:
             self.number = journals[0]
         return self._read()
 
-    def unusable(self) -> list[Bad]:
+    def unusable(self) -> list[BadLine]:
         """Lines that were passed over, all journals together."""
         return self.bad + ([] if self._tail is None else self._tail.bad)
 

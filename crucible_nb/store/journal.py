@@ -139,7 +139,7 @@ class Journal:
         )
         return False
 
-    def control(self, verb: str, facts: dict[str, Any]) -> bool:
+    def write_control(self, verb: str, facts: dict[str, Any]) -> bool:
         """Append a control line (a transition, a new policy, an alert); return whether it is acknowledged.
 
         A control line that cannot be written is kept, and written before the next line.
@@ -151,7 +151,7 @@ class Journal:
             self._pending.append(data)
             return False
 
-    def rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], redaction: Redaction | None) -> bool:
+    def write_rows(self, staged: list[Any], rows: Sequence[tuple[Any, ...]], redaction: Redaction | None) -> bool:
         """Write all rows with one call, or none, and stage them as they were written; return whether they were."""
         with self.lock:
             encoded = []

@@ -46,7 +46,7 @@ class JournalPart(NamedTuple):
     number: int
     journal: Path | None
     segment: Path | None
-    state: Path | None
+    checkpoint: Path | None
 
 
 class FolderListing:
@@ -196,11 +196,11 @@ class ExperimentFolder:
                     now.close(handle)
         now.sync_folder(self.path)
 
-    def name(self, writer: int, number: int, kind: str) -> Path:
+    def part_path(self, writer: int, number: int, kind: str) -> Path:
         """Return the path of a file of a writer."""
         return self.path / f"w{writer:04d}-{number:06d}.{kind}"
 
-    def lock(self, writer: int) -> Path:
+    def lock_path(self, writer: int) -> Path:
         """Return the path of the lock file of a writer."""
         return self.path / f"w{writer:04d}.lock"
 

@@ -21,7 +21,7 @@ try:
 except ImportError:  # pragma: no cover  systems without flock use heartbeats
     _LOCKS = False
 
-STALE = 15.0
+MAX_SILENCE = 15.0
 """Seconds without a heartbeat after which a holder counts as dead, where locks do not work."""
 
 _TRIES, _PAUSE = 40, 0.005  # a process that tests the lock holds it for an instant
@@ -106,7 +106,7 @@ class Lock:
     """Close the inherited handle in a forked child; the parent keeps the lock."""
 
 
-def alive(path: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Return whether a living process holds the lock."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -141,7 +141,7 @@ def holder(path: Path) -> Holder | None:
         os.close(handle)
 
 
-def beat_of(path: Path) -> int | None:
+def last_heartbeat(path: Path) -> int | None:
     """Return the time of the last heartbeat in UTC nanoseconds, None if there is no lock file."""
     try:
         return path.stat().st_mtime_ns
@@ -159,8 +159,8 @@ def _read(handle: int) -> dict[str, Any]:
 
 def _has_heartbeat(path: Path) -> bool:
     """Return whether the last heartbeat is recent and, on this host, the process still exists."""
-    last, beat = holder(path), beat_of(path)
-    if last is None or beat is None or time.time() - beat / 1e9 >= STALE:
+    last, beat = holder(path), last_heartbeat(path)
+    if last is None or beat is None or time.time() - beat / 1e9 >= MAX_SILENCE:
         return False
     if last.host != socket.gethostname():
         return True

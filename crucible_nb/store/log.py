@@ -23,7 +23,7 @@ from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.control_codec import encode_facts
 from crucible_nb.store.journal import Journal
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.merge import merged
+from crucible_nb.store.merge import merge_writers
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.table_codec import encode_table
 from crucible_nb.store.writer import SEALER, Writer
@@ -313,7 +313,7 @@ class AttachedLog(UnwrittenLog):
                 if stream.pipeline.buffer.evicted:
                     parts += [(writer, frame) for frame in self.attachment.older(stream)]
                 parts.append((writer, stream.pipeline.buffer.frame()))
-            self._merged = (key, merged(parts))
+            self._merged = (key, merge_writers(parts))
         return self._merged[1]
 
     @property
@@ -392,11 +392,11 @@ class StoredLog(AttachedLog):
 
     def append(self, verb: str, facts: Mapping[str, Any]) -> None:
         """Write a verb; one that cannot be written is kept and goes before the next line."""
-        self.writer.journal.control(verb, encode_facts(verb, facts, self.config))
+        self.writer.journal.write_control(verb, encode_facts(verb, facts, self.config))
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
         """Write rows, all or none, and stage them as they were written."""
-        return not rows or self.writer.journal.rows(staged, rows, self.writer.redaction)
+        return not rows or self.writer.journal.write_rows(staged, rows, self.writer.redaction)
 
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
         """Write a table, all or nothing; gives it as it was written."""

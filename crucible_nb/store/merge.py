@@ -15,7 +15,7 @@ WRITER = "writer"
 """Column with the writer id of each row, if there are several writers; `seq` counts the events of one writer."""
 
 
-def merged(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
+def merge_writers(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
     """Merge frames in order of time, then of writer id, then of `seq`.
 
     Args:

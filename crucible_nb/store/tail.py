@@ -11,7 +11,7 @@ from crucible_nb.store.row_codec import Run, run_of
 _BLOCK = 512 << 10
 
 
-class Bad(NamedTuple):
+class BadLine(NamedTuple):
     """A line that cannot be used: its file, the byte offset of its start, and its length in bytes."""
 
     path: Path
@@ -37,7 +37,7 @@ class Tail:
         self.path = path
         self.header: dict[str, Any] | None = None
         self.offset = 0
-        self.bad: list[Bad] = []
+        self.bad: list[BadLine] = []
 
     def read(self) -> Run | list[list[Any] | None] | None:
         """Return the next complete lines, about half a megabyte; None at the end.
@@ -63,7 +63,7 @@ class Tail:
         decoded, begin = [decode_line(line) for line in lines], self.offset
         for line, cells in zip(lines, decoded, strict=True):
             if cells is None:
-                self.bad.append(Bad(self.path, begin, len(line)))
+                self.bad.append(BadLine(self.path, begin, len(line)))
             begin += len(line) + 1
         if not self.offset and _is_header(decoded[0]):
             self.header = decoded.pop(0)[2]  # type: ignore[index]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import as_path, reading, reason
-from crucible_nb.store.checkpoint import read_state
+from crucible_nb.store.checkpoint import read_checkpoint
 from crucible_nb.store.layout import FACTS, ExperimentFolder, folders
 from crucible_nb.store.row_codec import Run
 from crucible_nb.store.segment import read_segment
@@ -24,23 +24,23 @@ class FileReport:
         events: Number of events or rows that can be read.
         torn: Bytes of a last line that was never acknowledged, or is being written.
         bad: Byte offsets of lines that cannot be read.
-        trouble: Reason why the whole file cannot be read, else "".
+        error: Reason why the whole file cannot be read, else "".
     """
 
     path: Path
     events: int = 0
     torn: int = 0
     bad: tuple[int, ...] = ()
-    trouble: str = ""
+    error: str = ""
 
     @property
     def sound(self) -> bool:
         """Whether the file can be read completely."""
-        return not (self.bad or self.trouble)
+        return not (self.bad or self.error)
 
     def __str__(self) -> str:
-        if self.trouble:
-            return f"BROKEN  {self.path}: {self.trouble}"
+        if self.error:
+            return f"BROKEN  {self.path}: {self.error}"
         if self.bad:
             offsets = ", ".join(map(str, self.bad[:5])) + (", ..." if len(self.bad) > 5 else "")
             lines = f"{len(self.bad)} lines cannot be read (at byte {offsets})"
@@ -110,10 +110,10 @@ def _files(root: Path) -> Iterator[FileReport]:
         for writer_id in listing.writers:
             parts = listing.parts(writer_id)
             sealed = [part.number for part in parts if part.segment is not None]
-            if sealed and not any(part.state for part in parts if part.number == sealed[-1]):
-                yield FileReport(folder.name(writer_id, sealed[-1], "state"), trouble="no such file")
+            if sealed and not any(part.checkpoint for part in parts if part.number == sealed[-1]):
+                yield FileReport(folder.part_path(writer_id, sealed[-1], "state"), error="no such file")
             for part in parts:
-                for path in (part.segment, part.state, part.journal):
+                for path in (part.segment, part.checkpoint, part.journal):
                     if path is not None:
                         yield _check_file(path)
 
@@ -122,7 +122,7 @@ def _check_facts(folder: ExperimentFolder) -> FileReport:
     try:
         folder.facts()
     except StoreError as error:
-        return FileReport(folder.path / FACTS, trouble=str(error))
+        return FileReport(folder.path / FACTS, error=str(error))
     return FileReport(folder.path / FACTS)
 
 
@@ -132,14 +132,14 @@ def _check_file(path: Path) -> FileReport:
             return FileReport(path, len(read_segment(path)))
         if path.suffix == ".state":
             with reading(path):
-                return FileReport(path, int(read_state(path)[0]["seq"]))
+                return FileReport(path, int(read_checkpoint(path)[0]["seq"]))
         if path.suffix == ".jsonl":
             return _check_journal(path)
-        return FileReport(path, trouble="it is not a file of a store")
+        return FileReport(path, error="it is not a file of a store")
     except (CrucibleError, OSError) as error:
         if not path.exists():
             return FileReport(path)  # sealed and removed meanwhile
-        return FileReport(path, trouble=str(error) if isinstance(error, CrucibleError) else reason(error))
+        return FileReport(path, error=str(error) if isinstance(error, CrucibleError) else reason(error))
 
 
 def _check_journal(path: Path) -> FileReport:

@@ -19,10 +19,10 @@ import pandas as pd
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import reason
 from crucible_nb.pipeline.stream import Stream
-from crucible_nb.store.checkpoint import write_state
+from crucible_nb.store.checkpoint import write_checkpoint
 from crucible_nb.store.journal import Durability, Journal
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.lock import Lock, alive
+from crucible_nb.store.lock import Lock, is_held
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import NAMES
 from crucible_nb.store.segment import write_segment
@@ -80,7 +80,7 @@ class Writer:
 
     def acquire(self) -> None:
         """Take the lock; StoreError when another process has it."""
-        self.lock = Lock(self.folder.lock(self.writer_id))
+        self.lock = Lock(self.folder.lock_path(self.writer_id))
 
     def claim(self) -> None:
         """Take a new writer id and its lock."""
@@ -94,8 +94,8 @@ class Writer:
         except OSError as error:
             raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error
         buffer = self.stream.pipeline.buffer
-        if buffer.kept_from is None and self.stream.is_restorable:
-            buffer.kept_from = 0
+        if buffer.unsaved_from is None and self.stream.is_restorable:
+            buffer.unsaved_from = 0
         SYNCER.add(self)
 
     def ensure_open(self) -> None:
@@ -112,7 +112,7 @@ class Writer:
         return header if started is None else {**header, "started": started}
 
     def _path(self, kind: str, number: int | None = None) -> Path:
-        return self.folder.name(self.writer_id, self.number if number is None else number, kind)
+        return self.folder.part_path(self.writer_id, self.number if number is None else number, kind)
 
     # -- sealing ------------------------------------------------------------------------------------------------------
 
@@ -145,9 +145,9 @@ class Writer:
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
             self.stream.problems.report("errors", f"the state cannot be written, journals are kept: {error!r}")
             return None
-        frame = buffer.everything()
+        frame = buffer.full_frame()
         seq = frame["seq"].to_numpy()
-        new = (seq >= (buffer.kept_from or 0)) | np.isin(seq, self.sampled_seqs)
+        new = (seq >= (buffer.unsaved_from or 0)) | np.isin(seq, self.sampled_seqs)
         revises = sample.sampler is not None and sample.sampler.revises
         open_ = new & (seq >= sample.since) if revises else np.zeros(len(seq), np.bool_)
         rows, held = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
@@ -159,7 +159,7 @@ class Writer:
             try:
                 self._write(number, state, rows, held if revises else None)
                 self.sampled_seqs = held["seq"].to_numpy() if revises else np.empty(0, np.int64)
-                buffer.kept_from = seq_now
+                buffer.unsaved_from = seq_now
             except (OSError, CrucibleError) as error:
                 self.stream.problems.report("store", f"a journal cannot be sealed now, it is kept: {error}")
             finally:
@@ -169,13 +169,13 @@ class Writer:
 
     def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
         """State first: the segment is what makes both valid. Then what they supersede may go."""
-        write_state(self._path("state", number), state, sample)
+        write_checkpoint(self._path("state", number), state, sample)
         facts = {"experiment": self.folder.path.name, "writer": self.writer_id, "part": number, "seq": state["seq"]}
         if not write_segment(self._path("parquet", number), rows, facts):
             return  # what is superseded goes with the next segment
         for part in self.folder.parts(self.writer_id):
             old = [part.journal] if part.number <= number else []
-            old += [part.state] if part.number < number else []
+            old += [part.checkpoint] if part.number < number else []
             for path in filter(None, old):
                 with contextlib.suppress(OSError):
                     system().unlink(path)
@@ -242,7 +242,7 @@ def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
     """An ordinal that nobody has had, and its lock."""
     writer_id = max(folder.writers(), default=0) + 1
     while True:
-        path = folder.lock(writer_id)
+        path = folder.lock_path(writer_id)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             return writer_id, Lock(path)
@@ -254,7 +254,7 @@ def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
 
 def lives(folder: ExperimentFolder, writer_id: int = 0) -> bool:
     """Whether a writer's process is there."""
-    return alive(folder.lock(writer_id))
+    return is_held(folder.lock_path(writer_id))
 
 
 def price_bytes(data: Any) -> bytes:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import crucible_nb as cr
 from crucible_nb.store import writer
-from crucible_nb.store.checkpoint import read_state, write_state
+from crucible_nb.store.checkpoint import read_checkpoint, write_checkpoint
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lines import decode_line, encode_line, frame_line
 from crucible_nb.store.verify import verify
@@ -130,11 +130,11 @@ def _alike(path: Path, good: bytes, report: Any) -> bool:
     """A flip in the last line's end makes it a torn one; in a zip's dates it changes nothing."""
     if path.suffix == ".jsonl":
         return report.files[0].torn > 0 or path.read_bytes() == good
-    from crucible_nb.store.checkpoint import pack_state, read_state
+    from crucible_nb.store.checkpoint import pack_state, read_checkpoint
 
     other = path.with_name("good.state")
     other.write_bytes(good)
-    one, two = (json.dumps(pack_state(read_state(one)[0])) for one in (path, other))
+    one, two = (json.dumps(pack_state(read_checkpoint(one)[0])) for one in (path, other))
     return one == two
 
 
@@ -285,7 +285,7 @@ def test_a_made_up_line_is_passed_over(open_ended: Path, tmp_path: Path, cells: 
     path.write_bytes(path.read_bytes() + frame_line(cells))
     exp = cr.attach(open_ended.name, store=tmp_path, mode="read")
     assert exp.frame()["n"].tolist() == list(range(1230))
-    assert exp._log.unread == 1
+    assert exp._log.attachment.followers[0].replayer.unread == 1
     repr((exp, exp.summary(), exp.planned, exp.alerts()))
     verify(tmp_path)
 
@@ -312,7 +312,7 @@ def test_a_made_up_state_is_an_error_of_ours(finished: Path, tmp_path: Path) -> 
     """Also where what is wrong with it would show only when somebody looks."""
     shutil.copytree(finished, tmp_path / finished.name)
     path = sorted((tmp_path / finished.name).glob("*.state"))[-1]
-    good, _ = read_state(path)
+    good, _ = read_checkpoint(path)
     life, measure = good["life"], good["measure"]
     panel = {"sums": np.zeros(2), "moments": np.zeros(2), "span": np.zeros(2)}
     made_up: list[dict[str, Any]] = [
@@ -324,12 +324,12 @@ def test_a_made_up_state_is_an_error_of_ours(finished: Path, tmp_path: Path) -> 
         {"ledger": {"plan": {"metric": 1}, "looks": []}},
     ]  # fmt: skip
     for odd in made_up:
-        write_state(path, {**good, **odd}, None)
+        write_checkpoint(path, {**good, **odd}, None)
         with pytest.raises(cr.StoreError):
             cr.attach(finished.name, store=tmp_path, mode="read")
         assert cr.experiments(tmp_path).loc[finished.name, "status"] == "unreadable"
         verify(tmp_path)
-    write_state(path, good, None)
+    write_checkpoint(path, good, None)
     assert rows(tmp_path / finished.name) == rows(finished)
 
 

@@ -14,7 +14,7 @@ import crucible_nb as cr
 from crucible_nb.experiment import attach
 from crucible_nb.experiment.attach import opened
 from crucible_nb.store import follower, writer
-from crucible_nb.store.checkpoint import read_state, write_state
+from crucible_nb.store.checkpoint import read_checkpoint, write_checkpoint
 from crucible_nb.store.layout import folders
 from tests.conftest import NOON, SECOND, settle
 from tests.laws.test_resume import die
@@ -101,8 +101,8 @@ def test_a_made_up_state_hides_no_other(tmp_path: Path) -> None:
         fill(exp, 10)
         exp.stop()
     path = next(Path(exp.handle).glob("*.state"))
-    state, sample = read_state(path)
-    write_state(path, {**state, "held": [1]}, sample)
+    state, sample = read_checkpoint(path)
+    write_checkpoint(path, {**state, "held": [1]}, sample)
     assert cr.experiments(tmp_path).set_index("name")["status"].to_dict() == {"good": "stopped", "odd": "unreadable"}
 
 

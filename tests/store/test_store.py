@@ -315,12 +315,12 @@ def test_where_locks_do_not_work_heartbeats_tell(tmp_path: Path, monkeypatch: py
     exp = cr.start("beat", store=tmp_path)
     path = exp._log.writer.lock.path
     assert not exp._log.writer.lock.locked
-    assert lock.alive(path)
+    assert lock.is_held(path)
     with pytest.raises(cr.StoreError, match="is open for writing in process"):
         Attachment.resume(exp._log.attachment.folder, None, None, None)
     SYNCER.remove(exp._log.writer)
     os.utime(path, (time.time() - 60, time.time() - 60))
-    assert not lock.alive(path)
+    assert not lock.is_held(path)
     die(exp)
     os.utime(path, (time.time() - 60, time.time() - 60))
     cr.attach("beat", store=tmp_path).stop()

@@ -103,9 +103,9 @@ def changes_since(
         replace_from = lost if replace_from is None else min(replace_from, lost)
     first = mark.seq if replace_from is None else min(replace_from, mark.seq)
     batch = buffer.rows_from(first)
-    if buffer.evicted and (buffer.kept_from is None or first < buffer.kept_from):
+    if buffer.evicted and (buffer.unsaved_from is None or first < buffer.unsaved_from):
         frames = [frame[frame["seq"] >= first] for frame in source.older(stream)]
-        frames.append(buffer.everything().loc[lambda frame: frame["seq"] >= first])
+        frames.append(buffer.full_frame().loc[lambda frame: frame["seq"] >= first])
         batch = batch_of(frames, buffer.kinds(), pipeline.columns.dictionaries)
     state = state_bytes(stream) if with_state or replace_from is not None or revises else None
     return Changes(batch, pipeline.columns.dictionaries, after, replace_from, state)

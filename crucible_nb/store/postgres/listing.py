@@ -9,7 +9,7 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.lock import STALE
+from crucible_nb.store.lock import MAX_SILENCE
 from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.text_columns import without_nul
 from crucible_nb.store.writer import lives
@@ -18,7 +18,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _ALIVE = ("running", "paused")
 
 
-def find(connection: Connection, name: str) -> str:
+def find_id(connection: Connection, name: str) -> str:
     """Return the id of the experiment with this id, or else of the newest with this name.
 
     Raises:
@@ -33,7 +33,7 @@ def find(connection: Connection, name: str) -> str:
     return str(rows[0][0].hex)
 
 
-def listed(connection: Connection) -> dict[str, dict[str, Any]]:
+def list_experiments(connection: Connection) -> dict[str, dict[str, Any]]:
     """Return the status of every experiment by id, the oldest first.
 
     A running or paused experiment is "dead" if its lock on this machine is free or, if it runs elsewhere, its last
@@ -52,10 +52,10 @@ def listed(connection: Connection) -> dict[str, dict[str, Any]]:
 
 def _is_dead(connection: Connection, identity: str, silent: float) -> bool:
     folder = ExperimentFolder(connection.address.root / identity)
-    return not lives(folder) if folder.path.is_dir() else silent > STALE
+    return not lives(folder) if folder.path.is_dir() else silent > MAX_SILENCE
 
 
-def complete(connection: Connection) -> set[str]:
+def complete_ids(connection: Connection) -> set[str]:
     """Return the ids of experiments that have ended and are copied completely."""
     return {identity.hex for (identity,) in connection.rows("select id from crucible.experiments where complete")}
 

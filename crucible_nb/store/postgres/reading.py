@@ -20,8 +20,8 @@ from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.attachment import Attachment, prices_of
 from crucible_nb.store.checkpoint import unpack_state
 from crucible_nb.store.layout import ExperimentFolder
-from crucible_nb.store.lock import STALE
-from crucible_nb.store.merge import merged
+from crucible_nb.store.lock import MAX_SILENCE
+from crucible_nb.store.merge import merge_writers
 from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.rows import RowQuery, decode_csv
 
@@ -145,7 +145,7 @@ class CopiedAttachment(Attachment):
             buffer = RemoteBuffer(stream.pipeline.columns.dictionaries, 0, lambda: None)
             buffer.load(kinds, [self._rows(writer, query)], 0)
             frames.append((writer, buffer.frame()))
-        return query.trim(merged(frames))
+        return query.trim(merge_writers(frames))
 
     def main(self) -> Stream:
         """Return the state of the writer that started the experiment."""
@@ -165,7 +165,7 @@ class CopiedAttachment(Attachment):
 
     def dead(self) -> bool:
         """Return whether the experiment has not ended, but its last heartbeat is too old."""
-        return self.lifecycle.alive and self._owner[2] > STALE
+        return self.lifecycle.alive and self._owner[2] > MAX_SILENCE
 
     def owner(self) -> str:
         """Return the process that writes the experiment, as text."""

@@ -81,7 +81,7 @@ class Replicator:
         return {"to": repr(self.address), "events": self.archived, "lag_events": pending, "lag_seconds": seconds,
                 "failure": self.failure}  # fmt: skip
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return the progress as text for a repr."""
         facts = self.facts()
         lag = f", {facts['lag_events']:,} not in {facts['to']}" if facts["lag_events"] else f", all in {facts['to']}"
