@@ -45,7 +45,7 @@ def blocks(n: int, groups: int) -> list[EventColumns]:
 
 def cost(detector: Detector, events: list[EventColumns], compiled: bool) -> float:
     """ns an event, warm-up aside."""
-    KERNEL._walk, KERNEL._asked = WALK if compiled else None, True
+    KERNEL._walk, KERNEL._requested = WALK if compiled else None, True
     running, spent, count = detector.begin(), 0.0, 0
     for i, block in enumerate(events):
         start = perf_counter()

@@ -17,10 +17,9 @@ import pandas as pd
 import pytest
 
 from crucible_nb import Experiment
-from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.live import LIVE
 from crucible_nb.store import writer
 from crucible_nb.testing import ManualClock
+from crucible_nb.utils.runtime import RUNTIME
 from tests import tiers
 
 tiers.register()
@@ -96,7 +95,4 @@ def rng() -> np.random.Generator:
 def quiet_kernel() -> Iterator[None]:
     """No experiment of one test is current, default or alive in the next."""
     yield
-    CURRENT.default = None
-    for one in LIVE.known():
-        if LIVE.find_owned(one.id) is one:
-            one.stop()
+    RUNTIME.reset()

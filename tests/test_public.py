@@ -71,7 +71,11 @@ NEW = {
     "class cr.testing.ManualClock(now=1735732800000000000)",
     "class cr.testing.PowerLossDisk()",
     "dir(cr) extensions",
+    "cr.anomaly.Incident.from_list(values)",
 }
+DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore", "ZScore")
+NEW |= {f"cr.anomaly.{name}.restorable" for name in DETECTORS}
+NEW |= {f"cr.sampling.{name}.restorable" for name in ("Adaptive", "Importance", "Reservoir", "Stratified", "Uniform")}
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

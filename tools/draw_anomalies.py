@@ -64,7 +64,7 @@ def rules() -> None:
     x[2200:2320] += 110
     x[3200:3320] = 400 + 3 * (x[3200:3320] - 400)
     detector, frame = Auto("latency_ms").begin(), pd.DataFrame({"latency_ms": x})
-    _, lookup = detector._score("latency_ms", x, detector._groups.codes(EventColumns.of_frame(frame)))
+    _, lookup = detector._score_metric("latency_ms", x, detector._groups.codes(EventColumns.of_frame(frame)))
     parts = [lookup(i) for i in range(len(x))]
     young = 3.2 * (1 + 100 / np.arange(1, len(x) + 1))
     far = {name: np.array([abs(one[f"{name}_far"]) for one in parts]) / young for name in ("spread", "level")}

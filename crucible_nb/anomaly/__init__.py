@@ -1,4 +1,4 @@
-"""Detectors: what is out of line, by how much and why; quiet otherwise."""
+"""Anomaly detectors: causal scores, reasons and incidents, with few false alarms."""
 
 from crucible_nb.anomaly.auto import Auto
 from crucible_nb.anomaly.base import Detector, Given, Verdict

@@ -1,4 +1,4 @@
-"""What a detector is: it scores every value against the past of its group, then learns it."""
+"""Base class of the detectors: score every value against the past of its group, then learn it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 
 from crucible_nb.anomaly.discoveries import Discoveries
-from crucible_nb.anomaly.exact_json import numbers, plain
+from crucible_nb.anomaly.exact_json import decode_floats, encode_floats
 from crucible_nb.anomaly.groups import Groups
 from crucible_nb.anomaly.kernel import KERNEL
-from crucible_nb.anomaly.learn_normal import normal
+from crucible_nb.anomaly.learn_normal import learn_normal
 from crucible_nb.anomaly.rank import Ranks
-from crucible_nb.anomaly.recursions import MOST, Count, Scores, State, before_each, counted, faded, warm
+from crucible_nb.anomaly.recursions import (
+    MAX_SCORE,
+    Count,
+    Scores,
+    State,
+    count_remembered,
+    discounted_sums,
+    import_scipy,
+    shift_by_one,
+)
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
@@ -22,16 +31,16 @@ Parts = dict[str, float]
 Lookup = Callable[[int], Parts]
 Learn = Literal["always", "normal"]
 _TINY, _HUGE = 1e-100, 1e100
-_LARGEST = 1e300  # of a model's scores that are ranked: an infinite one would leave nothing to rank by
+_LARGEST = 1e300  # scores are clipped to it before ranking: an infinite score would make the ranks useless
 
 
 class Given(dict[str, np.ndarray]):
-    """What an algorithm may know: the state before the first value, and what all detectors know of each value.
+    """Input of an algorithm: the state before the first value, and the counts and scales before each value.
 
     Attributes:
-        n: Remembered values, for `moments`.
-        seen: float64[g, m]: values of the group before each.
-        floor: float64[g, m]: smallest scale believed.
+        n: Number of remembered values, for `recursions.moments_before`.
+        seen: Number of values of the group before each value, float64[g, m].
+        floor: Smallest accepted scale for each value, float64[g, m].
     """
 
     def __init__(self, state: State, n: Count, seen: np.ndarray, floor: np.ndarray) -> None:
@@ -40,12 +49,12 @@ class Given(dict[str, np.ndarray]):
 
 
 class Verdict(NamedTuple):
-    """What a detector says of consecutive events.
+    """Result of a detector for consecutive events.
 
     Attributes:
-        score: float64[n]: the largest over its metrics; 1.0 is the threshold; NaN while warming up.
-        metric: int64[n]: which metric that was, -1 while none is known.
-        reasons: {event: sentence} for scores of 1 or more; a sentence is made when it is asked for.
+        score: Largest score over the metrics, float64[n]; 1.0 is the threshold; NaN while warming up.
+        metric: Index of the metric with that score, int64[n]; -1 while the score is unknown.
+        reasons: {event: sentence} for scores of 1 or more; a sentence is built on access.
     """
 
     score: np.ndarray
@@ -54,60 +63,65 @@ class Verdict(NamedTuple):
 
 
 class Reasons(Mapping[int, str]):
-    """Sentences by event, made when somebody asks: few of them are ever read.
+    """Sentences by event, built on access because few are ever read.
 
     Args:
-        makers: What makes the sentence of an event.
+        builders: Function that builds the sentence of each event.
     """
 
-    def __init__(self, makers: dict[int, Callable[[int], str]]) -> None:
-        self._makers = makers
+    def __init__(self, builders: dict[int, Callable[[int], str]]) -> None:
+        self._builders = builders
 
     def __getitem__(self, event: int) -> str:
-        return self._makers[event](event)
+        return self._builders[event](event)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._makers)
+        return iter(self._builders)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(self._builders)
 
 
 class Detector:
-    """A detector of one-dimensional metrics; a subclass has `state` and `algorithm`, this class does the rest.
+    """Base class of detectors of one-dimensional metrics; a subclass defines `state` and `algorithm`.
 
-    An instance that users make holds parameters only; `begin` gives a copy that runs, so one instance serves many
-    experiments. Scores depend on the past of an event's group, never on where a block ends. Missing and infinite
-    values are neither scored nor learnt.
+    An instance holds parameters only; `begin` returns a running copy, so one instance serves many experiments. Scores
+    depend on the past of an event's group, never on where a block ends. Missing and infinite values are neither scored
+    nor learnt.
 
     Args:
-        metrics: Columns to watch.
-        threshold: In the detector's own unit; the score is 1.0 there. None: its default.
-        warm_up: Values of a group before the first score.
-        floor: Smallest scale believed, in the unit of the metric. None: the smallest step seen between values, and 1 %
-            of their mean size.
-        by: Columns whose groups have baselines of their own.
-        learn: "always", or "normal": anomalies are not learnt, unless the last `PATIENCE` were all anomalies: a new
-            level becomes the normal one.
-        cooldown: Rows without an anomaly that end an incident.
-        false_alarm_rate: Share of rows that may be flagged; the threshold is then a rank among past scores, and there
-            are no scores until there are enough for that.
-        false_discovery_rate: Share of the groups flagged at a moment that may be flagged for nothing; for many groups
-            (`by`), see `Discoveries`. Either this or `false_alarm_rate`.
+        metrics: Columns to score.
+        threshold: Distance at which the score is 1.0, in the detector's own unit. None: its default.
+        warm_up: Number of values of a group before the first score.
+        floor: Smallest accepted scale, in the unit of the metric. None: the larger of the smallest step between
+            consecutive values and 1 % of their mean size.
+        by: Columns whose groups have separate baselines.
+        learn: "always", or "normal": anomalies are not learnt, unless the last `PATIENCE` values were all anomalies,
+            so that a new level becomes normal.
+        cooldown: Number of rows without an anomaly that end an incident.
+        false_alarm_rate: Proportion of rows that may be flagged; the threshold is then a rank among past scores, and
+            scores are NaN until there are enough past scores.
+        false_discovery_rate: Proportion of false alarms among the groups flagged at a moment; for many groups
+            (`by`), see `Discoveries`. Excludes `false_alarm_rate`.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is not accepted.
 
     Attributes:
-        state: Names of the state of a group and what it is before the first value.
-        kernel: Which compiled algorithm is the same as `algorithm`; only for the very class that names it.
-        unit: What one unit of distance is called in a reason.
+        state: Initial state of a group: name to value before the first value.
+        kernel: Number of the compiled algorithm that equals `algorithm`; not inherited.
+        restorable: Whether `to_dict` holds the whole running state; not inherited. A class that does not declare it is
+            restorable if it defines `to_dict` and `from_dict` itself.
+        unit: Name of one unit of distance in a reason.
+        middle: Name of the center of the baseline in a reason.
     """
 
     state: ClassVar[Mapping[str, float]] = {}
     default: ClassVar[float] = 3.0
     unit: ClassVar[str] = "sd"
+    middle: ClassVar[str] = "mean"
     kernel: ClassVar[int]
+    restorable: ClassVar[bool]
     PATIENCE: ClassVar[int] = 32
 
     def __init__(
@@ -132,28 +146,28 @@ class Detector:
         self.by = (by,) if isinstance(by, str) else checks.texts("by", by)
         self.learn = checks.one_of("learn", learn, ("always", "normal"))
         self.cooldown = checks.whole("cooldown", cooldown)
-        self.false_alarm_rate = _share("false_alarm_rate", false_alarm_rate)
-        self.false_discovery_rate = _share("false_discovery_rate", false_discovery_rate)
+        self.false_alarm_rate = _check_rate("false_alarm_rate", false_alarm_rate)
+        self.false_discovery_rate = _check_rate("false_discovery_rate", false_discovery_rate)
         if self.false_alarm_rate and self.false_discovery_rate:
             raise checks.wrong("false_discovery_rate", false_discovery_rate, "None beside a false_alarm_rate")
 
     def __repr__(self) -> str:
-        given = [f"{list(self.metrics)}", f"threshold={self.threshold:g}"]
-        given += [f"by={list(self.by)}"] if self.by else []
-        given += [f"false_alarm_rate={self.false_alarm_rate:g}"] if self.false_alarm_rate else []
-        given += [f"false_discovery_rate={self.false_discovery_rate:g}"] if self.false_discovery_rate else []
-        return f"{type(self).__name__}({', '.join(given)})"
+        arguments = [f"{list(self.metrics)}", f"threshold={self.threshold:g}"]
+        arguments += [f"by={list(self.by)}"] if self.by else []
+        arguments += [f"false_alarm_rate={self.false_alarm_rate:g}"] if self.false_alarm_rate else []
+        arguments += [f"false_discovery_rate={self.false_discovery_rate:g}"] if self.false_discovery_rate else []
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
     def begin(self) -> Self:
-        """A copy that runs from its first event on."""
+        """Return a running copy, before its first event."""
         detector = copy(self)
         detector.start()
         return detector
 
     def start(self) -> None:
         """Set up the state before the first event."""
-        warm()
-        self._fresh = np.array([*COMMON.values(), *self.state.values()])
+        import_scipy()
+        self._initial = np.array([*COMMON.values(), *self.state.values()])
         self._names = (*COMMON, *self.state)
         self._groups = Groups(self.by)
         self._states = {metric: np.empty((0, len(self._names))) for metric in self.metrics}
@@ -165,160 +179,169 @@ class Detector:
         return Ranks(self.false_alarm_rate) if self.false_alarm_rate else None
 
     def params(self) -> tuple[float, ...]:
-        """What the compiled algorithm is given."""
+        """Return the parameters of the compiled algorithm."""
         return (self.threshold,)
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:
-        """Score values, each against the state before it, and say what the state is after each.
+        """Score values, each against the state before it, and compute the state after each.
 
         Args:
-            x: float64[g, m], one row a group, oldest first.
-            state: What is known before the first value, float64[g, 1] by the names of `state`, and for each value:
+            x: Values, float64[g, m], one row per group, oldest first.
+            state: State before the first value, float64[g, 1] by the names of `state`, and for each value:
                 `state.n`, `state.seen`, `state.floor`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no algorithm()")
 
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
-        """A sentence for people: why the value is out of line."""
+        """Build the sentence that explains why the value is anomalous."""
         side = "above" if value >= parts["center"] else "below"
-        said = f"{distance(parts['distance'], self.unit)} {side} the {self.middle} {number(parts['center'])}"
-        return f"{metric} {number(value)} is {said}{group}"
-
-    middle: ClassVar[str] = "mean"
+        offset = f"{format_distance(parts['distance'], self.unit)} {side}"
+        return f"{metric} {format_number(value)} is {offset} the {self.middle} {format_number(parts['center'])}{group}"
 
     # -- running ----------------------------------------------------------------------------------------------------
 
     def judge(self, events: EventColumns) -> Verdict:
-        """Judge consecutive events; blocks may end anywhere."""
+        """Score consecutive events; blocks may end anywhere."""
         n, codes = len(events), self._groups.codes(events)
-        best, which = np.full(n, np.nan), np.full(n, -1)
-        makers: dict[int, Callable[[int], str]] = {}
-        for place, metric in enumerate(self.metrics):
+        best, best_metric = np.full(n, np.nan), np.full(n, -1)
+        builders: dict[int, Callable[[int], str]] = {}
+        for index, metric in enumerate(self.metrics):
             x = events[metric]
-            score, lookup = self._score(metric, x, codes)
-            score = self._calibrated(metric, score, codes)
+            score, lookup = self._score_metric(metric, x, codes)
+            score = self._calibrate(metric, score, codes)
             better = ~np.isnan(score) & ~(score <= best)
-            best[better], which[better] = score[better], place
+            best[better], best_metric[better] = score[better], index
             alarms = np.flatnonzero(better & (score >= 1))
-            makers |= dict.fromkeys(alarms.tolist(), self._sentence(metric, x, codes, lookup))
-        return Verdict(best, which, Reasons(makers))
+            builders |= dict.fromkeys(alarms.tolist(), self._reason_builder(metric, x, codes, lookup))
+        return Verdict(best, best_metric, Reasons(builders))
 
-    def _sentence(self, metric: str, x: np.ndarray, codes: np.ndarray, lookup: Lookup) -> Callable[[int], str]:
-        return lambda i: self.reason(metric, float(x[i]), lookup(i), self._groups.said(int(codes[i])))
+    def _reason_builder(self, metric: str, x: np.ndarray, codes: np.ndarray, lookup: Lookup) -> Callable[[int], str]:
+        return lambda i: self.reason(metric, float(x[i]), lookup(i), self._groups.describe(int(codes[i])))
 
-    def _calibrated(self, metric: str, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Scores by the rate that was asked for, none above `MOST`; ranks are among what the algorithm itself said."""
+    def _calibrate(self, metric: str, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Convert the algorithm's scores to the requested error rate, if any, and limit them to `MAX_SCORE`."""
         if metric in self._ranks:
-            score = self._ranks[metric].calibrated(np.clip(score, -_LARGEST, _LARGEST), codes)
-        return np.asarray(np.minimum(score, MOST))
+            score = self._ranks[metric].calibrate(np.clip(score, -_LARGEST, _LARGEST), codes)
+        return np.asarray(np.minimum(score, MAX_SCORE))
 
-    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
-        """Scores of one metric, one an event, and what gives the parts of reasons for some of the events."""
+    def _score_metric(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
+        """Return the score of each event for one metric, and a function that gives the parts of a reason."""
         state = self._states[metric]
         if new := len(self._groups) - len(state):
-            state = self._states[metric] = np.concatenate((state, np.tile(self._fresh, (new, 1))))
-        there = known(x)
-        if KERNEL.pays(len(x)) and "kernel" in vars(type(self)) and metric not in self._ranks:
-            return self._compiled(np.where(there, x, np.nan), codes, state)
-        score, done = np.full(len(x), np.nan), []
-        for rows, members, counts in self._groups.batches(there, codes):
-            values, before = x[members], self._named(state[rows])
-            found = self._all(values, before)
+            state = self._states[metric] = np.concatenate((state, np.tile(self._initial, (new, 1))))
+        valid = is_valid(x)
+        if KERNEL.ready_for(len(x)) and "kernel" in vars(type(self)) and metric not in self._ranks:
+            return self._score_compiled(np.where(valid, x, np.nan), codes, state)
+        score, batches = np.full(len(x), np.nan), []
+        for rows, members, counts in self._groups.batches(valid, codes):
+            values, before = x[members], self._by_name(state[rows])
+            scores = self._score_rows(values, before)
             if self.learn == "normal":
-                found = normal(self._all, self.PATIENCE, values, before, counts, found)
+                scores = learn_normal(self._score_rows, self.PATIENCE, values, before, counts, scores)
             last = np.arange(len(rows)), counts - 1
-            state[rows] = np.stack([found.after[name][last] for name in self._names], axis=1)
+            state[rows] = np.stack([scores.after[name][last] for name in self._names], axis=1)
             inside = np.arange(members.shape[1]) < counts[:, None]
-            score[members[inside]] = found.score[inside]
-            done.append((members, inside, found.parts))
+            score[members[inside]] = scores.score[inside]
+            batches.append((members, inside, scores.parts))
 
         def lookup(event: int) -> Parts:
-            for members, inside, columns in done:
+            for members, inside, columns in batches:
                 for i, j in np.argwhere((members == event) & inside).tolist():
                     return {name: float(np.broadcast_to(c, members.shape)[i, j]) for name, c in columns.items()}
             raise KeyError(event)
 
         return score, lookup
 
-    def _compiled(self, x: np.ndarray, codes: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, Lookup]:
-        """The same from the compiled kernel; the parts come from the states before the alarms."""
-        patience = self.PATIENCE if self.learn == "normal" else 0
-        score, where, at = KERNEL.walk(self.kernel, x, codes, state, self.params(), self.warm_up, self.floor, patience)
+    def _score_compiled(self, x: np.ndarray, codes: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, Lookup]:
+        """Do the same with the compiled kernel; the parts are computed from the states before the alarms."""
+        score, alarm_index, alarm_state = KERNEL.walk(
+            kind=self.kernel,
+            x=x,
+            codes=codes,
+            state=state,
+            params=self.params(),
+            warm_up=self.warm_up,
+            floor=self.floor,
+            patience=self.PATIENCE if self.learn == "normal" else 0,
+        )
 
         def lookup(event: int) -> Parts:
-            row = int(np.searchsorted(where, event))
-            found = self._all(x[None, event : event + 1], self._named(at[row : row + 1])).parts
-            return {name: float(np.broadcast_to(column, (1, 1))[0, 0]) for name, column in found.items()}
+            row = int(np.searchsorted(alarm_index, event))
+            parts = self._score_rows(x[None, event : event + 1], self._by_name(alarm_state[row : row + 1])).parts
+            return {name: float(np.broadcast_to(column, (1, 1))[0, 0]) for name, column in parts.items()}
 
         return score, lookup
 
-    def _named(self, state: np.ndarray) -> State:
+    def _by_name(self, state: np.ndarray) -> State:
         return {name: state[:, k : k + 1] for k, name in enumerate(self._names)}
 
-    def _all(self, x: np.ndarray, state: State) -> Scores:
-        """The algorithm, what all of them share, and NaN while warming up."""
+    def _score_rows(self, x: np.ndarray, state: State) -> Scores:
+        """Run the algorithm, update the common state, and set scores to NaN while warming up."""
         seen = state["count"] + np.arange(x.shape[1])
-        n, common = counted(state["n"], x.shape[1]), _common(x, state)
-        found = self.algorithm(x, Given(state, n, seen, self._floor(n, common, state)))
-        score = np.where(seen >= self.warm_up, np.minimum(found.score, MOST), np.nan)
+        n, common = count_remembered(state["n"], x.shape[1]), _common(x, state)
+        scores = self.algorithm(x, Given(state, n, seen, self._floor(n, common, state)))
+        score = np.where(seen >= self.warm_up, np.minimum(scores.score, MAX_SCORE), np.nan)
         after = {"run": np.broadcast_to(state["run"], x.shape), "n": n.after, "count": seen + 1, **common}
-        return Scores(score, found.parts, {**found.after, **after})
+        return Scores(score, scores.parts, {**scores.after, **after})
 
     def _floor(self, n: Count, common: State, state: State) -> np.ndarray:
-        """Smallest scale believed before each value."""
+        """Return the smallest accepted scale before each value."""
         if self.floor is not None:
             return np.full(n.after.shape, max(self.floor, _TINY))
-        size, step = (before_each(state[name], common[name]) for name in ("size", "step"))
+        size, step = (shift_by_one(state[name], common[name]) for name in ("size", "step"))
         step[step == np.inf] = 0.0
         return np.asarray(np.maximum(np.maximum(step, 0.01 * size / n.before), _TINY))
 
     def to_dict(self) -> dict[str, Any]:
-        """The running state as plain data that strict JSON holds to the bit."""
-        states = {metric: plain(state) for metric, state in self._states.items()}
-        ranks = {metric: one.to_dict() for metric, one in self._ranks.items()}
+        """Return the running state as plain data that strict JSON represents exactly."""
+        states = {metric: encode_floats(state) for metric, state in self._states.items()}
+        ranks = {metric: ranks.to_dict() for metric, ranks in self._ranks.items()}
         return {"groups": self._groups.to_dict(), "states": states, "ranks": ranks}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
-        """A copy that runs on from a state of `to_dict`."""
+        """Return a running copy that continues from the result of `to_dict`."""
         detector = self.begin()
         detector._groups.load(state["groups"])
         for metric, rows in state["states"].items():
-            detector._states[metric] = numbers(rows).reshape(-1, len(detector._names))
+            detector._states[metric] = decode_floats(rows).reshape(-1, len(detector._names))
         for metric, ranks in state["ranks"].items():
             detector._ranks[metric].load(ranks)
         return detector
 
 
 COMMON = {"count": 0.0, "n": 0.0, "size": 0.0, "step": np.inf, "last": np.nan, "run": 0.0}
+"""State of a group that all detectors share, before the first value."""
 
 
 def _common(x: np.ndarray, state: State) -> State:
-    """What every detector knows of a group after each value."""
+    """Return the common state of the groups after each value."""
     steps = np.abs(np.diff(np.concatenate((state["last"], x), axis=1), axis=1))
     steps = np.where(steps > 0, steps, np.inf)  # also NaN, before the first value
     step = np.minimum.accumulate(np.concatenate((state["step"], steps), axis=1), axis=1)[:, 1:]
-    return {"size": faded(np.abs(x), state["size"]), "step": step, "last": x}
+    return {"size": discounted_sums(np.abs(x), state["size"]), "step": step, "last": x}
 
 
-def distance(value: float, unit: str) -> str:
-    """A distance in a sentence; where all values were alike there is no unit to measure it by."""
+def format_distance(value: float, unit: str) -> str:
+    """Format a distance for a reason; a huge one, where all past values were equal, has no meaningful unit."""
     return f"{abs(value):.1f} {unit}" if abs(value) < 10_000 else "far"
 
 
-def limit(own: float, score: float) -> str:
-    """How far a model's own score is beyond what counts as an anomaly, in a sentence."""
-    return f"{MOST:,.0f} times the limit or more" if score >= MOST else f"the limit is {number(own / score)}"
+def format_limit(own: float, score: float) -> str:
+    """Format the limit that a model's own score exceeded, for a reason."""
+    if score >= MAX_SCORE:
+        return f"{MAX_SCORE:,.0f} times the limit or more"
+    return f"the limit is {format_number(own / score)}"
 
 
-def number(value: float) -> str:
-    """A number in a sentence."""
+def format_number(value: float) -> str:
+    """Format a number for a reason."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _share(name: str, value: float | None) -> float | None:
+def _check_rate(name: str, value: float | None) -> float | None:
     return None if value is None else checks.number(name, value, gt=0, lt=1)
 
 
-def known(x: np.ndarray) -> np.ndarray:
-    """Which values are scored and learnt: not missing, not infinite, and with squares that are numbers."""
+def is_valid(x: np.ndarray) -> np.ndarray:
+    """Return which values are scored and learnt: not missing, not infinite, and with a square that fits float64."""
     return np.asarray(np.abs(x) < _HUGE)

@@ -1,4 +1,4 @@
-"""Level shifts: small deviations on one side that add up."""
+"""Level shifts: cumulative sums of small deviations on one side."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Given
 from crucible_nb.anomaly.ewma import baseline
-from crucible_nb.anomaly.recursions import Scores, spread_of_mean
+from crucible_nb.anomaly.recursions import Scores, sd_of_mean
 from crucible_nb.utils import checks
 
-_CLIP = 4.0  # one spike is no shift
+_CLIP = 4.0  # a single spike is not a shift
 
 
 class CUSUM(Detector):
-    """Sum of the deviations beyond `slack` from a slow baseline, on each side; one spike counts at most 4 sd.
+    """Cumulative sum of the deviations beyond `slack` from a slow baseline, on each side; a value adds at most 4 sd.
 
-    The baseline moves on, so that a new level becomes the normal one.
+    The baseline follows the values, so that a new level becomes normal.
 
     Args:
         metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
-        threshold: Standard deviations that have to add up, default 12.
-        slack: Standard deviations of each value that do not count.
-        share: Weight of the newest value in the baseline.
+        threshold: Cumulative sum at which the score is 1.0, in standard deviations, default 12.
+        slack: Part of each deviation that is not counted, in standard deviations.
+        share: Weight of the newest value in the baseline, in (0, 1).
 
     Examples:
         >>> import numpy as np
@@ -40,6 +40,7 @@ class CUSUM(Detector):
     """
 
     state: ClassVar = {"mean": 0.0, "variance": 0.0, "up": 0.0, "down": 0.0}
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 2
     default: ClassVar[float] = 12.0
 
@@ -58,37 +59,34 @@ class CUSUM(Detector):
         self.share = checks.number("share", share, gt=0, lt=1)
 
     def params(self) -> tuple[float, ...]:
-        """What the compiled algorithm is given."""
-        return self.threshold, self.share, self.slack, _CLIP, self.warm_up / 2, spread_of_mean(self.share)
+        return self.threshold, self.share, self.slack, _CLIP, self.warm_up / 2, sd_of_mean(self.share)
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:
-        """See `Detector.algorithm`."""
         mean, sd, after = baseline(x, state, self.share)
-        least = state.floor * spread_of_mean(self.share)  # of many values: a step between two is no measure of them
-        z = np.clip((x - mean) / np.maximum(sd, least), -_CLIP, _CLIP)
-        z = np.where(state.seen >= self.warm_up / 2, z, 0.0)  # a baseline of a few values is none
-        up, down = reflected(state["up"], z - self.slack), reflected(state["down"], -z - self.slack)
+        mean_floor = state.floor * sd_of_mean(self.share)  # the floor of one value, scaled to the mean of many
+        z = np.clip((x - mean) / np.maximum(sd, mean_floor), -_CLIP, _CLIP)
+        z = np.where(state.seen >= self.warm_up / 2, z, 0.0)  # a baseline of few values is not used
+        up, down = cumulative_sums(state["up"], z - self.slack), cumulative_sums(state["down"], -z - self.slack)
         total = np.maximum(up, down)
         parts = {"center": mean, "distance": np.where(up >= down, total, -total)}
         return Scores(total / self.threshold, parts, {**after, "up": up, "down": down})
 
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
-        """A sentence for people."""
         side = "above" if parts["distance"] > 0 else "below"
-        what = f"{abs(parts['distance']):.0f} sd have added up {side} the mean {parts['center']:,.4g}"
-        return f"{metric} has shifted: {what}{group}, now {value:,.4g}"
+        total = f"{abs(parts['distance']):.0f} sd have added up {side} the mean {parts['center']:,.4g}"
+        return f"{metric} has shifted: {total}{group}, now {value:,.4g}"
 
 
-def reflected(before: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """S = max(0, S + step) along the last axis, from the value before the first step.
+def cumulative_sums(before: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Compute S = max(0, S + step) along the last axis, from the value before the first step.
 
-    A plain loop, 30 ns a value: a sum minus its own minimum would be one numpy call, but its bits would depend on
-    where the block began.
+    A plain loop, 30 ns per value: a sum minus its own minimum would be one numpy call, but its bits would depend on
+    where the block starts.
     """
-    return np.stack([_reflected(float(start[0]), row) for start, row in zip(before, steps, strict=True)])
+    return np.stack([_cumulative_sum(float(start[0]), row) for start, row in zip(before, steps, strict=True)])
 
 
-def _reflected(level: float, steps: np.ndarray) -> np.ndarray:
+def _cumulative_sum(level: float, steps: np.ndarray) -> np.ndarray:
     result = []
     for step in steps.tolist():
         level += step

@@ -1,4 +1,4 @@
-"""False discovery control: many groups at once, and few of the flagged ones flagged for nothing."""
+"""Control of the false discovery rate over many groups at once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 MEMORY = 4096
-"""Scores of a group that a new one is ranked among."""
+"""Number of past scores of a group among which a new score is ranked."""
 
 
 class Discoveries:
-    """Turns scores into ranks among the past of their group, and holds the ranks of all groups against each other.
+    """Convert scores to p-values among the past scores of their group, and apply Benjamini-Hochberg over all groups.
 
-    At each event the p-value of its group is (1 + past scores at least as large) / (1 + past scores), and the latest
-    p-values of all G groups go through Benjamini and Hochberg's step-up: with k groups at or below rate k / G, those
-    are flagged. Of the groups flagged at a moment, on average at most a share `rate` is flagged for nothing; while
-    nothing is wrong anywhere, an event is flagged with probability rate / G. The new score is rate k / G divided by
-    the p-value. About 5 us an event.
+    At each event the p-value of its group is (1 + past scores at least as large) / (1 + past scores). The latest
+    p-values of all G groups enter Benjamini and Hochberg's step-up procedure: if k groups are at or below rate k / G,
+    these groups are flagged. Of the groups flagged at a moment, on average at most a proportion `rate` are false
+    alarms; without any anomaly, an event is flagged with probability rate / G. The new score is rate k / G divided by
+    the p-value. About 5 us per event.
 
     Args:
-        rate: Share of false ones among the groups flagged at a moment.
+        rate: Proportion of false alarms among the groups flagged at a moment.
 
     References:
         Benjamini, Hochberg: Controlling the false discovery rate. JRSS B 57 (1995).
@@ -35,25 +35,25 @@ class Discoveries:
         self._sorted: dict[int, list[float]] = {}
         self._latest: dict[int, float] = {}
 
-    def calibrated(self, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Scores of consecutive events in terms of discoveries; NaN while a group has fewer than G / rate scores."""
+    def calibrate(self, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Convert the scores of consecutive events; NaN while a group has fewer than G / rate scores."""
         result = np.full(len(score), np.nan)
         for i in np.flatnonzero(~np.isnan(score)).tolist():
-            result[i] = self._one(int(codes[i]), float(score[i]))
+            result[i] = self._calibrate_score(int(codes[i]), float(score[i]))
         return result
 
-    def _one(self, group: int, score: float) -> float:
+    def _calibrate_score(self, group: int, score: float) -> float:
         ranked = self._sorted.setdefault(group, [])
         p = (1 + len(ranked) - bisect_left(ranked, score)) / (1 + len(ranked))
         self._latest[group] = p
-        groups, enough = len(self._latest), len(ranked) + 1
+        groups, available = len(self._latest), len(ranked) + 1
         self._learn(group, ranked, score)
-        if enough * self.rate < groups:
+        if available * self.rate < groups:
             return float("nan")
-        return self.rate * (self._discovered() if p <= self.rate else 1) / groups / p
+        return self.rate * (self._count_discoveries() if p <= self.rate else 1) / groups / p
 
-    def _discovered(self) -> int:
-        """How many groups Benjamini and Hochberg flag now; at least 1, the step a single one has to take."""
+    def _count_discoveries(self) -> int:
+        """Return the number of groups that Benjamini-Hochberg flags now; at least 1, the step of a single group."""
         p = np.sort(np.fromiter(self._latest.values(), float))
         below = np.flatnonzero(p <= self.rate * np.arange(1, len(p) + 1) / len(p))
         return int(below[-1]) + 1 if len(below) else 1
@@ -66,10 +66,10 @@ class Discoveries:
             del ranked[bisect_left(ranked, past.popleft())]
 
     def to_dict(self) -> list[list[Any]]:
-        """The state as plain data."""
+        """Return the state as plain data."""
         return [[group, list(past), self._latest[group]] for group, past in self._past.items()]
 
     def load(self, state: list[list[Any]]) -> None:
-        """Take a state over."""
+        """Restore a state of `to_dict`."""
         for group, past, latest in state:
             self._past[group], self._sorted[group], self._latest[group] = deque(past), sorted(past), latest

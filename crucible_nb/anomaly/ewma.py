@@ -1,4 +1,4 @@
-"""How far from the recent mean, in recent standard deviations: a threshold that moves with the series."""
+"""Distance from the recent mean in recent standard deviations: a threshold that follows the series."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Given
-from crucible_nb.anomaly.recursions import Scores, State, before_each, smoothed
+from crucible_nb.anomaly.recursions import Scores, State, exponential_means, shift_by_one
 from crucible_nb.utils import checks
 
 
 def baseline(x: np.ndarray, state: State, share: float) -> tuple[np.ndarray, np.ndarray, State]:
-    """Exponentially weighted mean and sd before each value, and the state after each."""
-    fresh = state["count"] == 0
-    start = np.where(fresh, x[:, :1], state["mean"])
-    after = smoothed(share, x, start)
-    mean = before_each(start, after)
-    # v' = (1 - a) (v + a d^2), with d against the mean before the value
-    variance = smoothed(share, (1 - share) * (x - mean) ** 2, state["variance"])
-    return mean, np.sqrt(before_each(state["variance"], variance)), {"mean": after, "variance": variance}
+    """Return the exponentially weighted mean and sd before each value, and the state after each."""
+    start = np.where(state["count"] == 0, x[:, :1], state["mean"])
+    after = exponential_means(share, x, start)
+    mean = shift_by_one(start, after)
+    # v' = (1 - a) (v + a d^2), with d the distance to the mean before the value
+    variance = exponential_means(share, (1 - share) * (x - mean) ** 2, state["variance"])
+    return mean, np.sqrt(shift_by_one(state["variance"], variance)), {"mean": after, "variance": variance}
 
 
 class EWMA(Detector):
-    """Distance from the exponentially weighted mean before the value, in standard deviations weighted alike.
+    """Distance from the exponentially weighted mean before the value, in equally weighted standard deviations.
 
-    The value is scored first and learnt then: a score against a mean that already contains the value could never
-    exceed 1 / sqrt(share).
+    A value is scored before it is learnt: a score against a mean that already contains the value could never exceed
+    1 / sqrt(share).
 
     Args:
         metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
-        threshold: Standard deviations, default 4.
-        share: Weight of the newest value, in (0, 1); 1 / share values are remembered.
+        threshold: Distance at which the score is 1.0, in standard deviations, default 4.
+        share: Weight of the newest value, in (0, 1); the memory is about 1 / share values.
 
     Examples:
         >>> import numpy as np
@@ -48,6 +47,7 @@ class EWMA(Detector):
     """
 
     state: ClassVar = {"mean": 0.0, "variance": 0.0}
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 1
     default: ClassVar[float] = 4.0
     middle = "recent mean"
@@ -64,11 +64,9 @@ class EWMA(Detector):
         self.share = checks.number("share", share, gt=0, lt=1)
 
     def params(self) -> tuple[float, ...]:
-        """What the compiled algorithm is given."""
         return self.threshold, self.share
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:
-        """See `Detector.algorithm`."""
         mean, sd, after = baseline(x, state, self.share)
         distance = (x - mean) / np.maximum(sd, state.floor)
         return Scores(np.abs(distance) / self.threshold, {"center": mean, "distance": distance}, after)

@@ -1,4 +1,4 @@
-"""Numbers as JSON can hold them: it has no word for infinity, nor for what is unknown."""
+"""Floats in strict JSON, which cannot represent infinities and NaN."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 
 
-def plain(values: Any) -> Any:
-    """An array or a number as plain data, "inf", "-inf" and "nan" as text, which a strict writer would make null.
+def encode_floats(values: Any) -> Any:
+    """Convert an array or a number to plain data, with "inf", "-inf" and "nan" as text instead of null.
 
     Examples:
-        >>> plain(np.array([[1.5, np.inf], [np.nan, -np.inf]]))
+        >>> encode_floats(np.array([[1.5, np.inf], [np.nan, -np.inf]]))
         [[1.5, 'inf'], ['nan', '-inf']]
     """
     if isinstance(values, np.ndarray):
         finite = bool(np.isfinite(values).all())
-        return values.tolist() if finite else [plain(one) for one in values.tolist()]
+        return values.tolist() if finite else [encode_floats(value) for value in values.tolist()]
     if isinstance(values, list):
-        return [plain(one) for one in values]
+        return [encode_floats(value) for value in values]
     return values if math.isfinite(values) else str(float(values))
 
 
-def numbers(values: Any) -> np.ndarray:
-    """The array that `plain` wrote down.
+def decode_floats(values: Any) -> np.ndarray:
+    """Convert the result of `encode_floats` back to an array.
 
     Examples:
-        >>> numbers([1.5, "inf", "nan"])
+        >>> decode_floats([1.5, "inf", "nan"])
         array([1.5, inf, nan])
     """
     return np.array(values, np.float64)

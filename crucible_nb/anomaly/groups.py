@@ -1,4 +1,4 @@
-"""Groups with baselines of their own: numbering them, and batches of them that fill a matrix well."""
+"""Groups with separate baselines: group numbers, and batches of groups that fill a matrix well."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.anomaly.exact_json import plain
+from crucible_nb.anomaly.exact_json import encode_floats
 from crucible_nb.events.event_columns import EventColumns
 
 LIMIT = 1000
-"""Groups of one detector; later ones share the last baseline."""
+"""Maximum number of groups of one detector; later groups share the last baseline."""
 
-_FEW = 65_536  # possible combinations of labels that are worth a table
+_TABLE_SIZE = 65_536  # number of possible label combinations up to which a lookup table is used
 
 
 class Groups:
-    """Numbers the groups of some columns in order of first appearance.
+    """Number the groups of some columns in order of first appearance.
 
     Args:
-        by: The columns; without any there is one group.
+        by: The columns; an empty tuple means one group.
     """
 
     def __init__(self, by: tuple[str, ...]) -> None:
@@ -32,25 +32,25 @@ class Groups:
         return len(self._numbers)
 
     def codes(self, events: EventColumns) -> np.ndarray:
-        """The group number of each event."""
+        """Return the group number of each event."""
         if not self.by or not len(events):
             return np.zeros(len(events), np.int16)
         columns = [events.labels(name) for name in self.by]
-        mixed, kinds = np.zeros(len(events), np.int64), 1
+        keys, size = np.zeros(len(events), np.int64), 1
         for codes, labels in columns:
-            mixed = mixed * (len(labels) + 1) + codes + 1
-            kinds *= len(labels) + 1
-        if kinds > _FEW:
-            kinds, mixed = (unique := np.unique(mixed, return_inverse=True))[0].size, unique[1]
-        first = np.full(kinds, len(events))
-        first[mixed[::-1]] = np.arange(len(events))[::-1]  # the last write is the first event of a kind
-        numbers = np.zeros(kinds, np.int16)
-        for kind in np.argsort(first, kind="stable")[: np.count_nonzero(first < len(events))].tolist():
-            at = first[kind]  # in order of appearance, whatever the block
-            numbers[kind] = self._number(
+            keys = keys * (len(labels) + 1) + codes + 1
+            size *= len(labels) + 1
+        if size > _TABLE_SIZE:
+            size, keys = (unique := np.unique(keys, return_inverse=True))[0].size, unique[1]
+        first = np.full(size, len(events))
+        first[keys[::-1]] = np.arange(len(events))[::-1]  # the last write is the first event with a key
+        numbers = np.zeros(size, np.int16)
+        for key in np.argsort(first, kind="stable")[: np.count_nonzero(first < len(events))].tolist():
+            at = first[key]  # in order of first appearance, for any block
+            numbers[key] = self._number(
                 tuple(labels[codes[at]] if codes[at] >= 0 else None for codes, labels in columns)
             )
-        return numbers[mixed]
+        return numbers[keys]
 
     def _number(self, key: tuple[Any, ...]) -> int:
         key = tuple(label.item() if isinstance(label, np.generic) else label for label in key)
@@ -58,8 +58,8 @@ class Groups:
             return LIMIT - 1
         return self._numbers.setdefault(key, len(self._numbers))
 
-    def said(self, number: int) -> str:
-        """The group in a sentence; "" where there is only one."""
+    def describe(self, number: int) -> str:
+        """Name the group for a reason; "" without `by`."""
         if not self.by:
             return ""
         if number == LIMIT - 1:
@@ -67,53 +67,54 @@ class Groups:
         return " of " + ", ".join(str(label) for label in list(self._numbers)[number])
 
     def batches(self, known: np.ndarray, codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Groups of about the same number of known events at a time, so that few cells of a matrix are empty.
+        """Iterate over batches of groups with similar numbers of known events, so that few cells of a matrix are empty.
 
         Yields:
-            Group numbers (g), positions of their events in order (g, m; repeated at the end), numbers of events (g).
+            Group numbers (g), positions of their events in order (g, m; the last one repeated to fill the row),
+            numbers of events (g).
         """
-        places = np.flatnonzero(known)
-        if not len(places):
+        positions = np.flatnonzero(known)
+        if not len(positions):
             return
         if len(self) == 1:
-            yield np.zeros(1, np.int64), places[None, :], np.array([len(places)])
+            yield np.zeros(1, np.int64), positions[None, :], np.array([len(positions)])
             return
-        there = codes[places]
-        order = places[np.argsort(there, kind="stable")]
-        sizes = np.bincount(there, minlength=len(self))
+        known_codes = codes[positions]
+        order = positions[np.argsort(known_codes, kind="stable")]
+        sizes = np.bincount(known_codes, minlength=len(self))
         rows = np.flatnonzero(sizes)
         counts = sizes[rows]
         starts = np.cumsum(counts) - counts
-        for some in _alike(counts):
-            longest = int(counts[some].max())
-            at = starts[some, None] + np.minimum(np.arange(longest), counts[some, None] - 1)
-            yield rows[some], order[at], counts[some]
+        for batch in _similar_sizes(counts):
+            longest = int(counts[batch].max())
+            at = starts[batch, None] + np.minimum(np.arange(longest), counts[batch, None] - 1)
+            yield rows[batch], order[at], counts[batch]
 
     def to_dict(self) -> list[list[Any]]:
-        """The keys in order, as plain data."""
-        return [[_written(label) for label in key] for key in self._numbers]
+        """Return the keys in order, as plain data."""
+        return [[_encode_label(label) for label in key] for key in self._numbers]
 
     def load(self, keys: list[list[Any]]) -> None:
-        """Take keys over."""
-        self._numbers = {tuple(_read(label) for label in key): number for number, key in enumerate(keys)}
+        """Restore keys of `to_dict`."""
+        self._numbers = {tuple(_decode_label(label) for label in key): number for number, key in enumerate(keys)}
 
 
-def _written(label: Any) -> Any:
-    """A label as JSON can hold it; one that is infinite in a list, which no label is, so that it is no text."""
-    return [plain(label)] if isinstance(label, float) and not math.isfinite(label) else label
+def _encode_label(label: Any) -> Any:
+    """Encode a label for JSON; an infinite float becomes a list, to distinguish it from a text label."""
+    return [encode_floats(label)] if isinstance(label, float) and not math.isfinite(label) else label
 
 
-def _read(label: Any) -> Any:
+def _decode_label(label: Any) -> Any:
     return float(label[0]) if isinstance(label, list) else label
 
 
-def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
-    """Places of counts of about the same size: a matrix of all of them would be at least half full."""
+def _similar_sizes(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Iterate over positions of counts of similar size: a matrix of one batch is at least half full."""
     order = np.argsort(counts, kind="stable")
     while len(order):
-        most = counts[order[-1]]
-        start = int(np.searchsorted(counts[order], most / 4))  # the last quarter
-        while counts[order[start:]].sum() < most * (len(order) - start) / 2:
+        largest = counts[order[-1]]
+        start = int(np.searchsorted(counts[order], largest / 4))  # counts of at least a quarter of the largest
+        while counts[order[start:]].sum() < largest * (len(order) - start) / 2:
             start += max((len(order) - start) // 2, 1)
         yield np.sort(order[start:])
         order = order[:start]

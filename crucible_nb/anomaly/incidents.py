@@ -1,33 +1,35 @@
-"""Incidents: flags that belong together, so that one outage is one alarm."""
+"""Incidents: consecutive flags merged, so that one outage raises one alarm."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from crucible_nb.anomaly.recursions import BELOW
+from crucible_nb.anomaly.recursions import JUST_BELOW
 
 LIMIT = 10_000
+"""Maximum number of retained incidents."""
+
 SEVERITIES = {"low": 1.0, "medium": 1.5, "high": 3.0, "critical": 6.0}
-"""The smallest peak score of each severity; 1.0 is the threshold."""
+"""Smallest peak score of each severity; 1.0 is the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Flagged events with fewer than `cooldown` others between them.
+    """A run of flagged events, each at most `cooldown` events after the one before.
 
     Attributes:
         start, end: Times of the first and the last flagged event, UTC nanoseconds.
-        count: Flagged events.
+        count: Number of flagged events.
         peak: Largest score.
-        metrics: What was out of line, in order of appearance.
-        reason: The sentence of the largest score.
-        first_seq, last_seq: Numbers of the first and the last flagged event.
+        metrics: Anomalous metrics, in order of appearance.
+        reason: Sentence that explains the largest score.
+        first_seq, last_seq: Sequence numbers of the first and the last flagged event.
     """
 
     start: int
@@ -41,20 +43,37 @@ class Incident:
 
     @property
     def severity(self) -> str:
-        """Low from the threshold on, medium from 1.5 times it, high from 3, critical from 6.
+        """Severity by the peak score: "low" from 1, "medium" from 1.5, "high" from 3, "critical" from 6.
 
         Examples:
             >>> Incident(0, 0, 1, 3.5, ("latency_ms",), "", 0, 0).severity
             'high'
         """
-        return [name for name, least in SEVERITIES.items() if self.peak >= least][-1] if self.peak >= 1 else "low"
+        return [name for name, lowest in SEVERITIES.items() if self.peak >= lowest][-1] if self.peak >= 1 else "low"
+
+    @classmethod
+    def from_list(cls, values: Sequence[Any]) -> Incident:
+        """Rebuild an incident from the list of its fields.
+
+        Examples:
+            >>> Incident.from_list([0, 0, 1, 3.5, ["latency_ms"], "", 0, 0]).metrics
+            ('latency_ms',)
+        """
+        names = [field.name for field in fields(cls)]
+        facts = dict(zip(names, values, strict=True))
+        return cls(**{**facts, "metrics": tuple(facts["metrics"])})
 
 
 class Incidents:
-    """Merges flags into incidents; the newest 10,000 are remembered.
+    """Merges flags into incidents and retains the newest 10,000.
 
     Args:
-        cooldown: Events without a flag that end an incident.
+        cooldown: Number of events without a flag that end an incident.
+
+    Attributes:
+        flags: Number of flagged events.
+        by_metric: Number of flagged events by metric.
+        all: Retained incidents, oldest first.
     """
 
     def __init__(self, cooldown: int) -> None:
@@ -64,12 +83,16 @@ class Incidents:
         self.all: deque[Incident] = deque(maxlen=LIMIT)
 
     def add(self, seq: int, time: int, score: float, metric: str, reason: Callable[[], str]) -> bool:
-        """Take a flagged event in; returns whether it begins an incident. The reason is asked for when it is needed."""
+        """Add a flagged event; return whether it begins an incident. `reason` is called only if its text is needed."""
         self.flags += 1
         self.by_metric[metric] = self.by_metric.get(metric, 0) + 1
         last = self.all[-1] if self.all else None
         if last is None or seq - last.last_seq > self.cooldown:
-            self.all.append(Incident(time, time, 1, score, (metric,), reason(), seq, seq))
+            new = Incident(
+                start=time, end=time, count=1, peak=score, metrics=(metric,), reason=reason(),
+                first_seq=seq, last_seq=seq,
+            )  # fmt: skip
+            self.all.append(new)
             return True
         higher = score > last.peak
         metrics = last.metrics if metric in last.metrics else (*last.metrics, metric)
@@ -80,51 +103,51 @@ class Incidents:
         return False
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
+        """Return the state as plain data."""
         by_metric = [[name, count] for name, count in self.by_metric.items()]
-        return {"flags": self.flags, "by_metric": by_metric, "all": [list(astuple(one)) for one in self.all]}
+        incidents = [list(astuple(incident)) for incident in self.all]
+        return {"flags": self.flags, "by_metric": by_metric, "all": incidents}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Restore a state of `to_dict`."""
         self.flags, self.by_metric = state["flags"], dict(state["by_metric"])
         self.all.clear()
-        for start, end, count, peak, metrics, *rest in state["all"]:
-            self.all.append(Incident(start, end, count, peak, tuple(metrics), *rest))
+        self.all.extend(map(Incident.from_list, state["all"]))
 
 
 def incident_frame(incidents: Iterable[Incident]) -> pd.DataFrame:
-    """One row an incident: start, end (UTC), count, peak (1.0 is the threshold), severity, metrics, reason."""
+    """Return a table with one row per incident: its fields (times in UTC) and its severity."""
     rows = list(incidents)
     columns: dict[str, Any] = {
-        "start": _times([one.start for one in rows]),
-        "end": _times([one.end for one in rows]),
-        "count": np.array([one.count for one in rows], np.int64),
-        "peak": np.array([one.peak for one in rows], np.float64),
-        "severity": pd.array([one.severity for one in rows], dtype="str"),
-        "metrics": pd.array([", ".join(one.metrics) for one in rows], dtype="str"),
-        "reason": pd.array([one.reason for one in rows], dtype="str"),
-        "first_seq": np.array([one.first_seq for one in rows], np.int64),
-        "last_seq": np.array([one.last_seq for one in rows], np.int64),
+        "start": _times([incident.start for incident in rows]),
+        "end": _times([incident.end for incident in rows]),
+        "count": np.array([incident.count for incident in rows], np.int64),
+        "peak": np.array([incident.peak for incident in rows], np.float64),
+        "severity": pd.array([incident.severity for incident in rows], dtype="str"),
+        "metrics": pd.array([", ".join(incident.metrics) for incident in rows], dtype="str"),
+        "reason": pd.array([incident.reason for incident in rows], dtype="str"),
+        "first_seq": np.array([incident.first_seq for incident in rows], np.int64),
+        "last_seq": np.array([incident.last_seq for incident in rows], np.int64),
     }
     return pd.DataFrame(columns)
 
 
 def incident_summary(writers: Sequence[Incidents], events: int) -> dict[str, Any]:
-    """total_anomalies, anomaly_rate (of all events), anomalies_by_type, anomaly_periods; of all writers."""
-    flags = sum(one.flags for one in writers)
+    """Summarise all writers: total_anomalies, anomaly_rate (of all events), anomalies_by_type, anomaly_periods."""
+    flags = sum(writer.flags for writer in writers)
     periods = [
         {
-            "start": pd.Timestamp(one.start, unit="ns", tz="UTC"),
-            "end": pd.Timestamp(one.end, unit="ns", tz="UTC"),
-            "count": one.count,
-            "severity": one.severity,
+            "start": pd.Timestamp(incident.start, unit="ns", tz="UTC"),
+            "end": pd.Timestamp(incident.end, unit="ns", tz="UTC"),
+            "count": incident.count,
+            "severity": incident.severity,
         }
-        for one in sorted((one for found in writers for one in found.all), key=lambda one: one.start)
+        for incident in sorted((each for writer in writers for each in writer.all), key=lambda each: each.start)
     ]
     return {
         "total_anomalies": flags,
         "anomaly_rate": flags / events if events else float("nan"),
-        "anomalies_by_type": dict(sum((Counter(one.by_metric) for one in writers), Counter())),
+        "anomalies_by_type": dict(sum((Counter(writer.by_metric) for writer in writers), Counter())),
         "anomaly_periods": periods,
     }
 
@@ -133,15 +156,15 @@ def _times(nanoseconds: list[int]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.array(nanoseconds, np.int64).view("M8[ns]"), tz="UTC")
 
 
-def capped(score: np.ndarray, cooldown: int) -> np.ndarray:
-    """Scores of which only the first of an incident is 1.0 or more; the others are just below.
+def cap_repeated_alarms(score: np.ndarray, cooldown: int) -> np.ndarray:
+    """Return the scores with all alarms of an incident but the first lowered to just below 1.0.
 
     Examples:
-        >>> capped(np.array([0.5, 2.0, 3.0, 0.1, 0.1, 1.5]), cooldown=1).round(3).tolist()
+        >>> cap_repeated_alarms(np.array([0.5, 2.0, 3.0, 0.1, 0.1, 1.5]), cooldown=1).round(3).tolist()
         [0.5, 2.0, 1.0, 0.1, 0.1, 1.5]
     """
     alarms = np.flatnonzero(score >= 1)
-    again = alarms[1:][np.diff(alarms) <= cooldown]
+    repeated = alarms[1:][np.diff(alarms) <= cooldown]
     result = score.copy()
-    result[again] = BELOW
+    result[repeated] = JUST_BELOW
     return result

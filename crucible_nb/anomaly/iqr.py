@@ -1,4 +1,4 @@
-"""How far outside the quartiles of the recent past."""
+"""Distance outside the quartiles of the recent past."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from crucible_nb.anomaly.windowed import Windowed, middle
+from crucible_nb.anomaly.windowed import Windowed, quantile_of_sorted
 
 
 class IQR(Windowed):
@@ -14,7 +14,8 @@ class IQR(Windowed):
 
     Args:
         metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
-        threshold: Interquartile ranges beyond the nearer quartile, default 3 (Tukey's far out).
+        threshold: Distance from the nearer quartile at which the score is 1.0, in interquartile ranges, default 3
+            (Tukey's "far out").
 
     Examples:
         >>> import numpy as np
@@ -27,17 +28,18 @@ class IQR(Windowed):
         Tukey: Exploratory Data Analysis. Addison-Wesley (1977).
     """
 
+    restorable: ClassVar[bool] = True
     default: ClassVar[float] = 3.0
     unit: ClassVar[str] = "interquartile ranges"
     middle: ClassVar[str] = "quartiles about"
 
     def read(self, values: np.ndarray, step: float) -> tuple[float, ...]:
-        """Median, quartiles and their distance."""
-        inorder = np.sort(values)
-        low, median, high = (middle(inorder, q) for q in (0.25, 0.5, 0.75))
+        """Compute median, lower and upper quartile, and interquartile range."""
+        ordered = np.sort(values)
+        low, median, high = (quantile_of_sorted(ordered, q) for q in (0.25, 0.5, 0.75))
         return median, low, high, max(high - low, self.floor_of(values, step))
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:
-        """In interquartile ranges; 0 between the quartiles."""
+        """Compute distances in interquartile ranges; 0 between the quartiles."""
         _, low, high, width = base
         return np.asarray(np.where(x > high, x - high, np.minimum(x - low, 0.0)) / width)

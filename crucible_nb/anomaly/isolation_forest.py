@@ -1,4 +1,4 @@
-"""Odd combinations of several metrics at once."""
+"""Isolation forest: unusual combinations of several metrics."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ _LARGEST = 3e38  # scikit-learn computes in float32
 
 
 class IsolationForest(Refitted):
-    """How few random cuts isolate an event from a sample of earlier ones, over all metrics together.
+    """Isolation score of an event among a sample of earlier events, over all metrics together.
 
-    Fitted anew at 256, 512, 1,024, ... events, see `Refitted`.
+    The fewer random splits isolate an event, the higher its score. Refitted at 256, 512, 1,024, ... events, see
+    `Refitted`.
 
     Args:
         metrics, cooldown, false_alarm_rate: See `Detector`.
-        threshold: Isolation score in (0, 1) that counts as an anomaly, default 0.65; 0.5 is an average event.
+        threshold: Isolation score in (0, 1) at which the score is 1.0, default 0.65; an average event has 0.5.
         trees: Number of trees.
-        seed: Of the forest.
+        seed: Seed of the forest.
 
     Raises:
         ConfigError: scikit-learn is not installed (extra `anomaly`).
@@ -44,6 +45,7 @@ class IsolationForest(Refitted):
         Liu, Ting, Zhou: Isolation forest. ICDM (2008).
     """
 
+    restorable: ClassVar[bool] = True
     default: ClassVar[float] = 0.65
 
     def __init__(
@@ -57,9 +59,9 @@ class IsolationForest(Refitted):
     ) -> None:
         super().__init__(metrics, threshold, **options)
         self.trees, self.seed = checks.whole("trees", trees, ge=1), checks.whole("seed", seed)
-        self._make = need("sklearn.ensemble", "anomaly", "an isolation forest").IsolationForest
+        self._model_class = need("sklearn.ensemble", "anomaly", "an isolation forest").IsolationForest
 
     def fit(self, sample: np.ndarray) -> Model:
-        """See `Refitted.fit`."""
-        forest = self._make(n_estimators=self.trees, random_state=self.seed).fit(np.clip(sample, -_LARGEST, _LARGEST))
+        forest = self._model_class(n_estimators=self.trees, random_state=self.seed)
+        forest.fit(np.clip(sample, -_LARGEST, _LARGEST))
         return lambda rows: np.asarray(-forest.score_samples(np.clip(rows, -_LARGEST, _LARGEST)))

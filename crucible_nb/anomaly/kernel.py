@@ -1,7 +1,7 @@
-"""The compiled algorithms (extra `[fast]`): loaded in the background once enough was judged to be worth it.
+"""The compiled algorithms (extra `[fast]`), loaded in the background after enough values.
 
-Loading costs a second, the first time on a machine some more. Until then, and without numba, numpy does the same work
-to the same bits, so it does not matter when the change comes.
+Loading takes a second, more the first time on a machine. Until then, and without numba, numpy computes the same bits,
+so the moment of the switch does not matter.
 """
 
 from __future__ import annotations
@@ -14,38 +14,47 @@ import numpy as np
 
 from crucible_nb.utils.optional import have
 
-_WORTH = 50_000  # values
+_LOAD_AFTER = 50_000  # scored values
 
 
 class Kernel:
-    """The compiled walk, when it is there."""
+    """The compiled algorithms, once they are loaded."""
 
     def __init__(self) -> None:
         self._walk: Any = None
-        self._judged, self._asked = 0, False
+        self._scored, self._requested = 0, False
 
-    def pays(self, values: int) -> bool:
-        """Whether it is there; counts the values that are judged."""
-        self._judged += values
-        if self._judged > _WORTH and not self._asked:
-            self._asked = True
-            threading.Thread(target=self._quietly, name="crucible-compile", daemon=True).start()
+    def ready_for(self, values: int) -> bool:
+        """Count values to be scored, start loading after enough, and return whether the kernel is loaded."""
+        self._scored += values
+        if self._scored > _LOAD_AFTER and not self._requested:
+            self._requested = True
+            threading.Thread(target=self._load_in_background, name="crucible-compile", daemon=True).start()
         return self._walk is not None
 
     def load(self) -> bool:
-        """Load it now; returns whether it is there."""
-        self._asked = True
+        """Load the kernel now; return whether it is loaded."""
+        self._requested = True
         if self._walk is None and have("numba"):
-            from crucible_nb.anomaly import _compiled  # noqa: PLC0415  numba is heavy, and an extra
+            from crucible_nb.anomaly.compiled import walk  # noqa: PLC0415  numba is heavy, and an extra
 
-            score, where, at = np.empty(0), np.empty(0, np.int64), np.empty((0, 6))
-            given = np.empty(0), np.empty(0, np.int64), np.empty((0, 6)), np.empty(0), np.zeros(3)
-            _compiled.walk(0, *given, 0.0, score, where, at)
-            self._walk = _compiled.walk
+            walk(  # compiles
+                kind=0,
+                x=np.empty(0),
+                codes=np.empty(0, np.int64),
+                state=np.empty((0, 6)),
+                params=np.empty(0),
+                limits=np.zeros(3),
+                patience=0.0,
+                score=np.empty(0),
+                alarm_index=np.empty(0, np.int64),
+                alarm_state=np.empty((0, 6)),
+            )
+            self._walk = walk
         return self._walk is not None
 
-    def _quietly(self) -> None:
-        with contextlib.suppress(Exception):  # numpy goes on
+    def _load_in_background(self) -> None:
+        with contextlib.suppress(Exception):  # numpy continues
             self.load()
 
     def walk(
@@ -59,11 +68,23 @@ class Kernel:
         floor: float | None,
         patience: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scores, places of the alarms, and the states before them; `state` moves on."""
-        score, where, at = np.empty(len(x)), np.empty(len(x), np.int64), np.empty((len(x), state.shape[1]))
-        given = np.array([warm_up, np.nan if floor is None else max(floor, 1e-100), 1e-100])
-        count = self._walk(kind, x, codes, state, np.array(params), given, float(patience), score, where, at)
-        return score, where[:count], at[:count]
+        """Return scores, indices of the alarms, and the states before them; `state` is updated in place."""
+        score, alarm_index = np.empty(len(x)), np.empty(len(x), np.int64)
+        alarm_state = np.empty((len(x), state.shape[1]))
+        count = self._walk(
+            kind=kind,
+            x=x,
+            codes=codes,
+            state=state,
+            params=np.array(params),
+            limits=np.array([warm_up, np.nan if floor is None else max(floor, 1e-100), 1e-100]),
+            patience=float(patience),
+            score=score,
+            alarm_index=alarm_index,
+            alarm_state=alarm_state,
+        )
+        return score, alarm_index[:count], alarm_state[:count]
 
 
 KERNEL = Kernel()
+"""The kernel of this process."""

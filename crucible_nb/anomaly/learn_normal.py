@@ -1,7 +1,7 @@
-"""Learning from normal values only: an anomaly is scored and forgotten, unless so many follow that they are the normal.
+"""Learning from normal values only: anomalies are scored but not learnt, until so many follow that they are normal.
 
-The first pass takes every value for normal; from its first anomaly on, a group is gone through anew: anomalies in a
-row are all held against the same past, at once, and what follows is learnt up to the next anomaly.
+The first pass learns every value. From its first anomaly on, a group is processed again: consecutive anomalies are all
+scored against the same past, in one call, and the values after them are learnt up to the next anomaly.
 """
 
 from __future__ import annotations
@@ -17,72 +17,73 @@ _CHUNK = 512
 Score = Callable[[np.ndarray, State], Scores]
 
 
-def normal(score: Score, patience: int, x: np.ndarray, state: State, counts: np.ndarray, found: Scores) -> Scores:
-    """Score and learn values of some groups, as if one by one.
+def learn_normal(score: Score, patience: int, x: np.ndarray, state: State, counts: np.ndarray, first: Scores) -> Scores:
+    """Score and learn the values of several groups, with the result of processing one value at a time.
 
     Args:
-        score: Scores values that are all learnt.
-        patience: Anomalies in a row that are not learnt.
-        x: float64[g, m], of which the first `counts` of each row are real.
-        state: Before the first value, with `run`: the anomalies in a row so far.
-        counts: int[g].
-        found: What `score` says of them all.
+        score: Function that scores values and learns all of them.
+        patience: Number of consecutive anomalies that are not learnt.
+        x: Values, float64[g, m]; the first `counts` of each row are valid.
+        state: State before the first value, with `run`: the number of consecutive anomalies so far.
+        counts: Number of values of each group, int[g].
+        first: Result of `score` for all values.
     """
-    found.after["run"] = np.zeros(x.shape)
+    first.after["run"] = np.zeros(x.shape)
     inside = np.arange(x.shape[1]) < counts[:, None]
-    some = np.flatnonzero(((found.score >= 1) & inside).any(axis=1)).tolist()
-    if some:
-        found = Scores(found.score, _copies(found.parts, x.shape), _copies(found.after, x.shape))
-    for i in some:
-        one = Scores(found.score[i : i + 1], _row(found.parts, i), _row(found.after, i))
-        _walk(score, patience, x[i : i + 1, : counts[i]], _row(state, i), one)
-    return found
+    rows = np.flatnonzero(((first.score >= 1) & inside).any(axis=1)).tolist()
+    if not rows:
+        return first
+    result = Scores(first.score, _copy(first.parts, x.shape), _copy(first.after, x.shape))
+    for i in rows:
+        row = Scores(result.score[i : i + 1], _row(result.parts, i), _row(result.after, i))
+        _correct_group(score, patience, x[i : i + 1, : counts[i]], _row(state, i), row)
+    return result
 
 
-def _walk(score: Score, patience: int, x: np.ndarray, state: State, found: Scores) -> None:
-    """One group; what does not hold in `found` is written over."""
-    done = _learnt(found, found, patience, state["run"][0, 0], 0)
+def _correct_group(score: Score, patience: int, x: np.ndarray, state: State, result: Scores) -> None:
+    """Replace the scores and states of one group that depend on learnt anomalies."""
+    done = _accept(result, result, patience, state["run"][0, 0], 0)
     while done < x.shape[1]:
-        now = {name: column[:, done - 1 : done] for name, column in found.after.items()} if done else state
-        run, take = int(now["run"][0, 0]), 0
+        before = {name: column[:, done - 1 : done] for name, column in result.after.items()} if done else state
+        run, count = int(before["run"][0, 0]), 0
         if run < patience:
-            take = _passed_over(score, x[:, done : done + patience - run], now, found, done)
-        if not take:
-            take = _learnt(score(x[:, done : done + _CHUNK], now), found, patience, run, done)
-        done += take
+            count = _skip_anomalies(score, x[:, done : done + patience - run], before, result, done)
+        if not count:
+            count = _accept(score(x[:, done : done + _CHUNK], before), result, patience, run, done)
+        done += count
 
 
-def _passed_over(score: Score, x: np.ndarray, state: State, found: Scores, start: int) -> int:
-    """Anomalies in a row that are not learnt: all are held against the same past. Returns how many."""
+def _skip_anomalies(score: Score, x: np.ndarray, state: State, result: Scores, start: int) -> int:
+    """Score consecutive anomalies, all against the same past, without learning them; return their number."""
     each = score(x.T, {name: np.repeat(column, x.shape[1], axis=0) for name, column in state.items()})
-    take = int(np.argmin(np.append(each.score[:, 0] >= 1, False)))
-    at = slice(start, start + take)
-    found.score[:, at] = each.score[:take].T
+    count = int(np.argmin(np.append(each.score[:, 0] >= 1, False)))
+    at = slice(start, start + count)
+    result.score[:, at] = each.score[:count].T
     for name, column in each.parts.items():
-        found.parts[name][:, at] = column[:take].T
+        result.parts[name][:, at] = column[:count].T
     for name, column in state.items():
-        found.after[name][:, at] = column
-    found.after["run"][:, at] = state["run"] + np.arange(1, take + 1)
-    return take
+        result.after[name][:, at] = column
+    result.after["run"][:, at] = state["run"] + np.arange(1, count + 1)
+    return count
 
 
-def _learnt(some: Scores, found: Scores, patience: int, run: float, start: int) -> int:
-    """Values that are rightly learnt, up to the first anomaly that is not. Returns how many."""
-    alarms = np.append(some.score[0, : found.score.shape[1] - start] >= 1, False)
+def _accept(scores: Scores, result: Scores, patience: int, run: float, start: int) -> int:
+    """Copy scores up to the first anomaly that must not be learnt; return the number of accepted values."""
+    alarms = np.append(scores.score[0, : result.score.shape[1] - start] >= 1, False)
     streak = int(np.argmin(alarms)) if run >= patience else 0  # a new level
     later = np.flatnonzero(alarms[streak:])
-    take = streak + int(later[0]) if len(later) else len(alarms) - 1
-    at = slice(start, start + take)
-    if some is not found:
-        found.score[:, at] = some.score[:, :take]
-        for into, of in ((found.parts, some.parts), (found.after, some.after)):
-            for name, column in of.items():
-                into[name][:, at] = column[:, :take]
-    found.after["run"][:, at] = np.where(np.arange(take) < streak, run, 0.0)
-    return take
+    count = streak + int(later[0]) if len(later) else len(alarms) - 1
+    at = slice(start, start + count)
+    if scores is not result:
+        result.score[:, at] = scores.score[:, :count]
+        for target, source in ((result.parts, scores.parts), (result.after, scores.after)):
+            for name, column in source.items():
+                target[name][:, at] = column[:, :count]
+    result.after["run"][:, at] = np.where(np.arange(count) < streak, run, 0.0)
+    return count
 
 
-def _copies(columns: State, shape: tuple[int, ...]) -> State:
+def _copy(columns: State, shape: tuple[int, ...]) -> State:
     return {name: np.array(np.broadcast_to(column, shape)) for name, column in columns.items()}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly.base import Detector, Verdict
-from crucible_nb.anomaly.incidents import Incidents, capped, incident_frame
+from crucible_nb.anomaly.incidents import Incidents, cap_repeated_alarms, incident_frame
 from crucible_nb.anomaly.registry import detector_of
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.event_columns import EventColumns
@@ -64,7 +64,7 @@ def score(
         scores = np.fmin(scores, _judged(detector, rows.iloc[::-1])[0][::-1])
     wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
     result = np.empty(len(frame))
-    result[order] = capped(scores, wait) if wait else scores
+    result[order] = cap_repeated_alarms(scores, wait) if wait else scores
     return pd.Series(result, index=frame.index, name="anomaly_score")
 
 

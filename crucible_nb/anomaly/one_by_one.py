@@ -1,4 +1,4 @@
-"""Models that score and learn one event at a time, river's alike."""
+"""Models that score and learn one event at a time, such as river's."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
+from crucible_nb.anomaly.base import Detector, Verdict, format_limit, format_number, is_valid
 from crucible_nb.events.event_columns import EventColumns
 
 
 class Model(Protocol):
-    """What river calls an anomaly detector."""
+    """The interface of an anomaly detector in river."""
 
     def score_one(self, x: dict[str, float]) -> float:
-        """How odd an event is."""
+        """Score an event; higher is more anomalous."""
         ...
 
     def learn_one(self, x: dict[str, float]) -> Any:
-        """Take it for the past."""
+        """Update the model with an event."""
         ...
 
 
 class OneByOne(Detector):
-    """A detector around a model that scores one event, then learns it; a subclass has `model`.
+    """Base class of detectors with a model that scores one event, then learns it; a subclass defines `model`.
 
-    Events that lack one of the metrics are passed over. It costs what the model costs. The state of a foreign model
-    cannot be written down, so a resumed experiment begins a new one.
+    Events that lack one of the metrics are skipped. The running time is that of the model. The state of a third-party
+    model is not saved, so a resumed experiment starts a new model.
 
     Args:
         metrics, warm_up, by, learn, cooldown, false_alarm_rate: See `Detector`.
@@ -51,7 +51,7 @@ class OneByOne(Detector):
     """
 
     def model(self) -> Model:
-        """A new model, before its first event."""
+        """Create a new model, before its first event."""
         raise NotImplementedError(f"{type(self).__name__} has no model()")
 
     def start(self) -> None:
@@ -60,19 +60,18 @@ class OneByOne(Detector):
         self._models: dict[int, tuple[Model, list[int]]] = {}
 
     def judge(self, events: EventColumns) -> Verdict:
-        """Judge consecutive events; blocks may end anywhere."""
         x, codes = np.stack([events[metric] for metric in self.metrics], axis=1), self._groups.codes(events)
         raw = np.full(len(events), np.nan)
-        for i in np.flatnonzero(known(x).all(axis=1)).tolist():
-            raw[i] = self._one(int(codes[i]), dict(zip(self.metrics, x[i].tolist(), strict=True)))
-        score, reasons = self._calibrated(self.metrics[0], raw, codes), {}
+        for i in np.flatnonzero(is_valid(x).all(axis=1)).tolist():
+            raw[i] = self._score_event(int(codes[i]), dict(zip(self.metrics, x[i].tolist(), strict=True)))
+        score, reasons = self._calibrate(self.metrics[0], raw, codes), {}
         for i in np.flatnonzero(score >= 1).tolist():
-            said = ", ".join(f"{name} {number(value)}" for name, value in zip(self.metrics, x[i], strict=True))
-            own, where = raw[i] * self.threshold, self._groups.said(int(codes[i]))
-            reasons[i] = f"{said} scores {number(own)}{where}, {limit(own, score[i])}"
+            values = ", ".join(f"{name} {format_number(v)}" for name, v in zip(self.metrics, x[i], strict=True))
+            own, group = raw[i] * self.threshold, self._groups.describe(int(codes[i]))
+            reasons[i] = f"{values} scores {format_number(own)}{group}, {format_limit(own, score[i])}"
         return Verdict(score, np.where(np.isnan(score), -1, 0), reasons)
 
-    def _one(self, group: int, values: dict[str, float]) -> float:
+    def _score_event(self, group: int, values: dict[str, float]) -> float:
         model, counts = (
             self._models[group] if group in self._models else self._models.setdefault(group, (self.model(), [0, 0]))
         )

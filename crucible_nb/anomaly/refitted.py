@@ -1,4 +1,4 @@
-"""Models that are fitted to a sample of the past and score events by all metrics together."""
+"""Models that are fitted to a sample of past events and score all metrics together."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Verdict, known, limit, number
-from crucible_nb.anomaly.exact_json import numbers, plain
+from crucible_nb.anomaly.base import Detector, Verdict, format_limit, format_number, is_valid
+from crucible_nb.anomaly.exact_json import decode_floats, encode_floats
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
@@ -19,10 +19,11 @@ Model = Callable[[np.ndarray], np.ndarray]
 
 
 class Refitted(Detector):
-    """A detector around any model with a fit and a score, scikit-learn's and PyOD's alike; a subclass has `fit`.
+    """Base class of detectors with a fitted model, such as scikit-learn's and PyOD's; a subclass defines `fit`.
 
-    Fitted anew at 256, 512, 1,024, ... events on at most 2,048 of the past, evenly spread over it. Missing metrics
-    count as their median. Groups (`by`) are not supported: make them a metric, or use one detector a group.
+    The model is refitted at 256, 512, 1,024, ... events, on at most 2,048 past events at regular intervals. Missing
+    metrics are replaced by their median. Groups (`by`) are not supported: make them a metric, or use one detector per
+    group.
 
     Args:
         metrics, cooldown, false_alarm_rate: See `Detector`.
@@ -50,81 +51,82 @@ class Refitted(Detector):
             raise checks.wrong("by", list(self.by), "no groups for a detector of all metrics together")
 
     def fit(self, sample: np.ndarray) -> Model:
-        """Fit a model to float64[n, metrics]; what it returns scores float64[m, metrics], larger is odder."""
+        """Fit a model to float64[n, metrics]; return a function that scores float64[m, metrics], high for anomalies."""
         raise NotImplementedError(f"{type(self).__name__} has no fit()")
 
     def start(self) -> None:
         """Set up the state before the first event."""
         super().start()
         self._count, self._stride = 0, 1
-        self._past = np.empty((0, len(self.metrics)))
+        self._retained = np.empty((0, len(self.metrics)))
         self._model: Model | None = None
         self._sample = np.empty((0, len(self.metrics)))
-        self._usual = np.zeros(len(self.metrics))
+        self._medians = np.zeros(len(self.metrics))
 
     def judge(self, events: EventColumns) -> Verdict:
-        """Judge consecutive events; blocks may end anywhere."""
         x = np.stack([events[metric] for metric in self.metrics], axis=1)
-        x[~known(x)] = np.nan
-        there = np.flatnonzero(~np.isnan(x).all(axis=1))
-        score, off, done = np.full(len(events), np.nan), np.zeros(x.shape), 0
-        while done < len(there):
-            stop = min(len(there), done + _next(self._count) - self._count)
-            rows = there[done:stop]
+        x[~is_valid(x)] = np.nan
+        known = np.flatnonzero(~np.isnan(x).all(axis=1))
+        score, distance, done = np.full(len(events), np.nan), np.zeros(x.shape), 0
+        while done < len(known):
+            stop = min(len(known), done + _next_fit(self._count) - self._count)
+            rows = known[done:stop]
             if self._model is not None:
-                score[rows] = self._model(np.where(np.isnan(x[rows]), self._usual, x[rows])) / self.threshold
-                off[rows] = np.abs(x[rows] - self._usual) / np.maximum(self._spread, 1e-100)
+                score[rows] = self._model(np.where(np.isnan(x[rows]), self._medians, x[rows])) / self.threshold
+                distance[rows] = np.abs(x[rows] - self._medians) / np.maximum(self._mads, 1e-100)
             self._learn(x[rows])
             done = stop
-        raw, score = score, self._calibrated(self.metrics[0], score, np.zeros(len(events), np.int64))
-        reasons = {i: self._said(x[i], raw[i] * self.threshold, score[i]) for i in np.flatnonzero(score >= 1).tolist()}
-        furthest = np.where(np.isnan(off), -1.0, off).argmax(axis=1)  # of those that are there
+        raw, score = score, self._calibrate(self.metrics[0], score, np.zeros(len(events), np.int64))
+        alarms = np.flatnonzero(score >= 1).tolist()
+        reasons = {i: self._reason(x[i], raw[i] * self.threshold, score[i]) for i in alarms}
+        furthest = np.where(np.isnan(distance), -1.0, distance).argmax(axis=1)  # among the known metrics
         return Verdict(score, np.where(np.isnan(score), -1, furthest), reasons)
 
-    def _said(self, values: np.ndarray, own: float, score: float) -> str:
-        """The reason of an alarm, with the metrics that are there."""
-        there = np.flatnonzero(~np.isnan(values)).tolist()
-        said = ", ".join(f"{self.metrics[k]} {number(values[k])}" for k in there)
-        return f"{said} is an odd combination ({own:.3g}, {limit(own, score)})"
+    def _reason(self, values: np.ndarray, own: float, score: float) -> str:
+        """Build the reason of an alarm, with the known metrics."""
+        known = np.flatnonzero(~np.isnan(values)).tolist()
+        metrics = ", ".join(f"{self.metrics[k]} {format_number(values[k])}" for k in known)
+        return f"{metrics} is an odd combination ({own:.3g}, {format_limit(own, score)})"
 
     def _learn(self, rows: np.ndarray) -> None:
-        """Keep every stride-th event; when there are too many, every second of those."""
-        place = np.arange(self._count, self._count + len(rows))
-        self._past = np.concatenate((self._past, rows[place % self._stride == 0]))
+        """Retain every stride-th event; if there are too many, drop every second one and double the stride."""
+        index = np.arange(self._count, self._count + len(rows))
+        self._retained = np.concatenate((self._retained, rows[index % self._stride == 0]))
         self._count += len(rows)
-        while len(self._past) > _SAMPLE:
-            self._past, self._stride = self._past[::2], self._stride * 2
-        if self._count == _next(self._count - 1):
-            self._usual = np.array([_median(column) for column in self._past.T])
-            self._refit(np.where(np.isnan(self._past), self._usual, self._past))
+        while len(self._retained) > _SAMPLE:
+            self._retained, self._stride = self._retained[::2], self._stride * 2
+        if self._count == _next_fit(self._count - 1):
+            self._medians = np.array([_median(column) for column in self._retained.T])
+            self._refit(np.where(np.isnan(self._retained), self._medians, self._retained))
 
     def _refit(self, sample: np.ndarray) -> None:
         self._sample = sample
-        self._spread = np.median(np.abs(sample - self._usual), axis=0)
+        self._mads = np.median(np.abs(sample - self._medians), axis=0)
         self._model = self.fit(sample)
 
     def to_dict(self) -> dict[str, Any]:
-        """The running state as plain data; the model is fitted again to its sample."""
-        fitted = [self._count, self._stride, *(plain(x) for x in (self._past, self._usual, self._sample))]
-        return {**super().to_dict(), "fitted": fitted}
+        """Return the running state as plain data; the model is represented by its sample."""
+        arrays = (self._retained, self._medians, self._sample)
+        return {**super().to_dict(), "fitted": [self._count, self._stride, *map(encode_floats, arrays)]}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
-        """A copy that runs on from a state of `to_dict`."""
+        """Return a running copy that continues from the result of `to_dict`; the model is fitted again."""
         detector = super().from_dict(state)
-        detector._count, detector._stride, past, usual, sample = state["fitted"]
-        detector._past = numbers(past).reshape(-1, len(self.metrics))
-        detector._usual = numbers(usual)
+        detector._count, detector._stride, retained, medians, sample = state["fitted"]
+        detector._retained = decode_floats(retained).reshape(-1, len(self.metrics))
+        detector._medians = decode_floats(medians)
         if sample:
-            detector._refit(numbers(sample))
+            detector._refit(decode_floats(sample))
         return detector
 
 
 def _median(column: np.ndarray) -> float:
-    there = column[~np.isnan(column)]
-    return float(np.median(there)) if len(there) else 0.0
+    known = column[~np.isnan(column)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
-def _next(count: int) -> int:
+def _next_fit(count: int) -> int:
+    """Return the next number of events after `count` at which the model is fitted."""
     at = _FIRST
     while at <= count:
         at *= 2

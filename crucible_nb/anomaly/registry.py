@@ -1,4 +1,4 @@
-"""Detectors by name, where text comes in."""
+"""Detectors by name, for arguments given as text."""
 
 from __future__ import annotations
 
@@ -29,52 +29,55 @@ NAMES: dict[str, type[Detector]] = {
 
 
 def detector_of(name: str, method: Any, **options: Any) -> Detector:
-    """A detector from its name, or as it is.
+    """Build a detector from its name; return a detector unchanged.
 
     Args:
-        name: What the argument is called.
+        name: Name of the argument, for error messages.
         method: A name or a detector.
-        **options: Arguments for a detector given by name; those that are None are left out.
+        **options: Arguments for a detector given by name; None means not given.
 
     Raises:
-        ConfigError: No such detector, or options that it does not take.
+        ConfigError: Unknown detector, or unknown options.
     """
-    given = {key: value for key, value in options.items() if value is not None}
+    options = {key: value for key, value in options.items() if value is not None}
     if isinstance(method, Detector):
-        if given:
-            raise ConfigError(f"{name}: options are for detectors given by name, got {', '.join(given)}")
+        if options:
+            raise ConfigError(f"{name}: options are for detectors given by name, got {', '.join(options)}")
         return method
     if not isinstance(method, str):
         raise checks.wrong(name, method, f"one of {', '.join(map(repr, NAMES))}, or a detector of cr.anomaly")
-    made = NAMES[checks.one_of(name, method, NAMES)]
-    accepted = {*inspect.signature(made).parameters, *inspect.signature(Detector).parameters} - {"options"}
-    if unknown := [key for key in given if key not in accepted]:
+    detector = NAMES[checks.one_of(name, method, NAMES)]
+    accepted = {*inspect.signature(detector).parameters, *inspect.signature(Detector).parameters} - {"options"}
+    if unknown := [key for key in options if key not in accepted]:
         raise ConfigError(f"{name}: {method!r} takes {', '.join(sorted(accepted))}, got {', '.join(unknown)}")
-    return made(**given)
+    return detector(**options)
 
 
 def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple[list[Detector], str]:
-    """The detectors that `cr.start` was asked for, and what to do when they fire.
+    """Build the detectors requested in `cr.start`, and return the action to take on an anomaly.
 
     Args:
-        anomaly: None, a name, names (also as "z_score,iqr"), a detector, or a list of both.
-        config: threshold, metrics, by, false_alarm_rate and other options of detectors given by name; action.
+        anomaly: None, a name, names (also as "z_score,iqr"), a detector, or a list of names and detectors.
+        config: Options of detectors given by name (threshold, metrics, by, false_alarm_rate, ...), and action.
 
     Raises:
-        ConfigError: No such detector, option or action.
+        ConfigError: Unknown detector, option or action.
     """
     options = checks.mapping("anomaly_config", config)
     action = checks.one_of("anomaly_config['action']", options.pop("action", "flag"), ACTIONS)
     if isinstance(anomaly, str):
         anomaly = [name.strip() for name in anomaly.split(",")]
-    listed = [] if anomaly is None else list(anomaly) if isinstance(anomaly, Sequence) else [anomaly]
-    if config and not listed:
+    methods = [] if anomaly is None else list(anomaly) if isinstance(anomaly, Sequence) else [anomaly]
+    if config and not methods:
         raise checks.wrong("anomaly_config", config, "None without anomaly detectors")
-    if options and not any(isinstance(one, str) for one in listed):
+    if options and not any(isinstance(method, str) for method in methods):
         raise checks.wrong("anomaly_config", config, "'action' alone beside detectors that have their own arguments")
-    return [detector_of("anomaly", one, **(options if isinstance(one, str) else {})) for one in listed], action
+    return [
+        detector_of("anomaly", method, **(options if isinstance(method, str) else {})) for method in methods
+    ], action
 
 
 ACTIONS = ("flag", "alert", "sample_more", "pause")
-"""What an experiment does with an anomaly: mark it; look for it without being asked; insist on an adaptive sampler,
-which keeps more around what is flagged under any action; pause."""
+"""Actions of an experiment on an anomaly. "flag" marks the event; "alert" also runs the detectors when nothing is read;
+"sample_more" requires an adaptive sampler, which samples more around flagged events under any action; "pause" pauses
+the experiment."""

@@ -1,4 +1,4 @@
-"""Robust baselines of the recent past: read anew at fixed numbers of values, constant in between."""
+"""Robust baselines of the recent past, recomputed at fixed numbers of values and constant in between."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Lookup, Parts, known
-from crucible_nb.anomaly.exact_json import numbers, plain
-from crucible_nb.anomaly.recursions import MOST
+from crucible_nb.anomaly.base import Detector, Lookup, Parts, is_valid
+from crucible_nb.anomaly.exact_json import decode_floats, encode_floats
+from crucible_nb.anomaly.recursions import MAX_SCORE
 
 WINDOW = 256
-"""Values of a group that its baseline is read from."""
+"""Number of values of a group from which its baseline is computed."""
 
 
 def next_refresh(count: int) -> int:
-    """The number of values after `count` at which a baseline is read anew: 32, 48, 64, 96, ... then every 256.
+    """Return the next number of values after `count` at which a baseline is recomputed: 32, 48, 64, 96, ...
+
+    From 256 on, every 256 values.
 
     Examples:
         >>> [next_refresh(count) for count in (0, 32, 48, 64, 200, 256)]
@@ -32,7 +34,16 @@ def next_refresh(count: int) -> int:
 
 @dataclass
 class Recent:
-    """The recent past of one group and what was read from it last."""
+    """The recent past of one group and its current baseline.
+
+    Attributes:
+        count: Number of values so far.
+        run: Number of consecutive anomalies.
+        values: The last learnt values, at most `WINDOW`.
+        base: Baseline; empty before the first.
+        step: Smallest step between consecutive values.
+        last: Newest learnt value.
+    """
 
     count: int = 0
     run: int = 0
@@ -42,21 +53,21 @@ class Recent:
     last: float = np.nan
 
 
-def middle(inorder: np.ndarray, q: float) -> float:
-    """A quantile of sorted values, interpolated; `np.quantile` takes ten times as long for so few.
+def quantile_of_sorted(ordered: np.ndarray, q: float) -> float:
+    """Compute a quantile of few sorted values by interpolation, ten times as fast as `np.quantile`.
 
     Examples:
-        >>> middle(np.array([1.0, 2.0, 4.0]), 0.75)
+        >>> quantile_of_sorted(np.array([1.0, 2.0, 4.0]), 0.75)
         3.0
     """
-    place = (len(inorder) - 1) * q
-    low = int(place)
-    high = min(low + 1, len(inorder) - 1)
-    return float(inorder[low] + (inorder[high] - inorder[low]) * (place - low))
+    position = (len(ordered) - 1) * q
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (position - low))
 
 
 class Windowed(Detector):
-    """A detector whose baseline is read from the last 256 values of a group; a subclass has `read` and `distance`."""
+    """Base class of detectors with a baseline from the last 256 values; a subclass defines `read` and `distance`."""
 
     def start(self) -> None:
         """Set up the state before the first event."""
@@ -64,39 +75,39 @@ class Windowed(Detector):
         self._recent: dict[str, dict[int, Recent]] = {metric: {} for metric in self.metrics}
 
     def read(self, values: np.ndarray, step: float) -> tuple[float, ...]:
-        """The baseline of some values, of whose group `step` is the smallest step so far."""
+        """Compute the baseline of the values, its center first; `step` is the smallest step of the group so far."""
         raise NotImplementedError
 
     def distance(self, x: np.ndarray, base: tuple[float, ...]) -> np.ndarray:
-        """Signed distance of values from a baseline, in its unit; the baseline's first number is its middle."""
+        """Compute the signed distance of values from a baseline, in units of its scale."""
         raise NotImplementedError
 
     def rule(self, base: tuple[float, ...]) -> float:  # noqa: ARG002
-        """Which rule a baseline follows, for the reason."""
+        """Return the number of the rule that gave the baseline, for the reason."""
         return 0.0
 
     def floor_of(self, values: np.ndarray, step: float) -> float:
-        """Smallest scale believed: as given, or the smallest step so far and 1 % of the mean size."""
+        """Return the smallest accepted scale: `floor`, or the larger of the smallest step and 1 % of the mean size."""
         if self.floor is not None:
             return max(self.floor, 1e-100)
         return max(step if step < np.inf else 0.0, 0.01 * float(np.abs(values).mean()), 1e-100)
 
-    def _score(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
+    def _score_metric(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
         score, center, distance, rule = (np.full(len(x), np.nan) for _ in range(4))
-        for rows, members, counts in self._groups.batches(known(x), codes):
-            for row, places, count in zip(rows.tolist(), members, counts.tolist(), strict=True):
-                at = places[:count]
+        for rows, members, counts in self._groups.batches(is_valid(x), codes):
+            for row, positions, count in zip(rows.tolist(), members, counts.tolist(), strict=True):
+                at = positions[:count]
                 recent = self._recent[metric].setdefault(row, Recent())
-                score[at], center[at], distance[at], rule[at] = self._one(recent, x[at])
+                score[at], center[at], distance[at], rule[at] = self._score_group(recent, x[at])
 
         def lookup(event: int) -> Parts:
-            named = {"center": center, "distance": distance, "rule": rule}
-            return {name: float(column[event]) for name, column in named.items()}
+            columns = {"center": center, "distance": distance, "rule": rule}
+            return {name: float(column[event]) for name, column in columns.items()}
 
         return score, lookup
 
-    def _one(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Score values of one group and learn them, piece by piece between two readings."""
+    def _score_group(self, recent: Recent, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Score and learn the values of one group, in parts with a constant baseline."""
         score, center, distance, rule = (np.full(len(x), np.nan) for _ in range(4))
         done = 0
         while done < len(x):
@@ -106,7 +117,7 @@ class Windowed(Detector):
                 far = self.distance(part, recent.base)
                 distance[done:stop], center[done:stop], rule[done:stop] = far, recent.base[0], self.rule(recent.base)
                 if recent.count >= self.warm_up:
-                    score[done:stop] = np.minimum(np.abs(far) / self.threshold, MOST)
+                    score[done:stop] = np.minimum(np.abs(far) / self.threshold, MAX_SCORE)
             self._learn(recent, part, score[done:stop])
             done = stop
         return score, center, distance, rule
@@ -130,21 +141,21 @@ class Windowed(Detector):
             recent.base = self.read(recent.values, recent.step)
 
     def to_dict(self) -> dict[str, Any]:
-        """The running state as plain data."""
         recent = {
-            metric: [
-                [row, one.count, one.run, plain(one.values), list(one.base), plain(one.step), plain(one.last)]
-                for row, one in groups.items()
-            ]
+            metric: [[row, *_encode(recent)] for row, recent in groups.items()]
             for metric, groups in self._recent.items()
         }
         return {**super().to_dict(), "recent": recent}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
-        """A copy that runs on from a state of `to_dict`."""
         detector = super().from_dict(state)
         for metric, groups in state["recent"].items():
             for row, count, run, values, base, *steps in groups:
-                step, last = numbers(steps).tolist()
-                detector._recent[metric][row] = Recent(count, run, numbers(values), tuple(base), step, last)
+                step, last = decode_floats(steps).tolist()
+                detector._recent[metric][row] = Recent(count, run, decode_floats(values), tuple(base), step, last)
         return detector
+
+
+def _encode(recent: Recent) -> list[Any]:
+    step, last = encode_floats(recent.step), encode_floats(recent.last)
+    return [recent.count, recent.run, encode_floats(recent.values), list(recent.base), step, last]

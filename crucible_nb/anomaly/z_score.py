@@ -1,4 +1,4 @@
-"""How many standard deviations from the mean of the past."""
+"""Distance from the mean of the past in standard deviations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import ClassVar
 import numpy as np
 
 from crucible_nb.anomaly.base import Detector, Given
-from crucible_nb.anomaly.recursions import Scores, moments, moments_of
+from crucible_nb.anomaly.recursions import Scores, initial_moments, moments_before
 
 
 class ZScore(Detector):
-    """Distance from the mean of the group's past, in its standard deviations.
+    """Distance from the mean of the group's past, in standard deviations of that past.
 
-    The past is about the last 10,000 values, so a new level becomes the normal one.
+    The past is about the last 10,000 values, so a new level becomes normal.
 
     Args:
         metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
-        threshold: Standard deviations, default 3.
+        threshold: Distance at which the score is 1.0, in standard deviations, default 3.
 
     Examples:
         >>> import numpy as np
@@ -30,11 +30,11 @@ class ZScore(Detector):
         Shewhart: Economic Control of Quality of Manufactured Product. Van Nostrand (1931).
     """
 
-    state: ClassVar = moments_of("value")
+    state: ClassVar = initial_moments("value")
+    restorable: ClassVar[bool] = True
     kernel: ClassVar[int] = 0
 
     def algorithm(self, x: np.ndarray, state: Given) -> Scores:
-        """See `Detector.algorithm`."""
-        mean, sd, after = moments("value", x, state, state.n)
+        mean, sd, after = moments_before("value", x, state, state.n)
         distance = (x - mean) / np.maximum(sd, state.floor)
         return Scores(np.abs(distance) / self.threshold, {"center": mean, "distance": distance}, after)

@@ -1,4 +1,4 @@
-"""What a frame remembers of having been sampled, so that lost weights are noticed."""
+"""Sampling information in `frame.attrs`, so that missing weights are noticed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,25 @@ from crucible_nb.errors import CrucibleWarning
 _KEY = "crucible"
 
 
+def sampling_facts(sampler: object, *, sized_by: str | None, revises: bool) -> dict[str, Any]:
+    """Build the sampling information of sampled rows.
+
+    Args:
+        sampler: The sampler, or a text that names it.
+        sized_by: Column whose size determined the probabilities, if any.
+        revises: Whether later events may remove rows from the sample.
+    """
+    text = sampler if isinstance(sampler, str) else repr(sampler)
+    return {"sampled": True, "sampler": text, "sized_by": sized_by, "revises": revises}
+
+
 def mark(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
-    """Have the frame remember facts of its sample, in `attrs`; they follow its slices and go into files.
+    """Store sampling information in the `attrs` of a frame; its slices inherit it, and files store it.
 
     Args:
         frame: The frame, changed in place.
-        facts: sampled (True), sampler, sized_by; for a whole sample also seen and kept, numbers of events and rows;
-            windowed (True) for rows of a window of time.
+        facts: Result of `sampling_facts`; for a whole sample also seen and kept, the numbers of events and rows;
+            windowed (True) for rows of a time window.
 
     Returns:
         The frame.
@@ -29,7 +41,7 @@ def mark(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def facts_of(frame: pd.DataFrame) -> dict[str, Any]:
-    """The facts of its sample; {} for a frame that was never sampled. Those of the whole leave with the first row."""
+    """Return the sampling information, {} if the frame was not sampled; without seen and kept if rows were removed."""
     facts = frame.attrs.get(_KEY)
     if not isinstance(facts, dict):
         return {}
@@ -39,32 +51,28 @@ def facts_of(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def check_weights(frame: pd.DataFrame) -> None:
-    """Warn when rows were sampled and their weights are gone, so that numbers would be about the rows alone."""
+    """Warn if rows were sampled and their weights are missing, so that results would ignore the sampling."""
     if facts_of(frame).get("sampled") and "weight" not in frame.columns:
         warnings.warn(
-            "these rows were sampled but their 'weight' column is gone: what follows is about the rows, not about "
-            "the events they stand for; keep 'weight' when selecting columns",
+            "these rows were sampled, but the column 'weight' is missing: results describe the rows, not all events; "
+            "keep 'weight' when selecting columns",
             CrucibleWarning,
             stacklevel=4,
         )
 
 
-_REVISED = ("Reservoir", "Importance")
-
-
 def not_whole(frame: pd.DataFrame) -> str | None:
-    """Why these rows are not everything that happened so far, in order; None where nothing says so.
+    """Return why the rows are not all events so far in order; None if nothing indicates it.
 
-    What is looked at again and again has to grow by appending only: a window slides, a reservoir lets rows go.
+    A sequential analysis needs data that only grow at the end: a window moves, a revising sampler removes rows.
     """
     facts = facts_of(frame)
     if frame.attrs.get("evicted_events"):
         return f"{frame.attrs['evicted_events']:,} older events have left memory (max_events)"
     if facts.get("windowed"):
-        return "the rows are those of a window of time"
-    sampler = str(facts.get("sampler", ""))
-    if sampler.startswith(_REVISED) or sampler == "merge":
-        return f"the rows are a sample that revises what it kept ({sampler})"
+        return "the rows are those of a time window"
+    if facts.get("revises"):
+        return f"the rows are a sample from which rows are removed later ({facts.get('sampler')})"
     if facts.get("sampled"):
-        return f"the rows are a sample ({sampler}), and what it left out is not there"
+        return f"the rows are a sample ({facts.get('sampler')}); the other events are missing"
     return None

@@ -1,4 +1,4 @@
-"""Alerts: what was noticed, who is told, and how often."""
+"""Alerts: their history, and callbacks with a rate limit."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _HISTORY = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that was noticed.
+    """An alert raised by a detector, a rule or a budget.
 
     Attributes:
-        time: When, UTC.
+        time: Time of the alert, UTC.
         kind: "anomaly", "rule" or "budget".
-        metric: What was out of line.
-        value: Its value.
+        metric: Name of the metric.
+        value: Value of the metric.
         severity: "low", "medium", "high" or "critical".
-        reason: A sentence for people.
-        action: What was done about it.
-        told: Whether callbacks were called; False where there were none, and beyond the rate limit.
+        reason: Sentence that explains the alert.
+        action: Action taken, such as "alert", "pause" or "stop".
+        told: Whether callbacks were called; False without callbacks, and above the rate limit.
     """
 
     time: pd.Timestamp
@@ -50,6 +50,10 @@ class Alerts:
     Args:
         problems: Counts failing callbacks.
         per_minute: Maximum number of alerts per minute, by their own times, for which callbacks are called.
+
+    Attributes:
+        history: The newest 10,000 alerts.
+        callbacks: Functions to call with each new alert.
     """
 
     def __init__(self, problems: Problems, per_minute: int = 60) -> None:
@@ -60,7 +64,7 @@ class Alerts:
         self._recent: deque[int] = deque()
 
     def queue(self, alert: Alert) -> Alert:
-        """Queue an alert for the callbacks, within the rate limit; returns it with `told` set."""
+        """Queue an alert for the callbacks, within the rate limit; return it with `told` set."""
         now = alert.time.value
         while self._recent and self._recent[0] <= now - _MINUTE:
             self._recent.popleft()
@@ -75,7 +79,7 @@ class Alerts:
         self.history.append(alert)
 
     def to_dict(self) -> list[list[Any]]:
-        """The history as plain data."""
+        """Return the history as plain data."""
         return [alert_cells(alert) for alert in self.history]
 
     def load(self, cells: list[list[Any]]) -> None:
@@ -83,11 +87,11 @@ class Alerts:
         self.history.extend(map(alert_of, cells))
 
     def deliver(self) -> None:
-        """Call back for what waits; several threads may do so at once, and each alert is told by one of them."""
+        """Call the callbacks for all queued alerts; if several threads do so at once, each alert is delivered once."""
         while True:
             try:
                 alert = self._waiting.popleft()
-            except IndexError:  # asking first whether there is one would leave room for another thread to take it
+            except IndexError:  # testing first would allow another thread to take the alert in between
                 return
             for callback in tuple(self.callbacks):
                 try:
@@ -96,7 +100,7 @@ class Alerts:
                     self.problems.report("errors", f"a callback failed: {type(error).__name__}: {error}")
 
     def frame(self) -> pd.DataFrame:
-        """The history, one row an alert."""
+        """Return the history as a table with one row per alert."""
         rows = [asdict(alert) for alert in self.history]
         index = pd.DatetimeIndex([row.pop("time") for row in rows], name="time").as_unit("ns")
         index = index.tz_localize("UTC") if index.tz is None else index
@@ -106,7 +110,7 @@ class Alerts:
 
 
 def alert_cells(alert: Alert) -> list[Any]:
-    """An alert as plain data."""
+    """Return an alert as plain data."""
     return [alert.time.value, *list(asdict(alert).values())[1:]]
 
 

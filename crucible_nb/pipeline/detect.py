@@ -1,4 +1,4 @@
-"""The judging stage: detectors see every event, before any is dropped, and write what they say of it."""
+"""The detection stage: detectors score every event, before sampling, and write flag, score and metric."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from crucible_nb.utils.problems import Problems
 
 
 class DetectionStage:
-    """Runs detectors over batches; the largest score of an event is its own.
+    """Runs detectors over batches; the score of an event is the largest over the detectors.
 
     Args:
-        detectors: With their parameters.
-        dictionaries: Column name to the dictionary of its categories.
-        notes: Where trouble is counted.
+        detectors: Detectors with their parameters.
+        dictionaries: Categories by column name.
+        problems: Counter of problems.
 
     Attributes:
-        incidents: What was found so far.
-        new_incidents: Incidents that have begun and that nobody has taken out yet, each with the value it began with.
+        incidents: All incidents so far.
+        new_incidents: Incidents begun since the last `take_new_incidents`, each with the value of its first event.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class DetectionStage:
         self.new_incidents: deque[tuple[Incident, float]] = deque(maxlen=LIMIT)
 
     def __call__(self, batch: Batch) -> None:
-        """Write anomaly, anomaly_score and anomaly_metric of a batch."""
+        """Write the columns anomaly, anomaly_score and anomaly_metric of a batch."""
         if not self.detectors:
             return
         events = EventColumns.of_batch(batch, self.dictionaries)
@@ -47,16 +47,16 @@ class DetectionStage:
         reasons: dict[int, Callable[[], str]] = {}
         for detector in self.detectors:
             try:
-                found, metric, sentences = _checked(detector.judge(events), detector, len(batch))
-            except Exception as error:  # noqa: BLE001  a user's detector must not lose events
-                said = f"the detector {detector!r} failed: {type(error).__name__}: {error}"
-                self.problems.report("errors", said, len(batch))
+                scores, metric, sentences = _check_verdict(detector.judge(events), detector, len(batch))
+            except Exception as error:  # noqa: BLE001  a failing user-defined detector must not lose events
+                message = f"the detector {detector!r} failed: {type(error).__name__}: {error}"
+                self.problems.report("errors", message, len(batch))
                 continue
             codes = np.array([self.dictionaries["anomaly_metric"].code(name) for name in detector.metrics], np.int32)
-            better = ~np.isnan(found) & ~(found <= score)
-            score[better], names[better] = found[better], codes[metric[better]]
-            alarms = np.flatnonzero(better & (found >= 1)).tolist()
-            reasons |= {i: partial(_sentence, sentences, i, detector.metrics[metric[i]]) for i in alarms}
+            better = ~np.isnan(scores) & ~(scores <= score)
+            score[better], names[better] = scores[better], codes[metric[better]]
+            alarms = np.flatnonzero(better & (scores >= 1)).tolist()
+            reasons |= {i: partial(_reason, sentences, i, detector.metrics[metric[i]]) for i in alarms}
         flags = score >= 1
         batch.cells["anomaly"] = Column("flag", flags)
         batch.cells["anomaly_score"] = Column("float", score)
@@ -67,32 +67,32 @@ class DetectionStage:
                 self.new_incidents.append((self.incidents.all[-1], float(events[metric][i])))
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        begun = [[list(astuple(one)), value] for one, value in self.new_incidents]
+        """Return the state as plain data."""
         return {
             "detectors": [detector.to_dict() for detector in self.detectors],
             "incidents": self.incidents.to_dict(),
-            "begun": begun,
+            "begun": [[list(astuple(incident)), value] for incident, value in self.new_incidents],
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Restore a state of `to_dict`."""
         pairs = zip(self.detectors, state["detectors"], strict=True)
-        self.detectors = [detector.from_dict(one) for detector, one in pairs]
+        self.detectors = [detector.from_dict(saved) for detector, saved in pairs]
         self.incidents.load(state["incidents"])
         self.new_incidents.clear()
-        for (start, end, count, peak, metrics, *rest), value in state["begun"]:
-            self.new_incidents.append((Incident(start, end, count, peak, tuple(metrics), *rest), value))
+        self.new_incidents.extend((Incident.from_list(incident), value) for incident, value in state["begun"])
 
     def take_new_incidents(self) -> list[tuple[Incident, float]]:
-        """Incidents that have begun since the last time."""
-        begun = list(self.new_incidents)
+        """Return and clear the incidents begun since the last call, each with the value of its first event."""
+        incidents = list(self.new_incidents)
         self.new_incidents.clear()
-        return begun
+        return incidents
 
 
-def _checked(verdict: Verdict, detector: Detector, length: int) -> tuple[np.ndarray, np.ndarray, Mapping[int, str]]:
-    """What a detector said, if it can be used."""
+def _check_verdict(
+    verdict: Verdict, detector: Detector, length: int
+) -> tuple[np.ndarray, np.ndarray, Mapping[int, str]]:
+    """Check shapes and metrics of a verdict; return scores, metric indices and reasons."""
     score, metric = np.asarray(verdict.score, np.float64), np.asarray(verdict.metric, np.int64)
     if score.shape != (length,) or metric.shape != (length,):
         raise ValueError(f"expected {length} scores and metrics, got {score.shape} and {metric.shape}")
@@ -101,8 +101,8 @@ def _checked(verdict: Verdict, detector: Detector, length: int) -> tuple[np.ndar
     return score, metric, verdict.reasons
 
 
-def _sentence(reasons: Mapping[int, str], i: int, metric: str) -> str:
+def _reason(reasons: Mapping[int, str], i: int, metric: str) -> str:
     try:
         return str(reasons[i])
-    except Exception:  # noqa: BLE001  a user's detector that flags and cannot say why
-        return f"{metric} is out of line"
+    except Exception:  # noqa: BLE001  a user-defined detector may fail to give a reason
+        return f"{metric} is anomalous"

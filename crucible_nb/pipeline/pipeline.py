@@ -16,7 +16,7 @@ from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.clock import SteadyClock
 from crucible_nb.pipeline.detect import DetectionStage
-from crucible_nb.pipeline.enrich import Enrich
+from crucible_nb.pipeline.enrich import EnrichmentStage
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.pipeline.sample import SamplingStage
 from crucible_nb.utils.problems import Problems
@@ -56,7 +56,7 @@ class Pipeline:
         self.clock, self.problems, self.prices = clock, problems, prices
         self.columns = Columns()
         self.seq = 0
-        self.enrich = Enrich(self.columns.dictionaries, prices)
+        self.enrich = EnrichmentStage(self.columns.dictionaries, prices)
         self.detect = DetectionStage(detectors, self.columns.dictionaries, problems)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = Measure(groupings, windows)
@@ -108,7 +108,7 @@ class Pipeline:
     def use_prices(self, table: PriceTable) -> None:
         """Use another price table for later events."""
         unpriced = self.enrich.to_dict()
-        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
+        self.prices, self.enrich = table, EnrichmentStage(self.columns.dictionaries, table)
         self.enrich.load(unpriced)
 
     def reprice(self, table: PriceTable) -> None:
@@ -120,7 +120,7 @@ class Pipeline:
         rows = frame[[name for name in used if name in frame.columns]].iloc[order]
         priced = buffer.numbers("_priced")[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
         rows["cost_usd"] = rows["cost_usd"].mask(priced)
-        self.prices, self.enrich = table, Enrich(self.columns.dictionaries, table)
+        self.prices, self.enrich = table, EnrichmentStage(self.columns.dictionaries, table)
         self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
         cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
         for batch in batches_of_frame(rows, 0, self.columns, self.problems):

@@ -1,4 +1,4 @@
-"""What tokens cost: a table that is data, dated and replaceable. An unknown model has no price, never a guessed one."""
+"""Prices of tokens: a dated, replaceable table. An unknown model has no price; prices are never guessed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MILLION = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens; NaN where the table has none.
+    """Prices of a model in USD per million tokens; NaN where the table has none.
 
     Attributes:
-        input, output: Tokens in and out.
-        cache_read, cache_write: Tokens read from and written to a prompt cache; NaN: at the price of input.
-        above: Larger prompts: pairs of (prompt tokens from which on, Price), ascending.
+        input, output: Prices of prompt and completion tokens.
+        cache_read, cache_write: Prices of tokens read from and written to a prompt cache; NaN means the input price.
+        above: Prices of larger prompts: pairs (prompt tokens above which it applies, Price), ascending.
 
     Examples:
         >>> from crucible_nb.pipeline.prices import Price
@@ -44,24 +44,43 @@ class Price:
     above: tuple[tuple[int, Price], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class _Entry:
-    model: str
-    provider: str
-    match: Callable[[str], bool]
-    price: Price
+    """One model of a price table; its match rule and prices are parsed on first use."""
+
+    def __init__(self, key: str, facts: Mapping[str, Any]) -> None:
+        self.key, self.facts = key, facts
+        self.model = str(facts.get("model", key))
+        self.provider = str(facts.get("provider") or "").lower()
+
+    @classmethod
+    def checked(cls, key: str, value: Any) -> _Entry:
+        """Parse everything now; ConfigError names the model and the field."""
+        entry = cls(key, checks.mapping(f"price of {key!r}", value))
+        _ = entry.match, entry.price
+        return entry
+
+    @functools.cached_property
+    def match(self) -> Callable[[str], bool]:
+        return _matcher(self.facts.get("match"), self.model)
+
+    @functools.cached_property
+    def price(self) -> Price:
+        prices = self.facts.get("prices", self.facts)
+        if isinstance(prices, list):  # dated prices, oldest first
+            prices = checks.mapping(f"price of {self.key!r}", prices[-1] if prices else None).get("prices", {})
+        return _price(self.key, prices)
 
 
 class PriceTable:
     """Prices by model.
 
     Args:
-        entries: In the order in which they are tried; the first that matches wins.
-        date: When the prices were checked.
-        source: Where they come from.
+        entries: Entries in the order in which they are tried; the first match is used.
+        date: Date at which the prices were checked.
+        source: Origin of the prices.
 
     Attributes:
-        data: The plain data it was made of.
+        data: The plain data from which the table was built.
 
     Examples:
         >>> import crucible_nb as cr
@@ -76,27 +95,31 @@ class PriceTable:
         self._entries = tuple(entries)
         self.data: tuple[Mapping[str, Any], ...] = ()
         self.date, self.source = date, source
-        self._found: dict[tuple[str, str | None], Price | None] = {}
+        self._cache: dict[tuple[str, str | None], Price | None] = {}
 
     @classmethod
     @functools.cache
     def default(cls) -> PriceTable:
-        """The table that is shipped, with its date and source.
+        """Return the packaged table, with its date and source.
 
         Examples:
             >>> import crucible_nb as cr
             >>> cr.PriceTable.default().lookup("gpt-4o").input
             2.5
         """
-        return cls.from_json(resources.files("crucible_nb.pipeline") / "prices.json")
+        table = json.loads((resources.files("crucible_nb.pipeline") / "prices.json").read_text(encoding="utf-8"))
+        entries = [
+            _Entry(key, facts) for key, facts in table["models"].items()
+        ]  # checked by a test, not by each process
+        return cls(entries, table["date"], table["source"])._with_data(table)
 
     @classmethod
     def from_json(cls, path: Any) -> PriceTable:
-        """The table in a JSON file; forms as in `from_dict`.
+        """Read a table from a JSON file; forms as in `from_dict`.
 
         Raises:
             StoreError: The file cannot be read.
-            ConfigError: It is no price table.
+            ConfigError: The file does not hold a price table.
 
         Examples:
             >>> import pathlib, tempfile
@@ -114,16 +137,16 @@ class PriceTable:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> PriceTable:
-        """A table from plain data.
+        """Build a table from plain data.
 
         Args:
-            table: Model to USD per million tokens, {"my-own": {"input": 1, "output": 2, "cache_read": 0.5}}; or
+            table: USD per million tokens by model, {"my-own": {"input": 1, "output": 2, "cache_read": 0.5}}; or
                 {"models": {model: {"match": rule, "provider": text, "prices": {...}}}, "date": text, "source": text}.
                 A rule is {"equals" | "starts_with" | "ends_with" | "contains" | "regex": text} or {"or": [rules]},
-                {"and": [rules]}; without one a model matches its own name. Case does not matter.
+                {"and": [rules]}; without a rule a model matches its own name. Case is ignored.
 
         Raises:
-            ConfigError: Not such a table; the message names model and field.
+            ConfigError: The data are invalid; the message names model and field.
 
         Examples:
             >>> import crucible_nb as cr
@@ -134,14 +157,16 @@ class PriceTable:
         """
         facts = checks.mapping("table", table)
         models = checks.mapping("models", facts["models"]) if "models" in facts else facts
-        entries = [_entry(name, value) for name, value in models.items()]
+        entries = [_Entry.checked(key, value) for key, value in models.items()]
         date, source = (facts.get(key) if "models" in facts else None for key in ("date", "source"))
-        made = cls(entries, date, source)
-        made.data = (table,)
-        return made
+        return cls(entries, date, source)._with_data(table)
+
+    def _with_data(self, *data: Mapping[str, Any]) -> PriceTable:
+        self.data = data
+        return self
 
     def updated(self, table: Mapping[str, Any]) -> PriceTable:
-        """This table with the models of another before its own; a new value.
+        """Return a new table in which the models of `table` come before those of this one.
 
         Examples:
             >>> import crucible_nb as cr
@@ -150,13 +175,12 @@ class PriceTable:
             (1.0, 2.5)
         """
         first = PriceTable.from_dict(table)
-        made = PriceTable((*first._entries, *self._entries), self.date, self.source)
-        made.data = (*first.data, *self.data)
-        return made
+        merged = PriceTable((*first._entries, *self._entries), self.date, self.source)
+        return merged._with_data(*first.data, *self.data)
 
     @classmethod
     def from_data(cls, data: Sequence[Mapping[str, Any]]) -> PriceTable:
-        """The table whose `data` this is: tables in the order in which they are asked.
+        """Rebuild a table from its `data`: tables in the order in which they are searched.
 
         Examples:
             >>> import crucible_nb as cr
@@ -165,17 +189,18 @@ class PriceTable:
             2.0
         """
         *before, last = data
-        table = cls.from_dict(last)
+        packaged = cls.default()
+        table = packaged if (last,) == packaged.data else cls.from_dict(last)
         for part in reversed(before):
             table = table.updated(part)
         return table
 
     def lookup(self, model: str, provider: str | None = None) -> Price | None:
-        """The price of a model, None when the table does not know it.
+        """Return the price of a model, None if it is not in the table.
 
         Args:
-            model: Its name; a provider may stand before it ("openai/gpt-4o").
-            provider: Only prices of this provider; a provider the table does not know has no prices.
+            model: Name of the model, optionally after its provider ("openai/gpt-4o").
+            provider: Provider whose prices are searched; an unknown provider has no prices.
 
         Examples:
             >>> import crucible_nb as cr
@@ -183,32 +208,29 @@ class PriceTable:
             10.0
         """
         key = (model, provider)
-        if key not in self._found:
-            self._found[key] = self._search(model.strip().lower(), None if provider is None else provider.lower())
-        return self._found[key]
+        if key not in self._cache:
+            self._cache[key] = self._search(model.strip().lower(), None if provider is None else provider.lower())
+        return self._cache[key]
 
     def _search(self, model: str, provider: str | None) -> Price | None:
-        exact = next((entry for entry in self._of(provider) if entry.model.lower() == model), None)
-        found = exact or next((entry for entry in self._of(provider) if entry.match(model)), None)
-        if found is None and "/" in model and provider is None:
+        entries = [entry for entry in self._entries if provider is None or entry.provider in ("", provider)]
+        exact = next((entry for entry in entries if entry.model.lower() == model), None)
+        entry = exact or next((entry for entry in entries if entry.match(model)), None)
+        if entry is None and "/" in model and provider is None:
             prefix, _, rest = model.partition("/")
             return self._search(rest, prefix)
-        return None if found is None else found.price
-
-    def _of(self, provider: str | None) -> list[_Entry]:
-        """Entries of a provider; one without a provider holds everywhere."""
-        return [entry for entry in self._entries if provider is None or entry.provider in ("", provider)]
+        return None if entry is None else entry.price
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a model: provider, and USD per million tokens.
+        """Return a table with one row per model: provider, and USD per million tokens.
 
         Examples:
             >>> import crucible_nb as cr
             >>> cr.PriceTable.from_dict({"m": {"input": 1.0, "output": 2.0}}).to_frame().loc["m", "output"]
             np.float64(2.0)
         """
-        rows = [(one.provider, *(getattr(one.price, rate) for rate in _RATES)) for one in self._entries]
-        index = pd.Index([one.model for one in self._entries], name="model", dtype="str")
+        rows = [(entry.provider, *(getattr(entry.price, rate) for rate in _RATES)) for entry in self._entries]
+        index = pd.Index([entry.model for entry in self._entries], name="model", dtype="str")
         return pd.DataFrame(rows, index=index, columns=["provider", *_RATES])
 
     def __len__(self) -> int:
@@ -218,34 +240,23 @@ class PriceTable:
         return f"<PriceTable of {len(self)} models, {self.date or 'undated'}>"
 
 
-def _entry(model: str, value: Any) -> _Entry:
-    facts = checks.mapping(f"price of {model!r}", value)
-    prices = facts.get("prices", facts)
-    if isinstance(prices, list):  # dated prices, the oldest first
-        prices = checks.mapping(f"price of {model!r}", prices[-1] if prices else None).get("prices", {})
-    provider = str(facts.get("provider") or "").lower()
-    name = str(facts.get("model", model))
-    return _Entry(name, provider, _matcher(facts.get("match"), name), _price(model, prices))
-
-
 def _price(model: str, prices: Any) -> Price:
-    given = checks.mapping(f"price of {model!r}", prices)
-    rates = {rate: given.get(rate, given.get(f"{rate}_mtok")) for rate in _RATES}
+    facts = checks.mapping(f"price of {model!r}", prices)
+    rates = {rate: facts.get(rate, facts.get(f"{rate}_mtok")) for rate in _RATES}
     tiered = [rate for rate in rates.values() if isinstance(rate, Mapping)]
     starts = sorted({tier["start"] for rate in tiered for tier in rate.get("tiers", ())})
 
-    def at(start: int, above: tuple[tuple[int, Price], ...] = ()) -> Price:
-        found = {rate: _rate(model, rate, value, start) for rate, value in rates.items()}
-        return Price(found["input"], found["output"], found["cache_read"], found["cache_write"], above)
+    def price_from(start: int, above: tuple[tuple[int, Price], ...] = ()) -> Price:
+        return Price(**{rate: _rate(model, rate, value, start) for rate, value in rates.items()}, above=above)
 
-    price = at(0, tuple((start, at(start)) for start in starts))
+    price = price_from(0, tuple((start, price_from(start)) for start in starts))
     if math.isnan(price.input):
         raise ConfigError(f"price of {model!r}, input={rates['input']!r}: expected a number >= 0")
     return price
 
 
 def _rate(model: str, rate: str, value: Any, start: int) -> float:
-    """A rate for prompts of more than `start` tokens."""
+    """Return a rate for prompts of more than `start` tokens."""
     if isinstance(value, Mapping):
         reached = [tier["price"] for tier in value.get("tiers", ()) if 0 < tier["start"] <= start]
         value = [value.get("base"), *reached][-1]
@@ -263,8 +274,8 @@ def _matcher(rule: Any, model: str) -> Callable[[str], bool]:
     kind, operand = next(iter(facts.items()))
     if kind in ("or", "and"):
         parts = [_matcher(part, model) for part in operand]
-        some = any if kind == "or" else all
-        return lambda name: some(part(name) for part in parts)
+        combine = any if kind == "or" else all
+        return lambda name: combine(part(name) for part in parts)
     text = str(operand).lower()
     if kind == "regex":
         pattern = re.compile(str(operand), re.IGNORECASE)
@@ -279,11 +290,11 @@ def _matcher(rule: Any, model: str) -> Callable[[str], bool]:
 
 
 class Rates:
-    """The rates of a growing list of models as arrays, looked up once a model.
+    """The rates of a growing list of models as arrays; each model is looked up once.
 
     Args:
-        table: Prices.
-        models: The list; it may only grow.
+        table: Prices by model.
+        models: List of models; it may only grow.
 
     Examples:
         >>> import numpy as np
@@ -298,12 +309,12 @@ class Rates:
         self._rates = np.full((len(_RATES), 1), np.nan)
 
     def _refresh(self) -> None:
-        """Rates by code; the last column, code -1, is for events without a model."""
+        """Update the rates by code; the last column, code -1, is for events without a model."""
         self._prices += [self._table.lookup(model) for model in self._models[len(self._prices) :]]
-        self._rates = np.array([_filled(price) for price in (*self._prices, None)]).T
+        self._rates = np.array([_fill_cache_rates(price) for price in (*self._prices, None)]).T
 
     def knows(self, code: int) -> bool:
-        """Whether the model has a price."""
+        """Return whether the model has a price."""
         return self._prices[code] is not None
 
     def cost(
@@ -314,17 +325,17 @@ class Rates:
         read: np.ndarray | None = None,
         write: np.ndarray | None = None,
     ) -> np.ndarray:
-        """USD an event.
+        """Compute the cost of each event in USD.
 
         Args:
-            codes: int[n], place of the model in the list, -1 for none.
-            prompt: float64[n], all tokens in, those read from or written to a cache included; NaN where missing.
-            completion: float64[n], tokens out.
-            read, write: float64[n], tokens of the prompt that a cache gave or took; missing is 0.
+            codes: Index of the model in the list, int[n]; -1 for none.
+            prompt: Number of prompt tokens, cached tokens included, float64[n]; NaN where missing.
+            completion: Number of completion tokens, float64[n].
+            read, write: Number of prompt tokens read from and written to a cache, float64[n]; NaN means 0.
 
         Returns:
-            float64[n]; NaN where the model has no price or tokens are missing. A model without a price for tokens
-            out (embeddings) needs none of them.
+            float64[n]; NaN where the model has no price or tokens are missing. A model without an output price
+            (embeddings) needs no completion tokens.
         """
         if len(self._prices) < len(self._models):
             self._refresh()
@@ -335,27 +346,28 @@ class Rates:
             for start, larger in () if price is None else price.above:
                 at = np.flatnonzero((codes == code) & (prompt > start))
                 if len(at):
-                    rates = np.repeat(np.array([_filled(larger)]).T, len(at), axis=1)
+                    rates = np.repeat(np.array([_fill_cache_rates(larger)]).T, len(at), axis=1)
                     tokens = (None if part is None else part[at] for part in (prompt, completion, read, write))
                     cost[at] = _cost(rates, *tokens)
         return cost
 
 
-def _filled(price: Price | None) -> list[float]:
-    """Rates with those of the cache at the price of input where they are not known."""
+def _fill_cache_rates(price: Price | None) -> list[float]:
+    """Return the rates of a price; unknown cache rates are the input rate."""
     if price is None:
         return [math.nan] * len(_RATES)
-    cached = (price.input if math.isnan(rate) else rate for rate in (price.cache_read, price.cache_write))
-    return [price.input, price.output, *cached]
+    cache_rates = (price.input if math.isnan(rate) else rate for rate in (price.cache_read, price.cache_write))
+    return [price.input, price.output, *cache_rates]
 
 
 def _cost(
     rates: np.ndarray, prompt: Any, completion: np.ndarray | None, read: np.ndarray | None, write: np.ndarray | None
 ) -> np.ndarray:
-    into, out, from_cache, to_cache = rates
-    cost = prompt * into
-    for tokens, rate in ((read, from_cache), (write, to_cache)):
+    input_rate, output_rate, read_rate, write_rate = rates
+    cost = prompt * input_rate
+    for tokens, rate in ((read, read_rate), (write, write_rate)):
         if tokens is not None:
-            cost = cost + np.nan_to_num(tokens) * (rate - into)
-    known = np.full(len(prompt), np.nan) if completion is None else completion
-    return (cost + np.where(np.isnan(out) & np.isnan(known), 0.0, known * out)) / _MILLION  # type: ignore[no-any-return]
+            cost = cost + np.nan_to_num(tokens) * (rate - input_rate)
+    tokens = np.full(len(prompt), np.nan) if completion is None else completion
+    output = np.where(np.isnan(output_rate) & np.isnan(tokens), 0.0, tokens * output_rate)
+    return (cost + output) / _MILLION  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Samplers: which events stay, and what weight each carries, so that every later number is unbiased."""
+"""Samplers: they select events and set their weights, so that estimates from the sample are unbiased."""
 
 from crucible_nb.events.event_columns import EventColumns as Events
 from crucible_nb.sampling.adaptive import Adaptive

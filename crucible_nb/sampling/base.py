@@ -1,26 +1,26 @@
-"""What a sampler is: told of every event, it says which rows stay and what each stands for."""
+"""Base class of the samplers: they see every event, select the rows to keep and set their weights."""
 
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from crucible_nb.errors import ConfigError
 from crucible_nb.events.event_columns import EventColumns
-from crucible_nb.sampling.random_numbers import Draws
+from crucible_nb.sampling.random_numbers import RandomStream
 
 _NONE = np.empty(0, np.int64)
 
 
 class Choice(NamedTuple):
-    """What a sampler says of some events.
+    """Decision of a sampler for consecutive events.
 
     Attributes:
-        keep: bool, one an event.
-        weight: float64, one an event: 1 / probability of being kept; read where `keep`.
-        dropped: int64, numbers of earlier kept events that leave the sample.
+        keep: Whether each event is kept, bool[n].
+        weight: 1 / probability of being kept, float64[n]; used where `keep`.
+        dropped: Sequence numbers of events kept earlier that are now removed, int64.
     """
 
     keep: np.ndarray
@@ -29,16 +29,18 @@ class Choice(NamedTuple):
 
 
 class Sampler:
-    """A sampler by probabilities: a subclass says in `rates` how probable it is that an event stays.
+    """Base class of samplers; a subclass defines `rates`, the probability that each event is kept.
 
-    An instance that users make holds parameters only; `begin` gives a copy that runs, so one instance serves many
-    experiments. What is said of an event may depend on it and on earlier events, never on where a block ends or on
-    earlier coins.
+    An instance holds parameters only; `begin` returns a running copy, so one instance serves many experiments. The
+    decision for an event may depend on it and on earlier events, never on where a block ends or on earlier random
+    numbers.
 
     Attributes:
-        revises: Whether earlier choices may be revised; such a sampler overrides `choose` and `weights`, and `settle`
-            where it puts off letting events go.
-        sized_by: Column whose size made the probabilities, None where there is none.
+        revises: Whether kept events may be removed later; such a sampler overrides `choose` and `weights`, and
+            `settle` if it delays removal.
+        restorable: Whether `to_dict` holds the whole running state; not inherited. A class that does not declare it is
+            restorable if it defines `to_dict` and `from_dict` itself.
+        sized_by: Column whose size determines the probabilities; None if there is none.
 
     Examples:
         >>> import numpy as np, pandas as pd
@@ -55,32 +57,33 @@ class Sampler:
     """
 
     revises: bool = False
+    restorable: ClassVar[bool]
     sized_by: str | None = None
-    _draws: Draws
+    _random: RandomStream
     _strata: dict[Any, list[int]]
 
     def begin(self, seed: int, stream: int = 0) -> Self:
-        """A copy that runs from its first event on.
+        """Return a running copy, before its first event.
 
         Args:
-            seed: Of the coins.
-            stream: Ordinal of a writer; streams share no coins.
+            seed: Seed of the random numbers.
+            stream: Number of the random stream, such as a writer id; streams share no random numbers.
         """
         sampler = copy(self)
-        sampler._draws = Draws(seed, stream)
+        sampler._random = RandomStream(seed, stream)
         sampler._strata = {}
         sampler.start()
         return sampler
 
     def start(self) -> None:
-        """Set up the state before the first event; nothing unless a subclass has some."""
+        """Set up the state of a subclass before the first event."""
 
     def rates(self, events: EventColumns) -> np.ndarray:
-        """Probability of each event to stay, in (0, 1]."""
+        """Return the probability that each event is kept, in (0, 1]."""
         raise NotImplementedError(f"{type(self).__name__} has neither rates() nor choose()")
 
     def choose(self, events: EventColumns) -> Choice:
-        """Judge consecutive events; blocks may end anywhere.
+        """Decide on consecutive events; blocks may end anywhere.
 
         Raises:
             ConfigError: A rate is not in (0, 1].
@@ -88,16 +91,16 @@ class Sampler:
         rates = np.broadcast_to(np.asarray(self.rates(events), np.float64), len(events))
         if not ((rates > 0) & (rates <= 1)).all():
             raise ConfigError(f"{type(self).__name__}.rates: expected numbers in (0, 1], got {rates.min(initial=1):g}")
-        keep = self._draws.next(len(events)) < rates
+        keep = self._random.next(len(events)) < rates
         self.count("all", len(events), int(np.count_nonzero(keep)))
         return Choice(keep, 1 / rates)
 
     def settle(self) -> np.ndarray:
-        """Before a look: numbers of kept events that leave the sample, where letting them go was put off."""
+        """Return the sequence numbers to remove now, for samplers that delay removal; called before each read."""
         return _NONE
 
     def weights(self, seq: np.ndarray) -> np.ndarray | None:
-        """Weights now of kept events, for samplers that revise; None: as they were."""
+        """Return the current weights of kept events, for samplers that revise; None means unchanged weights."""
         del seq
         return None
 
@@ -108,16 +111,16 @@ class Sampler:
         counts[1] += kept
 
     def strata(self) -> dict[Any, tuple[int, int]]:
-        """Events seen and kept, by stratum."""
+        """Return the numbers of events seen and kept, by stratum."""
         return {label: (seen, kept) for label, (seen, kept) in self._strata.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """The running state as plain data."""
-        return {"draws": self._draws.to_dict(), "strata": [[label, *counts] for label, counts in self._strata.items()]}
+        """Return the running state as plain data."""
+        return {"draws": self._random.to_dict(), "strata": [[label, *counts] for label, counts in self._strata.items()]}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
-        """A copy that runs on from a state of `to_dict`."""
+        """Return a running copy that continues from the result of `to_dict`."""
         sampler = self.begin(state["draws"]["seed"], state["draws"]["stream"])
-        sampler._draws = Draws(**state["draws"])
+        sampler._random = RandomStream(**state["draws"])
         sampler._strata = {label: [seen, kept] for label, seen, kept in state["strata"]}
         return sampler

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError
 from crucible_nb.events.event_columns import EventColumns
-from crucible_nb.events.sampling_info import facts_of, mark
+from crucible_nb.events.sampling_info import facts_of, mark, sampling_facts
 from crucible_nb.sampling.base import Sampler
 from crucible_nb.sampling.importance import Priorities
-from crucible_nb.sampling.random_numbers import Draws
+from crucible_nb.sampling.random_numbers import RandomStream
 from crucible_nb.utils import checks
 
 
@@ -49,7 +48,7 @@ def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame
     weight = choice.weight[rows] if now is None else now
     kept = frame.iloc[rows].copy()
     kept["weight"] = weight * frame["weight"].to_numpy(np.float64)[rows] if "weight" in frame.columns else weight
-    facts = {"sampled": True, "sampler": repr(sampler), "sized_by": sampler.sized_by}
+    facts = sampling_facts(sampler, sized_by=sampler.sized_by, revises=sampler.revises)
     return mark(kept, {**facts, "seen": len(frame), "kept": len(kept)})
 
 
@@ -99,14 +98,14 @@ def merge(
         together = _thinned(together, size, np.where(sized > 0, sized, np.nanmean(sized)), seed)
     if isinstance(together.index, pd.DatetimeIndex):
         together = together.sort_index(kind="stable")
-    facts: dict[str, Any] = {"sampled": True, "sampler": "merge", "sized_by": by}
+    facts = sampling_facts("merge", sized_by=by, revises=True)
     whole = {} if None in seen else {"seen": sum(filter(None, seen)), "kept": len(together)}
     return mark(together, {**facts, **whole})
 
 
 def _thinned(frame: pd.DataFrame, size: int, sized: np.ndarray, seed: int) -> pd.DataFrame:
     chosen = Priorities(size)
-    chosen.take(np.arange(len(frame)), sized, 1.0 - Draws(seed).next(len(frame)))
+    chosen.add(np.arange(len(frame)), sized, 1.0 - RandomStream(seed).next(len(frame)))
     chosen.settle()
     rows, weight = chosen.members()
     kept = frame.iloc[rows].copy()

@@ -1,4 +1,4 @@
-"""Coins by number: the same seed gives the same numbers, however many are asked for at a time."""
+"""Counter-based random numbers: a seed gives the same sequence, however many numbers are drawn at a time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 
-class Draws:
-    """Uniform numbers from a counter-based generator (Philox), keyed by seed and stream.
+class RandomStream:
+    """Uniform random numbers from a counter-based generator (Philox) with seed and stream as its key.
 
     Args:
-        seed: Of all streams.
-        stream: Ordinal of a writer, a stratum, ...: streams share no numbers.
-        position: Numbers drawn already.
+        seed: Seed of all streams.
+        stream: Number of the stream, such as a writer id; streams share no numbers.
+        position: Number of values drawn before.
 
     Examples:
-        >>> one, two = Draws(1), Draws(1)
-        >>> [*one.next(2), *one.next(3)] == list(two.next(5))
+        >>> a, b = RandomStream(1), RandomStream(1)
+        >>> [*a.next(2), *a.next(3)] == list(b.next(5))
         True
 
     References:
@@ -30,15 +30,15 @@ class Draws:
         self.seed, self.stream, self.position = seed, stream, position
         key = np.array([seed % 2**64, stream % 2**64], np.uint64)
         bits = np.random.Philox(key=key)
-        bits.advance(position // 4)  # a step of the counter gives four numbers
+        bits.advance(position // 4)  # one step of the counter gives four numbers
         self._generator = np.random.Generator(bits)
         self._generator.random(position % 4)
 
     def next(self, count: int) -> np.ndarray:
-        """The next numbers in [0, 1)."""
+        """Draw the next numbers in [0, 1)."""
         self.position += count
         return self._generator.random(count)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the position as plain data."""
         return {"seed": self.seed, "stream": self.stream, "position": self.position}

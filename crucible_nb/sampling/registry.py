@@ -1,4 +1,4 @@
-"""Samplers by name, where text comes in."""
+"""Samplers by name, for arguments given as text."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _OUTCOMES = {"error": False, "failure": False, "success": True}
 
 
 def sampling_of(sampling: Any, config: Mapping[str, Any] | None = None) -> Sampler | None:
-    """The sampler that was asked for; None keeps everything.
+    """Build the requested sampler; None keeps all events.
 
     Args:
-        sampling: None, a name with `config`, or a sampler.
-        config: Arguments of the class; without any, a rate of 0.1 or 10,000 rows.
+        sampling: None, a name, or a sampler.
+        config: Arguments of the class of that name; the default is a rate of 0.1 or 10,000 rows.
 
     Raises:
-        ConfigError: No such sampler, or arguments that it does not take.
+        ConfigError: Unknown sampler, or unknown arguments.
     """
-    given = checks.mapping("sampling_config", config)
+    arguments = checks.mapping("sampling_config", config)
     if isinstance(sampling, str):
         checks.one_of("sampling", sampling, _BY_NAME)
-        return _made(sampling, given)
-    if given:
+        return _build(sampling, arguments)
+    if arguments:
         raise checks.wrong("sampling_config", config, "None unless sampling is a name")
     if sampling is None or isinstance(sampling, Sampler):
         return sampling
@@ -54,22 +54,22 @@ def sampling_of(sampling: Any, config: Mapping[str, Any] | None = None) -> Sampl
     raise checks.wrong("sampling", sampling, f"None, one of {names}, or a sampler such as cr.sampling.Uniform(0.1)")
 
 
-def _made(name: str, given: dict[str, Any]) -> Sampler:
-    made = _BY_NAME[name]
-    if name == "stratified" and isinstance(given.get("rates"), Mapping):
-        given["rates"] = _by_outcome(given["rates"], given.get("by", "success"))
-    accepted = inspect.signature(made).parameters
-    if unknown := [key for key in given if key not in accepted]:
+def _build(name: str, arguments: dict[str, Any]) -> Sampler:
+    cls = _BY_NAME[name]
+    if name == "stratified" and isinstance(arguments.get("rates"), Mapping):
+        arguments["rates"] = _rates_by_outcome(arguments["rates"], arguments.get("by", "success"))
+    accepted = inspect.signature(cls).parameters
+    if unknown := [key for key in arguments if key not in accepted]:
         raise ConfigError(f"sampling_config: {name!r} takes {', '.join(accepted)}, got {', '.join(map(repr, unknown))}")
-    defaults = _DEFAULTS[name] if not given else {key: value for key, value in _DEFAULTS[name].items() if key == "rate"}
+    defaults = {key: value for key, value in _DEFAULTS[name].items() if key == "rate" or not arguments}
     try:
-        return made(**{**defaults, **given})
+        return cls(**{**defaults, **arguments})
     except TypeError as error:
         raise ConfigError(f"sampling_config: {name!r}: {error}") from error
 
 
-def _by_outcome(rates: Mapping[Any, Any], by: Any) -> dict[Any, Any]:
-    """{"error": 1.0, "success": 0.1} as text writes it, where strata are outcomes."""
+def _rates_by_outcome(rates: Mapping[Any, Any], by: Any) -> dict[Any, Any]:
+    """Convert the labels "error", "failure" and "success" to False and True if the strata are outcomes."""
     if by != "success":
         return dict(rates)
     return {_OUTCOMES.get(label, label) if isinstance(label, str) else label: rate for label, rate in rates.items()}

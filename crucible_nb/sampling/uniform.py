@@ -1,4 +1,4 @@
-"""Every event with the same probability."""
+"""Uniform (Bernoulli) sampling: all events have the same probability."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Uniform(Sampler):
     """Keep every event with the same probability (Bernoulli sampling).
 
     Args:
-        rate: The probability, in (0, 1].
+        rate: Probability that an event is kept, in (0, 1].
 
     Raises:
         ConfigError: `rate` is not in (0, 1].
@@ -30,6 +30,7 @@ class Uniform(Sampler):
     """
 
     rate: float
+    restorable = True
 
     def __post_init__(self) -> None:
         self.rate = checks.number("rate", self.rate, gt=0, le=1)

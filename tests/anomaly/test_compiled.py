@@ -34,7 +34,7 @@ def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monk
     """The verdict on a frame in two halves, each compiled or not."""
     running, found = detector.begin(), []
     for half, fast in zip(np.array_split(np.arange(len(frame)), 2), compiled, strict=True):
-        monkeypatch.setattr(KERNEL, "pays", lambda _, fast=fast: fast)
+        monkeypatch.setattr(KERNEL, "ready_for", lambda _, fast=fast: fast)
         found.append(running.judge(EventColumns.of_frame(frame.iloc[half], int(half[0]))))
         running = detector.from_dict(json.loads(json.dumps(running.to_dict())))
     shift = len(found[0].score)

@@ -27,7 +27,7 @@ def test_flags_are_those_of_statsmodels_on_the_latest_p_values() -> None:
     score, codes = stream(0, 200)
     bad = (codes < 4) & (np.arange(len(codes)) >= 194 * GROUPS)
     score[bad] += 0.9
-    got = Discoveries(RATE).calibrated(score, codes)
+    got = Discoveries(RATE).calibrate(score, codes)
     latest = np.ones(GROUPS)
     for i, group in enumerate(codes):
         past = score[:i][codes[:i] == group]
@@ -46,21 +46,21 @@ def test_the_share_of_false_ones_among_the_groups_flagged_at_a_moment_is_what_wa
         score, codes = stream(seed, 400)
         last = np.arange(len(codes)) >= 390 * GROUPS
         score[(codes < 6) & last] += 0.95
-        flags = (Discoveries(RATE).calibrated(score, codes) >= 1).reshape(-1, GROUPS)[395:]
+        flags = (Discoveries(RATE).calibrate(score, codes) >= 1).reshape(-1, GROUPS)[395:]
         shares += [row[6:].sum() / max(row.sum(), 1) for row in flags]
         assert flags[:, :6].mean() > 0.8
     assert np.mean(shares) <= RATE
 
 
 def test_while_nothing_is_wrong_an_event_is_flagged_with_rate_over_groups() -> None:
-    flags = [(Discoveries(RATE).calibrated(*stream(seed, 500)) >= 1).mean() for seed in range(10)]
+    flags = [(Discoveries(RATE).calibrate(*stream(seed, 500)) >= 1).mean() for seed in range(10)]
     assert np.mean(flags) <= 1.2 * RATE / GROUPS
 
 
 def test_a_score_is_ranked_among_the_last_ones_of_its_group() -> None:
     rng = np.random.default_rng(0)
     score, one = rng.random(MEMORY + 500), Discoveries(0.5)
-    got = one.calibrated(score, np.zeros(len(score), int))
+    got = one.calibrate(score, np.zeros(len(score), int))
     past = score[-MEMORY - 1 :]
     rank = rankdata(-past, method="max")[-1]
     assert got[-1] == pytest.approx(0.5 / (rank / (MEMORY + 1)))
@@ -74,11 +74,11 @@ def test_a_detector_over_many_groups_obeys_the_laws_and_goes_on_from_its_state()
 
 def test_the_state_is_plain_data() -> None:
     score, codes = stream(3, 300)
-    whole = Discoveries(RATE).calibrated(score, codes)
+    whole = Discoveries(RATE).calibrate(score, codes)
     first, second = Discoveries(RATE), Discoveries(RATE)
-    begin = first.calibrated(score[:3333], codes[:3333])
+    begin = first.calibrate(score[:3333], codes[:3333])
     second.load(json.loads(json.dumps(first.to_dict())))
-    np.testing.assert_array_equal(np.r_[begin, second.calibrated(score[3333:], codes[3333:])], whole)
+    np.testing.assert_array_equal(np.r_[begin, second.calibrate(score[3333:], codes[3333:])], whole)
 
 
 def test_reasons_are_those_of_the_detector() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.anomaly import CUSUM, EWMA, IQR, Auto, IsolationForest, ModifiedZScore, ZScore
-from crucible_nb.anomaly.incidents import capped
+from crucible_nb.anomaly.incidents import cap_repeated_alarms
 from crucible_nb.events.event_columns import EventColumns
 from tests.conftest import NOON, SECOND
 
@@ -46,7 +46,7 @@ def test_a_name_is_the_detector_with_its_defaults(method: str) -> None:
     x = values(shift=80)
     expected = raw(x, METHODS[method]("value"))
     np.testing.assert_array_equal(cr.anomaly.score(x, method, cooldown=0), expected)
-    np.testing.assert_array_equal(cr.anomaly.score(x, method), capped(expected, 300))
+    np.testing.assert_array_equal(cr.anomaly.score(x, method), cap_repeated_alarms(expected, 300))
     assert (expected >= 1).any()
 
 

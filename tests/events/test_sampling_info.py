@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.events.sampling_info import check_weights, facts_of, mark
+from crucible_nb.events.sampling_info import check_weights, facts_of, mark, not_whole
 
 FACTS = {"sampled": True, "sampler": "Uniform(0.5)", "sized_by": None, "seen": 8, "kept": 3}
 
@@ -37,5 +37,19 @@ def test_lost_weights_are_noticed() -> None:
         check_weights(frame().drop(columns="weight").assign(weight=1.0))
     for look in (lambda rows: rows.crucible.metrics(), lambda rows: rows.crucible.windowed_metrics("1min")):
         rows = frame().set_index(pd.date_range("2025-01-01", periods=3, freq="s", tz="UTC")).drop(columns="weight")
-        with pytest.warns(cr.CrucibleWarning, match="these rows were sampled but their 'weight' column is gone"):
+        with pytest.warns(cr.CrucibleWarning, match="these rows were sampled, but the column 'weight' is missing"):
             look(rows)
+
+
+def test_a_sample_that_is_revised_is_known_by_its_fact_not_by_its_name() -> None:
+    class ReservoirOfMine(cr.sampling.Uniform):
+        pass
+
+    rows = frame().drop(columns="weight")
+    revised = cr.sampling.sample(rows, cr.sampling.Stratified(by="success", size=1))
+    assert "removed later (Stratified(by='success', size=1))" in (not_whole(revised) or "")
+    assert "removed later" not in (not_whole(cr.sampling.sample(rows, ReservoirOfMine(1.0))) or "")
+    assert "removed later (merge)" in (not_whole(cr.sampling.merge([rows, rows], size=1)) or "")
+    old = frame()  # written by v0.1, without the fact
+    old.attrs["crucible"] = {"sampled": True, "sampler": "Reservoir(size=3)", "sized_by": None}
+    assert "the rows are a sample (Reservoir(size=3))" in (not_whole(old) or "")

@@ -1,4 +1,4 @@
-"""What faces look at: the numbers of `metrics()`, each event once, of all writers."""
+"""Snapshots for the dashboard: the numbers of `metrics()`, each event once, of all writers."""
 
 from __future__ import annotations
 

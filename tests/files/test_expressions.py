@@ -1,4 +1,4 @@
-"""The expression language agrees with pandas, and nothing else gets in."""
+"""The expression language agrees with pandas and accepts nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def frame():
     ["a * 1000", "-a + 2 ** 3", "(a - 1) / `a b/c`", "n / 2", "+n", "1 < a <= 2", "a != 2", "n > 1", "m == 'x' and a < 5",
      "not (m == 'x') or n == 3", "m in ['x', 'z']", "a not in (1, 2)", "not ok", "ok or a == 2"],
 )  # fmt: skip
-def test_it_means_what_pandas_means(frame, text):
+def test_it_agrees_with_pandas(frame, text):
     theirs = frame.astype({"m": "str"}).eval(text, engine="python")
     pd.testing.assert_series_equal(parse(text, "where")(frame), theirs, check_names=False)
 

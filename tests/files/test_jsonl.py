@@ -1,4 +1,4 @@
-"""JSON lines: the header, nesting, infinity, lines that are none."""
+"""JSON lines: the header, nesting, infinity, invalid lines."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_numbers_beyond_64_bits_stay_exact_text(tmp_path):
     assert load(tmp_path / "a.jsonl")["id"].tolist() == ["18446744073709551615", "1"]
 
 
-def test_what_pythons_json_writes_for_nan_is_read(tmp_path):
+def test_nan_of_pythons_json_is_read(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"loss": NaN}\n{"loss": Infinity}\n', encoding="utf-8")
     assert [str(value) for value in load(tmp_path / "a.jsonl")["loss"]] == ["nan", "inf"]
 

@@ -1,4 +1,4 @@
-"""What was read is the caller's to write into, however many pieces it came in."""
+"""Frames that were read are writable, from any number of chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crucible_nb.files.layout import Column
 
 @pytest.mark.parametrize("kind", ["float", "count", "flag"])
 @pytest.mark.parametrize("pieces", [1, 2])
-def test_what_was_read_can_be_written_into(kind: str, pieces: int) -> None:
+def test_a_frame_that_was_read_is_writable(kind: str, pieces: int) -> None:
     one = pa.array({"float": [1.0, 2.0], "count": [1, 2], "flag": [True, False]}[kind])
     source = pa.chunked_array([one] * pieces)
     array = to_pandas(source, Column("x", kind))

@@ -1,4 +1,4 @@
-"""Parquet: checksums, what other tools make of ours, what we make of theirs, bombs."""
+"""Parquet: checksums, our files in other tools, their files here, decompression bombs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_broken_pandas_header_is_ignored(tmp_path):
 @pytest.mark.parametrize(
     "header", [b"{", b"[]", b'{"version": 1}', b'{"version": 1, "schema": {"columns": [3]}, "facts": {}}']
 )
-def test_a_broken_header_of_ours_is_not(header, tmp_path):
+def test_a_corrupt_header_is_not(header, tmp_path):
     table = pa.table({"n": [1]}).replace_schema_metadata({b"crucible": header})
     pq.write_table(table, tmp_path / "odd.parquet")
     with pytest.raises(StoreError, match=r"^cannot read "):

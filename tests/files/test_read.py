@@ -1,4 +1,4 @@
-"""Reading: pieces equal the whole, and only StoreError for what cannot be read."""
+"""Reading: chunks equal the whole, and unreadable input raises only StoreError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crucible_nb.files import archive, iter_table, load, read_facts, write_table
 
 
 def sentence(path, **options):
-    """What load says, and iter_table and with it the same."""
+    """The error message of load, which must equal that of iter_table."""
     with pytest.raises(StoreError) as one:
         load(path, **options)
     with pytest.raises(StoreError) as other:
@@ -49,7 +49,7 @@ def test_pieces_without_rows_are_left_out(events, tmp_path):
     assert [piece["seq"].tolist() for piece in pieces] == [[1152921504606846981]]
 
 
-def test_what_is_not_there_or_no_file(tmp_path):
+def test_missing_paths_and_folders(tmp_path):
     assert sentence(tmp_path / "no.parquet") == "no such file"
     assert sentence(tmp_path) == "it is a folder"
     assert sentence(tmp_path / "a\0b.csv") == "embedded null byte"

@@ -1,4 +1,4 @@
-"""Writing: whole or not at all, equal when it comes back, one sentence when it cannot be done."""
+"""Writing: atomic, read back equal, one error message on failure."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_facts_and_attributes_travel(events, suffix, tmp_path):
     assert load(path).attrs == {"unit": {"latency_ms": "ms"}}
 
 
-def test_format_names_what_the_suffix_does_not(events, suffix, tmp_path):
+def test_format_overrides_an_unknown_suffix(events, suffix, tmp_path):
     path = write_table(events, tmp_path / "run.data", suffix)
     same(load(path, format=suffix), events)
 
@@ -92,7 +92,7 @@ def test_an_existing_file_is_replaced(events, suffix, tmp_path):
     assert read_facts(path) == {"n": 2}
 
 
-def test_a_failed_write_leaves_what_was_there(events, suffix, tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_previous_file(events, suffix, tmp_path, monkeypatch):
     path = write_table(events, tmp_path / f"run.{suffix}", facts={"n": 1})
     before = names(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What browser tests share: is there a browser, one server for all of a kind, one page a test."""
+"""Fixtures of the browser tests: a check for Chromium, one server per application, one page per test."""
 
 from __future__ import annotations
 

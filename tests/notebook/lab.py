@@ -1,4 +1,4 @@
-"""A Jupyter server of our own and a real browser on it: throw-away folders, loopback only, ended by process id."""
+"""A private Jupyter server and a real browser: temporary folders, loopback only, ended by process id."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 class Server:
-    """JupyterLab, Notebook 7, voila or marimo on a free port; `root` is what it serves."""
+    """JupyterLab, Notebook 7, voila or marimo on a free port, serving the folder `root`."""
 
     def __init__(self, root: Path, app: str = "lab", *, theme: str = "JupyterLab Light", kernel_path: str = "") -> None:
         self.root, self.app, self.token, self.port = root, app, secrets.token_hex(16), free_port()
@@ -149,7 +149,7 @@ PANEL = "window.jupyterapp?.shell?.currentWidget"
 
 
 class Browser:
-    """Chromium with one page; remembers errors, requests beyond loopback, and what the websockets carried."""
+    """Chromium with one page; records errors, requests beyond loopback, and websocket messages."""
 
     def __init__(self, size: tuple[int, int] = (1280, 900), *, dark: bool = False, calm: bool = False) -> None:
         from playwright.sync_api import sync_playwright

@@ -1,4 +1,4 @@
-"""Real shells for tests: one in this process, one in a kernel of its own."""
+"""Real IPython shells for tests: one in this process, one in a separate kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bins of time: whatever the cut, they say what numpy says of the same events."""
+"""Time bins equal numpy on the same events, however the events are cut into chunks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def joined(parts: list[Rows]) -> Rows:
 
 @pytest.mark.parametrize("growing", [False, True])
 @pytest.mark.parametrize("cuts", [1, 7, 333])
-def test_bins_say_what_numpy_says(growing: bool, cuts: int, rng: np.random.Generator) -> None:
+def test_bins_equal_numpy(growing: bool, cuts: int, rng: np.random.Generator) -> None:
     bins, parts = Bins(SECOND, 16, growing=growing), []
     for times in np.array_split(np.sort(rng.integers(5 * SECOND, 105 * SECOND, 4000)), cuts):
         parts.append(rows(times, rng))

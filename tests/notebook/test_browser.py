@@ -1,4 +1,4 @@
-"""The dashboard in JupyterLab, in a real browser: what a person would see and do."""
+"""The dashboard in JupyterLab, in a real browser: display, buttons and pickers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_trouble_shows_within_two_seconds_while_a_cell_never_yields(run: Any) ->
 
 
 def kernels() -> list[Any]:
-    """The kernel here, and those that `make browser` put beside."""
+    """The installed kernel, and the versions installed by `make browser`."""
     found = sorted((lab.ROOT / ".ipykernels").glob("*"))
     return [pytest.param("", id="installed"), *(pytest.param(str(one), id=one.name) for one in found)]
 
@@ -165,7 +165,7 @@ def test_a_reloaded_page_a_second_view_and_a_cell_that_runs_again(run: Any) -> N
     clean(page)
 
 
-def test_nothing_is_sent_while_nobody_can_see_it(run: Any) -> None:
+def test_nothing_is_sent_while_the_view_is_hidden(run: Any) -> None:
     idle = "import threading, time\ndef feed():\n    while exp.status == 'running':\n        exp.record('x', latency_ms=1.0)\n        time.sleep(.01)\nthreading.Thread(target=feed, daemon=True).start()"
     page = run(START, idle, *["1 + 1"] * 30, wait="")
     page.wait_done()
@@ -189,7 +189,7 @@ def test_it_says_that_it_is_stale(run: Any) -> None:
     held = "import ctypes\nctypes.PyDLL(None).sleep(9)"  # holds the interpreter: nothing of Python runs
     page = run(START, held)
     page.page.wait_for_selector(".crucible[data-stale]", timeout=9000)
-    assert "Stale: nothing heard" in page.page.locator(".crucible-said").inner_text()
+    assert "Stale: no message from the kernel" in page.page.locator(".crucible-said").inner_text()
     page.page.wait_for_selector(".crucible:not([data-stale])", timeout=9000)
     clean(page)
 

@@ -66,7 +66,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("line", CASES)
-def test_what_is_offered(line: str, ip: Any, held: Any) -> None:
+def test_completions(line: str, ip: Any, held: Any) -> None:
     found, wanted = offered(ip, line), CASES[line]
     if wanted is None:
         assert not set(found) & {"metrics", "plain"}
@@ -106,7 +106,7 @@ def test_paths_are_left_to_ipython(ip: Any, tmp_path: Path, monkeypatch: pytest.
         assert "my_runs/" in offered(ip, line)
 
 
-def test_what_a_store_has(ip: Any, tmp_path: Path) -> None:
+def test_names_in_a_store(ip: Any, tmp_path: Path) -> None:
     for name in ("one", "the other", "one"):
         cr.start(name, store=tmp_path / "my runs").stop()
     assert offered(ip, f"%crucible attach --store '{tmp_path / 'my runs'}' ") == ["one", "'the other'"]

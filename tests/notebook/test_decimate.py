@@ -1,4 +1,4 @@
-"""Fewer points, and nothing that matters lost: checked against a plain loop on random series."""
+"""Downsampling against a plain loop on random series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`exp.plot`: what is drawn is what was recorded, whatever the names; anomalies show; both themes can be read."""
+"""`exp.plot` draws the recorded events, escapes names, marks anomalies, and is readable in both themes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_flagged_event_is_marked_with_reason_and_each_anomaly_numbered(spi
     assert any(" ".join(told.replace("<br>", " ").split()).endswith(reason) for told in marks.hovertext)
 
 
-def test_large_series_are_thinned_and_it_is_said(rng: np.random.Generator) -> None:
+def test_large_series_are_downsampled_and_the_subtitle_tells(rng: np.random.Generator) -> None:
     frame = trace(50_000, freq="100ms")
     frame.iloc[[20_000, 30_001], 1] = [9000.0, 0.5]
     exp = run(frame, anomaly="z_score")
@@ -82,7 +82,7 @@ def test_large_series_are_thinned_and_it_is_said(rng: np.random.Generator) -> No
     assert f"50,000 events, {len(drawn):,} drawn" in figure.layout.title.subtitle.text
 
 
-def test_sampled_rows_are_told(rng: np.random.Generator) -> None:
+def test_the_subtitle_counts_sampled_rows(rng: np.random.Generator) -> None:
     exp = run(trace(5000), sampling="uniform", sampling_config={"rate": 0.1}, seed=1)
     assert f"5,000 events, {len(exp.df):,} kept" == exp.plot.latency().layout.title.subtitle.text
 
@@ -121,7 +121,7 @@ def test_each_metric_has_a_chart_of_its_own_anomalies() -> None:
     assert len(exp.plot.anomalies("success").layout.shapes) == len(exp.anomalies())
 
 
-def test_no_detector_is_said() -> None:
+def test_the_subtitle_tells_that_no_detector_is_on() -> None:
     assert "cr.start(anomaly='auto')" in run(trace(10)).plot.anomalies().layout.title.subtitle.text
 
 
@@ -135,7 +135,7 @@ def test_windows_are_those_of_windowed_metrics(spiked: cr.Experiment) -> None:
     assert np.allclose(drawn["cost, USD per hour"].y[:-1], 6 * table.total_cost_usd[:-1])
 
 
-def test_what_was_paused_is_not_a_slow_time(clock: object) -> None:
+def test_paused_time_does_not_lower_rates(clock: object) -> None:
     exp = cr.start("paused", clock=clock)
     for second in range(120):
         clock.tick(1)
@@ -233,7 +233,7 @@ def texts(figure: object) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_nothing_recorded_is_said(name: str) -> None:
+def test_a_figure_without_events(name: str) -> None:
     exp = cr.start("empty")
     figure = getattr(exp.plot, name)()
     assert not figure.data
@@ -243,7 +243,7 @@ def test_nothing_recorded_is_said(name: str) -> None:
     assert getattr(exp.plot, name)() is not None
 
 
-def test_comparison_of_nothing_is_said() -> None:
+def test_a_comparison_without_events() -> None:
     figure = cr.start("a").plot.compare(cr.start("b"))
     assert figure.layout.annotations[0].text == "one of the arms has no events yet"
 
@@ -306,7 +306,7 @@ def test_colours_drawn_together_differ_for_the_colour_blind(theme: str | None, k
 
 
 def seen(color: str, kind: str) -> np.ndarray:
-    """A colour as Oklab, as somebody with this kind of colour blindness has it."""
+    """A colour in Oklab, as perceived with a colour vision deficiency."""
     srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     linear = np.clip(np.array(BLIND[kind]) @ linear, 0, 1)
@@ -328,7 +328,7 @@ def test_plotly_comes_with_the_first_figure() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_wrong_arguments_are_told(spiked: cr.Experiment) -> None:
+def test_wrong_arguments(spiked: cr.Experiment) -> None:
     with pytest.raises(cr.ConfigError, match="log=1: expected one of None, True, False"):
         spiked.plot.latency(log=1)
     with pytest.raises(cr.SchemaError, match="metric='nope': no such column"):

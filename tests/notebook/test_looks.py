@@ -1,4 +1,4 @@
-"""How the dashboard looks and to whom: themes, widths, assistive technology, other hosts, no host at all."""
+"""The appearance of the dashboard: themes, widths, assistive technology, other hosts, no kernel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DONE = ".crucible[data-status=stopped]"
 
 
 def violations(page: lab.Browser) -> list[str]:
-    """What axe-core finds wrong with the dashboard."""
+    """Accessibility violations that axe-core finds in the dashboard."""
     if not AXE.is_file():
         missing("axe-core (npm ci in crucible_nb/notebook/js)")
     page.page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def test_times_are_level_and_apart(run: Any, seconds: int) -> None:
     clean(page)
 
 
-def test_who_wants_no_motion_gets_few_paints(served: lab.Server) -> None:
+def test_reduced_motion_limits_paints(served: lab.Server) -> None:
     name = lab.notebook(
         served.root,
         START.replace("exp.dashboard()", "exp.dashboard(refresh=.1)"),

@@ -1,4 +1,4 @@
-"""`%crucible` in a real shell: what each command does, what mistakes say, what is left behind."""
+"""`%crucible` in a real shell: each command, its error messages, and unloading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.laws.test_resume import die
 
 @pytest.fixture
 def run(ip: Any, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a cell; gives what it returned. Whatever goes wrong is raised."""
+    """Runs a cell and returns its result; errors are raised."""
 
     def cell(source: str) -> Any:
         done = ip.run_cell(source)
@@ -167,7 +167,7 @@ def test_coming_back(run: Any, ip: Any, runs: Path, mistake: Any, capsys: Any) -
     assert run("%crucible list").index.tolist().count(exp.id) == 1
 
 
-def test_start_goes_on_with_what_a_store_has(run: Any, ip: Any, runs: Path) -> None:
+def test_start_resumes_an_experiment_of_a_store(run: Any, ip: Any, runs: Path) -> None:
     run(f"%crucible start nightly --store '{runs}' --on-exists resume")
     exp = ip.user_ns["exp"]
     assert exp.frame()["n"].tolist() == [0]

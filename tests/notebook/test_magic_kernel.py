@@ -1,4 +1,4 @@
-"""The magics in a kernel of their own: await, %time, ! and last values under a header, errors once, Run All stops."""
+"""The magics in a separate kernel: await, %time, ! and last values under a header, errors once, Run All stops."""
 
 from __future__ import annotations
 

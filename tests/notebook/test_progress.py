@@ -1,4 +1,4 @@
-"""`exp.track_iter`: what it yields, when it leaves off, what it records, what its bar says."""
+"""`exp.track_iter`: its items, early end, recorded events and bar."""
 
 from __future__ import annotations
 

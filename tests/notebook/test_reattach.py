@@ -1,4 +1,4 @@
-"""The dashboard after a kernel died, and in a notebook that looks on while another process writes."""
+"""The dashboard after a crash of the kernel, and in a notebook that reads while another process writes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     page.page.locator(".jp-Dialog button.jp-mod-accept").click()  # the kernel has died and restarts, says the host
     page.page.wait_for_selector(".crucible[data-stale]", timeout=15_000)
     # where the kernel takes long to come again there is silence first; that it is gone shows when it is spoken to
-    page.wait("document.querySelector('.crucible-said').innerText.includes('the kernel that drew this is gone')", 15)
+    page.wait(
+        "document.querySelector('.crucible-said').innerText.includes('the kernel of this dashboard has ended')", 15
+    )
     assert page.page.locator(".crucible-pause").is_disabled()
     assert page.page.locator(".crucible-anomalies tbody tr").first.inner_text() == reason
     assert cr.experiments(store).status.tolist() == ["dead"]
@@ -145,7 +147,7 @@ def writers(tmp_path: Path) -> Iterator[Any]:
         one.kill()
 
 
-def test_a_notebook_that_looks_on(run: Any, writers: Any, tmp_path: Path) -> None:
+def test_a_read_only_notebook(run: Any, writers: Any, tmp_path: Path) -> None:
     writer = writers()
     writer.record(1000)
     look = f"import crucible_nb as cr\nexp = cr.attach('theirs', store={str(tmp_path)!r}, mode='read')\nexp.dashboard()"
@@ -153,7 +155,7 @@ def test_a_notebook_that_looks_on(run: Any, writers: Any, tmp_path: Path) -> Non
     shown_at_least(page, 1000)
     assert page.page.locator(".crucible-pause").is_disabled()
     assert page.page.locator(".crucible-stop").is_disabled()
-    assert "Only read here" in page.page.locator(".crucible-said").inner_text()
+    assert "Read-only" in page.page.locator(".crucible-said").inner_text()
     writer.record(2000)
     shown_at_least(page, 3000)
     page.page.wait_for_selector(".crucible-anomalies tbody tr")

@@ -1,4 +1,4 @@
-"""The refresh thread, with a browser that is a list."""
+"""The refresh thread, with a list in place of a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.laws.test_resume import die
 
 
 class Page:
-    """Remembers what it was sent."""
+    """A browser that stores the messages it receives."""
 
     def __init__(self, exp: cr.Experiment, refresh: float = 0.02) -> None:
         self.got: list[Any] = []
@@ -65,7 +65,7 @@ def test_a_keyframe_then_ticks_then_a_last_keyframe_then_nothing(exp: cr.Experim
     assert len(page.got) == sent
 
 
-def test_who_looks_on_a_dead_one_sees_somebody_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_of_a_dead_experiment_sees_it_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh, "DEAD_INTERVAL", 0.05)
     exp = cr.start("dies", store=tmp_path)
     exp.record("tick")
@@ -83,7 +83,7 @@ def test_who_looks_on_a_dead_one_sees_somebody_go_on(tmp_path: Path, monkeypatch
     page.until(lambda: not page.refresher.running)
 
 
-def test_who_comes_after_the_end_gets_a_keyframe(exp: cr.Experiment, page: Page) -> None:
+def test_a_view_opened_after_the_end_gets_a_keyframe(exp: cr.Experiment, page: Page) -> None:
     exp.stop()
     page.refresher.start()
     page.until(lambda: not page.refresher.running)
@@ -93,7 +93,7 @@ def test_who_comes_after_the_end_gets_a_keyframe(exp: cr.Experiment, page: Page)
     page.until(lambda: not page.refresher.running)
 
 
-def test_nothing_is_sent_while_nobody_looks(exp: cr.Experiment, page: Page) -> None:
+def test_nothing_is_sent_while_all_views_are_hidden(exp: cr.Experiment, page: Page) -> None:
     page.says(kind="view", view="a", seen=True, hello=True)
     page.says(kind="view", view="b", seen=False)
     page.until(lambda: len(page.got) > 2)
@@ -113,9 +113,9 @@ def test_nothing_is_sent_while_nobody_looks(exp: cr.Experiment, page: Page) -> N
     assert exp.status == "running"
 
 
-def test_views_that_fell_silent_do_not_count(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_views_do_not_count(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crucible_nb.notebook.refresh.VIEW_TIMEOUT", 0.05)
-    page.says(kind="view", view="closed without a word", seen=True)
+    page.says(kind="view", view="closed without notice", seen=True)
     page.until(lambda: len(page.got) > 1)
     time.sleep(0.1)
     page.says(kind="view", view="b", seen=False)
@@ -125,7 +125,7 @@ def test_views_that_fell_silent_do_not_count(page: Page, monkeypatch: pytest.Mon
     assert len(page.got) == sent
 
 
-def test_buttons_do_what_they_say_and_a_second_click_hurts_nobody(exp: cr.Experiment, page: Page) -> None:
+def test_buttons_change_the_status_and_a_second_click_is_harmless(exp: cr.Experiment, page: Page) -> None:
     for verb, status in (
         ("pause", "paused"),
         ("pause", "paused"),
@@ -138,7 +138,7 @@ def test_buttons_do_what_they_say_and_a_second_click_hurts_nobody(exp: cr.Experi
     assert "trouble" not in kinds(page)
 
 
-def test_pickers_change_what_the_next_keyframe_shows(exp: cr.Experiment, page: Page) -> None:
+def test_pickers_change_the_next_keyframe(exp: cr.Experiment, page: Page) -> None:
     exp.record("step", loss=1.0, accuracy=0.5)
     page.says(kind="view", view="a", seen=True, hello=True)
     page.says(kind="window", window="1h")
@@ -158,7 +158,7 @@ def test_a_keyframe_every_five_seconds(page: Page, monkeypatch: pytest.MonkeyPat
     assert "tick" in kinds(page)
 
 
-def test_dear_ticks_are_followed_by_a_rest(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expensive_ticks_are_followed_by_a_pause(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[float, float]] = []
     monkeypatch.setattr(refresh, "tick_pause", lambda cost, asked: told.append((cost, asked)) or 60.0)
     page.says(kind="view", view="a", seen=True, hello=True)
@@ -167,11 +167,11 @@ def test_dear_ticks_are_followed_by_a_rest(page: Page, monkeypatch: pytest.Monke
     cost, asked = told[-1]
     assert 0 < cost < 5
     assert asked == page.refresher.refresh
-    page.says(kind="window", window="all")  # nobody who asks has to wait for it
+    page.says(kind="window", window="all")  # a request does not wait for the pause
     page.until(lambda: len(page.got) == sent + 1 and page.got[-1]["window"] == "all")
 
 
-def test_what_fails_is_said_and_the_thread_goes_on(
+def test_an_error_is_sent_and_the_thread_continues(
     exp: cr.Experiment, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     composer = page.refresher.composer
@@ -199,7 +199,7 @@ def test_closing_ends_the_thread_for_good(page: Page) -> None:
     assert not page.refresher.running
 
 
-def test_turns_are_short_while_anybody_asks_and_then_as_they_were() -> None:
+def test_the_switch_interval_is_short_during_a_tick_and_restored_after() -> None:
     usual, inside, leave = sys.getswitchinterval(), threading.Event(), threading.Event()
 
     def other() -> None:
@@ -211,11 +211,11 @@ def test_turns_are_short_while_anybody_asks_and_then_as_they_were() -> None:
     with short_switch_interval():
         thread.start()
         assert inside.wait(5)
-    assert sys.getswitchinterval() == pytest.approx(SHORT_INTERVAL)  # the other one is still at it
+    assert sys.getswitchinterval() == pytest.approx(SHORT_INTERVAL)  # the other thread is still inside
     leave.set()
     thread.join()
     assert sys.getswitchinterval() == usual
     with short_switch_interval():
         sys.setswitchinterval(0.002)
-    assert sys.getswitchinterval() == pytest.approx(0.002)  # somebody chose it meanwhile
+    assert sys.getswitchinterval() == pytest.approx(0.002)  # changed meanwhile by other code
     sys.setswitchinterval(usual)

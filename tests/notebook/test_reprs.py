@@ -1,4 +1,4 @@
-"""What people see of a result: escaped, on one line, the same for the same events, in the colours of the host."""
+"""Reprs of results: escaped, on one line, deterministic, in the colours of the host page."""
 
 from __future__ import annotations
 

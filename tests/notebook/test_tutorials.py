@@ -29,7 +29,7 @@ def test_there_are_six() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: one.stem)
-def test_a_notebook_is_what_its_source_says(tool: ModuleType, source: Path) -> None:
+def test_a_notebook_equals_its_source(tool: ModuleType, source: Path) -> None:
     assert tool.changed(source) is None
 
 
@@ -75,7 +75,7 @@ def test_a_drift_is_found(tool: ModuleType, tmp_path: Path) -> None:
     assert tool.changed(source) == "one.ipynb: cell 2 is not what one.md says"
 
 
-def test_the_measurements_are_what_the_tutorials_say() -> None:
+def test_the_measurements_are_those_in_the_tutorials() -> None:
     calls = pd.read_parquet(ROOT / "notebooks" / "data" / "digits_calls.parquet")
     assert len(calls) == 16_000
     assert calls.index.is_monotonic_increasing

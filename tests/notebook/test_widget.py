@@ -1,4 +1,4 @@
-"""`exp.dashboard()` without a browser: in a kernel, in a terminal, where it is not wanted."""
+"""`exp.dashboard()` without a browser: in a kernel, in a terminal, with CRUCIBLE_UI=off."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_the_saved_picture_is_brought_up_to_date_when_a_run_ends(shell: Shell) -
     assert len(shell.handle.updates) == 2
 
 
-def test_what_the_browser_says_reaches_the_experiment(shell: Shell) -> None:
+def test_browser_messages_reach_the_experiment(shell: Shell) -> None:
     import time
 
     exp = cr.start("clicked")
@@ -133,7 +133,7 @@ def test_what_the_browser_says_reaches_the_experiment(shell: Shell) -> None:
     assert repr(dashboard) == "<Dashboard of 'clicked', stopped, 0 events>"
 
 
-def test_a_comm_that_would_answer_elsewhere_is_told_not_to() -> None:
+def test_messages_are_handled_while_the_main_thread_is_busy() -> None:
     class Comm:
         def _reply_subshell_for(self, data: Any, default: str) -> str:
             return "busy"
@@ -147,7 +147,7 @@ def test_a_comm_that_would_answer_elsewhere_is_told_not_to() -> None:
 @pytest.mark.parametrize(
     ("version", "said"), [((6, 31, 0), True), ((7, 0, 1), True), ((7, 1, 0), False), ((8, 0), False)]
 )
-def test_old_kernels_say_that_buttons_wait(version: Any, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_kernels_show_a_note_on_buttons(version: Any, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     class Kernel:
         version_info, __version__ = version, ".".join(map(str, version))
 
@@ -233,7 +233,7 @@ def test_arms_that_know_nothing_are_not_compared(clock: Any) -> None:
     assert composer.keyframe()[0]["compare"] == []
 
 
-def test_the_still_picture_escapes_and_speaks_of_what_happened(clock: Any) -> None:
+def test_the_static_page_escapes_names_and_shows_all_facts(clock: Any) -> None:
     exp = cr.start(EVIL, clock=clock, anomaly="z_score", sample_size=1000, condition=EVIL)
     for i in range(600):
         exp.record(

@@ -1,4 +1,4 @@
-"""What crosses the wire: a browser that only listens ends up with what the kernel has."""
+"""Messages to the browser: a browser that only receives ends up with the kernel's state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JS = ROOT / "crucible_nb" / "notebook" / "js"
 
 
 class Listener:
-    """What `js/src/store.js` does, in a few lines: bins by number, numbers by name."""
+    """The logic of `js/src/store.js` in a few lines: bins by number, numbers by name."""
 
     def __init__(self) -> None:
         self.n, self.bins, self.cards, self.incidents = 0, {}, {}, {}
@@ -128,7 +128,7 @@ def test_rates_leave_paused_time_out(clock: ManualClock) -> None:
     assert known == pytest.approx(np.full(len(known), 5.0), rel=0.25)
 
 
-def test_what_was_before_a_crash_is_drawn_and_the_time_without_a_process_does_not_count(
+def test_events_before_a_crash_are_drawn_and_time_without_a_process_does_not_count(
     clock: ManualClock, tmp_path: Path
 ) -> None:
     exp = cr.start("crashed", store=tmp_path, clock=clock, anomaly="z_score")
@@ -212,7 +212,7 @@ def test_much_at_once_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     assert composer.states[0].bins["all"].weight(0).sum() == 1050
 
 
-def test_only_what_makes_sense_is_heard() -> None:
+def test_invalid_browser_messages_are_ignored() -> None:
     assert wire.parse_browser_message({"kind": "window", "window": "1h"})["window"] == "1h"
     assert "window" not in wire.parse_browser_message({"kind": "window", "window": "2h"})
     assert wire.parse_browser_message({"kind": "pick", "columns": list("abcdefg")})["columns"] == list("abcd")

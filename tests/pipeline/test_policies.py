@@ -41,10 +41,10 @@ def test_what_it_was_made_of(policy: object) -> None:
 )
 def test_callables_have_to_come_along(policy: cr.sampling.Sampler) -> None:
     description = json.loads(json.dumps(describe(policy)))
-    with pytest.raises(cr.StoreError, match="is not written in the store; pass it again"):
+    with pytest.raises(cr.StoreError, match=r"is not saved in the store. Pass it to cr.attach\(sampling=...\)"):
         rebuild(description)
     assert rebuild(description, policy) is policy
-    with pytest.raises(cr.StoreError, match=r"pass it again, got Uniform\(rate=0.1\)"):
+    with pytest.raises(cr.StoreError, match=r"; got Uniform\(rate=0.1\)"):
         rebuild(description, cr.sampling.Uniform(0.1))
 
 
@@ -59,5 +59,33 @@ def test_callables_have_to_come_along(policy: cr.sampling.Sampler) -> None:
     ],
 )
 def test_strange_descriptions_are_refused(description: dict[str, object]) -> None:
-    with pytest.raises(cr.StoreError, match="cannot be made again"):
+    with pytest.raises(cr.StoreError, match="cannot be rebuilt"):
         rebuild(description)
+
+
+def test_a_class_says_itself_whether_its_state_can_be_saved() -> None:
+    class Renamed(cr.anomaly.OneByOne):
+        """Has a model, which is not saved, and a name like no other."""
+
+        def model(self) -> object:
+            return object()
+
+    class Subclass(cr.anomaly.ZScore):
+        """May have state that its parent knows nothing of."""
+
+    class Declared(cr.sampling.Uniform):
+        restorable = True
+
+    class Complete(cr.sampling.Sampler):
+        def to_dict(self) -> dict[str, object]:
+            return super().to_dict()
+
+        def from_dict(self, state: dict[str, object]) -> Complete:
+            return super().from_dict(state)
+
+    assert not is_restorable(Renamed("loss"))
+    assert not is_restorable(Subclass("loss"))
+    assert is_restorable(Declared(0.5))
+    assert is_restorable(Complete())
+    Subclass.restorable = True
+    assert is_restorable(Subclass("loss"))

@@ -7,11 +7,13 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import crucible_nb as cr
 from crucible_nb.errors import ConfigError, StoreError
 from crucible_nb.pipeline.prices import PriceTable, Rates
+from crucible_nb.utils import checks
 from tests.conftest import need
 
 TABLE = PriceTable.default()
@@ -128,6 +130,32 @@ def test_bad_tables_are_refused(table: object, sentence: str | None) -> None:
     with pytest.raises(ConfigError) as error:
         PriceTable.from_dict(table)
     assert sentence is None or str(error.value) == sentence
+
+
+def test_the_packaged_table_is_valid() -> None:
+    (data,) = TABLE.data
+    checked = PriceTable.from_dict(data)
+    pd.testing.assert_frame_equal(checked.to_frame(), TABLE.to_frame())
+    assert (checked.date, checked.source) == (TABLE.date, TABLE.source)
+
+
+def test_a_stored_table_is_not_checked_again_where_it_is_the_packaged_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.loads(json.dumps([{"m": {"input": 1.0, "output": 2.0}}, *TABLE.data]))
+    calls: list[str] = []
+
+    def count(name: str) -> None:
+        check = getattr(checks, name)
+        monkeypatch.setattr(checks, name, lambda *args, **bounds: calls.append(name) or check(*args, **bounds))
+
+    for name in ("mapping", "number", "one_of"):
+        count(name)
+    table = PriceTable.from_data(data)
+    assert len(calls) < 10
+    assert (table.lookup("m").input, table.lookup("gpt-4o").input) == (1.0, 2.5)
+    assert table.data == tuple(data)
+    data[1]["models"]["gpt-4o"]["prices"] = {"input": -1.0}  # any other table is checked whole
+    with pytest.raises(ConfigError, match="input=-1.0: expected a number >= 0"):
+        PriceTable.from_data(data)
 
 
 def test_a_broken_file_is_a_store_error(tmp_path: Path) -> None:

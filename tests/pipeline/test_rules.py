@@ -45,21 +45,21 @@ def test_a_sentence_is_metric_sign_number_and_window(text: str, expected: tuple[
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_totals_need_one_event_and_the_others_ten(metric: str) -> None:
-    assert Rule.parse(f"{metric} > 1").least == (1 if metric in TOTALS else 10)
+    assert Rule.parse(f"{metric} > 1").min_events == (1 if metric in TOTALS else 10)
     assert (
-        Rule.parse(f"{metric} > 1 over 5min").least
-        == Rule.parse(f"{metric} < 1").least
-        == Rule.parse(f"{metric} > 1").least
+        Rule.parse(f"{metric} > 1 over 5min").min_events
+        == Rule.parse(f"{metric} < 1").min_events
+        == Rule.parse(f"{metric} > 1").min_events
     )
-    assert Rule.parse(f"{metric} > 1", min_events=3).least == 3
+    assert Rule.parse(f"{metric} > 1", min_events=3).min_events == 3
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("sign", ["<", "<="])
 def test_too_few_events_in_a_window_need_none(metric: str, sign: str) -> None:
     silent = metric in ("event_count", "events_per_second")
-    assert Rule.parse(f"{metric} {sign} 1 over 5min").least == (0 if silent else 1 if metric in TOTALS else 10)
-    assert Rule.parse(f"{metric} {sign} 1 over 5min", min_events=2).least == 2
+    assert Rule.parse(f"{metric} {sign} 1 over 5min").min_events == (0 if silent else 1 if metric in TOTALS else 10)
+    assert Rule.parse(f"{metric} {sign} 1 over 5min", min_events=2).min_events == 2
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_too_few_events_in_a_window_need_none(metric: str, sign: str) -> None:
         (3, "rule=3: expected a non-empty string"),
         ("errors > 0.1", f"rule metric='errors': expected one of {NAMES}"),
         ("latency_ms > 1", f"rule metric='latency_ms': expected one of {NAMES}"),
-        ("error_rate > 0.1.2", "rule='error_rate > 0.1.2': '0.1.2' is no number"),
-        ("error_rate > _", "rule='error_rate > _': '_' is no number"),
+        ("error_rate > 0.1.2", "rule='error_rate > 0.1.2': '0.1.2' is not a number"),
+        ("error_rate > _", "rule='error_rate > _': '_' is not a number"),
         ("error_rate > 0.1 over five minutes", "rule window='five minutes': expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),
         ("error_rate > 0.1 over 0s", "rule window='0s': expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),
     ],
@@ -177,15 +177,15 @@ def test_the_value_of_a_rule_is_that_of_pandas_over_its_window(metric: str, wind
     assert got.index.item() == frame.index[-1]
 
 
-@pytest.mark.parametrize(("metric", "least"), [(name, 1 if name in TOTALS else 10) for name in METRICS])
-def test_a_rule_waits_for_its_events(metric: str, least: int) -> None:
+@pytest.mark.parametrize(("metric", "min_events"), [(name, 1 if name in TOTALS else 10) for name in METRICS])
+def test_a_rule_waits_for_its_events(metric: str, min_events: int) -> None:
     exp = cr.start("few", clock="events")
     exp.watch(f"{metric} >= 0")
     met = []
     for i in range(12):
         exp.record("call", latency_ms=5.0, cost_usd=0.1, total_tokens=3, success=False, time=i * SECOND)
         met.append(len(exp.alerts()))
-    assert met.index(1) + 1 == least
+    assert met.index(1) + 1 == min_events
     exp.stop()
 
 

@@ -205,7 +205,7 @@ def test_reprice_refuses_rows_that_are_not_there() -> None:
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 def test_a_sampler_that_fails_loses_nothing() -> None:
     class Broken(cr.sampling.Sampler):
-        def choose(self, events: cr.sampling.EventColumns) -> cr.sampling.Choice:
+        def choose(self, events: cr.sampling.Events) -> cr.sampling.Choice:
             raise RuntimeError("no coin")
 
     with cr.start("broken", clock="events", sampling=Broken(), seed=1) as exp:

@@ -11,7 +11,7 @@ import pytest
 import crucible_nb as cr
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling import Adaptive, sample
-from crucible_nb.sampling.adaptive import Control
+from crucible_nb.sampling.adaptive import ControlChart
 
 
 def quiet(n: int, seed: int = 0) -> np.ndarray:
@@ -94,7 +94,7 @@ def test_the_control_scores_against_the_past_only() -> None:
         tripped.append(bool(far > 3 * sd and i >= 32))
         variance = 0.995 * (variance + 0.005 * (value - mean) ** 2)
         mean = 0.995 * mean + 0.005 * value
-    assert Control(3.0).trips(x).tolist() == tripped
+    assert ControlChart(3.0).detect(x).tolist() == tripped
     assert 3 < sum(tripped) < 200
 
 

@@ -89,7 +89,7 @@ def test_the_priority_sample_is_the_textbook_one() -> None:
     ours = Priorities(20)
     for start in range(0, 500, 7):
         rows = slice(start, start + 7)
-        ours.take(np.arange(500)[rows], w[rows], u[rows])
+        ours.add(np.arange(500)[rows], w[rows], u[rows])
     order = np.argsort(-w / u)
     ours.settle()
     seq, weight = ours.members()
@@ -112,5 +112,5 @@ def test_bad_arguments_are_refused(config: dict) -> None:
 
 
 def test_a_callable_that_gives_the_wrong_number_is_said() -> None:
-    with pytest.raises(cr.ConfigError, match="one size an event"):
+    with pytest.raises(cr.ConfigError, match="one size per event"):
         sample(costs(10), Importance(5, by=lambda _frame: [1.0]))

@@ -10,7 +10,7 @@ from scipy import stats
 import crucible_nb as cr
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling import Reservoir, sample
-from crucible_nb.sampling.random_numbers import Draws
+from crucible_nb.sampling.random_numbers import RandomStream
 from crucible_nb.sampling.reservoir import Slots
 
 
@@ -28,8 +28,8 @@ def test_every_position_is_equally_likely() -> None:
     n, size, runs = 100, 10, 10_000
     seq, counts = np.arange(n), np.zeros(n)
     for seed in range(runs):
-        slots = Slots(size, Draws(seed))
-        slots.take(seq)
+        slots = Slots(size, RandomStream(seed))
+        slots.add(seq)
         counts[slots.members] += 1
     expected = runs * size / n
     statistic = ((counts - expected) ** 2 / expected).sum() * (n - 1) / (n - size)
@@ -40,8 +40,8 @@ def test_every_pair_is_equally_likely() -> None:
     n, runs = 6, 6000
     pairs = {}
     for seed in range(runs):
-        slots = Slots(2, Draws(seed))
-        slots.take(np.arange(n))
+        slots = Slots(2, RandomStream(seed))
+        slots.add(np.arange(n))
         pair = tuple(sorted(slots.members.tolist()))
         pairs[pair] = pairs.get(pair, 0) + 1
     assert len(pairs) == 15

@@ -60,7 +60,7 @@ def test_reservoirs_of_strata_share_no_coins() -> None:
 def test_what_was_seen_and_kept_is_counted() -> None:
     frame = calls()
     running = Stratified({False: 1.0, True: 0.1}, default=0.5).begin(1)
-    choice = running.choose(cr.sampling.EventColumns.of_frame(frame))
+    choice = running.choose(cr.sampling.Events.of_frame(frame))
     strata = running.strata()
     assert {label: seen for label, (seen, _kept) in strata.items()} == {
         True: frame.success.sum(),
@@ -86,7 +86,7 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], said: str) -> None:
 
 
 def test_a_callable_that_gives_the_wrong_number_of_labels_is_said() -> None:
-    with pytest.raises(cr.ConfigError, match="one label an event"):
+    with pytest.raises(cr.ConfigError, match="one label per event"):
         sample(calls(10), Stratified({}, by=lambda _frame: ["a"]))
 
 

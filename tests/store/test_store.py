@@ -276,7 +276,7 @@ def test_a_sampler_of_ones_own_has_to_come_along(tmp_path: Path, monkeypatch: py
     want = exp.frame()
     die(exp)
     assert not list(tmp_path.rglob("*.parquet"))  # its state cannot be written, so its journal is kept
-    with pytest.raises(cr.StoreError, match="Every object at .* is not written in the store; pass it again"):
+    with pytest.raises(cr.StoreError, match="Every object at .* is not saved in the store. Pass it to cr.attach"):
         cr.attach("own", store=tmp_path)
     again = cr.attach("own", store=tmp_path, sampling=Every())
     pd.testing.assert_frame_equal(again.frame(), want, check_exact=True)

@@ -92,7 +92,7 @@ def test_the_column_is_left_alone() -> None:
     np.testing.assert_array_equal(column, before)
 
 
-def test_numba_is_taken_where_it_pays_and_left_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numba_is_used_where_it_is_faster_and_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(module, "have", asked.append)
     column = columns()["lognormal"]
@@ -104,7 +104,7 @@ def test_numba_is_taken_where_it_pays_and_left_where_it_is_not_installed(monkeyp
     np.testing.assert_array_equal(mine[:, -1], np.quantile(column[5990:19_990], Q))
 
 
-def test_numba_is_used_by_itself_when_it_pays() -> None:
+def test_numba_is_used_by_default_where_it_is_faster() -> None:
     need("numba")
     code = (
         "import sys, numpy as np; from crucible_nb.windows.quantiles import quantiles;"

@@ -1,4 +1,4 @@
-"""Histogram quantiles: the bound, signs, weights, and tables too large for one piece."""
+"""Histogram quantiles: the bound, signs, weights, and tables too large for one chunk."""
 
 from __future__ import annotations
 

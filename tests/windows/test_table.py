@@ -1,4 +1,4 @@
-"""`windowed_metrics`: what it says about known, unknown, absent and weighted rows, and what it refuses."""
+"""`windowed_metrics` over known, unknown, absent and weighted values, and its errors."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_infinite_values_stay_in_their_windows() -> None:
     np.testing.assert_array_equal(table["p50_latency_ms"], [1.0, np.inf])
 
 
-def test_histogram_quantiles_are_asked_for_and_say_their_bound() -> None:
+def test_histogram_quantiles_are_optional_and_state_their_bound() -> None:
     n = 60_000
     rng = np.random.default_rng(2)
     frame = frame_at(*np.sort(rng.random(n) * 600), latency_ms=rng.lognormal(6, 2, n), model=rng.choice(list("ab"), n))
@@ -239,7 +239,7 @@ def test_success_comes_in_many_kinds(column: Any, rate: float) -> None:
         ({}, {"exact": 1}, ConfigError, "exact=1: expected one of True, False"),
     ],
 )
-def test_what_is_wrong_is_said(columns: Any, arguments: Any, error: type[Exception], sentence: str) -> None:
+def test_wrong_arguments(columns: Any, arguments: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(sentence)}$"):
         windowed_metrics(frame_at(0, **columns), "1min", **arguments)
 

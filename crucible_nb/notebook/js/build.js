@@ -1,4 +1,4 @@
-// One command, `npm run build`: src/ and plotly.js (basic) become ../static/dashboard.js and dashboard.css.
+// `npm run build`: bundle src/ and plotly.js (basic) into ../static/dashboard.js and dashboard.css.
 import { build } from "esbuild";
 
 const folder = process.argv[2] ?? "../static";

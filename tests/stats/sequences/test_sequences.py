@@ -237,7 +237,7 @@ def frame(n: int = 500) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("cut", "said"),
     [
-        (lambda exp: exp.query_window(last="1min"), "window of time"),
+        (lambda exp: exp.query_window(last="1min"), "time window"),
         (lambda exp: exp.df.tail(100), "begin with seq=400"),
         (lambda exp: exp.df.iloc[10:], "begin with seq=10"),
         (lambda exp: exp.df.assign(weight=2.0), "have weights"),

@@ -1,12 +1,12 @@
-// The charts: one plotly figure a panel, drawn anew from what is held, nothing kept in between but a person's zoom.
-// Drawing is by far the dearest part of a tick, so charts take turns: who has waited longest is drawn first, with the newest.
+// The charts: one plotly figure per panel, redrawn from the data of the store; only the user's zoom is kept.
+// Drawing is the most expensive part of a tick, so charts are queued: the one that waited longest is drawn first.
 import Plotly from "plotly.js-basic-dist-min";
-import { element, say } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { layoutOf, tracesOf } from "./figure.js";
 import { linesOf, panelOf, panelsOf } from "./panels.js";
 
 const HEIGHT = 168;
-const FRAME = 12; // ms after which the other charts wait for the next frame, so that the page answers in between
+const FRAME = 12; // ms after which the other charts wait for the next frame, so that the page stays responsive
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", showTips: false };
 
 class Chart {
@@ -18,7 +18,7 @@ class Chart {
     const caption = element("figcaption", {}, this.title, this.legend);
     this.root = element("figure", { class: "crucible-chart", "data-panel": id }, caption, this.plot);
     this.picked = picked;
-    this.width = 0; // to ask for it between two drawings would have the page laid out each time
+    this.width = 0; // cached: reading it between two drawings would force a layout each time
     this.sizes = new ResizeObserver(() => {
       if (this.plot.clientWidth === this.width) return;
       this.width = this.plot.clientWidth;
@@ -27,17 +27,17 @@ class Chart {
     this.sizes.observe(this.plot);
     this.entries = [];
     this.points = 0;
-    this.drawn = null; // number and time of the message it was drawn from
+    this.drawn = null; // number and time of the message drawn
   }
 
   paint(panel, held, colors, incidents, pointed) {
     const lines = linesOf(panel, held.arms, colors);
-    say(this.title, panel.title);
+    setText(this.title, panel.title);
     this.caption(panel, lines, held, incidents);
     const width = (this.width ||= this.plot.clientWidth) || 320;
     const traces = tracesOf(panel, lines, held, colors, incidents, pointed, width);
     const layout = layoutOf(panel, held, colors, incidents, width, HEIGHT);
-    Plotly.react(this.plot, traces, layout, this.drawn ? undefined : CONFIG); // a config is compared with the one before
+    Plotly.react(this.plot, traces, layout, this.drawn ? undefined : CONFIG); // plotly compares a config with the previous one
     if (!this.drawn) {
       this.plot.on("plotly_click", (event) => {
         const label = event.points.find((point) => point.data.name === "anomaly")?.customdata;
@@ -50,7 +50,7 @@ class Chart {
     this.root.dataset.now = this.drawn.now;
   }
 
-  /** Names, swatches and newest values in text: the chart need not be seen to be read. */
+  /** Show names, swatches and newest values as text, also for screen readers. */
   caption(panel, lines, held, incidents) {
     if (this.entries.length !== lines.length) {
       this.entries = lines.map((one) => {
@@ -65,9 +65,9 @@ class Chart {
       const newest = held.arms[one.arm].columns[one.series].findLast(Number.isFinite);
       this.entries[i].swatch.style.setProperty("--swatch", one.color);
       this.entries[i].swatch.dataset.dash = one.dash;
-      say(this.entries[i].text, `${one.label} ${panel.format(newest ?? NaN)}`.trim());
+      setText(this.entries[i].text, `${one.label} ${panel.format(newest ?? NaN)}`.trim());
     });
-    say(this.flags, incidents.length ? `◆ ${incidents.length}` : "");
+    setText(this.flags, incidents.length ? `◆ ${incidents.length}` : "");
     this.flags.title = `${incidents.length} anomalies flagged`;
     const values = this.entries.map((one) => one.text.textContent).join(", ");
     const flagged = incidents.length ? `; anomalies ${incidents.map((one) => one.label).join(", ")} flagged` : "";
@@ -82,17 +82,17 @@ class Chart {
 }
 
 export class Charts {
-  /** @param {(label: string) => void} picked a marker was clicked @param {() => void} resized one has another width */
+  /** @param {(label: string) => void} picked called when a marker is clicked @param {() => void} resized called when a width changes */
   constructor(picked, resized) {
     this.root = element("div", { class: "crucible-charts" });
     this.charts = new Map();
     this.picked = picked;
     this.resized = resized;
     this.pointed = null;
-    this.due = new Set(); // ids of charts to be drawn, who waited longest first
+    this.due = new Set(); // ids of charts to draw, longest waiting first
   }
 
-  /** Have all charts drawn anew, by `draw`. */
+  /** Queue all charts for `draw`. */
   paint(held, colors) {
     this.panels = panelsOf(held.key, held.arms, colors);
     this.held = held;
@@ -112,7 +112,7 @@ export class Charts {
     });
   }
 
-  /** Draw charts that are due, one at least; whether others still are. */
+  /** Draw queued charts, at least one; return whether some are left. */
   draw() {
     const end = performance.now() + FRAME;
     for (const id of this.due) {
@@ -127,7 +127,7 @@ export class Charts {
     this.charts.get(panel.id).paint(panel, this.held, this.colors, this.incidentsOf(panel), this.pointed);
   }
 
-  /** Number and time of the newest message that all charts show, null before. */
+  /** Number and time of the newest message that all charts show; null before. */
   get shown() {
     const drawn = [...this.charts.values()].map((chart) => chart.drawn);
     return drawn.includes(null) ? null : drawn.reduce((one, two) => (two.n < one.n ? two : one));
@@ -141,7 +141,7 @@ export class Charts {
     return this.held.incidents.filter((one) => panelOf(this.panels, one) === panel);
   }
 
-  /** Lead the eye to an anomaly. */
+  /** Highlight an anomaly and scroll to its chart. */
   point(label) {
     this.pointed = label;
     const incident = this.held?.incidents.find((one) => one.label === label);

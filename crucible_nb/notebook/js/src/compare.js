@@ -1,8 +1,8 @@
-// The running comparison: second arm minus first, with an interval that may be looked at as often as one likes.
-import { element, say } from "./dom.js";
+// The running comparison: second arm minus first, with an anytime-valid interval.
+import { element, setText } from "./dom.js";
 import { dollars, number, percent } from "./format.js";
 
-const HEADS = ["Metric", "A", "B", "B − A", "95 % interval, valid at every look", "Interval so far", "Verdict"];
+const HEADS = ["Metric", "A", "B", "B − A", "95 % interval, anytime-valid", "Interval so far", "Verdict"];
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, EDGE] = [150, 30, 4];
 
@@ -45,8 +45,8 @@ export class Comparison {
     const [a, b] = one.values.map((x) => x ?? NaN);
     const known = one.low !== null && one.high !== null;
     const texts = [one.metric, plain(a), plain(b), signed(b - a), known ? `${signed(one.low)} to ${signed(one.high)}` : "not known yet"];
-    texts.forEach((text, i) => say(row.cells[i], text));
-    say(row.cells[6], verdict(one, known));
+    texts.forEach((text, i) => setText(row.cells[i], text));
+    setText(row.cells[6], verdict(one, known));
     const last = one.trail.at(-1)?.[0] ?? 0;
     if (last !== row.trail) {
       row.trail = last;
@@ -59,10 +59,10 @@ export class Comparison {
 
 function verdict(one, known) {
   if (one.better !== null) return `✓ ${"AB"[one.better]} is better`;
-  return known ? "○ open" : "–";
+  return known ? "○ undecided" : "–";
 }
 
-/** How the interval closed in, against the line of no difference. */
+/** Draw the interval over time, with a line at zero. */
 function picture(trail) {
   const svg = document.createElementNS(SVG, "svg");
   for (const [name, value] of Object.entries({ width: WIDTH, height: HEIGHT, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", class: "crucible-trail" })) {

@@ -1,9 +1,9 @@
-// Small helpers: text goes in as text, never as markup.
+// DOM helpers; text is inserted as text, never as markup.
 
 const FOCUSABLE = new Set(["button", "input", "summary"]);
 
 /**
- * An element with attributes and children; children are elements or text.
+ * Create an element with attributes and children; children are elements or text.
  * @param {string} tag @param {Record<string, unknown>} attributes
  */
 export function element(tag, attributes = {}, ...children) {
@@ -13,13 +13,13 @@ export function element(tag, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, String(value));
   }
-  // JupyterLab takes keys for its shortcuts unless the element itself that has the focus says no
+  // JupyterLab uses keys for its shortcuts unless the focused element itself opts out
   if (FOCUSABLE.has(tag) || "tabindex" in attributes) made.setAttribute("data-lm-suppress-shortcuts", "true");
   made.append(...children);
   return made;
 }
 
-/** Set the text only when it is another one: a screen reader need not look again. */
-export function say(target, text) {
+/** Set the text of an element if it differs, so that screen readers do not read it again. */
+export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

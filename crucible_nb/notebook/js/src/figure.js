@@ -1,16 +1,16 @@
-// A panel as plotly traces and layout; pure functions of what is held.
+// Plotly traces and layout of a panel; pure functions of the data.
 import { faint } from "./theme.js";
 
-const [LEFT, RIGHT] = [46, 24]; // px beside what is drawn: a label of time fits on either side, so none has to be measured
+const [LEFT, RIGHT] = [46, 24]; // margins in px: a time label fits on either side without being measured
 const LETTER = 7; // px
-const STAMP = 64; // px, a time of day and room beside it: labels are level, and none of them has to be measured
+const STAMP = 64; // px of a time label with its spacing, so that labels need not be measured
 
 const SPAN = { "1min": 60e3, "5min": 300e3, "1h": 3600e3, all: null };
 
-/** Local time for plotly, which writes dates as UTC. */
+/** Local time for plotly, which shows dates as UTC. */
 const local = (ms) => ms - new Date(ms).getTimezoneOffset() * 60e3;
 
-/** What a time is on the axis: the time of day, or with two arms the seconds since each began or until its now. */
+/** Convert times to the axis: time of day, or with two arms seconds since each began or until its now. */
 function axisOf(held) {
   if (held.arms.length === 1) return () => local;
   const { window } = held.key;
@@ -21,7 +21,7 @@ function axisOf(held) {
   };
 }
 
-/** Left ends, middles and right ends of an arm's bins, none beyond its now. */
+/** Left ends, centres and right ends of an arm's bins, up to its now. */
 function bins(arm, column) {
   const now = arm.cards.now;
   return column.map((_, i) => {
@@ -64,7 +64,7 @@ function smooth(line, arm, column, at, to, held) {
   return line.low && held.arms.length === 1 ? [range(line, arm, x), main] : [main];
 }
 
-/** From the least to the largest value of each bin, as a band behind the mean: there along the one, back along the other. */
+/** Band from the minimum to the maximum of each bin, behind the mean: along the maxima and back along the minima. */
 function range(line, arm, x) {
   const [low, high] = [arm.columns[line.low], arm.columns[line.high]];
   const there = x.map((_, i) => i).filter((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
@@ -76,7 +76,7 @@ function range(line, arm, x) {
   };
 }
 
-/** Anomalies sit on the outermost line where they were furthest out: a diamond and their number. */
+/** Mark each anomaly with a diamond and its number, on the outermost line at its peak. */
 function markers(panel, lines, held, colors, inside, pointed, axis, width) {
   const peaks = inside.map((one) => peakOf(panel, lines, held.arms[one.arm], one));
   const size = inside.map((one) => (one.label === pointed ? 14 : 9));
@@ -94,7 +94,7 @@ function markers(panel, lines, held, colors, inside, pointed, axis, width) {
   };
 }
 
-/** Labels that do not cover each other, the newest first: all others are in the table, and show when pointed at. */
+/** Labels without overlap, the newest first; the others are in the table and are shown when selected. */
 function labelled(incidents, x, pointed, scale) {
   const texts = incidents.map(() => "");
   const taken = [];
@@ -109,7 +109,7 @@ function labelled(incidents, x, pointed, scale) {
   return texts;
 }
 
-/** Where a line goes furthest while an anomaly lasts: the first bin that is nearly there. */
+/** Time and value of the peak of a line during an anomaly: the first bin close to the extreme. */
 function peakOf(panel, lines, arm, incident) {
   const names = lines.filter((line) => line.arm === incident.arm).map((line) => line.high ?? line.series);
   const out = panel.share ? Math.min : Math.max;
@@ -141,7 +141,7 @@ export function layoutOf(panel, held, colors, incidents, width, height) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: text, showlegend: false, hovermode: "closest",
     hoverlabel: { font: { size: 11, family: colors.font }, align: "left" },
-    // a person's zoom stays until another window is chosen
+    // the user's zoom stays until another window is chosen
     uirevision: key.window,
     xaxis: {
       ...line, showgrid: false, zeroline: false, ticklabelstandoff: 5, nticks: Math.max(2, Math.floor(pixels / STAMP)), type: two ? "linear" : "date", range,
@@ -158,7 +158,7 @@ function rangeOf(held, axis) {
     const to = axis(arm);
     const { now, wall } = arm.cards;
     const bins = arm.start * arm.width;
-    // a run younger than its window fills the chart from the left
+    // a run shorter than its window fills the chart from the left
     const begin = span === null ? Math.min(now - 1000 * wall, bins) : Math.max(now - span, Math.min(now - 1000 * wall, bins));
     return [to(Math.min(begin, now - 5000)), to(now)];
   });
@@ -173,7 +173,7 @@ function scaleOf(panel, arms) {
   return { range: [Math.max(low - 0.15 * room, -0.02), 1 + 0.2 * room], tickformat: room < 0.05 ? ".1%" : ".0%" };
 }
 
-/** Spans of time over the whole height as one shape: plotly takes about as long for a path as for each rectangle. */
+/** Spans of time over the whole height as one path, which plotly draws about as fast as a single rectangle. */
 function bands(spans, fillcolor) {
   if (!spans.length) return [];
   const stamp = (ms) => new Date(local(ms)).toISOString().slice(0, -1).replace("T", "_");
@@ -181,14 +181,14 @@ function bands(spans, fillcolor) {
   return [{ type: "path", layer: "below", xref: "x", yref: "paper", path, fillcolor, line: { width: 0 } }];
 }
 
-/** Paused spans; one that goes on ends now. */
+/** Paused spans; a pause that has not ended is drawn until now. */
 function pauses({ key, status, arms }, colors) {
   const last = key.pauses.length - 1;
   const end = (i, end) => (i === last && status[0] === "paused" ? arms[0].cards.now : end);
   return bands(key.pauses.map(([from, to], i) => ({ start: from, end: end(i, to) })), colors.pause);
 }
 
-/** How long anomalies lasted; those that follow each other within a pixel or two are one. */
+/** Spans of anomalies; spans within two pixels of each other are merged. */
 function spans(incidents, arm, colors, pixel) {
   const oldest = arm.start * arm.width;
   const merged = [];

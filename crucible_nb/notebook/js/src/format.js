@@ -1,10 +1,10 @@
-// Numbers and times for people. NaN is a dash.
+// Format numbers and times; NaN is a dash.
 
 const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
 
-/** A number with four digits, thousands apart. */
+/** A number with four digits and a thousands separator. */
 export function number(x) {
   if (!Number.isFinite(x)) return "–";
   return Math.abs(x) >= 1000 ? whole.format(x) : plain.format(x);
@@ -16,7 +16,7 @@ export function count(x) {
   return Math.abs(x) >= 1e6 ? short.format(x) : whole.format(x);
 }
 
-/** A share as a percentage: enough digits to tell 99.97 from 100. */
+/** A proportion as a percentage, with enough digits to distinguish 99.97 from 100. */
 export function percent(x) {
   if (!Number.isFinite(x)) return "–";
   const digits = x > 0.99 && x < 1 ? 2 : 1;
@@ -39,7 +39,7 @@ export function elapsed(seconds) {
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
-/** A moment as local time of day. */
+/** A time as local time of day. */
 export function clock(ms) {
   const at = new Date(ms);
   return Number.isNaN(at.getTime()) ? "–" : at.toTimeString().slice(0, 8);

@@ -1,5 +1,5 @@
-// Who, in which state, how far; and what can be done about it.
-import { element, say } from "./dom.js";
+// The header: name, status and progress of each experiment, buttons and pickers.
+import { element, setText } from "./dom.js";
 import { elapsed, number } from "./format.js";
 
 const MARKS = { running: "▶", paused: "❚❚", stopped: "■", failed: "✕", dead: "✕", archived: "▣" };
@@ -10,14 +10,14 @@ export class Header {
   /** @param {import("./view.js").View} view */
   constructor(view) {
     this.view = view;
-    this.asked = "";
+    this.pending = ""; // the verb that was clicked and is not yet done
     this.gone = false;
     this.titles = element("div", { class: "crucible-titles" });
     this.pause = element("button", { type: "button", class: "crucible-pause", onclick: () => this.toggle() }, "Pause");
-    this.stop = element("button", { type: "button", class: "crucible-stop", onclick: () => this.ask("stop") }, "Stop");
+    this.stop = element("button", { type: "button", class: "crucible-stop", onclick: () => this.request("stop") }, "Stop");
     this.freezer = element(
       "button",
-      { type: "button", class: "crucible-freeze", "aria-pressed": "false", title: "Hold this view still; the run goes on", onclick: () => view.freeze(!view.frozen) },
+      { type: "button", class: "crucible-freeze", "aria-pressed": "false", title: "Freeze this view; the experiment keeps running", onclick: () => view.freeze(!view.frozen) },
       "Freeze",
     );
     this.windows = this.makeWindows();
@@ -31,13 +31,13 @@ export class Header {
     this.picker.addEventListener("focusout", (event) => {
       if (event.relatedTarget && !this.picker.contains(event.relatedTarget)) this.picker.open = false;
     });
-    this.said = element("p", { class: "crucible-said" });
+    this.notes = element("p", { class: "crucible-said" });
     this.root = element(
       "header",
       {},
       this.titles,
       element("div", { class: "crucible-controls" }, this.pause, this.stop, this.freezer, this.windows, this.picker),
-      this.said,
+      this.notes,
     );
     this.lines = { stale: "", frozen: "", trouble: "", note: "" };
     this.drawn = "";
@@ -47,21 +47,21 @@ export class Header {
     const name = `${this.view.prefix}-window`;
     const options = WINDOWS.map(([value, text]) => {
       const input = element("input", {
-        type: "radio", name, value, onchange: () => this.view.tell({ kind: "window", window: value }),
+        type: "radio", name, value, onchange: () => this.view.send({ kind: "window", window: value }),
       });
       return element("label", {}, input, element("span", {}, text));
     });
-    return element("fieldset", { class: "crucible-windows" }, element("legend", { class: "crucible-hidden" }, "Window of time"), ...options);
+    return element("fieldset", { class: "crucible-windows" }, element("legend", { class: "crucible-hidden" }, "Time window"), ...options);
   }
 
   toggle() {
-    this.ask(this.paused ? "resume" : "pause");
+    this.request(this.paused ? "resume" : "pause");
   }
 
-  ask(verb) {
-    this.asked = verb;
-    this.view.tell({ kind: "do", verb });
-    this.buttons();
+  request(verb) {
+    this.pending = verb;
+    this.view.send({ kind: "do", verb });
+    this.updateButtons();
   }
 
   paint(held) {
@@ -69,15 +69,15 @@ export class Header {
     const shape = JSON.stringify(key.titles);
     if (shape !== this.drawn) this.compose(key.titles, shape);
     arms.forEach((arm, i) => this.line(i, status[i], arm.cards, key.titles[i]));
-    const done = { pause: "paused", resume: "running", stop: "stopped" }[this.asked];
-    if (!status.some((one) => one === "running" || one === "paused") || status.every((one) => one === done)) this.asked = "";
+    const done = { pause: "paused", resume: "running", stop: "stopped" }[this.pending];
+    if (!status.some((one) => one === "running" || one === "paused") || status.every((one) => one === done)) this.pending = "";
     this.paused = status.every((one) => one !== "running");
     this.read = key.titles.every((title) => title.read);
     this.over = status.every((one) => one !== "running" && one !== "paused");
-    this.buttons();
+    this.updateButtons();
     for (const input of this.windows.querySelectorAll("input")) input.checked = input.value === key.window;
-    this.choices(key);
-    this.tell("note", this.over ? "" : this.read ? "Only read here: another process writes it" : key.note);
+    this.updateChoices(key);
+    this.setNote("note", this.over ? "" : this.read ? "Read-only: another process writes this experiment" : key.note);
   }
 
   compose(titles, shape) {
@@ -102,23 +102,24 @@ export class Header {
   line(i, status, cards, title) {
     const part = this.parts[i];
     part.state.dataset.status = status;
-    say(part.state, `${MARKS[status] ?? ""} ${status}`);
+    setText(part.state, `${MARKS[status] ?? ""} ${status}`);
     const paused = cards.paused >= 1 ? `, ${elapsed(cards.paused)} paused` : "";
-    say(part.time, `${elapsed(cards.wall)} wall, ${elapsed(cards.active)} active${paused}`);
+    setText(part.time, `${elapsed(cards.wall)} wall, ${elapsed(cards.active)} active${paused}`);
     if (title.sample_size !== null) {
       part.bar.value = Math.min(cards.progress, 1);
-      say(part.count, `${number(cards.total)} of ${number(title.sample_size)} (${Math.floor(100 * cards.progress)} %)`);
+      setText(part.count, `${number(cards.total)} of ${number(title.sample_size)} (${Math.floor(100 * cards.progress)} %)`);
     }
   }
 
-  buttons() {
+  updateButtons() {
     const doing = { pause: "Pausing …", resume: "Resuming …", stop: "Stopping …" };
-    say(this.pause, this.asked && this.asked !== "stop" ? doing[this.asked] : this.paused && !this.over ? "Resume" : "Pause");
-    say(this.stop, this.asked === "stop" ? doing.stop : "Stop");
+    const { pending } = this;
+    setText(this.pause, pending && pending !== "stop" ? doing[pending] : this.paused && !this.over ? "Resume" : "Pause");
+    setText(this.stop, pending === "stop" ? doing.stop : "Stop");
     this.pause.disabled = this.stop.disabled = Boolean(this.over || this.read || this.gone);
   }
 
-  choices(key) {
+  updateChoices(key) {
     this.picker.hidden = !key.columns.length;
     const shape = JSON.stringify([key.columns, key.picked]);
     if (shape === this.chosen) return;
@@ -137,32 +138,32 @@ export class Header {
 
   pick() {
     const checked = [...this.metrics.querySelectorAll("input:checked")].map((one) => one.value);
-    this.view.tell({ kind: "pick", columns: checked });
+    this.view.send({ kind: "pick", columns: checked });
   }
 
   stale(seconds, gone) {
     if (gone !== this.gone) {
       this.gone = gone;
-      this.buttons();
+      this.updateButtons();
     }
-    const silent = seconds ? `Stale: nothing heard from the kernel for ${seconds} s` : "";
-    this.tell("stale", gone ? "Stale: the kernel that drew this is gone; run the cell again" : silent);
+    const silent = seconds ? `Stale: no message from the kernel for ${seconds} s` : "";
+    this.setNote("stale", gone ? "Stale: the kernel of this dashboard has ended; run the cell again" : silent);
   }
 
   freeze(text) {
     this.freezer.setAttribute("aria-pressed", String(Boolean(text)));
-    say(this.freezer, text ? "Go on" : "Freeze");
-    this.tell("frozen", text ? `View ${text}; the run goes on` : "");
+    setText(this.freezer, text ? "Unfreeze" : "Freeze");
+    this.setNote("frozen", text ? `View ${text}; the experiment keeps running` : "");
   }
 
   trouble(text) {
-    this.tell("trouble", text ? `Trouble: ${text}` : "");
+    this.setNote("trouble", text ? `Error: ${text}` : "");
   }
 
-  tell(kind, text) {
+  setNote(kind, text) {
     this.lines[kind] = text;
-    const said = Object.values(this.lines).filter(Boolean).join(" · ");
-    say(this.said, said);
-    this.said.hidden = !said;
+    const notes = Object.values(this.lines).filter(Boolean).join(" · ");
+    setText(this.notes, notes);
+    this.notes.hidden = !notes;
   }
 }

@@ -1,4 +1,4 @@
-// The widget: anywidget calls this once a model; one store, any number of views of it.
+// The widget: anywidget calls this once per model; one store with any number of views.
 import { Store } from "./store.js";
 import { View } from "./view.js";
 

@@ -1,19 +1,19 @@
-// Which charts there are, and what is drawn in each.
+// The panels: which charts exist, and the lines of each.
 import { dollars, number, percent } from "./format.js";
 
 /**
  * @typedef {object} Panel
  * @property {string} id
  * @property {string} title
- * @property {string} metric column whose anomalies belong here
+ * @property {string} metric column whose anomalies are shown here
  * @property {{series: string, name: string, color: string, dash: string, low?: string, high?: string}[]} lines
- * @property {boolean} steps whether a value holds for its whole bin, from zero up
+ * @property {boolean} steps whether it is drawn as steps from zero, constant within a bin
  * @property {(x: number) => string} format
  */
 
 const line = (series, name, color, dash = "solid", more = {}) => ({ series, name, color, dash, ...more });
 
-/** @returns {Panel[]} the panels of which something is known */
+/** @returns {Panel[]} the panels with known values */
 export function panelsOf(key, arms, colors) {
   const two = arms.length > 1;
   const known = (name) => arms.some((arm) => arm.columns[name]?.some(Number.isFinite));
@@ -26,7 +26,7 @@ export function panelsOf(key, arms, colors) {
     },
     { id: "rate", title: "Throughput, events/s", metric: "", format: number, steps: true, lines: [line("rate", "", colors.rate)] },
     { id: "success", title: "Success rate", metric: "success", format: percent, share: true, lines: [line("success", "", colors.success)] },
-    { id: "cost", title: "Cost, USD an hour", metric: "cost_usd", format: dollars, steps: true, lines: [line("cost", "", colors.cost)] },
+    { id: "cost", title: "Cost, USD per hour", metric: "cost_usd", format: dollars, steps: true, lines: [line("cost", "", colors.cost)] },
   ];
   const columns = key.picked.map((name, i) => ({
     id: `column:${name}`, title: name, metric: name, format: number,
@@ -35,7 +35,7 @@ export function panelsOf(key, arms, colors) {
   return [...fixed, ...columns].filter((panel) => panel.id === "rate" || known(panel.lines[0].series));
 }
 
-/** Which panel an anomaly is shown in: that of its first metric that has one, else the throughput. */
+/** The panel of an anomaly: that of its first metric with a panel, else the throughput. */
 export function panelOf(panels, incident) {
   for (const metric of incident.metrics) {
     const found = panels.find((panel) => panel.metric === metric);
@@ -44,7 +44,7 @@ export function panelOf(panels, incident) {
   return panels.find((panel) => panel.id === "rate");
 }
 
-/** The lines of a panel for every arm: colour and dash tell arms apart. */
+/** The lines of a panel for every arm; arms differ in colour and dash. */
 export function linesOf(panel, arms, colors) {
   if (arms.length === 1) return panel.lines.map((one) => ({ ...one, arm: 0, label: one.name }));
   return arms.map((_, arm) => ({ ...panel.lines[0], arm, label: "AB"[arm], color: colors.arm[arm], dash: arm ? "dash" : "solid" }));

@@ -1,7 +1,7 @@
-// What the browser knows. It only ever holds what the kernel sent: a message that is missed makes it wait for a keyframe.
+// The state of the browser: only what the kernel sent. After a missed message it waits for a keyframe.
 import { decode, VERSION } from "./wire.js";
 
-const ASK_EVERY = 1000;
+const REQUEST_INTERVAL = 1000; // ms between two requests of a keyframe
 
 /** The bins of one arm as columns, from bin `start` on. */
 class Bins {
@@ -16,7 +16,7 @@ class Bins {
     return first ? first.length : 0;
   }
 
-  /** Put rows in place from bin `arm.first` on; forget those before `arm.base`. */
+  /** Write rows from bin `arm.first` on; drop bins before `arm.base`. */
   put(arm, rows, series) {
     const at = arm.first - this.start;
     const count = rows.length / series.length;
@@ -34,9 +34,9 @@ class Bins {
 }
 
 export class Store {
-  /** @param {(message: object) => void} say sends a message to the kernel */
-  constructor(say) {
-    this.say = say;
+  /** @param {(message: object) => void} send sends a message to the kernel */
+  constructor(send) {
+    this.send = send;
     this.key = null;
     this.n = 0;
     this.status = [];
@@ -44,20 +44,20 @@ export class Store {
     this.incidents = new Map();
     this.alerts = [];
     this.trouble = "";
-    this.heard = 0;
-    this.gone = false; // whether the kernel that speaks of it is
-    this.asked = -ASK_EVERY;
+    this.receivedAt = 0;
+    this.gone = false; // whether the kernel has ended
+    this.requestedAt = -REQUEST_INTERVAL;
     this.listeners = new Set();
   }
 
   /** @param {object} message @param {DataView[]} buffers */
   take(message, buffers) {
-    this.heard = performance.now();
+    this.receivedAt = performance.now();
     this.gone = false;
     if (message.kind === "trouble") this.trouble = message.text;
     else if (message.kind === "key") this.takeKey(message, buffers);
     else if (message.kind === "tick") this.takeTick(message, buffers);
-    for (const tell of this.listeners) tell();
+    for (const notify of this.listeners) notify();
   }
 
   takeKey(message, buffers) {
@@ -76,7 +76,7 @@ export class Store {
   takeTick(message, buffers) {
     const fits = this.key && message.n === this.n + 1;
     if (!fits || message.arms.some((arm, i) => arm.width !== this.arms[i].bins.width)) {
-      this.ask();
+      this.requestKeyframe();
       return;
     }
     this.trouble = "";
@@ -96,20 +96,20 @@ export class Store {
     this.status = message.status;
   }
 
-  /** "A" or "B" where there are two arms. */
+  /** "A" or "B" with two arms, else "". */
   letter(one) {
     return this.arms.length > 1 ? "AB"[one.arm] : "";
   }
 
-  /** Ask for a keyframe, not more often than once a second. */
-  ask() {
+  /** Request a keyframe, at most once per second. */
+  requestKeyframe() {
     const now = performance.now();
-    if (now - this.asked < ASK_EVERY) return;
-    this.asked = now;
-    this.say({ kind: "view", hello: true });
+    if (now - this.requestedAt < REQUEST_INTERVAL) return;
+    this.requestedAt = now;
+    this.send({ kind: "view", hello: true });
   }
 
-  /** Whether anything is still to come. */
+  /** Whether an experiment is running or paused. */
   get live() {
     return this.status.some((one) => one === "running" || one === "paused");
   }

@@ -1,5 +1,5 @@
-// What was out of line and what was said about it, as tables; an anomaly's number leads to its place in a chart.
-import { element, say } from "./dom.js";
+// The table of anomalies and the list of alerts; the number of an anomaly links to its chart.
+import { element, setText } from "./dom.js";
 import { clock, count } from "./format.js";
 
 const MARKS = { low: "○", medium: "◔", high: "◑", critical: "●" };
@@ -22,9 +22,9 @@ export class Anomalies {
   paint({ key, incidents, arms }) {
     const total = arms.reduce((sum, arm) => sum + arm.cards.incidents, 0);
     const cut = total > incidents.length ? `, the newest ${incidents.length} here, all in exp.anomalies()` : "";
-    say(this.title, `Anomalies (${count(total)}${cut})`);
+    setText(this.title, `Anomalies (${count(total)}${cut})`);
     const detecting = key.titles.some((title) => title.detectors);
-    say(this.none, detecting ? "None so far." : "No detector is on: start(..., anomaly=\"auto\") switches one on.");
+    setText(this.none, detecting ? "None so far." : "No detector is on: start(..., anomaly=\"auto\") switches one on.");
     this.none.hidden = incidents.length > 0;
     this.scroll.hidden = incidents.length === 0;
     for (const [label, row] of this.rows) if (!incidents.some((one) => one.label === label)) this.forget(label, row);
@@ -49,7 +49,7 @@ export class Anomalies {
     }
     const severity = `${MARKS[one.severity] ?? ""} ${one.severity}`;
     const texts = [clock(one.start), severity, one.metrics.join(", "), count(one.count), one.reason];
-    texts.forEach((text, i) => say(row.cells[i], text));
+    texts.forEach((text, i) => setText(row.cells[i], text));
     row.cells[0].title = new Date(one.start).toISOString();
   }
 
@@ -62,7 +62,7 @@ export class Anomalies {
     for (const [other, row] of this.rows) row.root.toggleAttribute("data-picked", other === label);
   }
 
-  /** From the marker in a chart to its line here. */
+  /** Select the row of an anomaly and focus it, after a click on its marker. */
   focus(label) {
     this.root.open = true;
     this.mark(label);
@@ -85,7 +85,7 @@ export class Alerts {
     const last = alerts.at(-1)?.time ?? 0;
     if (alerts.length + last === this.drawn) return;
     this.drawn = alerts.length + last;
-    say(this.title, `Alerts (${count(alerts.length)})`);
+    setText(this.title, `Alerts (${count(alerts.length)})`);
     const items = alerts.slice(-20).reverse().map((one) => {
       const did = one.action === "alert" || one.action === "flag" ? "" : ` → ${one.action}`;
       return element("li", {}, element("span", { class: "crucible-time" }, clock(one.time)), ` ▲ ${one.letter} ${one.kind}: ${one.reason}${did}`);

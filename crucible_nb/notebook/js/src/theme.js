@@ -1,4 +1,4 @@
-// Follows the host: light or dark is what is really behind the dashboard, whoever painted it.
+// Light or dark, according to the actual background behind the dashboard.
 
 const LIGHT = {
   p50: "#3b6ea8", p95: "#b05f14", p99: "#7d4e9e", rate: "#2a7770", success: "#3f7a39", cost: "#866812",
@@ -14,7 +14,7 @@ function channels(color) {
   return color.startsWith("rgb") && found.length >= 3 ? found : null;
 }
 
-/** Whether what lies behind an element is dark. */
+/** Whether the background behind an element is dark. */
 function dark(el) {
   for (let at = el; at; at = at.parentElement) {
     const found = channels(getComputedStyle(at).backgroundColor);
@@ -23,7 +23,7 @@ function dark(el) {
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/** Colours of the charts now; marks the root so that the stylesheet follows. */
+/** Return the colours of the charts, and mark the root for the stylesheet. */
 export function theme(root) {
   const isDark = dark(root.parentElement ?? root);
   root.dataset.theme = isDark ? "dark" : "light";
@@ -38,7 +38,7 @@ export function theme(root) {
   };
 }
 
-/** Call back when the host changes its theme. */
+/** Call `changed` when the host page changes its theme. */
 export function watchTheme(changed) {
   const observer = new MutationObserver(changed);
   const options = { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-jp-theme-light", "data-jp-theme-name"] };
@@ -52,8 +52,8 @@ export function watchTheme(changed) {
   };
 }
 
-/** A colour with less of it. */
-export function faint(hex, share) {
+/** A colour with opacity. */
+export function faint(hex, opacity) {
   const [r, g, b] = [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
-  return `rgba(${r},${g},${b},${share})`;
+  return `rgba(${r},${g},${b},${opacity})`;
 }

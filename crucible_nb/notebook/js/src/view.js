@@ -1,31 +1,31 @@
-// One view: lays out the parts, knows whether it is seen, paints once a frame at most.
+// One view: builds the parts, tracks whether it is visible, paints at most once per frame.
 import { Alerts, Anomalies } from "./tables.js";
 import { Cards } from "./cards.js";
 import { Charts } from "./charts.js";
 import { Comparison } from "./compare.js";
-import { element, say } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { clock } from "./format.js";
 import { Header } from "./header.js";
 import { theme, watchTheme } from "./theme.js";
 
-const STALE = 5000;
-const PING = 5000;
-const CALM = 1000; // between two paints where people want no motion
+const STALE = 5000; // ms without a message after which a view is stale
+const PING_INTERVAL = 5000; // ms between two messages to the kernel
+const REDUCED_MOTION_INTERVAL = 1000; // ms between two paints if the user prefers reduced motion
 
-let counted = 0;
+let viewCount = 0;
 
 export class View {
   /** @param {import("./store.js").Store} store @param {HTMLElement} host */
   constructor(store, host) {
     this.store = store;
     this.id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    this.prefix = `crucible-${++counted}`;
-    this.seen = false;
+    this.prefix = `crucible-${++viewCount}`;
+    this.visible = false;
     this.frozen = false;
     this.painted = 0;
     this.shown = performance.now();
     this.announced = { status: "", known: null };
-    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
+    this.reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
     this.build(host);
     this.listen();
   }
@@ -49,63 +49,63 @@ export class View {
   listen() {
     const changed = () => this.schedule();
     this.store.listeners.add(changed);
-    const looked = () => this.look();
+    const updateVisibility = () => this.updateVisibility();
     const recolour = () => requestAnimationFrame(() => this.recolour());
-    this.crossing = new IntersectionObserver(([entry]) => this.look(entry.isIntersecting), { rootMargin: "80px" });
+    this.crossing = new IntersectionObserver(([entry]) => this.updateVisibility(entry.isIntersecting), { rootMargin: "80px" });
     this.crossing.observe(this.root);
-    document.addEventListener("visibilitychange", looked);
-    const leave = () => this.tell({ kind: "gone" });
+    document.addEventListener("visibilitychange", updateVisibility);
+    const leave = () => this.send({ kind: "gone" });
     addEventListener("pagehide", leave);
     const unwatch = watchTheme(recolour);
-    const beat = setInterval(() => this.beat(), 1000);
+    const heartbeat = setInterval(() => this.heartbeat(), 1000);
     this.undo = () => {
       this.store.listeners.delete(changed);
       this.crossing.disconnect();
-      document.removeEventListener("visibilitychange", looked);
+      document.removeEventListener("visibilitychange", updateVisibility);
       removeEventListener("pagehide", leave);
       unwatch();
-      clearInterval(beat);
+      clearInterval(heartbeat);
     };
     this.pinged = performance.now();
-    this.tell({ kind: "view", seen: !document.hidden, hello: true });
+    this.send({ kind: "view", seen: !document.hidden, hello: true });
   }
 
-  tell(message) {
+  send(message) {
     try {
-      this.store.say({ ...message, view: this.id });
+      this.store.send({ ...message, view: this.id });
     } catch {
-      this.store.gone = true; // what was drawn stays
+      this.store.gone = true; // the drawn charts stay
     }
   }
 
-  /** Whether anybody can see it has maybe changed. */
-  look(inside = this.inside) {
+  /** Tell the kernel if the view became visible or hidden. */
+  updateVisibility(inside = this.inside) {
     this.inside = inside;
-    const seen = Boolean(inside) && !document.hidden;
-    if (seen === this.seen) return;
-    this.seen = seen;
-    if (seen) {
+    const visible = Boolean(inside) && !document.hidden;
+    if (visible === this.visible) return;
+    this.visible = visible;
+    if (visible) {
       this.shown = performance.now();
-      this.colors = theme(this.root); // only now is it where it will stay
+      this.colors = theme(this.root); // only now is it in its final place
     }
-    this.tell({ kind: "view", seen, hello: seen });
-    if (seen) this.schedule(true);
+    this.send({ kind: "view", seen: visible, hello: visible });
+    if (visible) this.schedule(true);
   }
 
-  /** Once a second: is it stale, does the kernel know of this view. */
-  beat() {
+  /** Once per second: check for staleness and keep the view registered with the kernel. */
+  heartbeat() {
     if (this.attached && !this.root.isConnected) {
-      this.close(); // the host dropped the output without a word
+      this.close(); // the host page removed the output without notice
       return;
     }
     this.attached ||= this.root.isConnected;
     const now = performance.now();
-    if (now - this.pinged >= PING) {
+    if (now - this.pinged >= PING_INTERVAL) {
       this.pinged = now;
-      if (this.store.live && this.seen) this.tell({ kind: "view", seen: true });
+      if (this.store.live && this.visible) this.send({ kind: "view", seen: true });
     }
-    const silent = now - Math.max(this.store.heard, this.shown);
-    const stale = this.seen && this.store.live && (this.store.gone || silent > STALE);
+    const silent = now - Math.max(this.store.receivedAt, this.shown);
+    const stale = this.visible && this.store.live && (this.store.gone || silent > STALE);
     this.root.toggleAttribute("data-stale", stale);
     this.header.stale(stale ? Math.floor(silent / 1000) : 0, stale && this.store.gone);
   }
@@ -122,14 +122,14 @@ export class View {
     if (!on) this.schedule(true);
   }
 
-  /** Paint at the next frame, when somebody looks. */
+  /** Paint at the next frame if the view is visible. */
   schedule(force = false) {
     this.forced ||= force;
-    if (this.waiting || !this.seen || (this.frozen && !this.forced)) return;
-    const rest = this.calm.matches && !this.forced ? CALM - (performance.now() - this.painted) : 0;
+    if (this.waiting || !this.visible || (this.frozen && !this.forced)) return;
+    const delay = this.reducedMotion.matches && !this.forced ? REDUCED_MOTION_INTERVAL - (performance.now() - this.painted) : 0;
     this.waiting = true;
     const paint = () => requestAnimationFrame(() => this.paint());
-    if (rest > 0) setTimeout(paint, rest);
+    if (delay > 0) setTimeout(paint, delay);
     else paint();
   }
 
@@ -153,7 +153,7 @@ export class View {
     this.draw();
   }
 
-  /** Charts, those that this frame has no time for at the next one. */
+  /** Draw charts; those that do not fit into this frame are drawn at the next one. */
   draw() {
     cancelAnimationFrame(this.frame);
     if (!this.root.isConnected) return;
@@ -167,14 +167,14 @@ export class View {
     if (more) this.frame = requestAnimationFrame(() => this.draw());
   }
 
-  /** Say what changed, not what ticks. */
+  /** Announce a new status or anomaly to screen readers. */
   announce(held) {
     const status = held.status.join(", ");
     const known = new Set(held.incidents.map((one) => one.label));
     const fresh = held.incidents.find((one) => this.announced.known && !this.announced.known.has(one.label));
     const before = this.announced;
-    if (before.status && before.status !== status) say(this.live, `Experiment is ${status}`);
-    else if (fresh) say(this.live, `Anomaly ${fresh.label}: ${fresh.reason}`);
+    if (before.status && before.status !== status) setText(this.live, `Experiment is ${status}`);
+    else if (fresh) setText(this.live, `Anomaly ${fresh.label}: ${fresh.reason}`);
     this.announced = { status, known };
   }
 
@@ -182,12 +182,12 @@ export class View {
     this.undo();
     this.charts.close();
     this.comparison.close();
-    this.tell({ kind: "gone" });
+    this.send({ kind: "gone" });
     this.root.remove();
   }
 }
 
-/** What is painted; frozen views keep one while the store goes on. */
+/** A copy of the state to paint; a frozen view keeps one while the store is updated. */
 function snapshot(store) {
   return {
     key: store.key,

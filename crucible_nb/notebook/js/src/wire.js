@@ -1,4 +1,4 @@
-// Reads the messages of the kernel; what they hold is said in crucible_nb/notebook/wire.py.
+// Decode the messages of the kernel, which crucible_nb/notebook/wire.py defines.
 
 /** @typedef {{first: number, base: number, width: number}} Arm */
 /** @typedef {{arm: number, id: number, label: string, start: number, end: number, count: number, severity: string, metrics: string[], reason: string}} Incident */
@@ -7,13 +7,13 @@
 export const VERSION = 1;
 
 /**
- * The binary part of one arm.
+ * Decode the binary part of one arm.
  * @param {DataView} view
- * @param {string[]} cards names of the float64 numbers at its head
- * @param {number} width how many float32 numbers a bin has
+ * @param {string[]} cards names of the float64 numbers at its start
+ * @param {number} width number of float32 values per bin
  */
 export function decode(view, cards, width) {
-  // a copy: where a buffer begins is not always a multiple of 8
+  // copied, since a buffer may start at any offset
   const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
   const head = new Float64Array(bytes, 0, cards.length);
   const rows = new Float32Array(bytes, 8 * cards.length);

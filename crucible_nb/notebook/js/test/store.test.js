@@ -1,4 +1,4 @@
-// The store: only ever what the kernel sent, whatever got lost on the way.
+// The store holds only what the kernel sent, also when messages are lost.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Store } from "../src/store.js";
@@ -8,7 +8,7 @@ const SERIES = ["rate", "cost"];
 
 function buffer(cards, rows) {
   const bytes = new ArrayBuffer(8 * cards.length + 4 * rows.flat().length + 4);
-  // begin at an odd place, as websockets do
+  // start at an offset that is not a multiple of 8, as websockets do
   const view = new DataView(bytes, 4);
   cards.forEach((x, i) => view.setFloat64(8 * i, x, true));
   rows.flat().forEach((x, i) => view.setFloat32(8 * cards.length + 4 * i, x, true));
@@ -25,68 +25,68 @@ const tick = (n, first, rows, more = {}) => [
 ];
 
 function store() {
-  const said = [];
-  return [new Store((message) => said.push(message)), said];
+  const sent = [];
+  return [new Store((message) => sent.push(message)), sent];
 }
 
-test("ticks go on where they say, and replace the newest bin", () => {
-  const [one] = store();
-  one.take(...key(1, 10, [[1, 2], [3, 4]]));
-  one.take(...tick(2, 11, [[5, 6], [7, 8]]));
-  assert.deepEqual(one.arms[0].bins.columns, { rate: [1, 5, 7], cost: [2, 6, 8] });
-  assert.equal(one.arms[0].cards.total, 2);
+test("ticks continue at their first bin and replace the newest state", () => {
+  const [state] = store();
+  state.take(...key(1, 10, [[1, 2], [3, 4]]));
+  state.take(...tick(2, 11, [[5, 6], [7, 8]]));
+  assert.deepEqual(state.arms[0].bins.columns, { rate: [1, 5, 7], cost: [2, 6, 8] });
+  assert.equal(state.arms[0].cards.total, 2);
 });
 
-test("bins that are no longer held are forgotten, a gap is nobody knows", () => {
-  const [one] = store();
-  one.take(...key(1, 10, [[1, 2]]));
-  one.take(...tick(2, 12, [[5, 6]], { arm: { base: 11 } }));
-  assert.deepEqual(one.arms[0].bins.columns.rate, [NaN, 5]);
-  assert.equal(one.arms[0].bins.start, 11);
+test("bins before the base are dropped, and a gap is NaN", () => {
+  const [state] = store();
+  state.take(...key(1, 10, [[1, 2]]));
+  state.take(...tick(2, 12, [[5, 6]], { arm: { base: 11 } }));
+  assert.deepEqual(state.arms[0].bins.columns.rate, [NaN, 5]);
+  assert.equal(state.arms[0].bins.start, 11);
 });
 
-test("a message that is missed makes it ask, and wait for a keyframe", () => {
-  const [one, said] = store();
-  one.take(...tick(7, 10, [[1, 1]]));
-  assert.equal(said[0].hello, true);
-  one.take(...key(8, 10, [[1, 2]]));
-  one.take(...tick(10, 11, [[9, 9]]));
-  assert.deepEqual(one.arms[0].bins.columns.rate, [1]);
-  one.take(...key(11, 10, [[1, 2], [3, 4]]));
-  one.take(...tick(12, 11, [[5, 6]]));
-  assert.deepEqual(one.arms[0].bins.columns.rate, [1, 5]);
+test("after a missed message it requests a keyframe and waits for it", () => {
+  const [state, sent] = store();
+  state.take(...tick(7, 10, [[1, 1]]));
+  assert.equal(sent[0].hello, true);
+  state.take(...key(8, 10, [[1, 2]]));
+  state.take(...tick(10, 11, [[9, 9]]));
+  assert.deepEqual(state.arms[0].bins.columns.rate, [1]);
+  state.take(...key(11, 10, [[1, 2], [3, 4]]));
+  state.take(...tick(12, 11, [[5, 6]]));
+  assert.deepEqual(state.arms[0].bins.columns.rate, [1, 5]);
 });
 
-test("bins of another width are not mixed in", () => {
-  const [one, said] = store();
-  one.take(...key(1, 10, [[1, 2]]));
-  one.take(...tick(2, 5, [[9, 9]], { arm: { width: 2000 } }));
-  assert.deepEqual(one.arms[0].bins.columns.rate, [1]);
-  assert.equal(said.length, 1);
+test("bins of another width are not merged", () => {
+  const [state, sent] = store();
+  state.take(...key(1, 10, [[1, 2]]));
+  state.take(...tick(2, 5, [[9, 9]], { arm: { width: 2000 } }));
+  assert.deepEqual(state.arms[0].bins.columns.rate, [1]);
+  assert.equal(sent.length, 1);
 });
 
 test("incidents grow in place, alerts add up, and arms have letters", () => {
-  const [one] = store();
+  const [state] = store();
   const incident = { arm: 0, id: 1, count: 1 };
-  one.take(...key(1, 10, [[1, 2]]));
-  one.take(...tick(2, 10, [[1, 2]], { message: { incidents: [incident], alerts: [{ arm: 0, time: 1 }] } }));
-  one.take(...tick(3, 10, [[1, 2]], { message: { incidents: [{ ...incident, count: 5 }] } }));
-  assert.equal(one.incidents.get("1").count, 5);
-  assert.equal(one.alerts.length, 1);
+  state.take(...key(1, 10, [[1, 2]]));
+  state.take(...tick(2, 10, [[1, 2]], { message: { incidents: [incident], alerts: [{ arm: 0, time: 1 }] } }));
+  state.take(...tick(3, 10, [[1, 2]], { message: { incidents: [{ ...incident, count: 5 }] } }));
+  assert.equal(state.incidents.get("1").count, 5);
+  assert.equal(state.alerts.length, 1);
 });
 
-test("another version says so instead of guessing", () => {
-  const [one] = store();
+test("a message of another version is reported", () => {
+  const [state] = store();
   const [message, buffers] = key(1, 10, [[1, 2]]);
-  one.take({ ...message, version: 99 }, buffers);
-  assert.match(one.trouble, /reload/);
+  state.take({ ...message, version: 99 }, buffers);
+  assert.match(state.trouble, /reload/);
 });
 
-test("trouble of the kernel is shown until it is over", () => {
-  const [one] = store();
-  one.take(...key(1, 10, [[1, 2]]));
-  one.take({ kind: "trouble", text: "ValueError: no" }, []);
-  assert.equal(one.trouble, "ValueError: no");
-  one.take(...tick(2, 10, [[1, 2]]));
-  assert.equal(one.trouble, "");
+test("an error of the kernel is shown until the next tick", () => {
+  const [state] = store();
+  state.take(...key(1, 10, [[1, 2]]));
+  state.take({ kind: "trouble", text: "ValueError: no" }, []);
+  assert.equal(state.trouble, "ValueError: no");
+  state.take(...tick(2, 10, [[1, 2]]));
+  assert.equal(state.trouble, "");
 });
