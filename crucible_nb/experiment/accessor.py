@@ -17,7 +17,7 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.buffer import time_index
 from crucible_nb.utils.signatures import signature_of
 from crucible_nb.windows import windowed_metrics
-from crucible_nb.windows.query import Where, query_window
+from crucible_nb.windows.query import TimedRows, query_window
 
 
 @pd.api.extensions.register_dataframe_accessor("crucible")
@@ -109,18 +109,11 @@ class CrucibleAccessor:
         """
         return anomalies(self._frame, method, metric, by=by, cooldown=cooldown, offline=offline)
 
+    @signature_of(query_window)
     def query_window(
-        self,
-        *,
-        last: Any = None,
-        last_n: int | None = None,
-        start: Any = None,
-        end: Any = None,
-        sliding: Any = None,
-        step: Any = None,
-        where: Where = None,
+        self, **arguments: Any
     ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
-        """Rows of a window of time, in order of time; `last` ends at the newest row. As `Experiment.query_window`.
+        """Select rows of a time window, in order of time; `last` ends at the newest row.
 
         Examples:
             >>> import pandas as pd
@@ -130,10 +123,7 @@ class CrucibleAccessor:
             >>> frame.crucible.query_window(start="2025-01-01 00:01").latency_ms.tolist()
             [3.0]
         """
-        frame, times = _ordered(self._frame)
-        return query_window(
-            frame, times, None, last=last, last_n=last_n, start=start, end=end, sliding=sliding, step=step, where=where
-        )
+        return query_window(TimedRows(*_ordered(self._frame), None), **arguments)
 
 
 def _ordered(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:

@@ -42,7 +42,7 @@ from crucible_nb.utils.pictures import pictures
 from crucible_nb.utils.signatures import signature_of
 from crucible_nb.utils.text import brief
 from crucible_nb.windows import windowed_metrics
-from crucible_nb.windows.query import Where, query_window
+from crucible_nb.windows.query import TimedRows, query_window
 
 
 class Experiment:
@@ -403,34 +403,11 @@ class Experiment:
         """All kept events; the same as `frame()`."""
         return self.frame()
 
+    @signature_of(query_window)
     def query_window(
-        self,
-        *,
-        last: Any = None,
-        last_n: int | None = None,
-        start: Any = None,
-        end: Any = None,
-        sliding: Any = None,
-        step: Any = None,
-        where: Where = None,
+        self, **arguments: Any
     ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
-        """Kept events of a window of time; exactly one form.
-
-        Args:
-            last: Duration up to now ("5min"), both edges included.
-            last_n: The newest n rows.
-            start, end: From start (included) to end (excluded); either may be left out. datetime, Timestamp,
-                ISO text or int ns.
-            sliding, step: Length and step of sliding windows, on the grid of `windowed_metrics`.
-            where: Condition on the rows: text for `DataFrame.eval`, or a callable frame -> mask.
-
-        Returns:
-            DataFrame, a view without a copy unless `where` filters; with `sliding` an iterator of (window_start,
-            window_end, DataFrame).
-
-        Raises:
-            ConfigError: Not exactly one form, or an argument of the wrong type.
-            SchemaError: `where` names a column that is not there.
+        """Select kept events of a time window, given in exactly one form.
 
         Examples:
             >>> import crucible_nb as cr
@@ -440,11 +417,9 @@ class Experiment:
             >>> exp.query_window(last_n=2, where="latency_ms > 2").latency_ms.tolist()
             [3.0]
         """
-        form = {"last": last, "last_n": last_n, "start": start, "end": end, "sliding": sliding}
         with self._intake.reading() as view:
-            frame, times = self._reads.window_rows(view, form)
-            now = view.now
-        return query_window(frame, times, now, **form, step=step, where=where)
+            rows = TimedRows(*self._reads.window_rows(view, arguments), view.now)
+        return query_window(rows, **arguments)
 
     @signature_of(windowed_metrics)
     def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def without_credentials(url: str) -> str:
     """Return a URL without user and password.
 
     Examples:
-        >>> shown("sftp://me:secret@host/runs")
+        >>> without_credentials("sftp://me:secret@host/runs")
         'sftp://host/runs'
     """
     return _CREDENTIALS.sub("://", url)

@@ -24,7 +24,7 @@ def merge_writers(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
     Examples:
         >>> times = pd.DatetimeIndex([2, 3], tz="UTC", name="time")
         >>> one, two = (pd.DataFrame({"seq": [0, 1], "x": [x, x]}, index=times) for x in (1.0, 2.0))
-        >>> merged([(0, one), (1, two)])["writer"].tolist()
+        >>> merge_writers([(0, one), (1, two)])["writer"].tolist()
         [0, 1, 0, 1]
     """
     parts = [(writer_id, frame) for writer_id, frame in parts if len(frame)] or list(parts[:1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,38 @@ from crucible_nb.windows import sliding_frames
 
 Where = str | Callable[[pd.DataFrame], Any] | None
 
+Selected = pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]
+"""Result of `query_window`: the rows, or with `sliding` (window_start, window_end, rows) of each window."""
 
 Edges = tuple[int | None, int | None, int | None]
 """First nanosecond, stop (exclusive), and maximum number of the newest rows; None for no limit."""
 
 
+class TimedRows(NamedTuple):
+    """The rows of which a window is selected.
+
+    Attributes:
+        frame: Rows in order of time.
+        times: Times of the rows, int64 UTC nanoseconds.
+        now: End of `last`, inclusive, UTC nanoseconds; None for the newest row.
+    """
+
+    frame: pd.DataFrame
+    times: np.ndarray
+    now: int | None
+
+
 def edges_of(
-    now: int, *, last: Any = None, last_n: Any = None, start: Any = None, end: Any = None, sliding: Any = None
+    now: int,
+    *,
+    last: Any = None,
+    last_n: Any = None,
+    start: Any = None,
+    end: Any = None,
+    sliding: Any = None,
+    **_others: Any,
 ) -> Edges | None:
-    """Return the limits of the rows that a window can contain; None for all rows."""
+    """Return the limits of the rows that a window can contain, for arguments of `query_window`; None for all rows."""
     _one_form(last, last_n, (start, end), sliding)
     if sliding is not None:
         return None
@@ -37,9 +60,7 @@ def edges_of(
 
 
 def query_window(
-    frame: pd.DataFrame,
-    times: np.ndarray,
-    now: int | None,
+    rows: TimedRows,
     *,
     last: Any = None,
     last_n: int | None = None,
@@ -49,23 +70,37 @@ def query_window(
     step: Any = None,
     where: Where = None,
 ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
-    """Select one window of a frame, or a sequence of sliding ones.
+    """Select one window of the rows, or a sequence of sliding ones, given in exactly one form.
 
     Args:
-        frame: Rows in order of time.
-        times: Times of the rows, int64 UTC nanoseconds.
-        now: End of `last`, inclusive; None for the newest row.
-        last, last_n, start, end, sliding, step, where: As in `Experiment.query_window`.
+        rows: The rows, their times, and now.
+        last: Duration up to now ("5min"), both edges included.
+        last_n: Number of the newest rows.
+        start, end: From start (inclusive) to end (exclusive), or only one of them: datetime, Timestamp, ISO text or
+            int nanoseconds.
+        sliding, step: Length and step of sliding windows, on the grid of `windowed_metrics`.
+        where: Condition on the rows: text for `DataFrame.eval`, or a callable (frame) -> mask.
 
     Returns:
-        Rows as a zero-copy view (a copy if `where` is given), or a generator for `sliding`.
+        DataFrame, a view without a copy unless `where` is given; for `sliding` an iterator of (window_start,
+        window_end, DataFrame).
+
+    Raises:
+        ConfigError: Not exactly one form, or an argument of the wrong type.
+        SchemaError: `where` names a missing column.
+
+    Examples:
+        >>> frame = pd.DataFrame({"latency_ms": [1.0, 2.0]})
+        >>> query_window(TimedRows(frame, np.array([0, 10**9]), None), last_n=1).latency_ms.tolist()
+        [2.0]
     """
+    frame, times, now = rows
     _one_form(last, last_n, (start, end), sliding)
     if step is not None and sliding is None:
         raise ConfigError(f"step={step!r}: accepted only together with sliding=")
     if sliding is not None:
         windows = sliding_frames(frame, sliding, sliding if step is None else step)
-        return ((window_start, window_end, _filter(rows, where)) for window_start, window_end, rows in windows)
+        return ((window_start, window_end, _filter(part, where)) for window_start, window_end, part in windows)
     if last_n is not None:
         first, stop = max(0, len(frame) - checks.whole("last_n", last_n)), len(frame)
     elif last is not None:
