@@ -13,7 +13,7 @@ import crucible_nb as cr
 from benchmarks.timing import Row, at_most, rounds, table
 from crucible_nb.events.batch import Categories
 from crucible_nb.events.event_columns import EventColumns
-from crucible_nb.events.rows import Columns
+from crucible_nb.events.kinds import Columns
 from crucible_nb.events.tables import batches_of_frame
 from crucible_nb.sampling import Adaptive, Importance, Reservoir, Sampler, Stratified, Uniform
 from crucible_nb.utils.problems import Problems

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import Row, at_least, ratio, rounds, seconds, table
+from crucible_nb.events.times import zoned_index
 from crucible_nb.utils.optional import have
 from crucible_nb.windows import windowed_metrics
 from crucible_nb.windows.columns import numbers, outcomes, tokens
-from crucible_nb.windows.grid import grid, times_of
+from crucible_nb.windows.grid import grid
 from crucible_nb.windows.measures import Measure
 from crucible_nb.windows.quantiles import quantiles
 from crucible_nb.windows.rows import rows_of
@@ -45,7 +46,7 @@ def events(n: int) -> pd.DataFrame:
 
 def moments(frame: pd.DataFrame, window: Any, step: Any = None) -> pd.DataFrame:
     """What `windowed_metrics` does, without quantiles."""
-    times = times_of(frame)
+    times = zoned_index(frame)
     windows = grid(times, window, step, origin="start_day", closed="left")
     measure = Measure(rows_of(times, windows, None, 1), None, exact=True)
     total, known = measure.sums(numbers(frame, "latency_ms"))
@@ -56,7 +57,7 @@ def moments(frame: pd.DataFrame, window: Any, step: Any = None) -> pd.DataFrame:
 
 def loop(frame: pd.DataFrame, of_window: Callable[[pd.DataFrame], Any]) -> float:
     """Seconds of a loop over all sliding windows, from a sample of them."""
-    windows = grid(times_of(frame), WINDOW, STEP, origin="start_day", closed="left")
+    windows = grid(zoned_index(frame), WINDOW, STEP, origin="start_day", closed="left")
     some = np.linspace(0, len(windows.starts) - 1, SAMPLE).astype(int)
     last = windows.ends - pd.Timedelta(1)  # .loc includes its right edge
     began = time.perf_counter()
@@ -112,7 +113,7 @@ def polars_sliding(frame: pd.DataFrame) -> Callable[[], Any] | None:
 
 def cases_of(frame: pd.DataFrame) -> dict[str, Callable[[], float]]:
     """What is measured, in seconds."""
-    times = times_of(frame)
+    times = zoned_index(frame)
     windows = grid(times, WINDOW, STEP, origin="start_day", closed="left")
     rows, latency = rows_of(times, windows, None, 1), frame.latency_ms.to_numpy()
 

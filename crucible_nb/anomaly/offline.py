@@ -14,6 +14,7 @@ from crucible_nb.anomaly.incidents import Incidents, cap_repeated_alarms, incide
 from crucible_nb.anomaly.registry import detector_of
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.events.times import all_times, time_source
 from crucible_nb.utils import checks
 
 _BLOCK = 16_384
@@ -155,15 +156,4 @@ def _only(detector: Detector, *metrics: str) -> Detector:
 
 def _times(frame: pd.DataFrame) -> np.ndarray | None:
     """UTC nanoseconds of the rows; None where there is no time."""
-    times: Any = frame.index if isinstance(frame.index, pd.DatetimeIndex) else frame.get("time")
-    if times is None:
-        return None
-    texts = not isinstance(times, pd.DatetimeIndex) and pd.api.types.is_string_dtype(times)
-    try:
-        found = pd.DatetimeIndex(pd.to_datetime(times, utc=True, format="ISO8601" if texts else None)).as_unit("ns")
-    except (TypeError, ValueError) as error:
-        raise SchemaError(f"time: expected datetimes, ISO text or int nanoseconds, got {error}") from error
-    nanoseconds = found.asi8
-    if without := int(np.count_nonzero(nanoseconds == _NAT)):  # sorted they would be the past of all others
-        raise SchemaError(f"frame: expected a time in every row, got {without} without")
-    return nanoseconds
+    return None if time_source(frame) is None else all_times(frame)

@@ -34,6 +34,12 @@ class Column(NamedTuple):
         """The given rows, copied."""
         return Column(self.kind, self.values.take(rows), None if self.mask is None else self.mask[rows])
 
+    def known(self) -> np.ndarray:
+        """Return which numbers or booleans are there."""
+        if self.kind == "float":
+            return np.asarray(~np.isnan(self.values))
+        return np.ones(len(self.values), np.bool_) if self.mask is None else ~self.mask
+
     def floats(self) -> np.ndarray:
         """The values as float64, NaN where missing."""
         floats = np.asarray(self.values, np.float64)

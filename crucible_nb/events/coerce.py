@@ -1,4 +1,4 @@
-"""Python values into typed cells; a value that does not fit is handed back, never bent."""
+"""Plain values and typed columns into the kind of a column; a value that does not fit is handed back, never bent."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.events.batch import Categories, Column
-from crucible_nb.events.scalars import scalar
-from crucible_nb.events.schema import Kind
+from crucible_nb.events.ids import identifier, identifiers
+from crucible_nb.events.scalars import EXACT
+from crucible_nb.events.schema import COLUMNS, Kind
 from crucible_nb.utils.checks import text_of
-
-EXACT = 2**53
-"""Whole numbers up to here are exact as float64."""
 
 _LARGE = 2**63
 
@@ -26,7 +23,7 @@ class Misfit(Exception):  # noqa: N818  a signal, not an error
 
 
 def kind_of(value: object) -> Kind:
-    """The kind that a new column takes from its first value."""
+    """Return the kind that a new column takes from its first known value."""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
@@ -34,28 +31,44 @@ def kind_of(value: object) -> Kind:
     return "float" if isinstance(value, float) else "string"
 
 
+def takes_numbers(name: str) -> bool:
+    """Whether a column of text takes whole numbers as text: registered ones, and every identifier."""
+    return name in COLUMNS or name.endswith("_id")
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a plain value is missing: None or NaN."""
+    return value is None or value != value
+
+
+# -- plain values ------------------------------------------------------------------------------------------------------
+
+
 def fit(name: str, kind: Kind, values: list[Any], dictionary: Categories | None) -> tuple[Column, dict[int, Any]]:
-    """Cells of one column, and the values (by row) that did not fit and are missing there."""
+    """Convert plain values; return the column, and the values (by row) that did not fit and are missing there."""
     try:
-        return _whole(kind, values, dictionary), {}
+        return _fit_all(kind, values, dictionary), {}
     except (TypeError, ValueError, OverflowError):
         pass
     fitted: list[Any] = []
     misfits: dict[int, Any] = {}
-    one = _ONE[kind] if not name.endswith("_id") else _identifier
+    convert = _label if takes_numbers(name) and kind in ("category", "string") else _CONVERT[kind]
     for row, value in enumerate(values):
         try:
-            fitted.append(None if _missing(value) else one(scalar(value)))
-        except (Misfit, TypeError, ValueError, OverflowError):
+            fitted.append(None if is_missing(value) else convert(value))
+        except Misfit:
             fitted.append(None)
             misfits[row] = value
     return _with_gaps(kind, fitted, dictionary), misfits
 
 
-def _whole(kind: Kind, values: list[Any], dictionary: Categories | None) -> Column:
+def _fit_all(kind: Kind, values: list[Any], dictionary: Categories | None) -> Column:
     """The fast way, for a column with a fitting value in every row (text may have gaps)."""
     if kind == "float":
-        return Column(kind, np.frombuffer(array("d", values)))
+        floats = np.frombuffer(array("d", values))
+        if ((floats >= EXACT) | (floats <= -EXACT)).any():
+            raise ValueError
+        return Column(kind, floats)
     if kind == "integer":
         return Column(kind, np.frombuffer(array("q", values), np.int64))
     if kind == "boolean":
@@ -76,29 +89,33 @@ def _with_gaps(kind: Kind, values: list[Any], dictionary: Categories | None) -> 
         mask = np.array([value is None for value in values])
         filled: np.ndarray = np.array([0 if value is None else value for value in values], dtype)
         return Column(kind, filled, mask if mask.any() else None)
-    return _whole(kind, values, dictionary)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+    return _fit_all(kind, values, dictionary)
 
 
 def _float(value: Any) -> float:
-    if isinstance(value, (str, bytes)):
+    """A whole number that float64 would round does not fit."""
+    if not isinstance(value, (int, float)) or (abs(value) > EXACT and not _is_exact(value)):
         raise Misfit
     return float(value)
+
+
+def _is_exact(value: float) -> bool:
+    try:
+        return float(value) == value
+    except OverflowError:
+        return False
 
 
 def _integer(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, (int, np.integer, np.bool_)) and -_LARGE <= value < _LARGE:
+    if isinstance(value, int) and -_LARGE <= value < _LARGE:
         return int(value)
     raise Misfit
 
 
 def _boolean(value: Any) -> bool:
-    if isinstance(value, (int, float, np.bool_)) and value in (0, 1):
+    if isinstance(value, (int, float)) and value in (0, 1):
         return bool(value)
     raise Misfit
 
@@ -109,12 +126,14 @@ def _text(value: Any) -> str:
     return text_of(value)
 
 
-def _identifier(value: Any) -> str:
-    """Identifiers are text; whole numbers are used as identifiers everywhere, so they become text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+def _label(value: Any) -> str:
+    text = identifier(value)
+    if text is None:
+        raise Misfit
+    return text
 
 
-_ONE: dict[Kind, Callable[[Any], Any]] = {
+_CONVERT: dict[Kind, Callable[[Any], Any]] = {
     "float": _float,
     "integer": _integer,
     "boolean": _boolean,
@@ -124,5 +143,58 @@ _ONE: dict[Kind, Callable[[Any], Any]] = {
 
 
 def text_cells(values: Sequence[str | None]) -> Column:
-    """Text cells from strings and None."""
+    """Return a column of text from strings and None."""
     return Column("string", pa.array(values, pa.large_string()))
+
+
+# -- typed columns -----------------------------------------------------------------------------------------------------
+
+
+def refit(name: str, kind: Kind, column: Column, dictionary: Categories | None) -> tuple[Column, dict[int, Any]]:
+    """Convert a column of booleans, integers or floats to another kind, without a loop; otherwise as `fit`."""
+    if column.kind == kind:
+        return column, {}
+    if kind == "float":
+        return _to_float(column)
+    if kind == "integer":
+        return _to_integer(column)
+    if kind == "boolean":
+        return _to_boolean(column)
+    fits = takes_numbers(name) and column.kind != "boolean"
+    texts, bad = identifiers(column) if fits else (np.full(len(column.values), None), column.known())
+    return _fit_all(kind, texts.tolist(), dictionary), _misfits(column, bad)
+
+
+def _misfits(column: Column, bad: np.ndarray) -> dict[int, Any]:
+    """The values of the marked rows."""
+    rows = np.flatnonzero(bad)
+    return dict(zip(rows.tolist(), column.values[rows].tolist(), strict=True))
+
+
+def _to_float(column: Column) -> tuple[Column, dict[int, Any]]:
+    floats = column.floats()
+    if column.kind == "boolean":
+        return Column("float", floats), {}
+    large = np.abs(floats) >= EXACT
+    if not large.any():
+        return Column("float", floats), {}
+    bad = np.zeros(len(floats), np.bool_)
+    bad[large] = [not _is_exact(value) for value in column.values[large].tolist()]
+    return Column("float", np.where(bad, np.nan, floats)), _misfits(column, bad)
+
+
+def _to_integer(column: Column) -> tuple[Column, dict[int, Any]]:
+    if column.kind == "boolean":
+        return Column("integer", column.values.astype(np.int64), column.mask), {}
+    gone = np.isnan(column.values)
+    bad = ~gone & ~((column.values == np.floor(column.values)) & (np.abs(column.values) < 2.0**63))
+    missing = gone | bad
+    whole = np.where(missing, 0.0, column.values).astype(np.int64)
+    return Column("integer", whole, missing if missing.any() else None), _misfits(column, bad)
+
+
+def _to_boolean(column: Column) -> tuple[Column, dict[int, Any]]:
+    known = column.known()
+    bad = known & (column.values != 0) & (column.values != 1)
+    missing = ~known | bad
+    return Column("boolean", (column.values == 1) & ~missing, missing if missing.any() else None), _misfits(column, bad)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.batch import Batch, Categories, Column
+from crucible_nb.events.columns import factorize, numbers_of
 
 
 class EventColumns:
@@ -66,14 +67,14 @@ class EventColumns:
         """The rows of a frame, in their order."""
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
-            codes, values = pd.factorize(frame[name])
+            codes, values = factorize(frame[name], name)
             return codes, list(values)
 
         seq = np.arange(first_seq, first_seq + len(frame))
         shown = dict.fromkeys(map(str, frame.columns))
         if not _judged(frame):
             shown.pop("anomaly", None)
-        return cls(seq, shown, lambda name: _numbers(frame[name]), labels, lambda: frame)
+        return cls(seq, shown, lambda name: numbers_of(frame[name], name), labels, lambda: frame)
 
     @classmethod
     def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Categories]) -> EventColumns:
@@ -106,15 +107,6 @@ def _judged(frame: pd.DataFrame) -> bool:
     return bool(frame["anomaly"].any()) or (
         "anomaly_score" in frame.columns and bool(frame["anomaly_score"].notna().any())
     )
-
-
-def _numbers(column: pd.Series) -> np.ndarray:
-    try:
-        if column.dtype == object:
-            column = column.astype("Float64")
-        return column.to_numpy(np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise SchemaError(f"{column.name}: expected numbers, got {column.dtype}") from error
 
 
 def _series(cells: Column, dictionary: Categories | None) -> pd.Series:

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 
-from crucible_nb.errors import ConfigError
-from crucible_nb.events.batch import Batch, Categories, Column
-from crucible_nb.events.coerce import EXACT, fit, kind_of, text_cells
-from crucible_nb.events.scalars import EXTRA, to_json
-from crucible_nb.events.schema import COLUMNS, RESERVED, Kind
-from crucible_nb.utils import checks
-from crucible_nb.utils.checks import text_of
+from crucible_nb.events.batch import Batch
+from crucible_nb.events.coerce import text_cells
+from crucible_nb.events.json_text import is_object, to_json
+from crucible_nb.events.kinds import Columns
+from crucible_nb.events.scalars import EXTRA
+from crucible_nb.events.schema import RESERVED
+from crucible_nb.events.times import read_values
+from crucible_nb.utils.checks import short, text_of
 from crucible_nb.utils.problems import Problems
 
 STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens")
@@ -23,130 +25,117 @@ STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_token
 WIDTH = len(STANDARD) + 2
 """Cells of a staged row: clock reading, the standard columns, a mapping of all other keywords or None."""
 
-_WHOLE = {int, type(None)}
+_LONG = 80  # characters of JSON in a message
+_SHOWN = 100  # rows whose misfits are looked at for the message
 
-
-class Columns:
-    """What the columns of one experiment are: kinds of the known ones, kinds that others took, dictionaries.
-
-    A column takes the kind of its first value. Whole numbers that meet a fraction become floats, as long as
-    every number so far is exact as one.
-    """
-
-    def __init__(self) -> None:
-        self.kinds: dict[str, Kind] = {name: column.kind for name, column in COLUMNS.items()}
-        self.dictionaries: dict[str, Categories] = {
-            name: Categories() for name, column in COLUMNS.items() if column.kind == "category"
-        }
-        self._large: set[str] = set()
-
-    def dictionary(self, name: str) -> Categories | None:
-        """The dictionary of a category column, None for others."""
-        return self.dictionaries.get(name)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        labels = {name: list(dictionary.values) for name, dictionary in self.dictionaries.items()}
-        return {"kinds": dict(self.kinds), "large": sorted(self._large), "labels": labels}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take a state over; dictionaries stay the same objects, for others hold them."""
-        self.kinds, self._large = dict(state["kinds"]), set(state["large"])
-        for name, labels in state["labels"].items():
-            dictionary = self.dictionaries.setdefault(name, Categories())
-            for label in labels:
-                dictionary.code(label)
-
-    def fit(self, name: str, values: list[Any]) -> tuple[Column | None, dict[int, Any]]:
-        """Cells of a column from Python values, None when all are missing; and what did not fit, by row."""
-        kind = self.kinds.get(name)
-        if kind is None:
-            first = next((value for value in values if value is not None), None)
-            if first is None:
-                return None, {}
-            kind = self.kinds[name] = kind_of(first)
-        if kind != "integer" or name in COLUMNS or name in self._large:
-            return fit(name, kind, values, self.dictionary(name))
-        if not set(map(type, values)) <= _WHOLE:
-            return fit(name, self._promoted(name, values), values, self.dictionary(name))
-        cells, strangers = fit(name, kind, values, self.dictionary(name))
-        if strangers or _rounds(cells.values):
-            self._large.add(name)
-        return cells, strangers
-
-    def _promoted(self, name: str, values: list[Any]) -> Kind:
-        """An inferred whole-number column turns to floats at its first fraction, unless that would round."""
-        for value in values:
-            if isinstance(value, float):
-                self.kinds[name] = "float"
-                return "float"
-            if isinstance(value, int) and abs(value) > EXACT:
-                self._large.add(name)
-                break
-        return "integer"
-
-
-def _rounds(numbers: np.ndarray) -> bool:
-    """Whether any of the whole numbers is not exact as a float."""
-    return bool(((numbers > EXACT) | (numbers < -EXACT)).any())
+Misfits = dict[int, dict[str, Any]]
+"""Values by row and column that do not fit their column and go to `metadata`."""
 
 
 def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, problems: Problems) -> Batch:
-    """The typed batch of `len(rows) / WIDTH` staged rows, in order of recording; times are still raw."""
+    """Make the typed batch of `len(rows) / WIDTH` staged rows, in order of recording; times are still raw.
+
+    A value that raises an error costs itself alone: it is dropped, counted and warned of once.
+    """
+    try:
+        return _batch(rows, first_seq, columns, problems)
+    except Exception:  # noqa: BLE001  every cell is tried on its own
+        return _batch(_without_failing(rows, columns, problems), first_seq, columns, problems)
+
+
+def _batch(rows: list[Any], first_seq: int, columns: Columns, problems: Problems) -> Batch:
     batch = Batch(np.array(rows[0::WIDTH], np.int64), first_seq)
-    misfits: dict[int, dict[str, Any]] = {}
+    misfits: Misfits = {}
     for place, name in enumerate(STANDARD, 1):
         values = rows[place::WIDTH]
-        if values[0] is None and _empty(values):
-            continue
-        _settle(batch, name, values, columns, misfits)
+        if values[0] is not None or values.count(None) < len(values):
+            _add(batch, name, values, columns, misfits)
     extras = rows[WIDTH - 1 :: WIDTH]
     if extras.count(None) < len(extras):
-        _extras(batch, extras, columns, misfits)
-    if misfits:
-        _metadata(batch, misfits)
-        names = sorted({name for row in misfits.values() for name in row})
-        said = f"values that do not fit their column went to `metadata` (first: {', '.join(names[:3])})"
-        problems.report("misfits", said, sum(map(len, misfits.values())))
+        _add_extras(batch, extras, columns, misfits)
+    add_misfits(batch, misfits, problems)
     return batch
 
 
-def _empty(values: list[Any]) -> bool:
-    """Whether all values are missing."""
+def _without_failing(rows: list[Any], columns: Columns, problems: Problems) -> list[Any]:
+    """The rows without the cells that cannot be converted."""
+    kept: list[Any] = []
+    for start in range(0, len(rows), WIDTH):
+        time, *cells, extra = rows[start : start + WIDTH]
+        named = zip(STANDARD, cells, strict=True)
+        cells = [cell if _converts(name, cell, columns, problems) else None for name, cell in named]
+        fields = {name: value for name, value in (extra or {}).items() if _converts(name, value, columns, problems)}
+        kept += (time, *cells, fields or None)
+    return kept
+
+
+def _converts(name: Any, value: Any, columns: Columns, problems: Problems) -> bool:
+    extra = None if name in STANDARD else {name: value}
+    row = [0, *(value if name == standard else None for standard in STANDARD), extra]
     try:
-        return values.count(None) == len(values)
-    except ValueError:  # an array does not say whether it equals None
+        _batch(row, 0, columns, Problems("trial"))
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        said = f"column {name!r}, value {short(value)}: {type(error).__name__}: {error}; the value was dropped"
+        problems.report("errors", f"a value could not be recorded: stage 'record', {said}")
         return False
+    return True
 
 
-def _settle(batch: Batch, name: str, values: list[Any], columns: Columns, misfits: dict[int, dict[str, Any]]) -> None:
-    cells, strangers = columns.fit(name, values)
-    if cells is not None:
-        batch.cells[name] = cells
-    for row, value in strangers.items():
+def _add(batch: Batch, name: str, values: list[Any], columns: Columns, misfits: Misfits) -> None:
+    column, unfit = columns.fit(name, values)
+    if column is not None:
+        batch.cells[name] = column
+    for row, value in unfit.items():
         misfits.setdefault(row, {})[name] = value
 
 
-def _extras(
-    batch: Batch, extras: list[dict[Any, Any] | None], columns: Columns, misfits: dict[int, dict[str, Any]]
-) -> None:
+def _add_extras(batch: Batch, extras: list[dict[Any, Any] | None], columns: Columns, misfits: Misfits) -> None:
+    texts: dict[Any, list[Any]] = {}
     for key, values in _by_name(extras).items():
         if key is EXTRA:
-            batch.cells["metadata"] = text_cells(values)
+            texts[EXTRA] = values
             continue
         name = text_of(key)
         if name == "time":
-            _times(batch, values, misfits)
-        elif name in RESERVED or name == "metadata":
-            for row, value in enumerate(values):
-                if value is not None:
-                    misfits.setdefault(row, {})[name] = value
+            _add_times(batch, values, misfits)
+        elif name == "metadata":
+            texts[name] = [value if is_object(value) else None for value in values]
+            add_unread(misfits, name, {i: value for i, value in enumerate(values) if not is_object(value)})
+        elif name in RESERVED:
+            add_unread(misfits, name, dict(enumerate(values)))
         else:
-            _settle(batch, name, values, columns, misfits)
+            _add(batch, name, values, columns, misfits)
+    if texts:
+        batch.cells["metadata"] = text_cells(_joined(texts.get("metadata"), texts.get(EXTRA)))
+
+
+def add_unread(misfits: Misfits, name: str, values: Mapping[int, Any]) -> None:
+    """Add the known values of a column to what goes to `metadata`."""
+    for row, value in values.items():
+        if value is not None:
+            misfits.setdefault(row, {})[name] = value
+
+
+def _joined(given: list[Any] | None, others: list[Any] | None) -> list[Any]:
+    """The JSON object that the caller passed as `metadata`, with the unsupported values of the event."""
+    if given is None or others is None:
+        return given or others or []
+    joined = []
+    for one, other in zip(given, others, strict=True):
+        joined.append(to_json(json.loads(one) | json.loads(other)) if one and other else one or other)
+    return joined
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; JSON as it is."""
+    if not isinstance(value, orjson.Fragment):
+        return short(value)
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:
-    """Rows of mappings turned into columns, in order of first appearance."""
+    """Turn rows of mappings into columns, in order of first appearance."""
     first = extras[0]
     if first is not None and extras.count(None) == 0:
         try:
@@ -162,25 +151,27 @@ def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:
     return table
 
 
-def _times(batch: Batch, values: list[Any], misfits: dict[int, dict[str, Any]]) -> None:
+def _add_times(batch: Batch, values: list[Any], misfits: Misfits) -> None:
     """Times given by the caller; the batch remembers which, because they are not steadied."""
-    given = np.zeros(len(batch), np.bool_)
-    for row, value in enumerate(values):
-        if value is None:
-            continue
-        try:
-            batch.time[row] = checks.instant("time", value)
-            given[row] = True
-        except (ConfigError, OverflowError):
-            misfits.setdefault(row, {})["time"] = value
-    batch.given = given
+    times = read_values(values)
+    batch.time = np.where(times.known, times.ns, batch.time)
+    batch.given = times.known
+    add_unread(misfits, "time", times.unread)
 
 
-def _metadata(batch: Batch, misfits: Mapping[int, dict[str, Any]]) -> None:
-    """Add what did not fit to the JSON of its row."""
-    cells = batch.cells.get("metadata")
-    texts = [None] * len(batch) if cells is None else cells.values.to_pylist()
+def add_misfits(batch: Batch, misfits: Misfits, problems: Problems) -> None:
+    """Add what did not fit to the JSON of its row, counted and warned of once."""
+    if not misfits:
+        return
+    column = batch.cells.get("metadata")
+    texts = [None] * len(batch) if column is None else column.values.to_pylist()
     for row, values in misfits.items():
         text = texts[row]
         texts[row] = to_json({**(json.loads(text) if text else {}), **values})
     batch.cells["metadata"] = text_cells(texts)
+    first: dict[str, Any] = {}
+    for row in sorted(misfits)[:_SHOWN]:
+        first = misfits[row] | first
+    shown = ", ".join(f"{name}={_shown(value)}" for name, value in sorted(first.items())[:3])
+    said = f"values that do not fit their column went to `metadata` (first: {shown})"
+    problems.report("misfits", said, sum(map(len, misfits.values())))

@@ -1,149 +1,186 @@
-"""Keyword values made plain at the moment of recording, so that a later change of theirs changes nothing."""
+"""Values of any library as plain Python values, at the moment of recording, so that later changes change nothing."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
+import math
+import numbers
+import operator
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from pathlib import PurePath
 from types import NoneType
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-import orjson
 import pandas as pd
+import pyarrow as pa
 
-from crucible_nb.utils.checks import text_of
+from crucible_nb.events.schema import COLUMNS
 
 PLAIN = frozenset({float, int, str, bool, NoneType})
-"""Types that are kept as they are; None stands for missing."""
+"""Types that are kept as they are; None is missing."""
 
-_LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
+EXACT = 2**53
+"""Whole numbers up to here are exact as float64."""
+
+_DIGITS = 400  # of a decimal number; float64 ends at 309
+
+ATTOSECONDS = {"as": 1, "fs": 10**3, "ps": 10**6, "ns": 10**9, "us": 10**12, "ms": 10**15, "s": 10**18}
+ATTOSECONDS |= {"m": 60 * 10**18, "h": 3600 * 10**18, "D": 86_400 * 10**18, "W": 604_800 * 10**18}
+"""Length of each unit of numpy's durations; years and months have none."""
+
+
+def plain(value: Any, name: str = "") -> Any:
+    """Return the plain number or text of a value, None for a missing one; any other value as it is.
+
+    Numbers of numpy, Arrow, decimal and fractions are Python numbers: whole ones exactly, others as the nearest
+    float. One-element arrays and tensors give their element, enums their value, paths and UUIDs text, exceptions in
+    the column `error` their class, durations milliseconds in columns whose name ends in `_ms` and seconds in others.
+
+    Args:
+        value: Anything; what it raises counts as "no plain value".
+        name: Column that it is for.
+
+    Examples:
+        >>> plain(np.float32(0.5)), plain(Decimal("3")), plain(np.array([7])), plain(dt.timedelta(minutes=1), "wait_ms")
+        (0.5, 3, 7, 60000.0)
+        >>> plain(1 + 2j)
+        (1+2j)
+    """
+    if type(value) in PLAIN:
+        return value
+    try:
+        return _plain(value, name)
+    except Exception:  # noqa: BLE001  a user's object may raise anything
+        return value
+
+
+def _plain(value: Any, name: str) -> Any:  # noqa: C901, PLR0911  one line per type
+    if value is pd.NA or value is pd.NaT or value is np.ma.masked:
+        return None
+    if isinstance(value, np.generic):
+        return _numpy(value, name)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Enum):
+        return plain(value.value, name)
+    if isinstance(value, (UUID, PurePath)):
+        return str(value)
+    if isinstance(value, dt.timedelta):
+        return duration(_timedelta64(value), name)
+    if isinstance(value, (numbers.Number, Decimal)):
+        return _number(value)
+    if isinstance(value, pa.Scalar):
+        return plain(value.as_py(), name)
+    if name == "error" and isinstance(value, BaseException):
+        return type(value).__name__
+    if hasattr(value, "ndim"):
+        return _element(value, name)
+    if hasattr(type(value), "__index__"):
+        return operator.index(value)
+    return float(value) if hasattr(type(value), "__float__") else value
+
+
+def _numpy(value: Any, name: str) -> Any:
+    kind = value.dtype.kind
+    if kind == "m":
+        return duration(value, name)
+    if kind == "M":
+        return None if np.isnat(value) else value
+    if kind == "f":
+        return _float(value)
+    return value.item() if kind in "biuU" else value
+
+
+def _element(value: Any, name: str) -> Any:
+    """The element of an array or a tensor that has one; numpy's own scalars know their unit."""
+    if value.ndim != 0 and math.prod(value.shape) != 1:
+        return value
+    item = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value.item()
+    number = item if item is value else plain(item, name)
+    return number if type(number) in PLAIN else value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Rational):
+        whole = value.denominator == 1
+        return int(value.numerator) if whole else _finite(float(Fraction(value)))
+    return _float(value) if isinstance(value, numbers.Real) else value
+
+
+def _decimal(value: Decimal) -> Any:
+    """A whole decimal without decimal places is an int, as is one that float64 would round."""
+    if not value.is_finite():
+        return float(value)
+    exponent = value.as_tuple().exponent
+    if abs(value.adjusted()) > _DIGITS:
+        raise OverflowError("beyond the range of float64")
+    if exponent >= 0 or (abs(value) >= EXACT and value == value.to_integral_value()):  # type: ignore[operator]
+        return int(value)
+    return float(value)
+
+
+def _float(value: Any) -> Any:
+    """The nearest float; a whole number that has none is an int."""
+    number = float(value)
+    if value == value and abs(number) >= EXACT and number != value:
+        if math.isfinite(number):
+            return int(value)
+        raise OverflowError("beyond the range of float64")
+    return number
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise OverflowError("beyond the range of float64")
+    return number
+
+
+def takes_durations(name: str) -> bool:
+    """Whether a duration can be a value of the column: no count, no money, no text."""
+    column = COLUMNS.get(name)
+    return column is None or (column.kind == "float" and column.unit in ("ms", ""))
+
+
+def unit_of(name: str) -> int:
+    """Attoseconds of the unit in which a column holds durations: ms where the name ends in `_ms`, else seconds."""
+    return ATTOSECONDS["ms" if name.endswith("_ms") else "s"]
+
+
+def duration(value: np.timedelta64, name: str) -> Any:
+    """Return a duration as a float in the unit of the column, correctly rounded; the value where it has no place."""
+    if np.isnat(value):
+        return None
+    unit, count = np.datetime_data(value.dtype)
+    if unit not in ATTOSECONDS or not takes_durations(name):
+        return value
+    return int(value.view(np.int64)) * count * ATTOSECONDS[unit] / unit_of(name)
+
+
+def _timedelta64(value: dt.timedelta) -> np.timedelta64:
+    """A Timedelta keeps its own unit; a timedelta counts microseconds."""
+    return value.to_timedelta64() if isinstance(value, pd.Timedelta) else np.timedelta64(value, "us")
+
 
 EXTRA = None
-"""Key under which a settled mapping holds the JSON text of what is not plain."""
+"""Key of a staged mapping under which the JSON text of unsupported values stands."""
 
 
 class Rest(str):
-    """JSON text of what is not plain, and how many values in it had no better place."""
+    """JSON text of the values of an event that are no scalars, and how many of them were not meant for `metadata`."""
 
     __slots__ = ("strangers",)
     strangers: int
 
     def __new__(cls, text: str, strangers: int = 0) -> Rest:
-        """Both."""
+        """Keep both."""
         rest = super().__new__(cls, text)
         rest.strangers = strangers
         return rest
-
-
-def settle(fields: dict[str, Any]) -> tuple[dict[str | None, Any], list[str]]:
-    """A mapping with plain values only, and the names of those that went to JSON.
-
-    numpy scalars and 0-d arrays or tensors give their number, an exception under `error` its class; a
-    mapping under `metadata` is what the caller wants there. Everything else becomes JSON.
-    """
-    plain: dict[str | None, Any] = {}
-    rest: dict[str, Any] = {}
-    strangers = []
-    for name, value in fields.items():
-        if type(value) in PLAIN:
-            plain[name] = value
-        elif value is pd.NA or value is pd.NaT:
-            plain[name] = None
-        elif name == "metadata" and isinstance(value, dict):
-            rest.update({str(key): item for key, item in value.items()})
-        elif name == "time" and not isinstance(value, (list, tuple, dict)):
-            plain[name] = value
-        elif name == "error" and isinstance(value, BaseException):
-            plain[name] = type(value).__name__
-        else:
-            number = scalar(value)
-            if type(number) in PLAIN:
-                plain[name] = number
-            else:
-                rest[name] = value
-                strangers.append(name)
-    if rest:
-        plain[EXTRA] = Rest(to_json(rest), len(strangers))
-    return plain, strangers
-
-
-def scalar(value: Any) -> Any:
-    """The Python number or text of a numpy scalar, a 0-d array, a one-element tensor, an enum, a path; or the value."""
-    if type(value) in PLAIN:
-        return value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, Enum):
-        return scalar(value.value)
-    if isinstance(value, np.generic) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item")):
-        item = value.item()
-        return item if type(item) in PLAIN else value
-    if isinstance(value, str):
-        return str.__str__(value)
-    return str(value) if isinstance(value, PurePath) else value
-
-
-def plain_of(values: dict[str, Any]) -> dict[str, Any]:
-    """A mapping as JSON can say it: arrays are lists, paths and dates text, NaN and numbers beyond 64 bits text too.
-
-    Examples:
-        >>> import numpy as np
-        >>> plain_of({"lr": np.float32(0.5), "layers": np.array([64, 8]), "data": PurePath("runs"), "loss": np.nan})
-        {'lr': 0.5, 'layers': [64, 8], 'data': 'runs', 'loss': 'nan'}
-    """
-    text = to_json({text_of(name): value for name, value in values.items()})
-    return json.loads(text, parse_int=_whole)  # type: ignore[no-any-return]
-
-
-def _whole(digits: str) -> int | str:
-    return int(digits) if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64 else digits
-
-
-def to_json(value: dict[str, Any]) -> str:
-    """A JSON object as text; what JSON cannot say is kept as its repr, NaN and infinity as text."""
-    return "{" + ",".join(f"{json.dumps(name)}:{json_of(item)}" for name, item in value.items()) + "}"
-
-
-def json_of(value: Any) -> str:
-    """JSON of one value; integers beyond 64 bits are beyond orjson, circles and depth beyond both."""
-    if isinstance(value, str):
-        value = text_of(value)
-    try:
-        return orjson.dumps(_finite(value), default=_plainer, option=orjson.OPT_NON_STR_KEYS).decode()
-    except (TypeError, ValueError, RecursionError):
-        return json.dumps(value if isinstance(value, int) and value.bit_length() < _LONG else repr_of(value))
-
-
-def repr_of(value: Any) -> str:
-    """The repr of an object, or what can be said of one whose own fails: a number of over 4300 digits, a stranger."""
-    if isinstance(value, int) and value.bit_length() >= _LONG:
-        return hex(value)
-    try:
-        return text_of(repr(value))
-    except Exception:  # noqa: BLE001  anybody's code
-        return f"<{type(value).__module__}.{type(value).__qualname__} object>"
-
-
-def _finite(value: Any) -> Any:
-    """Orjson writes NaN and infinities as null, which would lose them."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(float(value))
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
-def _plainer(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return _finite(value.tolist())
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=repr_of)
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    plain = scalar(value)
-    return _finite(plain) if type(plain) in PLAIN else repr_of(value)

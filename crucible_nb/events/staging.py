@@ -1,46 +1,87 @@
-"""The cells of a staged row from what callers hand in: fields that are no scalars, values in mappings."""
+"""The cells of a staged row from what callers pass: plain scalars, and JSON of everything else."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import orjson
+import pandas as pd
+
+from crucible_nb.events.json_text import json_of, to_json
 from crucible_nb.events.rows import STANDARD
-from crucible_nb.events.scalars import EXTRA, Rest, settle, to_json
+from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, plain
+from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
 
-def settled(fields: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """Fields with scalars as they are; what is none goes to `metadata`, counted."""
-    plain, strangers = settle(fields)
-    if strangers:
-        said = f"values that are no scalars went to `metadata` as JSON (first: {', '.join(strangers[:3])})"
-        problems.report("misfits", said, len(strangers))
-    return plain  # type: ignore[return-value]
+def plain_cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a staged row whose standard cells are plain, or JSON for what is no scalar; the fields are already."""
+    time, *cells, extra = row
+    return (time, *map(plain_cell, STANDARD, cells), extra)
+
+
+def plain_cell(name: str, value: Any) -> Any:
+    """Return a cell as a plain scalar, else as the JSON that will stand in `metadata`: nothing that may change."""
+    value = plain(value, name)
+    return value if type(value) in PLAIN else orjson.Fragment(json_of(value))
+
+
+def plain_fields(fields: dict[str, Any], problems: Problems) -> dict[Any, Any]:
+    """Return fields with plain values; others go to `metadata`, counted."""
+    scalars: dict[Any, Any] = {}
+    others: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name == "metadata" and isinstance(value, dict):
+            metadata = {str(key): item for key, item in value.items()}
+            continue
+        cell = _time(value) if name == "time" else plain(value, name)
+        kept = type(cell) in PLAIN or (name == "time" and isinstance(cell, _TIMES))
+        (scalars if kept else others)[name] = cell
+    if others or metadata:
+        scalars[EXTRA] = Rest(to_json({**metadata, **others}), len(others))
+    if others:
+        name, value = next(iter(others.items()))
+        said = f"values that are no scalars went to `metadata` as JSON (first: {name}={checks.short(value)})"
+        problems.report("misfits", said, len(others))
+    return scalars
+
+
+_TIMES = (dt.date, np.datetime64, pd.Period)
+
+
+def _time(value: Any) -> Any:
+    """A time stays what it is: no time can change later."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    return value if isinstance(value, _TIMES) and value is not pd.NaT else plain(value)
 
 
 def merged(
     time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, problems: Problems
 ) -> tuple[Any, ...]:
-    """A staged row whose values came in a mapping; keywords win over it."""
+    """Return a staged row whose values came in a mapping; keywords take precedence."""
     if not isinstance(values, Mapping):
         values = {"values": values}
-    found: dict[Any, Any] = settled({str(name): value for name, value in values.items()}, problems)
-    given = dict(zip(STANDARD, standard, strict=True))
+    fields = plain_fields({str(name): value for name, value in values.items()}, problems)
+    cells = dict(zip(STANDARD, standard, strict=True))
     for name in STANDARD[1:]:
-        value = found.pop(name, None)
-        given[name] = value if given[name] is None else given[name]
-    row: dict[Any, Any] = {**found, **(extra or {})}
+        value = fields.pop(name, None)
+        cells[name] = value if cells[name] is None else cells[name]
+    row: dict[Any, Any] = {**fields, **(extra or {})}
     if EXTRA in row:
         row[EXTRA] = row.pop(EXTRA)  # last, as without a mapping
-    if extra is not None and EXTRA in extra and EXTRA in found:
-        both = to_json({**json.loads(found[EXTRA]), **json.loads(extra[EXTRA])})
-        row[EXTRA] = Rest(both, found[EXTRA].strangers + extra[EXTRA].strangers)
-    return (time, *given.values(), row or None)
+    if extra is not None and EXTRA in extra and EXTRA in fields:
+        both = to_json({**json.loads(fields[EXTRA]), **json.loads(extra[EXTRA])})
+        row[EXTRA] = Rest(both, fields[EXTRA].strangers + extra[EXTRA].strangers)
+    return (time, *cells.values(), row or None)
 
 
 def row_of(time: int, event: str | None, fields: dict[str, Any], problems: Problems) -> tuple[Any, ...]:
-    """A staged row from one mapping, as `extend` takes them from a list."""
+    """Return a staged row from one mapping, as `extend` takes them from a list."""
     name = fields.pop("event", None) if event is None else event
-    return merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, problems)
+    return plain_cells(merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, problems))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,223 +13,291 @@ import pyarrow as pa
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.batch import Batch, Column
 from crucible_nb.events.coerce import text_cells
-from crucible_nb.events.rows import STANDARD, Columns
-from crucible_nb.events.scalars import PLAIN, scalar, to_json
-from crucible_nb.events.schema import Kind
+from crucible_nb.events.columns import Read, Text, fits_int64, numbers_of, read_column
+from crucible_nb.events.dtypes import family_of
+from crucible_nb.events.json_text import is_object, json_of, to_json
+from crucible_nb.events.kinds import Columns, Fitted
+from crucible_nb.events.rows import STANDARD, Misfits, add_misfits, add_unread
+from crucible_nb.events.scalars import PLAIN
+from crucible_nb.events.times import Times, read_times, time_source
 from crucible_nb.utils import checks
 from crucible_nb.utils.checks import text_of
+from crucible_nb.utils.instants import NEVER
 from crucible_nb.utils.problems import Problems
 
 CHUNK = 65_536
 """Rows converted at a time: temporaries that fit the cache."""
 
-_LARGEST = np.iinfo(np.int64).max
-
 DROPPED = ("seq", "anomaly", "anomaly_score", "anomaly_metric")
 """Columns that the experiment writes itself; in an input they are of another run."""
 
+_STRING = pd.StringDtype(na_value=np.nan)
 
-def frame_of(table: Any) -> pd.DataFrame:
-    """The DataFrame behind what `extend` accepts, other than a list of mappings, with names that can be written."""
-    if isinstance(table, pd.DataFrame):
-        frame = table
-    elif isinstance(table, (pa.Table, pa.RecordBatch)):
-        frame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    else:
-        raise checks.wrong("frame", table, "a DataFrame, a list of mappings or an Arrow table")
+
+# -- any table as a canonical frame ------------------------------------------------------------------------------------
+
+
+def frame_of(table: Any, event: str | None = None) -> pd.DataFrame:
+    """Convert what `extend` accepts to a canonical frame.
+
+    Its index is a DatetimeIndex in UTC, NaT where a row has no time, or a RangeIndex. Its columns are booleans,
+    numbers, text, or plain Python values with JSON for what is no scalar. Values that are no times stand in a column
+    `time`. Named levels of the index are columns.
+
+    Args:
+        table: A DataFrame, an Arrow table, or a list of mappings.
+        event: Name of the rows of a list.
+
+    Raises:
+        ConfigError: It is something else.
+        SchemaError: A column name occurs twice.
+        StatError: Its weights are not finite numbers > 0.
+    """
+    frame = _frame_of_rows(table, event) if isinstance(table, list) else _frame_of_table(table)
     names = [text_of(str(name)) for name in frame.columns]
     frame = frame if names == frame.columns.tolist() else frame.set_axis(names, axis=1)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()].tolist()
         raise SchemaError(f"frame: column names must be unique, got {twice} more than once")
-    return frame
+    frame = _with_times(frame)
+    changed = {name: _canonical(name, frame[name]) for name in frame.columns if not _is_canonical(name, frame[name])}
+    return frame.assign(**changed) if changed else frame
+
+
+def _frame_of_table(table: Any) -> pd.DataFrame:
+    if isinstance(table, pd.DataFrame):
+        return table
+    if not isinstance(table, (pa.Table, pa.RecordBatch)):
+        raise checks.wrong("frame", table, "a DataFrame, a list of mappings or an Arrow table")
+    table = pa.table(table) if isinstance(table, pa.RecordBatch) else table
+    try:
+        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
+    except (pa.ArrowException, NotImplementedError, TypeError, ValueError):  # a type that pandas has no place for
+        columns = [_series_of_arrow(values) for values in table.columns]
+        frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(table.num_rows))
+        return frame.set_axis(table.column_names, axis=1)
+
+
+def _series_of_arrow(values: pa.ChunkedArray) -> pd.Series:
+    if pa.types.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    try:
+        series: pd.Series = values.to_pandas(types_mapper=pd.ArrowDtype)
+        return series
+    except (pa.ArrowException, NotImplementedError, TypeError, ValueError):
+        return pd.Series(_array(values.to_pylist()), dtype=object)
+
+
+def brings_weights(table: Any) -> bool:
+    """Whether a list of mappings brings columns that only a table can: weights, or what another run wrote."""
+    return any(isinstance(row, Mapping) and not _OF_A_TABLE.isdisjoint(map(str, row)) for row in table)
+
+
+_OF_A_TABLE = frozenset({"weight", *DROPPED})
 
 
 def rows_of(table: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The mappings of a list, each checked."""
+    """Return the mappings of a list, each checked."""
     for row in table:
         if not isinstance(row, Mapping):
             raise checks.wrong("frame", row, "a mapping in every place of the list")
         yield {str(name): value for name, value in row.items()}
 
 
-def times_of(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
-    """int64 UTC nanoseconds and which of them are known; None when the frame has no time."""
-    if isinstance(frame.index, pd.DatetimeIndex):
-        index = frame.index
-    elif "time" in frame.columns:
-        index = _index(frame["time"])
-    else:
+def _frame_of_rows(table: list[Mapping[str, Any]], event: str | None) -> pd.DataFrame:
+    columns: dict[str, list[Any]] = {}
+    for place, row in enumerate(rows_of(table)):
+        for name, value in row.items():
+            columns.setdefault(name, [None] * len(table))[place] = value
+    if event is not None:
+        columns.pop("event", None)
+    index = pd.RangeIndex(len(table))
+    return pd.DataFrame({name: pd.Series(_array(values), index, object) for name, values in columns.items()}, index)
+
+
+def _array(values: list[Any]) -> np.ndarray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame under its times; other named levels of its index, and values that are no times, as columns."""
+    index: Any = frame.index
+    if isinstance(index, pd.DatetimeIndex) and index.unit == "ns" and "time" not in frame.columns:
+        if index.tz is None or str(index.tz) != "UTC":
+            frame = frame.set_axis(index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC"), axis=0)
+        return frame
+    source = time_source(frame)
+    if source is None or source.level is None:
+        frame = with_levels(frame)
+        return frame if source is None else _timed(frame.drop(columns="time"), read_times(source.values))
+    beside = frame["time"] if "time" in frame.columns else None
+    times = read_times(source.values)
+    frame = _timed(with_levels(frame.drop(columns="time", errors="ignore"), source.level), times)
+    if beside is not None and not _same(read_times(beside), times):
+        unread = _array([times.unread.get(row, value) for row, value in enumerate(beside)])
+        frame = frame.assign(time=pd.Series(unread, frame.index, object))
+    return frame
+
+
+def _same(one: Times, two: Times) -> bool:
+    return not one.unread and bool((one.known == two.known).all() and (one.ns == two.ns).all())
+
+
+def _timed(frame: pd.DataFrame, times: Times) -> pd.DataFrame:
+    ns = times.ns if times.known.all() else np.where(times.known, times.ns, NEVER)
+    frame = frame.set_axis(pd.DatetimeIndex(ns.view("M8[ns]"), tz="UTC", name="time"), axis=0)
+    if times.unread:
+        values = _array([times.unread.get(row) for row in range(len(frame))])
+        frame = frame.assign(time=pd.Series(values, frame.index, object))
+    return frame
+
+
+def with_levels(frame: pd.DataFrame, time: int | None = None) -> pd.DataFrame:
+    """Return the frame with the named levels of its index as columns, but for the level of times.
+
+    Raises:
+        SchemaError: A level has the name of a column and other values.
+    """
+    index = frame.index
+    levels = {}
+    for place in range(index.nlevels):
+        level, name = index.get_level_values(place), str(index.names[place])
+        if place == time or index.names[place] is None:
+            continue
+        if name not in frame.columns:
+            levels[name] = level.array
+        elif not level.equals(pd.Index(frame[name])):
+            raise SchemaError(f"frame: {name!r} is a column and a level of the index, with different values; drop one")
+    frame = frame.set_axis(pd.RangeIndex(len(frame)), axis=0)
+    return frame.assign(**levels) if levels else frame
+
+
+def _is_canonical(name: str, column: pd.Series) -> bool:
+    """Whether a column may stay as it is: its dtype settles what it means."""
+    dtype: Any = column.dtype
+    if name in _KEPT:
+        return True
+    if name == "weight":
+        return bool(dtype == np.float64)
+    family = family_of(dtype)
+    if family == "float":
+        return isinstance(dtype, np.dtype) and dtype.itemsize <= 8
+    if family == "category":
+        return isinstance(dtype, pd.CategoricalDtype) and isinstance(dtype.categories.dtype, pd.StringDtype)
+    if family == "text":
+        return not (isinstance(dtype, pd.ArrowDtype) and pa.types.is_string_view(dtype.pyarrow_dtype))
+    return family == "boolean" or (family == "integer" and fits_int64(column))
+
+
+_KEPT = frozenset({*DROPPED, "metadata"})
+
+
+def _canonical(name: str, column: pd.Series) -> Any:
+    """A column of any other dtype in one of these."""
+    if name == "weight":
+        return _weights(column)
+    read = read_column(name, column)
+    if isinstance(read, Column):
+        return _pandas(read)
+    if isinstance(read, Text):
+        return pd.array(pa.array(column, from_pandas=True).cast(pa.large_string()), dtype=_STRING)
+    return _array([value if type(value) in PLAIN else orjson.Fragment(json_of(value)) for value in read])
+
+
+def _pandas(column: Column) -> Any:
+    if column.mask is None:
+        return column.values
+    make: Any = pd.arrays.BooleanArray if column.kind == "boolean" else pd.arrays.IntegerArray
+    return make(column.values, column.mask)
+
+
+def _weights(column: pd.Series) -> np.ndarray:
+    try:
+        weights = numbers_of(column, "weight")
+    except SchemaError as error:
+        raise StatError(str(error)) from error
+    return check_weights(weights)
+
+
+def check_weights(weights: np.ndarray) -> np.ndarray:
+    """Return the weights that rows of an input bring; StatError unless they are finite and > 0."""
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise StatError("weight: expected finite numbers > 0 in every row of the input")
+    return weights
+
+
+# -- a canonical frame as batches --------------------------------------------------------------------------------------
+
+
+def index_times(frame: pd.DataFrame) -> Times | None:
+    """Return the times of a canonical frame; None when it has none."""
+    if not isinstance(frame.index, pd.DatetimeIndex):
         return None
-    index = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
-    return index.as_unit("ns").asi8, ~np.asarray(index.isna())
-
-
-def _index(column: pd.Series) -> pd.DatetimeIndex:
-    if pd.api.types.is_integer_dtype(column.dtype):
-        column = column.astype("Int64")
-        return pd.DatetimeIndex(pd.to_datetime(column, unit="ns", utc=True))
-    if pd.api.types.is_datetime64_any_dtype(column.dtype) or isinstance(column.dtype, pd.ArrowDtype):
-        return pd.DatetimeIndex(column)
-    return pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce"))
+    ns = frame.index.asi8
+    return Times(ns, ns != NEVER, {})
 
 
 def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, problems: Problems) -> Iterator[Batch]:
-    """Batches of at most CHUNK rows; `batch.given` says which times came with the frame."""
+    """Make batches of at most CHUNK rows of a canonical frame; `batch.given` says which times came with the frame."""
     if "weight" in frame.columns:
-        weights_of(frame["weight"])  # before anything is learnt from the table
+        check_weights(frame["weight"].to_numpy(np.float64))  # before anything is learnt from the table
     dropped = [name for name in DROPPED if name in frame.columns]
     if dropped:
         said = f"columns that the experiment writes itself were dropped from the input: {', '.join(dropped)}"
         problems.report("dropped_columns", said, len(dropped))
-    names = [name for name in frame.columns if name not in (*DROPPED, "time")]
+    names = [name for name in frame.columns if name not in DROPPED]
     ordered = [name for name in STANDARD if name in names] + [name for name in names if name not in STANDARD]
     for start in range(0, len(frame), CHUNK):
         yield _batch(frame.iloc[start : start + CHUNK], ordered, first_seq + start, columns, problems)
 
 
 def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Columns, problems: Problems) -> Batch:
-    times = times_of(frame)
-    batch = Batch(np.zeros(len(frame), np.int64) if times is None else times[0], first_seq)
-    batch.given = np.zeros(len(frame), np.bool_) if times is None else times[1]
-    misfits: dict[int, dict[str, Any]] = {}
+    times = index_times(frame)
+    batch = Batch(np.zeros(len(frame), np.int64) if times is None else times.ns, first_seq)
+    batch.given = np.zeros(len(frame), np.bool_) if times is None else times.known
+    others: Misfits = {}  # no scalars; they come first in `metadata`, as those of `record`
+    misfits: Misfits = {}
     for name in names:
         if name == "weight":
-            batch.cells[name] = Column("float", weights_of(frame[name]))
-        elif name != "metadata":
-            _settle(batch, name, frame[name], columns, misfits)
-    _metadata(batch, frame, misfits)
-    if misfits:
-        found = sorted({name for row in misfits.values() for name in row})
-        said = f"values that do not fit their column went to `metadata` (first: {', '.join(found[:3])})"
-        problems.report("misfits", said, sum(map(len, misfits.values())))
+            batch.cells[name] = Column("float", frame[name].to_numpy(np.float64))
+        elif name == "time":
+            add_unread(misfits, name, dict(enumerate(frame[name])))
+        elif name == "metadata":
+            _add_metadata(batch, frame[name], misfits)
+        else:
+            column, unfit = _fitted(name, read_column(name, frame[name]), columns, {} if name in STANDARD else others)
+            if column is not None:
+                batch.cells[name] = column
+            add_unread(misfits, name, unfit)
+    add_misfits(batch, {row: others.get(row, {}) | misfits.get(row, {}) for row in {**others, **misfits}}, problems)
     return batch
 
 
-def weights_of(column: pd.Series) -> np.ndarray:
-    """The weights that rows of an input bring; StatError unless they are finite and > 0."""
-    weights = column.to_numpy(np.float64, na_value=np.nan)
-    if not (np.isfinite(weights) & (weights > 0)).all():
-        raise StatError("weight: expected finite numbers > 0 in every row of the input")
-    return weights
+def _fitted(name: str, read: Read, columns: Columns, others: Misfits) -> Fitted:
+    if isinstance(read, Column):
+        return columns.refit(name, read)
+    if isinstance(read, Text):
+        return columns.fit_text(name, read.series)
+    strangers = {row: value for row, value in enumerate(read) if type(value) not in PLAIN}
+    column, misfits = columns.fit(name, [value if type(value) in PLAIN else None for value in read])
+    if name in STANDARD:
+        return column, misfits | strangers
+    add_unread(others, name, strangers)
+    return column, misfits
 
 
-def _settle(batch: Batch, name: str, column: pd.Series, columns: Columns, misfits: dict[int, dict[str, Any]]) -> None:
-    cells = cells_of(name, column, columns)
-    if cells is None:
-        values = [None if gone else scalar(value) for value, gone in zip(column, column.isna(), strict=True)]
-        known = [value if type(value) in PLAIN else None for value in values]
-        cells, strangers = columns.fit(name, known)
-        strangers |= {row: value for row, value in enumerate(values) if type(value) not in PLAIN}
-        for row, value in strangers.items():
-            misfits.setdefault(row, {})[name] = value
-    if cells is not None:
-        batch.cells[name] = cells
-
-
-def cells_of(name: str, column: pd.Series, columns: Columns) -> Column | None:
-    """Cells of a column whose dtype settles everything at once; None sends it through its values."""
-    dtype = column.dtype
-    kind = columns.kinds.get(name)
-    is_float, is_whole = pd.api.types.is_float_dtype(dtype), pd.api.types.is_integer_dtype(dtype)
-    if kind is None or (kind == "integer" and is_float):
-        inferred = _kind_of(dtype)
-        if kind is None and inferred is not None:
-            columns.kinds[name] = kind = inferred
-    if kind == "float" and (is_float or is_whole):
-        return Column("float", column.to_numpy(np.float64, na_value=np.nan))
-    if kind == "integer" and (is_whole or is_float):
-        return _integers(column)
-    if kind == "boolean" and pd.api.types.is_bool_dtype(dtype):
-        gone = column.isna().to_numpy()
-        return Column("boolean", column.to_numpy(np.bool_, na_value=False), gone if gone.any() else None)
-    if kind in ("category", "string") and _is_text(dtype):
-        return _codes(name, column, columns) if kind == "category" else _texts(column)
-    return None
-
-
-def _kind_of(dtype: Any) -> Kind | None:
-    if pd.api.types.is_bool_dtype(dtype):
-        return "boolean"
-    if pd.api.types.is_integer_dtype(dtype):
-        return "integer"
-    if pd.api.types.is_float_dtype(dtype):
-        return "float"
-    return "string" if _is_text(dtype) else None
-
-
-def _is_text(dtype: Any) -> bool:
-    if isinstance(dtype, pd.CategoricalDtype):
-        return isinstance(dtype.categories.dtype, pd.StringDtype)
-    return isinstance(dtype, pd.StringDtype) or dtype in (pd.ArrowDtype(pa.string()), pd.ArrowDtype(pa.large_string()))
-
-
-def _integers(column: pd.Series) -> Column | None:
-    """Whole numbers; a float column passes when all its known values are whole."""
-    if pd.api.types.is_float_dtype(column.dtype):
-        floats = column.to_numpy(np.float64, na_value=np.nan)
-        with np.errstate(invalid="ignore"):
-            whole = floats.astype(np.int64)
-        if (whole == floats).all() and whole.max(initial=0) < _LARGEST:
-            return Column("integer", whole)
-        gone = np.isnan(floats)
-        known = np.where(gone, 0.0, floats)
-        if (known != np.floor(known)).any() or (np.abs(known) >= 2.0**63).any():
-            return None
-        return Column("integer", known.astype(np.int64), gone if gone.any() else None)
-    gone = column.isna().to_numpy()
-    if column.dtype == np.uint64 and len(column) and column.max() >= 2**63:
-        return None
-    values = column.to_numpy(np.int64, na_value=0)
-    return Column("integer", values, gone if gone.any() else None)
-
-
-def _codes(name: str, column: pd.Series, columns: Columns) -> Column:
-    """Category codes; new values join the dictionary in order of first appearance, as with `record`."""
-    dictionary = columns.dictionaries[name]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        codes, values = column.cat.codes.to_numpy(), column.cat.categories
-    else:
-        codes, values = pd.factorize(column)
-    most = int(codes.max(initial=-1))
-    if any(value not in dictionary for value in values[: most + 1]):
-        for code in pd.unique(codes[codes >= 0].astype(np.int64)).tolist():
-            dictionary.code(values[code])
-    mapped = [dictionary.find(value) for value in values[: most + 1]]
-    if mapped == list(range(most + 1)):
-        return Column("category", codes)
-    return Column("category", np.array([*mapped, -1], np.int32)[codes])  # the last one is for -1, missing
-
-
-def _texts(column: pd.Series) -> Column:
-    text = column.astype("str") if isinstance(column.dtype, pd.CategoricalDtype) else column
-    array = pa.array(text, from_pandas=True)
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    return Column("string", array.cast(pa.large_string()))
-
-
-def _metadata(batch: Batch, frame: pd.DataFrame, misfits: dict[int, dict[str, Any]]) -> None:
-    """The input's metadata, where it is a JSON object, and what did not fit."""
-    if not misfits and "metadata" not in frame.columns:
-        return
+def _add_metadata(batch: Batch, column: pd.Series, misfits: Misfits) -> None:
+    """The input's metadata, where it is a mapping or a JSON object as text."""
     texts: list[str | None] = [None] * len(batch)
-    if "metadata" in frame.columns:
-        for row, value in enumerate(frame["metadata"]):
-            if isinstance(value, dict):
-                texts[row] = to_json(value)
-            elif isinstance(value, str) and _is_object(value):
-                texts[row] = value
-            elif not (pd.api.types.is_scalar(value) and pd.isna(value)):
-                misfits.setdefault(row, {})["metadata"] = value
-    for row, values in misfits.items():
-        text = texts[row]
-        texts[row] = to_json({**(json.loads(text) if text else {}), **values})
+    for row, value in enumerate(column):
+        if isinstance(value, dict):
+            texts[row] = to_json({str(key): item for key, item in value.items()})
+        elif is_object(value):
+            texts[row] = str(value)
+        elif not (pd.api.types.is_scalar(value) and pd.isna(value)):
+            add_unread(misfits, "metadata", {row: value})
     if any(text is not None for text in texts):
         batch.cells["metadata"] = text_cells(texts)
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(orjson.loads(text), dict)
-    except orjson.JSONDecodeError:
-        return False

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import anomalies
-from crucible_nb.errors import SchemaError
 from crucible_nb.events.sampling_info import check_weights
-from crucible_nb.events.tables import times_of
-from crucible_nb.experiment.live_metrics import frame_metrics
+from crucible_nb.events.tables import with_levels
+from crucible_nb.events.times import all_times, time_source
 from crucible_nb.metrics import Metrics
+from crucible_nb.metrics.frames import frame_metrics
 from crucible_nb.pipeline.buffer import time_index
 from crucible_nb.utils.signatures import signature_of
 from crucible_nb.windows import windowed_metrics
@@ -34,7 +34,7 @@ class CrucibleAccessor:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
+        self._frame = _flat(frame)
 
     def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
         """Metrics of the rows; quantiles are exact.
@@ -126,16 +126,21 @@ class CrucibleAccessor:
         return query_window(TimedRows(*_ordered(self._frame), None), **arguments)
 
 
+def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the named levels of its index as columns, under its times if those are a level."""
+    if isinstance(frame.index, (pd.DatetimeIndex, pd.RangeIndex)):
+        return frame
+    source = time_source(frame)
+    level = None if source is None else source.level
+    flat = with_levels(frame, level)
+    return flat if level is None else flat.set_axis(source.values.rename("time"), axis=0)  # type: ignore[union-attr]
+
+
 def _ordered(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The frame in order of time with a UTC index, and its times; the input is not touched."""
-    timed = times_of(frame)
-    if timed is None:
-        raise SchemaError(f"frame: expected a DatetimeIndex or a 'time' column, got a {type(frame.index).__name__}")
-    times, known = timed
-    if not known.all():
-        raise SchemaError(f"frame: expected a time in every row, got {int((~known).sum())} without")
+    """The frame in order of time with a UTC index, and its times; the input is not changed."""
+    times = all_times(frame)
     if not isinstance(frame.index, pd.DatetimeIndex):
-        frame = frame.drop(columns="time").set_axis(time_index(times), axis=0)
+        frame = frame.drop(columns="time", errors="ignore").set_axis(time_index(times), axis=0)
     if len(times) and (times[1:] < times[:-1]).any():
         order = np.argsort(times, kind="stable")
         frame, times = frame.iloc[order], times[order]

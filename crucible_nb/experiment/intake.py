@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.staging import row_of
-from crucible_nb.events.tables import frame_of, rows_of
+from crucible_nb.events.tables import brings_weights, frame_of, rows_of
 from crucible_nb.experiment.recorder import make_recorder
 from crucible_nb.pipeline.stream import TRANSITIONS
 from crucible_nb.store.log import EventLog, View
@@ -114,9 +114,9 @@ class Intake:
             if not self.running:
                 return 0
             try:
-                if isinstance(table, list):
+                if isinstance(table, list) and not brings_weights(table):
                     return self._extend_rows(table, event)
-                return self._extend_frame(frame_of(table), event)
+                return self._extend_frame(frame_of(table, event), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
                 size = len(table) if hasattr(table, "__len__") else 1
                 sentence = f"extend() recorded nothing: {type(error).__name__}: {error}"

@@ -7,15 +7,12 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from crucible_nb.errors import SchemaError
-from crucible_nb.events.tables import times_of
 from crucible_nb.metrics import GROUPS, Live, Metrics, Tally, block_of, tally_of
+from crucible_nb.metrics.frames import metrics_of
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
-from crucible_nb.utils import checks
 
 FEW = 4096
 """Rows whose exact metrics cost no more than a fold of panes."""
@@ -28,7 +25,7 @@ def lives_of(pipelines: Sequence[Pipeline]) -> list[Live]:
 
 def total_metrics(lives: Sequence[Live], life: Lifecycle, now: int) -> Metrics:
     """Metrics over every event so far, of all writers."""
-    return _metrics(_merged([live.total for live in lives]), life, (life.started, now))
+    return metrics_of(_merged([live.total for live in lives]), life, (life.started, now))
 
 
 def _merged(states: Sequence[Tally]) -> Tally:
@@ -48,7 +45,7 @@ def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: 
         if last in found:
             found[last] = found.pop(last)
     span = (life.started, now)
-    groups = {name: _metrics(_merged(states), life, span) for name, states in found.items()}
+    groups = {name: metrics_of(_merged(states), life, span) for name, states in found.items()}
     return total_metrics(lives_of(pipelines), life, now).grouped(groups, (by,))
 
 
@@ -77,7 +74,7 @@ def window_metrics(
     found = [_window(*one, start, stop) for one in zip(pipelines, lives, strict=True)]
     edge = max(one[1] for one in found)
     estimated = any(one[2] for one in found)
-    return _metrics(_merged([one[0] for one in found]), life, (edge, stop), estimated=estimated)
+    return metrics_of(_merged([one[0] for one in found]), life, (edge, stop), estimated=estimated)
 
 
 def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tally, int, bool]:
@@ -99,79 +96,3 @@ def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tall
 def _rows(rows: BufferSlice) -> Tally:
     """Return the exact state of rows in the buffer."""
     return tally_of(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))
-
-
-def _metrics(state: Tally, life: Lifecycle, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:
-    start, stop = span
-    if start is None:
-        return Metrics(state)
-    active = life.active(start, stop) / 1e9
-    return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or _weighted(state))
-
-
-def _weighted(state: Tally) -> bool:
-    """Whether rows stand for other events than themselves."""
-    return bool(state.panel.sums[0, 0] != state.panel.sums[1, 0])
-
-
-def frame_metrics(
-    frame: pd.DataFrame,
-    by: Any = None,
-    life: Lifecycle | None = None,
-    span: tuple[int | None, int] = (None, 0),
-    *,
-    partial: bool = False,
-) -> Metrics:
-    """Metrics of the rows of a DataFrame; quantiles are exact.
-
-    Args:
-        frame: Any of the event columns; a time index or `time` column where rates are wanted.
-        by: Column or columns to group by.
-        life: Lifecycle of the experiment whose rows they are, for active time.
-        span: The window they stand for, in nanoseconds; without a start their own times are.
-        partial: Whether rows of the window are missing.
-    """
-    names = () if by is None else checks.columns("by", by, frame.columns)
-    timed = times_of(frame)
-    times = np.zeros(len(frame), np.int64) if timed is None else timed[0]
-    block = block_of(lambda name: _numbers(frame, name), times)
-
-    def view(state: Tally) -> Metrics:
-        if life is not None:
-            return _metrics(state, life, span, estimated=partial)
-        return Metrics(state, estimated=_weighted(state), active_seconds=0.0 if timed is None else None)
-
-    total = view(tally_of(block))
-    if not names:
-        return total
-    groups = {}
-    if len(frame):
-        codes = frame.groupby(list(names), sort=False, dropna=False, observed=True).ngroup().to_numpy()
-        keys = _keys(frame, names, codes)
-        tally = tally_of(block, codes, len(keys))
-        groups = {key: view(tally.fold(np.array([row]))) for row, key in enumerate(keys)}
-    return total.grouped(groups, names)
-
-
-def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[Any]:
-    """The key of each group, numbered from 0 in order of first appearance; missing is None."""
-    _, first = np.unique(codes, return_index=True)
-    rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
-    plain = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
-    return [row[0] for row in plain] if len(names) == 1 else plain
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
-    """A column as float64, NaN where missing; total tokens from their parts when they are not there."""
-    if name not in frame.columns:
-        if name == "total_tokens" and {"prompt_tokens", "completion_tokens"} <= set(frame.columns):
-            prompt, completion = _numbers(frame, "prompt_tokens"), _numbers(frame, "completion_tokens")
-            return prompt + completion  # type: ignore[operator, no-any-return]
-        return None
-    column = frame[name]
-    try:
-        if column.dtype == object:
-            column = column.astype("boolean" if name == "success" else "float64")
-        return column.to_numpy(np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise SchemaError(f"{name}: expected numbers, got {column.dtype}") from error

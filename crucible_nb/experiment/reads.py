@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.events.sampling_info import mark
-from crucible_nb.experiment.live_metrics import frame_metrics, group_metrics, lives_of, total_metrics, window_metrics
+from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
 from crucible_nb.metrics import Metrics
+from crucible_nb.metrics.frames import frame_metrics
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.log import EventLog, View
 from crucible_nb.utils import checks

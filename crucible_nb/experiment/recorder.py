@@ -10,7 +10,7 @@ from zlib import adler32
 import orjson
 
 from crucible_nb.events.scalars import PLAIN
-from crucible_nb.events.staging import merged, settled
+from crucible_nb.events.staging import merged, plain_cells, plain_fields
 from crucible_nb.store import syscalls
 from crucible_nb.store.journal import Journal
 from crucible_nb.store.lines import STRICT
@@ -76,7 +76,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         nonlocal limit
         limit = cells
 
-    def record(  # noqa: C901, PLR0912
+    def record(  # noqa: C901, PLR0912, PLR0915
         event: str,
         values: Mapping[str, Any] | None = None,
         /,
@@ -127,7 +127,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
             if fields:
                 for value in fields.values():
                     if type(value) not in PLAIN:
-                        fields = settled(fields, problems)
+                        fields = plain_fields(fields, problems)
                         break
                 extra = fields
             if values is not None:
@@ -139,6 +139,16 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                 extra = clean(extra)
             row = (time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra)
             if journal is None:
+                if (
+                    (latency_ms is not None and type(latency_ms) is not float)
+                    or (cost_usd is not None and type(cost_usd) is not float)
+                    or (success is not None and type(success) is not bool)
+                    or (model is not None and type(model) is not str)
+                    or (prompt_tokens is not None and type(prompt_tokens) is not int)
+                    or (completion_tokens is not None and type(completion_tokens) is not int)
+                    or type(event) is not str
+                ):
+                    row = plain_cells(row)  # arrays, tensors and objects may change, or fail, until they are read
                 staged += row
                 return True
             acquire()  # the order of lines is that of events

@@ -14,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.anomaly import detectors_of
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
-from crucible_nb.events.scalars import plain_of
+from crucible_nb.events.json_text import json_dict
 from crucible_nb.experiment.attach import RUN, copy, listed, named, opened, stored
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment, log_of
@@ -121,7 +121,7 @@ def start(
         "condition": checks.text("condition", condition, optional=True),
         "hypothesis": checks.text("hypothesis", hypothesis, optional=True),
         "tags": checks.texts("tags", tags),
-        "metadata": plain_of(checks.mapping("metadata", metadata)),
+        "metadata": json_dict(checks.mapping("metadata", metadata)),
         "sample_size": checks.whole("sample_size", sample_size, ge=1, optional=True),
         "windows": spans,
         "by": checks.texts("by", by),

@@ -11,9 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crucible_nb.events.columns import read_column
+from crucible_nb.events.dtypes import arrow_series, is_text
 from crucible_nb.events.schema import DTYPES
 from crucible_nb.files.disk import too_large
-from crucible_nb.files.layout import Column, Layout
+from crucible_nb.files.layout import Column, Layout, WholeColumn
 
 TEXT = pa.large_string()
 TIME = pa.timestamp("ns", "UTC")
@@ -54,7 +56,10 @@ def fit(name: str, values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
         raise MisfitError(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
     if values.type == ARROW[kind]:
         return values
-    cast = _CASTS[kind]
+
+    def cast(part: pa.ChunkedArray) -> pa.ChunkedArray:
+        return _CASTS[kind](part, name)
+
     try:
         result = cast(values)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError) as error:
@@ -77,25 +82,35 @@ def _first_misfit(values: pa.ChunkedArray, cast: Callable[[pa.ChunkedArray], obj
     return values[low].as_py()
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether an Arrow type holds text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+def plain(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return a column without dictionary, extension or nesting: a nested value becomes JSON text.
 
-
-def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`values` without dictionary, extension or nesting: a nested value becomes JSON text."""
-    if isinstance(values.type, pa.BaseExtensionType):
-        return plain(pa.chunked_array([chunk.storage for chunk in values.chunks], values.type.storage_type))
-    if pa.types.is_dictionary(values.type):
-        return plain(values.cast(values.type.value_type))
-    if pa.types.is_nested(values.type):
+    Decimals and durations are numbers as everywhere, see `events.columns`; ArrowInvalid for durations in a column that
+    takes none.
+    """
+    dtype: Any = values.type
+    if isinstance(dtype, pa.BaseExtensionType):
+        return plain(pa.chunked_array([chunk.storage for chunk in values.chunks], dtype.storage_type), name)
+    if pa.types.is_dictionary(dtype):
+        return plain(values.cast(dtype.value_type), name)
+    if pa.types.is_nested(dtype):
         dumped = [None if value is None else as_json(value) for value in values.to_pylist()]
         return pa.chunked_array([pa.array(dumped, TEXT)])
-    if pa.types.is_decimal(values.type) or pa.types.is_float16(values.type):
-        return values.cast(pa.float64())
-    if pa.types.is_duration(values.type):  # seconds, as elsewhere a bare duration is
-        return pc.divide(values.cast(pa.duration("ns")).cast(pa.int64()).cast(pa.float64()), 1e9)
-    return values
+    if pa.types.is_decimal(dtype) or pa.types.is_duration(dtype):
+        return _numbers(values, name)
+    return values.cast(pa.float64()) if pa.types.is_float16(dtype) else values
+
+
+def _numbers(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    read = read_column(name, arrow_series(values))
+    if not isinstance(read, list):
+        return pa.chunked_array([pa.array(read.values, mask=~read.known())])  # type: ignore[union-attr]
+    types = set(map(type, read))
+    if pa.types.is_duration(values.type) and not types <= {float, type(None)}:
+        raise pa.ArrowInvalid("the column takes no durations")
+    if any(type(number) is int and not -(2**63) <= number < 2**63 for number in read):
+        return pa.chunked_array([pa.array([None if number is None else str(number) for number in read], TEXT)])
+    return pa.chunked_array([pa.array(read, pa.float64() if float in types else None)])
 
 
 def as_json(value: Any) -> str:
@@ -111,25 +126,31 @@ def known(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_in(trimmed, pa.array(UNKNOWN, trimmed.type)), pa.scalar(None, trimmed.type), trimmed)
 
 
-def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    flat = plain(values)
+def _text(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Text; a whole number as its digits, whatever held it, and NaN as missing."""
+    flat = plain(values, name)
+    if pa.types.is_floating(flat.type):
+        known_whole = pc.and_(pc.equal(flat, pc.floor(flat)), pc.less(pc.abs(flat), _EXACT))
+        whole = pc.if_else(known_whole, flat, pa.scalar(None, flat.type)).cast(pa.int64()).cast(TEXT)
+        other = pc.if_else(pc.is_nan(flat), pa.scalar(None, flat.type), flat).cast(TEXT)
+        return pc.coalesce(whole, other)
     return flat.cast(TEXT) if flat.type != TEXT else flat
 
 
-def _category(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _category(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_dictionary(values.type) and is_text(values.type.value_type):
         return values.cast(ARROW["category"])
-    return _text(values).dictionary_encode()
+    return _text(values, name).dictionary_encode()
 
 
-def _float(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    flat = plain(values)
+def _float(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    flat = plain(values, name)
     return known(flat).cast(pa.float64(), safe=is_text(flat.type))
 
 
-def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _whole(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Whole numbers, also as "12.0" or 12.0 while a float still tells neighbours apart."""
-    flat = known(plain(values))
+    flat = known(plain(values, name))
     if is_text(flat.type):
         try:
             return flat.cast(pa.int64())
@@ -142,16 +163,16 @@ def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return flat.cast(pa.int64())
 
 
-def _boolean(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _boolean(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Through text, so that of the numbers only 0 and 1 pass."""
-    return known(_text(values)).cast(pa.bool_())
+    return known(_text(values, name)).cast(pa.bool_())
 
 
-def _time(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return plain(values).cast(TIME)
+def _time(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    return plain(values, name).cast(TIME)
 
 
-_CASTS: dict[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+_CASTS: dict[str, Callable[[pa.ChunkedArray, str], pa.ChunkedArray]] = {
     "category": _category,
     "string": _text,
     "float": _float,
@@ -187,8 +208,14 @@ def _fitted(tables: Sequence[dict[str, pa.ChunkedArray]], sizes: Sequence[int], 
     chunks: list[pa.Array] = []
     for table, rows in zip(tables, sizes, strict=True):
         values = table[column.name] if column.name in table else pa.chunked_array([pa.nulls(rows)])
+        values = _without_places(values) if isinstance(column, WholeColumn) else values
         chunks += fit(column.name, values, column.kind).chunks
     return pa.chunked_array(chunks, ARROW[column.kind])
+
+
+def _without_places(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers as text without decimal places."""
+    return pc.replace_substring_regex(known(texts), r"\.0*$", "")
 
 
 def _spread(table: pa.Table) -> int:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crucible_nb.events.dtypes import is_text
 from crucible_nb.events.schema import COLUMNS
-from crucible_nb.files.columns import is_text, known
-from crucible_nb.files.layout import Column, Layout
+from crucible_nb.files.columns import known, plain
+from crucible_nb.files.layout import Column, Layout, WholeColumn
 
 # What says more than the value itself stays text: 007 and 20-digit numbers are names, not quantities.
 _WHOLE = r"^-?(0|[1-9][0-9]{0,18})$"
 _FLOAT = r"(?i)^[-+]?(((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|inf|infinity)$"
+_WHOLE_FLOAT = r"^-?(0|[1-9][0-9]{0,17})(\.0*)?$"
 _TRUTH = r"(?i)^(true|false)$"
 
 _NULLABLE = {"count": "integer", "flag": "boolean"}
@@ -48,8 +50,9 @@ def foreign(kinds: dict[str, tuple[str, bool]], ours: Collection[str]) -> Layout
 
 def _column(name: str, kind: str, gaps: bool, ours: Collection[str]) -> Column:
     if name in COLUMNS and name not in ours:
-        return Column(name, COLUMNS[name].kind)
-    kind = {"empty": "float", "unknown": "string"}.get(kind, kind)
+        identifiers = kind == "whole" and name.endswith("_id")
+        return (WholeColumn if identifiers else Column)(name, COLUMNS[name].kind)
+    kind = {"empty": "float", "whole": "float", "unknown": "string"}.get(kind, kind)
     return Column(name, _NULLABLE.get(kind, kind) if gaps else kind)
 
 
@@ -60,7 +63,11 @@ def joined(one: str, other: str) -> str:
             return one if other == weak else other
     if one == other:
         return one
-    return "float" if {one, other} == {"count", "float"} else "string"
+    return next((kind for kind in _NUMBERS if {one, other} <= _NUMBERS[kind]), "string")
+
+
+_NUMBERS = {"whole": {"count", "whole"}, "float": {"count", "whole", "float"}}
+"""Kinds of numbers that a wider kind holds; "whole" are the whole floats of a CSV, such as 1.0."""
 
 
 def _missing(values: pa.ChunkedArray, kind: str) -> int:
@@ -72,7 +79,7 @@ def kind_of_text(values: pa.ChunkedArray) -> str:
     given = known(values).drop_null()
     if not len(given):
         return "empty" if pc.all(pc.equal(values, "")).as_py() is not False else "unknown"
-    for kind, pattern in (("count", _WHOLE), ("float", _FLOAT), ("flag", _TRUTH)):
+    for kind, pattern in (("count", _WHOLE), ("whole", _WHOLE_FLOAT), ("float", _FLOAT), ("flag", _TRUTH)):
         if pc.all(pc.match_substring_regex(given, pattern)).as_py():
             return kind if kind != "count" or _fits(given) else "string"
     return "string"
@@ -80,15 +87,27 @@ def kind_of_text(values: pa.ChunkedArray) -> str:
 
 def _fits(values: pa.ChunkedArray) -> bool:
     try:
-        values.cast(pa.int64())
+        (values if is_text(values.type) else plain(values, "")).cast(pa.int64())
     except pa.ArrowInvalid:
         return False
     return True
 
 
 def kind_of_values(values: pa.ChunkedArray) -> str:
-    """The kind of a typed column."""
-    return kind_of_type(values.type)
+    """Return the kind of a typed column."""
+    kind = kind_of_type(values.type)
+    return kind if kind != "count" or not may_exceed_int64(values.type) or _fits(values) else "string"
+
+
+def may_exceed_int64(arrow: pa.DataType) -> bool:
+    """Whether an Arrow type of whole numbers may hold one beyond 64 bits: its values tell which kind it is."""
+    if pa.types.is_dictionary(arrow):
+        return may_exceed_int64(arrow.value_type)
+    wide = pa.types.is_decimal(arrow) and arrow.precision > _DIGITS
+    return bool(wide or pa.types.is_uint64(arrow))
+
+
+_DIGITS = 18  # that every int64 holds
 
 
 def kind_of_type(arrow: pa.DataType) -> str:
@@ -97,6 +116,8 @@ def kind_of_type(arrow: pa.DataType) -> str:
         return kind_of_type(arrow.storage_type)
     if pa.types.is_dictionary(arrow):
         return "category" if is_text(arrow.value_type) else kind_of_type(arrow.value_type)
+    if pa.types.is_decimal(arrow) and arrow.scale <= 0:
+        return "count"
     for kind, tests in _TYPES.items():
         if any(test(arrow) for test in tests):
             return kind

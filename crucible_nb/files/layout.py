@@ -41,6 +41,11 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeColumn(Column):
+    """A column of identifiers in a foreign CSV that holds whole numbers alone, some of them written as 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a file in order, and how the frame is rebuilt from them.
 

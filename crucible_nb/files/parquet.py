@@ -11,9 +11,10 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.files.columns import is_text, to_table
+from crucible_nb.events.dtypes import is_text
+from crucible_nb.files.columns import to_table
 from crucible_nb.files.disk import too_large
-from crucible_nb.files.guess import foreign, kind_of_type
+from crucible_nb.files.guess import foreign, joined, kind_of_type, kind_of_values, may_exceed_int64
 from crucible_nb.files.layout import KEY, Layout, unpack
 from crucible_nb.files.source import Source
 
@@ -103,10 +104,13 @@ def _dictionary_columns(metadata: Any, schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if is_text(field.type) and field.name not in delta]
 
 
-def _guess(schema: pa.Schema, gaps: set[str], chunks: Iterable[pa.Table], replaced: Collection[str]) -> Layout:
-    del chunks  # the schema has all types
-    kinds = {field.name: (kind_of_type(field.type), field.name in gaps) for field in schema}
-    return foreign(kinds, replaced)
+def _guess(schema: pa.Schema, gaps: set[str], pieces: Iterable[pa.Table], ours: Collection[str]) -> Layout:
+    """The schema says the kinds, but for whole numbers that may be too large for one."""
+    kinds = {field.name: kind_of_type(field.type) for field in schema}
+    wide = [field.name for field in schema if may_exceed_int64(field.type)]
+    for table in pieces if wide else ():
+        kinds |= {name: joined(kinds[name], kind_of_values(table[name])) for name in wide}
+    return foreign({name: (kind, name in gaps) for name, kind in kinds.items()}, ours)
 
 
 def _pandas_index(schema: pa.Schema) -> str | None:

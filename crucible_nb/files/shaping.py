@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError
+from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.schema import COLUMNS
+from crucible_nb.events.times import read_times
 from crucible_nb.files.columns import MisfitError, converted
 from crucible_nb.files.expressions import parse
 from crucible_nb.files.layout import kind_of
@@ -107,12 +109,21 @@ def _function(argument: str, value: Any) -> Callable[[pd.DataFrame], Any]:
 def _as_kind(name: str, value: Any, index: pd.Index) -> Any:
     """A calculated column in the dtype of its name; of any other name, in the dtype that files keep."""
     values = value if isinstance(value, pd.Series) else pd.Series(value, index=index)
-    kind = COLUMNS[name].kind if name in COLUMNS else kind_of(values.dtype)
+    kind = COLUMNS[name].kind if name in COLUMNS else _kind_of(values)
     if kind is None:
         raise ConfigError(f"map={name!r}: expected text, numbers, booleans or datetimes, got {values.dtype}")
     if kind == "category" == kind_of(values.dtype):
         return values.array
     return converted(values, name, kind)
+
+
+def _kind_of(values: pd.Series) -> str | None:
+    """Durations and decimals are numbers; so are objects that hold nothing else."""
+    family = family_of(values.dtype)
+    objects = pd.api.types.infer_dtype(values, skipna=True) if family == "other" else ""
+    if family in ("duration", "decimal") or objects in ("timedelta", "timedelta64", "decimal"):
+        return "float"
+    return kind_of(values.dtype)
 
 
 def _event(frame: pd.DataFrame, event: str) -> Any:
@@ -130,7 +141,7 @@ def _mask(kept: Any, rows: int) -> np.ndarray:
 
 
 def instants(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeIndex:
-    """Times as a UTC index to the nanosecond; MisfitError names the first value that is none.
+    """Read times as a UTC index in nanoseconds; MisfitError names the first value that is none.
 
     Args:
         values: Datetimes of any resolution (naive means UTC), ISO text, or numbers counted in `unit`.
@@ -139,18 +150,11 @@ def instants(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeInd
     """
     if values.isna().any():
         raise MisfitError(f"column {values.name!r}: a time is missing")
-    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+    if family_of(values.dtype) in ("integer", "float"):
         return _counted(values, unit, origin)
-    try:
-        times = pd.to_datetime(_plain(values), utc=True, format="ISO8601", errors="coerce").dt.as_unit("ns")
-    except (TypeError, ValueError) as error:
-        raise MisfitError(f"column {values.name!r}: not all values are times ({error})") from error
-    _refuse(values, times.isna().to_numpy())
-    return pd.DatetimeIndex(times, name="time")
-
-
-def _plain(values: pd.Series) -> pd.Series:
-    return values.astype("str") if isinstance(values.dtype, pd.CategoricalDtype) else values
+    times = read_times(values)
+    _refuse(values, ~times.known)
+    return pd.DatetimeIndex(times.ns, tz="UTC", name="time")
 
 
 def _counted(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeIndex:

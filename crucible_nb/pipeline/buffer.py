@@ -135,8 +135,10 @@ class Buffer:
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = self._new(name, kind)
-        elif kind == "float" and isinstance(column, MaskedColumn):
-            column = self._columns[name] = column.to_float()
+        elif isinstance(column, MaskedColumn) and (kind == "float" or (kind, column.kind) == ("integer", "boolean")):
+            column = self._columns[name] = column.to_kind(kind)
+        elif isinstance(column, NumberColumn) and kind in ("integer", "boolean", "string"):  # NaN alone so far
+            column = self._columns[name] = self._new(name, kind)
         return column
 
     def _evict(self) -> None:

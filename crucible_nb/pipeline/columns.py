@@ -172,11 +172,22 @@ class MaskedColumn:
             column.append(Column("integer", values[order], mask[order] if self.mask is not None else None), 0)
         return column
 
-    def to_float(self) -> NumberColumn:
-        """Return the column as floats, for an integer column that receives a fraction."""
-        column = NumberColumn(np.float64, np.nan)
-        column.append(Column("float", self.numbers(0, self.values.length)), 0)
+    def to_kind(self, kind: Kind) -> NumberColumn | MaskedColumn:
+        """Return the column as integers or floats, for a column that receives a number it cannot hold."""
+        if kind == "float":
+            floats = NumberColumn(np.float64, np.nan)
+            floats.append(Column("float", self.numbers(0, self.values.length)), 0)
+            return floats
+        column = MaskedColumn(np.int64)
+        if self.values.length:
+            values, mask = self._values_and_mask(0, self.values.length)
+            column.append(Column("integer", values, None if self.mask is None else mask), 0)
         return column
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the column: "boolean" or "integer"."""
+        return "boolean" if self.values.data.dtype == np.bool_ else "integer"
 
     @property
     def nbytes(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 
 from crucible_nb.anomaly import Detector
 from crucible_nb.events.batch import Batch, Categories, Column
-from crucible_nb.events.rows import Columns, batch_of_rows
-from crucible_nb.events.tables import batches_of_frame, times_of
+from crucible_nb.events.kinds import Columns
+from crucible_nb.events.rows import batch_of_rows
+from crucible_nb.events.tables import batches_of_frame, index_times
 from crucible_nb.metrics import NUMBERS, Grouping, Measure
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.clock import SteadyClock
@@ -72,8 +74,8 @@ class Pipeline:
         """Process a table recorded at a clock reading; return the number of events."""
         begin = self.seq
         reading = self.clock.read() if reading is None else reading
-        timed = times_of(frame)
-        latest = int(timed[0].max()) if timed is not None and len(frame) and timed[1].all() else None
+        times = index_times(frame)
+        latest = int(times.ns.max()) if times is not None and len(frame) and times.known.all() else None
         for batch in batches_of_frame(frame, self.seq, self.columns, self.problems):
             _name(batch, event, self.columns.dictionaries["event"])
             if batch.given is not None and not batch.given.all():
@@ -94,11 +96,16 @@ class Pipeline:
         batch.time = self.clock.event_times(batch.time, batch.given)
         self.seq += len(batch)
         self.cached_results.clear()
-        self.enrich(batch)
-        self.detect(batch)
-        self.measure.add(batch, latest)
-        kept = self.sample(batch)
-        self.buffer.append(kept, more if kept is batch else 0)
+        with _stage("enrich"):
+            self.enrich(batch)
+        with _stage("detect"):
+            self.detect(batch)
+        with _stage("measure"):
+            self.measure.add(batch, latest)
+        with _stage("sample"):
+            kept = self.sample(batch)
+        with _stage("buffer"):
+            self.buffer.append(kept, more if kept is batch else 0)
 
     @property
     def complete(self) -> bool:
@@ -136,6 +143,15 @@ class Pipeline:
 
 
 _PRICED_BY = (*NUMBERS, "success", "weight", "model", "provider", "cache_read_tokens", "cache_write_tokens")
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Have an error name the stage that it came from."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(f"stage {name!r}: {type(error).__name__}: {error}") from error
 
 
 def _name(batch: Batch, event: str | None, events: Categories) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError
+from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.events.sampling_info import facts_of, mark, sampling_facts
 from crucible_nb.sampling.base import Sampler
@@ -47,7 +48,7 @@ def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame
     now = running.weights(rows)
     weight = choice.weight[rows] if now is None else now
     kept = frame.iloc[rows].copy()
-    kept["weight"] = weight * frame["weight"].to_numpy(np.float64)[rows] if "weight" in frame.columns else weight
+    kept["weight"] = weight * numbers_of(frame["weight"], "weight")[rows] if "weight" in frame.columns else weight
     facts = sampling_facts(sampler, sized_by=sampler.sized_by, revises=sampler.revises)
     return mark(kept, {**facts, "seen": len(frame), "kept": len(kept)})
 
@@ -89,7 +90,7 @@ def merge(
     size = checks.whole("size", size, ge=1, optional=True)
     seen = [facts_of(frame).get("seen", None if facts_of(frame) else len(frame)) for frame in frames]
     together = pd.concat([frame if "weight" in frame.columns else frame.assign(weight=1.0) for frame in frames])
-    sized = together["weight"].to_numpy(np.float64)
+    sized = numbers_of(together["weight"], "weight")
     if by is not None:
         (by,) = checks.columns("by", by, together.columns)
         values = EventColumns.of_frame(together)[by]

@@ -45,6 +45,7 @@ def merge_writers(parts: Sequence[tuple[int, pd.DataFrame]]) -> pd.DataFrame:
 
 def _concat(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
     """Concatenate a column; it gets a dtype that holds the values of all parts, and missing values where it is None."""
+    columns = _decided(columns)
     known = [column for column in columns if column is not None]
     if isinstance(known[0].dtype, pd.CategoricalDtype):
         dtype = known[0].dtype
@@ -56,7 +57,7 @@ def _concat(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
     target: Any = known[0].dtype
     if any(column.dtype != target for column in known):
         kinds = {str(column.dtype) for column in known}
-        target = "float64" if kinds <= {"Int64", "float64"} else object
+        target = next((widest for widest, held in _NUMBERS.items() if kinds <= held), object)
     filled = [
         pd.Series(
             [pd.NA if str(target) in ("Int64", "boolean") else np.nan] * length, dtype=_dtype_with_missing(target)
@@ -68,6 +69,19 @@ def _concat(columns: Sequence[pd.Series | None], lengths: Sequence[int]) -> Any:
     if any(column is None for column in columns) and str(target) == "bool":
         filled = [part.fillna(False).astype("bool") if part.dtype == object else part for part in filled]
     return pd.concat([part.astype(target) for part in filled], ignore_index=True).array
+
+
+_NUMBERS = {"Int64": {"boolean", "Int64"}, "float64": {"boolean", "Int64", "float64"}}
+
+
+def _decided(columns: Sequence[pd.Series | None]) -> Sequence[pd.Series | None]:
+    """Leave out parts of NaN alone, which are of any kind, if another part has values."""
+    decided = [None if column is not None and _is_nan(column) else column for column in columns]
+    return columns if all(column is None for column in decided) else decided
+
+
+def _is_nan(column: pd.Series) -> bool:
+    return bool(column.dtype == np.float64 and column.isna().all())
 
 
 def _dtype_with_missing(target: Any) -> Any:

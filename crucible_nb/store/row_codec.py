@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-import pandas as pd
 
-from crucible_nb.errors import ConfigError
 from crucible_nb.events.rows import WIDTH
-from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, json_of, scalar
-from crucible_nb.events.schema import COLUMNS
-from crucible_nb.store.lines import STRICT, decode_exact, decode_lines_flat, encode_exact, fragment
+from crucible_nb.events.scalars import EXTRA, Rest
+from crucible_nb.events.staging import plain_cell
+from crucible_nb.events.times import plain_time
+from crucible_nb.store.lines import STRICT, decode_exact, decode_lines_flat, encode_exact
 from crucible_nb.utils import checks
 
 NAMES = (
@@ -20,8 +19,6 @@ NAMES = (
     "fields", "metadata", "misfits",
 )  # fmt: skip
 """Names of the cells of an event's line, in order; the last three cells are optional."""
-
-_FLOATS = tuple(index for index, name in enumerate(NAMES[1:-3]) if name in COLUMNS and COLUMNS[name].kind == "float")
 
 
 def encode_row(
@@ -35,7 +32,7 @@ def encode_row(
         clean: Callable that redacts the value of a standard column; fields are already redacted.
     """
     *cells, extra = row
-    plain = [_plain(index, value) for index, value in enumerate(cells)]
+    plain = list(map(_cell, NAMES[1:], cells))
     if clean is not None:
         plain = list(map(clean, NAMES[1:], plain))
     fields = None if extra is None else {_name(name): _field(name, value) for name, value in extra.items()}
@@ -51,30 +48,17 @@ def _name(name: Any) -> Any:
     return name if name is EXTRA else checks.text_of(name)
 
 
-def _plain(index: int, value: Any) -> Any:
+def _cell(name: str, value: Any) -> Any:
     """Return a cell as a scalar, or as a fragment of JSON if it is none."""
-    value = None if value is pd.NA or value is pd.NaT else scalar(value)
-    if type(value) is str:
-        return checks.text_of(value)
-    if type(value) in PLAIN:
-        return value
-    if index in _FLOATS and hasattr(value, "__float__"):
-        try:
-            return float(value)
-        except Exception:  # noqa: BLE001  a user-defined object
-            return fragment(json_of(value))
-    return fragment(json_of(value))
+    cell = plain_cell(name, value)
+    return checks.text_of(cell) if type(cell) is str else cell
 
 
 def _field(name: Any, value: Any) -> Any:
     if name is EXTRA:
         return value
-    if name != "time":
-        return checks.text_of(value) if type(value) is str else value if type(value) in PLAIN else _plain(-1, value)
-    try:
-        return None if value is None else checks.instant("time", value)
-    except ConfigError:
-        return _plain(-1, value)
+    time = plain_time(value) if name == "time" else None
+    return _cell(name, value) if time is None else time
 
 
 class Run(NamedTuple):

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.events.scalars import PLAIN, json_of, scalar
-from crucible_nb.events.tables import DROPPED, times_of, weights_of
-from crucible_nb.store.lines import decode_exact, encode_exact, encode_line, fragment, parse_json
+from crucible_nb.events.json_text import json_of
+from crucible_nb.events.staging import plain_cell
+from crucible_nb.events.tables import DROPPED, check_weights
+from crucible_nb.store.lines import decode_exact, encode_exact, encode_line, parse_json
 from crucible_nb.utils.checks import text_of
 
 ROWS = 16_384
@@ -46,21 +47,17 @@ def encode_table(
         StatError: The `weight` column holds values that are not weights.
     """
     if "weight" in frame.columns:
-        weights_of(frame["weight"])
+        check_weights(frame["weight"].to_numpy(np.float64))
     for start in range(0, len(frame), ROWS):
         part = frame.iloc[start : start + ROWS] if len(frame) > ROWS else frame
-        timed = times_of(part)
-        times = None if timed is None else np.where(timed[1], timed[0], _NEVER)
-        columns = {name: _encode_column(name, part[name], clean) for name in part.columns if name != "time"}
+        times = part.index.asi8 if isinstance(part.index, pd.DatetimeIndex) else None
+        columns = {name: _encode_column(name, part[name], clean) for name in part.columns}
         cells = [[name, *column.cells] for name, column in columns.items()]
         other = {name: column.replacement for name, column in columns.items() if column.replacement is not None}
         yield (
             encode_line(["rows", seq + start, len(part), reading, event, times, cells]),
             part.assign(**other) if other else part,
         )
-
-
-_NEVER = np.iinfo(np.int64).min
 
 
 def _encode_column(name: str, column: pd.Series, clean: Clean | None) -> EncodedColumn:
@@ -145,14 +142,9 @@ def _objects(values: list[Any]) -> EncodedColumn:
 
 
 def _value(name: str, value: Any, clean: Clean | None) -> Any:
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
-        return None
-    plain = scalar(value)
-    if type(plain) is str:
-        plain = text_of(plain)
-    elif type(plain) not in PLAIN:
-        plain = fragment(json_of(value))
-    return plain if clean is None else clean(name, plain)
+    cell = plain_cell(name, value)
+    cell = text_of(cell) if type(cell) is str else cell
+    return cell if clean is None else clean(name, cell)
 
 
 def _metadata(value: Any, clean: Clean | None) -> Any:

@@ -11,15 +11,24 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError, CrucibleError, SchemaError, StatError
+from crucible_nb.utils.instants import ACCEPTED, nanoseconds
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
 _ABSENT = object()
 
 
+def short(value: object) -> str:
+    """Return the repr of any value, shortened; its class where the repr fails."""
+    try:
+        return _short.repr(value)
+    except Exception:  # noqa: BLE001  a user's object may raise anything
+        return f"<{type(value).__name__} object>"
+
+
 def wrong(name: str, got: object, accepted: str, error: type[CrucibleError] = ConfigError) -> CrucibleError:
     """Build the error for a bad argument; the caller raises it."""
-    return error(f"{name}={_short.repr(got)}: expected {accepted}")
+    return error(f"{name}={short(got)}: expected {accepted}")
 
 
 def one_of(name: str, value: Any, options: Iterable[Any]) -> Any:
@@ -128,19 +137,11 @@ def duration(name: str, value: Any) -> int:
 
 def instant(name: str, value: Any) -> int:
     """Convert a time to UTC nanoseconds since 1970: datetime, Timestamp, ISO text or int ns; naive means UTC."""
-    if type(value) is int:
-        return value
     try:
-        if isinstance(value, (bool, np.bool_, float)):
-            raise TypeError
-        if isinstance(value, np.integer):
-            return int(value)
-        if pd.isna(value):
-            raise TypeError
-        # the value of a Timestamp counts from 1970 in UTC, with or without a zone
-        return int(pd.Timestamp(value).as_unit("ns").value)
-    except (TypeError, ValueError, OverflowError, AttributeError):
-        raise wrong(name, value, "a datetime, a Timestamp, ISO text or int nanoseconds (naive means UTC)") from None
+        return nanoseconds(value)
+    except ValueError as error:
+        reason = f"; {error}" if "looks like" in str(error) else ""
+        raise wrong(name, value, ACCEPTED + reason) from None
 
 
 def columns(name: str, wanted: Any, available: Iterable[str]) -> tuple[str, ...]:
@@ -183,7 +184,8 @@ def keyword(name: str, options: dict[str, Any], key: str, default: Any = _ABSENT
 def floats(name: str, value: Any) -> np.ndarray:
     """Convert to a 1-D float64 array, NaN where missing; a float64 array is not copied."""
     try:
-        array = np.asarray(value, np.float64)
+        array = np.asarray(value)
+        array = np.empty(()) if array.dtype.kind in "mMc" else array.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         array = np.empty(())
     if array.ndim != 1:

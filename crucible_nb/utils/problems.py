@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import warnings
 from collections import Counter
+from pathlib import Path
 
 from crucible_nb.errors import CrucibleWarning
 
@@ -39,8 +41,19 @@ class Problems:
             self.counts[kind] += count
         if first and not self.muted:
             with contextlib.suppress(CrucibleWarning):  # telemetry never breaks the code it measures
-                warnings.warn(f"experiment {self.name!r}: {sentence}", CrucibleWarning, stacklevel=3)
+                warnings.warn(f"experiment {self.name!r}: {sentence}", CrucibleWarning, stacklevel=_users_level())
 
     def after_in_child(self) -> None:
         """A thread that held the lock when the process forked is not in this process."""
         self._lock = threading.Lock()
+
+
+_OURS = (str(Path(__file__).parents[1]), contextlib.__file__)
+
+
+def _users_level() -> int:
+    """The stack level, counted from the caller, of the first line outside the package: the user's, if there is one."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        level, frame = level + 1, frame.f_back
+    return level

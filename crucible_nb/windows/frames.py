@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.times import zoned_index
 from crucible_nb.utils import checks
-from crucible_nb.windows.grid import grid, times_of
+from crucible_nb.windows.grid import grid
 
 Slice = tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]
 
@@ -39,7 +40,7 @@ def sliding_frames(frame: pd.DataFrame, window: Any, step: Any) -> Iterator[Slic
         00:00:05 00:00:15 [3.0]
     """
     checks.duration("step", step)
-    times = times_of(frame)
+    times = zoned_index(frame)
     if not times.is_monotonic_increasing:
         order = np.argsort(times.asi8, kind="stable")
         frame, times = frame.iloc[order], times[order]

@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset, Day, Tick
 
-from crucible_nb.errors import ConfigError, SchemaError
+from crucible_nb.errors import ConfigError
 from crucible_nb.utils import checks
 
 LIMIT = 10_000_000
@@ -35,35 +35,6 @@ class Grid(NamedTuple):
     upper: np.ndarray
 
 
-def times_of(frame: pd.DataFrame) -> pd.DatetimeIndex:
-    """The rows' times in nanoseconds and their own time zone (naive means UTC): the index, else the `time` column."""
-    times: Any = frame.index
-    if not isinstance(times, pd.DatetimeIndex):
-        if "time" not in frame.columns:
-            kind = type(frame.index).__name__
-            raise SchemaError(f"frame: expected a DatetimeIndex or a 'time' column, got a {kind}")
-        times = _datetimes(frame["time"])
-    times = times if times.tz is not None else times.tz_localize("UTC")
-    if times.hasnans:
-        raise SchemaError(f"frame: expected a time in every row, got {int(times.isna().sum())} without one (NaT)")
-    try:
-        nanoseconds: pd.DatetimeIndex = times if times.unit == "ns" else times.as_unit("ns")
-    except pd.errors.OutOfBoundsDatetime:
-        raise SchemaError("frame: expected times between the years 1678 and 2261, got one outside") from None
-    return nanoseconds
-
-
-def _datetimes(column: Any) -> pd.DatetimeIndex:
-    types = pd.api.types
-    if types.is_datetime64_any_dtype(column) or not len(column):
-        return pd.DatetimeIndex(column)
-    if types.is_integer_dtype(column):
-        return pd.DatetimeIndex(pd.to_datetime(column.astype("Int64"), unit="ns", utc=True))
-    if types.is_numeric_dtype(column):
-        raise SchemaError(f"time: expected datetimes, ISO text or int nanoseconds, got dtype {column.dtype}")
-    return pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce"))
-
-
 def grid(times: pd.DatetimeIndex, window: Any, step: Any = None, *, origin: Any, closed: str) -> Grid:
     """Lay the windows over `times` (any order): tumbling when `step` is None, else one at every step.
 
@@ -84,7 +55,9 @@ def grid(times: pd.DatetimeIndex, window: Any, step: Any = None, *, origin: Any,
         return _even(_zoneless(edges), every, length, rule)
     except ConfigError:
         raise
-    except (OverflowError, ValueError) as error:
+    except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
+        raise checks.wrong(name, value, "windows that end before 2262-04-11 23:47:17, where nanoseconds end") from error
+    except ValueError as error:
         raise checks.wrong(name, value, f"windows that pandas can lay: {error}") from error
 
 

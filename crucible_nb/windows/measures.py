@@ -57,10 +57,10 @@ class Measure:
         }
 
     def tokens(self, column: Any) -> Any:
-        """Totals of whole numbers: Int64, or Float64 where rows are weighted."""
+        """Totals of whole numbers: Int64, or Float64 where rows are weighted or a total exceeds int64."""
         total = self.totals(column)
         unknown = np.isnan(total)
-        if self.weights is not None:
+        if self.weights is not None or (total >= 2.0**63).any():  # beyond int64
             return pd.arrays.FloatingArray(total, unknown)
         return pd.arrays.IntegerArray(np.where(unknown, 0, total).round().astype(np.int64), unknown)
 

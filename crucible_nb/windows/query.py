@@ -127,7 +127,9 @@ def _filter(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
         return rows
     try:
         mask = where(rows) if callable(where) else rows.eval(where, engine="python")
-    except (NameError, KeyError, SyntaxError, pd.errors.UndefinedVariableError) as error:
+    except (NameError, KeyError, SyntaxError, TypeError, ValueError, pd.errors.UndefinedVariableError) as error:
+        if callable(where) and isinstance(error, (TypeError, ValueError)):
+            raise
         raise SchemaError(f"where={where!r}: {error}; columns: {', '.join(rows.columns)}") from error
     mask = pd.Series(mask, index=rows.index) if isinstance(mask, np.ndarray) and mask.shape == (len(rows),) else mask
     if not isinstance(mask, pd.Series) or not pd.api.types.is_bool_dtype(mask.dtype):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.columns import groupable
 from crucible_nb.utils import checks
 from crucible_nb.windows.grid import Grid
 
@@ -30,8 +31,10 @@ def groups_of(frame: pd.DataFrame, by: str | Sequence[str] | None) -> tuple[pd.I
     """The observed groups in pandas' order, and the number of each row's group; one nameless group without `by`."""
     if by is None:
         return pd.Index([0]), None
-    grouped = frame.groupby(list(checks.columns("by", by, frame.columns)), sort=True, observed=True, dropna=False)
-    return grouped.size().index, grouped.ngroup().to_numpy()
+    names = checks.columns("by", by, frame.columns)
+    with groupable(names):
+        grouped = frame.groupby(list(names), sort=True, observed=True, dropna=False)
+        return grouped.size().index, grouped.ngroup().to_numpy()
 
 
 def rows_of(times: pd.DatetimeIndex, windows: Grid, codes: np.ndarray | None, groups: int) -> Rows:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.times import zoned_index
 from crucible_nb.utils import checks
 from crucible_nb.windows.columns import numbers, outcomes, tokens, weights
-from crucible_nb.windows.grid import grid, limit, times_of
+from crucible_nb.windows.grid import grid, limit
 from crucible_nb.windows.measures import Measure
 from crucible_nb.windows.rows import groups_of, rows_of
 from crucible_nb.windows.sketch import BOUND
@@ -71,7 +72,7 @@ def windowed_metrics(
     """
     checks.one_of("exact", exact, (True, False))
     names = () if columns is None else checks.columns("columns", columns, frame.columns)
-    times = times_of(frame)
+    times = zoned_index(frame)
     windows = grid(times, window, step, origin=origin, closed=closed)
     keys, codes = groups_of(frame, by)
     limit(*(("window", window) if step is None else ("step", step)), len(windows.starts) * len(keys))
@@ -79,7 +80,7 @@ def windowed_metrics(
     table = {"window_end": windows.ends.repeat(len(keys)), **_standard(measure, frame)}
     for name in names:
         table |= measure.describe(name, numbers(frame, name))
-    result = pd.DataFrame(table, index=_index(windows.starts, keys, by))
+    result = pd.DataFrame(table, index=_index(windows.starts, keys, by, set(table)))
     result.attrs["quantiles"] = "exact" if exact else f"relative error <= {BOUND}"
     return result
 
@@ -94,9 +95,11 @@ def _standard(measure: Measure, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any) -> pd.Index:
+def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any, columns: set[str]) -> pd.Index:
     if by is None:
         return starts.rename("window_start")
+    if not columns.isdisjoint(keys.names) or "window_start" in keys.names:
+        raise checks.wrong("by", by, "columns whose names are none of the result's; rename them")
     codes = np.tile(np.arange(len(keys)), len(starts))
     inner = [keys.get_level_values(level).take(codes) for level in range(keys.nlevels)]
     return pd.MultiIndex.from_arrays([starts.repeat(len(keys)), *inner], names=["window_start", *keys.names])

@@ -116,7 +116,7 @@ def test_a_time_column_orders_the_rows_too(kind: str) -> None:
     order = np.random.default_rng(0).permutation(1200)
     times: Any = frame.index[order]
     shown: dict[str, Any] = {
-        "aware": times, "naive": times.tz_localize(None), "text": times.astype(str), "integers": times.asi8,
+        "aware": times, "naive": times.tz_localize(None), "text": times.astype(str), "integers": times.as_unit("ns").asi8,
     }  # fmt: skip
     given = frame.iloc[order].reset_index(drop=True).assign(time=shown[kind])
     got = cr.anomaly.score(given, "ewma", metric="latency_ms")

@@ -145,8 +145,9 @@ def test_circles_and_depth_are_kept_as_their_repr(exp: cr.Experiment) -> None:
         ("success", "yes"),
         ("success", 2),
         ("epoch", 2**63),
-        ("model", 5),
-        ("error", 404),
+        ("model", 5.5),
+        ("model", True),
+        ("error", 4.5),
         ("seq", 3),
         ("weight", 2.0),
         ("anomaly", True),
@@ -166,14 +167,14 @@ def test_the_first_misfit_of_a_kind_is_said_and_no_other(exp: cr.Experiment) -> 
     exp.record("tick", latency_ms="slow")
     with pytest.warns(cr.CrucibleWarning) as said:
         exp.metrics()
-    sentence = "experiment 'values': values that do not fit their column went to `metadata` (first: latency_ms)"
+    sentence = "experiment 'values': values that do not fit their column went to `metadata` (first: latency_ms='slow')"
     assert [str(one.message) for one in said] == [sentence]
     exp.record("tick", latency_ms="slow")
     assert exp.metrics().events == 2  # warnings are errors here
 
 
 @pytest.mark.filterwarnings(MISFIT)
-@pytest.mark.parametrize("event", [5, None, ["a"], {"a": 1}, b"x"])
+@pytest.mark.parametrize("event", [5.5, None, ["a"], {"a": 1}, b"x"])
 def test_an_event_name_that_is_no_text(exp: cr.Experiment, event: Any) -> None:
     assert exp.record(event, latency_ms=1.0)
     assert pd.isna(cell(exp, "event"))
@@ -185,8 +186,9 @@ def test_numbers_that_fit(exp: cr.Experiment) -> None:
     exp.record("tick", latency_ms=5, prompt_tokens=3.0, success=1, epoch=np.int64(2), accuracy=True)
     row = exp.df.iloc[0]
     assert (row.latency_ms, row.prompt_tokens, row.success, row.epoch, row.accuracy) == (5.0, 3, True, 2, 1.0)
-    exp.record("tick", success=0, sample_id=17)
-    assert (cell(exp, "success"), cell(exp, "sample_id")) == (False, "17")
+    exp.record("tick", success=0, sample_id=17, model=7, error=404)
+    row = exp.df.iloc[1]
+    assert (row.success, row.sample_id, row.model, row.error) == (False, "17", "7", "404")
     assert exp.summary()["misfits"] == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from crucible_nb.files.guess import joined, kind_of_text, kind_of_type
 
-KINDS = ("empty", "unknown", "count", "float", "flag", "string")
+KINDS = ("empty", "unknown", "count", "whole", "float", "flag", "string")
 
 
 @pytest.mark.parametrize(("one", "other"), list(product(KINDS, KINDS)))
@@ -23,7 +23,14 @@ def test_joining_is_an_ordered_monoid_that_does_not_care_for_order(one, other):
 
 @pytest.mark.parametrize(
     ("texts", "kind"),
-    [([None], "empty"), ([""], "empty"), (["NA", None], "unknown"), (["1", "NA"], "count"), (["-inf", "1"], "float")],
+    [
+        ([None], "empty"),
+        ([""], "empty"),
+        (["NA", None], "unknown"),
+        (["1", "NA"], "count"),
+        (["1.0", "2"], "whole"),
+        (["-inf", "1"], "float"),
+    ],
 )
 def test_kind_of_text(texts, kind):
     assert kind_of_text(pa.chunked_array([pa.array(texts, pa.large_string())])) == kind

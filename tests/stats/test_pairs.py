@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,8 +78,10 @@ def test_ids_of_different_kinds() -> None:
     categories = [pd.Categorical(["x", "y"]), pd.Categorical(["y", "x"], ["y", "q", "x"])]
     assert pairs_of(arm(categories[0]), arm(categories[1]), "score").difference.tolist() == [1.0, -1.0]
     assert len(pairs_of(arm([1, 2, 3]), arm([1.0, np.nan, 3.0]), "score").difference) == 2
+    for other in (["1", "2"], [1.0, 2.0], [Decimal(1), Decimal(2)], pd.Categorical([1, 2]), pd.Categorical(["1", "2"])):
+        assert len(pairs_of(arm([1, 2]), arm(other), "score").difference) == 2
     with pytest.raises(cr.StatError, match=r"no sample_id \(int64 and str\) in common; use paired=False"):
-        pairs_of(arm([1, 2]), arm(["1", "2"]), "score")
+        pairs_of(arm([1, 2]), arm(["a", "b"]), "score")
 
 
 def test_outcomes_stay_outcomes_unless_repeats_are_averaged() -> None:

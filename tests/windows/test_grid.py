@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crucible_nb.errors import ConfigError, SchemaError
-from crucible_nb.windows.grid import grid, times_of
+from crucible_nb.errors import ConfigError
+from crucible_nb.windows.grid import grid
 
 T0 = pd.Timestamp("2025-03-28 22:17:03.000000007", tz="UTC")
 
@@ -147,43 +147,5 @@ def test_what_is_wrong_is_said(arguments: dict[str, object], sentence: str) -> N
 
 def test_a_grid_beyond_the_years_of_pandas_is_refused() -> None:
     times = pd.DatetimeIndex([pd.Timestamp.max - pd.Timedelta("1min")], tz="UTC")
-    with pytest.raises(ConfigError, match=r"^window='1000D': expected windows that pandas can lay: "):
+    with pytest.raises(ConfigError, match=r"^window='1000D': expected windows that end before 2262-04-11 23:47:17"):
         lay(times, "1000D")
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        pd.to_datetime(["2025-01-01 00:00", "2025-01-01 00:01"]).as_unit("s"),
-        pd.to_datetime(["2025-01-01 00:00", "2025-01-01 00:01"], utc=True).tz_convert("Asia/Tokyo"),
-        ["2025-01-01T00:00:00", "2025-01-01T09:01:00+09:00"],
-        [1735689600 * 10**9, 1735689660 * 10**9],
-        pd.array(pd.to_datetime(["2025-01-01 00:00", "2025-01-01 00:01"]), dtype="timestamp[ms][pyarrow]"),
-    ],
-)
-def test_times_come_from_the_index_or_from_a_column(column: object) -> None:
-    times = times_of(pd.DataFrame({"time": column}))
-    assert times.unit == "ns"
-    np.testing.assert_array_equal(times.asi8, [1735689600 * 10**9, 1735689660 * 10**9])
-    np.testing.assert_array_equal(times_of(pd.DataFrame(index=times.as_unit("us"))).asi8, times.asi8)
-    np.testing.assert_array_equal(
-        times_of(pd.DataFrame(index=times.tz_convert("UTC").tz_localize(None))).asi8, times.asi8
-    )
-
-
-@pytest.mark.parametrize(
-    ("frame", "sentence"),
-    [
-        (pd.DataFrame({"latency_ms": [1.0]}), "frame: expected a DatetimeIndex or a 'time' column, got a RangeIndex"),
-        (pd.DataFrame({"time": [1.5]}), "time: expected datetimes, ISO text or int nanoseconds, got dtype float64"),
-        (pd.DataFrame({"time": ["noon"]}), "frame: expected a time in every row, got 1 without one (NaT)"),
-        (pd.DataFrame({"time": [T0, pd.NaT]}), "frame: expected a time in every row, got 1 without one (NaT)"),
-        (
-            pd.DataFrame({"time": pd.to_datetime(["3000-01-01"]).as_unit("s")}),
-            "frame: expected times between the years 1678 and 2261, got one outside",
-        ),
-    ],
-)
-def test_what_is_wrong_with_times_is_said(frame: pd.DataFrame, sentence: str) -> None:
-    with pytest.raises(SchemaError, match=f"^{re.escape(sentence)}$"):
-        times_of(frame)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.samples.values import Metric, frame_of
 from crucible_nb.utils import checks
 
@@ -56,7 +57,7 @@ def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost
 def _usd(frame: pd.DataFrame, weight: np.ndarray | None, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
     if "cost_usd" not in frame.columns:
         return math.nan, ()
-    cost = frame["cost_usd"].to_numpy(np.float64, na_value=np.nan)
+    cost = numbers_of(frame["cost_usd"], "cost_usd")
     known = ~np.isnan(cost)
     if not known.any():
         return math.nan, ("cost unknown: no row has a price; give prices, or cost_usd",)
@@ -84,5 +85,5 @@ def _minutes(
             return seconds / _MINUTE * n / (n - 1), (start, end)
     if "latency_ms" not in frame.columns:
         return math.nan, None
-    latency = frame["latency_ms"].to_numpy(np.float64, na_value=np.nan)
+    latency = numbers_of(frame["latency_ms"], "latency_ms")
     return (math.nan if np.isnan(latency).all() else _sum(latency, weight) / 1000 / _MINUTE), None

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.ids import id_codes
 from crucible_nb.stats import weighted
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
@@ -81,8 +82,8 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
 
 
 def _share_cluster_codes(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
-    named = [pd.Index(pd.factorize(frame[cluster])[1].astype(object)) for frame in frames]
-    codes, known = pd.factorize(named[0].append(named[1:]))
+    named = [id_codes(frame[cluster], cluster)[1] for frame in frames]
+    codes, known = pd.factorize(np.concatenate(named))
     joined, start, fresh = [], 0, len(known)
     for arm, names in zip(arms, named, strict=True):
         alone = max(int(arm.cluster.max(initial=-1)) + 1 - len(names), 0) if arm.cluster is not None else 0

@@ -11,7 +11,7 @@ import pandas as pd
 from crucible_nb.errors import StatError
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import clusters_of, frame_of, metric_of
+from crucible_nb.stats.samples.values import bare_series, clusters_of, frame_of, metric_of, weights_of
 from crucible_nb.utils import checks
 
 _MANY = 20
@@ -97,10 +97,10 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
         column = metric_of(metric, data.columns).column
         checks.columns("metric", column, data.columns)
         labels = data[column]
-        weight = checks.weights(data["weight"], len(data)) if "weight" in data.columns else np.ones(len(data))
+        weight = weights_of(data)
         sampled = bool((weight != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
     else:
-        labels = data if isinstance(data, pd.Series) else pd.Series(data)
+        labels = bare_series(data, name)
         weight = np.ones(len(labels))
     known = labels.notna().to_numpy()
     if not known.any() or not weight[known].sum() > 0:

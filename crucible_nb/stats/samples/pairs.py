@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.ids import joint_codes
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
 
@@ -135,12 +136,8 @@ def _by_item(control: pd.DataFrame, treatment: pd.DataFrame, metric: str, by: st
 
 def _item_codes(control: pd.Series, treatment: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the items of both arms, from 0 in order of first appearance; -1 for rows without an id."""
-    plain = [
-        side.astype(side.cat.categories.dtype) if isinstance(side.dtype, pd.CategoricalDtype) else side
-        for side in (control, treatment)
-    ]
-    codes = pd.factorize(pd.concat(plain, ignore_index=True))[0].astype(np.int64)
-    return codes[: len(control)], codes[len(control) :]
+    first, second = joint_codes([control, treatment], str(control.name))
+    return first, second
 
 
 def _aggregate(values: Values, code: np.ndarray, items: int) -> _Items:

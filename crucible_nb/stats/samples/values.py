@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError, StatError
+from crucible_nb.events.columns import numbers_of
+from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.utils import checks
 
@@ -134,7 +136,7 @@ def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None
     wanted = metric_of(metric)
     if wanted.kind == "ratio":
         raise StatError(f"{metric}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
-    x = _numbers(data if isinstance(data, pd.Series) else pd.Series(data), name)
+    x = finite_numbers(bare_series(data, name), wanted.column, name)
     return _known(wanted, x, np.ones(len(x)), {}, None, None)
 
 
@@ -142,12 +144,14 @@ def _of_frame(frame: pd.DataFrame, metric: str, cluster: str | None) -> Values:
     check_weights(frame)
     wanted, have = metric_of(metric, frame.columns), frame.columns
     checks.columns("metric", wanted.column, have)
-    x = _numbers(frame[wanted.column], wanted.column)
-    weight = checks.weights(frame["weight"], len(frame)) if "weight" in have else np.ones(len(frame))
+    x = finite_numbers(frame[wanted.column], wanted.column)
+    weight = (
+        checks.weights(numbers_of(frame["weight"], "weight"), len(frame)) if "weight" in have else np.ones(len(frame))
+    )
     per = None
     if wanted.per is not None:
         checks.columns("metric", wanted.per, have)
-        per = _numbers(frame[wanted.per], wanted.per)
+        per = finite_numbers(frame[wanted.per], wanted.per)
         x = np.where(np.isnan(per), np.nan, x)
     return _known(wanted, x, weight, facts_of(frame), clusters_of(frame, cluster), per)
 
@@ -157,7 +161,7 @@ def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:
     if cluster is None:
         return None
     checks.columns("cluster", cluster, frame.columns)
-    codes = pd.factorize(frame[cluster])[0].astype(np.int64)
+    codes = joint_codes([frame[cluster]], cluster)[0]
     alone = codes < 0
     codes[alone] = np.arange(int(alone.sum())) + codes.max(initial=-1) + 1
     return codes
@@ -189,13 +193,37 @@ def _known(
     )  # fmt: skip
 
 
-def _numbers(column: pd.Series, name: str) -> np.ndarray:
+def weights_of(frame: pd.DataFrame) -> np.ndarray:
+    """Read the weights of rows; 1 for each without a column `weight`.
+
+    Raises:
+        StatError: A weight is negative or not finite.
+    """
+    if "weight" not in frame.columns:
+        return np.ones(len(frame))
+    return checks.weights(numbers_of(frame["weight"], "weight"), len(frame))
+
+
+def bare_series(data: Any, name: str) -> pd.Series:
+    """Return values that are no table as a Series.
+
+    Raises:
+        SchemaError: They are no values in one dimension.
+    """
     try:
-        if column.dtype == object:
-            column = column.astype("Float64")
-        x = column.to_numpy(np.float64, na_value=np.nan)
+        return data if isinstance(data, pd.Series) else pd.Series(data)
     except (TypeError, ValueError) as error:
-        raise SchemaError(f"{name}: expected numbers, got {column.dtype}") from error
+        raise checks.wrong(name, data, f"numbers in one dimension: {error}", SchemaError) from error
+
+
+def finite_numbers(column: Any, name: str, argument: str | None = None) -> np.ndarray:
+    """Read a column as float64, NaN where missing.
+
+    Raises:
+        SchemaError: It holds values that are no numbers.
+        StatError: It holds infinite numbers.
+    """
+    x = numbers_of(column, name, argument)
     if np.isinf(x).any():
-        raise StatError(f"{name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")
+        raise StatError(f"{argument or name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")
     return x

@@ -11,8 +11,9 @@ import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
+from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import Metric
+from crucible_nb.stats.samples.values import Metric, bare_series
 from crucible_nb.stats.sequences.arrivals import arrivals, is_experiment, metric_in, newest_rows, take_live
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.select import bound_of, state_for_arms
@@ -358,11 +359,7 @@ def _whole_pairs(control: Any, treatment: Any) -> list[np.ndarray]:
 def _floats(side: Any) -> np.ndarray:
     if hasattr(side, "columns") or is_experiment(side):
         raise StatError("paired: expected bare values of the same items in the same order, got tables")
-    import pandas as pd  # noqa: PLC0415
-
-    column = pd.Series(side)
-    column = column.astype("Float64") if column.dtype == object else column
-    return column.to_numpy(np.float64, na_value=np.nan)
+    return numbers_of(bare_series(side, "values"), "values")
 
 
 def _exp(log: float) -> float:

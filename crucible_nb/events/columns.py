@@ -1,0 +1,264 @@
+"""The one reader of columns: what the values of any library mean, typed where the dtype settles it for all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from crucible_nb.errors import SchemaError
+from crucible_nb.events.batch import Column
+from crucible_nb.events.dtypes import arrow_array, arrow_series, decoded, family_of
+from crucible_nb.events.scalars import ATTOSECONDS, EXACT, PLAIN, plain, takes_durations, unit_of
+from crucible_nb.utils.checks import short
+from crucible_nb.utils.instants import NEVER
+
+_INT64 = 2**63 - 1
+
+
+class Text(NamedTuple):
+    """A column of text, still in the form it came in.
+
+    Attributes:
+        series: Of dtype str, of a text type of Arrow, or a categorical of text.
+    """
+
+    series: pd.Series
+
+
+Read = Column | Text | list[Any]
+"""Booleans, integers or floats; text; or plain Python values, None where missing, others than PLAIN as they are."""
+
+
+def read_column(name: str, column: pd.Series) -> Read:
+    """Read a column of any dtype; each value means what `plain` makes of it.
+
+    Args:
+        name: Column that it is for: durations are milliseconds where it ends in `_ms`, else seconds.
+        column: A Series of any dtype.
+
+    Examples:
+        >>> read_column("x", pd.Series([1, None], dtype="Int64")).values
+        array([1, 0])
+        >>> read_column("wait_ms", pd.Series(pd.to_timedelta(["2s", None]))).values
+        array([2000.,   nan])
+    """
+    read = _read(name, column)
+    extension = isinstance(column.dtype, pd.api.extensions.ExtensionDtype) or column.dtype.kind == "m"
+    if extension and isinstance(read, Column) and not read.known().any():
+        return [None] * len(column)  # of NA alone no kind can be told; NaN is a float
+    return read
+
+
+def _read(name: str, column: pd.Series) -> Read:
+    return _READ.get(family_of(column.dtype), _objects)(name, column)
+
+
+def _holes(column: pd.Series) -> np.ndarray | None:
+    if isinstance(column.dtype, np.dtype):
+        return None
+    gone = column.isna().to_numpy()
+    return gone if gone.any() else None
+
+
+def _booleans(_: str, column: pd.Series) -> Read:
+    return Column("boolean", column.to_numpy(np.bool_, na_value=False), _holes(column))
+
+
+def _integers(name: str, column: pd.Series) -> Read:
+    if fits_int64(column):
+        return Column("integer", column.to_numpy(np.int64, na_value=0), _holes(column))
+    return _objects(name, column)
+
+
+def fits_int64(column: pd.Series) -> bool:
+    """Whether a column of integers has none above the range of int64."""
+    dtype: Any = column.dtype
+    return dtype.kind != "u" or dtype.itemsize < 8 or not len(column) or not column.max() > _INT64
+
+
+def _floats(name: str, column: pd.Series) -> Read:
+    floats = column.to_numpy(np.float64, na_value=np.nan)
+    long: Any = column.dtype
+    if isinstance(long, np.dtype) and long.itemsize > 8 and (np.abs(floats) >= EXACT).any():
+        return _objects(name, column)  # float64 may not tell its whole numbers apart
+    return Column("float", floats)
+
+
+def _durations(name: str, column: pd.Series) -> Read:
+    """Durations of any unit, correctly rounded."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        counts = arrow_array(column).cast(pa.int64()).fill_null(NEVER).to_numpy(zero_copy_only=False)
+        column = pd.Series(counts.view(f"m8[{column.dtype.pyarrow_dtype.unit}]"))
+    counts = column.to_numpy().view(np.int64)
+    unit, each = np.datetime_data(column.dtype)  # type: ignore[arg-type]
+    length, target = ATTOSECONDS[unit] * each, unit_of(name)
+    most = EXACT if length < target else EXACT // (length // target)
+    if not takes_durations(name) or (np.abs(counts[counts != NEVER]) > most).any():
+        return _objects(name, column)
+    floats = counts / np.float64(target // length) if length < target else counts * np.float64(length // target)
+    return Column("float", np.where(counts == NEVER, np.nan, floats))
+
+
+def _objects(name: str, column: pd.Series) -> Read:
+    values = arrow_array(column).to_pylist() if isinstance(column.dtype, pd.ArrowDtype) else column
+    return [value if type(value) in PLAIN else plain(value, name) for value in values]
+
+
+def _labels(name: str, column: pd.Series) -> Read:
+    """Categories of pandas, and dictionaries of Arrow, mean what their labels mean."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return _read(name, decoded(column))
+    read, codes = _read(name, pd.Series(column.cat.categories)), column.cat.codes.to_numpy()
+    if isinstance(read, Text):
+        return Text(column)
+    if isinstance(read, list):
+        return [None if code < 0 else read[code] for code in codes.tolist()]
+    if read.kind == "float":
+        return Column("float", np.append(read.values, np.nan)[codes])
+    mask = (codes < 0) | (False if read.mask is None else np.append(read.mask, True)[codes])
+    return Column(read.kind, np.append(read.values, 0).astype(read.values.dtype)[codes], mask if mask.any() else None)
+
+
+def _decimals(name: str, column: pd.Series) -> Read:
+    """Decimals without decimal places are integers, others the nearest floats, which Arrow finds from text alone."""
+    values = arrow_array(column)
+    try:
+        if values.type.scale <= 0:
+            return _integers(name, arrow_series(values.cast(pa.int64())))
+        floats = values.cast(pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        if not (np.abs(floats) >= EXACT).any():
+            return Column("float", np.array(floats))
+    except pa.ArrowException:
+        pass
+    return _objects(name, column)
+
+
+_READ: dict[str, Callable[[str, pd.Series], Read]] = {
+    "boolean": _booleans,
+    "integer": _integers,
+    "float": _floats,
+    "decimal": _decimals,
+    "duration": _durations,
+    "text": lambda _, column: Text(column),
+    "category": _labels,
+    "sparse": lambda name, column: _read(name, pd.Series(np.asarray(column))),
+}
+
+
+# -- for analysis ------------------------------------------------------------------------------------------------------
+
+
+def numbers_of(column: Any, name: str, argument: str | None = None) -> np.ndarray:
+    """Read a column as float64, NaN where missing.
+
+    Args:
+        column: A Series of any dtype.
+        name: Its name: durations are milliseconds where it ends in `_ms`, else seconds.
+        argument: What it is called in messages; default its name.
+
+    Raises:
+        SchemaError: It holds values that are no numbers, or several columns have this name.
+
+    Examples:
+        >>> numbers_of(pd.Series([True, None]), "x")
+        array([ 1., nan])
+        >>> numbers_of(pd.Series([1.5, "slow"], dtype=object), "latency_ms")
+        Traceback (most recent call last):
+        ...
+        crucible_nb.errors.SchemaError: latency_ms: expected numbers, got object ('slow' in row 1)
+    """
+    argument, dtype = argument or name, one_column(column, name).dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        return np.asarray(column.to_numpy(np.float64))
+    read = read_column(name, column)
+    if isinstance(read, Column):
+        return read.floats()
+    if isinstance(read, Text):
+        if read.series.isna().all():
+            return np.full(len(column), np.nan)
+        row = int(np.flatnonzero(read.series.notna())[0])
+        raise SchemaError(_refusal(argument, row, read.series.iloc[row], dtype))
+    return np.array([_number(argument, row, value, dtype) for row, value in enumerate(read)], np.float64)
+
+
+def one_column(column: Any, name: str) -> pd.Series:
+    """Return a column of a frame; SchemaError when several have its name."""
+    if isinstance(column, pd.Series):
+        return column
+    raise SchemaError(f"{name}: expected one column of this name, got {column.shape[1]}")
+
+
+def _number(name: str, row: int, value: Any, dtype: Any) -> float:
+    if value is None:
+        return np.nan
+    if type(value) not in (bool, int, float):
+        raise SchemaError(_refusal(name, row, value, dtype))
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def _refusal(name: str, row: int, value: Any, dtype: Any) -> str:
+    where = f" ({short(value)} in row {row})" if str(dtype) == "object" else ""
+    return f"{name}: expected numbers, got {dtype}{where}"
+
+
+def outcomes_of(column: Any, name: str = "success") -> np.ndarray:
+    """Read a column of outcomes as float64: 1 true, 0 false, NaN missing.
+
+    Raises:
+        SchemaError: It holds something else.
+    """
+    array = numbers_of(column, name)
+    wrong = ~((array == 0) | (array == 1) | np.isnan(array))
+    if wrong.any():
+        raise SchemaError(f"{name}: expected true, false or missing, got {array[wrong][0]:g}")
+    return array
+
+
+def factorize(column: Any, name: str) -> tuple[np.ndarray, Any]:
+    """Return a column as codes (-1 where missing) into its distinct values, in order of first appearance.
+
+    Raises:
+        SchemaError: It holds values that cannot be told apart (lists, mappings), or several columns have this name.
+    """
+    try:
+        codes, values = pd.factorize(one_column(column, name))
+    except TypeError as error:
+        raise SchemaError(f"{name}: expected text, numbers, booleans or times, got values that are {error}") from error
+    return codes, values
+
+
+def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
+    """Read `total_tokens`; where it is missing, prompt and completion tokens together if both are known.
+
+    Raises:
+        SchemaError: One of them holds values that are no numbers.
+    """
+    total, prompt, completion = (
+        numbers_of(frame[name], name) if name in frame.columns else None
+        for name in ("total_tokens", "prompt_tokens", "completion_tokens")
+    )
+    if prompt is None or completion is None:
+        return total
+    return prompt + completion if total is None else np.where(np.isnan(total), prompt + completion, total)
+
+
+@contextmanager
+def groupable(names: Sequence[str]) -> Iterator[None]:
+    """Turn pandas' error for groups that cannot be told apart into a SchemaError.
+
+    Raises:
+        SchemaError: A column to group by holds lists, mappings or the like.
+    """
+    try:
+        yield
+    except TypeError as error:
+        shown = ", ".join(names)
+        raise SchemaError(f"by={shown}: expected text, numbers, booleans or times to group by: {error}") from error

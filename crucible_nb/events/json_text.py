@@ -1,0 +1,111 @@
+"""JSON text of values of any kind: for `metadata`, and for what users say of an experiment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from crucible_nb.events.scalars import PLAIN, plain
+from crucible_nb.utils.checks import text_of
+
+_LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
+
+
+def json_dict(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a mapping as JSON holds it: arrays are lists, paths and dates text, NaN and numbers beyond 64 bits text.
+
+    Examples:
+        >>> import numpy as np
+        >>> json_dict({"lr": np.float32(0.5), "layers": np.array([64, 8]), "loss": np.nan})
+        {'lr': 0.5, 'layers': [64, 8], 'loss': 'nan'}
+    """
+    text = to_json({text_of(name): value for name, value in values.items()})
+    return json.loads(text, parse_int=_whole)  # type: ignore[no-any-return]
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64 else digits
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """Write a mapping as a JSON object; values that JSON lacks become their repr, NaN and infinity text."""
+    return "{" + ",".join(f"{json.dumps(name)}:{json_of(item)}" for name, item in value.items()) + "}"
+
+
+def json_of(value: Any) -> str:
+    """Write one value as JSON; orjson refuses integers beyond 64 bits, circles and depth."""
+    if isinstance(value, str):
+        value = text_of(value)
+    try:
+        return orjson.dumps(_without_nan(value), default=_replacement, option=_OPTIONS).decode()
+    except Exception:  # noqa: BLE001  a user's object may raise anything
+        return json.dumps(value if isinstance(value, int) and value.bit_length() < _LONG else repr_of(value))
+
+
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value of `metadata` is what the column holds: a mapping, or a JSON object as text."""
+    if not isinstance(value, str):
+        return isinstance(value, dict)
+    try:
+        return isinstance(orjson.loads(str.__str__(value)), dict)
+    except ValueError:
+        return False
+
+
+def repr_of(value: Any) -> str:
+    """Return the repr of any object; its class where the repr fails, hexadecimal digits of a huge integer."""
+    if isinstance(value, int) and value.bit_length() >= _LONG:
+        return hex(value)
+    try:
+        return text_of(repr(value))
+    except Exception:  # noqa: BLE001  a user's object may raise anything
+        return f"<{type(value).__module__}.{type(value).__qualname__} object>"
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace NaN and infinities by text: orjson writes null, which loses them."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(float(value))
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def _replacement(value: Any) -> Any:
+    """Return what stands in JSON for a value that orjson does not know."""
+    if isinstance(value, np.ndarray):
+        return list(value) if value.dtype.kind in "mM" else _without_nan(value.tolist())
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr_of)
+    for types, write in _WRITE:
+        if isinstance(value, types):
+            return write(value)
+    number = plain(value)
+    return _without_nan(number) if type(number) in PLAIN else repr_of(value)
+
+
+def _iso(value: np.datetime64) -> str:
+    """Write a datetime64 as a datetime is written, beyond the range of Timestamps in its own unit."""
+    try:
+        return pd.Timestamp(value).isoformat()
+    except ValueError:
+        return str(value)
+
+
+_WRITE: list[tuple[Any, Callable[[Any], str]]] = [
+    ((dt.timedelta, np.timedelta64), lambda value: str(pd.Timedelta(value))),
+    (np.datetime64, _iso),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    ((pd.Period, pd.Interval), str),
+]

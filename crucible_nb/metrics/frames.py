@@ -1,0 +1,111 @@
+"""Metrics of the rows of a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from crucible_nb.events.columns import groupable, numbers_of, outcomes_of, tokens_of
+from crucible_nb.events.times import times_of
+from crucible_nb.metrics.block_state import block_of, tally_of
+from crucible_nb.metrics.group_state import Tally
+from crucible_nb.metrics.metrics import Metrics
+from crucible_nb.utils import checks
+
+
+class ActiveTime(Protocol):
+    """The lifecycle of an experiment, as far as rates need it."""
+
+    def active(self, start: int, stop: int) -> int:
+        """Nanoseconds of [start, stop] in which the experiment was running."""
+
+
+def metrics_of(state: Tally, life: ActiveTime, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:
+    """Return a state as metrics, with rates over the active time of a window.
+
+    Args:
+        state: The state.
+        life: Lifecycle of the experiment.
+        span: The window in UTC nanoseconds; without a start there are no rates.
+        estimated: Whether events of the window are missing from the state.
+    """
+    start, stop = span
+    if start is None:
+        return Metrics(state)
+    active = life.active(start, stop) / 1e9
+    return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or is_weighted(state))
+
+
+def is_weighted(state: Tally) -> bool:
+    """Whether rows represent more events than themselves."""
+    return bool(state.panel.sums[0, 0] != state.panel.sums[1, 0])
+
+
+def frame_metrics(
+    frame: pd.DataFrame,
+    by: Any = None,
+    life: ActiveTime | None = None,
+    span: tuple[int | None, int] = (None, 0),
+    *,
+    partial: bool = False,
+) -> Metrics:
+    """Compute metrics of the rows of a DataFrame; quantiles are exact.
+
+    Args:
+        frame: Any of the event columns; a time index or `time` column for rates.
+        by: Column or columns to group by.
+        life: Lifecycle of the experiment that recorded the rows, for active time.
+        span: The window that the rows represent, in UTC nanoseconds; without a start their own times are.
+        partial: Whether rows of the window are missing.
+
+    Raises:
+        SchemaError: No such column, or values that are no numbers.
+    """
+    names = () if by is None else checks.columns("by", by, frame.columns)
+    times = _times(frame)
+    block = block_of(lambda name: _numbers(frame, name), np.zeros(len(frame), np.int64) if times is None else times)
+
+    def view(state: Tally) -> Metrics:
+        if life is not None:
+            return metrics_of(state, life, span, estimated=partial)
+        return Metrics(state, estimated=is_weighted(state), active_seconds=0.0 if times is None else None)
+
+    total = view(tally_of(block))
+    if not names:
+        return total
+    groups = {}
+    if len(frame):
+        with groupable(names):
+            codes = frame.groupby(list(names), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+        keys = _keys(frame, names, codes)
+        tally = tally_of(block, codes, len(keys))
+        groups = {key: view(tally.fold(np.array([row]))) for row, key in enumerate(keys)}
+    return total.grouped(groups, names)
+
+
+def _times(frame: pd.DataFrame) -> np.ndarray | None:
+    """Times of the rows for rates; rows without one lie within the others, and without any there are no rates."""
+    times = times_of(frame)
+    if times is None or (len(frame) and not times.known.any()):
+        return None
+    return times.ns if times.known.all() else np.where(times.known, times.ns, times.ns[times.known].min())
+
+
+def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[Any]:
+    """The key of each group, numbered from 0 in order of first appearance; missing is None."""
+    _, first = np.unique(codes, return_index=True)
+    rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
+    keys = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
+    return [key[0] for key in keys] if len(names) == 1 else keys
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
+    """A column as float64, NaN where missing; None when there is none."""
+    if name == "total_tokens":
+        return tokens_of(frame)
+    if name not in frame.columns:
+        return None
+    return outcomes_of(frame[name]) if name == "success" else numbers_of(frame[name], name)
