@@ -20,7 +20,7 @@ from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
 from crucible_nb.store.attachment import Attachment
-from crucible_nb.store.catalog import born, find, known_facts, root_of
+from crucible_nb.store.catalog import created_ns, find, readable_facts, root_of
 from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, unpack
 from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres.address import Address, address_of
@@ -28,7 +28,7 @@ from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.listing import complete_ids, find_id, list_experiments
 from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
-from crucible_nb.store.writer import lives
+from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
 
 MODES = ("resume", "read", "join")
@@ -133,7 +133,7 @@ def _leftovers(address: Address) -> None:
     with suppress(StoreError):
         done = complete_ids(Connection(address))
         for folder in list(folders(address.root)):
-            if folder.path.name not in done and not lives(folder):
+            if folder.path.name not in done and not writer_is_running(folder):
                 with suppress(StoreError):
                     copies_of(opened(folder, "read")).replicate(address, once=True).wait(None)
 
@@ -230,7 +230,7 @@ def stored(store: Any) -> pd.DataFrame:
     root = root_of(store)
     found: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):
-        start = born(folder)
+        start = created_ns(folder)
         try:
             attachment = Attachment.read(folder, rows=False)
             facts = Experiment(attachment.config, open_log(attachment)).summary()
@@ -239,7 +239,7 @@ def stored(store: Any) -> pd.DataFrame:
         except StoreError as error:
             if not folder.path.exists():  # removed, or moved away, while others were read
                 continue
-            facts = {**known_facts(folder), "status": "unreadable", "errors": str(error)}
+            facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}
             found.append((start, folder.path.name, facts))
     return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
 

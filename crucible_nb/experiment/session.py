@@ -186,7 +186,7 @@ def _stored(
     if there is not None and on_exists == "error":
         raise LifecycleError(f"cannot start {config.name!r}: one of that name has not ended in {str(root)!r}")
     if there is None:
-        config = config if redaction is None else config.cleaned(redaction)
+        config = config if redaction is None else config.redacted(redaction)
         log = open_log(Attachment.create(root, uuid.uuid4().hex, config, durability, redaction))
         return Experiment(config, log)
     found = opened(there, "resume", config, durability, redaction)

@@ -50,8 +50,8 @@ class Stream:
         problems: Problems | None = None,
     ) -> None:
         self.config, self.writer_id = config, writer_id
-        self.clock, self.problems = clock or config.steady(), problems or Problems(config.name)
-        self.pipeline = config.pipeline(self.clock, self.problems, writer_id)
+        self.clock, self.problems = clock or config.new_clock(), problems or Problems(config.name)
+        self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
         self.monitor = Monitor(self.problems, config.action)
         self.ledger: Ledger | None = None
         self.lifecycle = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
@@ -142,7 +142,11 @@ class Stream:
         """
         pipeline = self.pipeline
         policy = None if bare else pipeline.sample.policy
-        stages = pipeline if not bare else self.config.bare().pipeline(self.clock, self.problems, self.writer_id)
+        stages = (
+            pipeline
+            if not bare
+            else self.config.without_policies().new_pipeline(self.clock, self.problems, self.writer_id)
+        )
         prices = None if pipeline.prices is self.config.prices else price_facts(pipeline.prices, self.config.prices)
         return {
             "seq": pipeline.seq,

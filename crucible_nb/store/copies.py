@@ -48,11 +48,11 @@ class Copies:
     # -- databases ----------------------------------------------------------------------------------------------------
 
     def replicate(self, address: Address, *, once: bool = False) -> Replicator:
-        """Copy to a database from now on.
+        """Start copying to a database.
 
         Args:
             address: The database.
-            once: End when all there is now was copied.
+            once: Whether to end after everything recorded so far was copied.
         """
         log = self._log
         writes = isinstance(log, StoredLog)
@@ -79,7 +79,7 @@ class Copies:
             self.replicator.ended()
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until everything recorded so far is in the database; whether it is."""
+        """Wait until everything recorded so far is in the database; return whether it is."""
         return self.replicator is None or self.replicator.wait(timeout)
 
     def lag(self) -> str:
@@ -110,7 +110,7 @@ class Copies:
             raise
 
     def _push_all(self) -> None:
-        """Copy what has just been sealed, in the background."""
+        """Copy newly sealed files, in the background."""
         for remote, facts in list(self._archives.values()):
             with suppress(CrucibleError):
                 self._push(remote, facts)
@@ -125,5 +125,5 @@ class Copies:
         return copied
 
     def after_in_child(self) -> None:
-        """The copying threads are in the parent."""
+        """Drop the replicator in a forked process; its threads are in the parent."""
         self.replicator = None

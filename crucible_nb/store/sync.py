@@ -32,7 +32,7 @@ class Syncer:
         RUNTIME.in_child(self._begin)
 
     def _begin(self) -> None:
-        """Begin without writers and thread; also in a forked process, where those of the parent are not."""
+        """Start without writers and thread; also in a forked process, which has no threads of the parent."""
         self._writers, self._lock, self._owner = weakref.WeakSet(), threading.Lock(), None
 
     def add(self, writer: Beating) -> None:

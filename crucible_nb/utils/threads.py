@@ -1,4 +1,4 @@
-"""Background threads: one runs jobs in order, one calls back regularly while anything is watched."""
+"""Background threads: one runs jobs in order, one calls registered methods regularly."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BackgroundWorker:
             queue.get()()
 
     def _begin(self) -> None:
-        """Begin without a thread; also in a forked process, where the thread of the parent is not."""
+        """Start without a thread; also in a forked process, which has no threads of the parent."""
         self._queue, self._owner, self._lock = SimpleQueue(), None, threading.Lock()
 
 
@@ -57,7 +57,7 @@ FOLDER = BackgroundWorker("crucible-fold")
 
 
 class Ticker:
-    """Calls back every registered method about 20 times a second; its thread waits while there is none.
+    """Calls every registered method about 20 times a second; its thread waits while there is none.
 
     After each call it rests for 25 times the cost of the call, within bounds.
     """
@@ -86,30 +86,30 @@ class Ticker:
         while wanted.wait():
             with self._lock:
                 due = sorted(self._due.items(), key=lambda item: item[1])
-            for one, when in due:
+            for method, when in due:
                 if when <= time.monotonic():
-                    self._call(one)
+                    self._call(method)
             first = due[0][1] if due else 0.0
             time.sleep(min(max(first - time.monotonic(), 0.001), self.MIN_REST))
 
-    def _call(self, one: weakref.WeakMethod[Callable[[], bool]]) -> None:
+    def _call(self, method: weakref.WeakMethod[Callable[[], bool]]) -> None:
         with self._lock:
-            self._due.pop(one, None)
-        tick, more, begin = one(), False, time.thread_time()
+            self._due.pop(method, None)
+        tick, more, begin = method(), False, time.thread_time()
         if tick is not None:
-            more = True  # also when it raises: one failure does not end the watching
+            more = True  # also when it raises: one failure must not end the checks
             with contextlib.suppress(BaseException):  # telemetry never breaks the code it measures, nor its own thread
                 more = tick()
         del tick
         rest = min(max(self.REST * (time.thread_time() - begin), self.MIN_REST), self.MAX_REST)
         with self._lock:
             if more:
-                self._due[one] = time.monotonic() + rest
-            if not self._due:  # nor was it added again meanwhile
+                self._due[method] = time.monotonic() + rest
+            if not self._due:  # and it was not added again in between
                 self._wanted.clear()
 
     def _begin(self) -> None:
-        """Begin without a thread; also in a forked process, where the thread of the parent is not."""
+        """Start without a thread; also in a forked process, which has no threads of the parent."""
         self._due, self._wanted, self._owner, self._lock = {}, threading.Event(), None, threading.Lock()
 
 

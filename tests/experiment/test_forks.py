@@ -45,7 +45,7 @@ def test_in_memory_a_child_is_refused_and_may_read() -> None:
     for _ in range(5):
         exp.record("parent", latency_ms=1.0)
     assert in_child(use, exp) == (False, 0, 5, 5)
-    with pytest.warns(cr.CrucibleWarning, match="'memory' is in memory only: another process can join it"):
+    with pytest.warns(cr.CrucibleWarning, match="'memory' is in memory only; for other processes to join"):
         assert in_child_warned(exp) == 2
     assert exp.record("parent")
     assert exp.summary()["refused"] == 0

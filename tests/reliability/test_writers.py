@@ -122,7 +122,7 @@ def test_a_pickle_in_the_same_process_is_itself(exp: cr.Experiment) -> None:
 
 
 def test_one_in_memory_says_that_it_cannot_go() -> None:
-    with pytest.raises(cr.StoreError, match=r"'alone' is in memory only: another process can join it"):
+    with pytest.raises(cr.StoreError, match=r"'alone' is in memory only; for other processes to join"):
         pickle.dumps(cr.start("alone"))
 
 
