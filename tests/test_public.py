@@ -61,9 +61,14 @@ def test_every_public_name_is_documented_with_an_example(name: str) -> None:
 GOLDEN = Path(__file__).parent / "golden" / "v0.1.0" / "face.txt"
 GONE = {"cr.__all__ faces", "dir(cr) faces"}
 NEW = {
+    "cr.Metrics.latency_sketch",
+    "cr.Metrics.moments(self, name)",
     "cr.Redaction.problems",
     "cr.__all__ extensions",
     "cr.testing.EXPERIMENT_LAWS",
+    "cr.accumulators.LogHistogram.intervals(self)",
+    "cr.accumulators.Quantiles.histogram(self)",
+    "cr.accumulators.Quantiles.sorted_values(self)",
     "cr.testing.ManualClock.tick(self, seconds)",
     "cr.testing.PowerLossDisk.lose_power(self, root, into, seed=0)",
     "cr.testing.check_experiment(start, *, attach=<function attach>, events=None)",

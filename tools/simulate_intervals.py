@@ -329,7 +329,7 @@ def main() -> None:
     )
     print(text, biases, "Missed:", *missed(tables, runs), sep="\n")
     if args.write:
-        said = f"{runs:,} runs each; `python tools/simulate_intervals.py --write` makes the tables anew.\n\n"
+        said = f"{runs:,} runs each; `python tools/simulate_intervals.py --write` recomputes the tables.\n\n"
         put(DOCS / "statistics.md", "coverage", said + text)
         put(DOCS / "sampling.md", "simulated", said + biases)
 

@@ -268,18 +268,30 @@ class Metrics:
         low, high = self._panel.span[:, 0].tolist() if self._span is None else self._span
         return low, high
 
-    def _moments(self, name: str) -> tuple[float, float, float]:
+    def moments(self, name: str) -> tuple[float, float, float]:
+        """Count, mean and sum of squared deviations of a counted column; the mean is NaN without values.
+
+        Examples:
+            >>> from crucible_nb.metrics import Metrics
+            >>> Metrics().moments("latency_ms")
+            (0.0, nan, 0.0)
+        """
         n, mean, m2 = self._panel.moments[:, NUMBERS.index(name), 0].tolist()
         return n, mean if n else _NAN, m2
 
     def _total(self, name: str) -> float:
-        n, mean, _ = self._moments(name)
+        n, mean, _ = self.moments(name)
         return n * mean if n else _NAN
+
+    @property
+    def latency_sketch(self) -> Quantiles:
+        """Quantile accumulator of latency_ms; not to be updated."""
+        return self._state.sketches[0]
 
     @cached_property
     def latency(self) -> Latency:
         """Latency in ms."""
-        n, mean, m2 = self._moments("latency_ms")
+        n, mean, m2 = self.moments("latency_ms")
         sketch = self._state.sketches[0]
         variance = m2 / (n - 1) if n > 1 else _NAN
         shown = np.asarray(sketch.quantile(np.array(SHOWN))).tolist()
@@ -302,7 +314,7 @@ class Metrics:
     @property
     def cost(self) -> Cost:
         """Cost in USD."""
-        n, mean, _ = self._moments("cost_usd")
+        n, mean, _ = self.moments("cost_usd")
         return Cost(_count(n), self._total("cost_usd"), mean, mean * 1e3, mean * 1e6)
 
     @property
@@ -318,7 +330,7 @@ class Metrics:
         """Tokens."""
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
         totals = (_whole(self._total(name)) for name in names)
-        return Tokens(*totals, *(self._moments(name)[1] for name in names))
+        return Tokens(*totals, *(self.moments(name)[1] for name in names))
 
     @property
     def summary(self) -> Summary:

@@ -245,9 +245,9 @@ def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -
     """Read the arguments of an experiment from its folder."""
     facts = folder.facts()
     path = folder.path / PRICES
-    with reading(path, ours=StoreError):
+    with reading(path, unchanged=StoreError):
         prices = prices_of(path.read_bytes())
-    with reading(folder.path / FACTS, ours=StoreError):
+    with reading(folder.path / FACTS, unchanged=StoreError):
         return ExperimentConfig.from_dict(facts, prices, given)
 
 

@@ -77,7 +77,7 @@ class Follower:
         parts = self.folder.parts(self.writer_id)
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
-        with reading(self.folder.path / FACTS, ours=StoreError):
+        with reading(self.folder.path / FACTS, unchanged=StoreError):
             self.replayer = Replayer(Stream(self.config, self.writer_id, started))
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
@@ -85,7 +85,7 @@ class Follower:
         self.unread = 0
         if sealed:
             with reading(
-                self._checkpoint_path(sealed), ours=StoreError
+                self._checkpoint_path(sealed), unchanged=StoreError
             ):  # valid checksums do not exclude an edit by hand
                 self._read_sealed(sealed)
                 self.stream.validate()

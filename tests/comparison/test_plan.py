@@ -66,7 +66,7 @@ def test_planned_looks_share_alpha(rng) -> None:
 def test_plans_that_do_not_agree(rng) -> None:
     a, b = start("a", rng, 50), start("b", rng, 50)
     a.plan("score", alpha=0.01)
-    with pytest.raises(cr.StatError, match="the plan says 0.01"):
+    with pytest.raises(cr.StatError, match="the plan has alpha=0.01"):
         cr.compare(a, b, metrics=["score"], alpha=0.05)
     b.plan("score", alpha=0.05)
     with pytest.raises(cr.StatError, match="different plans"):

@@ -62,7 +62,7 @@ def test_a_size_is_a_whole_number() -> None:
     assert (int(got), got.n, round(float(got), 2), got.n_total) == (64, 64, 63.77, 128)
     assert list(range(3))[: required_sample_size(5.0)] == [0, 1, 2]
     assert got.text == (
-        "A two-sample t-test needs 64 values a group to find d = 0.5 with 80% power at alpha 0.05 (two-sided)."
+        "A two-sample t-test needs 64 values per group to find d = 0.5 with 80% power at alpha 0.05 (two-sided)."
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan: what is asked, and when one will look, said before the answer is known."""
+"""Preregistration: the plan of a comparison, and the ledger of the interim analyses (looks) that were made."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crucible_nb.utils import checks
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a comparison.
+    """One interim or final analysis of a comparison.
 
     Attributes:
-        n: Events of both arms at the time.
-        metrics: What was compared.
-        planned: Whether the plan had foreseen it.
+        n: Number of events of both arms at the time.
+        metrics: Metrics that were compared.
+        planned: Whether the plan includes this look.
     """
 
     n: int
@@ -28,19 +28,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment is to answer.
+    """The preregistered plan of a comparison.
 
     Attributes:
-        metric: The primary metric; what decides.
-        hypothesis: In words.
-        margin: Difference that would matter, in the unit of the metric; None for none.
-        alpha: Rate of false alarms accepted.
-        direction: "up" or "down", where more or less is better; None goes by the name of the metric.
-        secondary: Other metrics that will be compared.
-        sample_size: Events of both arms together at which to look; None for a sequential test.
-        looks: How often until then, evenly.
-        sequential: Whether the test is valid at every look.
-        events: Events that had been recorded when the plan was made.
+        metric: Primary metric, which decides.
+        hypothesis: Hypothesis as text.
+        margin: Smallest difference that matters, in the unit of the metric; None if there is none.
+        alpha: Significance level.
+        direction: "up" if more is better, "down" if less is better; None uses the name of the metric.
+        secondary: Secondary metrics.
+        sample_size: Number of events of both arms at the final look; None for a sequential test.
+        looks: Number of looks up to the final one, equally spaced.
+        sequential: Whether the test is valid at any look.
+        events: Number of events that had been recorded when the plan was made.
     """
 
     metric: str
@@ -56,12 +56,12 @@ class Plan:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Primary and secondary."""
+        """Primary and secondary metrics."""
         return (self.metric, *self.secondary)
 
     @property
     def sha256(self) -> str:
-        """Of everything that was said, as hex; write it into the protocol to show that nothing was changed later.
+        """SHA-256 of all fields as hex; published beforehand, it proves that the plan was not changed.
 
         Examples:
             >>> from crucible_nb.stats.planning.plan import Plan
@@ -98,11 +98,11 @@ def plan_of(
     sequential: bool = False,
     events: int = 0,
 ) -> Plan:
-    """A checked plan; the arguments are those of `Plan`.
+    """Make a plan from checked arguments, which are those of `Plan`.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
-        StatError: Several looks without a sample size.
+        ConfigError: An argument is not accepted.
+        StatError: Several looks without a sample size, or with sequential=True.
     """
     checks.text("metric", metric)
     checks.text("hypothesis", hypothesis, optional=True)
@@ -112,10 +112,13 @@ def plan_of(
     looks = checks.whole("looks", looks, ge=1)
     size = checks.whole("sample_size", sample_size, ge=2, optional=True)
     if looks > 1 and (size is None or sequential):
-        raise StatError("looks: several looks need a sample_size, and no sequential=True, which allows any number")
+        raise StatError(
+            f"looks={looks}: several looks need a sample_size; leave out looks with sequential=True (valid at any look)"
+        )
     return Plan(
-        metric, hypothesis, margin, checks.number("alpha", alpha, gt=0, lt=1), direction,
-        checks.texts("secondary", secondary), size, looks, bool(sequential), checks.whole("events", events),
+        metric=metric, hypothesis=hypothesis, margin=margin, alpha=checks.number("alpha", alpha, gt=0, lt=1),
+        direction=direction, secondary=checks.texts("secondary", secondary), sample_size=size, looks=looks,
+        sequential=bool(sequential), events=checks.whole("events", events),
     )  # fmt: skip
 
 
