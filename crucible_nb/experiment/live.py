@@ -16,7 +16,7 @@ _ALIVE = ("running", "paused")
 
 
 class _Entry(NamedTuple):
-    """An experiment, or None when it is gone, and its log."""
+    """References to an experiment, None after it was deleted, and to its log."""
 
     get: Callable[[], Experiment | None]
     log: weakref.ref[EventLog]
@@ -28,7 +28,7 @@ class _Entry(NamedTuple):
 
 
 class LiveExperiments:
-    """Experiments that this process owns are kept until they end; ended and read-only ones by weak reference.
+    """Registry of experiments: owned ones are referenced until they end; ended and read-only ones only weakly.
 
     Attributes:
         warned: Whether the warning that no experiment is running was shown.
@@ -44,7 +44,7 @@ class LiveExperiments:
         self._entries.append(_Entry(get, weakref.ref(log)))
 
     def known(self) -> list[Experiment]:
-        """All experiments that still exist."""
+        """Return all experiments that still exist."""
         self._entries = [self._loosened(entry) for entry in self._entries if entry.get() is not None]
         return [experiment for entry in self._entries if (experiment := entry.get()) is not None]
 
@@ -56,15 +56,15 @@ class LiveExperiments:
         return entry._replace(get=weakref.ref(experiment))
 
     def find_running(self, name: str) -> Experiment | None:
-        """The newest experiment of a name that has not ended and is this process's to end."""
+        """Find the newest experiment with a name that has not ended and is owned by this process."""
         return next((one for one in self._alive("owned") if one.name == name), None)
 
     def find_owned(self, identity: str) -> Experiment | None:
-        """The experiment of an id, if it has not ended and is this process's to end."""
+        """Find the experiment with an id, if it has not ended and is owned by this process."""
         return next((one for one in self._alive("owned") if one.id == identity), None)
 
     def find_recording(self, identity: str) -> Experiment | None:
-        """The experiment of an id, if this process records into it."""
+        """Find the experiment with an id, if this process records into it."""
         return next((one for one in self._with("records") if one.id == identity), None)
 
     def _with(self, flag: str) -> list[Experiment]:
@@ -76,7 +76,7 @@ class LiveExperiments:
         return [one for one in self._with(flag) if one.status in _ALIVE]
 
     def reset(self) -> None:
-        """Stop what runs, and forget all."""
+        """Stop running experiments, and remove all."""
         for one in self._alive("owned"):
             one.stop()
         self._entries, self.warned = [], False

@@ -35,7 +35,7 @@ class Reads:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def frame(self, view: View) -> pd.DataFrame:
-        """All kept rows; see `Experiment.frame`."""
+        """Return all kept rows; see `Experiment.frame`."""
         frame = self._log.rows(view).iloc[:]
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
@@ -56,7 +56,7 @@ class Reads:
     # -- metrics ------------------------------------------------------------------------------------------------------
 
     def metrics(self, view: View, last: Any, by: str | Sequence[str] | None, at: Any) -> Metrics:
-        """Metrics; see `Experiment.metrics`."""
+        """Compute metrics; see `Experiment.metrics`."""
         span = None if last is None else checks.duration("last", last)
         now = view.now if at is None else checks.instant("at", at)
         if isinstance(by, (list, tuple)) and len(by) == 1:
@@ -64,7 +64,7 @@ class Reads:
         pipelines = view.pipelines
         if by is None and at is None and span is None:
             return total_metrics(lives_of(pipelines), view.experiment, now)
-        remote = self._log.rows_are_remote and all(one.complete for one in pipelines)
+        remote = self._log.rows_are_remote and all(pipeline.complete for pipeline in pipelines)
         if by is None and span is not None and not remote:
             return self._window_metrics(view, now - span, now)
         if isinstance(by, str) and span is None and at is None:
@@ -81,8 +81,8 @@ class Reads:
             if len(answers) >= _ANSWERS:
                 answers.clear()
             answers[key] = window_metrics(pipelines, lives_of(pipelines), view.experiment, start, stop)
-        found: Metrics = answers[key]
-        return found
+        metrics: Metrics = answers[key]
+        return metrics
 
     def _row_metrics(self, view: View, by: str | Sequence[str] | None, start: int | None, now: int) -> Metrics:
         """Metrics of kept rows."""
@@ -94,7 +94,7 @@ class Reads:
     # -- summary and snapshot -----------------------------------------------------------------------------------------
 
     def summary(self, view: View, copied: Mapping[str, Any]) -> dict[str, Any]:
-        """Status, durations and counts; see `Experiment.summary`.
+        """Return status, durations and counts; see `Experiment.summary`.
 
         Args:
             view: The experiment.
@@ -154,7 +154,8 @@ class Reads:
         total = window = None
         if measured:
             lives = [
-                one.measure.incremental_state(span if span in one.measure.windows else None) for one in view.pipelines
+                pipeline.measure.incremental_state(span if span in pipeline.measure.windows else None)
+                for pipeline in view.pipelines
             ]
             total = window = total_metrics(lives, view.experiment, view.now)
             if span is not None:
