@@ -22,7 +22,7 @@ class _Entry(NamedTuple):
     log: weakref.ref[EventLog]
 
     def has(self, flag: str) -> bool:
-        """Whether a flag of the log is set: `owned` or `records`."""
+        """Return whether a flag of the log is set: `owned` or `records`."""
         log = self.log()
         return log is not None and bool(getattr(log, flag))
 
@@ -45,11 +45,12 @@ class LiveExperiments:
 
     def known(self) -> list[Experiment]:
         """Return all experiments that still exist."""
-        self._entries = [self._loosened(entry) for entry in self._entries if entry.get() is not None]
+        self._entries = [self._weakened(entry) for entry in self._entries if entry.get() is not None]
         return [experiment for entry in self._entries if (experiment := entry.get()) is not None]
 
     @staticmethod
-    def _loosened(entry: _Entry) -> _Entry:
+    def _weakened(entry: _Entry) -> _Entry:
+        """Replace the reference to an ended experiment by a weak one."""
         experiment = entry.get()
         if experiment is None or isinstance(entry.get, weakref.ref) or experiment.status in _ALIVE:
             return entry
@@ -65,20 +66,20 @@ class LiveExperiments:
 
     def find_recording(self, identity: str) -> Experiment | None:
         """Find the experiment with an id, if this process records into it."""
-        return next((one for one in self._with("records") if one.id == identity), None)
+        return next((one for one in self._with_flag("records") if one.id == identity), None)
 
-    def _with(self, flag: str) -> list[Experiment]:
+    def _with_flag(self, flag: str) -> list[Experiment]:
         self.known()
-        found = [entry.get() for entry in reversed(self._entries) if entry.has(flag)]
-        return [one for one in found if one is not None]
+        experiments = [entry.get() for entry in reversed(self._entries) if entry.has(flag)]
+        return [experiment for experiment in experiments if experiment is not None]
 
     def _alive(self, flag: str) -> list[Experiment]:
-        return [one for one in self._with(flag) if one.status in _ALIVE]
+        return [experiment for experiment in self._with_flag(flag) if experiment.status in _ALIVE]
 
     def reset(self) -> None:
         """Stop running experiments, and remove all."""
-        for one in self._alive("owned"):
-            one.stop()
+        for experiment in self._alive("owned"):
+            experiment.stop()
         self._entries, self.warned = [], False
 
 

@@ -116,7 +116,7 @@ def test_who_owns_it_is_named_while_it_lives(other: Other, tmp_path: Path) -> No
     reader = cr.attach("theirs", store=tmp_path)
     assert not reader.record("mine")
     with pytest.raises(
-        cr.LifecycleError, match=rf"cannot pause 'theirs': it is only read here; process {pid} on \S+ writes it"
+        cr.LifecycleError, match=rf"cannot pause 'theirs': it is read-only here; process {pid} on \S+ writes it"
     ):
         reader.pause()
 
