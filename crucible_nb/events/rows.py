@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pandas as pd
 
 from crucible_nb.events.batch import Batch
 from crucible_nb.events.coerce import text_cells
@@ -105,14 +106,15 @@ def _add_extras(batch: Batch, extras: list[dict[Any, Any] | None], columns: Colu
             add_unread(misfits, name, dict(enumerate(values)))
         else:
             _add(batch, name, values, columns, misfits)
-    if texts:
-        batch.cells["metadata"] = text_cells(_joined(texts.get("metadata"), texts.get(EXTRA)))
+    joined = _joined(texts.get("metadata"), texts.get(EXTRA))
+    if any(text is not None for text in joined):
+        batch.cells["metadata"] = text_cells(joined)
 
 
 def add_unread(misfits: Misfits, name: str, values: Mapping[int, Any]) -> None:
     """Add the known values of a column to what goes to `metadata`."""
     for row, value in values.items():
-        if value is not None:
+        if value is not None and value is not pd.NA and not (isinstance(value, float) and value != value):
             misfits.setdefault(row, {})[name] = value
 
 

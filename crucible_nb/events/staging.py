@@ -67,11 +67,12 @@ def merged(
     """Return a staged row whose values came in a mapping; keywords take precedence."""
     if not isinstance(values, Mapping):
         values = {"values": values}
-    fields = plain_fields({str(name): value for name, value in values.items()}, problems)
+    values = {str(name): value for name, value in values.items()}
     cells = dict(zip(STANDARD, standard, strict=True))
     for name in STANDARD[1:]:
-        value = fields.pop(name, None)
+        value = values.pop(name, None)
         cells[name] = value if cells[name] is None else cells[name]
+    fields = plain_fields(values, problems)
     row: dict[Any, Any] = {**fields, **(extra or {})}
     if EXTRA in row:
         row[EXTRA] = row.pop(EXTRA)  # last, as without a mapping

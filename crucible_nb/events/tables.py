@@ -18,7 +18,7 @@ from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.json_text import is_object, json_of, to_json
 from crucible_nb.events.kinds import Columns, Fitted
 from crucible_nb.events.rows import STANDARD, Misfits, add_misfits, add_unread
-from crucible_nb.events.scalars import PLAIN
+from crucible_nb.events.scalars import PLAIN, plain
 from crucible_nb.events.times import Times, read_times, time_source
 from crucible_nb.utils import checks
 from crucible_nb.utils.checks import text_of
@@ -204,7 +204,8 @@ def _canonical(name: str, column: pd.Series) -> Any:
         return _pandas(read)
     if isinstance(read, Text):
         return pd.array(pa.array(column, from_pandas=True).cast(pa.large_string()), dtype=_STRING)
-    return _array([value if type(value) in PLAIN else orjson.Fragment(json_of(value)) for value in read])
+    values = _array([value if type(value) in PLAIN else orjson.Fragment(json_of(value)) for value in read])
+    return pd.Series(values, column.index, object)  # pandas would guess at an array
 
 
 def _pandas(column: Column) -> Any:
@@ -282,6 +283,9 @@ def _fitted(name: str, read: Read, columns: Columns, others: Misfits) -> Fitted:
     if isinstance(read, Text):
         return columns.fit_text(name, read.series)
     strangers = {row: value for row, value in enumerate(read) if type(value) not in PLAIN}
+    if name not in STANDARD and len(strangers) == len(read):
+        add_unread(others, name, strangers)
+        return None, {}
     column, misfits = columns.fit(name, [value if type(value) in PLAIN else None for value in read])
     if name in STANDARD:
         return column, misfits | strangers
@@ -294,10 +298,10 @@ def _add_metadata(batch: Batch, column: pd.Series, misfits: Misfits) -> None:
     texts: list[str | None] = [None] * len(batch)
     for row, value in enumerate(column):
         if isinstance(value, dict):
-            texts[row] = to_json({str(key): item for key, item in value.items()})
+            texts[row] = to_json({str(key): item for key, item in value.items()}) if value else None
         elif is_object(value):
             texts[row] = str(value)
-        elif not (pd.api.types.is_scalar(value) and pd.isna(value)):
-            add_unread(misfits, "metadata", {row: value})
+        else:
+            add_unread(misfits, "metadata", {row: plain(value, "metadata")})
     if any(text is not None for text in texts):
         batch.cells["metadata"] = text_cells(texts)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import fits_int64
 from crucible_nb.events.dtypes import arrow_array, decoded, family_of
-from crucible_nb.events.scalars import ATTOSECONDS
+from crucible_nb.events.scalars import ATTOSECONDS, plain
 from crucible_nb.utils.checks import short
 from crucible_nb.utils.instants import FIRST, LAST, NEVER, UNITS, mistaken_unit, nanoseconds
 
@@ -38,7 +38,7 @@ class Times(NamedTuple):
 
 
 def read_values(values: Sequence[Any]) -> Times:
-    """Read Python values: datetimes, dates, ISO text, int nanoseconds; None, NaN and NaT are missing."""
+    """Read Python values: datetimes, dates, ISO text, whole nanoseconds; None, NaN and NaT are missing."""
     ns, known = np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
     unread: dict[int, Any] = {}
     texts = [row for row, value in enumerate(values) if type(value) is str]
@@ -50,8 +50,9 @@ def read_values(values: Sequence[Any]) -> Times:
     for row, value in enumerate(values):
         if (many and type(value) is str) or _is_missing(value):
             continue
+        number = plain(value)
         try:
-            ns[row] = nanoseconds(value)
+            ns[row] = nanoseconds(number if type(number) is int else value)
             known[row] = True
         except ValueError:
             unread[row] = value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -100,7 +99,7 @@ COLUMNS: dict[str, tuple[Any, list[bool], list[Any]]] = {
     "arrow timestamps": (pd.Series(pd.array([TIMES[0], None], dtype="timestamp[us, tz=Asia/Tokyo][pyarrow]")), [True, False], []),
     "arrow dates": (pd.Series(pd.array([dt.date(2025, 1, 1), None], dtype="date32[pyarrow]")), [True, False], []),
     "arrow text": (pd.Series(["2025-01-01", "x"]).astype(pd.ArrowDtype(pa.large_string())), [True, False], ["x"]),
-    "arrow decimals": (pd.Series(pd.array([1, 2], dtype=pd.ArrowDtype(pa.decimal128(10, 0)))), [False, False], [Decimal(1), Decimal(2)]),
+    "arrow decimals": (pd.Series(pd.array([1, 2], dtype=pd.ArrowDtype(pa.decimal128(10, 0)))), [True, True], []),
     "categories": (pd.Series(["2025-01-01", "x", None, "x"]).astype("category"), [True, False, False, False], ["x", "x"]),
     "booleans": (pd.Series([True, False]), [False, False], [True, False]),
     "durations": (pd.Series(pd.to_timedelta(["1s"])), [False], [pd.Timedelta("1s")]),
