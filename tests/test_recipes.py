@@ -185,7 +185,7 @@ def detector(copy: Copy) -> None:
     copy.put(laws, '    "Leap": Leap,', "KINDS: ")
     copy.put("tests/anomaly/test_detectors.py", TEST_LEAP)
     copy.put("CHANGELOG.md", "- `Leap`.")
-    compiled = ("crucible_nb/anomaly/_compiled.py", "tests/anomaly/test_compiled.py")
+    compiled = ("crucible_nb/anomaly/compiled.py", "tests/anomaly/test_compiled.py")
     copy.finish("crucible_nb/anomaly/base.py", "crucible_nb/anomaly/recursions.py", *compiled)
 
 
@@ -350,6 +350,8 @@ class SlowOnes(Sampler):
         [1.0, 1.0]
     """
 
+    restorable = True
+
     def __init__(self, rate: float = 0.1) -> None:
         self.rate = rate
 
@@ -381,6 +383,7 @@ class Leap(Detector):
     """
 
     state: ClassVar = {"largest": 0.0}
+    restorable: ClassVar[bool] = True
 
     def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
         """Score by the largest value before each."""
