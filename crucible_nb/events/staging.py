@@ -20,8 +20,11 @@ from crucible_nb.utils.problems import Problems
 
 def plain_cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a staged row whose standard cells are plain, or JSON for what is no scalar; the fields are already."""
-    time, *cells, extra = row
-    return (time, *map(plain_cell, STANDARD, cells), extra)
+    for value in row[1:-1]:
+        if type(value) not in PLAIN:
+            time, *cells, extra = row
+            return (time, *map(plain_cell, STANDARD, cells), extra)
+    return row
 
 
 def plain_cell(name: str, value: Any) -> Any:
@@ -36,6 +39,9 @@ def plain_fields(fields: dict[str, Any], problems: Problems) -> dict[Any, Any]:
     others: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for name, value in fields.items():
+        if type(value) in PLAIN:
+            scalars[name] = value
+            continue
         if name == "metadata" and isinstance(value, dict):
             metadata = {str(key): item for key, item in value.items()}
             continue
