@@ -656,7 +656,7 @@ class Experiment:
             if ledger is None:
                 self._intake.apply("plan", {"plan": made})
                 return made
-        if not ledger.agrees(made):
+        if not ledger.has_same_plan(made):
             raise LifecycleError(f"plan(): {self.name!r} has a plan already ({ledger.plan}); it is kept")
         return ledger.plan
 

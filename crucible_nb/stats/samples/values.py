@@ -50,7 +50,7 @@ class Values(NamedTuple):
         sized: Whether the sampler's probabilities grew with this very column.
         cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
         per: float64[n], what a ratio divides by.
-        said: What was found on the way, in sentences: correlated neighbours, blocks.
+        notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
         known: bool[rows], which rows of the data have a value; None when all have.
         lost: float64[clusters], weight of the rows without a value in each cluster; None without clusters.
     """
@@ -65,7 +65,7 @@ class Values(NamedTuple):
     sized: bool
     cluster: np.ndarray | None = None
     per: np.ndarray | None = None
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
 
