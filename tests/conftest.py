@@ -47,7 +47,7 @@ def settle(exp: Experiment) -> None:
     """No journal of it is being sealed any more."""
     done = threading.Event()
     with exp._intake.lock:  # whoever is about to seal has asked for it by then
-        writer.SEALER.ask(done.set)
+        writer.SEALER.submit(done.set)
     assert done.wait(120)
 
 

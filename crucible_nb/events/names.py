@@ -150,7 +150,7 @@ def info(name: str) -> EventInfo:
         >>> from crucible_nb import events
         >>> events.info("train.epoch").category
         'training'
-        >>> events.info("train.epoc")  # doctest: +ELLIPSIS
+        >>> events.info("train.epoc")
         Traceback (most recent call last):
         ...
         crucible_nb.errors.ConfigError: name='train.epoc': unknown event name (did you mean train.epoch?). You may ...

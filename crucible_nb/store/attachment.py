@@ -56,7 +56,7 @@ class Attachment:
     ) -> None:
         self.folder, self.config, self.stream, self.writer, self.rows = folder, config, stream, writer, rows
         self.followers: dict[int, Follower] = {}
-        self._older: tuple[Any, list[pd.DataFrame]] | None = None
+        self._evicted_rows: tuple[Any, list[pd.DataFrame]] | None = None
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
@@ -186,16 +186,16 @@ class Attachment:
         """Return the handle with which another process can join."""
         return str(self.folder.path.absolute())
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:
         """Return the rows of a writer that were evicted from memory and are in its segments."""
         paths = [part.segment for part in self.folder.parts(stream.writer_id) if part.segment is not None]
         key = (stream.writer_id, len(paths), stream.pipeline.buffer.evicted)
-        if self._older is None or self._older[0] != key:
+        if self._evicted_rows is None or self._evicted_rows[0] != key:
             frames = list(_readable(paths, stream))
-            self._older = (key, frames)
-        assert self._older is not None
+            self._evicted_rows = (key, frames)
+        assert self._evicted_rows is not None
         in_memory = stream.pipeline.buffer.frame()["seq"].to_numpy()
-        return [frame[~frame["seq"].isin(in_memory)] for frame in self._older[1]]
+        return [frame[~frame["seq"].isin(in_memory)] for frame in self._evicted_rows[1]]
 
     def seal_abandoned_journals(self) -> None:
         """Seal the journals of writers whose process has ended. Writers still running are skipped."""

@@ -36,7 +36,7 @@ def find(root: Path, name: str) -> ExperimentFolder | None:
             if folder.facts().get("name") == name:
                 named.append(((folder.path / FACTS).stat().st_mtime_ns, folder.path.name, folder))
         except (StoreError, OSError):
-            continue  # one broken experiment does not hide the others
+            continue  # an unreadable experiment is skipped
     return max(named, key=lambda entry: entry[:2])[2] if named else None
 
 

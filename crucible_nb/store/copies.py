@@ -1,4 +1,4 @@
-"""Copies of an experiment elsewhere: PostgreSQL databases that follow it, and object storage."""
+"""Copies of an experiment in PostgreSQL databases and object storage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Copies:
         summary: Gives `Experiment.summary()`.
 
     Attributes:
-        replicator: Copies to a database; None without one.
+        replicator: Replicator to a database; None without a database.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Copies:
             config=log.config,
             lock=self._lock,
             streams=self._streams,
-            older=log.older,
+            evicted_rows=log.evicted_rows,
             summary=self._summary,
             prices=(log.folder_for(f"copy {log.config.name!r}").path / PRICES).read_bytes(),
             began={log.writer.writer_id: log.writer.began} if writes else {},  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ class Copies:
         return self.replicator
 
     def _streams(self) -> Sequence[Stream]:
-        """The state of each writer, up to date."""
+        """Return the current state of each writer."""
         with self._reading() as view:
             return list(view.streams.values())
 
@@ -83,13 +83,13 @@ class Copies:
         return self.replicator is None or self.replicator.wait(timeout)
 
     def lag(self) -> str:
-        """Lag of the database, for a repr; "" without a database."""
+        """Describe the lag of the database for a repr; "" without a database."""
         return "" if self.replicator is None else self.replicator.describe()
 
     # -- object storage -----------------------------------------------------------------------------------------------
 
     def archive(self, url: str) -> str:
-        """Copy sealed files to object storage, or all files of an experiment that has ended; returns its URL there."""
+        """Copy sealed files to object storage, or all files of an ended experiment; return its URL there."""
         name = self._log.config.name
         folder = self._log.folder_for(f"archive {name!r} to {without_credentials(url)!r}")
         remote, facts = self._archives.setdefault(without_credentials(url), (Remote(url, folder.path.name), {}))
@@ -118,7 +118,7 @@ class Copies:
     # -- state --------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """State of each copy, by its address."""
+        """Return the state of each copy, by its address."""
         copied: dict[str, Any] = {url: dict(facts) for url, (_, facts) in self._archives.items()}
         if self.replicator is not None:
             copied[repr(self.replicator.address)] = self.replicator.facts()

@@ -31,13 +31,13 @@ from crucible_nb.windows.query import Edges
 
 
 class View(NamedTuple):
-    """An experiment at one moment: all writers, up to date. Use it under the lock under which it was made.
+    """A consistent state of an experiment, with all writers. Valid while the lock is held under which it was taken.
 
     Attributes:
         streams: State of each writer, by writer id.
-        own: State that this process records into; of a reader, that of the process that started the experiment.
-        lifecycle: Lifecycle that this process reports: that of the experiment, or, of a worker that has paused or ended
-            its own recording, that of the worker.
+        own: State that this process records into; for a reader, that of the process that started the experiment.
+        lifecycle: Lifecycle that this process reports: that of the experiment, or of the worker if it has paused
+            or ended its own recording.
         experiment: Lifecycle of the experiment, for which metrics count active time.
         now: Time at which windows end, UTC nanoseconds.
         status: Status to report.
@@ -54,7 +54,7 @@ class View(NamedTuple):
 
     @property
     def pipelines(self) -> list[Pipeline]:
-        """The stages of each writer, in order of writer ids."""
+        """Pipelines of all writers, by ascending writer id."""
         return [stream.pipeline for stream in self.streams.values()]
 
 
@@ -65,11 +65,11 @@ class EventLog(ABC):
         identity: Id of the experiment.
         config: Arguments of the experiment.
         stream: State that this process records into, or the main state of a reader.
-        lock: Held while lines and staged events have to be in the same order; taken after the lock of the experiment.
+        lock: Lock that keeps lines and staged events in the same order; taken after the lock of the experiment.
         records: Whether this process records.
         owned: Whether this process started or resumed the experiment, and may end it.
-        rows_are_remote: Whether windows should be asked of the log instead of its whole frame.
-        loses_evicted_rows: Whether rows that leave memory are nowhere else.
+        rows_are_remote: Whether to read windows from the log instead of all rows.
+        loses_evicted_rows: Whether evicted rows are lost.
     """
 
     identity: str
@@ -136,7 +136,7 @@ class EventLog(ABC):
         """Return the files of the experiment for an archive, by name; None without a folder."""
         return None
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
         """Return the rows of a writer that were evicted from memory."""
         return []
 
@@ -177,23 +177,23 @@ class UnwrittenLog(EventLog):
     """A log that writes nothing."""
 
     def append(self, verb: str, facts: Mapping[str, Any]) -> None:
-        """Nothing is written."""
+        """Do nothing: nothing is written."""
 
     def seal_if_due(self, process: Callable[[], None]) -> None:
-        """There is no journal."""
+        """Do nothing: there is no journal."""
 
     def flush(self) -> None:
-        """There is nothing to sync."""
+        """Do nothing: there is no file to sync."""
 
     def finish(self, process: Callable[[], None]) -> None:
-        """There is no journal."""
+        """Do nothing: there is no journal."""
 
     def after_in_child(self) -> None:
-        """No file is open for writing."""
+        """Do nothing: no file is open for writing."""
 
 
 class MemoryLog(UnwrittenLog):
-    """No store: nothing is written, and there are no other writers."""
+    """The log of an experiment without a store: nothing is written, and there are no other writers."""
 
     loses_evicted_rows = True
 
@@ -202,7 +202,7 @@ class MemoryLog(UnwrittenLog):
         self.lock = nullcontext()
 
     def require_writer(self, verb: str) -> None:
-        """Every verb can be applied."""
+        """Accept every verb."""
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
         """Stage rows."""
@@ -211,11 +211,11 @@ class MemoryLog(UnwrittenLog):
         return True
 
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
-        """The table as it is."""
+        """Yield the table unchanged."""
         yield frame, self.stream.clock.read()
 
     def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
-        """The experiment now."""
+        """Return the experiment now."""
         stream = self.stream
         stream.start_at_first_event()
         life = stream.lifecycle
@@ -231,11 +231,11 @@ class MemoryLog(UnwrittenLog):
         )
 
     def handle(self) -> str:
-        """No process can join."""
+        """Raise: no process can join."""
         raise StoreError(_in_memory(self.config.name))
 
     def become_writer_after_fork(self) -> str | None:
-        """A forked process cannot give its events to the parent."""
+        """Return the reason: a forked process cannot give its events to the parent."""
         return _in_memory(self.config.name)
 
 
@@ -244,7 +244,7 @@ def _in_memory(name: str) -> str:
 
 
 class AttachedLog(UnwrittenLog):
-    """An experiment that other processes write, or wrote: read-only.
+    """The read-only log of an experiment that other processes write or wrote.
 
     Args:
         attachment: The experiment opened from its folder or its copy.
@@ -263,14 +263,14 @@ class AttachedLog(UnwrittenLog):
     def require_writer(self, verb: str) -> None:
         """Raise: the experiment is read-only here."""
         name, owner = self.config.name, self.attachment.owner()
-        raise LifecycleError(f"cannot {verb} {name!r}: it is only read here; {owner} writes it")
+        raise LifecycleError(f"cannot {verb} {name!r}: it is read-only here; {owner} writes it")
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:  # noqa: ARG002
-        """Rows are refused."""
+        """Refuse the rows."""
         return False
 
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
-        """A table is refused."""
+        """Refuse the table."""
         yield from ()
 
     def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
@@ -311,7 +311,7 @@ class AttachedLog(UnwrittenLog):
             parts = []
             for writer, stream in view.streams.items():
                 if stream.pipeline.buffer.evicted:
-                    parts += [(writer, frame) for frame in self.attachment.older(stream)]
+                    parts += [(writer, frame) for frame in self.attachment.evicted_rows(stream)]
                 parts.append((writer, stream.pipeline.buffer.frame()))
             self._merged = (key, merge_writers(parts))
         return self._merged[1]
@@ -329,17 +329,17 @@ class AttachedLog(UnwrittenLog):
         """Files of the experiment."""
         return self.attachment.folder.files()
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:
         """Return the rows of a writer that were evicted from memory."""
-        return self.attachment.older(stream)
+        return self.attachment.evicted_rows(stream)
 
     def handle(self) -> str:
         """Return the handle with which another process can join."""
         return self.attachment.handle()
 
     def become_writer_after_fork(self) -> str | None:
-        """A reader does not record."""
-        return "it is only read here"
+        """Return the reason: a reader does not record."""
+        return "it is read-only here"
 
 
 class CopyLog(AttachedLog):
@@ -358,7 +358,7 @@ class CopyLog(AttachedLog):
 
 
 class StoredLog(AttachedLog):
-    """An experiment in a folder that this process writes.
+    """The log of an experiment in a folder that this process writes.
 
     Args:
         attachment: The experiment opened from its folder, with a writer.
@@ -430,9 +430,9 @@ class StoredLog(AttachedLog):
             rotated = self.writer.rotate()
         seal = self.writer.prepare_segment(self.writer.number - 1) if rotated else None
         if seal is not None:
-            SEALER.ask(seal)
+            SEALER.submit(seal)
             for job in self.on_sealed:
-                SEALER.ask(job)
+                SEALER.submit(job)
 
     def flush(self) -> None:
         """Sync the journal."""

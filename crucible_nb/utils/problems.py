@@ -52,7 +52,7 @@ _OURS = (str(Path(__file__).parents[1]), contextlib.__file__)
 
 
 def _users_level() -> int:
-    """The stack level, counted from the caller, of the first line outside the package: the user's, if there is one."""
+    """Return the stack level, counted from the caller, of the first line outside the package: the user's code."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         level, frame = level + 1, frame.f_back

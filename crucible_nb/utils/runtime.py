@@ -63,9 +63,9 @@ class Runtime:
 
     def reset(self) -> None:
         """Reset all singletons, the newest first; for tests."""
-        for one in reversed(self._singletons):
-            if isinstance(one, Resettable):
-                one.reset()
+        for singleton in reversed(self._singletons):
+            if isinstance(singleton, Resettable):
+                singleton.reset()
 
     def survive_forks(self, part: ForkAware) -> None:
         """Register an object to be called before and after forks, as long as it exists."""
@@ -78,9 +78,9 @@ class Runtime:
     def before_fork(self) -> None:
         """Take all locks, so that none is held by a thread that the child will not have."""
         self._forking.__enter__()
-        for one in tuple(self._objects):
-            one.before_fork()
-            self._held.append(one)
+        for part in tuple(self._objects):
+            part.before_fork()
+            self._held.append(part)
 
     def after_in_parent(self) -> None:
         """Release the locks in the parent."""

@@ -29,7 +29,7 @@ class BackgroundWorker:
         self._begin()
         RUNTIME.in_child(self._begin)
 
-    def ask(self, job: Callable[[], None]) -> None:
+    def submit(self, job: Callable[[], None]) -> None:
         """Run `job` soon; it must not raise."""
         if self._owner != os.getpid():
             self._start()
@@ -52,8 +52,8 @@ class BackgroundWorker:
         self._queue, self._owner, self._lock = SimpleQueue(), None, threading.Lock()
 
 
-FOLDER = BackgroundWorker("crucible-fold")
-"""Processes full staging areas."""
+PROCESSOR = BackgroundWorker("crucible-process")
+"""Thread that processes full staging areas."""
 
 
 class Ticker:
@@ -74,7 +74,7 @@ class Ticker:
         RUNTIME.in_child(self._begin)
 
     def add(self, tick: Callable[[], bool]) -> None:
-        """Call a bound method from now on, until its object is gone or it returns False."""
+        """Call a bound method from now on, until its object is deleted or it returns False."""
         with self._lock:
             if self._owner != os.getpid():
                 self._owner, self._due, self._wanted = os.getpid(), {}, threading.Event()
@@ -114,4 +114,4 @@ class Ticker:
 
 
 TICKER = Ticker()
-"""Watches rules, budgets and incidents."""
+"""Thread that checks rules, budgets and incidents."""

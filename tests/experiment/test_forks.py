@@ -123,7 +123,7 @@ def test_threads_of_the_parent_do_not_block_those_of_the_child(kind: Any) -> Non
 
 
 def ask(helper: Any, job: Any) -> None:
-    helper.ask(job.run) if isinstance(helper, BackgroundWorker) else helper.add(job.run)
+    helper.submit(job.run) if isinstance(helper, BackgroundWorker) else helper.add(job.run)
 
 
 def test_the_parent_goes_on_after_forks_of_several_threads() -> None:

@@ -110,7 +110,7 @@ def test_a_reader_writes_nothing(parts: tuple[cr.Experiment, cr.Experiment, cr.E
         lambda: reader.watch("error_rate > 0.1"),
         lambda: reader.set_sampling("uniform"),
     ):
-        with pytest.raises(cr.LifecycleError, match="it is only read here"):
+        with pytest.raises(cr.LifecycleError, match="it is read-only here"):
             act()
     assert not reader.record("x")
     assert reader.extend([{"x": 1}]) == 0

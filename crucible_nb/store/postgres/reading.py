@@ -159,7 +159,7 @@ class CopiedAttachment(Attachment):
         """Raise StoreError: a copy cannot be joined."""
         raise StoreError(f"{self.config.name!r} is a read-only copy in {self.connection.address!r}")
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
         """Return no rows: all are in the database."""
         return []
 
