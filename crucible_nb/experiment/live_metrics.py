@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics import GROUPS, Live, Metrics, Tally, block_of, tally_of
+from crucible_nb.metrics import GROUPS, GroupState, LiveState, Metrics, block_of, state_of_block
 from crucible_nb.metrics.frames import metrics_of
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.lifecycle import Lifecycle
@@ -18,26 +18,26 @@ FEW = 4096
 """Number of rows up to which exact metrics cost no more than a merge of panes."""
 
 
-def lives_of(pipelines: Sequence[Pipeline]) -> list[Live]:
+def lives_of(pipelines: Sequence[Pipeline]) -> list[LiveState]:
     """Return the live metric state of each writer, over all events."""
     return [one.measure.exact_state() for one in pipelines]
 
 
-def total_metrics(lives: Sequence[Live], life: Lifecycle, now: int) -> Metrics:
+def total_metrics(lives: Sequence[LiveState], life: Lifecycle, now: int) -> Metrics:
     """Compute metrics over all events of all writers."""
     return metrics_of(_merged([live.total for live in lives]), life, (life.started, now))
 
 
-def _merged(states: Sequence[Tally]) -> Tally:
+def _merged(states: Sequence[GroupState]) -> GroupState:
     """Merge the states of several writers; a single state is returned as it is."""
-    return reduce(Tally.merge, states)
+    return reduce(GroupState.merge, states)
 
 
 def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: str) -> Metrics | None:
     """Compute metrics over all events by a column that is counted live; None for other columns."""
     if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
-    by_label: dict[Any, list[Tally]] = {}
+    by_label: dict[Any, list[GroupState]] = {}
     for pipeline in pipelines:
         for name, state in _groups(pipeline, by):
             by_label.setdefault(name, []).append(state)
@@ -52,19 +52,19 @@ def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: 
 _OTHERS = "(other groups)"
 
 
-def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, Tally]]:
+def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, GroupState]]:
     """Yield label and state of every group of one writer that has events; label None is for no group."""
     measure = pipeline.measure
     index = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
     tally, labels = measure.exact_state().groups[index], measure.groupings[index].labels()[:GROUPS]
     names = [None, *labels, _OTHERS]
     for row in [*range(1, len(tally)), 0]:
-        if tally.panel.sums[0, row] > 0:
-            yield names[row], tally.fold(np.array([row]))
+        if tally.table.sums[0, row] > 0:
+            yield names[row], tally.merge_groups(np.array([row]))
 
 
 def window_metrics(
-    pipelines: Sequence[Pipeline], lives: Sequence[Live], life: Lifecycle, start: int, stop: int
+    pipelines: Sequence[Pipeline], lives: Sequence[LiveState], life: Lifecycle, start: int, stop: int
 ) -> Metrics:
     """Compute metrics of the events in [start, stop], of all writers.
 
@@ -76,22 +76,22 @@ def window_metrics(
     return metrics_of(_merged(states), life, (max(edges), stop), estimated=any(partial))
 
 
-def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tally, int, bool]:
+def _window(pipeline: Pipeline, live: LiveState, start: int, stop: int) -> tuple[GroupState, int, bool]:
     """Return the state of a window of one writer, its start, and whether rows are missing from it."""
     rows = pipeline.buffer.slice(start, stop + 1)
     whole = pipeline.complete or (not pipeline.sample.is_sampling and rows.oldest is not None and rows.oldest <= start)
-    ring = live.rings.get(stop - start)
-    newest = int(live.total.panel.span[1, 0])
+    ring = live.windows.get(stop - start)
+    newest = int(live.total.table.span[1, 0])
     if ring is None or newest > stop or (whole and len(rows.times) <= FEW):
         return _rows(rows), start, not whole
     edge = -(-start // ring.width) * ring.width
-    state = ring.fold(edge, (stop // ring.width + 1) * ring.width)
+    state = ring.merge_panes(edge, (stop // ring.width + 1) * ring.width)
     if whole:
         state = _rows(pipeline.buffer.slice(start, edge)).merge(state)
         edge = start
     return state, edge, False
 
 
-def _rows(rows: BufferSlice) -> Tally:
+def _rows(rows: BufferSlice) -> GroupState:
     """Return the exact state of rows in the buffer."""
-    return tally_of(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))
+    return state_of_block(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))

@@ -89,7 +89,7 @@ class Stream:
     def start_at_first_event(self) -> None:
         """Set the start of an experiment in event time, once it has events."""
         if self.lifecycle.started is None and self.pipeline.seq:
-            self.lifecycle.started = int(self.pipeline.measure.exact_state().total.panel.span[0, 0])
+            self.lifecycle.started = int(self.pipeline.measure.exact_state().total.table.span[0, 0])
 
     def _transition(self, verb: str, facts: Mapping[str, Any]) -> None:
         self.start_at_first_event()

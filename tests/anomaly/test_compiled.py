@@ -43,7 +43,7 @@ def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monk
 
 
 @pytest.mark.parametrize("by", [(), ("model",)], ids=["alone", "by model"])
-@pytest.mark.parametrize("learn", ["always", "normal"])
+@pytest.mark.parametrize("learn", ["always", pytest.param("normal", marks=pytest.mark.check)])
 @pytest.mark.parametrize("kind", [ZScore, EWMA, CUSUM, Auto])
 def test_both_say_the_same_and_one_takes_over_from_the_other(
     kind: type[Detector], learn: str, by: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

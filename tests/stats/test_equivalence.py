@@ -190,6 +190,7 @@ def test_constant_values_are_refused() -> None:
         equivalence([1.0, 2.0], [2.0, 3.0], metric="p95_latency_ms", margin=2)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("kind", ["mean", "rate", "paired rate", "clusters", "weights"])
 def test_at_the_margin_it_errs_in_one_of_twenty(kind: str) -> None:
     rng = np.random.default_rng(8)

@@ -245,6 +245,7 @@ SAMPLERS = {
 }
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_coverage_under_samplers(name: str) -> None:
     """The full tables are in docs/guides/sampling.md; these runs are enough to detect a wrong formula."""

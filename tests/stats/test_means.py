@@ -190,6 +190,7 @@ def test_ratio_metrics_are_linearised(rng: np.random.Generator) -> None:
     )
 
 
+@pytest.mark.check
 def test_sampled_rows_of_equal_systems_reject_as_often_as_promised() -> None:
     rng = np.random.default_rng(7)
     rejected = naive = 0
@@ -215,6 +216,7 @@ def _unmarked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("shared", [False, True])
 def test_clusters_keep_the_error_rate(shared: bool) -> None:
     rng = np.random.default_rng(11)

@@ -145,6 +145,7 @@ def test_weights_stand_for_rows(rng: np.random.Generator) -> None:
     assert got.n == (60, 60)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("way", ["weights", "clusters", "groups"])
 def test_error_rates_of_sampled_and_clustered_rows(way: str) -> None:
     rng, rejected = np.random.default_rng(13), 0

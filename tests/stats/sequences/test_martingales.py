@@ -110,6 +110,7 @@ def test_two_rates_expect_exactly_what_was_staked(p: float, gap: float) -> None:
     assert total == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
 def test_two_rates_are_told_apart_at_any_time_with_at_most_alpha(p: float) -> None:
     """All paths of 80 events, arms growing at different speeds, by dynamic programming over the counts."""
