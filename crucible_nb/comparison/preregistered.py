@@ -35,7 +35,7 @@ class PlannedLook:
     def record_look(self, control: Arm, treatment: Arm, metrics: tuple[str, ...]) -> None:
         """Record this look in the ledger, and its deviations from the plan."""
         n, deviations = len(control.frame) + len(treatment.frame), []
-        look = self.ledger.record_look(n, metrics)
+        look = self.ledger.take(n, metrics)
         if not look.planned:
             deviations.append(
                 f"this look, at {n:,} events, was not planned, so its p-values are not covered by the plan; use "
@@ -56,7 +56,7 @@ def find_plan(control: Arm, treatment: Arm, alpha: float | None, *, sequential: 
     ledgers = [arm.ledger for arm in (control, treatment) if arm.ledger is not None]
     if not ledgers:
         return None
-    if len(ledgers) == 2 and not ledgers[0].has_same_plan(ledgers[1].plan):
+    if len(ledgers) == 2 and not ledgers[0].agrees(ledgers[1].plan):
         raise StatError(
             f"the two experiments have different plans ({ledgers[0].plan}; {ledgers[1].plan}). Compare "
             "experiments with the same plan, or pass one of them as exp.frame(), which has no plan."

@@ -663,7 +663,7 @@ class Experiment:
             if ledger is None:
                 self._intake.apply("plan", {"plan": plan})
                 return plan
-        if not ledger.has_same_plan(plan):
+        if not ledger.agrees(plan):
             raise LifecycleError(f"plan(): {self.name!r} already has a plan ({ledger.plan}), which cannot be changed")
         return ledger.plan
 

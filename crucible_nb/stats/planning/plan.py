@@ -148,7 +148,7 @@ class Ledger:
             return None
         return done + 1
 
-    def record_look(self, n: int, metrics: Sequence[str]) -> Look:
+    def take(self, n: int, metrics: Sequence[str]) -> Look:
         """Record a look; a second one at the same number of events is the same look."""
         if self.looks and self.looks[-1].n == n:
             return self.looks[-1]
@@ -156,6 +156,6 @@ class Ledger:
         self.append(look)
         return look
 
-    def has_same_plan(self, other: Plan) -> bool:
+    def agrees(self, other: Plan) -> bool:
         """Whether another plan is equal, apart from the number of events at which it was made."""
         return replace(other, events=self.plan.events) == self.plan
