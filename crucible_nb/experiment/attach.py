@@ -91,7 +91,10 @@ def attach(
         return owned
     given = _user_objects(clock, sampling, anomaly)
     if mode is None:
-        mode = "resume" if Attachment.read(folder, given, rows=False).dead() else "read"
+        attachment = Attachment.read(folder, given)
+        if not attachment.dead():
+            return _register(_experiment(attachment))
+        mode = "resume"
     redaction = None if mode == "read" else rebuild_redaction(folder.facts().get("redact"), redact)
     experiment = open_stored(folder, mode, given, durability, redaction)
     if isinstance(store, Address) and mode == "resume":
@@ -115,7 +118,11 @@ def _mode_of_copy(address: Address, name: Any) -> str:
 def _open_copy(address: Address, name: Any) -> Experiment:
     """Open the copy of an experiment read-only."""
     connection = Connection(address)
-    log = open_log(CopiedAttachment(connection, find_id(connection, checks.text("name", name))))
+    return _experiment(CopiedAttachment(connection, find_id(connection, checks.text("name", name))))
+
+
+def _experiment(attachment: Attachment) -> Experiment:
+    log = open_log(attachment)
     return Experiment(log.config, log)
 
 
@@ -159,8 +166,7 @@ def open_stored(
         attachment = Attachment.join(folder, given, durability, redaction)
     else:
         attachment = Attachment.resume(folder, given, durability, redaction)
-    log = open_log(attachment)
-    return Experiment(log.config, log)
+    return _experiment(attachment)
 
 
 _FAILED: set[str] = set()
@@ -234,7 +240,7 @@ def list_stored(store: Any) -> pd.DataFrame:
         start = created_ns(folder)
         try:
             attachment = Attachment.read(folder, rows=False)
-            facts = Experiment(attachment.config, open_log(attachment)).summary()
+            facts = _experiment(attachment).summary()
             facts["kept_events"] += attachment.unread
             dated.append((start, folder.path.name, facts))
         except StoreError as error:

@@ -155,11 +155,14 @@ class Attachment:
     def catch_up(self) -> None:
         """Read the new lines of the other writers."""
         own = None if self.writer is None else self.writer.writer_id
-        for writer_id in {0, *self.folder.writers()}:  # the first may have ended before it wrote anything
+        listing = self.folder.scan()
+        for writer_id in {0, *listing.writers}:  # the first may have ended before it wrote anything
             if writer_id == own:
                 continue
             if writer_id not in self.followers:
-                self.followers[writer_id] = Follower(self.folder, writer_id, self.config.for_reader(), rows=self.rows)
+                self.followers[writer_id] = Follower(
+                    self.folder, writer_id, self.config.for_reader(), rows=self.rows, listing=listing
+                )
             self.followers[writer_id].catch_up()
 
     def main(self) -> Stream:

@@ -16,7 +16,7 @@ from crucible_nb.files.disk import reading
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.checkpoint import read_checkpoint
-from crucible_nb.store.layout import FACTS, ExperimentFolder, JournalPart
+from crucible_nb.store.layout import FACTS, ExperimentFolder, FolderListing, JournalPart
 from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.segment import batch_of_frame, in_order, read_segment
 from crucible_nb.store.tail import Tail
@@ -35,6 +35,7 @@ class Follower:
         folder: Folder of the experiment.
         writer_id: Number of the writer.
         config: Arguments of the experiment.
+        listing: A listing of the folder made just now, for the first read; None: list it.
         rows: Whether to read the rows of segments; the checkpoint alone is enough for metrics.
 
     Attributes:
@@ -48,7 +49,13 @@ class Follower:
     replayer: Replayer
 
     def __init__(
-        self, folder: ExperimentFolder, writer_id: int, config: ExperimentConfig, *, rows: bool = True
+        self,
+        folder: ExperimentFolder,
+        writer_id: int,
+        config: ExperimentConfig,
+        *,
+        rows: bool = True,
+        listing: FolderListing | None = None,
     ) -> None:
         self.folder, self.writer_id, self.config, self.rows = folder, writer_id, config, rows
         self.number = self.unread = 0
@@ -57,6 +64,7 @@ class Follower:
         self._ends: dict[int, int] = {}
         self._tail: Tail | None = None
         self._size = -1
+        self._listing = listing  # until the first read is done: an attach lists its folder once
         self._open()
 
     @property
@@ -72,9 +80,10 @@ class Follower:
             except StoreError as error:
                 if not left or not isinstance(error.__cause__, FileNotFoundError):
                     raise
+                self._listing = None
 
     def _load(self) -> None:
-        parts = self.folder.parts(self.writer_id)
+        parts = (self._listing or self.folder.scan()).parts(self.writer_id)
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
         with reading(self.folder.path / FACTS, unchanged=StoreError):
@@ -159,11 +168,12 @@ class Follower:
         """
         for _ in range(_TRIES):
             try:
-                if self._read():
+                done, self._listing = self._read(), None
+                if done:
                     self._allow_eviction_of_sealed()
                     return self.stream
-            except FileNotFoundError:
-                pass  # sealed and removed in between
+            except FileNotFoundError:  # sealed and removed in between
+                self._listing = None
             self._open()
         raise StoreError(f"cannot read {str(self.folder.path)!r}: its files change faster than they can be read")
 
@@ -214,6 +224,8 @@ class Follower:
 
     def _skip_missing_journal(self) -> bool:
         """Skip a missing journal if it is lost; return False if it was sealed and removed."""
+        if self._listing is not None and self._listing.next_number(self.writer_id) <= self.number:
+            return True
         later = [part for part in self.folder.parts(self.writer_id) if part.number >= self.number]
         if any(part.segment is not None for part in later):
             return False
