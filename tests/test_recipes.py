@@ -371,6 +371,8 @@ class SlowOnes(Sampler):
         [1.0, 1.0]
     """
 
+    restorable = True
+
     def __init__(self, rate: float = 0.1) -> None:
         self.rate = rate
 
@@ -402,6 +404,7 @@ class Leap(Detector):
     """
 
     state: ClassVar = {"largest": 0.0}
+    restorable: ClassVar[bool] = True
 
     def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
         """Score by the largest value before each."""

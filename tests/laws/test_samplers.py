@@ -78,7 +78,7 @@ class Biased(Uniform):
 
 class CutDependent(Uniform):
     def choose(self, events: EventColumns) -> Choice:
-        self._random.next(1)
+        self.random.next(1)
         return super().choose(events)
 
 
