@@ -39,12 +39,17 @@ def public() -> Iterator[tuple[str, Any]]:
 
 
 def methods(prefix: str, cls: type) -> Iterator[tuple[str, Any]]:
-    for name, member in vars(cls).items():
-        if not name.startswith("_") and not isinstance(member, type):
-            if isinstance(member, (staticmethod, classmethod)):
-                member = member.__func__
-            if inspect.isfunction(member) or isinstance(member, property):
-                yield f"{prefix}.{name}", member
+    """Its methods and properties that the package defines, in the class itself or in a base class."""
+    for name in dir(cls):
+        member = inspect.getattr_static(cls, name)
+        if isinstance(member, property):
+            thing, function = member, member.fget
+        elif isinstance(member, (staticmethod, classmethod)) or inspect.isfunction(member):
+            thing = function = getattr(cls, name)
+        else:
+            continue
+        if not name.startswith("_") and function.__module__.startswith("crucible_nb"):
+            yield f"{prefix}.{name}", thing
 
 
 NAMES = dict(public())

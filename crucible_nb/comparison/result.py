@@ -85,8 +85,8 @@ class Comparison(Mapping[str, MetricComparison]):
 
     Examples:
         >>> import crucible_nb as cr
-        >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-        >>> list(found), found.control
+        >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+        >>> list(result), result.control
         (['latency_ms'], 'control')
     """
 
@@ -112,8 +112,8 @@ class Comparison(Mapping[str, MetricComparison]):
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.summary
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.summary
             'treatment against control: worse on latency_ms'
         """
         by_verdict: dict[str, list[str]] = {}
@@ -127,8 +127,8 @@ class Comparison(Mapping[str, MetricComparison]):
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.to_dict()["metrics"]["latency_ms"]["verdict"]
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.to_dict()["metrics"]["latency_ms"]["verdict"]
             'worse'
         """
         return {
@@ -141,8 +141,8 @@ class Comparison(Mapping[str, MetricComparison]):
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.to_frame().verdict.to_dict()
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.to_frame().verdict.to_dict()
             {'latency_ms': 'worse'}
         """
         return pd.concat([metric.to_frame() for metric in self.values()], ignore_index=True).set_index("metric")
@@ -164,8 +164,8 @@ class Comparison(Mapping[str, MetricComparison]):
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.to_markdown().splitlines()[0][:32]
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.to_markdown().splitlines()[0][:32]
             '| metric | verdict | control | t'
         """
         cells = [[cell.replace("|", "\\|") for cell in row] for row in [_header(self), *_cells(self)]]
@@ -177,8 +177,8 @@ class Comparison(Mapping[str, MetricComparison]):
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> "worse" in found.to_latex()
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> "worse" in result.to_latex()
             True
         """
         return self.to_frame()[["verdict", "control", "treatment", "estimate", "pvalue"]].to_latex(float_format="%.4g")

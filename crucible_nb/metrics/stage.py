@@ -21,7 +21,7 @@ smaller one less per read."""
 
 
 class Grouping:
-    """Numbers the groups of events by one column.
+    """Assignment of group numbers to events by one column.
 
     Args:
         name: Name of the column.

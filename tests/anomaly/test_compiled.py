@@ -1,4 +1,4 @@
-"""The compiled algorithms say what the numpy ones say, to the last bit."""
+"""The compiled algorithms equal the numpy versions, to the last bit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stream(seed: int, n: int = 5_000) -> pd.DataFrame:
 
 
 def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monkeypatch: pytest.MonkeyPatch) -> Verdict:
-    """The verdict on a frame in two halves, each compiled or not."""
+    """Verdicts on a frame in two halves, each compiled or not."""
     running, found = detector.begin(), []
     for half, fast in zip(np.array_split(np.arange(len(frame)), 2), compiled, strict=True):
         monkeypatch.setattr(KERNEL, "ready_for", lambda _, fast=fast: fast)

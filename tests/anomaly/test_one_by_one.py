@@ -1,4 +1,4 @@
-"""Models that score one event at a time: river's own, and what the wrapper adds."""
+"""Models that score one event at a time: river's results, and the additions of the wrapper."""
 
 from __future__ import annotations
 

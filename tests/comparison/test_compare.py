@@ -1,4 +1,4 @@
-"""Comparisons: the design they read, the test they pick, the verdict they give."""
+"""`cr.compare`: the design read from the rows, the chosen test, the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans: said before, fingerprinted, and held against every look."""
+"""Preregistered plans: immutable, with a hash, compared with every look."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def trace(rows: int, seed: int = 0, gap: float = 1.0) -> pd.DataFrame:
 
 
 def check(found: cr.Metrics, rows: pd.DataFrame, exact: bool | None = None) -> None:
-    """All numbers against pandas."""
+    """Compare all numbers with pandas."""
     assert found.events == len(rows)
     latency, told = rows.latency_ms, found.latency
     assert told.count == latency.count()

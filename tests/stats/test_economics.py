@@ -1,4 +1,4 @@
-"""The next sample: items, money and minutes, from what arms have shown; it delivers the power that it promises."""
+"""`next_sample`: items, cost and time; simulated power equals the stated one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_rate_near_one_looks_down() -> None:
 def test_enough_is_said() -> None:
     got = next_sample(arm(4000, 0.8), arm(4000, 0.8), difference=0.05)
     assert (got.more_per_arm, got.cost_usd, got.minutes) == (0, 0.0, 0.0)
-    assert got.text.endswith("; no more are needed.")
+    assert got.text.endswith(": no more are needed.")
     assert got.power_now > 0.99
 
 

@@ -1,4 +1,4 @@
-"""Equivalence and non-inferiority: statsmodels' TOST, score tests of rates, real runs, the level by simulation."""
+"""Equivalence and non-inferiority: TOST of statsmodels, score tests of rates, real runs, level by simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Analysis of variance: NIST's certified sets, scipy, and honest error rates with weights and clusters."""
+"""Analysis of variance: certified data sets of NIST, scipy, and error rates with weights and clusters."""
 
 from __future__ import annotations
 

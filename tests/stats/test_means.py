@@ -1,4 +1,4 @@
-"""t-tests: scipy's bits on plain rows, published values, and honest error rates on sampled and clustered rows."""
+"""t-tests: bit-equal to scipy on unweighted rows, published values, error rates on sampled and clustered rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def spread_out(*samples: list[float]) -> None:
 
 
 def clustered(rng: np.random.Generator, clusters: int, rows: int, shift: float = 0.0, start: int = 0) -> pd.DataFrame:
-    """Sessions with an effect of their own, in order of nothing."""
+    """Rows in sessions, each with an effect of its own, in random order."""
     session = np.repeat(np.arange(start, start + clusters), rows)
     x = rng.normal(0, 1, clusters).repeat(rows) + rng.normal(shift, 1, clusters * rows)
     return pd.DataFrame({"score": x, "session_id": session.astype(str)}, index=rng.permutation(len(x)))

@@ -1,4 +1,4 @@
-"""Power: every published value; what belongs together fits together."""
+"""Power: published values; power, sample size and detectable effect are inverse to each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tiers import examples
 
 
 def answers(given: dict, wanted: str) -> list[tuple[str, float]]:
-    """What we say to an entry of the oracles, by the name of what is expected."""
+    """Our results for an entry of the published values, by the names of the expected ones."""
     alpha, chance = given["alpha"], given.get("power", 0.8)
     alternative = given.get("alternative", "two-sided")
     if "groups" in given:

@@ -1,4 +1,4 @@
-"""Rank tests: scipy's bits on plain rows, published values, and honest error rates with weights and clusters."""
+"""Rank tests: bit-equal to scipy on unweighted rows, published values, error rates with weights and clusters."""
 
 from __future__ import annotations
 

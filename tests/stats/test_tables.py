@@ -1,4 +1,4 @@
-"""Chi-square, Fisher, McNemar: against scipy, statsmodels and published answers; weights and clusters by simulation."""
+"""Chi-square, Fisher, McNemar: scipy, statsmodels, published results; weights and clusters by simulation."""
 
 from __future__ import annotations
 

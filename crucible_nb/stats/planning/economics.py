@@ -245,7 +245,7 @@ def more_text(more: Sequence[int], usd: float, minutes: float, *, paired: bool) 
         ': 640 more per arm, about $3.10 and 7 min'
     """
     if not any(more):
-        return "; no more are needed"
+        return ": no more are needed"
     known = [f"${usd:,.2f}" if usd >= 0.01 else f"${number(usd)}"] if not math.isnan(usd) else []
     known += [_duration_text(minutes)] if not math.isnan(minutes) else []
     unknown = [name for name, amount in (("cost", usd), ("time", minutes)) if math.isnan(amount)]

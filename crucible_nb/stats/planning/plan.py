@@ -123,12 +123,12 @@ def plan_of(
 
 
 class Ledger:
-    """The plan of an experiment and the looks that were taken.
+    """The plan of an experiment and the looks that were made.
 
     Attributes:
-        plan: As it was made.
-        looks: In order.
-        append: Adds a look; an experiment replaces it, to write the look to its store as well.
+        plan: The plan.
+        looks: Looks in order of time.
+        append: Adds a look; an experiment replaces it by a function that also writes the look to its store.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -140,7 +140,7 @@ class Ledger:
         return f"{self.plan}: {len(self.looks)} looks, {early} of them not planned"
 
     def due(self, n: int) -> int | None:
-        """Which planned look `n` events are, counted from 1; None between looks, or when all were taken."""
+        """Number of the planned look that is due at `n` events, from 1; None if none is due."""
         plan, done = self.plan, sum(look.planned for look in self.looks)
         if plan.sequential:
             return done + 1
@@ -149,7 +149,7 @@ class Ledger:
         return done + 1
 
     def take(self, n: int, metrics: Sequence[str]) -> Look:
-        """Note a look; one at the same events again is the same look."""
+        """Record a look; a second one at the same number of events is the same look."""
         if self.looks and self.looks[-1].n == n:
             return self.looks[-1]
         look = Look(n, tuple(metrics), planned=self.due(n) is not None)
@@ -157,5 +157,5 @@ class Ledger:
         return look
 
     def agrees(self, other: Plan) -> bool:
-        """Whether another plan says the same, whenever it was made."""
+        """Whether another plan is equal, apart from the number of events at which it was made."""
         return replace(other, events=self.plan.events) == self.plan

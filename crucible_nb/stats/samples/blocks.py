@@ -121,7 +121,7 @@ def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
         metric=events.metric._replace(kind="mean"), x=x, weight=np.ones(len(x)), sampled=False, seen=None, sized=False,
         rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
-    return values._replace(said=_block_notes(events, x, blocks.codes, rule))
+    return values._replace(notes=_block_notes(events, x, blocks.codes, rule))
 
 
 class _Blocks(NamedTuple):

@@ -50,7 +50,7 @@ class Values(NamedTuple):
         sized: Whether the sampling probabilities depended on this column.
         cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
         per: Denominators of a ratio, float64[n].
-        said: What was found on the way, in sentences: correlated neighbours, blocks.
+        notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
         known: Whether each row of the data has a value, bool[rows]; None if all have.
         lost: Weight of the rows without a value in each cluster, float64[clusters]; None without clusters.
     """
@@ -65,7 +65,7 @@ class Values(NamedTuple):
     sized: bool
     cluster: np.ndarray | None = None
     per: np.ndarray | None = None
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
 

@@ -32,7 +32,7 @@ class Bets(NamedTuple):
 def spread_bets(shape: float) -> Bets:
     """Stakes from 0.0001 to 0.999 in steps of 30 %; 90 % of the capital by (1 + c) / 2 ~ Beta(shape, shape).
 
-    The other 10 % are split evenly, so that very small and very large differences are found, too.
+    The other 10 % are split evenly, so that very small and very large differences are detected, too.
 
     Examples:
         >>> bets = spread_bets(1.0)

@@ -1,4 +1,4 @@
-"""The guarantee itself, by exact enumeration: no fair world lets a gambler expect more than was staked."""
+"""The guarantee of sequences, by exact enumeration: under the null hypothesis the expected evidence is at most 1."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_ties_break_the_mixture_that_does_not_know_of_them() -> None:
 
 
 def test_evidence_against_a_quantile_is_least_at_an_observed_value() -> None:
-    ladder = QuantileGrid().update(np.array([1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 9.0]))
-    x = np.repeat(ladder.bins().low, ladder.bins().counts.astype(int))
-    found = quantiles.profile(ladder.bins(), 0.5, 20.0)
+    grid = QuantileGrid().update(np.array([1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 9.0]))
+    x = np.repeat(grid.bins().low, grid.bins().counts.astype(int))
+    found = quantiles.profile(grid.bins(), 0.5, 20.0)
     for q in np.linspace(-1, 11, 241):
         log = log_sides(np.array([(x <= q).sum()]), np.array([(x < q).sum()]), 7.0, 0.5, 20.0)[0]
         assert log >= found.log.min() - 1e-12

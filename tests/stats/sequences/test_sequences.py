@@ -1,4 +1,4 @@
-"""One arm and two, from the outside: what may be fed, what is said, and that looking changes nothing."""
+"""Confidence sequences of one arm and of two: accepted input, results, and independence of the looks."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ def test_a_total_is_that_of_as_many_events() -> None:
 
 def test_limits_from_buckets_are_those_of_the_values_rounded_outwards() -> None:
     x = values("p50_latency_ms", 20_000)
-    ladder = QuantileGrid().update(x)
-    assert not ladder.exact
-    low, high = sequences.quantiles.quantile_interval(ladder, 0.5, 0.05)
+    grid = QuantileGrid().update(x)
+    assert not grid.exact
+    low, high = sequences.quantiles.quantile_interval(grid, 0.5, 0.05)
     steps = QuantileGrid().update(x[:0]).bins()._replace(low=np.sort(x), high=np.sort(x), counts=np.ones(len(x)))
     exact = sequences.quantiles.profile(steps, 0.5, sequences.quantiles.STRENGTH)
     inside = np.sort(x)[exact.log < -math.log(0.05)]
@@ -147,10 +147,10 @@ def test_limits_from_buckets_are_those_of_the_values_rounded_outwards() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_a_ladder_knows_where_its_values_lie(sign: float) -> None:
+def test_a_grid_knows_where_its_values_lie(sign: float) -> None:
     x = sign * np.concatenate((values("p50", 3000), [0.0, 1.0, 2.0**-1060, 5e-324]))
-    ladder = QuantileGrid().update(x)
-    low, high, held = ladder.bins()
+    grid = QuantileGrid().update(x)
+    low, high, held = grid.bins()
     assert held.sum() == len(x)
     assert (low <= high).all()
     assert (low[1:] > high[:-1]).all()
@@ -159,14 +159,14 @@ def test_a_ladder_knows_where_its_values_lie(sign: float) -> None:
     assert np.bincount(at, minlength=len(low)).tolist() == held.tolist()
 
 
-def test_a_ladder_is_exact_up_to_its_limit() -> None:
+def test_a_grid_is_exact_up_to_its_limit() -> None:
     x = np.random.default_rng(0).permutation(np.arange(float(LIMIT)))
-    ladder = QuantileGrid().update(np.repeat(x, 3))
-    assert ladder.exact
-    assert ladder.quantile(0.5) == np.median(x)
-    assert not ladder.update(np.array([-1.0])).exact
-    again = QuantileGrid.from_dict(orjson.loads(orjson.dumps(ladder.to_dict())))
-    assert again.to_dict() == ladder.to_dict()
+    grid = QuantileGrid().update(np.repeat(x, 3))
+    assert grid.exact
+    assert grid.quantile(0.5) == np.median(x)
+    assert not grid.update(np.array([-1.0])).exact
+    again = QuantileGrid.from_dict(orjson.loads(orjson.dumps(grid.to_dict())))
+    assert again.to_dict() == grid.to_dict()
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
