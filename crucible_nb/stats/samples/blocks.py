@@ -17,7 +17,7 @@ LEAST = 10
 """Smallest number of blocks that is accepted."""
 _CORRELATED = 0.1
 _FEW_BLOCKS, _FEW_ROWS = 20, 10
-_LONGEST = 2**17  # so many values give the correlation of a longer series to 0.003
+_LONGEST = 2**17  # this many values give the correlation of a longer series to 0.003
 
 
 def lag1(x: np.ndarray) -> float:

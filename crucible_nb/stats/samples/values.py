@@ -71,7 +71,7 @@ class Values(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether every row stands for itself alone and for no other: neither sampled nor clustered."""
+        """Whether rows are neither sampled nor clustered."""
         return not self.sampled and self.cluster is None
 
 

@@ -368,7 +368,7 @@ def _floats(side: Any) -> np.ndarray:
     if hasattr(side, "columns") or is_experiment(side):
         raise StatError(
             "paired=True: expected lists, arrays or Series of the same items in the same order, got a frame or an "
-            "experiment; pass a column of each, sorted alike"
+            "experiment; pass one column of each, sorted by item"
         )
     return numbers_of(bare_series(side, "values"), "values")
 
