@@ -44,8 +44,7 @@ def make(place: Path) -> None:
             pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 400), "model": ["a", "b"] * 200, "text": "é"}), event="call"
         )
         exp.metrics()
-        while exp._log.writer is not None and exp._log.writer.sealing:
-            pass
+        settle(exp)
         exp.pause()
         exp.resume()
         exp.record(
