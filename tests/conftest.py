@@ -1,4 +1,4 @@
-"""Shared fixtures: real data where it is, and a clock that tests hold in their hands."""
+"""Shared fixtures and hooks: real data, a manual clock, no tracing of laws, no experiment left by a test."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NOON = pd.Timestamp("2025-01-01 12:00", tz="UTC").value
 
 
 def missing(part: str) -> NoReturn:
-    """Skip for a part that is not here; in CI that is a failure."""
+    """Skip a test because a part is not installed; with CI set, fail."""
     if os.environ.get("CI"):
         pytest.fail(f"CI must have {part}")
     pytest.skip(f"{part} is not here", allow_module_level=True)
 
 
 def need(module: str) -> ModuleType:
-    """Import what a test needs beside the package's own dependencies."""
+    """Import an optional dependency of a test; see `missing`."""
     try:
         return import_module(module)
     except ImportError:
@@ -44,21 +44,21 @@ def need(module: str) -> ModuleType:
 
 
 def settle(exp: Experiment) -> None:
-    """No journal of it is being sealed any more."""
+    """Wait until no journal of an experiment is being sealed."""
     done = threading.Event()
-    with exp._intake.lock:  # whoever is about to seal has asked for it by then
-        writer.SEALER.ask(done.set)
+    with exp._intake.lock:  # a pending seal has been queued by then
+        writer.SEALER.submit(done.set)
     assert done.wait(120)
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by then stays, and need not be looked through for garbage at every test."""
+    """Exclude all imported modules from garbage collection: they stay for the whole run."""
     gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """What is `untraced` takes half as long; pytest-cov's own `no_cover` does nothing in a worker of xdist."""
+    """Run tests marked `untraced` without tracing, in half the time; `no_cover` of pytest-cov does nothing under xdist."""
     if item.get_closest_marker("untraced") is None:
         return (yield)
     traces = sys.gettrace(), threading.gettrace()
@@ -73,7 +73,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real traces beside the checkout, or where CRUCIBLE_SHARED_DATA points."""
+    """Folder of real traces: beside the checkout, or CRUCIBLE_SHARED_DATA."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("CRUCIBLE_SHARED_DATA", beside))
     if not (folder / "README.md").is_file():

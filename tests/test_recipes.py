@@ -185,8 +185,28 @@ def detector(copy: Copy) -> None:
     copy.put(laws, '    "Leap": Leap,', "KINDS: ")
     copy.put("tests/anomaly/test_detectors.py", TEST_LEAP)
     copy.put("CHANGELOG.md", "- `Leap`.")
-    compiled = ("crucible_nb/anomaly/_compiled.py", "tests/anomaly/test_compiled.py")
+    compiled = ("crucible_nb/anomaly/compiled.py", "tests/anomaly/test_compiled.py")
     copy.finish("crucible_nb/anomaly/base.py", "crucible_nb/anomaly/recursions.py", *compiled)
+
+
+def verb(copy: Copy) -> None:
+    copy.follow("Something that changes an experiment")
+    stream = "crucible_nb/pipeline/stream.py"
+    copy.put(stream, STREAM_REMARK, "        self.monitor = Monitor(")
+    copy.change(stream, "    def _plan(self", f"{REMARK}    def _plan(self")
+    copy.put(stream, '    "remark": Stream._remark,', "_VERBS: ")
+    copy.put(stream, '            "remarks": list(self.remarks),', '            "seq": pipeline.seq,')
+    copy.put(stream, '        self.remarks = list(state.get("remarks", ()))', 'pipeline.seq = state["seq"]')
+    copy.change("crucible_nb/experiment/experiment.py", "    def set_sampling(", f"{LIVE_REMARK}    def set_sampling(")
+    laws = "tests/laws/test_resume.py"
+    copy.change(
+        laws,
+        "        exp.record(event, **fields)\n",
+        "        exp.remark(i) if i % 777 == 0 else None\n        exp.record(event, **fields)\n",
+    )
+    copy.put(laws, "    assert one._stream.remarks == two._stream.remarks != []", "def same(")
+    copy.put("CHANGELOG.md", "- `exp.remark`.")
+    copy.finish("crucible_nb/store/control_codec.py")
 
 
 def column(copy: Copy) -> None:
@@ -221,7 +241,7 @@ def figure(copy: Copy) -> None:
 
 @pytest.mark.check
 def test_followed_recipes_give_code_that_passes(copy: Copy) -> None:
-    for recipe in (accumulator, sampler, detector, column, command, figure):
+    for recipe in (accumulator, sampler, detector, verb, column, command, figure):
         recipe(copy)
     assert python(copy, "-c", USED).split() == ["79", "10", "ms", "float64", "2"]
     new = [
@@ -229,8 +249,9 @@ def test_followed_recipes_give_code_that_passes(copy: Copy) -> None:
         "crucible_nb/notebook/figures",
     ]  # fmt: skip
     laws = ["tests/laws/test_accumulators.py", "tests/laws/test_samplers.py", "tests/laws/test_detectors.py"]
+    laws += ["tests/laws/test_resume.py", "crucible_nb/experiment/experiment.py"]
     laws += ["tests/anomaly/test_detectors.py", "tests/notebook/test_magic.py", "tests/notebook/test_completion.py"]
-    names = "Midrange or midrange or SlowOnes or slow_ones or Leap or leap or count or cou or tokens"
+    names = "Midrange or midrange or SlowOnes or slow_ones or Leap or leap or count or cou or tokens or remark or test_dying_changes_no_verdict"
     own = ["tests/accumulators/test_midrange.py", "tests/notebook/test_figures.py"]
     quiet = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", names)
     passed = re.search(r"(\d+) passed", python(copy, *quiet, *new, *laws, *own))
@@ -350,6 +371,8 @@ class SlowOnes(Sampler):
         [1.0, 1.0]
     """
 
+    restorable = True
+
     def __init__(self, rate: float = 0.1) -> None:
         self.rate = rate
 
@@ -381,6 +404,7 @@ class Leap(Detector):
     """
 
     state: ClassVar = {"largest": 0.0}
+    restorable: ClassVar[bool] = True
 
     def algorithm(self, x: np.ndarray, state: dict[str, np.ndarray]) -> Scores:
         """Score by the largest value before each."""
@@ -404,6 +428,22 @@ COUNT = """
     def _count(self, experiment: str | None = None) -> int:
         return self.find_experiment(experiment).summary()["total_events"]
 """
+STREAM_REMARK = "        self.remarks: list[str] = []"
+REMARK = """    def _remark(self, _: str, facts: Mapping[str, Any]) -> None:
+        self.remarks.append(facts["text"])
+
+"""
+LIVE_REMARK = '''    def remark(self, text: Any) -> None:
+        """Remember a text at this place among the events.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo") as exp:
+            ...     exp.remark("warm")
+        """
+        self._intake.apply("remark", {"text": str(text)})
+
+'''
 TOKENS = '''"""The figure of tokens."""
 
 from __future__ import annotations

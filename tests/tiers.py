@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 SHARES = {"test": 0.15, "check": 1.0, "explore": 10.0}
-FEWEST = 4  # or all, where there are not so many
 COMMON: dict[str, Any] = {
     "deadline": None,  # how long an example takes is the machine's business
     "suppress_health_check": list(HealthCheck),
@@ -31,13 +30,13 @@ def register() -> None:
 
 
 def scaled(count: int) -> int:
-    """So many of what `check` tries `count` times."""
-    return max(min(FEWEST, count), round(count * SHARES[settings.get_current_profile_name()]))
+    """So many of what `check` tries `count` times; at least one."""
+    return max(1, round(count * SHARES[settings.get_current_profile_name()]))
 
 
 def examples(count: int) -> settings:
     """Settings of a Hypothesis test that tries `count` examples in `check`; without, it tries 100."""
-    return settings(max_examples=scaled(count))
+    return settings(max_examples=max(4, scaled(count)))
 
 
 def seeds(count: int, first: int = 0) -> list[int]:

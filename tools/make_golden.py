@@ -1,6 +1,6 @@
-"""Makes the store that later releases must still read: `python tools/make_golden.py tests/store/golden/v1`.
+"""Write the store that later releases must still read: `python -m tools.make_golden tests/store/golden/vN`.
 
-Run once a format version, by the release that introduces it; never again.
+Run once per version of the format, by the release that introduces it; never again.
 """
 
 import sys
@@ -12,12 +12,11 @@ import pandas as pd
 
 import crucible_nb as cr
 from crucible_nb.store import writer
-
-NOON = 1_735_732_800_000_000_000
+from tests.conftest import NOON, settle
 
 
 class Clock:
-    """A second passes with every reading."""
+    """A clock that advances by a second with every reading."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -28,7 +27,7 @@ class Clock:
 
 
 def make(place: Path) -> None:
-    """Two experiments: one that was stopped, one whose process died; with everything the format knows."""
+    """Write two experiments with all parts of the format: one that was stopped, one whose process died."""
     warnings.simplefilter("ignore", cr.CrucibleWarning)
     writer.SEAL_EVENTS = 200
     for name, sampling in (
@@ -45,8 +44,7 @@ def make(place: Path) -> None:
             pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 400), "model": ["a", "b"] * 200, "text": "é"}), event="call"
         )
         exp.metrics()
-        while exp._log.writer is not None and exp._log.writer.sealing:
-            pass
+        settle(exp)
         exp.pause()
         exp.resume()
         exp.record(

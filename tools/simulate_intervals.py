@@ -254,7 +254,7 @@ def tasks() -> list[Task]:
     blocks = {(rule, None): f"blocks of {rule}" if rule else "as rows" for rule in BLOCKS}
     some = {**SAMPLERS, "stratified": Stratified({False: 1.0}, default=0.2)}
     blocks |= {("100s", sampler): f"{name}, blocks of 100s" for name, sampler in some.items()}
-    found += [Task("Neighbours alike", said, series, arguments) for arguments, said in blocks.items()]
+    found += [Task("Correlated neighbours", said, series, arguments) for arguments, said in blocks.items()]
     found += [
         Task("Bootstrap (BCa): 400 rows", law, bootstrapped, (LAWS[law], truths(LAWS[law], 0.0)), 0.25) for law in LAWS
     ]
@@ -329,7 +329,7 @@ def main() -> None:
     )
     print(text, biases, "Missed:", *missed(tables, runs), sep="\n")
     if args.write:
-        said = f"{runs:,} runs each; `python tools/simulate_intervals.py --write` makes the tables anew.\n\n"
+        said = f"{runs:,} runs each; `python tools/simulate_intervals.py --write` recomputes the tables.\n\n"
         put(DOCS / "statistics.md", "coverage", said + text)
         put(DOCS / "sampling.md", "simulated", said + biases)
 

@@ -22,6 +22,7 @@ from crucible_nb.stats.sequences import asymptotic, quantiles, rates
 from crucible_nb.stats.sequences.betting import BETS
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
 from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
+from crucible_nb.stats.sequences.rates import SuccessCounts
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "statistics.md"
 BEGIN, END = "<!-- peeking -->\n", "<!-- /peeking -->\n"
@@ -107,7 +108,7 @@ def by_rates(one: np.ndarray, two: np.ndarray, looks: np.ndarray) -> np.ndarray:
     n = np.broadcast_to(looks.astype(np.float64), a.shape)
     pooled = ((a + b) / (2 * n)).ravel()
     bound = np.concatenate([
-        rates._log_capital(rates.Arm(x[:, None], m[:, None]), rates.Arm(y[:, None], m[:, None]), p, 0.0)  # type: ignore[arg-type]
+        rates.log_capital(SuccessCounts(x[:, None], m[:, None]), SuccessCounts(y[:, None], m[:, None]), p, 0.0)  # type: ignore[arg-type]
         for x, y, m, p in zip(*(np.array_split(z.ravel(), 50) for z in (a, b, n, pooled)), strict=True)
     ]).reshape(a.shape)  # fmt: skip
     place = {int(n): i for i, n in enumerate(looks)}
@@ -116,7 +117,7 @@ def by_rates(one: np.ndarray, two: np.ndarray, looks: np.ndarray) -> np.ndarray:
     def exact(run: int, n: int) -> float:
         key = (float(a[run, place[n]]), float(b[run, place[n]]), float(n))
         if key not in known:
-            known[key] = rates.log_difference(rates.Arm(key[0], key[2]), rates.Arm(key[1], key[2]))
+            known[key] = rates.log_difference(SuccessCounts(key[0], key[2]), SuccessCounts(key[1], key[2]))
         return known[key]
 
     return confirmed(bound >= LIMIT, looks, exact)
@@ -137,7 +138,7 @@ def by_quantiles(one: np.ndarray, two: np.ndarray, looks: np.ndarray, q: float =
 
 
 def by_pairs(one: np.ndarray, two: np.ndarray, looks: np.ndarray) -> np.ndarray:
-    """`betting.log_apart` of the pairs' differences at 0; values in [0, 1]."""
+    """`betting.log_evidence_against` of the pairs' differences at 0; values in [0, 1]."""
     gap, log = two - one, np.full((len(one), len(looks)), -np.inf)
     for stake, weight in zip(BETS.amount, BETS.log_weight, strict=True):
         for sign in (1, -1):
@@ -351,9 +352,9 @@ ALONE = [
     alone("p50, rounded to 100 ms", partial(rounded, step=100.0), left_by_quantile, q=0.5, truth=400.0),
     alone("scores in [0, 1]", scores, left_by_mean, truth=0.5),
     alone("asymptotic mean, normal", normal, left_by_limit_theorem, truth=400.0),
-    alone("asymptotic mean, Pareto 1.5 (not promised)", pareto, left_by_limit_theorem, truth=300.0),
+    alone("asymptotic mean, Pareto 1.5 (not guaranteed)", pareto, left_by_limit_theorem, truth=300.0),
     alone(
-        "asymptotic mean, errors 1 % (not promised)", partial(outcomes, rate=0.01), left_by_limit_theorem, truth=0.01
+        "asymptotic mean, errors 1 % (not guaranteed)", partial(outcomes, rate=0.01), left_by_limit_theorem, truth=0.01
     ),
 ]
 CASES = {"equal": EQUAL, "wrong": WRONG, "alone": ALONE, "different": DIFFERENT}
@@ -399,16 +400,16 @@ def tables(runs: int, pool: Any) -> str:
         "| two different arms | one planned test, 80 % | half of runs by | 80 % of runs by | times as many | "
         "by 1,000 | runs |\n|---|--:|--:|--:|--:|--:|--:|"
     )
-    parts = ["**Promised at most 5 %**, looked at every 20 events up to 1,000 an arm:\n", errors]
+    parts = ["**Guaranteed: at most 5 %**, with a look every 20 events up to 1,000 per arm:\n", errors]
     parts += [error_row(case, at) for case, at in zip(EQUAL, found["equal"], strict=True)]
-    parts += ["\n**Not promised**, the same looks:\n", errors]
+    parts += ["\n**Not guaranteed**, the same looks:\n", errors]
     parts += [error_row(case, at) for case, at in zip(WRONG, found["wrong"], strict=True)]
     parts += [
-        "\n**One arm**: the truth was left out at any of the same looks:\n",
+        "\n**One arm**: runs in which any of the same looks excludes the true value:\n",
         errors.replace("two equal arms", "one arm"),
     ]
     parts += [error_row(case, at) for case, at in zip(ALONE, found["alone"], strict=True)]
-    parts += ["\n**Until it is decided**, events an arm, looked at every 20:\n", power]
+    parts += ["\n**Until the decision**, events per arm, with a look every 20:\n", power]
     parts += [power_row(case, at) for case, at in zip(DIFFERENT, found["different"], strict=True)]
     return "\n".join([*parts, ""])
 
@@ -426,7 +427,7 @@ def main() -> None:
         page = PAGE.read_text(encoding="utf-8")
         before, after = page.split(BEGIN)[0], page.split(END)[1]
         said = (
-            "`python tools/simulate_peeking.py --write` makes these tables anew; the seed of a run is "
+            "`python tools/simulate_peeking.py --write` recomputes these tables; the seed of a run is "
             "[table, line, run], counted from 0.\n\n"
         )
         PAGE.write_text(f"{before}{BEGIN}{said}{text}{END}{after}", encoding="utf-8")

@@ -60,6 +60,28 @@ def bucket_values(keys: np.ndarray, bits: int) -> np.ndarray:
     return np.where(small, values / _LIFT, values)
 
 
+def bucket_edges(keys: np.ndarray, bits: int) -> np.ndarray:
+    """Return the lower end of each bucket, the smallest float64 that belongs to it.
+
+    Args:
+        keys: int64[n], from `bucket_keys`.
+        bits: The same bits as there.
+
+    Returns:
+        float64[n].
+
+    Examples:
+        >>> import numpy as np
+        >>> bucket_edges(bucket_keys(np.array([1.003, 2.0]), bits=8), bits=8).tolist()
+        [1.0, 2.0]
+    """
+    small = keys < 1 << bits
+    lifted = (np.where(small, keys + (_MANTISSA << bits), keys) << (_MANTISSA - bits)).view(np.float64)
+    lowered = lifted / _LIFT  # rounded, since subnormal numbers are sparse
+    lowered = np.where(lowered * _LIFT < lifted, np.nextafter(lowered, np.inf), lowered)
+    return np.where(small, lowered, lifted)
+
+
 class Buckets:
     """Weights of a range of consecutive buckets that grows with the data, by whole octaves.
 

@@ -150,6 +150,6 @@ def _block_moments(x: np.ndarray, w: np.ndarray, alpha: float) -> tuple[float, f
     total = weight.sum()
     mean = (weight * x).sum() / total
     deviations = x - mean
-    off = (weight * deviations).sum()
-    m2 = (weight * deviations * deviations).sum() - off * off / total
-    return float(w.sum()), float(mean + off / total), max(float(m2), 0.0)
+    offset = (weight * deviations).sum()
+    m2 = (weight * deviations * deviations).sum() - offset * offset / total
+    return float(w.sum()), float(mean + offset / total), max(float(m2), 0.0)

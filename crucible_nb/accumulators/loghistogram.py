@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.buckets import TINY, Buckets, bucket_keys, bucket_values
+from crucible_nb.accumulators.buckets import TINY, Buckets, bucket_edges, bucket_keys, bucket_values
 from crucible_nb.accumulators.inputs import known_values
 from crucible_nb.accumulators.order import QuantileSketch, quantile_of_sorted
 from crucible_nb.accumulators.serial import StateReader, check_mergeable
@@ -196,6 +196,29 @@ class LogHistogram(QuantileSketch):
         weights[-1] -= last
         values = np.concatenate(([self.minimum], values, [self.maximum]))
         return values, np.concatenate(([first], weights, [last]))
+
+    def intervals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the non-empty buckets of finite values as disjoint closed intervals.
+
+        Returns:
+            Lower ends, upper ends and weights, float64[k] each, ascending; cut to the smallest and the largest value.
+
+        Examples:
+            >>> LogHistogram(bits=1).update([0.0, 1.2, 1.3]).intervals()[2].tolist()
+            [1.0, 2.0]
+        """
+        below, few = self._negative.filled()
+        above, many = self._positive.filled()
+        mirrored = below[::-1]
+        zero = np.zeros(1 if self._zero else 0)
+        low = np.concatenate(
+            (np.nextafter(-bucket_edges(mirrored + 1, self.bits), np.inf), zero, bucket_edges(above, self.bits))
+        )
+        high = np.concatenate(
+            (-bucket_edges(mirrored, self.bits), zero, np.nextafter(bucket_edges(above + 1, self.bits), -np.inf))
+        )
+        weights = np.concatenate((few[::-1], np.full(len(zero), self._zero), many))
+        return np.maximum(low, self.minimum), np.minimum(high, self.maximum), weights
 
     def _extra_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {}

@@ -63,24 +63,24 @@ class Quantiles(QuantileSketch):
     @property
     def error_bound(self) -> float:
         """Largest relative error of a quantile: 0 while exact, else the bound of the histogram."""
-        return 0.0 if self.exact else self._binned().relative_error_bound
+        return 0.0 if self.exact else self.histogram().relative_error_bound
 
     @property
     def minimum(self) -> float:
         """Smallest value, exact; NaN until known."""
-        return self._binned().minimum if not self.exact else float(self.quantile(0.0))
+        return self.histogram().minimum if not self.exact else float(self.quantile(0.0))
 
     @property
     def maximum(self) -> float:
         """Largest value, exact; NaN until known."""
-        return self._binned().maximum if not self.exact else float(self.quantile(1.0))
+        return self.histogram().maximum if not self.exact else float(self.quantile(1.0))
 
     @property
     def infinite(self) -> int:
         """Number of infinite values."""
         if self.exact:
-            return int(np.count_nonzero(np.isinf(self._ordered()[0])))
-        return self._binned().infinite
+            return int(np.count_nonzero(np.isinf(self.sorted_values()[0])))
+        return self.histogram().infinite
 
     def update(self, values: Any, weights: Any = None) -> Self:
         x, w, missing = known_values(values, weights)
@@ -112,17 +112,27 @@ class Quantiles(QuantileSketch):
         return self
 
     def _flush(self) -> None:
-        self._histogram = self._binned()
+        self._histogram = self.histogram()
         self._chunks, self._waiting = [], 0
 
-    def _binned(self) -> LogHistogram:
-        """Return all values as a histogram."""
+    def histogram(self) -> LogHistogram:
+        """Return all values as a histogram; it may be shared, so copy it before an update.
+
+        Examples:
+            >>> Quantiles().update([1.0, 9.0]).histogram().count
+            2
+        """
         if self._bins is None:
             self._bins = _histogram(self.bits, [self])
         return self._bins
 
-    def _ordered(self) -> Chunk:
-        """Return all values sorted, with their weights."""
+    def sorted_values(self) -> Chunk:
+        """Return all values in ascending order with their weights, None for weights of 1; only while `exact`.
+
+        Examples:
+            >>> Quantiles().update([9.0, 1.0]).sorted_values()[0].tolist()
+            [1.0, 9.0]
+        """
         if self._sorted is None:
             self._sorted = sort_with_weights(*join_chunks([values.chunk for values in self._chunks]))
         return self._sorted
@@ -175,8 +185,8 @@ class Quantiles(QuantileSketch):
 
     def quantile(self, q: Any) -> Any:
         if not self.exact:
-            return self._binned().quantile(q)
-        values, weights = self._ordered()
+            return self.histogram().quantile(q)
+        values, weights = self.sorted_values()
         return quantile_of_sorted(values, q, weights)
 
     def _extra_state(self) -> dict[str, Any]:
@@ -186,7 +196,7 @@ class Quantiles(QuantileSketch):
             "missing": self.missing,
             "values": values.tolist(),
             "weights": None if weights is None else weights.tolist(),
-            "histogram": None if self.exact else self._binned().to_dict(),
+            "histogram": None if self.exact else self.histogram().to_dict(),
         }
 
     def _load_extra_state(self, reader: StateReader) -> None:

@@ -59,9 +59,13 @@ class IsolationForest(Refitted):
     ) -> None:
         super().__init__(metrics, threshold, **options)
         self.trees, self.seed = checks.whole("trees", trees, ge=1), checks.whole("seed", seed)
-        self._model_class = need("sklearn.ensemble", "anomaly", "an isolation forest").IsolationForest
+        _ensemble()  # a missing scikit-learn is an error here, not at the first fit
 
     def fit(self, sample: np.ndarray) -> Model:
-        forest = self._model_class(n_estimators=self.trees, random_state=self.seed)
+        forest = _ensemble().IsolationForest(n_estimators=self.trees, random_state=self.seed)
         forest.fit(np.clip(sample, -_LARGEST, _LARGEST))
         return lambda rows: np.asarray(-forest.score_samples(np.clip(rows, -_LARGEST, _LARGEST)))
+
+
+def _ensemble() -> Any:
+    return need("sklearn.ensemble", "anomaly", "an isolation forest")

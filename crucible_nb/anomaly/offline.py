@@ -102,14 +102,14 @@ def _sentence(verdict: Verdict, i: int) -> str:
 
 
 def _verdicts(detector: Detector, rows: pd.DataFrame) -> Iterator[tuple[int, Verdict]]:
-    """What a detector says of rows in their order; block by block, so that it needs little memory."""
+    """Yield the verdicts of a detector on rows in order, block by block to bound memory."""
     running = detector.begin()
     for start in range(0, len(rows), _BLOCK):
         yield start, running.judge(EventColumns.of_frame(rows.iloc[start : start + _BLOCK], start))
 
 
 def _judged(detector: Detector, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of all rows, and which metric each is of."""
+    """Return the score of each row and the index of its metric."""
     found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows)]
     scores, metrics = zip(*found, strict=True) if found else ((), ())
     return np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *metrics])

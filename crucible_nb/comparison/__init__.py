@@ -1,4 +1,4 @@
-"""Comparing experiments: the design read off the rows, a test that fits it, a verdict in a word."""
+"""Comparison of experiments: design read from the rows, test that fits it, verdict per metric."""
 
 from crucible_nb.comparison.compare import compare
 from crucible_nb.comparison.many_arms import Comparisons

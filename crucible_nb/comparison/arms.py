@@ -1,4 +1,4 @@
-"""What is compared: two sets of rows, their names, and what they remember."""
+"""Arms of a comparison: their rows, names and plans."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from crucible_nb.utils import checks
 
 
 class Arm(NamedTuple):
-    """One side of a comparison.
+    """One arm of a comparison.
 
     Attributes:
-        name: For people.
-        source: As handed in.
-        frame: Its rows.
-        ledger: The plan of the experiment, where it made one.
+        name: Name for messages and tables.
+        source: Data as given by the user.
+        frame: Rows of the arm.
+        ledger: Plan and looks of the experiment; None without a plan.
     """
 
     name: str
@@ -30,36 +30,44 @@ class Arm(NamedTuple):
     ledger: Ledger | None
 
 
-def arm_of(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
-    """Read one side.
+def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
+    """Read one arm.
 
     Args:
-        data: Experiment, DataFrame, Series, list or array; bare values need exactly one metric, which says what they
-            are.
-        name: What the argument is called.
-        metrics: As asked for.
+        data: Experiment, DataFrame, Series, list or array; data without columns need exactly one metric, which names
+            them.
+        name: Name of the argument.
+        metrics: Metrics to compare; None for the default ones.
 
     Raises:
-        StatError: Bare values without a metric.
+        StatError: Data without columns, and not exactly one metric.
     """
     rows = frame_of(data)
     if isinstance(rows, pd.DataFrame):
-        said = getattr(data, "condition", None) or getattr(data, "name", None)
-        return Arm(said if isinstance(said, str) else name, data, rows, getattr(data, "planned", None))
+        return Arm(own_name(data) or name, data, rows, getattr(data, "planned", None))
     if metrics is None or len(metrics) != 1:
-        raise StatError(f"metrics: {name} has bare values; say what they are, e.g. metrics=['latency_ms']")
+        given = None if metrics is None else list(metrics)
+        raise StatError(
+            f"metrics={given!r}: {name} has no columns; name its values by one metric, e.g. metrics=['latency_ms']"
+        )
     column = metric_of(metrics[0]).column
     if isinstance(rows, pd.Series):
         return Arm(name, data, rows.to_frame(column), None)
     values = np.asarray(rows)
     if values.ndim != 1:
-        raise checks.wrong(name, data, "an experiment, DataFrame, Series, list or array in one dimension", StatError)
+        raise checks.wrong(name, data, "an experiment, DataFrame, Series, list or one-dimensional array", StatError)
     return Arm(name, data, pd.DataFrame({column: values}), None)
 
 
-def arms_of(control: Any, treatment: Any, metrics: Sequence[str] | None) -> tuple[Arm, Arm]:
-    """Both sides, told apart by name."""
-    first, second = arm_of(control, "control", metrics), arm_of(treatment, "treatment", metrics)
+def own_name(data: Any) -> str | None:
+    """Condition or name of an experiment; None for other data."""
+    name = getattr(data, "condition", None) or getattr(data, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def read_arms(control: Any, treatment: Any, metrics: Sequence[str] | None) -> tuple[Arm, Arm]:
+    """Read control and treatment; name them "control" and "treatment" if their names are equal."""
+    first, second = read_arm(control, "control", metrics), read_arm(treatment, "treatment", metrics)
     if first.name == second.name:
         first, second = first._replace(name="control"), second._replace(name="treatment")
     return first, second

@@ -1,15 +1,15 @@
-"""`cr.compare`: is the treatment really better?"""
+"""`cr.compare`: comparison of two arms or more, with one verdict per metric."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crucible_nb.comparison.decide import conclude
+from crucible_nb.comparison.decide import decide_all
 from crucible_nb.comparison.many_arms import Comparisons, named_arms
 from crucible_nb.comparison.measured_arms import CompareArguments, measure_arms
 from crucible_nb.comparison.result import Comparison
-from crucible_nb.comparison.verdicts import directions
+from crucible_nb.comparison.verdicts import check_directions
 from crucible_nb.utils import checks
 
 CORRECTIONS = ("holm", "bonferroni", "bh", None)
@@ -33,35 +33,38 @@ def compare(
     cluster: str | None = None,
     resample: Any = None,
 ) -> Comparison | Comparisons:
-    """Compare two arms or more, with tests that fit how the rows came about.
+    """Compare two arms or more, with tests chosen by the design that the rows show.
 
     Args:
         control: Experiment, DataFrame, Series, list or array.
         treatment: The other arm; a mapping or list of arms compares each with the control.
-        metrics: Names as in `windowed_metrics`, or columns for their means. None takes what is there: success rate,
-            p95 latency, mean cost (with `sequential`: success rate, p50 and p95 latency) and what `direction` names.
-        pair_by: Column that names items; arms that share at least half of them are compared item by item.
-        correction: Of p-values over metrics (and arms): "holm", "bonferroni", "bh" or None.
-        sequential: A test that is valid at every look; needs every event, in order of arrival.
-        bound: (low, high) that values cannot leave, known beforehand; or a mapping from metric. Sequential means
-            need it.
-        asymptotic: Sequences for means without a bound, valid only in the long run: at most "leaning".
-        margin: Difference that would matter: a number in the unit of the metric, "5%" of the control, or a mapping.
-        direction: Which way is better, e.g. {"score": "up"}; latency, cost and errors go down, success up.
+        metrics: Names as in `windowed_metrics`, or columns for their means. None compares those with values: success
+            rate, p95 latency, mean cost (with `sequential`: success rate, p50 and p95 latency) and the metrics of
+            `direction`.
+        pair_by: Column of item ids; arms that have at least half of their items in common are compared in pairs.
+        correction: Correction of p-values over metrics (and arms): "holm", "bonferroni", "bh" or None.
+        sequential: Use confidence sequences, which are valid at any look; they need every event, in order of arrival.
+        bound: (low, high) of the possible values, known beforehand; or a mapping from metric. Sequential comparison of
+            means needs it.
+        asymptotic: Allow sequences for means without a bound, valid only asymptotically: the verdict is at most
+            "leaning".
+        margin: Smallest difference that matters: a number in the unit of the metric, "5%" of the control, or a mapping
+            from metric.
+        direction: Direction that is better, e.g. {"score": "up"}; latency, cost and errors are better down, success up.
         group_by: Column of repeated runs, e.g. "seed": whole runs are compared.
-        alpha: Level; None is that of a plan, else 0.05.
-        paired: True insists on pairs, False on independent arms; None reads it off the rows.
-        cluster: Column of groups of rows that are alike; None takes `session_id` where sessions have several rows.
-        resample: Compare blocks of time in place of rows, e.g. "1min".
+        alpha: Significance level; None is that of the plan, otherwise 0.05.
+        paired: True requires pairs, False independent arms; None decides by the rows.
+        cluster: Column of clusters of similar rows; None uses `session_id` if sessions have several rows.
+        resample: Width of time blocks that are compared in place of rows, e.g. "1min".
 
     Returns:
-        Comparison: metric -> verdict, estimate (treatment - control), interval, p-value, test and why. With several
-        arms a mapping from arm to these.
+        Comparison: metric -> verdict, estimate (treatment - control), interval, p-value, test and reason. With several
+        arms, a mapping from arm to these.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is not accepted.
         SchemaError: No such column.
-        StatError: No test fits, or too few values; says what to do.
+        StatError: No test fits, or too few values; the message names a remedy.
 
     Examples:
         >>> import numpy as np, pandas as pd
@@ -69,26 +72,27 @@ def compare(
         >>> rng = np.random.default_rng(0)
         >>> a = pd.DataFrame({"sample_id": range(500), "score": rng.normal(0.60, 0.2, 500)})
         >>> b = pd.DataFrame({"sample_id": range(500), "score": a.score + rng.normal(0.02, 0.05, 500)})
-        >>> found = cr.compare(a, b, metrics=["score"], direction={"score": "up"})
-        >>> found["score"].verdict, found["score"].test
+        >>> result = cr.compare(a, b, metrics=["score"], direction={"score": "up"})
+        >>> result["score"].verdict, result["score"].test
         ('better', 'paired t-test')
     """
     checks.one_of("correction", correction, CORRECTIONS)
-    asked = CompareArguments(
-        _names(metrics), directions(direction), margin, pair_by,
-        paired, cluster, resample, group_by, alpha, sequential, bound, asymptotic,
+    arguments = CompareArguments(
+        metrics=_metric_names(metrics), direction=check_directions(direction), margin=margin, pair_by=pair_by,
+        paired=paired, cluster=cluster, resample=resample, group_by=group_by, alpha=alpha, sequential=sequential,
+        bound=bound, asymptotic=asymptotic,
     )  # fmt: skip
     arms = named_arms(treatment)
     if arms is None:
-        return conclude([measure_arms(control, treatment, asked)], correction)[0]
-    cases = [measure_arms(control, arm, asked, name) for name, arm in arms.items()]
-    return Comparisons(dict(zip(arms, conclude(cases, correction), strict=True)))
+        return decide_all([measure_arms(control, treatment, arguments)], correction)[0]
+    measured = [measure_arms(control, arm, arguments, name) for name, arm in arms.items()]
+    return Comparisons(dict(zip(arms, decide_all(measured, correction), strict=True)))
 
 
-def _names(metrics: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def _metric_names(metrics: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if metrics is None:
         return None
     names = (metrics,) if isinstance(metrics, str) else checks.texts("metrics", metrics)
     if not names:
-        raise checks.wrong("metrics", metrics, "at least one name, or None for what is there")
+        raise checks.wrong("metrics", metrics, "at least one name, or None for the default metrics")
     return tuple(dict.fromkeys(names))

@@ -1,73 +1,98 @@
-"""Verdicts: p-values of all metrics and arms corrected together, then one word each."""
+"""Correction of p-values over all metrics and arms, and the verdict of each metric."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
+from crucible_nb.comparison.difference import Difference
 from crucible_nb.comparison.measured_arms import MeasuredArms, MeasuredMetric
 from crucible_nb.comparison.next_sample import next_sample
 from crucible_nb.comparison.result import Comparison, MetricComparison
-from crucible_nb.comparison.verdicts import Decision, decide, decide_sequence
+from crucible_nb.comparison.verdicts import decide_fixed_n, decide_sequence
 from crucible_nb.stats.adjust import adjust
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.results import number
+from crucible_nb.stats.results import Interval, number
 
 
-def conclude(cases: Iterable[MeasuredArms], correction: str | None) -> list[Comparison]:
-    """One comparison a case."""
-    cases = list(cases)
-    rows = [(case, one) for case in cases for one in case.metrics.values()]
-    name = correction if len(rows) > 1 else None
+class _PValues(NamedTuple):
+    """P-values of one metric of no difference, equivalence and non-inferiority, corrected."""
+
+    difference: float
+    equivalence: float
+    noninferiority: float
+
+
+def decide_all(measured: Iterable[MeasuredArms], correction: str | None) -> list[Comparison]:
+    """Correct the p-values of all arms together, and decide each; one comparison per treatment."""
+    measured = list(measured)
+    rows = [(arms, metric) for arms in measured for metric in arms.metrics.values()]
+    method = correction if len(rows) > 1 else None
     families = (
-        [one.found.pvalue for _, one in rows],
-        *zip(*((one.equivalent, one.harmless) for _, one in rows), strict=True),
+        [metric.difference.pvalue for _, metric in rows],
+        [metric.equivalence_p for _, metric in rows],
+        [metric.noninferiority_p for _, metric in rows],
     )
-    pvalues, equivalent, harmless = (_corrected(list(family), name) for family in families)
-    found = iter([
-        _one(case, one, p, same, safe, None if name is None else f"{name}, {len(rows)} tests")
-        for (case, one), p, same, safe in zip(rows, pvalues, equivalent, harmless, strict=True)
-    ])  # fmt: skip
-    return [_comparison(case, [next(found) for _ in case.metrics]) for case in cases]
+    pvalues = zip(*(_correct(family, method) for family in families), strict=True)
+    text = None if method is None else f"{method}, {len(rows)} tests"
+    decided = iter([_decide(arms, metric, _PValues(*p), text) for (arms, metric), p in zip(rows, pvalues, strict=True)])
+    return [_comparison(arms, [next(decided) for _ in arms.metrics]) for arms in measured]
 
 
-def _corrected(pvalues: list[float], correction: str | None) -> list[float]:
+def _correct(pvalues: list[float], correction: str | None) -> list[float]:
     if correction is None or min(pvalues) == 1.0:
         return pvalues
     return [float(p) for p in np.asarray(adjust(pvalues, correction))]
 
 
-def _one(
-    case: MeasuredArms, one: MeasuredMetric, p: float, same: float, safe: float, correction: str | None
-) -> MetricComparison:
-    found, alpha = one.found, case.alpha
-    interval = found.limits(1 - alpha)
-    judged: Decision
-    if found.firm is not None:
-        judged = decide_sequence(
-            interval, found.estimate, one.direction, one.margin, decided=p <= alpha, firm=found.firm
-        )
+def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: _PValues, correction: str | None) -> MetricComparison:
+    difference, direction, margin = measured.difference, measured.direction, measured.margin
+    interval = difference.limits(1 - arms.alpha)
+    if difference.sequential:
+        decision = decide_sequence(
+            interval, difference.estimate, direction, margin, decided=p.difference <= arms.alpha,
+            valid_at_every_n=bool(difference.valid_at_every_n),
+        )  # fmt: skip
     else:
-        judged = decide(found.estimate, p, alpha, one.direction, one.margin, same, safe)
+        decision = decide_fixed_n(
+            difference.estimate, p.difference, arms.alpha, direction, margin, p.equivalence, p.noninferiority
+        )
     more = None
-    if judged.verdict == "inconclusive" and found.firm is None:
-        more = next_sample(case.control, case.treatment, found, interval, alpha, one.margin, case.design.pair_by)
-    corrected = "" if correction is None else f" (corrected: {correction})"
-    low, high = map(number, interval)
+    if decision.verdict == "inconclusive" and not difference.sequential:
+        more = next_sample(arms.control, arms.treatment, difference, interval, arms.alpha, margin, arms.design.pair_by)
+    effect, effect_size = difference.effect
+    control, treatment = difference.values
     return MetricComparison(
-        found.metric, judged.verdict, *found.values, found.estimate, interval, 1 - alpha, p, found.pvalue, found.test,
-        judged.why, found.why, *found.effect, found.n, one.direction, one.margin, correction,
-        None if case.planned is None else case.planned.covers(found.metric), more, found.said,
-        f"{found.metric}: {case.treatment.name} {number(found.values[1])} (n = {found.n[1]:,}) against "
-        f"{case.control.name} {number(found.values[0])} (n = {found.n[0]:,}), {found.test}: difference "
-        f"{number(found.estimate)}, {1 - alpha:.4g} interval [{low}, {high}], {p_text(p)}{corrected}.",
+        metric=difference.metric, verdict=decision.verdict, control=control, treatment=treatment,
+        estimate=difference.estimate, confidence_interval=interval, confidence=1 - arms.alpha, pvalue=p.difference,
+        raw_pvalue=difference.pvalue, test=difference.test, why=decision.why, design=difference.why, effect=effect,
+        effect_size=effect_size, n=difference.n, direction=direction, margin=margin, correction=correction,
+        planned=None if arms.planned is None else arms.planned.covers(difference.metric), next_sample=more,
+        assumptions=difference.notes, method=_report(arms, difference, interval, p.difference, correction),
     )  # fmt: skip
 
 
-def _comparison(case: MeasuredArms, metrics: list[MetricComparison]) -> Comparison:
-    plan = case.planned
+def _report(
+    arms: MeasuredArms, difference: Difference, interval: Interval, pvalue: float, correction: str | None
+) -> str:
+    """Report one metric in a sentence for a paper."""
+    control, treatment = (
+        f"{arm.name} {number(value)} (n = {n:,})"
+        for arm, value, n in zip((arms.control, arms.treatment), difference.values, difference.n, strict=True)
+    )
+    corrected = "" if correction is None else f" (corrected: {correction})"
+    low, high = map(number, interval)
+    return (
+        f"{difference.metric}: {treatment} against {control}, {difference.test}: difference "
+        f"{number(difference.estimate)}, {1 - arms.alpha:.4g} interval [{low}, {high}], {p_text(pvalue)}{corrected}."
+    )
+
+
+def _comparison(arms: MeasuredArms, metrics: list[MetricComparison]) -> Comparison:
+    plan = arms.planned
     return Comparison(
-        case.control.name, case.treatment.name, {one.metric: one for one in metrics}, case.design.said,
-        None if plan is None else f"plan: {plan.plan}", () if plan is None else plan.said,
+        arms.control.name, arms.treatment.name, {metric.metric: metric for metric in metrics}, arms.design.notes,
+        None if plan is None else f"plan: {plan.plan}", () if plan is None else plan.deviations,
     )  # fmt: skip

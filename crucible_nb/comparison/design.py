@@ -1,4 +1,4 @@
-"""The design of a comparison, read off the rows: pairs, clusters, repeats, samples."""
+"""Design of a comparison, read from the rows: pairs, clusters, weights, time blocks."""
 
 from __future__ import annotations
 
@@ -17,62 +17,62 @@ _CLUSTERS = ("session_id",)
 
 @dataclass(frozen=True)
 class Design:
-    """How rows hang together.
+    """Dependence of the rows of two arms.
 
     Attributes:
-        pair_by: Column of items that both arms share; None for independent arms.
-        cluster: Column of groups of rows that are alike; None for independent rows.
-        sampled: Whether rows stand for others.
+        pair_by: Column of the item ids that both arms share; None for independent arms.
+        cluster: Column of clusters of similar rows; None for independent rows.
+        sampled: Whether rows are a weighted sample of the events.
         resample: Width of time blocks; None for rows.
-        said: Why, in sentences.
+        notes: Sentences on how the design was chosen.
     """
 
     pair_by: str | None
     cluster: str | None
     sampled: bool
     resample: str | None
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def design_of(
+def read_design(
     control: Arm, treatment: Arm, pair_by: str | None, cluster: str | None, resample: str | None, *, paired: bool | None
 ) -> Design:
-    """Read the design.
+    """Read the design from the rows and the arguments of `cr.compare`.
 
     Args:
         control, treatment: The arms.
-        pair_by: Column that names items.
-        cluster: Column of clusters; None takes `session_id` where sessions have several rows.
+        pair_by: Column of item ids.
+        cluster: Column of clusters; None uses `session_id` if sessions have several rows.
         resample: Width of time blocks.
-        paired: True insists on pairs, False on independent arms; None pairs where at least half of the items of the
-            smaller arm are in both.
+        paired: True requires pairs, False independent arms; None pairs if at least half of the items of the smaller
+            arm are in both.
 
     Raises:
-        StatError: Pairs that cannot be made, or shared items that are to be taken as independent.
+        StatError: Pairs are required and there are no common items, or independent arms and there are many.
     """
-    said: list[str] = []
-    shared = None if resample is not None else _share(control.frame, treatment.frame, pair_by)
+    notes: list[str] = []
+    shared = None if resample is not None else _shared_items(control.frame, treatment.frame, pair_by)
     if paired and shared is None:
         raise StatError(f"paired=True: both arms need a column {pair_by!r} with items in common")
     if paired is False and shared is not None and shared >= _SHARED:
         raise StatError(
-            f"paired=False: {shared:.0%} of the items ({pair_by}) are in both arms, so that the arms are not "
-            "independent; leave it out, or ask cr.t_test(..., paired=False) for the number all the same"
+            f"paired=False: {shared:.0%} of the items ({pair_by}) are in both arms, so the arms are not independent; "
+            "leave out paired, or use cr.t_test(..., paired=False) to test them as independent arms nevertheless"
         )
     by = pair_by if shared is not None and (paired or shared >= _SHARED) else None
     if by is not None:
-        said.append(f"paired: {shared:.0%} of the items ({by}) are in both arms")
+        notes.append(f"paired: {shared:.0%} of the items ({by}) are in both arms")
     elif shared:
-        said.append(f"independent arms: only {shared:.0%} of the items ({pair_by}) are in both arms")
+        notes.append(f"independent arms: only {shared:.0%} of the items ({pair_by}) are in both arms")
     if resample is not None:
-        said.append(f"time blocks of {resample} in place of rows")
-        return Design(None, None, _sampled(control, treatment), resample, tuple(said))
-    group = _cluster(control, treatment, cluster, by, said)
-    return Design(by, group, _sampled(control, treatment), None, tuple(said))
+        notes.append(f"time blocks of {resample} in place of rows")
+        return Design(None, None, _is_sampled(control, treatment), resample, tuple(notes))
+    group, cluster_notes = _choose_cluster(control, treatment, cluster, by)
+    return Design(by, group, _is_sampled(control, treatment), None, (*notes, *cluster_notes))
 
 
-def _share(first: pd.DataFrame, second: pd.DataFrame, by: str | None) -> float | None:
-    """Share of the items of the smaller arm that are in both; None without items in common."""
+def _shared_items(first: pd.DataFrame, second: pd.DataFrame, by: str | None) -> float | None:
+    """Proportion of the items of the smaller arm that are in both arms; None without common items."""
     if by is None or by not in first.columns or by not in second.columns:
         return None
     if not first[by].notna().any() or not second[by].notna().any():
@@ -82,32 +82,34 @@ def _share(first: pd.DataFrame, second: pd.DataFrame, by: str | None) -> float |
     return common / min(len(one), len(two)) if common else None
 
 
-def _cluster(control: Arm, treatment: Arm, cluster: str | None, by: str | None, said: list[str]) -> str | None:
+def _choose_cluster(
+    control: Arm, treatment: Arm, cluster: str | None, by: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Choose the column of clusters: as given, otherwise the first one with several rows per value; with notes."""
     if cluster is not None:
         for arm in (control, treatment):
             checks.columns("cluster", cluster, arm.frame.columns)
-        said.append(f"clustered by {cluster}")
-        return cluster
+        return cluster, (f"clustered by {cluster}",)
+    notes: list[str] = []
     for column in (*_CLUSTERS, *([] if by is not None else ["sample_id"])):
-        counts = [_repeats(arm.frame, column) for arm in (control, treatment)]
-        if not any(rows > groups for rows, groups in counts):
+        counts = [_count_rows_and_values(arm.frame, column) for arm in (control, treatment)]
+        if not any(rows > clusters for rows, clusters in counts):
             continue
-        least = min(groups for _, groups in counts)
-        if least >= 2:
-            few = "" if least >= CLUSTERS else f"; only {least} clusters in an arm, intervals may be too narrow"
-            said.append(f"clustered by {column}, which has several rows each{few}")
-            return column
-        said.append(f"rows taken as independent: an arm is one single {column}")
-    return None
+        fewest = min(clusters for _, clusters in counts)
+        if fewest >= 2:
+            few = "" if fewest >= CLUSTERS else f"; only {fewest} clusters in an arm, intervals may be too narrow"
+            return column, (*notes, f"clustered by {column}, which has several rows each{few}")
+        notes.append(f"rows taken as independent: an arm has only one {column}")
+    return None, tuple(notes)
 
 
-def _repeats(frame: pd.DataFrame, column: str) -> tuple[int, int]:
-    """Rows with a name in this column, and different names."""
+def _count_rows_and_values(frame: pd.DataFrame, column: str) -> tuple[int, int]:
+    """Number of rows with a value in this column, and number of different values."""
     if column not in frame.columns:
         return 0, 0
     known = frame[column].dropna()
     return len(known), int(known.nunique())
 
 
-def _sampled(*arms: Arm) -> bool:
+def _is_sampled(*arms: Arm) -> bool:
     return any("weight" in arm.frame.columns and bool((arm.frame["weight"] != 1).any()) for arm in arms)

@@ -1,4 +1,4 @@
-"""The difference of one metric between two arms, with a test that fits the design."""
+"""The difference of one metric between two arms, with the test that fits the design."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values
 
 
-def value_of(values: Values, *, total: bool = True) -> float:
-    """A mean, rate, quantile, ratio or total of weighted values; NaN of none.
+def point_estimate(values: Values, *, total: bool = True) -> float:
+    """The metric of weighted values: a mean, rate, quantile, ratio or total; NaN without values.
 
     Args:
-        values: Of one arm.
-        total: False gives the mean of what a total would add up.
+        values: Values of one arm.
+        total: False gives the mean instead of a total.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
-        >>> value_of(values_of([1.0, 2.0, 6.0], "mean_loss")), value_of(values_of([1.0, 2.0, 6.0], "total_loss"))
+        >>> x = [1.0, 2.0, 6.0]
+        >>> point_estimate(values_of(x, "mean_loss")), point_estimate(values_of(x, "total_loss"))
         (3.0, 9.0)
     """
     kind, x, weight = values.metric.kind, values.x, values.weight
@@ -54,25 +55,25 @@ def value_of(values: Values, *, total: bool = True) -> float:
 
 _RARE = 5
 _CONFIDENCE = 0.95
-_WHAT = {"mean": "means", "ratio": "ratios of two totals", "total": "totals", "rate": "shares"}
-Said = tuple[str, ...]
+_PLURALS = {"mean": "means", "ratio": "ratios of two totals", "total": "totals", "rate": "shares"}
 
 
 class Difference(NamedTuple):
-    """A difference, treatment - control.
+    """A difference, treatment - control, with its test.
 
     Attributes:
-        metric: What was compared.
-        values: Of the control and of the treatment.
-        estimate: treatment - control.
-        limits: Its interval at a confidence.
-        pvalue: Of no difference.
-        test: Its name.
-        why: Why this test.
-        n: Values used, one number an arm; equal for pairs.
-        effect: Name and size of the effect without a unit.
-        said: What was checked, left out or is to be known, in sentences.
-        firm: Of a sequence, whether its promise holds at every n, not in the long run only; None for a planned test.
+        metric: Metric that was compared.
+        values: The metric of control and treatment, in its unit.
+        estimate: The difference, treatment - control.
+        limits: Function from confidence to the interval of the difference.
+        pvalue: P-value of no difference.
+        test: Name of the test.
+        why: Reason for this test.
+        n: Number of values used of (control, treatment); equal for pairs.
+        effect: Name and value of the effect size.
+        notes: Sentences on assumptions, exclusions and warnings.
+        valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
+            (False); None for a test with a fixed n.
     """
 
     metric: str
@@ -84,124 +85,135 @@ class Difference(NamedTuple):
     why: str
     n: tuple[int, int]
     effect: tuple[str, float] = ("", math.nan)
-    said: tuple[str, ...] = ()
-    firm: bool | None = None
+    notes: tuple[str, ...] = ()
+    valid_at_every_n: bool | None = None
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the difference is by a confidence sequence."""
+        return self.valid_at_every_n is not None
 
 
-def difference_of(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
-    """Compare one metric.
+def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
+    """Compare one metric by a test with a fixed n.
 
     Raises:
         SchemaError: No such column in an arm.
-        StatError: Too few values, or constant ones.
+        StatError: Too few values, or constant values.
     """
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
         return _PAIRED[pairs.control.metric.kind](pairs, design)
     first, second = two_arms(control.frame, treatment.frame, metric, cluster=design.cluster, resample=design.resample)
-    return _APART[first.metric.kind](first, second, design)
+    return _INDEPENDENT[first.metric.kind](first, second, design)
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:
-    found = two_sample_t_test(first, second, "two-sided", _CONFIDENCE)
-    why = f"{_WHAT[first.metric.kind]} of independent arms, variances may differ"
+    test = two_sample_t_test(first, second, "two-sided", _CONFIDENCE)
+    why = f"{_PLURALS[first.metric.kind]} of independent arms, variances may differ"
     if design.resample is not None:
-        why = f"means of blocks of {design.resample}, because neighbouring events resemble each other"
-    return _answered(found, (first, second), why + _also(design), partial(t_interval, found))
+        why = f"means of blocks of {design.resample}, because neighbouring events correlate"
+    return _from_test(test, (first, second), why + _design_text(design), partial(t_interval, test))
 
 
 def _paired_means(pairs: Pairs, design: Design) -> Difference:
-    found = paired_t_test(pairs, "two-sided", _CONFIDENCE)
-    why = f"{_WHAT[pairs.control.metric.kind]} of the same items on both sides ({design.pair_by}){_also(design)}"
-    return _answered(found, (pairs.control, pairs.treatment), why, partial(t_interval, found))
+    test = paired_t_test(pairs, "two-sided", _CONFIDENCE)
+    why = (
+        f"{_PLURALS[pairs.control.metric.kind]} of the same items in both arms ({design.pair_by}){_design_text(design)}"
+    )
+    return _from_test(test, (pairs.control, pairs.treatment), why, partial(t_interval, test))
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
-    found, two = proportions_test(first, second, "two-sided", _CONFIDENCE), two_shares(first, second)
-    answer = _answered(found, (first, second), "shares of independent arms" + _also(design), partial(newcombe, two))
-    if not two.plain or _rare(first, second) >= _RARE:
-        return answer
+    test, shares = proportions_test(first, second, "two-sided", _CONFIDENCE), two_shares(first, second)
+    why = "shares of independent arms" + _design_text(design)
+    difference = _from_test(test, (first, second), why, partial(newcombe, shares))
+    if not shares.plain or _smallest_expected_count(first, second) >= _RARE:
+        return difference
     exact = fisher(first.x.astype(bool), second.x.astype(bool))
-    why = f"shares so rare that fewer than {_RARE} are expected in a cell, so an exact test"
-    return answer._replace(pvalue=exact.pvalue, test=f"{exact.test}, Newcombe interval", why=why)
+    why = f"an expected count is below {_RARE}, so an exact test of the shares"
+    return difference._replace(pvalue=exact.pvalue, test=f"{exact.test}, Newcombe interval", why=why)
 
 
 def _paired_rates(pairs: Pairs, design: Design) -> Difference:
     if not (is_binary(pairs.control) and is_binary(pairs.treatment)):
         return _paired_means(pairs, design)
-    found = mcnemar_test(pairs, "two-sided", _CONFIDENCE)
+    test = mcnemar_test(pairs, "two-sided", _CONFIDENCE)
 
     def limits(confidence: float) -> Interval:
         return mcnemar_test(pairs, "two-sided", confidence).confidence_interval
 
-    why = f"shares of the same items on both sides ({design.pair_by}){_also(design)}"
-    return _answered(found, (pairs.control, pairs.treatment), why, limits)
+    why = f"shares of the same items in both arms ({design.pair_by}){_design_text(design)}"
+    return _from_test(test, (pairs.control, pairs.treatment), why, limits)
 
 
-def _noted(first: Values, second: Values) -> Said:
-    found = notes_of((first, second), ARMS)
-    return (*found.assumptions, *found.exclusions, *found.warnings)
+def _notes(first: Values, second: Values) -> tuple[str, ...]:
+    notes = notes_of((first, second), ARMS)
+    return (*notes.assumptions, *notes.exclusions, *notes.warnings)
 
 
-def _rare(first: Values, second: Values) -> float:
-    """The least expected count of a two by two table."""
+def _smallest_expected_count(first: Values, second: Values) -> float:
+    """Smallest expected count of the 2x2 table of two arms of true and false."""
     hits, n = first.x.sum() + second.x.sum(), len(first.x) + len(second.x)
     return float(min(len(first.x), len(second.x)) * min(hits, n - hits) / n)
 
 
-def _also(design: Design) -> str:
+def _design_text(design: Design) -> str:
     sampled = ", weighted because rows were sampled" if design.sampled else ""
     return sampled + (f", errors clustered by {design.cluster}" if design.cluster is not None else "")
 
 
-def _answered(
-    found: TestResult, sides: tuple[Values, Values], why: str, limits: Callable[[float], Interval]
+def _from_test(
+    test: TestResult, sides: tuple[Values, Values], why: str, limits: Callable[[float], Interval]
 ) -> Difference:
     return Difference(
-        found.metric, (value_of(sides[0]), value_of(sides[1])), found.estimate, limits, found.pvalue, found.test, why,
-        (len(sides[0].x), len(sides[1].x)), (found.effect, found.effect_size),
-        (*found.assumptions, *found.exclusions, *found.warnings),
+        metric=test.metric, values=(point_estimate(sides[0]), point_estimate(sides[1])), estimate=test.estimate,
+        limits=limits, pvalue=test.pvalue, test=test.test, why=why, n=(len(sides[0].x), len(sides[1].x)),
+        effect=(test.effect, test.effect_size), notes=(*test.assumptions, *test.exclusions, *test.warnings),
     )  # fmt: skip
 
 
-def t_interval(found: TestResult, confidence: float) -> Interval:
-    """The interval of a t-test at another confidence, its half-width stretched by the quantiles of t."""
+def t_interval(test: TestResult, confidence: float) -> Interval:
+    """The interval of a t-test at another confidence: its half-width times the ratio of the quantiles of t."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
-    low, high = found.confidence_interval
-    df = found.df if isinstance(found.df, float) else math.inf
-    wanted, had = (float(special.stdtrit(df, (1 + level) / 2)) for level in (confidence, found.confidence))
-    scale, estimate = wanted / had, found.estimate
+    low, high = test.confidence_interval
+    df = test.df if isinstance(test.df, float) else math.inf
+    new, old = (float(special.stdtrit(df, (1 + level) / 2)) for level in (confidence, test.confidence))
+    scale, estimate = new / old, test.estimate
     return Interval(estimate - scale * (estimate - low), estimate + scale * (high - estimate))
 
 
-def _quantiles(first: Values, second: Values, design: Design, together: float = 0.0, said: Said = ()) -> Difference:
+def _quantiles(first: Values, second: Values, design: Design, exclusions: tuple[str, ...] = ()) -> Difference:
     one, two = sort_arm(first), sort_arm(second)
-    if design.pair_by is not None:
-        together = _together(first, second, one, two)
+    correlation = _quantile_correlation(first, second, one, two) if design.pair_by is not None else 0.0
     estimate = two.estimate - one.estimate
 
     def limits(confidence: float) -> Interval:
         sides = (one.estimate, one.limits(confidence)), (two.estimate, two.limits(confidence))
-        return difference_limits(*sides, together)
+        return difference_limits(*sides, correlation)
 
-    why = f"quantiles by order statistics, whatever the distribution{_also(design)}"
+    why = f"quantiles by order statistics, valid for any distribution{_design_text(design)}"
     if design.pair_by is not None:
-        why += f"; the same items are on both sides ({design.pair_by}), so their correlation ({together:.2f}) counts"
+        why += f"; both arms have the same items ({design.pair_by}), so their correlation ({correlation:.2f}) is used"
     return Difference(
-        first.metric.name, (one.estimate, two.estimate), estimate, limits, pvalue_of(estimate, limits),
-        "difference of quantiles (MOVER)", why, (len(first.x), len(second.x)),
-        ("ratio", two.estimate / one.estimate if one.estimate > 0 else math.nan),
-        (*_noted(first, second), *said),
+        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=limits,
+        pvalue=pvalue_of(estimate, limits), test="difference of quantiles (MOVER)", why=why,
+        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        notes=(*_notes(first, second), *exclusions),
     )  # fmt: skip
 
 
+def _ratio(control: float, treatment: float) -> float:
+    return treatment / control if control > 0 else math.nan
+
+
 def _paired_quantiles(pairs: Pairs, design: Design) -> Difference:
-    return _quantiles(pairs.control, pairs.treatment, design, said=pairs.exclusions)
+    return _quantiles(pairs.control, pairs.treatment, design, pairs.exclusions)
 
 
-def _together(first: Values, second: Values, one: SortedArm, two: SortedArm) -> float:
-    """Correlation of being below the quantile on both sides."""
+def _quantile_correlation(first: Values, second: Values, one: SortedArm, two: SortedArm) -> float:
+    """Correlation over pairs of being below the quantile in each arm."""
     below = np.stack([first.x <= one.estimate, second.x <= two.estimate]).astype(np.float64)
     if not below.std(1).all():
         return 0.0
@@ -209,37 +221,38 @@ def _together(first: Values, second: Values, one: SortedArm, two: SortedArm) -> 
 
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:
-    found = [LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second)]
-    estimate, error = found[1].estimate - found[0].estimate, math.hypot(found[0].error, found[1].error)
+    one, two = (LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second))
+    estimate, error = two.estimate - one.estimate, math.hypot(one.error, two.error)
     if not error > 0:
-        raise StatError(f"{first.metric.name}: all values are alike, so that nothing says how far it may be off")
+        raise StatError(
+            f"{first.metric.name}: all values are equal, so the difference has no standard error to test by"
+        )
     df = min(weighted.units(len(side.x), side.cluster) for side in (first, second)) - 1
     return Difference(
-        first.metric.name, (found[0].estimate, found[1].estimate), estimate, partial(_by_error, estimate, error, df),
-        _two_sided(estimate / error, df), "difference of totals (t)",
-        f"what as many events as there were cost in the long run{_also(design)}", (len(first.x), len(second.x)),
-        ("ratio", found[1].estimate / found[0].estimate if found[0].estimate > 0 else math.nan),
-        _noted(first, second),
+        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate,
+        limits=partial(_limits_by_error, estimate, error, df), pvalue=_two_sided(estimate / error, df),
+        test="difference of totals (t)", why=f"expected totals of as many events as each arm has{_design_text(design)}",
+        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        notes=_notes(first, second),
     )  # fmt: skip
 
 
 def _paired_totals(pairs: Pairs, design: Design) -> Difference:
-    """Over the items that both arms have: so many times the mean difference."""
-    n, found = len(pairs.control.x), _paired_means(pairs, design)
-    inner = found.limits
+    """Difference of totals over the items that both arms have: their number times the mean difference."""
+    n, means = len(pairs.control.x), _paired_means(pairs, design)
 
     def limits(confidence: float) -> Interval:
-        low, high = inner(confidence)
+        low, high = means.limits(confidence)
         return Interval(n * low, n * high)
 
-    values = (n * found.values[0], n * found.values[1])
-    return found._replace(
-        metric=pairs.control.metric.name, values=values, estimate=n * found.estimate, limits=limits,
-        why=f"totals over the {n:,} items that both arms have ({design.pair_by}){_also(design)}",
+    return means._replace(
+        metric=pairs.control.metric.name, values=(n * means.values[0], n * means.values[1]),
+        estimate=n * means.estimate, limits=limits,
+        why=f"totals over the {n:,} items that both arms have ({design.pair_by}){_design_text(design)}",
     )  # fmt: skip
 
 
-def _by_error(estimate: float, error: float, df: int, confidence: float) -> Interval:
+def _limits_by_error(estimate: float, error: float, df: int, confidence: float) -> Interval:
     from scipy import special  # noqa: PLC0415
 
     half = float(special.stdtrit(df, (1 + confidence) / 2)) * error
@@ -252,7 +265,7 @@ def _two_sided(t: float, df: int) -> float:
     return float(2 * special.stdtr(df, -abs(t)))
 
 
-_APART: dict[str, Callable[[Values, Values, Design], Difference]] = {
+_INDEPENDENT: dict[str, Callable[[Values, Values, Design], Difference]] = {
     "mean": _means, "ratio": _means, "rate": _rates, "quantile": _quantiles, "total": _totals,
 }  # fmt: skip
 _PAIRED: dict[str, Callable[[Pairs, Design], Difference]] = {

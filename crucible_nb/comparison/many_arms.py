@@ -1,4 +1,4 @@
-"""More than two arms: each against the control, corrected together."""
+"""Comparisons of several arms with one control, corrected together."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb.comparison.result import Comparison
+from crucible_nb.comparison.arms import own_name
+from crucible_nb.comparison.result import Comparison, table_html
 from crucible_nb.utils import html
 
 
 class Comparisons(Mapping[str, Comparison]):
-    """Arm -> its comparison with the control; p-values are corrected over all metrics of all arms.
+    """Mapping from arm to its comparison with the control; p-values are corrected over all metrics of all arms.
 
     Examples:
         >>> import crucible_nb as cr
         >>> base, plus = [1.0, 2.0, 3.0], [11.0, 12.0, 13.0]
-        >>> found = cr.compare(base, {"same": base, "slow": plus}, metrics=["latency_ms"])
-        >>> {arm: one["latency_ms"].verdict for arm, one in found.items()}
+        >>> results = cr.compare(base, {"same": base, "slow": plus}, metrics=["latency_ms"])
+        >>> {arm: comparison["latency_ms"].verdict for arm, comparison in results.items()}
         {'same': 'inconclusive', 'slow': 'worse'}
     """
 
@@ -40,62 +41,62 @@ class Comparisons(Mapping[str, Comparison]):
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
-            >>> list(found.to_dict())
+            >>> results = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> list(results.to_dict())
             ['slow']
         """
-        return {arm: one.to_dict() for arm, one in self.items()}
+        return {arm: comparison.to_dict() for arm, comparison in self.items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an arm and metric.
+        """One row per arm and metric.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
-            >>> found.to_frame().verdict.to_dict()
+            >>> results = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> results.to_frame().verdict.to_dict()
             {('slow', 'latency_ms'): 'worse'}
         """
-        return pd.concat({arm: one.to_frame() for arm, one in self.items()}, names=["arm"])
+        return pd.concat({arm: comparison.to_frame() for arm, comparison in self.items()}, names=["arm"])
 
     def __repr__(self) -> str:
         return "\n\n".join(map(repr, self.values()))
 
     def _repr_html_(self) -> str:
-        return html.view(*(one._inner_html() for one in self.values()))
+        return html.view(*(table_html(comparison) for comparison in self.values()))
 
     def to_markdown(self) -> str:
-        """A table an arm.
+        """One Markdown table per arm.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
-            >>> found.to_markdown().splitlines()[0]
+            >>> results = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> results.to_markdown().splitlines()[0]
             'slow against control: worse on latency_ms'
         """
-        return "\n\n".join(f"{one.summary}\n\n{one.to_markdown()}" for one in self.values())
+        return "\n\n".join(f"{comparison.summary}\n\n{comparison.to_markdown()}" for comparison in self.values())
 
     def to_latex(self) -> str:
-        """A tabular an arm.
+        """One LaTeX tabular per arm.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
-            >>> "worse" in found.to_latex()
+            >>> results = cr.compare([1.0, 2.0, 3.0], {"slow": [11.0, 12.0, 13.0]}, metrics=["latency_ms"])
+            >>> "worse" in results.to_latex()
             True
         """
-        return "\n\n".join(one.to_latex() for one in self.values())
+        return "\n\n".join(comparison.to_latex() for comparison in self.values())
 
 
 def named_arms(treatment: Any) -> dict[str, Any] | None:
-    """Several arms by name, from a mapping or a list of arms; None for a single arm."""
+    """Name the arms of a mapping or a list of arms; None for a single arm."""
     if isinstance(treatment, Mapping):
         return {str(name): arm for name, arm in treatment.items()} or None
     if not isinstance(treatment, (list, tuple)) or not treatment or not all(map(_is_arm, treatment)):
         return None
     names: list[str] = []
-    for place, arm in enumerate(treatment, 1):
-        said = getattr(arm, "condition", None) or getattr(arm, "name", None)
-        names.append(said if isinstance(said, str) and said not in names else f"treatment {place}")
+    for number, arm in enumerate(treatment, 1):
+        name = own_name(arm)
+        names.append(name if name is not None and name not in names else f"treatment {number}")
     return dict(zip(names, treatment, strict=True))
 
 

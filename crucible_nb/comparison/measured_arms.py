@@ -1,4 +1,4 @@
-"""One treatment against the control: what is measured, before anything is concluded."""
+"""Measurement of one treatment against the control: the difference of each metric, before correction and verdict."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from crucible_nb.comparison.arms import Arm, arms_of
-from crucible_nb.comparison.design import Design, design_of
-from crucible_nb.comparison.difference import Difference, difference_of
-from crucible_nb.comparison.preregistered import PlannedLook, planned_look
+from crucible_nb.comparison.arms import Arm, read_arms
+from crucible_nb.comparison.design import Design, read_design
+from crucible_nb.comparison.difference import Difference, measure_difference
+from crucible_nb.comparison.preregistered import PlannedLook, find_plan
 from crucible_nb.comparison.repeated_runs import compare_runs
 from crucible_nb.comparison.sequential import sequential_difference
 from crucible_nb.comparison.verdicts import (
     Direction,
-    direction_of,
+    better_direction,
     equivalence_pvalue,
-    margin_of,
+    margin_in_units,
     noninferiority_pvalue,
 )
 from crucible_nb.errors import StatError
@@ -29,7 +29,7 @@ _SEQUENTIAL = ("success_rate", "p50_latency_ms", "p95_latency_ms")
 
 @dataclass(frozen=True)
 class CompareArguments:
-    """The arguments of `cr.compare`."""
+    """The checked arguments of `cr.compare`, other than the arms and the correction."""
 
     metrics: tuple[str, ...] | None
     direction: dict[str, Direction]
@@ -46,23 +46,33 @@ class CompareArguments:
 
 
 class MeasuredMetric(NamedTuple):
-    """One metric of a case.
+    """One metric of two arms.
 
     Attributes:
-        found: The difference, by a planned test or by a sequence.
-        direction, margin: For this metric.
-        equivalent, harmless: p-values of equivalence and of non-inferiority; 1 without a margin.
+        difference: The difference, by a test for a fixed n or by a confidence sequence.
+        direction: Direction that is better; None if unknown.
+        margin: Margin in the unit of the metric; None without one.
+        equivalence_p: P-value of equivalence; 1 without a margin.
+        noninferiority_p: P-value of non-inferiority; 1 without a margin or a direction.
     """
 
-    found: Difference
+    difference: Difference
     direction: Direction | None
     margin: float | None
-    equivalent: float = 1.0
-    harmless: float = 1.0
+    equivalence_p: float = 1.0
+    noninferiority_p: float = 1.0
 
 
 class MeasuredArms(NamedTuple):
-    """A treatment against the control."""
+    """A treatment and the control, with all metrics measured.
+
+    Attributes:
+        control, treatment: The arms.
+        design: Pairs, clusters, weights and blocks of the rows.
+        alpha: Significance level of this look.
+        planned: The plan at this look; None without a plan.
+        metrics: Name of a metric -> its measurement.
+    """
 
     control: Arm
     treatment: Arm
@@ -72,36 +82,38 @@ class MeasuredArms(NamedTuple):
     metrics: dict[str, MeasuredMetric]
 
 
-def measure_arms(control: Any, treatment: Any, asked: CompareArguments, name: str | None = None) -> MeasuredArms:
-    """Measure every metric."""
-    first, second = arms_of(control, treatment, asked.metrics)
+def measure_arms(control: Any, treatment: Any, arguments: CompareArguments, name: str | None = None) -> MeasuredArms:
+    """Measure every metric of two arms; `name` replaces the name of the treatment."""
+    first, second = read_arms(control, treatment, arguments.metrics)
     if name is not None:
         second = second._replace(name=name)
-    plan = planned_look(first, second, asked.alpha, sequential=asked.sequential)
-    alpha = plan.alpha if plan is not None else 0.05 if asked.alpha is None else asked.alpha
+    plan = find_plan(first, second, arguments.alpha, sequential=arguments.sequential)
+    alpha = plan.alpha if plan is not None else 0.05 if arguments.alpha is None else arguments.alpha
     checks.number("alpha", alpha, gt=0, lt=1)
-    metrics = asked.metrics or _there(first, second, asked, plan)
-    pair_by = None if asked.group_by is not None else asked.pair_by
-    design = design_of(first, second, pair_by, asked.cluster, asked.resample, paired=asked.paired)
+    metrics = arguments.metrics or _shared_metrics(first, second, arguments, plan)
+    pair_by = None if arguments.group_by is not None else arguments.pair_by
+    design = read_design(first, second, pair_by, arguments.cluster, arguments.resample, paired=arguments.paired)
     if plan is not None:
-        plan.look(first, second, metrics)
-    measured = {metric: _measure(first, second, metric, design, asked, plan, alpha) for metric in metrics}
+        plan.record_look(first, second, metrics)
+    measured = {metric: _measure(first, second, metric, design, arguments, plan, alpha) for metric in metrics}
     return MeasuredArms(first, second, design, alpha, plan, measured)
 
 
-def _there(first: Arm, second: Arm, asked: CompareArguments, plan: PlannedLook | None) -> tuple[str, ...]:
-    """The metrics that both arms have values of."""
-    wanted = [*(plan.plan.metrics if plan is not None else ()), *asked.direction]
-    wanted += _SEQUENTIAL if asked.sequential else _DEFAULTS
-    found = [metric for metric in dict.fromkeys(wanted) if _has(first, metric) and _has(second, metric)]
-    if not found:
+def _shared_metrics(first: Arm, second: Arm, arguments: CompareArguments, plan: PlannedLook | None) -> tuple[str, ...]:
+    """The planned and default metrics of which both arms have values."""
+    candidates = [*(plan.plan.metrics if plan is not None else ()), *arguments.direction]
+    candidates += _SEQUENTIAL if arguments.sequential else _DEFAULTS
+    names = list(dict.fromkeys(candidates))
+    shared = [metric for metric in names if _has_values(first, metric) and _has_values(second, metric)]
+    if not shared:
         raise StatError(
-            f"metrics: neither of {', '.join(dict.fromkeys(wanted))} has values in both arms; name what to compare"
+            f"metrics: none of {', '.join(names)} has values in both arms; name the metrics to compare, e.g. "
+            "metrics=['score']"
         )
-    return tuple(found)
+    return tuple(shared)
 
 
-def _has(arm: Arm, metric: str) -> bool:
+def _has_values(arm: Arm, metric: str) -> bool:
     column = metric_of(metric, arm.frame.columns).column
     return column in arm.frame.columns and bool(arm.frame[column].notna().any())
 
@@ -111,25 +123,26 @@ def _measure(
     second: Arm,
     metric: str,
     design: Design,
-    asked: CompareArguments,
+    arguments: CompareArguments,
     plan: PlannedLook | None,
     alpha: float,
 ) -> MeasuredMetric:
-    direction = direction_of(metric, asked.direction)
-    margin = asked.margin
+    direction, margin = better_direction(metric, arguments.direction), arguments.margin
     if plan is not None and metric == plan.plan.metric:
         direction = plan.direction or direction
         margin = plan.plan.margin if margin is None else margin
-    if asked.sequential:
-        bound = asked.bound.get(metric) if isinstance(asked.bound, Mapping) else asked.bound
-        found = sequential_difference(first, second, metric, design, alpha, bound, asymptotic=asked.asymptotic)
-    elif asked.group_by is not None:
-        found = compare_runs(first, second, metric, asked.group_by)
+    if arguments.sequential:
+        bound = arguments.bound.get(metric) if isinstance(arguments.bound, Mapping) else arguments.bound
+        difference = sequential_difference(first, second, metric, design, alpha, bound, asymptotic=arguments.asymptotic)
+    elif arguments.group_by is not None:
+        difference = compare_runs(first, second, metric, arguments.group_by)
     else:
-        found = difference_of(first, second, metric, design)
-    width = margin_of(metric, margin, found.values[0])
-    if width is None or found.firm is not None:
-        return MeasuredMetric(found, direction, width)
-    equivalent = equivalence_pvalue(found.estimate, found.limits, width)
-    harmless = 1.0 if direction is None else noninferiority_pvalue(found.estimate, found.limits, width, direction)
-    return MeasuredMetric(found, direction, width, equivalent, harmless)
+        difference = measure_difference(first, second, metric, design)
+    width = margin_in_units(metric, margin, difference.values[0])
+    if width is None or difference.sequential:
+        return MeasuredMetric(difference, direction, width)
+    equivalence_p = equivalence_pvalue(difference.estimate, difference.limits, width)
+    noninferiority_p = 1.0
+    if direction is not None:
+        noninferiority_p = noninferiority_pvalue(difference.estimate, difference.limits, width, direction)
+    return MeasuredMetric(difference, direction, width, equivalence_p, noninferiority_p)

@@ -1,4 +1,4 @@
-"""What `cr.compare` answers: a verdict per metric, and all of them together."""
+"""Results of `cr.compare`: one per metric, and the table of all metrics of two arms."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ from crucible_nb.utils.text import brief
 
 @dataclass(frozen=True, repr=False)
 class MetricComparison(Result):
-    """One metric of two arms.
+    """The comparison of one metric of two arms.
 
     Attributes:
-        metric: What was compared.
-        verdict: "better", "worse", "equivalent" (within the margin), "not worse" (if worse, then within the margin),
-            "different" (no direction known), "leaning" (only asymptotic evidence) or "inconclusive"; of the treatment.
-        control, treatment: Its value in each arm, in the unit of the column.
-        estimate: treatment - control.
-        confidence_interval: (low, high) of the difference, for this metric alone.
-        confidence: Its coverage; of a sequence, at all looks together.
-        pvalue: Corrected over the metrics.
-        raw_pvalue: Before that.
-        test: Its name.
-        why: Why this verdict.
-        design: Why this test.
-        effect, effect_size: A difference without a unit.
-        n: (n_control, n_treatment), values used.
-        direction: Which way is better; None when nobody said.
-        margin: What would matter, in the unit of the metric; None for none.
-        correction: How p-values were corrected; None for a single metric.
-        planned: Whether a plan named this metric; None without a plan.
-        next_sample: What it would take to settle it, where it is not settled.
-        assumptions: What was checked, left out, or is to be known.
+        metric: Metric that was compared.
+        verdict: Verdict on the treatment: "better", "worse", "equivalent" (within the margin), "not worse" (if worse,
+            then by less than the margin), "different" (direction unknown), "leaning" (only asymptotic evidence) or
+            "inconclusive".
+        control, treatment: The metric of each arm, in the unit of the column.
+        estimate: Difference treatment - control.
+        confidence_interval: (low, high) of the difference, not corrected for several metrics.
+        confidence: Coverage of the interval; for a confidence sequence, at all looks together.
+        pvalue: P-value, corrected over the metrics.
+        raw_pvalue: P-value before the correction.
+        test: Name of the test.
+        why: Reason for the verdict.
+        design: Reason for the test.
+        effect, effect_size: Name and value of the effect size, without a unit.
+        n: Number of values used, (n_control, n_treatment).
+        direction: Direction that is better, "up" or "down"; None if unknown.
+        margin: Smallest difference that matters, in the unit of the metric; None without a margin.
+        correction: Method of the correction and number of tests; None for a single metric.
+        planned: Whether the metric is in the plan; None without a plan.
+        next_sample: Further items needed, if the verdict is "inconclusive".
+        assumptions: Sentences on assumptions, exclusions and warnings.
         method: One sentence for a paper.
 
     Examples:
         >>> import crucible_nb as cr
-        >>> one = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])["latency_ms"]
-        >>> one.verdict, one.estimate, one.why
+        >>> latency = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])["latency_ms"]
+        >>> latency.verdict, latency.estimate, latency.why
         ('worse', 10.0, 'the treatment is higher, and lower is better')
     """
 
@@ -74,18 +75,18 @@ class MetricComparison(Result):
 
 
 class Comparison(Mapping[str, MetricComparison]):
-    """Two arms: metric name -> its comparison, in the order of the metrics.
+    """The comparison of two arms: a mapping from metric to its `MetricComparison`, in the order of the metrics.
 
     Attributes:
         control, treatment: Names of the arms.
-        design: What was read off the rows, in sentences.
-        plan: The plan that held, and whether this look was planned; None without a plan.
-        looked: Sentences on looks that were not planned.
+        design: Sentences on the design that was read from the rows.
+        plan: The plan as text; None without a plan.
+        looked: Sentences on deviations from the plan.
 
     Examples:
         >>> import crucible_nb as cr
-        >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-        >>> list(found), found.control
+        >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+        >>> list(result), result.control
         (['latency_ms'], 'control')
     """
 
@@ -107,110 +108,115 @@ class Comparison(Mapping[str, MetricComparison]):
 
     @property
     def summary(self) -> str:
-        """All verdicts in a sentence.
+        """All verdicts in one sentence.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.summary
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.summary
             'treatment against control: worse on latency_ms'
         """
-        words: dict[str, list[str]] = {}
-        for metric, one in self.items():
-            words.setdefault(one.verdict, []).append(brief(metric))
-        said = "; ".join(f"{verdict} on {', '.join(metrics)}" for verdict, metrics in words.items())
-        return f"{brief(self.treatment)} against {brief(self.control)}: {said}"
+        by_verdict: dict[str, list[str]] = {}
+        for metric, comparison in self.items():
+            by_verdict.setdefault(comparison.verdict, []).append(brief(metric))
+        verdicts = "; ".join(f"{verdict} on {', '.join(metrics)}" for verdict, metrics in by_verdict.items())
+        return f"{brief(self.treatment)} against {brief(self.control)}: {verdicts}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.to_dict()["metrics"]["latency_ms"]["verdict"]
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.to_dict()["metrics"]["latency_ms"]["verdict"]
             'worse'
         """
         return {
             "control": self.control, "treatment": self.treatment, "design": list(self.design), "plan": self.plan,
-            "looked": list(self.looked), "metrics": {metric: one.to_dict() for metric, one in self.items()},
+            "looked": list(self.looked), "metrics": {name: metric.to_dict() for name, metric in self.items()},
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a metric.
+        """One row per metric.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.to_frame().verdict.to_dict()
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.to_frame().verdict.to_dict()
             {'latency_ms': 'worse'}
         """
-        return pd.concat([one.to_frame() for one in self.values()], ignore_index=True).set_index("metric")
-
-    def _table(self) -> list[list[str]]:
-        return [
-            [
-                brief(metric, 40), one.verdict, number(one.control), number(one.treatment), number(one.estimate),
-                f"{number(one.confidence_interval.low)} to {number(one.confidence_interval.high)}",
-                p_text(one.pvalue), one.why + ("" if one.planned is not False else " (not planned)"),
-            ]
-            for metric, one in self.items()
-        ]  # fmt: skip
-
-    def _header(self) -> list[str]:
-        first = next(iter(self.values()))
-        arms = [brief(self.control, 40), brief(self.treatment, 40)]
-        return ["metric", "verdict", *arms, "difference", f"{first.confidence:.0%} interval",
-                "p" if first.correction is None else f"p ({first.correction})", "why"]  # fmt: skip
-
-    def _notes(self) -> list[str]:
-        said = [*self.design, *([self.plan] if self.plan else []), *self.looked]
-        return [*said, *(f"{brief(metric)}: {one.next_sample}" for metric, one in self.items() if one.next_sample)]
+        return pd.concat([metric.to_frame() for metric in self.values()], ignore_index=True).set_index("metric")
 
     def __repr__(self) -> str:
-        rows = [self._header(), *self._table()]
+        rows = [_header(self), *_cells(self)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
         lines = [
             "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
             for row in rows
         ]
-        return "\n".join([f"Comparison: {self.summary}", *lines, *(f"- {note}" for note in self._notes())])
-
-    def _inner_html(self) -> str:
-        """The table with a picture of each interval after it; what it is about below."""
-        drawn = [html.Raw(_drawn(one)) for one in self.values()]
-        rows = [[*cells[:6], picture, *cells[6:]] for cells, picture in zip(self._table(), drawn, strict=True)]
-        header = self._header()
-        return html.table(rows, [*header[:6], "", *header[6:]], self.summary) + html.points(self._notes())
+        return "\n".join([f"Comparison: {self.summary}", *lines, *(f"- {note}" for note in _notes(self))])
 
     def _repr_html_(self) -> str:
-        return html.view(self._inner_html())
+        return html.view(table_html(self))
 
     def to_markdown(self) -> str:
-        """A table for a README or an issue.
+        """A Markdown table.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> found.to_markdown().splitlines()[0][:32]
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> result.to_markdown().splitlines()[0][:32]
             '| metric | verdict | control | t'
         """
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in [self._header(), *self._table()]]
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in [_header(self), *_cells(self)]]
         lines = [f"| {' | '.join(row)} |" for row in cells]
         return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
 
     def to_latex(self) -> str:
-        """A tabular for a paper.
+        """A LaTeX tabular.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> found = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
-            >>> "worse" in found.to_latex()
+            >>> result = cr.compare([1.0, 2.0, 3.0], [11.0, 12.0, 13.0], metrics=["latency_ms"])
+            >>> "worse" in result.to_latex()
             True
         """
         return self.to_frame()[["verdict", "control", "treatment", "estimate", "pvalue"]].to_latex(float_format="%.4g")
 
 
-def _drawn(one: MetricComparison) -> str:
-    low, high = one.confidence_interval
-    said = f"difference {number(one.estimate)}, interval {number(low)} to {number(high)}"
-    return interval_picture(low, high, one.estimate, said, one.margin)
+def _header(comparison: Comparison) -> list[str]:
+    first = next(iter(comparison.values()))
+    arms = [brief(comparison.control, 40), brief(comparison.treatment, 40)]
+    return ["metric", "verdict", *arms, "difference", f"{first.confidence:.0%} interval",
+            "p" if first.correction is None else f"p ({first.correction})", "why"]  # fmt: skip
+
+
+def _cells(comparison: Comparison) -> list[list[str]]:
+    return [
+        [
+            brief(name, 40), metric.verdict, number(metric.control), number(metric.treatment), number(metric.estimate),
+            f"{number(metric.confidence_interval.low)} to {number(metric.confidence_interval.high)}",
+            p_text(metric.pvalue), metric.why + ("" if metric.planned is not False else " (not planned)"),
+        ]
+        for name, metric in comparison.items()
+    ]  # fmt: skip
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    notes = [*comparison.design, *([comparison.plan] if comparison.plan else []), *comparison.looked]
+    needed = [f"{brief(name)}: {metric.next_sample}" for name, metric in comparison.items() if metric.next_sample]
+    return [*notes, *needed]
+
+
+def table_html(comparison: Comparison) -> str:
+    """HTML table with a picture of each interval, followed by the notes on design, plan and further items."""
+    pictures = [html.Raw(_picture(metric)) for metric in comparison.values()]
+    rows = [[*cells[:6], picture, *cells[6:]] for cells, picture in zip(_cells(comparison), pictures, strict=True)]
+    header = _header(comparison)
+    return html.table(rows, [*header[:6], "", *header[6:]], comparison.summary) + html.points(_notes(comparison))
+
+
+def _picture(metric: MetricComparison) -> str:
+    low, high = metric.confidence_interval
+    title = f"difference {number(metric.estimate)}, interval {number(low)} to {number(high)}"
+    return interval_picture(low, high, metric.estimate, title, metric.margin)

@@ -1,4 +1,4 @@
-"""From a difference to a word: better, worse, equivalent, not worse, different, leaning, inconclusive."""
+"""Verdicts: better, worse, equivalent, not worse, different, leaning or inconclusive, with the reason."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _DOWN = ("latency", "cost", "error", "failure")
 
 
 class Decision(NamedTuple):
-    """A verdict and the sentence behind it."""
+    """A verdict with its reason."""
 
     verdict: Verdict
     why: str
 
 
-def direction_of(metric: str, given: Mapping[str, Direction]) -> Direction | None:
-    """Which way is better: as given, else down for latency, cost and errors, up for success; None when nobody knows.
+def better_direction(metric: str, given: Mapping[str, Direction]) -> Direction | None:
+    """Direction that is better: as given, otherwise down for latency, cost and errors, up for success; else None.
 
     Examples:
-        >>> direction_of("p95_latency_ms", {}), direction_of("success_rate", {}), direction_of("score", {})
+        >>> better_direction("p95_latency_ms", {}), better_direction("success_rate", {}), better_direction("score", {})
         ('down', 'up', None)
     """
     if metric in given:
@@ -36,14 +36,14 @@ def direction_of(metric: str, given: Mapping[str, Direction]) -> Direction | Non
     return "down" if any(word in metric for word in _DOWN) else None
 
 
-def directions(value: Any) -> dict[str, Direction]:
-    """The argument `direction`, checked."""
-    found = checks.mapping("direction", value)
-    return {name: checks.one_of(f"direction[{name!r}]", way, ("up", "down")) for name, way in found.items()}
+def check_directions(value: Any) -> dict[str, Direction]:
+    """Check the argument `direction`, and return it as a dict."""
+    given = checks.mapping("direction", value)
+    return {name: checks.one_of(f"direction[{name!r}]", way, ("up", "down")) for name, way in given.items()}
 
 
-def margin_of(metric: str, margin: Any, control: float) -> float | None:
-    """The argument `margin` for one metric: a number in its unit, "5%" of the control, or a mapping of these."""
+def margin_in_units(metric: str, margin: Any, control: float) -> float | None:
+    """Convert the argument `margin` (a number, "5%" of the control, or a mapping of these) to the unit of a metric."""
     if isinstance(margin, Mapping):
         margin = margin.get(metric)
     if margin is None:
@@ -58,7 +58,7 @@ def margin_of(metric: str, margin: Any, control: float) -> float | None:
 
 
 def equivalence_pvalue(estimate: float, limits: Callable[[float], Interval], margin: float) -> float:
-    """Two one-sided tests by their intervals: the smallest alpha at which the 1 - 2 alpha interval is inside.
+    """P-value of two one-sided tests: the smallest alpha at which the 1 - 2 alpha interval is inside the margin.
 
     References:
         Schuirmann: A comparison of the two one-sided tests procedure and the power approach for assessing the
@@ -66,25 +66,25 @@ def equivalence_pvalue(estimate: float, limits: Callable[[float], Interval], mar
     """
     if abs(estimate) >= margin:
         return 1.0
-    return _smallest(lambda level: _inside(limits(1 - 2 * level), -margin, margin))
+    return _smallest_level(lambda level: _is_inside(limits(1 - 2 * level), -margin, margin))
 
 
 def noninferiority_pvalue(
     estimate: float, limits: Callable[[float], Interval], margin: float, direction: Direction
 ) -> float:
-    """Non-inferiority: the smallest alpha at which the 1 - 2 alpha interval is not beyond the margin to the worse."""
+    """P-value of non-inferiority: the smallest alpha at which the 1 - 2 alpha interval excludes a loss > margin."""
     low, high = (-margin, math.inf) if direction == "up" else (-math.inf, margin)
     if not low < estimate < high:
         return 1.0
-    return _smallest(lambda level: _inside(limits(1 - 2 * level), low, high))
+    return _smallest_level(lambda level: _is_inside(limits(1 - 2 * level), low, high))
 
 
-def _inside(interval: Interval, low: float, high: float) -> bool:
+def _is_inside(interval: Interval, low: float, high: float) -> bool:
     return low < interval.low and interval.high < high
 
 
-def _smallest(holds: Callable[[float], bool]) -> float:
-    """The smallest level below one half at which it holds, which it does at all larger ones."""
+def _smallest_level(holds: Callable[[float], bool]) -> float:
+    """Find the smallest level below 0.5 at which a monotone condition holds, by bisection on the log scale."""
     low, high = math.log(1e-12), math.log(0.5 - 1e-9)
     if holds(1e-12):
         return 1e-12
@@ -94,50 +94,60 @@ def _smallest(holds: Callable[[float], bool]) -> float:
     return math.exp(high)
 
 
-def decide(
+def decide_fixed_n(
     estimate: float, pvalue: float, alpha: float, direction: Direction | None, margin: float | None,
-    equivalent: float, harmless: float,
+    equivalence_p: float, noninferiority_p: float,
 ) -> Decision:  # fmt: skip
-    """The verdict of a planned test.
+    """Decide on a difference tested at a fixed n.
 
     Args:
-        estimate: treatment - control.
-        pvalue: Of no difference, corrected.
-        alpha: Level.
-        direction: Which way is better.
-        margin: What would matter.
-        equivalent, harmless: p-values of equivalence and of non-inferiority, corrected.
+        estimate: Difference treatment - control.
+        pvalue: P-value of no difference, corrected.
+        alpha: Significance level.
+        direction: Direction that is better; None if unknown.
+        margin: Smallest difference that matters; None without a margin.
+        equivalence_p, noninferiority_p: P-values of equivalence and of non-inferiority, corrected.
     """
-    known = pvalue <= alpha
+    significant = pvalue <= alpha
     sign = "higher" if estimate > 0 else "lower"
-    if margin is not None and equivalent <= alpha:
-        also = f"; the sign is known all the same: the treatment is {sign}" if known else ""
+    if margin is not None and equivalence_p <= alpha:
+        also = f"; the sign is known nevertheless: the treatment is {sign}" if significant else ""
         return Decision("equivalent", f"the difference lies within {number(margin)} either way{also}")
-    if known:
+    if significant:
         if direction is None:
             return Decision("different", f"the treatment is {sign}; no direction was given, so it is not called better")
         good = (estimate > 0) == (direction == "up")
-        wanted = "higher" if direction == "up" else "lower"
-        return Decision("better" if good else "worse", f"the treatment is {sign}, and {wanted} is better")
-    if margin is not None and direction is not None and harmless <= alpha:
+        better = "higher" if direction == "up" else "lower"
+        return Decision("better" if good else "worse", f"the treatment is {sign}, and {better} is better")
+    if margin is not None and direction is not None and noninferiority_p <= alpha:
         return Decision("not worse", f"if it is worse, then by less than {number(margin)}")
     beyond = "" if margin is None else f", and the interval reaches beyond {number(margin)}"
     return Decision("inconclusive", f"zero lies in the interval{beyond}; that is not evidence of no difference")
 
 
 def decide_sequence(
-    interval: Interval, estimate: float, direction: Direction | None, margin: float | None, *, decided: bool, firm: bool
-) -> Decision:
-    """The verdict of a sequence, which may be looked at whenever one likes."""
+    interval: Interval, estimate: float, direction: Direction | None, margin: float | None, *, decided: bool,
+    valid_at_every_n: bool,
+) -> Decision:  # fmt: skip
+    """Decide on a difference by a confidence sequence, which is valid at any look.
+
+    Args:
+        interval: Interval of the difference.
+        estimate: Difference treatment - control.
+        direction: Direction that is better; None if unknown.
+        margin: Smallest difference that matters; None without a margin.
+        decided: Whether the corrected p-value is at most alpha.
+        valid_at_every_n: False for an asymptotic sequence, which is at most "leaning".
+    """
     sign = "higher" if estimate > 0 else "lower"
-    if margin is not None and _inside(interval, -margin, margin):
-        word: Verdict = "equivalent" if firm else "leaning"
-        return Decision(word, f"the difference lies within {number(margin)} either way, at any look")
-    if decided and not firm:
-        return Decision("leaning", f"the treatment looks {sign}; the sequence holds only in the long run")
+    if margin is not None and _is_inside(interval, -margin, margin):
+        verdict: Verdict = "equivalent" if valid_at_every_n else "leaning"
+        return Decision(verdict, f"the difference lies within {number(margin)} either way, at any look")
+    if decided and not valid_at_every_n:
+        return Decision("leaning", f"the treatment seems {sign}; the sequence is valid only asymptotically")
     if decided and direction is None:
         return Decision("different", f"the treatment is {sign}, at any look; no direction was given")
     if decided:
         good = (estimate > 0) == (direction == "up")
         return Decision("better" if good else "worse", f"the treatment is {sign}, at any look")
-    return Decision("inconclusive", "not decided yet; it may be looked at again at any time")
+    return Decision("inconclusive", "not decided yet; look again at any time")

@@ -1,4 +1,4 @@
-"""The registry of standard event names, `cr.events`. Unknown names are welcome; these are understood by everybody."""
+"""The registry of standard event names, `cr.events`. Other names may be recorded as well."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class EventInfo:
-    """What a standard event is.
+    """Description of a standard event.
 
     Attributes:
-        name: Its name, e.g. "train.epoch".
+        name: Name of the event, e.g. "train.epoch".
         category: llm, training, inference, pipeline, ensemble, hedging, trace or tool.
-        description: One line.
-        columns: The columns it usually carries; any other is welcome.
-        phase: "start", "stop" or "exception" of a longer piece of work, "" for a whole event.
+        description: One line about the event.
+        columns: Columns that it usually has; any other column may be recorded.
+        phase: "start", "stop" or "exception" of a longer operation; "" for an event that covers a whole operation.
 
     Examples:
         >>> from crucible_nb import events
@@ -92,22 +92,22 @@ class EventInfo:
 
 
 def _registry() -> dict[str, EventInfo]:
-    found = {}
+    infos = {}
     for category, names in _TABLE.items():
         for name, (description, columns, phased) in names.items():
-            found[name] = EventInfo(name, category, description, columns)
-            for phase, said in _PHASES.items() if phased else ():
-                carried = tuple(column for column in columns if phase != "start" or column not in _CALL)
-                text = f"{description}: {said}"
-                found[f"{name}.{phase}"] = EventInfo(f"{name}.{phase}", category, text, carried, phase)
-    return found
+            infos[name] = EventInfo(name, category, description, columns)
+            for phase, meaning in _PHASES.items() if phased else ():
+                usual = tuple(column for column in columns if phase != "start" or column not in _CALL)
+                text = f"{description}: {meaning}"
+                infos[f"{name}.{phase}"] = EventInfo(f"{name}.{phase}", category, text, usual, phase)
+    return infos
 
 
 _REGISTRY = _registry()
 
 
 def standard() -> tuple[str, ...]:
-    """The names of all standard events, by category.
+    """Return the names of all standard events, ordered by category.
 
     Examples:
         >>> from crucible_nb import events
@@ -118,10 +118,10 @@ def standard() -> tuple[str, ...]:
 
 
 def by_category(category: str | None = None) -> dict[str, tuple[str, ...]] | tuple[str, ...]:
-    """Standard names by category.
+    """Return the standard names by category.
 
     Args:
-        category: Only the names of this one.
+        category: Category whose names are returned; None for all.
 
     Returns:
         Mapping of category to names; a tuple of names when a category is given.
@@ -136,12 +136,12 @@ def by_category(category: str | None = None) -> dict[str, tuple[str, ...]] | tup
         >>> events.by_category("ensemble")[-1]
         'ensemble.vote'
     """
-    names = {key: tuple(name for name, one in _REGISTRY.items() if one.category == key) for key in _TABLE}
+    names = {key: tuple(name for name, entry in _REGISTRY.items() if entry.category == key) for key in _TABLE}
     return names if category is None else names[checks.one_of("category", category, names)]
 
 
 def info(name: str) -> EventInfo:
-    """What a standard event is, and the columns it usually carries.
+    """Return the description of a standard event and its usual columns.
 
     Raises:
         ConfigError: The name is not a standard one; close ones are suggested.
@@ -153,10 +153,10 @@ def info(name: str) -> EventInfo:
         >>> events.info("train.epoc")
         Traceback (most recent call last):
         ...
-        crucible_nb.errors.ConfigError: name='train.epoc': not a standard event (close: train.epoch), yet welcome
+        crucible_nb.errors.ConfigError: name='train.epoc': unknown event name (did you mean train.epoch?). You may ...
     """
     if name in _REGISTRY:
         return _REGISTRY[name]
     near = difflib.get_close_matches(str(name), _REGISTRY, n=1)
-    hint = f" (close: {near[0]})" if near else ""
-    raise ConfigError(f"name={name!r}: not a standard event{hint}, yet welcome")
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise ConfigError(f"name={name!r}: unknown event name{hint}. You may still record it.")

@@ -1,4 +1,4 @@
-"""`df.crucible`: the same numbers on any DataFrame."""
+"""`df.crucible`: metrics, windows and anomalies of any DataFrame."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class CrucibleAccessor:
         self._frame = _flat(frame)
 
     def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
-        """Metrics of the rows; quantiles are exact.
+        """Compute metrics of the rows; quantiles are exact.
 
         Args:
-            by: Column or columns to group by; missing keys are a group of their own.
-            last: Only the rows of this duration up to the newest row; needs a time index or a `time` column.
+            by: Column or columns to group by; missing keys form their own group.
+            last: Duration of a window up to the newest row; needs a time index or a `time` column.
 
         Returns:
             Metrics, indexable by group when `by` is given.
 
         Raises:
-            SchemaError: No such column, no time, or a metric column that holds no numbers.
+            SchemaError: No such column, no time, or a metric column without numbers.
 
         Examples:
             >>> import pandas as pd
@@ -84,17 +84,17 @@ class CrucibleAccessor:
         cooldown: int | None = None,
         offline: bool = False,
     ) -> pd.DataFrame:
-        """Incidents among the rows, judged in order of time.
+        """Detect incidents in the rows, in order of time.
 
         Args:
             method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
-            metric: Column to watch; None: latency_ms and cost_usd where they are.
-            by: Columns whose groups have baselines of their own.
-            cooldown: Rows without an alarm that end an incident; None: the detector's own.
-            offline: Judge each row also against the rows after it, and believe the milder verdict.
+            metric: Column to score; None: latency_ms and cost_usd, if present.
+            by: Columns whose groups have their own baselines.
+            cooldown: Number of rows without an alarm that end an incident; None: the default of the detector.
+            offline: Whether to score each row also against later rows, and use the smaller score.
 
         Returns:
-            One row an incident: start, end, count, peak, severity, metrics, reason, first_seq, last_seq (rows in
+            One row per incident: start, end, count, peak, severity, metrics, reason, first_seq, last_seq (rows in
             order of time).
 
         Raises:
@@ -127,7 +127,7 @@ class CrucibleAccessor:
 
 
 def _flat(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the named levels of its index as columns, under its times if those are a level."""
+    """Return the frame with the named index levels as columns, indexed by its times if those are a level."""
     if isinstance(frame.index, (pd.DatetimeIndex, pd.RangeIndex)):
         return frame
     source = time_source(frame)
@@ -137,7 +137,7 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ordered(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The frame in order of time with a UTC index, and its times; the input is not changed."""
+    """Return the frame in order of time with a UTC index, and its times; the input is not changed."""
     times = all_times(frame)
     if not isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.drop(columns="time", errors="ignore").set_axis(time_index(times), axis=0)

@@ -15,7 +15,7 @@ from crucible_nb.utils.threads import TICKER
 
 
 class Alerting:
-    """Checks rules and incidents, carries out their actions, and has callbacks called outside of every lock.
+    """Checks rules and incidents, carries out their actions, and calls callbacks outside of every lock.
 
     Args:
         intake: Intake of the experiment, through which actions are applied.
@@ -44,29 +44,29 @@ class Alerting:
         self.start_ticking()
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call back for every alert; returns a function that undoes it."""
+        """Call a function for every alert; return a function that removes it."""
         undo = self.monitor.listen(callback)
         self.start_ticking()
         return undo
 
     def after_transition(self) -> None:
-        """Go on watching after a resume, and raise alerts for what came before a pause or the end."""
+        """Continue checking after a resume, and raise alerts for events before a pause or the end."""
         self.start_ticking()
         self.check()
 
     def frame(self) -> pd.DataFrame:
-        """All alerts so far; see `Experiment.alerts`."""
+        """Return all alerts so far; see `Experiment.alerts`."""
         self.check()
         with self._intake.lock:
             return self.monitor.alerts.frame()
 
     def start_ticking(self) -> None:
-        """Have the experiment checked regularly, where an alert would have an effect."""
+        """Check the experiment regularly from now on, if an alert would have an effect."""
         if self._intake.running and self.monitor.listening:
             TICKER.add(self.tick)
 
     def tick(self) -> bool:
-        """Check the experiment; returns whether to be called again."""
+        """Check the experiment; return whether to be called again."""
         if not self._intake.running or not self.monitor.listening:
             return False
         self.check()
@@ -82,7 +82,7 @@ class Alerting:
             with intake.reading():
                 return
         with intake.lock:
-            if self._checking:  # an action or a callback of this very thread
+            if self._checking:  # called by an action or callback of this thread
                 return
             self._checking = True
             try:

@@ -1,4 +1,4 @@
-"""Coming back to an experiment of a store: to go on with it, to look on, to write beside its process."""
+"""Attach to an experiment in a store: resume it, read it, or join it from a second process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
 from crucible_nb.store.attachment import Attachment
-from crucible_nb.store.catalog import born, find, known_facts, root_of
+from crucible_nb.store.catalog import created_ns, find, readable_facts, root_of
 from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, unpack
 from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres.address import Address, address_of
@@ -28,12 +28,12 @@ from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.listing import complete_ids, find_id, list_experiments
 from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
-from crucible_nb.store.writer import lives
+from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
 
 MODES = ("resume", "read", "join")
 RUN = "CRUCIBLE_RUN"
-"""Environment variable that names the experiment a process should join, as `exp.handle` says it."""
+"""Environment variable with the handle (`exp.handle`) of the experiment that a process should join."""
 
 
 def attach(
@@ -47,28 +47,28 @@ def attach(
     sampling: Any = None,
     anomaly: Any = None,
 ) -> Experiment:
-    """Come back to an experiment of a store.
+    """Attach to an experiment in a store.
 
     Args:
-        name: Its name (the newest of that name), its id, or a handle (`exp.handle`); None: what CRUCIBLE_RUN in the
-            environment says.
-        store: The folder or the database it was started with; not needed for a handle. Of a database, "read" shows the
-            copy, from any machine; "resume" and "join" need the journal, and work where it is.
-        mode: "resume" goes on with it as if nothing had happened, when its process is gone; "read" looks on, and looks
-            again whenever asked; "join" writes beside its process, from a worker. None: resume when it is dead, read
-            when it lives or has ended. In the process that writes it, None and "resume" give that experiment itself.
-        durability: "os", "disk" or "memory"; None: as it was.
+        name: Name (the newest experiment with it), id, or handle (`exp.handle`); None: the handle in CRUCIBLE_RUN.
+        store: Folder or database of the experiment; not needed for a handle. With a database, "read" shows the copy,
+            from any machine; "resume" and "join" need the journal, and work only on its machine.
+        mode: "resume": continue recording after the original process ended. "read": read only, updated at each call.
+            "join": write from a second process. None: resume a dead experiment, read any other. In the process that
+            writes it, None and "resume" return the same experiment object.
+        durability: "os", "disk" or "memory"; None: unchanged.
         redact: As for `cr.start`.
-        clock: The clock, where it was started with one of your own.
-        sampling: The sampler, where it was started with one of a class of your own.
-        anomaly: The detectors, where it was started with some of a class of your own, in the same order.
+        clock: The clock, if the experiment was started with a user-defined one.
+        sampling: The sampler, if its class is user-defined.
+        anomaly: The detectors, if their classes are user-defined, in the same order.
 
     Returns:
         The experiment.
 
     Raises:
-        StoreError: There is none, its files cannot be read, or its process lives (resume): its pid and host are named.
-        ConfigError: An argument is not what is accepted.
+        StoreError: There is no such experiment, its files cannot be read, or its process is still running (resume;
+            the message gives its pid and host).
+        ConfigError: An argument is invalid.
 
     Examples:
         >>> import tempfile
@@ -84,74 +84,80 @@ def attach(
     if isinstance(store, Address) and mode != "join":
         mode = mode or _mode_of_copy(store, name)
         if mode == "read":
-            return _known(_copied(store, name))
-    folder = _folder(name, store)
-    here = LIVE.find_owned(folder.path.name) if mode in (None, "resume") else None
-    if here is not None:
-        return here
-    given = _given(clock, sampling, anomaly)
+            return _register(_open_copy(store, name))
+    folder = _find_folder(name, store)
+    owned = LIVE.find_owned(folder.path.name) if mode in (None, "resume") else None
+    if owned is not None:
+        return owned
+    given = _user_objects(clock, sampling, anomaly)
     if mode is None:
-        looking = Attachment.read(folder, given, rows=False)
-        mode = "resume" if looking.dead() else "read"
+        attachment = Attachment.read(folder, given)
+        if not attachment.dead():
+            return _register(_experiment(attachment))
+        mode = "resume"
     redaction = None if mode == "read" else rebuild_redaction(folder.facts().get("redact"), redact)
-    experiment = opened(folder, mode, given, durability, redaction)
+    experiment = open_stored(folder, mode, given, durability, redaction)
     if isinstance(store, Address) and mode == "resume":
-        copy(experiment, store)
-    return _known(experiment)
+        copy_to_database(experiment, store)
+    return _register(experiment)
 
 
-def _known(experiment: Experiment) -> Experiment:
+def _register(experiment: Experiment) -> Experiment:
     LIVE.add(experiment, log_of(experiment))
     return experiment
 
 
 def _mode_of_copy(address: Address, name: Any) -> str:
-    """Resume what died on this machine, or is this process's own; of anything else the copy is looked at."""
-    here = find(address.root, checks.text("name", name))
-    if here is None:
+    """Return "resume" for an experiment that died on this machine or is owned by this process, else "read"."""
+    folder = find(address.root, checks.text("name", name))
+    if folder is None:
         return "read"
-    return "resume" if LIVE.find_owned(here.path.name) or Attachment.read(here, rows=False).dead() else "read"
+    return "resume" if LIVE.find_owned(folder.path.name) or Attachment.read(folder, rows=False).dead() else "read"
 
 
-def _copied(address: Address, name: Any) -> Experiment:
-    """The copy of an experiment, to look at."""
+def _open_copy(address: Address, name: Any) -> Experiment:
+    """Open the copy of an experiment read-only."""
     connection = Connection(address)
-    log = open_log(CopiedAttachment(connection, find_id(connection, checks.text("name", name))))
+    return _experiment(CopiedAttachment(connection, find_id(connection, checks.text("name", name))))
+
+
+def _experiment(attachment: Attachment) -> Experiment:
+    log = open_log(attachment)
     return Experiment(log.config, log)
 
 
-def copy(experiment: Experiment, address: Address) -> None:
-    """Have a database follow an experiment, and with it what earlier processes left on this machine uncopied."""
+def copy_to_database(experiment: Experiment, address: Address) -> None:
+    """Copy an experiment to a database from now on, and copy what ended processes left on this machine."""
     copies = copies_of(experiment)
     if copies.replicator is None and log_of(experiment).records:
         copies.replicate(address)
-        threading.Thread(target=_leftovers, args=(address,), name="crucible-leftovers", daemon=True).start()
+        threading.Thread(target=_copy_leftovers, args=(address,), name="crucible-leftovers", daemon=True).start()
 
 
-def _leftovers(address: Address) -> None:
-    """Copy experiments of which the database does not have everything, and whose process is gone."""
+def _copy_leftovers(address: Address) -> None:
+    """Copy experiments whose process has ended and that are not completely in the database."""
     with suppress(StoreError):
         done = complete_ids(Connection(address))
         for folder in list(folders(address.root)):
-            if folder.path.name not in done and not lives(folder):
+            if folder.path.name not in done and not writer_is_running(folder):
                 with suppress(StoreError):
-                    copies_of(opened(folder, "read")).replicate(address, once=True).wait(None)
+                    copies_of(open_stored(folder, "read")).replicate(address, once=True).wait(None)
 
 
-def opened(
+def open_stored(
     folder: ExperimentFolder,
     mode: str,
     given: ExperimentConfig | None = None,
     durability: str | None = None,
     redaction: Redaction | None = None,
 ) -> Experiment:
-    """Open an experiment of a store in one of `MODES`.
+    """Open an experiment in a store in one of `MODES`.
 
     Args:
         folder: Folder of the experiment.
         mode: "resume", "read" or "join".
         given: User-defined clock, sampler and detectors, which the folder cannot hold.
-        durability: See `cr.start`; None: as it was.
+        durability: See `cr.start`; None: unchanged.
         redaction: Removes secrets before anything is written.
     """
     if mode == "read":
@@ -160,20 +166,19 @@ def opened(
         attachment = Attachment.join(folder, given, durability, redaction)
     else:
         attachment = Attachment.resume(folder, given, durability, redaction)
-    log = open_log(attachment)
-    return Experiment(log.config, log)
+    return _experiment(attachment)
 
 
 _FAILED: set[str] = set()
 
 
-def named() -> Experiment | None:
-    """The experiment that CRUCIBLE_RUN names, joined; None, and one warning, when that cannot be done."""
+def join_from_environment() -> Experiment | None:
+    """Join the experiment whose handle is in CRUCIBLE_RUN; if that fails, warn once and return None."""
     handle = os.environ[RUN]
     if handle in _FAILED:
         return None
     try:
-        folder = _folder(handle, None)
+        folder = _find_folder(handle, None)
         return arrived(str(folder.path), rebuild_redaction(folder.facts().get("redact")))
     except StoreError as error:
         _FAILED.add(handle)
@@ -181,7 +186,7 @@ def named() -> Experiment | None:
         return None
 
 
-def _folder(name: Any, store: Any) -> ExperimentFolder:
+def _find_folder(name: Any, store: Any) -> ExperimentFolder:
     if name is None:
         name = os.environ.get(RUN)
         if not name:
@@ -192,19 +197,21 @@ def _folder(name: Any, store: Any) -> ExperimentFolder:
     if store is None:
         path = Path(name)
         if not (path / FACTS).exists():
-            raise StoreError(f"cannot attach to {name!r}: it is no handle, and no store is given")
+            raise StoreError(
+                f"cannot attach to {name!r}: it is not a handle (no such folder); to attach by name, pass store="
+            )
         return ExperimentFolder(path)
     root = root_of(store)
     folder = find(root, name)
     if folder is None and isinstance(store, Address):
-        said = f"its journal is not on this machine, in {str(root)!r}; mode='read' looks at the copy in {store!r}"
-        raise StoreError(f"cannot attach to {name!r}: {said}")
+        reason = f"its journal is not on this machine, in {str(root)!r}; use mode='read' to read the copy in {store!r}"
+        raise StoreError(f"cannot attach to {name!r}: {reason}")
     if folder is None:
         raise StoreError(f"cannot attach to {name!r}: there is no such experiment in {str(root)!r}")
     return folder
 
 
-def _given(clock: Any, sampling: Any, anomaly: Any) -> ExperimentConfig | None:
+def _user_objects(clock: Any, sampling: Any, anomaly: Any) -> ExperimentConfig | None:
     if clock is None and sampling is None and anomaly is None:
         return None
     detectors = anomaly if isinstance(anomaly, (list, tuple)) else [] if anomaly is None else [anomaly]
@@ -217,55 +224,55 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def listed(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str] = lambda _: "") -> pd.DataFrame:
-    """Summaries by id as the table that `cr.experiments` gives; `picture` draws one of an id."""
+def summary_table(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str] = lambda _: "") -> pd.DataFrame:
+    """Build the table of `cr.experiments` from summaries by id; `picture` draws the experiment of an id."""
     rows = [{key: facts.get(key) for key in _SHOWN} for facts in experiments.values()]
     return make_listing(rows, list(experiments), _SHOWN, picture)
 
 
-def stored(store: Any) -> pd.DataFrame:
-    """The experiments of a store, oldest first; one that cannot be read says so and does not hide the others."""
+def list_stored(store: Any) -> pd.DataFrame:
+    """List the experiments of a store, oldest first; one that cannot be read has the status "unreadable"."""
     if isinstance(store, Address):
-        return listed(list_experiments(Connection(store)))
+        return summary_table(list_experiments(Connection(store)))
     root = root_of(store)
-    found: list[tuple[int, str, dict[str, Any]]] = []
+    dated: list[tuple[int, str, dict[str, Any]]] = []
     for folder in folders(root):
-        start = born(folder)
+        start = created_ns(folder)
         try:
             attachment = Attachment.read(folder, rows=False)
-            facts = Experiment(attachment.config, open_log(attachment)).summary()
+            facts = _experiment(attachment).summary()
             facts["kept_events"] += attachment.unread
-            found.append((start, folder.path.name, facts))
+            dated.append((start, folder.path.name, facts))
         except StoreError as error:
-            if not folder.path.exists():  # removed, or moved away, while others were read
+            if not folder.path.exists():  # removed in the meantime
                 continue
-            facts = {**known_facts(folder), "status": "unreadable", "errors": str(error)}
-            found.append((start, folder.path.name, facts))
-    return listed({identity: facts for _, identity, facts in sorted(found, key=lambda one: one[:2])})
+            facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}
+            dated.append((start, folder.path.name, facts))
+    return summary_table({identity: facts for _, identity, facts in sorted(dated, key=lambda entry: entry[:2])})
 
 
 def unarchive(path: Any, store: Any) -> Experiment:
-    """Put an archived experiment into a store again.
+    """Restore an archived experiment into a store.
 
     Args:
-        path: The zip or the URL that `exp.archive` gave.
-        store: The folder to put it into.
+        path: Zip file or URL returned by `exp.archive`.
+        store: Folder to restore it into.
 
     Returns:
-        The experiment, to look at.
+        The experiment, read-only.
 
     Raises:
-        StoreError: The file is broken or hostile or holds no store, or the experiment is there already.
+        StoreError: The file is corrupt or unsafe or was archived without a store, or the experiment exists already.
 
     Examples:
         >>> import pathlib, tempfile
         >>> import crucible_nb as cr
-        >>> place = pathlib.Path(tempfile.mkdtemp())
-        >>> with cr.start("demo", store=place / "runs") as exp:
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> with cr.start("demo", store=folder / "runs") as exp:
         ...     _ = exp.record("tick", latency_ms=1.0)
-        >>> again = cr.unarchive(exp.archive(place / "run.zip"), place / "elsewhere")
+        >>> again = cr.unarchive(exp.archive(folder / "run.zip"), folder / "restored")
         >>> again.status, again.metrics().latency.mean
         ('stopped', 1.0)
     """
     folder = Remote(path).pull(root_of(store)) if is_url(path) else unpack(as_path(path), root_of(store))
-    return opened(folder, "read")
+    return open_stored(folder, "read")

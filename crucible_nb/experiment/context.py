@@ -9,7 +9,7 @@ from crucible_nb.utils.runtime import RUNTIME
 
 
 class Current:
-    """The innermost experiment entered in this context, else the kernel's default.
+    """Holder of the innermost experiment entered in this context, else of the default of the process.
 
     Examples:
         >>> current = Current()
@@ -39,7 +39,7 @@ class Current:
         self._stack.set(tuple(stack))
 
     def reset(self) -> None:
-        """Forget the default, and what this context entered."""
+        """Remove the default and all experiments entered in this context."""
         self.default = None
         self._stack.set(())
 

@@ -1,4 +1,4 @@
-"""The experiment a user holds: its public methods, each a line or two over the parts it is composed of."""
+"""`Experiment`, the object users work with: public methods that call the parts it is composed of."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ from crucible_nb.windows.query import TimedRows, query_window
 
 
 class Experiment:
-    """Telemetry of one experiment: record into it, pause it, look at it at any time.
+    """Telemetry of one experiment: record events, pause and resume, and read metrics at any time.
 
-    Made by `cr.start`; all methods may be called from any thread.
+    Created by `cr.start`; all methods may be called from any thread.
 
     Attributes:
-        id: Generated, unique.
-        name: As given, any text.
-        condition, hypothesis, tags, metadata, sample_size: As given to `cr.start`, metadata as JSON says it; with a
-            store, without secrets.
-        record: Records one event; see its own help.
+        id: Generated unique id.
+        name: Name, any text.
+        condition, hypothesis, tags, metadata, sample_size: Arguments of `cr.start`, metadata as JSON; with a store,
+            without secrets.
+        record: Function that records one event; see its own help.
 
     Examples:
         >>> import crucible_nb as cr
@@ -92,16 +92,16 @@ class Experiment:
     # -- recording ----------------------------------------------------------------------------------------------------
 
     def extend(self, frame: Any, event: str | None = None) -> int:
-        """Record many events at once; the same meaning as one `record` per row.
+        """Record many events at once, as if by one `record` per row.
 
         Args:
             frame: DataFrame, list of mappings, or Arrow table. Times come from a DatetimeIndex or a `time` column
-                (any resolution, naive means UTC), else the clock. A `weight` column is kept; `seq` and the
+                (any resolution, naive means UTC), else from the clock. A `weight` column is kept; `seq` and the
                 `anomaly` columns are dropped and counted.
-            event: Name for the rows that have none.
+            event: Event name for rows without one.
 
         Returns:
-            Events collected; 0 while the experiment is paused or over.
+            Number of events collected; 0 while the experiment is paused or has ended.
 
         Examples:
             >>> import pandas as pd
@@ -114,14 +114,14 @@ class Experiment:
         return self._intake.extend(frame, event)
 
     def span(self, event: str, **fields: Any) -> Span:
-        """A context manager around a piece of work that becomes one event when it ends.
+        """Create a context manager that records a block of work as one event when it ends.
 
         Args:
             event: Name of the event.
             **fields: Columns of the event; `span.set(...)` adds more inside.
 
         Returns:
-            The span; latency (ms), success and error class are measured.
+            The span, which measures latency (ms), success and error class.
 
         Examples:
             >>> import crucible_nb as cr
@@ -134,10 +134,10 @@ class Experiment:
         return Span(self.record, event, fields)
 
     def track(self, event: Any, **fields: Any) -> Any:
-        """A decorator that records every call: functions, coroutines, generators, async generators.
+        """Decorate a function, coroutine, generator or async generator so that every call is recorded.
 
         Args:
-            event: Name of the events; used bare (`@exp.track`), the function's name is it.
+            event: Name of the events; without arguments (`@exp.track`), the name of the function.
             **fields: Columns of every event.
 
         Examples:
@@ -155,15 +155,15 @@ class Experiment:
         return track(lambda name, given: Span(self.record, name, given), event, fields)
 
     def set_sampling(self, sampling: Any = None, config: Mapping[str, Any] | None = None) -> None:
-        """Sample by another policy from now on. Rows kept so far stay, with the weights they have now.
+        """Change the sampling policy for later events. Rows kept so far stay, with their current weights.
 
         Args:
-            sampling: None keeps every event; a name ("uniform", "reservoir", "stratified", "adaptive",
-                "importance") or a sampler.
+            sampling: None to keep every event, a name ("uniform", "reservoir", "stratified", "adaptive",
+                "importance"), or a sampler.
             config: Arguments of a sampler given by name.
 
         Raises:
-            ConfigError: No such sampler, or wrong arguments of it.
+            ConfigError: Unknown sampler, or invalid arguments.
             LifecycleError: The experiment has ended.
 
         Examples:
@@ -184,12 +184,12 @@ class Experiment:
             self._intake.apply("sampling", {"policy": policy})
 
     def flush(self) -> None:
-        """Have everything recorded so far survive a power loss: it is synced when this returns.
+        """Sync everything recorded so far to disk, so that it survives a power loss.
 
-        Without a store there is nothing to sync. With one, that happens by itself once a second.
+        Without a store there is nothing to sync. With a store, events are also synced once a second.
 
         Raises:
-            StoreError: The disk refuses.
+            StoreError: The disk reports an error.
 
         Examples:
             >>> import tempfile
@@ -205,10 +205,10 @@ class Experiment:
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stop collecting for a while; the time until `resume` does not count as active.
+        """Stop collecting until `resume`; the paused time does not count as active.
 
         Raises:
-            LifecycleError: It is not running.
+            LifecycleError: The experiment is not running.
 
         Examples:
             >>> import crucible_nb as cr
@@ -221,10 +221,10 @@ class Experiment:
         self._move("pause")
 
     def resume(self) -> None:
-        """Collect again.
+        """Continue collecting after a pause.
 
         Raises:
-            LifecycleError: It is not paused.
+            LifecycleError: The experiment is not paused.
 
         Examples:
             >>> import crucible_nb as cr
@@ -240,7 +240,7 @@ class Experiment:
         """End the experiment; everything recorded stays readable.
 
         Raises:
-            LifecycleError: It has ended already.
+            LifecycleError: The experiment has already ended.
 
         Examples:
             >>> import crucible_nb as cr
@@ -252,24 +252,24 @@ class Experiment:
         self._move("stop")
 
     def archive(self, path: str | Path) -> Path | str:
-        """Put a finished experiment into one zip file, or one with a store into object storage.
+        """Write a finished experiment to a zip file, or copy an experiment with a store to object storage.
 
-        The zip holds its facts as JSON, its events as Parquet, and of one with a store all files. To object storage go
-        the files of the store, each once, by its name: of one that runs those that are sealed, and from then on each
-        as it is sealed; of one that has ended all. `summary()["store"]["archived"]` says up to which event.
-        `cr.unarchive` puts either into a store again.
+        The zip holds the facts as JSON, the events as Parquet and, with a store, all its files. To object storage, each
+        file of the store is copied once, under its own name: of a running experiment the sealed files, and from then
+        on each file when it is sealed; of an ended experiment all files. `summary()["store"]["archived"]` gives the
+        number of events copied. `cr.unarchive` restores either into a store.
 
         Args:
-            path: File to write, ending in .zip; `cr.load` reads the events back. Or "s3://bucket/prefix", or any other
-                URL that fsspec knows.
+            path: File to write, ending in .zip; `cr.load` reads the events back. Or a URL such as "s3://bucket/prefix",
+                or any other that fsspec supports.
 
         Returns:
             The path, or the URL of the experiment.
 
         Raises:
-            LifecycleError: It has not ended (zip).
-            StoreError: The file cannot be written, or it has no store (URL).
-            ConfigError: fsspec, or what it needs for the URL, is not installed.
+            LifecycleError: The experiment has not ended (zip).
+            StoreError: The file cannot be written, or the experiment has no store (URL).
+            ConfigError: fsspec, or the package it needs for the URL, is not installed.
 
         Examples:
             >>> import tempfile, pathlib
@@ -303,64 +303,71 @@ class Experiment:
 
     @property
     def status(self) -> Status:
-        """running, paused, stopped, failed, archived, or dead: its process ended without a word."""
+        """Status: running, paused, stopped, failed, archived, or dead.
+
+        Dead means that the writing process ended without stopping the experiment. For a worker, this is the status of
+        the whole experiment, unless the worker has paused or ended its own recording.
+        """
         with self._intake.status_view() as view:
             return view.status
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused now."""
+        """Whether the experiment is paused now.
+
+        For a worker, this holds for the whole experiment, unless the worker has paused or ended its own recording.
+        """
         return self.status == "paused"
 
     @property
     def paused_at(self) -> pd.Timestamp | None:
-        """Since when it is paused (UTC), None when it is not."""
+        """Start of the current pause (UTC); None if the experiment is not paused."""
         with self._intake.status_view() as view:
             return timestamp(view.lifecycle.paused_at())
 
     @property
     def pause_count(self) -> int:
-        """How often it was paused."""
+        """Number of pauses."""
         with self._intake.status_view() as view:
             return view.lifecycle.count("pause")
 
     @property
     def resume_count(self) -> int:
-        """How often it was resumed."""
+        """Number of resumes."""
         with self._intake.status_view() as view:
             return view.lifecycle.count("resume")
 
     @property
     def started_at(self) -> pd.Timestamp | None:
-        """When it began (UTC); with clock="events" its first event, None before it."""
+        """Start time (UTC); with clock="events" the time of the first event, None before it."""
         with self._intake.reading() as view:
             return timestamp(view.lifecycle.started)
 
     @property
     def stopped_at(self) -> pd.Timestamp | None:
-        """When it ended (UTC), None while it lives."""
+        """End time (UTC); None until the experiment has ended."""
         with self._intake.status_view() as view:
             return timestamp(view.lifecycle.ended)
 
     @property
     def paused_spans(self) -> pd.IntervalIndex:
-        """The paused spans as intervals of UTC time, closed left; an open one ends now."""
+        """Pauses as intervals of UTC time, closed on the left; an open pause ends now."""
         with self._intake.reading() as view:
             return view.lifecycle.intervals(view.now)
 
     def summary(self) -> dict[str, Any]:
-        """Status, durations and counts.
+        """Return status, durations and counts.
 
         Returns:
             wall_clock_duration, active_duration, paused_duration in seconds; pause_count, resume_count;
-            total_events (collected), kept_events (rows in memory), evicted_events (rows that left, see
+            total_events (collected), kept_events (rows in memory), evicted_events (rows removed from memory, see
             `max_events`), sampling and seed, effective_sample_size (Kish: (sum w)^2 / sum w^2 of the kept rows),
             strata (of the sampling policy: {label: {"seen", "kept"}}), errors (events that could not be recorded),
-            misfits (values that went to `metadata`), refused (events that the store could not take), lost (events and
-            files of it that cannot be read), store (path, durability, acknowledged and synced bytes of the journal,
-            failure: why it refuses now, archived: by database, see `cr.start`, the events there, lag_events,
-            lag_seconds and the last failure), progress (share of `sample_size`, None without one), and the facts given
-            to `cr.start`.
+            misfits (values moved to `metadata` because their type did not fit), refused (events that the store could
+            not write), lost (events and files of the store that cannot be read), store (path, durability, acknowledged
+            and synced bytes of the journal, failure: reason why it cannot be written now, archived: by database or
+            URL, the number of events there, lag_events, lag_seconds and the last failure), progress (proportion of
+            `sample_size`, None without one), and the arguments of `cr.start`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -375,14 +382,14 @@ class Experiment:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def frame(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """All kept events, complete, in order of time; costs no copy, and writing to it changes nothing here.
+        """Return all kept events with all columns, in order of time; no copy, and changes do not affect the experiment.
 
         Args:
-            columns: Only these columns.
+            columns: Columns to return; None for all.
 
         Returns:
-            DataFrame with a UTC DatetimeIndex `time`. Where rows left memory (`max_events`),
-            `attrs["evicted_events"]` says how many.
+            DataFrame with a UTC DatetimeIndex `time`. If rows were evicted (`max_events`),
+            `attrs["evicted_events"]` is their number.
 
         Raises:
             SchemaError: No such column.
@@ -436,21 +443,20 @@ class Experiment:
         return windowed_metrics(self.frame(), *args, **kwargs)
 
     def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
-        """Metrics of every event, also of those whose rows are not kept.
+        """Compute metrics over all events, including those without a kept row.
 
         Args:
-            last: Only the events of this duration up to `at`, both edges included; rates divide by the active
-                time within. Windows given to `cr.start(windows=...)` are live: their cost does not grow with the
-                events.
-            by: Column to group by: event, model and `cr.start(by=...)` over every event, others (or several
-                columns, or with `last`) over the kept rows.
-            at: Moment the metrics speak of; default now, which is the end once the experiment has ended.
+            last: Duration of a window up to `at`, both edges included; rates are per active time in it. Windows given
+                to `cr.start(windows=...)` are live: their cost does not grow with the number of events.
+            by: Column to group by: event, model and `cr.start(by=...)` use all events; other columns, several
+                columns, or `by` with `last` use the kept rows.
+            at: End of the window; default now, or the end of an experiment that has ended.
 
         Returns:
             Metrics; with `by` indexable by group.
 
         Raises:
-            ConfigError, SchemaError: A wrong duration or moment; no such column.
+            ConfigError, SchemaError: An invalid duration or time; no such column.
 
         Examples:
             >>> import crucible_nb as cr
@@ -466,46 +472,47 @@ class Experiment:
     # -- alerting -----------------------------------------------------------------------------------------------------
 
     def on_anomaly(self, callback: Callable[[Alert], Any]) -> Callable[[], None]:
-        """Be called back when an incident begins, a rule is met or a budget is spent; within 100 ms of `record`.
+        """Call a function when an incident begins, a rule is met or a budget is spent; within 100 ms of `record`.
 
-        Callbacks run outside of every lock and may call any method. They run in the thread that is first to notice: a
-        background one, or the one that asks `should_stop` or `alerts()`, pauses, resumes or stops. Their exceptions
-        are counted, not raised. At most 60 alerts a minute are called back, the others are in `alerts()`.
+        Callbacks run outside of every lock and may call any method. They run in the thread that detects the alert
+        first: a background thread, or one that calls `should_stop`, `alerts()`, `pause`, `resume` or `stop`. Their
+        exceptions are counted, not raised. Callbacks are called for at most 60 alerts per minute; all are in
+        `alerts()`.
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action.
 
         Returns:
-            A callable that undoes it.
+            A function that removes the callback.
 
         Examples:
             >>> import crucible_nb as cr
             >>> exp = cr.start("demo", anomaly="z_score", clock="events")
-            >>> said = []
-            >>> undo = exp.on_anomaly(said.append)
+            >>> received = []
+            >>> undo = exp.on_anomaly(received.append)
             >>> for i in range(101):
             ...     _ = exp.record("call", latency_ms=100.0 + i % 3 if i < 100 else 900.0, time=i)
             >>> exp.stop()
-            >>> len(said), said[0].reason
+            >>> len(received), received[0].reason
             (1, 'latency_ms 900 is 791.2 sd above the mean 101')
         """
         return self._alerting.listen(checks.function("callback", callback))  # type: ignore[arg-type]
 
     def watch(self, rule: str, action: str = "alert", min_events: int | None = None) -> None:
-        """Watch the live metrics.
+        """Raise an alert when a rule on the live metrics is met.
 
         Args:
-            rule: A metric, a comparison, a number, and maybe a window: "error_rate > 0.1 over 5min". Metrics are
+            rule: A metric, a comparison, a number, and optionally a window: "error_rate > 0.1 over 5min". Metrics are
                 error_rate, success_rate, mean_, max_, p50_, p90_, p95_ and p99_latency_ms, total_ and mean_cost_usd,
                 cost_per_hour, total_tokens, event_count, failure_count, events_per_second.
             action: "alert", "pause" or "stop".
-            min_events: Events there must be. None: 10 for rates, means and quantiles; 1 for counts and totals; 0 for
-                event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
-                notices silence, once the experiment has run for all of the window. Windows end now; with
-                clock="events", where now is the newest event, time stands still in silence.
+            min_events: Minimum number of events. None: 10 for rates, means and quantiles; 1 for counts and totals; 0
+                for event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
+                detects missing events, once the experiment has run for the whole window. Windows end now; with
+                clock="events", now is the newest event, so missing events are not detected.
 
         Raises:
-            ConfigError: The rule cannot be read, or there is no such action.
+            ConfigError: The rule cannot be parsed, or the action is unknown.
 
         Examples:
             >>> import crucible_nb as cr
@@ -522,14 +529,14 @@ class Experiment:
         self._alerting.watch(parsed, "rule", checks.one_of("action", action, ACTIONS))
 
     def budget(self, usd: float, action: str = "pause") -> None:
-        """Act when the events have cost so much. Events without a price are not counted; see `unpriced()`.
+        """Raise an alert when the total cost reaches a limit. Events without a price are not counted; see `unpriced()`.
 
         Args:
-            usd: USD.
+            usd: Limit in USD.
             action: "alert", "pause" or "stop".
 
         Raises:
-            ConfigError: `usd` is not above 0, or there is no such action.
+            ConfigError: `usd` is not above 0, or the action is unknown.
 
         Examples:
             >>> import crucible_nb as cr
@@ -549,13 +556,13 @@ class Experiment:
 
     @property
     def should_stop(self) -> bool:
-        """Whether to leave the loop: the experiment has ended, or a rule, a budget or an anomaly paused it."""
+        """Whether a loop should end: the experiment has ended, or a rule, a budget or an anomaly has paused it."""
         return self._alerting.should_stop
 
     def alerts(self) -> pd.DataFrame:
-        """All alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
+        """Return all alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
 
-        `told` is whether callbacks were called: not where there were none at the time, nor beyond 60 a minute.
+        `told` is whether callbacks were called: False without callbacks, and above 60 alerts per minute.
 
         Examples:
             >>> import crucible_nb as cr
@@ -569,12 +576,12 @@ class Experiment:
         return self._alerting.frame()
 
     def anomalies(self) -> pd.DataFrame:
-        """Incidents found by the detectors of `cr.start(anomaly=...)`.
+        """Return the incidents found by the detectors of `cr.start(anomaly=...)`.
 
         Returns:
-            One row an incident, oldest first: start, end (UTC), count (flagged events), peak (largest score; 1.0 is
+            One row per incident, oldest first: start, end (UTC), count (flagged events), peak (largest score; 1.0 is
             the threshold), severity (low, medium from 1.5, high from 3, critical from 6), metrics, reason, first_seq,
-            last_seq, and `writer` where several processes had some. The flags themselves are columns of `frame()`.
+            last_seq, and `writer` if several processes had incidents. The flags themselves are columns of `frame()`.
 
         Examples:
             >>> import crucible_nb as cr
@@ -585,13 +592,13 @@ class Experiment:
             [[1, 'critical', 'latency_ms']]
         """
         with self._intake.reading() as view:
-            found = incidents_of(view)
-        frame = incident_frame([one for _, one in found])
-        writers = [writer for writer, _ in found]
+            incidents = incidents_of(view)
+        frame = incident_frame([incident for _, incident in incidents])
+        writers = [writer for writer, _ in incidents]
         return frame if len(set(writers)) < 2 else frame.assign(**{WRITER: writers})
 
     def anomaly_metrics(self) -> dict[str, Any]:
-        """total_anomalies (flagged events), anomaly_rate (of all events), anomalies_by_type, anomaly_periods.
+        """Return total_anomalies (flagged events), anomaly_rate (of all events), anomalies_by_type, anomaly_periods.
 
         Examples:
             >>> import crucible_nb as cr
@@ -601,8 +608,8 @@ class Experiment:
             {'total_anomalies': 0, 'anomaly_rate': 0.0, 'anomalies_by_type': {}, 'anomaly_periods': []}
         """
         with self._intake.reading() as view:
-            found = [one.detect.incidents for one in view.pipelines]
-            return incident_summary(found, sum(one.seq for one in view.pipelines))
+            incidents = [pipeline.detect.incidents for pipeline in view.pipelines]
+            return incident_summary(incidents, sum(pipeline.seq for pipeline in view.pipelines))
 
     # -- deciding -----------------------------------------------------------------------------------------------------
 
@@ -619,25 +626,25 @@ class Experiment:
         sequential: bool = False,
         hypothesis: str | None = None,
     ) -> Plan:
-        """Say what will decide, before it is known; `cr.compare` marks looks and metrics that were not planned.
+        """Register the analysis plan before the data are known; `cr.compare` marks unplanned looks and metrics.
 
         Args:
-            metric: The primary metric, as in `cr.compare`.
-            margin: Difference that would matter, in its unit.
-            alpha: Rate of false alarms accepted.
-            direction: "up" or "down", where more or less is better; None goes by the name.
-            secondary: Other metrics to be compared.
-            sample_size: Events of both arms together at which to look.
-            looks: How often until then, evenly; they share alpha (O'Brien-Fleming-like spending).
-            sequential: A test that is valid at every look in place of a sample size.
-            hypothesis: In words; None is that of the experiment.
+            metric: Primary metric, as in `cr.compare`.
+            margin: Smallest relevant difference, in the unit of the metric.
+            alpha: Accepted rate of false positives.
+            direction: "up" if more is better, "down" if less is better; None derives it from the name.
+            secondary: Other metrics to compare.
+            sample_size: Number of events of both arms together at the last look.
+            looks: Number of looks, evenly spaced; they share alpha (O'Brien-Fleming-like spending).
+            sequential: Whether to use a test that is valid at every look, in place of a sample size.
+            hypothesis: Hypothesis in words; None for that of the experiment.
 
         Returns:
             The plan, which cannot be changed; `sha256` is its fingerprint.
 
         Raises:
-            ConfigError, StatError: An argument is not what is accepted.
-            LifecycleError: There is another plan already.
+            ConfigError, StatError: An argument is invalid.
+            LifecycleError: The experiment already has another plan.
 
         Examples:
             >>> import crucible_nb as cr
@@ -648,28 +655,28 @@ class Experiment:
         """
         with self._intake.reading() as view:
             ledger = view.own.ledger
-            made = plan_of(
+            plan = plan_of(
                 metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
                 events=view.own.pipeline.seq,
             )  # fmt: skip
             if ledger is None:
-                self._intake.apply("plan", {"plan": made})
-                return made
-        if not ledger.agrees(made):
-            raise LifecycleError(f"plan(): {self.name!r} has a plan already ({ledger.plan}); it is kept")
+                self._intake.apply("plan", {"plan": plan})
+                return plan
+        if not ledger.agrees(plan):
+            raise LifecycleError(f"plan(): {self.name!r} already has a plan ({ledger.plan}), which cannot be changed")
         return ledger.plan
 
     @property
     def planned(self) -> Ledger | None:
-        """The plan and the looks taken so far; None without a plan."""
+        """Plan and looks taken so far; None without a plan."""
         ledger = self._stream.ledger
         if ledger is not None:
-            ledger.append = self._note_look
+            ledger.append = self._append_look
         return ledger
 
-    def _note_look(self, look: Look) -> None:
-        """Add an interim analysis to the ledger; where it cannot be written, this process keeps it to itself."""
+    def _append_look(self, look: Look) -> None:
+        """Add an interim analysis to the ledger; if it cannot be written, only in this process."""
         facts = {"look": look}
         try:
             if self._log.records:
@@ -682,10 +689,10 @@ class Experiment:
     # -- costs, files, processes --------------------------------------------------------------------------------------
 
     def unpriced(self) -> dict[str, int]:
-        """Models whose events have tokens but no price; their cost is NaN, not a guess.
+        """Return the models whose events have tokens but no price; their cost is NaN, never a guess.
 
         Returns:
-            Model to number of events, in order of first appearance.
+            Number of events by model, in order of first appearance.
 
         Examples:
             >>> import crucible_nb as cr
@@ -698,18 +705,18 @@ class Experiment:
             return dict(view.own.pipeline.enrich.unpriced)
 
     def reprice(self, table: Any) -> None:
-        """Price all events anew, also those to come; a cost that came with an event stays.
+        """Recompute the cost of all events, and of later ones, with other prices; recorded costs stay.
 
-        Events are not judged anew: flags, scores and incidents of `cost_usd` stay those of the prices that were known
-        at the time. `df.crucible.anomalies(metric="cost_usd")` judges the new costs.
+        Anomalies are not recomputed: flags, scores and incidents of `cost_usd` stay those of the earlier prices.
+        `df.crucible.anomalies(metric="cost_usd")` detects anomalies in the new costs.
 
         Args:
             table: A PriceTable replaces the whole table; a mapping of model to USD per million tokens, such as
                 {"my-own": {"input": 1, "output": 2}}, is put before it.
 
         Raises:
-            ConfigError: The table is not usable.
-            CrucibleError: Not every event is in memory (`max_events`, sampling), so that totals cannot be made anew.
+            ConfigError: The table is invalid.
+            CrucibleError: Not all events are in memory (`max_events`, sampling), so totals cannot be recomputed.
 
         Examples:
             >>> import crucible_nb as cr
@@ -724,10 +731,10 @@ class Experiment:
             self._intake.process()
             pipeline = self._stream.pipeline
             if not pipeline.complete:
-                gone = pipeline.seq - len(pipeline.buffer)
+                missing = pipeline.seq - len(pipeline.buffer)
                 raise CrucibleError(
-                    f"cannot reprice {self.name!r}: {gone} events are not in memory (max_events, sampling), so totals "
-                    "over all events cannot be recomputed"
+                    f"cannot reprice {self.name!r}: {missing} events are not in memory (max_events, sampling), so "
+                    "totals over all events cannot be recomputed"
                 )
             self._intake.apply("prices", {"table": table})
 
@@ -736,8 +743,8 @@ class Experiment:
 
         Args:
             path: File to write; .parquet, .csv (facts in `path`.json beside it) or .jsonl.
-            format: "parquet", "csv" or "jsonl" where the name does not say.
-            escape_formulas: For CSV, put a ' before cells that a spreadsheet would run; `cr.load` takes it off.
+            format: "parquet", "csv" or "jsonl"; None to use the extension of the file.
+            escape_formulas: For CSV, put a ' before cells that a spreadsheet would run; `cr.load` removes it.
 
         Returns:
             The path.
@@ -761,10 +768,10 @@ class Experiment:
         """Wait until everything recorded so far is in the database of `cr.start(store="postgresql://...")`.
 
         Args:
-            timeout: Seconds to wait at most; None: as long as it takes.
+            timeout: Maximum time to wait in seconds; None for no limit.
 
         Returns:
-            Whether it is there. Without a database there is nothing to wait for.
+            Whether everything is in the database; True without a database.
 
         Examples:
             >>> import crucible_nb as cr
@@ -777,22 +784,22 @@ class Experiment:
 
     @property
     def handle(self) -> str:
-        """What another process needs to join: `cr.attach(handle, mode="join")`, or CRUCIBLE_RUN in its environment.
+        """Handle with which another process can join: `cr.attach(handle, mode="join")`, or as CRUCIBLE_RUN.
 
-        An experiment that goes to another process by itself (pickled by multiprocessing, joblib, Dask) is such a
-        handle too, and joins there.
+        An experiment sent to another process (pickled by multiprocessing, joblib, Dask) is sent as this handle, and
+        the other process joins it.
 
         Raises:
-            StoreError: It is in memory only.
+            StoreError: The experiment is in memory only.
         """
         return self._log.handle()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a handle: another process gets a writer of its own."""
+        """Pickle as a handle; the other process joins as a writer with its own id."""
         return arrived, (self.handle, self._log.journal()[1])
 
     def _file_facts(self) -> dict[str, Any]:
-        """Facts that are written into a file beside the events."""
+        """Return the facts that are written into a file beside the events."""
         with self._intake.reading() as view:
             facts = {"id": self.id, **self._reads.summary(view, {}), "metadata": self.metadata}
             changes = [[change.verb, change.time, change.seq] for change in view.lifecycle.changes]
@@ -822,19 +829,19 @@ class Experiment:
 def snapshot_of(
     experiment: Experiment, seen: Mapping[int, int], limit: int, span: int | None = None, *, measured: bool = True
 ) -> Snapshot:
-    """A consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
+    """Take a consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
     with experiment._intake.reading() as view:
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
 
 
 def copies_of(experiment: Experiment) -> Copies:
-    """The copies of an experiment elsewhere."""
+    """Return the copies of an experiment in databases and object storage."""
     return experiment._copies
 
 
 def log_of(experiment: Experiment) -> EventLog:
-    """The log of an experiment."""
+    """Return the log of an experiment."""
     return experiment._log
 
 
@@ -842,7 +849,7 @@ _ARRIVED: dict[str, Experiment] = {}
 
 
 def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
-    """The experiment of a handle in this process: itself where this process writes it, else one joined writer.
+    """Return the experiment of a handle: the one this process writes, else one that it joins once.
 
     Examples:
         >>> import pickle, tempfile
@@ -853,9 +860,9 @@ def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
         >>> exp.stop()
     """
     folder = ExperimentFolder(Path(handle))
-    here = LIVE.find_recording(folder.path.name)
-    if here is not None:
-        return here
+    recording = LIVE.find_recording(folder.path.name)
+    if recording is not None:
+        return recording
     if handle not in _ARRIVED:
         log = open_log(Attachment.join(folder, None, None, redaction))
         _ARRIVED[handle] = Experiment(log.config, log)

@@ -17,9 +17,9 @@ from crucible_nb.pipeline.stream import TRANSITIONS
 from crucible_nb.store.log import EventLog, View
 from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.runtime import RUNTIME
-from crucible_nb.utils.threads import FOLDER
+from crucible_nb.utils.threads import PROCESSOR
 
-_STAGE = 4096 * WIDTH  # staged cells that are worth processing
+_STAGE = 4096 * WIDTH  # number of staged cells from which they are processed
 
 
 class Intake:
@@ -58,7 +58,7 @@ class Intake:
         self._set_limit(_STAGE)
 
     def shut(self) -> None:
-        """Collect no more events: a limit of 0 makes every event ask."""
+        """Stop collecting events: with a limit of 0, every event calls `_admit`."""
         self.running = False
         self._set_limit(0)
 
@@ -69,10 +69,10 @@ class Intake:
             self.shut()
 
     def _admit(self) -> bool:
-        """Whether to collect an event that finds the staging area full, or the gate shut.
+        """Return whether to collect an event when the staging area is full or the gate is shut.
 
-        A full staging area is processed in the background. When it is full twice over, the background thread has not
-        got the interpreter; then the caller processes it, which is cheaper than to compete, and bounds the memory.
+        A full staging area is processed in the background. If it reaches twice that size, the background thread did not
+        get to run; then the caller processes it, which is cheaper than competing for the interpreter and bounds memory.
         """
         if self._forked and not self._accepts_after_fork():
             return False
@@ -82,7 +82,7 @@ class Intake:
             self.process()
         else:
             self._set_limit(2 * _STAGE)
-            FOLDER.ask(self.process)
+            PROCESSOR.submit(self.process)
         return True
 
     # -- events -------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ class Intake:
             self._set_limit(_STAGE)
 
     def extend(self, table: Any, event: str | None) -> int:
-        """Record a table; returns the number of events collected."""
+        """Record a table; return the number of events collected."""
         with self.lock, unbroken(), self.log.lock:
             self.process()
             if self._forked and not self._accepts_after_fork():
@@ -174,14 +174,14 @@ class Intake:
 
     @contextmanager
     def reading(self) -> Iterator[View]:
-        """A view of the experiment with everything recorded so far; the lock is held while it is used."""
+        """Give a view of the experiment with everything recorded so far; the lock is held while it is used."""
         with self.lock:
             self.process()
             yield self.log.view()
 
     @contextmanager
     def status_view(self) -> Iterator[View]:
-        """A view for questions about the status alone: staged events stay staged."""
+        """Give a view for the status only; staged events are not processed."""
         with self.lock:
             yield self.log.view(status_only=True)
 
@@ -197,7 +197,7 @@ class Intake:
         self._fork.close()
 
     def after_in_child(self) -> None:
-        """Release both locks, and have the first event ask whether and where this process records."""
+        """Release both locks; the first event decides whether and where this process records."""
         self._fork.close()
         self.log.stream.problems.after_in_child()
         if self.log.records:
@@ -212,13 +212,13 @@ class Intake:
         return reason is None
 
     def _join_after_fork(self) -> str | None:
-        """Record as a writer of its own in a forked process; gives the reason why that is not possible."""
+        """Join as a writer with its own id in a forked process; return the reason if that is not possible."""
         with self.lock:
             if not self._forked:
                 return None
             reason = self.log.become_writer_after_fork()
             if reason is None:
-                self._staged.clear()  # they are the parent's
+                self._staged.clear()  # they belong to the parent
                 self._forked = False
                 self._follow_status()
             return reason

@@ -14,7 +14,7 @@ _HEADER = ("name", "status", "condition", "events", "kept", "active s", "errors"
 
 
 class Experiments(pd.DataFrame):
-    """The result of `cr.experiments()`: a DataFrame with a repr of its own; slices are plain DataFrames."""
+    """The result of `cr.experiments()`: a DataFrame with its own repr; slices are plain DataFrames."""
 
     _picture: Callable[[str], str] | None = None
 

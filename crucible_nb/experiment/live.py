@@ -16,19 +16,19 @@ _ALIVE = ("running", "paused")
 
 
 class _Entry(NamedTuple):
-    """An experiment, or None when it is gone, and its log."""
+    """References to an experiment, None after it was deleted, and to its log."""
 
     get: Callable[[], Experiment | None]
     log: weakref.ref[EventLog]
 
     def has(self, flag: str) -> bool:
-        """Whether a flag of the log is set: `owned` or `records`."""
+        """Return whether a flag of the log is set: `owned` or `records`."""
         log = self.log()
         return log is not None and bool(getattr(log, flag))
 
 
 class LiveExperiments:
-    """Experiments that this process owns are kept until they end; ended and read-only ones by weak reference.
+    """Registry of experiments: owned ones are referenced until they end; ended and read-only ones only weakly.
 
     Attributes:
         warned: Whether the warning that no experiment is running was shown.
@@ -44,41 +44,42 @@ class LiveExperiments:
         self._entries.append(_Entry(get, weakref.ref(log)))
 
     def known(self) -> list[Experiment]:
-        """All experiments that still exist."""
-        self._entries = [self._loosened(entry) for entry in self._entries if entry.get() is not None]
+        """Return all experiments that still exist."""
+        self._entries = [self._weakened(entry) for entry in self._entries if entry.get() is not None]
         return [experiment for entry in self._entries if (experiment := entry.get()) is not None]
 
     @staticmethod
-    def _loosened(entry: _Entry) -> _Entry:
+    def _weakened(entry: _Entry) -> _Entry:
+        """Replace the reference to an ended experiment by a weak one."""
         experiment = entry.get()
         if experiment is None or isinstance(entry.get, weakref.ref) or experiment.status in _ALIVE:
             return entry
         return entry._replace(get=weakref.ref(experiment))
 
     def find_running(self, name: str) -> Experiment | None:
-        """The newest experiment of a name that has not ended and is this process's to end."""
+        """Find the newest experiment with a name that has not ended and is owned by this process."""
         return next((one for one in self._alive("owned") if one.name == name), None)
 
     def find_owned(self, identity: str) -> Experiment | None:
-        """The experiment of an id, if it has not ended and is this process's to end."""
+        """Find the experiment with an id, if it has not ended and is owned by this process."""
         return next((one for one in self._alive("owned") if one.id == identity), None)
 
     def find_recording(self, identity: str) -> Experiment | None:
-        """The experiment of an id, if this process records into it."""
-        return next((one for one in self._with("records") if one.id == identity), None)
+        """Find the experiment with an id, if this process records into it."""
+        return next((one for one in self._with_flag("records") if one.id == identity), None)
 
-    def _with(self, flag: str) -> list[Experiment]:
+    def _with_flag(self, flag: str) -> list[Experiment]:
         self.known()
-        found = [entry.get() for entry in reversed(self._entries) if entry.has(flag)]
-        return [one for one in found if one is not None]
+        experiments = [entry.get() for entry in reversed(self._entries) if entry.has(flag)]
+        return [experiment for experiment in experiments if experiment is not None]
 
     def _alive(self, flag: str) -> list[Experiment]:
-        return [one for one in self._with(flag) if one.status in _ALIVE]
+        return [experiment for experiment in self._with_flag(flag) if experiment.status in _ALIVE]
 
     def reset(self) -> None:
-        """Stop what runs, and forget all."""
-        for one in self._alive("owned"):
-            one.stop()
+        """Stop running experiments, and remove all."""
+        for experiment in self._alive("owned"):
+            experiment.stop()
         self._entries, self.warned = [], False
 
 

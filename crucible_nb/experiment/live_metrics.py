@@ -1,4 +1,4 @@
-"""Looking: metrics of an experiment in total, by group, over a window. Reads, never advances."""
+"""Metrics of an experiment: in total, by group, over a window. Reading never changes its state."""
 
 from __future__ import annotations
 
@@ -8,91 +8,90 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics import GROUPS, Live, Metrics, Tally, block_of, tally_of
+from crucible_nb.metrics import GROUPS, GroupState, LiveState, Metrics, block_of, state_of_block
 from crucible_nb.metrics.frames import metrics_of
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
 
 FEW = 4096
-"""Rows whose exact metrics cost no more than a fold of panes."""
+"""Number of rows up to which exact metrics cost no more than a merge of panes."""
 
 
-def lives_of(pipelines: Sequence[Pipeline]) -> list[Live]:
-    """What every event so far amounts to, of each writer."""
+def lives_of(pipelines: Sequence[Pipeline]) -> list[LiveState]:
+    """Return the live metric state of each writer, over all events."""
     return [one.measure.exact_state() for one in pipelines]
 
 
-def total_metrics(lives: Sequence[Live], life: Lifecycle, now: int) -> Metrics:
-    """Metrics over every event so far, of all writers."""
+def total_metrics(lives: Sequence[LiveState], life: Lifecycle, now: int) -> Metrics:
+    """Compute metrics over all events of all writers."""
     return metrics_of(_merged([live.total for live in lives]), life, (life.started, now))
 
 
-def _merged(states: Sequence[Tally]) -> Tally:
-    """States of several writers as one; that of one alone as it is."""
-    return reduce(Tally.merge, states)
+def _merged(states: Sequence[GroupState]) -> GroupState:
+    """Merge the states of several writers; a single state is returned as it is."""
+    return reduce(GroupState.merge, states)
 
 
 def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: str) -> Metrics | None:
-    """Metrics by a column that is counted live, over every event; None when it is not."""
+    """Compute metrics over all events by a column that is counted live; None for other columns."""
     if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
-    found: dict[Any, list[Tally]] = {}
+    by_label: dict[Any, list[GroupState]] = {}
     for pipeline in pipelines:
         for name, state in _groups(pipeline, by):
-            found.setdefault(name, []).append(state)
+            by_label.setdefault(name, []).append(state)
     for last in (_OTHERS, None):  # shown last
-        if last in found:
-            found[last] = found.pop(last)
+        if last in by_label:
+            by_label[last] = by_label.pop(last)
     span = (life.started, now)
-    groups = {name: metrics_of(_merged(states), life, span) for name, states in found.items()}
+    groups = {name: metrics_of(_merged(states), life, span) for name, states in by_label.items()}
     return total_metrics(lives_of(pipelines), life, now).grouped(groups, (by,))
 
 
 _OTHERS = "(other groups)"
 
 
-def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, Tally]]:
-    """Label and state of every group of one writer in which anything happened; None is for no group."""
+def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, GroupState]]:
+    """Yield label and state of every group of one writer that has events; label None is for no group."""
     measure = pipeline.measure
-    place = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
-    tally, labels = measure.exact_state().groups[place], measure.groupings[place].labels()[:GROUPS]
+    index = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
+    tally, labels = measure.exact_state().groups[index], measure.groupings[index].labels()[:GROUPS]
     names = [None, *labels, _OTHERS]
     for row in [*range(1, len(tally)), 0]:
-        if tally.panel.sums[0, row] > 0:
-            yield names[row], tally.fold(np.array([row]))
+        if tally.table.sums[0, row] > 0:
+            yield names[row], tally.merge_groups(np.array([row]))
 
 
 def window_metrics(
-    pipelines: Sequence[Pipeline], lives: Sequence[Live], life: Lifecycle, start: int, stop: int
+    pipelines: Sequence[Pipeline], lives: Sequence[LiveState], life: Lifecycle, start: int, stop: int
 ) -> Metrics:
-    """Metrics of the events in [start, stop], of all writers.
+    """Compute metrics of the events in [start, stop], of all writers.
 
-    Exact from the rows where they are few or the window is not a live one; else from the live panes, with the
-    rows of the pane that the window cuts. Where those rows left memory the window begins at the next pane.
+    Exact from the rows if they are few or the window is not a live one; else from the live panes, and the rows of the
+    pane that the start cuts. If those rows were evicted, the window begins at the next pane.
     """
-    found = [_window(*one, start, stop) for one in zip(pipelines, lives, strict=True)]
-    edge = max(one[1] for one in found)
-    estimated = any(one[2] for one in found)
-    return metrics_of(_merged([one[0] for one in found]), life, (edge, stop), estimated=estimated)
+    windows = [_window(*pair, start, stop) for pair in zip(pipelines, lives, strict=True)]
+    states, edges, partial = zip(*windows, strict=True)
+    return metrics_of(_merged(states), life, (max(edges), stop), estimated=any(partial))
 
 
-def _window(pipeline: Pipeline, live: Live, start: int, stop: int) -> tuple[Tally, int, bool]:
-    """State of the window of one writer, where it begins, and whether rows are missing from it."""
+def _window(pipeline: Pipeline, live: LiveState, start: int, stop: int) -> tuple[GroupState, int, bool]:
+    """Return the state of a window of one writer, its start, and whether rows are missing from it."""
     rows = pipeline.buffer.slice(start, stop + 1)
     whole = pipeline.complete or (not pipeline.sample.is_sampling and rows.oldest is not None and rows.oldest <= start)
-    ring = live.rings.get(stop - start)
-    newest = int(live.total.panel.span[1, 0])
+    ring = live.windows.get(stop - start)
+    newest = int(live.total.table.span[1, 0])
     if ring is None or newest > stop or (whole and len(rows.times) <= FEW):
         return _rows(rows), start, not whole
     edge = -(-start // ring.width) * ring.width
-    state = ring.fold(edge, (stop // ring.width + 1) * ring.width)
+    state = ring.merge_panes(edge, (stop // ring.width + 1) * ring.width)
     if whole:
         state = _rows(pipeline.buffer.slice(start, edge)).merge(state)
         edge = start
     return state, edge, False
 
 
-def _rows(rows: BufferSlice) -> Tally:
+def _rows(rows: BufferSlice) -> GroupState:
     """Return the exact state of rows in the buffer."""
-    return tally_of(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))
+    return state_of_block(block_of(lambda name: rows.numbers(name) if len(rows.times) else None, rows.times))

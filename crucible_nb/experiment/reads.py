@@ -18,15 +18,15 @@ from crucible_nb.store.log import EventLog, View
 from crucible_nb.utils import checks
 from crucible_nb.windows.query import edges_of
 
-_ANSWERS = 16  # windows whose metrics are kept until the next event
+_MAX_CACHED = 16  # number of windows whose metrics are cached until the next event
 
 
 class Reads:
-    """Answers questions about a view; the caller holds the lock under which the view was made.
+    """Computes results from a view; the caller holds the lock under which the view was taken.
 
     Args:
         config: Arguments of the experiment.
-        log: Log of the experiment, which has the rows.
+        log: Log of the experiment, from which rows are read.
     """
 
     def __init__(self, config: ExperimentConfig, log: EventLog) -> None:
@@ -35,7 +35,7 @@ class Reads:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def frame(self, view: View) -> pd.DataFrame:
-        """All kept rows; see `Experiment.frame`."""
+        """Return all kept rows; see `Experiment.frame`."""
         frame = self._log.rows(view).iloc[:]
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
@@ -56,7 +56,7 @@ class Reads:
     # -- metrics ------------------------------------------------------------------------------------------------------
 
     def metrics(self, view: View, last: Any, by: str | Sequence[str] | None, at: Any) -> Metrics:
-        """Metrics; see `Experiment.metrics`."""
+        """Compute metrics; see `Experiment.metrics`."""
         span = None if last is None else checks.duration("last", last)
         now = view.now if at is None else checks.instant("at", at)
         if isinstance(by, (list, tuple)) and len(by) == 1:
@@ -64,7 +64,7 @@ class Reads:
         pipelines = view.pipelines
         if by is None and at is None and span is None:
             return total_metrics(lives_of(pipelines), view.experiment, now)
-        remote = self._log.rows_are_remote and all(one.complete for one in pipelines)
+        remote = self._log.rows_are_remote and all(pipeline.complete for pipeline in pipelines)
         if by is None and span is not None and not remote:
             return self._window_metrics(view, now - span, now)
         if isinstance(by, str) and span is None and at is None:
@@ -74,18 +74,18 @@ class Reads:
         return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now)
 
     def _window_metrics(self, view: View, start: int, stop: int) -> Metrics:
-        """Metrics of a window; the answer is kept until the next event."""
-        answers, pipelines = view.own.pipeline.cached_results, view.pipelines
+        """Compute metrics of a window; the result is cached until the next event."""
+        cached, pipelines = view.own.pipeline.cached_results, view.pipelines
         key = (start, stop, len(view.experiment.changes), *(pipeline.seq for pipeline in pipelines))
-        if key not in answers:
-            if len(answers) >= _ANSWERS:
-                answers.clear()
-            answers[key] = window_metrics(pipelines, lives_of(pipelines), view.experiment, start, stop)
-        found: Metrics = answers[key]
-        return found
+        if key not in cached:
+            if len(cached) >= _MAX_CACHED:
+                cached.clear()
+            cached[key] = window_metrics(pipelines, lives_of(pipelines), view.experiment, start, stop)
+        metrics: Metrics = cached[key]
+        return metrics
 
     def _row_metrics(self, view: View, by: str | Sequence[str] | None, start: int | None, now: int) -> Metrics:
-        """Metrics of kept rows."""
+        """Compute metrics of kept rows."""
         kept = self._log.rows(view, (start, now + 1, None))
         first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
         partial = not all(pipeline.complete for pipeline in view.pipelines)
@@ -94,7 +94,7 @@ class Reads:
     # -- summary and snapshot -----------------------------------------------------------------------------------------
 
     def summary(self, view: View, copied: Mapping[str, Any]) -> dict[str, Any]:
-        """Status, durations and counts; see `Experiment.summary`.
+        """Return status, durations and counts; see `Experiment.summary`.
 
         Args:
             view: The experiment.
@@ -104,7 +104,7 @@ class Reads:
         started = view.now if life.started is None else life.started
         paused = life.paused(started, view.now)
         total, store = _total(view), self._log.facts()
-        effective = sample.effective_size()  # first: it makes the sampler remove the rows whose removal was delayed
+        effective = sample.effective_size()  # first: removes the rows whose removal the sampler has delayed
         return {
             "name": config.name,
             "status": view.status,
@@ -141,20 +141,21 @@ class Reads:
         *,
         measured: bool,
     ) -> Snapshot:
-        """A consistent snapshot for the dashboard; each event is read once.
+        """Take a consistent snapshot for the dashboard; each event is read once.
 
         Args:
             view: The experiment.
             facts: Its summary.
-            seen: Newest known sequence number by writer id; writers that are not there have none.
-            limit: Maximum number of rows per writer; the oldest come first, unless some came late.
-            span: Length in nanoseconds of the window whose metrics are wanted; None: all events.
-            measured: Whether metrics are wanted.
+            seen: Newest known sequence number by writer id; missing for writers without known events.
+            limit: Maximum number of rows per writer; the oldest come first, unless events arrived late.
+            span: Length in nanoseconds of the window for metrics; None for all events.
+            measured: Whether to compute metrics.
         """
         total = window = None
         if measured:
             lives = [
-                one.measure.incremental_state(span if span in one.measure.windows else None) for one in view.pipelines
+                pipeline.measure.incremental_state(span if span in pipeline.measure.windows else None)
+                for pipeline in view.pipelines
             ]
             total = window = total_metrics(lives, view.experiment, view.now)
             if span is not None:
@@ -175,7 +176,7 @@ class Reads:
 
 
 def timestamp(nanoseconds: int | None) -> pd.Timestamp | None:
-    """UTC nanoseconds as a Timestamp."""
+    """Convert UTC nanoseconds to a Timestamp."""
     return None if nanoseconds is None else pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
 
 

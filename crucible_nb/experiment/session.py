@@ -1,4 +1,4 @@
-"""The kernel's experiments: start one, find the current one, record into it."""
+"""Functions of the package on experiments of this process: start, find the current one, record into it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ import pandas as pd
 from crucible_nb.anomaly import detectors_of
 from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
 from crucible_nb.events.json_text import json_dict
-from crucible_nb.experiment.attach import RUN, copy, listed, named, opened, stored
+from crucible_nb.experiment.attach import (
+    RUN,
+    copy_to_database,
+    join_from_environment,
+    list_stored,
+    open_stored,
+    summary_table,
+)
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment, log_of
 from crucible_nb.experiment.live import LIVE
@@ -63,48 +70,48 @@ def start(
         condition: Arm of a comparison, e.g. "treatment".
         hypothesis: What you expect, e.g. "p95 < 2 s".
         tags: Labels.
-        metadata: Facts to keep with it, e.g. {"sha": "..."} or `vars(args)`; kept as JSON says them: arrays as lists,
-            paths, dates and NaN as text, other objects as their repr.
+        metadata: Facts to store, e.g. {"sha": "..."} or `vars(args)`; stored as JSON: arrays as lists, paths, dates and
+            NaN as text, other objects as their repr.
         sample_size: Target number of events, shown as progress.
-        sampling: Which events stay as rows: None keeps all; "uniform", "reservoir", "stratified", "adaptive" or
-            "importance" with `sampling_config`, or a sampler of `cr.sampling`. Metrics count every event all the same.
+        sampling: Policy that selects the events kept as rows: None keeps all; "uniform", "reservoir", "stratified",
+            "adaptive" or "importance" with `sampling_config`, or a sampler of `cr.sampling`. Metrics always count
+            every event.
         sampling_config: Arguments of a sampler given by name, e.g. {"rate": 0.1}.
-        anomaly: What to look out for: None is nothing; "auto" (recommended), "z_score", "modified_z_score", "iqr",
-            "ewma", "cusum", "isolation_forest", several names, or detectors of `cr.anomaly`. A bare name watches
-            latency_ms and cost_usd.
+        anomaly: Detectors: None for none; "auto" (recommended), "z_score", "modified_z_score", "iqr",
+            "ewma", "cusum", "isolation_forest", several names, or detectors of `cr.anomaly`. A name alone
+            applies to latency_ms and cost_usd.
         anomaly_config: Arguments of detectors given by name ("metrics", "threshold", "by", "false_alarm_rate", ...),
-            and "action": "flag" marks the events and, as every action does, calls back; "alert" also takes note at
-            once while nobody listens; "sample_more" insists on an adaptive sampler, which keeps what is around;
-            "pause" pauses the experiment.
+            and "action": "flag" marks the events and, like every action, calls callbacks; "alert" also raises alerts
+            at once without callbacks; "sample_more" requires an adaptive sampler, which keeps more of the events
+            around an anomaly; "pause" pauses the experiment.
         windows: Durations of the live sliding windows; () turns them off.
-        by: Columns whose groups are counted live, beside event and model; at most 1,000 groups each, the rest
+        by: Columns whose groups are counted live, in addition to event and model; at most 1,000 groups each, the rest
             are counted together.
-        max_events: Rows held in memory; the oldest leave, counted. Metrics go on counting every event.
-        seed: Of the samplers' coins: the same seed and events give the same sample. None draws one; `exp.summary()`
-            says which.
+        max_events: Maximum number of rows in memory; the oldest are evicted and counted. Metrics count every event.
+        seed: Seed of the samplers: the same seed and events give the same sample. None for a random seed, which
+            `exp.summary()` shows.
         clock: Callable () -> int, UTC nanoseconds since 1970; "events": now is the newest event time, for replays
-            and imports; None: the computer's clock.
-        store: Folder in which everything recorded is kept, such as "runs/"; None: in memory only. With
-            "postgresql://user@host/database" that folder is below CRUCIBLE_DIR (or ~/.crucible_nb), and a thread copies
-            what is in it to the database, never in the way of `record`; see the guide on PostgreSQL.
-        durability: With a store, what `record` has done when it returns: "os" has given the event to the system, so
-            that it survives the death of this process; "disk" has synced it, so that it survives a power loss;
-            "memory" has not: that follows within a second, or with `flush`.
-        on_exists: What to do when an experiment of this name runs: "new" stops one of this kernel and says so,
-            "resume" continues it, or takes it over from the store when its process is gone; "error" raises.
-        default: Make it what `cr.current()` returns outside any `with`.
-        redact: With a store, what is taken out before anything is written: None what looks like a secret, and what
-            people and models said to each other; False nothing; a callable (column, text) -> text in addition; or a
-            `cr.Redaction`.
+            and imports; None: the system clock.
+        store: Folder for everything recorded, such as "runs/"; None: in memory only. With
+            "postgresql://user@host/database" the folder is below CRUCIBLE_DIR (or ~/.crucible_nb), and a background
+            thread copies it to the database, without delaying `record`; see the guide on PostgreSQL.
+        durability: With a store, guarantee when `record` returns: "os": the event is with the operating system, and
+            survives the end of this process; "disk": it is synced, and survives a power loss; "memory": it is
+            written within a second, or by `flush`.
+        on_exists: Action if an experiment with this name is running: "new" stops one of this process and prints a
+            message, "resume" continues it, or takes it over from the store if its process has ended; "error" raises.
+        default: Whether `cr.current()` returns it outside any `with`.
+        redact: With a store, text to remove before anything is written: None for likely secrets, prompts and answers;
+            False for nothing; a callable (column, text) -> text in addition; or a `cr.Redaction`.
 
     Returns:
-        The running Experiment; use it with `with` to have it stopped, or marked failed by an exception.
+        The running Experiment; a `with` block stops it at its end, or marks it failed after an exception.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is invalid.
         LifecycleError: With on_exists="error", the name is in use.
-        StoreError: The store cannot be written; with on_exists="resume", another process is writing it: its pid and
-            host are named.
+        StoreError: The store cannot be written; with on_exists="resume", another process writes it (the message gives
+            its pid and host).
 
     Examples:
         >>> import crucible_nb as cr
@@ -114,34 +121,29 @@ def start(
         <Experiment 'gpt4_vs_mini' stopped, 1 events>
     """
     store = address_of(store)
-    name = checks.text("name", name)
     checks.one_of("on_exists", on_exists, ("new", "resume", "error"))
-    spans = [checks.duration("windows", window) for window in _listed("windows", windows)]
-    options: dict[str, Any] = {
-        "condition": checks.text("condition", condition, optional=True),
-        "hypothesis": checks.text("hypothesis", hypothesis, optional=True),
-        "tags": checks.texts("tags", tags),
-        "metadata": json_dict(checks.mapping("metadata", metadata)),
-        "sample_size": checks.whole("sample_size", sample_size, ge=1, optional=True),
-        "windows": spans,
-        "by": checks.texts("by", by),
-        "max_events": checks.whole("max_events", max_events, ge=1, optional=True),
-        "sampling": sampling_of(sampling, sampling_config),
-        "seed": secrets.randbits(32) if seed is None else checks.whole("seed", seed, ge=0),
-    }
-    options["detectors"], options["action"] = detectors_of(anomaly, anomaly_config)
-    if options["action"] == "sample_more" and not isinstance(options["sampling"], Adaptive):
-        raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
-    config = ExperimentConfig(name, clock=_clock(clock), **options)
     checks.one_of("durability", durability, DURABILITIES)
-    root = None if store is None else root_of(store)
-    redaction = None if root is None else redaction_of(redact)
-    experiment = _existing(name, on_exists)
-    if experiment is None:
-        experiment = Experiment(config) if root is None else _stored(config, root, durability, redaction, on_exists)
-        LIVE.add(experiment, log_of(experiment))
-    if isinstance(store, Address):
-        copy(experiment, store)
+    sampler = sampling_of(sampling, sampling_config)
+    detectors, action = detectors_of(anomaly, anomaly_config)
+    if action == "sample_more" and not isinstance(sampler, Adaptive):
+        raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
+    config = ExperimentConfig(
+        name=checks.text("name", name),
+        condition=checks.text("condition", condition, optional=True),
+        hypothesis=checks.text("hypothesis", hypothesis, optional=True),
+        tags=checks.texts("tags", tags),
+        metadata=json_dict(checks.mapping("metadata", metadata)),
+        sample_size=checks.whole("sample_size", sample_size, ge=1, optional=True),
+        windows=[checks.duration("windows", window) for window in _listed("windows", windows)],
+        by=checks.texts("by", by),
+        max_events=checks.whole("max_events", max_events, ge=1, optional=True),
+        sampling=sampler,
+        seed=secrets.randbits(32) if seed is None else checks.whole("seed", seed, ge=0),
+        detectors=detectors,
+        action=action,
+        clock=_clock(clock),
+    )
+    experiment = _open(config, store, durability, redact, on_exists)
     if default:
         CURRENT.default = experiment
     return experiment
@@ -161,14 +163,32 @@ def _clock(clock: Callable[[], int] | str | None) -> Callable[[], int] | str | N
     return clock
 
 
-def _existing(name: str, on_exists: str) -> Experiment | None:
-    """The running namesake to continue, if that is asked for; else it makes room or is in the way."""
+def _open(config: ExperimentConfig, store: Any, durability: str, redact: Any, on_exists: str) -> Experiment:
+    """Create an experiment, or resume the one with its name as `on_exists` says."""
+    root = None if store is None else root_of(store)
+    redaction = None if root is None else redaction_of(redact)
+    experiment = _namesake_to_resume(config.name, on_exists)
+    if experiment is None:
+        if root is None:
+            experiment = Experiment(config)
+        else:
+            experiment = _start_stored(config, root, durability, redaction, on_exists)
+        LIVE.add(experiment, log_of(experiment))
+    if isinstance(store, Address):
+        copy_to_database(experiment, store)
+    return experiment
+
+
+def _namesake_to_resume(name: str, on_exists: str) -> Experiment | None:
+    """Return the running experiment with this name to continue; stop it or raise as `on_exists` says."""
     namesake = LIVE.find_running(name)
     if namesake is None:
         return None
     if on_exists == "error":
         allowed = "on_exists='new', 'resume'"
-        raise LifecycleError(f"cannot start {name!r}: one of that name is {namesake.status!r} (allowed: {allowed})")
+        raise LifecycleError(
+            f"cannot start {name!r}: an experiment with this name is {namesake.status!r}; allowed: {allowed}"
+        )
     if on_exists == "resume":
         if namesake.paused:
             namesake.resume()
@@ -178,27 +198,29 @@ def _existing(name: str, on_exists: str) -> Experiment | None:
     return None
 
 
-def _stored(
+def _start_stored(
     config: ExperimentConfig, root: Path, durability: str, redaction: Redaction | None, on_exists: str
 ) -> Experiment:
-    """A new experiment of a store, or the one to go on with."""
-    there = None if on_exists == "new" else namesake(root, config.name)
-    if there is not None and on_exists == "error":
-        raise LifecycleError(f"cannot start {config.name!r}: one of that name has not ended in {str(root)!r}")
-    if there is None:
-        config = config if redaction is None else config.cleaned(redaction)
+    """Create an experiment in a store, or resume the one with its name."""
+    existing = None if on_exists == "new" else namesake(root, config.name)
+    if existing is not None and on_exists == "error":
+        raise LifecycleError(
+            f"cannot start {config.name!r}: an experiment with this name has not ended in {str(root)!r}"
+        )
+    if existing is None:
+        config = config if redaction is None else config.redacted(redaction)
         log = open_log(Attachment.create(root, uuid.uuid4().hex, config, durability, redaction))
         return Experiment(config, log)
-    found = opened(there, "resume", config, durability, redaction)
-    if found.paused:
-        found.resume()
-    return found
+    experiment = open_stored(existing, "resume", config, durability, redaction)
+    if experiment.paused:
+        experiment.resume()
+    return experiment
 
 
 def current() -> Experiment | None:
-    """The innermost experiment entered in this context (thread or task), else the default, else None.
+    """Return the innermost experiment entered in this context (thread or task), else the default, else None.
 
-    Where there is none, and CRUCIBLE_RUN in the environment names one (`exp.handle`), this process joins that one.
+    Without any, this process joins the experiment whose handle is in CRUCIBLE_RUN, if it is set.
 
     Examples:
         >>> import crucible_nb as cr
@@ -208,25 +230,25 @@ def current() -> Experiment | None:
     """
     found = CURRENT.get()
     if found is None and RUN in os.environ:
-        found = CURRENT.default = named()
+        found = CURRENT.default = join_from_environment()
     return found  # type: ignore[no-any-return]
 
 
 def known() -> list[Experiment]:
-    """The experiments of this kernel, in order of starting; ones that ended as long as somebody holds them."""
+    """Return the experiments of this process, in order of starting; ended ones while they are referenced."""
     return LIVE.known()
 
 
 def experiments(store: Any = None) -> pd.DataFrame:
-    """The experiments of this kernel, or of a store, one row each, in order of starting.
+    """List the experiments of this process or of a store, one row each, in order of starting.
 
     Args:
-        store: A folder or a database of `cr.start(store=...)`; None: the experiments of this kernel.
+        store: A folder or a database of `cr.start(store=...)`; None: the experiments of this process.
 
     Returns:
         DataFrame indexed by id: name, status, condition, tags, started_at, stopped_at, total_events, kept_events,
-        wall_clock_duration, active_duration (s), errors. In a store an experiment whose process ended without a word
-        is "dead", and one that cannot be read "unreadable"; `errors` says why.
+        wall_clock_duration, active_duration (s), errors. In a store, an experiment whose process ended without
+        stopping it is "dead", and one that cannot be read is "unreadable"; `errors` gives the reason.
 
     Raises:
         StoreError: The folder cannot be read.
@@ -240,18 +262,18 @@ def experiments(store: Any = None) -> pd.DataFrame:
     """
     store = address_of(store)
     if store is not None:
-        return stored(store)
-    return listed({one.id: one.summary() for one in known()}, _picture)
+        return list_stored(store)
+    return summary_table({experiment.id: experiment.summary() for experiment in known()}, _draw_picture)
 
 
-def _picture(identifier: str) -> str:
-    """Of an experiment that is still held."""
-    frames = (one.frame() for one in known() if one.id == identifier)
+def _draw_picture(identifier: str) -> str:
+    """Draw the picture of an experiment that still exists."""
+    frames = (experiment.frame() for experiment in known() if experiment.id == identifier)
     return html.row(pictures(next(frames, pd.DataFrame())))
 
 
 def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any) -> bool:
-    """Record one event into the current experiment; without any: False, and one warning.
+    """Record one event into the current experiment; without one, warn once and return False.
 
     Args:
         event, values, **fields: As in `Experiment.record`.
@@ -269,14 +291,14 @@ def record(event: str, values: Mapping[str, Any] | None = None, /, **fields: Any
     if experiment is None:
         if not LIVE.warned:
             LIVE.warned = True
-            said = "no experiment is running: nothing is recorded (cr.start makes one)"
-            warnings.warn(said, CrucibleWarning, stacklevel=2)
+            message = "no experiment is running: nothing is recorded. Start one with cr.start(name)"
+            warnings.warn(message, CrucibleWarning, stacklevel=2)
         return False
     return experiment.record(event, values, **fields)
 
 
 def span(event: str, **fields: Any) -> Span:
-    """A span of the experiment that is current when it ends; see `Experiment.span`.
+    """Create a span, recorded into the experiment that is current when it ends; see `Experiment.span`.
 
     Examples:
         >>> import crucible_nb as cr
@@ -290,7 +312,7 @@ def span(event: str, **fields: Any) -> Span:
 
 
 def track(event: Any, **fields: Any) -> Any:
-    """A decorator that records calls into the experiment that is current at the time; see `Experiment.track`.
+    """Decorate a function to record its calls into the current experiment; see `Experiment.track`.
 
     Examples:
         >>> import crucible_nb as cr

@@ -22,8 +22,8 @@ class Snapshot(NamedTuple):
     Attributes:
         facts: `Experiment.summary()`.
         rows: New kept events by writer id, see `rows_after`.
-        total: Metrics of all events; None where none were wanted.
-        window: Metrics of the window; None where none were wanted.
+        total: Metrics of all events; None if not requested.
+        window: Metrics of the window; None if not requested.
         incidents: Incidents of all writers, each with its writer id, the oldest first.
         alerts: All alerts so far.
         detects: Whether any detector is on.
@@ -40,25 +40,25 @@ class Snapshot(NamedTuple):
     read_only: bool
 
 
-def rows_after(pipeline: Pipeline, seq: int, most: int) -> dict[str, np.ndarray]:
-    """Numbers of the kept events of one writer after `seq`, in order of time.
+def rows_after(pipeline: Pipeline, seq: int, limit: int) -> dict[str, np.ndarray]:
+    """Return the numeric columns of the kept events of one writer after `seq`, in order of time.
 
     Args:
-        pipeline: Of the writer.
-        seq: Newest sequence number that is known, -1 for none.
-        most: Events to give at a time; the oldest come first, unless some came late.
+        pipeline: Pipeline of the writer.
+        seq: Newest known sequence number; -1 for none.
+        limit: Maximum number of events; the oldest come first, unless events arrived late.
 
     Returns:
-        `time` and `seq` as int64, every column of numbers or outcomes as float64, NaN where missing.
+        `time` and `seq` as int64, every numeric or boolean column as float64, NaN where missing.
     """
-    rows = pipeline.buffer.slice_after(seq, pipeline.seq - seq - 1, most)
+    rows = pipeline.buffer.slice_after(seq, pipeline.seq - seq - 1, limit)
     numbers = {name: rows.numbers(name) for name in dict.fromkeys((*rows.numeric_columns(), *_ALWAYS))}
     floats = {name: np.asarray(values, np.float64) for name, values in numbers.items() if name != "seq"}
     return {"time": rows.times, "seq": numbers["seq"], **floats}
 
 
 def incidents_of(view: View) -> list[tuple[int, Incident]]:
-    """Incidents of all writers, each with its writer id, in order of their beginning."""
+    """Return the incidents of all writers, each with its writer id, in order of start time."""
     streams = view.streams.items()
-    found = [(writer, one) for writer, stream in streams for one in stream.pipeline.detect.incidents.all]
-    return found if len(streams) < 2 else sorted(found, key=lambda one: one[1].start)
+    pairs = [(writer, incident) for writer, stream in streams for incident in stream.pipeline.detect.incidents.all]
+    return pairs if len(streams) < 2 else sorted(pairs, key=lambda pair: pair[1].start)

@@ -62,21 +62,23 @@ def source_format(path: Path, wanted: str | None) -> str:
 
 
 @contextmanager
-def reading(path: Path, what: type[Exception] = Exception, ours: type[Exception] = CrucibleError) -> Iterator[None]:
+def reading(
+    path: Path, converted: type[Exception] = Exception, unchanged: type[Exception] = CrucibleError
+) -> Iterator[None]:
     """Convert exceptions inside the block to a StoreError that names the file.
 
     The input is untrusted and the parsers are many, so no list of exceptions would be complete.
 
     Args:
         path: The file.
-        what: Exceptions to convert.
-        ours: Exceptions that propagate unchanged; StoreError where no argument of the caller can be the cause.
+        converted: Exceptions to convert.
+        unchanged: Exceptions that propagate unchanged; StoreError where no argument of the caller can be the cause.
     """
     try:
         yield
-    except ours:
+    except unchanged:
         raise
-    except what as error:
+    except converted as error:
         raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error
 
 

@@ -1,4 +1,4 @@
-"""What the caller makes of a file: columns calculated, rows chosen, the event's name, the time index."""
+"""Shape a table read from a file: computed columns, selected rows, event name and time index."""
 
 from __future__ import annotations
 

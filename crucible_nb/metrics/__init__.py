@@ -1,11 +1,12 @@
-"""Live metrics: what every event adds to, whether its row is kept or not."""
+"""Metrics over all events, sampled or not: mergeable live state, and the numbers computed from it."""
 
-from crucible_nb.metrics.block_state import block_of, tally_of
-from crucible_nb.metrics.group_state import Tally
-from crucible_nb.metrics.live_state import GROUPS, Live
-from crucible_nb.metrics.metrics import Cost, Latency, Metrics, Reliability, Span, Summary, Tokens
+from crucible_nb.metrics.block_state import block_of, state_of_block
+from crucible_nb.metrics.group_state import GroupState
+from crucible_nb.metrics.live_state import GROUPS, LiveState
+from crucible_nb.metrics.metrics import Metrics
 from crucible_nb.metrics.moment_table import NUMBERS, Block
-from crucible_nb.metrics.stage import BLOCK, Grouping, Measure
+from crucible_nb.metrics.records import Cost, Latency, Reliability, Span, Summary, Tokens
+from crucible_nb.metrics.stage import BLOCK, Grouping, MetricsStage
 
 __all__ = [
     "BLOCK",
@@ -13,16 +14,16 @@ __all__ = [
     "NUMBERS",
     "Block",
     "Cost",
+    "GroupState",
     "Grouping",
     "Latency",
-    "Live",
-    "Measure",
+    "LiveState",
     "Metrics",
+    "MetricsStage",
     "Reliability",
     "Span",
     "Summary",
-    "Tally",
     "Tokens",
     "block_of",
-    "tally_of",
+    "state_of_block",
 ]

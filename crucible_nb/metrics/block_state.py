@@ -1,4 +1,4 @@
-"""Metrics of rows that are at hand: windows of a buffer, any DataFrame."""
+"""Metrics state of rows in memory: windows of a buffer, or any DataFrame."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from crucible_nb.accumulators import Quantiles
-from crucible_nb.metrics.group_state import Tally, cut, whole
+from crucible_nb.metrics.group_state import GroupState, group_block, ungrouped_block
 from crucible_nb.metrics.moment_table import NUMBERS, Block
 
 
 def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> Block:
-    """A block of rows.
+    """Build a block from columns.
 
     Args:
-        numbers: Gives a column as float64 with NaN for missing, or None when there is none.
-        time: int64 UTC nanoseconds of the rows.
+        numbers: Function that returns a column as float64 with NaN for missing, or None if there is no such column.
+        time: Times of the rows in UTC nanoseconds, int64.
     """
     values = np.empty((len(NUMBERS), len(time)))
     active = []
@@ -31,11 +31,11 @@ def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> B
     return Block(time, values, active, known, weight if weighted else None)
 
 
-def tally_of(block: Block, codes: np.ndarray | None = None, groups: int = 1) -> Tally:
-    """State of one block, or of its groups; quantiles stay exact whatever the number of rows."""
-    tally = Tally(groups)
-    tally.sketches = [Quantiles(limit=max(1, len(block))) for _ in range(groups)]
+def state_of_block(block: Block, codes: np.ndarray | None = None, groups: int = 1) -> GroupState:
+    """Compute the state of a block, or of its groups; quantiles are exact for any number of rows."""
+    state = GroupState(groups)
+    state.sketches = [Quantiles(limit=max(1, len(block))) for _ in range(groups)]
     if len(block):
-        pieces = whole(block) if codes is None else cut(block, codes)
-        tally.add(pieces.keys, pieces)
-    return tally
+        grouped = ungrouped_block(block) if codes is None else group_block(block, codes)
+        state.add(grouped.keys, grouped)
+    return state

@@ -10,8 +10,8 @@ import pandas as pd
 
 from crucible_nb.events.columns import groupable, numbers_of, outcomes_of, tokens_of
 from crucible_nb.events.times import times_of
-from crucible_nb.metrics.block_state import block_of, tally_of
-from crucible_nb.metrics.group_state import Tally
+from crucible_nb.metrics.block_state import block_of, state_of_block
+from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.metrics import Metrics
 from crucible_nb.utils import checks
 
@@ -23,7 +23,9 @@ class ActiveTime(Protocol):
         """Nanoseconds of [start, stop] in which the experiment was running."""
 
 
-def metrics_of(state: Tally, life: ActiveTime, span: tuple[int | None, int], *, estimated: bool = False) -> Metrics:
+def metrics_of(
+    state: GroupState, life: ActiveTime, span: tuple[int | None, int], *, estimated: bool = False
+) -> Metrics:
     """Return a state as metrics, with rates over the active time of a window.
 
     Args:
@@ -39,9 +41,9 @@ def metrics_of(state: Tally, life: ActiveTime, span: tuple[int | None, int], *, 
     return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or is_weighted(state))
 
 
-def is_weighted(state: Tally) -> bool:
+def is_weighted(state: GroupState) -> bool:
     """Whether rows represent more events than themselves."""
-    return bool(state.panel.sums[0, 0] != state.panel.sums[1, 0])
+    return bool(state.table.sums[0, 0] != state.table.sums[1, 0])
 
 
 def frame_metrics(
@@ -68,12 +70,12 @@ def frame_metrics(
     times = _times(frame)
     block = block_of(lambda name: _numbers(frame, name), np.zeros(len(frame), np.int64) if times is None else times)
 
-    def view(state: Tally) -> Metrics:
+    def view(state: GroupState) -> Metrics:
         if life is not None:
             return metrics_of(state, life, span, estimated=partial)
         return Metrics(state, estimated=is_weighted(state), active_seconds=0.0 if times is None else None)
 
-    total = view(tally_of(block))
+    total = view(state_of_block(block))
     if not names:
         return total
     groups = {}
@@ -81,8 +83,8 @@ def frame_metrics(
         with groupable(names):
             codes = frame.groupby(list(names), sort=False, dropna=False, observed=True).ngroup().to_numpy()
         keys = _keys(frame, names, codes)
-        tally = tally_of(block, codes, len(keys))
-        groups = {key: view(tally.fold(np.array([row]))) for row, key in enumerate(keys)}
+        tally = state_of_block(block, codes, len(keys))
+        groups = {key: view(tally.merge_groups(np.array([row]))) for row, key in enumerate(keys)}
     return total.grouped(groups, names)
 
 

@@ -1,7 +1,8 @@
-"""Metrics of many groups: a panel of moments and a quantile sketch of latency for each."""
+"""Metrics state of many groups: a table of moments, and a quantile sketch of the latency of each group."""
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -10,117 +11,157 @@ import numpy as np
 
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.accumulators.shared_values import SharedValues
-from crucible_nb.metrics.moment_table import Block, Panel
+from crucible_nb.metrics.moment_table import NUMBERS, Block, MomentTable
 
 _WHOLE = np.zeros(1, np.intp)
 _LATENCY = 0
 
 
-class Pieces(NamedTuple):
-    """A block cut by group: keys of the groups, their panel, and the latencies of each (none: nobody has any)."""
+class GroupedBlock(NamedTuple):
+    """A block divided by group.
+
+    Attributes:
+        keys: Key of each group, ascending.
+        table: Moments of the groups.
+        latencies: Known latencies of each group; empty if the block has none.
+    """
 
     keys: np.ndarray
-    panel: Panel
+    table: MomentTable
     latencies: list[SharedValues]
 
 
-def cut(block: Block, key: np.ndarray) -> Pieces:
-    """The pieces of a block by an integer key; events keep their order within a group."""
+def group_block(block: Block, key: np.ndarray) -> GroupedBlock:
+    """Divide a block by an integer key; events keep their order within a group."""
     if (key[1:] < key[:-1]).any():
         order = np.argsort(key, kind="stable")
         block, key = block.take(order), key[order]
     starts = np.concatenate((_WHOLE, np.flatnonzero(key[1:] != key[:-1]) + 1))
-    return Pieces(key[starts], Panel.of(block, starts), _latencies(block, [*starts.tolist(), len(block)]))
+    return GroupedBlock(key[starts], MomentTable.of(block, starts), _latencies(block, [*starts.tolist(), len(block)]))
 
 
-def whole(block: Block) -> Pieces:
-    """A block as one piece with key 0."""
-    return Pieces(_WHOLE, Panel.of(block, _WHOLE), _latencies(block, [0, len(block)]))
+def ungrouped_block(block: Block) -> GroupedBlock:
+    """Return the block as one group with key 0."""
+    return GroupedBlock(_WHOLE, MomentTable.of(block, _WHOLE), _latencies(block, [0, len(block)]))
 
 
 def _latencies(block: Block, edges: list[int]) -> list[SharedValues]:
-    """The known latencies between neighbouring edges, copied."""
+    """Copy the known latencies between consecutive edges."""
     if _LATENCY not in block.active:
         return []
     values, weights = block.values[_LATENCY], block.weight
     missing = np.isnan(values)
-    holes = bool(missing.any())
-    pieces = []
+    any_missing = bool(missing.any())
+    latencies = []
     for start, stop in pairwise(edges):
         x, w = values[start:stop], None if weights is None else weights[start:stop]
-        if holes:
+        if any_missing:
             known = ~missing[start:stop]
-            pieces.append(SharedValues(x[known], None if w is None else w[known], len(x) - int(known.sum())))
+            latencies.append(SharedValues(x[known], None if w is None else w[known], len(x) - int(known.sum())))
         else:
-            pieces.append(SharedValues(x.copy(), None if w is None else w.copy()))
-    return pieces
+            latencies.append(SharedValues(x.copy(), None if w is None else w.copy()))
+    return latencies
 
 
-class Tally:
-    """The live state of some groups; the state of one group is the ordered monoid behind `Metrics`."""
+class GroupState:
+    """The state of several groups; the state of one group is the ordered monoid behind `Metrics`.
 
-    __slots__ = ("_borrowed", "panel", "sketches")
+    Args:
+        size: Number of groups.
+
+    Attributes:
+        table: Counts, moments and time spans of the groups.
+        sketches: Latency quantiles of each group.
+    """
+
+    __slots__ = ("_shares_sketches", "sketches", "table")
 
     def __init__(self, size: int = 1) -> None:
-        self.panel = Panel(size)
+        self.table = MomentTable(size)
         self.sketches = [Quantiles() for _ in range(size)]
-        self._borrowed = False
+        self._shares_sketches = False
 
     def __len__(self) -> int:
         return len(self.sketches)
 
     def grow(self, size: int) -> None:
-        """Make room for `size` groups, in steps."""
+        """Extend to at least `size` groups, in steps."""
         if size > len(self):
             size = max(size, 2 * len(self))
-            self.panel = self.panel.resized(size)
+            self.table = self.table.resized(size)
             self.sketches += [Quantiles() for _ in range(size - len(self))]
 
-    def add(self, rows: np.ndarray, pieces: Pieces) -> None:
-        """Merge pieces into the groups at `rows`, in place."""
-        self.panel.add(rows, pieces.panel)
-        for row, latencies in zip(rows.tolist(), pieces.latencies, strict=False):
-            if self._borrowed:
+    @property
+    def event_count(self) -> int:
+        """Number of events of the first group."""
+        return int(self.table.sums[0, 0])
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the events of the first group."""
+        return float(self.table.sums[1, 0])
+
+    @property
+    def outcomes(self) -> tuple[float, float]:
+        """Weights of the successes and of the failures of the first group."""
+        successful, failed = self.table.sums[2:, 0].tolist()
+        return successful, failed
+
+    @property
+    def latency(self) -> Quantiles:
+        """Latency quantiles of the first group."""
+        return self.sketches[0]
+
+    def moments(self, name: str) -> tuple[float, float, float]:
+        """Return weight, mean (NaN until known) and sum of squared deviations of a column in the first group."""
+        n, mean, m2 = self.table.moments[:, NUMBERS.index(name), 0].tolist()
+        return n, mean if n else math.nan, m2
+
+    def add(self, rows: np.ndarray, grouped: GroupedBlock) -> None:
+        """Merge a grouped block into the groups at `rows`, in place."""
+        self.table.add(rows, grouped.table)
+        for row, latencies in zip(rows.tolist(), grouped.latencies, strict=False):
+            if self._shares_sketches:
                 self.sketches[row] = self.sketches[row].copy()
             self.sketches[row].keep(latencies)
 
     def clear(self, rows: np.ndarray) -> None:
-        """Forget the groups at `rows`."""
-        self.panel.clear(rows)
+        """Reset the groups at `rows`."""
+        self.table.clear(rows)
         for row in rows.tolist():
             self.sketches[row] = Quantiles()
 
-    def fold(self, rows: np.ndarray) -> Tally:
-        """One group out of those at `rows`, merged in that order."""
-        tally = Tally(0)
-        tally.panel = self.panel.fold(rows)
-        tally.sketches = [Quantiles.merge_all([self.sketches[row] for row in rows.tolist()])]
-        return tally
+    def merge_groups(self, rows: np.ndarray) -> GroupState:
+        """Merge the groups at `rows`, in that order, into one group."""
+        state = GroupState(0)
+        state.table = self.table.merge_groups(rows)
+        state.sketches = [Quantiles.merge_all([self.sketches[row] for row in rows.tolist()])]
+        return state
 
-    def merge(self, later: Tally) -> Tally:
-        """Both, group by group; neither is changed."""
-        tally = self.copy()
-        tally.panel.add(slice(None), later.panel)
-        tally.sketches = [one.merge(two) for one, two in zip(self.sketches, later.sketches, strict=True)]
-        return tally
+    def merge(self, later: GroupState) -> GroupState:
+        """Merge group by group with the state of later events; both inputs stay unchanged."""
+        state = self.copy()
+        state.table.add(slice(None), later.table)
+        state.sketches = [a.merge(b) for a, b in zip(self.sketches, later.sketches, strict=True)]
+        return state
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data and arrays; sketches without a value are None."""
-        sketches = [one.to_dict() if one.count or one.missing else None for one in self.sketches]
-        return {"panel": self.panel.to_dict(), "sketches": sketches}
+        """Return the state as plain data and arrays; empty sketches are None."""
+        sketches = [sketch.to_dict() if sketch.count or sketch.missing else None for sketch in self.sketches]
+        return {"panel": self.table.to_dict(), "sketches": sketches}
 
     @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Tally:
-        """The tally whose `to_dict` gave `state`."""
-        tally = cls(0)
-        tally.panel = Panel.from_dict(state["panel"])
-        tally.sketches = [Quantiles() if one is None else Quantiles.from_dict(one) for one in state["sketches"]]
-        return tally
+    def from_dict(cls, state: dict[str, Any]) -> GroupState:
+        """Rebuild a state from the result of `to_dict`."""
+        new = cls(0)
+        new.table = MomentTable.from_dict(state["panel"])
+        new.sketches = [Quantiles() if saved is None else Quantiles.from_dict(saved) for saved in state["sketches"]]
+        return new
 
-    def copy(self) -> Tally:
-        """A copy to fold a tail into; sketches are copied when they are written."""
-        tally = copy(self)
-        tally.panel = self.panel.resized(len(self))
-        tally.sketches = list(self.sketches)
-        tally._borrowed = True
-        return tally
+    def copy(self) -> GroupState:
+        """Return a copy that can be updated; sketches are copied on write."""
+        state = copy(self)
+        state.table = self.table.resized(len(self))
+        state.sketches = list(self.sketches)
+        state._shares_sketches = True
+        return state

@@ -1,4 +1,4 @@
-"""All live state that every event passes: the total, its groups, the sliding windows."""
+"""The live metrics state of a writer: the total, its groups and the sliding windows, over all events."""
 
 from __future__ import annotations
 
@@ -8,63 +8,69 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics.group_state import Tally, cut, whole
+from crucible_nb.metrics.group_state import GroupState, group_block, ungrouped_block
 from crucible_nb.metrics.moment_table import Block
-from crucible_nb.metrics.sliding import Ring
+from crucible_nb.metrics.sliding import SlidingWindow
 
 GROUPS = 1000
-"""Groups of one grouping that are counted apart; the rest share one more."""
+"""Maximum number of groups of one grouping with separate metrics; all further groups share one more."""
 
 
-class Live:
-    """Live metrics; `add` advances them by a block, `copy` gives a place to fold an unfinished one.
+class LiveState:
+    """Live metrics state, updated block by block; `copy` returns a state to which an unfinished block can be added.
 
     Args:
-        groupings: How many groupings each block has codes for.
+        groupings: Number of groupings for which each block has codes.
         windows: Lengths of the sliding windows in nanoseconds.
+
+    Attributes:
+        total: State of all events.
+        groups: State of the groups of each grouping; row 0 is for events without a group.
+        windows: Sliding windows by their length in nanoseconds.
     """
 
-    __slots__ = ("groups", "rings", "total")
+    __slots__ = ("groups", "total", "windows")
 
     def __init__(self, groupings: int = 0, windows: Iterable[int] = ()) -> None:
-        self.total = Tally()
-        self.groups = [Tally() for _ in range(groupings)]
-        self.rings = {window: Ring(window) for window in windows}
+        self.total = GroupState()
+        self.groups = [GroupState() for _ in range(groupings)]
+        self.windows = {window: SlidingWindow(window) for window in windows}
 
     def add(self, block: Block, latest: int) -> None:
-        """Fold a block in, in place; `latest` is the newest time of the batch it came with."""
+        """Add a block, in place; `latest` is the newest time of the batch that it is part of."""
         if not len(block):
             return
-        everything = whole(block)
-        self.total.add(everything.keys, everything)
-        for tally, codes in zip(self.groups, block.codes, strict=True):
-            # row 0 is for the events without a group, the last one for groups beyond the limit
-            rows = (np.minimum(codes, GROUPS) + 1).astype(np.int16)  # sorting small numbers is a count
-            tally.grow(int(rows.max()) + 1)
+        ungrouped = ungrouped_block(block)
+        self.total.add(ungrouped.keys, ungrouped)
+        for state, codes in zip(self.groups, block.codes, strict=True):
+            # row 0 is for events without a group, the last row for groups above the limit
+            rows = (np.minimum(codes, GROUPS) + 1).astype(np.int16)  # small integers are sorted by counting
+            state.grow(int(rows.max()) + 1)
             if (rows == rows[0]).all():
-                tally.add(rows[:1], everything)
+                state.add(rows[:1], ungrouped)
             else:
-                pieces = cut(block, rows)
-                tally.add(pieces.keys, pieces)
-        for ring in self.rings.values():
-            ring.add(block, everything, latest)
+                grouped = group_block(block, rows)
+                state.add(grouped.keys, grouped)
+        for window in self.windows.values():
+            window.add(block, ungrouped, latest)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data and arrays."""
-        rings = [[window, ring.to_dict()] for window, ring in self.rings.items()]
-        return {"total": self.total.to_dict(), "groups": [tally.to_dict() for tally in self.groups], "rings": rings}
+        """Return the state as plain data and arrays."""
+        groups = [state.to_dict() for state in self.groups]
+        windows = [[length, window.to_dict()] for length, window in self.windows.items()]
+        return {"total": self.total.to_dict(), "groups": groups, "rings": windows}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
-        self.total = Tally.from_dict(state["total"])
-        self.groups = [Tally.from_dict(tally) for tally in state["groups"]]
-        for window, ring in state["rings"]:
-            self.rings[window].load(ring)
+        """Restore a state of `to_dict`."""
+        self.total = GroupState.from_dict(state["total"])
+        self.groups = [GroupState.from_dict(saved) for saved in state["groups"]]
+        for length, saved in state["rings"]:
+            self.windows[length].load(saved)
 
-    def copy(self) -> Live:
-        """A copy that can be advanced while this one stays."""
+    def copy(self) -> LiveState:
+        """Return a copy that can be updated independently."""
         live = copy(self)
         live.total = self.total.copy()
-        live.groups = [tally.copy() for tally in self.groups]
-        live.rings = {window: ring.copy() for window, ring in self.rings.items()}
+        live.groups = [state.copy() for state in self.groups]
+        live.windows = {length: window.copy() for length, window in self.windows.items()}
         return live

@@ -1,7 +1,7 @@
-"""The measuring stage: live metrics advance at aligned blocks, a look folds the unfinished one into a copy.
+"""The metrics stage: the live state is updated at aligned blocks; a read adds the unfinished block to a copy.
 
-Sums depend on where they are cut, so they are cut at multiples of BLOCK events only, wherever the events came
-from and whoever looked in between: the same events give the same bits.
+Sums depend on where they are cut, so they are cut at multiples of BLOCK events only: the same events give the same
+bits, in any batches and with any reads in between.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.events.batch import Batch, Categories
-from crucible_nb.metrics.live_state import Live
+from crucible_nb.metrics.live_state import LiveState
 from crucible_nb.metrics.moment_table import NUMBERS, Block
 
 BLOCK = 16_384
-"""Events a block; live state changes at multiples of it. Larger is cheaper an event, smaller a look."""
+"""Number of events per block; the live state changes at multiples of it. A larger block costs less per event, a
+smaller one less per read."""
 
 
 class Grouping:
-    """Gives every event the number of its group by one column.
+    """Assignment of group numbers to events by one column.
 
     Args:
-        name: The column.
-        dictionary: Of a category column, whose codes are the groups; None numbers other values by itself.
+        name: Name of the column.
+        dictionary: Categories of a category column, whose codes are the group numbers; None for other columns, whose
+            values are numbered in order of first appearance.
     """
 
     def __init__(self, name: str, dictionary: Categories | None) -> None:
@@ -33,7 +35,7 @@ class Grouping:
         self._labels: dict[object, int] = {}
 
     def codes(self, batch: Batch) -> np.ndarray | int:
-        """Group numbers of a batch, -1 for no group; one number when it is all the same."""
+        """Return the group number of each event, -1 for no group; one number if it is the same for all."""
         cells = batch.cells.get(self.name)
         if cells is None:
             return -1
@@ -41,42 +43,46 @@ class Grouping:
             return cells.values  # type: ignore[no-any-return]
         values = cells.values.to_pylist() if cells.kind == "string" else cells.values.tolist()
         if cells.mask is not None:
-            values = [None if gone else value for value, gone in zip(values, cells.mask.tolist(), strict=True)]
+            values = [None if missing else value for value, missing in zip(values, cells.mask.tolist(), strict=True)]
         labels = self._labels
         return np.array([-1 if v is None or v != v else labels.setdefault(v, len(labels)) for v in values], np.int32)
 
-    def fresh(self) -> Grouping:
-        """The same grouping before its first event."""
+    def empty_copy(self) -> Grouping:
+        """Return the same grouping before its first event."""
         return Grouping(self.name, self._dictionary)
 
     def to_dict(self) -> list[Any]:
-        """The labels that it numbered by itself."""
+        """Return the values that were numbered without a dictionary."""
         return list(self._labels)
 
     def load(self, labels: list[Any]) -> None:
-        """Take labels over."""
+        """Restore a state of `to_dict`."""
         self._labels = {label: number for number, label in enumerate(labels)}
 
     def labels(self) -> list[object]:
-        """The value of each group."""
+        """Return the value of each group."""
         return list(self._labels) if self._dictionary is None else list(self._dictionary.values)
 
 
-class Measure:
-    """Folds batches into `Live` state block by block.
+class MetricsStage:
+    """Collects batches and adds them to a `LiveState` block by block.
 
     Args:
-        groupings: What live groups are counted by.
+        groupings: Groupings with live metrics.
         windows: Lengths of the live sliding windows in nanoseconds.
+
+    Attributes:
+        live: State of all finished blocks.
+        event_count: Number of events so far.
     """
 
     def __init__(self, groupings: Sequence[Grouping], windows: Sequence[int]) -> None:
         self.groupings = tuple(groupings)
         self.windows = tuple(windows)
-        self.live = Live(len(self.groupings), self.windows)
+        self.live = LiveState(len(self.groupings), self.windows)
         self.event_count = 0
-        self._looked: tuple[int, Live] | None = None
-        self._glanced: dict[int | None, tuple[int, Live]] = {}  # by live window
+        self._exact: tuple[int, LiveState] | None = None  # event count and state of the last read
+        self._incremental: dict[int | None, tuple[int, LiveState]] = {}  # the same, by live window
         self._fill = 0
         self._active: set[int] = set()
         self._weighted = False
@@ -87,11 +93,11 @@ class Measure:
         self._codes = np.empty((len(self.groupings), BLOCK), np.int32)
 
     def add(self, batch: Batch, latest: int | None = None) -> None:
-        """Take a batch in; it may end anywhere.
+        """Add a batch; it may end anywhere.
 
         Args:
             batch: Events as columns.
-            latest: Newest time of a larger lot it is part of, in the midst of which nobody looks.
+            latest: Newest time of a larger batch of which it is a part, and during which nothing is read.
         """
         done, latest = 0, int(batch.time.max()) if latest is None else latest
         while done < len(batch):
@@ -138,7 +144,7 @@ class Measure:
         return Block(self._time[rows], values, sorted(self._active), self._success[rows], weight, codes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state with the unfinished block, as plain data and arrays."""
+        """Return the state with the unfinished block, as plain data and arrays."""
         n = self._fill
         block = [self._time[:n], self._values[:, :n], self._success[:n], self._weight[:n], self._codes[:, :n]]
         return {
@@ -151,7 +157,7 @@ class Measure:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Restore a state of `to_dict`."""
         self.live.load(state["live"])
         for grouping, labels in zip(self.groupings, state["labels"], strict=True):
             grouping.load(labels)
@@ -159,32 +165,32 @@ class Measure:
         time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
         n = self._fill = len(time)
         self._time[:n], self._values[:, :n], self._success[:n] = time, values, success
-        self._weight[:n], self._codes[:, :n], self._looked, self._glanced = weight, codes, None, {}
+        self._weight[:n], self._codes[:, :n], self._exact, self._incremental = weight, codes, None, {}
 
-    def exact_state(self) -> Live:
-        """The live state of every event so far; read it, do not advance it."""
+    def exact_state(self) -> LiveState:
+        """Return the live state of all events so far; do not change it."""
         if not self._fill:
             return self.live
-        if self._looked is None or self._looked[0] != self.event_count:
+        if self._exact is None or self._exact[0] != self.event_count:
             live = self.live.copy()
             block = self._block()
             live.add(block, int(block.time.max()))
-            self._looked = (self.event_count, live)
-        return self._looked[1]
+            self._exact = (self.event_count, live)
+        return self._exact[1]
 
-    def incremental_state(self, window: int | None = None) -> Live:
-        """The live total and one of the live windows, for faces, which look often: each event is folded once.
+    def incremental_state(self, window: int | None = None) -> LiveState:
+        """Return the live total and one live window, for frequent reads such as a dashboard: each event is added once.
 
-        Sums are cut where somebody looked, so their last bits may not be those of `look`.
+        Sums are cut at each read, so their last bits may differ from those of `exact_state`.
         """
-        seen, live = self._glanced.get(window, (-1, self.live))
-        new = self.event_count - seen
-        if seen < 0 or new > self._fill:  # blocks were finished meanwhile
+        count, live = self._incremental.get(window, (-1, self.live))
+        new = self.event_count - count
+        if count < 0 or new > self._fill:  # blocks were finished in between
             live, new = self.live.copy(), self._fill
-            live.groups, live.rings = [], {size: ring for size, ring in live.rings.items() if size == window}
+            live.groups, live.windows = [], {size: w for size, w in live.windows.items() if size == window}
         if new:
             block = self._block(self._fill - new)
             block.codes = block.codes[:0]
             live.add(block, int(block.time.max()))
-        self._glanced[window] = (self.event_count, live)
+        self._incremental[window] = (self.event_count, live)
         return live.copy()

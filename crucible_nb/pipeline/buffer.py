@@ -80,8 +80,8 @@ class Buffer:
         sample: Sampling stage that may revise kept rows, asked at a read when `needs_reweighting`. None: rows and
             weights never change.
         needs_reweighting: Whether the sample may have been revised since the last read.
-        unsaved_from: Sequence number from which rows are not yet in the store, and so are kept whatever `max_rows`;
-            None if there are none.
+        unsaved_from: Sequence number from which rows are not yet in the store, and are kept even beyond
+            `max_rows`; None if there are none.
     """
 
     def __init__(self, dictionaries: dict[str, Categories], max_rows: int | None = None) -> None:

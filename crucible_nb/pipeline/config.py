@@ -1,4 +1,4 @@
-"""What an experiment was asked to be, and that as plain data."""
+"""The validated arguments of `cr.start`, and their JSON form."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from crucible_nb.utils.problems import Problems
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """The arguments of `cr.start`, checked.
+    """The validated arguments of `cr.start`.
 
     Attributes:
         name, condition, hypothesis, tags, metadata, sample_size: As given.
         windows: Lengths of the live windows in nanoseconds.
         by, max_events, sampling, seed, detectors, action: As given.
-        clock: A callable -> UTC nanoseconds, "events", or None for the computer's.
+        clock: Callable () -> UTC nanoseconds, "events" for event time, or None for the system clock.
         prices: Price table.
     """
 
@@ -45,29 +45,29 @@ class ExperimentConfig:
     clock: Callable[[], int] | str | None = None
     prices: PriceTable = field(default_factory=PriceTable.default)
 
-    def steady(self) -> SteadyClock:
-        """A clock that has read nothing yet."""
+    def new_clock(self) -> SteadyClock:
+        """Return a new clock, without readings."""
         if self.clock == "events":
             return EventClock()
         return SteadyClock() if self.clock is None else SteadyClock(self.clock)  # type: ignore[arg-type]
 
-    def pipeline(self, clock: SteadyClock, problems: Problems, stream: int = 0) -> Pipeline:
-        """The stages before the first event.
+    def new_pipeline(self, clock: SteadyClock, problems: Problems, stream: int = 0) -> Pipeline:
+        """Build the stages of a writer, before its first event.
 
         Args:
-            clock: Of this writer.
-            notes: Where trouble is counted.
-            stream: Ordinal of the writer.
+            clock: Clock of the writer.
+            problems: Counter of problems.
+            stream: Writer id.
         """
-        made = Pipeline(
+        pipeline = Pipeline(
             clock, problems, by=self.by, windows=self.windows, max_events=self.max_events, prices=self.prices,
             seed=self.seed, detectors=self.detectors, stream=stream,
         )  # fmt: skip
-        made.sample.set_policy(self.sampling, 0)
-        return made
+        pipeline.sample.set_policy(self.sampling, 0)
+        return pipeline
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; prices are kept in a file of their own."""
+        """Return the arguments as plain data, without prices, which are in a separate file."""
         plain = {name: getattr(self, name) for name in _PLAIN}
         return {
             **plain,
@@ -82,56 +82,56 @@ class ExperimentConfig:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any], prices: PriceTable, given: ExperimentConfig | None = None) -> Self:
-        """The setup that was written down.
+        """Rebuild the arguments from plain data.
 
         Args:
-            facts: From `to_dict`.
-            prices: From their own file.
-            given: Where to take what plain data cannot hold: a clock, samplers and detectors of the user's.
+            facts: Result of `to_dict`.
+            prices: Price table from its own file.
+            given: Arguments with the objects that plain data cannot hold: a user's clock, sampler and detectors.
 
         Raises:
-            StoreError: Something cannot be made again, and was not given.
+            StoreError: The data are broken, or a user-defined object is not in `given`.
         """
-        again = given or cls(name="")
+        supplied = given or cls(name="")
         try:
-            detectors = list(again.detectors) + [None] * len(facts["detectors"])
+            detectors = list(supplied.detectors) + [None] * len(facts["detectors"])
             return cls(
-                checks.text("name", facts["name"]),
-                checks.text("condition", facts["condition"], optional=True),
-                checks.text("hypothesis", facts["hypothesis"], optional=True),
-                checks.texts("tags", facts["tags"]),
-                checks.mapping("metadata", facts["metadata"]),
-                checks.whole("sample_size", facts["sample_size"], ge=1, optional=True),
-                [checks.whole("windows", window, ge=1) for window in facts["windows"]],
-                checks.texts("by", facts["by"]),
-                checks.whole("max_events", facts["max_events"], ge=1, optional=True),
+                name=checks.text("name", facts["name"]),
+                condition=checks.text("condition", facts["condition"], optional=True),
+                hypothesis=checks.text("hypothesis", facts["hypothesis"], optional=True),
+                tags=checks.texts("tags", facts["tags"]),
+                metadata=checks.mapping("metadata", facts["metadata"]),
+                sample_size=checks.whole("sample_size", facts["sample_size"], ge=1, optional=True),
+                windows=[checks.whole("windows", window, ge=1) for window in facts["windows"]],
+                by=checks.texts("by", facts["by"]),
+                max_events=checks.whole("max_events", facts["max_events"], ge=1, optional=True),
                 seed=checks.whole("seed", facts["seed"]),
                 action=checks.text("action", facts["action"]),
-                clock=facts["clock"] if facts["clock"] == "events" else again.clock,
-                sampling=rebuild(facts["sampling"], again.sampling, Sampler),
+                clock=facts["clock"] if facts["clock"] == "events" else supplied.clock,
+                sampling=rebuild(facts["sampling"], supplied.sampling, Sampler),
                 detectors=[
-                    rebuild(one, detector, Detector)
-                    for one, detector in zip(facts["detectors"], detectors, strict=False)
+                    rebuild(description, detector, Detector)
+                    for description, detector in zip(facts["detectors"], detectors, strict=False)
                 ],
                 prices=prices,
             )
         except StoreError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"the facts of the experiment are not complete: {error!r}") from error
+            raise StoreError(f"the facts of the experiment are incomplete or invalid: {error!r}") from error
 
-    def reading(self) -> Self:
-        """For somebody who only looks: a clock of the user's is not at hand, the computer's has to do."""
+    def for_reader(self) -> Self:
+        """Return a copy for read-only use: a user's clock, which is not available, is replaced by the system clock."""
         return self if self.clock == "events" else replace(self, clock=None)
 
-    def cleaned(self, clean: Callable[[str, Any], Any]) -> Self:
-        """What people say of it as it may be written; `clean` takes the name of a field and a value."""
+    def redacted(self, clean: Callable[[str, Any], Any]) -> Self:
+        """Return a copy with secrets removed from hypothesis, tags and metadata by `clean(field, value)`."""
         tags = tuple(tag for tag in (clean("tags", tag) for tag in self.tags) if tag is not None)
         hypothesis, metadata = clean("hypothesis", self.hypothesis), clean("metadata", dict(self.metadata))
         return replace(self, hypothesis=hypothesis, tags=tags, metadata=metadata)
 
-    def bare(self) -> Self:
-        """Without sampler and detectors."""
+    def without_policies(self) -> Self:
+        """Return a copy without sampler and detectors."""
         return replace(self, sampling=None, detectors=())
 
 

@@ -1,4 +1,4 @@
-"""Monitor of one writer: turns incidents, rules and budgets into alerts, and says which actions they ask for."""
+"""Monitor of one writer: raises alerts for incidents, rules and budgets, with the actions to carry out."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Monitor:
     Attributes:
         alerts: History and callbacks.
         rules: Rules and budgets.
-        fired: Whether an alert has asked for a pause or a stop since the last resume.
+        fired: Whether an alert required a pause or a stop since the last resume.
     """
 
     def __init__(self, problems: Problems, action: str) -> None:
@@ -55,58 +55,58 @@ class Monitor:
         return bool(self.alerts.callbacks or self.rules) or self.action in ("alert", "pause")
 
     def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> list[Alert]:
-        """Alerts for incidents that have begun."""
+        """Return alerts for incidents that have begun."""
         return [
             Alert(
-                time=pd.Timestamp(one.start, unit="ns", tz="UTC"),
+                time=pd.Timestamp(incident.start, unit="ns", tz="UTC"),
                 kind="anomaly",
-                metric=one.metrics[0],
+                metric=incident.metrics[0],
                 value=value,
-                severity=one.severity,
-                reason=one.reason,
+                severity=incident.severity,
+                reason=incident.reason,
                 action=self.action,
             )
-            for one, value in incidents
+            for incident, value in incidents
         ]
 
     def check(self, now: int, metrics: Callable[[int | None], Metrics]) -> list[Alert]:
-        """Alerts for rules whose condition has begun to hold.
+        """Return alerts for rules whose condition has begun to hold.
 
         Args:
             now: Time of the alerts, UTC nanoseconds.
-            metrics: Gives the metrics of the last nanoseconds; None: of all events.
+            metrics: Callable (nanoseconds) -> metrics of that last window; None for all events.
         """
         raised = []
-        for one in self.rules:
-            value = one.rule.value(metrics(one.rule.window))
-            before, one.met = one.met, one.rule.holds(value)
-            if one.met and not before:
+        for watched in self.rules:
+            value = watched.rule.value(metrics(watched.rule.window))
+            before, watched.met = watched.met, watched.rule.holds(value)
+            if watched.met and not before:
                 raised.append(
                     Alert(
                         time=pd.Timestamp(now, unit="ns", tz="UTC"),
-                        kind=one.kind,
-                        metric=one.rule.metric,
+                        kind=watched.kind,
+                        metric=watched.rule.metric,
                         value=value,
                         severity="high",
-                        reason=f"{one.rule.text}: it is {value:,.4g}",
-                        action=one.action,
+                        reason=f"{watched.rule.text}: it is {value:,.4g}",
+                        action=watched.action,
                     )
                 )
         return raised
 
     def remember(self, alert: Alert, *, fired: bool) -> None:
-        """Add an alert to the history; its rule holds, and fires again only after it did not hold."""
+        """Add an alert to the history; its rule fires again only after its condition did not hold."""
         self.alerts.remember(alert)
         self.fired = fired
-        for one in self.rules:
-            one.met |= alert.kind == one.kind and alert.reason.startswith(one.rule.text)
+        for watched in self.rules:
+            watched.met |= alert.kind == watched.kind and alert.reason.startswith(watched.rule.text)
 
     def add(self, rule: Rule, kind: str, action: str) -> None:
         """Watch a rule from now on."""
         self.rules.append(WatchedRule(rule, kind, action))
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call back for every alert; returns a function that undoes it."""
+        """Call a function for every alert; return a function that removes it."""
         self.alerts.callbacks.append(callback)
 
         def undo() -> None:
@@ -116,12 +116,12 @@ class Monitor:
         return undo
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        rules = [[list(astuple(one.rule)), one.kind, one.action, one.met] for one in self.rules]
+        """Return the state as plain data."""
+        rules = [[list(astuple(watched.rule)), watched.kind, watched.action, watched.met] for watched in self.rules]
         return {"rules": rules, "alerts": self.alerts.to_dict(), "fired": self.fired}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Load a state."""
+        """Restore a state of `to_dict`."""
         self.rules = [
             WatchedRule(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
             for rule, kind, action, met in state["rules"]

@@ -14,7 +14,7 @@ from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.kinds import Columns
 from crucible_nb.events.rows import batch_of_rows
 from crucible_nb.events.tables import batches_of_frame, index_times
-from crucible_nb.metrics import NUMBERS, Grouping, Measure
+from crucible_nb.metrics import NUMBERS, Grouping, MetricsStage
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.clock import SteadyClock
 from crucible_nb.pipeline.detect import DetectionStage
@@ -61,7 +61,7 @@ class Pipeline:
         self.enrich = EnrichmentStage(self.columns.dictionaries, prices)
         self.detect = DetectionStage(detectors, self.columns.dictionaries, problems)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
-        self.measure = Measure(groupings, windows)
+        self.measure = MetricsStage(groupings, windows)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
         self.sample = SamplingStage(self.columns.dictionaries, self.buffer, problems, seed, stream)
         self.cached_results: dict[Any, Any] = {}  # results that are valid until the next event
@@ -128,7 +128,7 @@ class Pipeline:
         priced = buffer.numbers("_priced")[order] if buffer.has("_priced") else np.zeros(len(rows), bool)
         rows["cost_usd"] = rows["cost_usd"].mask(priced)
         self.prices, self.enrich = table, EnrichmentStage(self.columns.dictionaries, table)
-        self.measure = Measure([grouping.fresh() for grouping in measure.groupings], measure.windows)
+        self.measure = MetricsStage([grouping.empty_copy() for grouping in measure.groupings], measure.windows)
         cost, flags = np.full(len(rows), np.nan), np.zeros(len(rows), np.bool_)
         for batch in batches_of_frame(rows, 0, self.columns, self.problems):
             self.enrich(batch)

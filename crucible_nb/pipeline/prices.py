@@ -108,9 +108,8 @@ class PriceTable:
             2.5
         """
         table = json.loads((resources.files("crucible_nb.pipeline") / "prices.json").read_text(encoding="utf-8"))
-        entries = [
-            _Entry(key, facts) for key, facts in table["models"].items()
-        ]  # checked by a test, not by each process
+        # validated by a test, not in each process
+        entries = [_Entry(key, facts) for key, facts in table["models"].items()]
         return cls(entries, table["date"], table["source"])._with_data(table)
 
     @classmethod

@@ -23,17 +23,17 @@ TRANSITIONS = ("pause", "resume", "stop", "fail", "archive")
 
 
 class Stream:
-    """One writer's experiment, in memory. A replay gives it the same inputs in the same order as the live run did.
+    """State of one writer in memory. A replay gives it the same inputs in the same order as the live run.
 
     Args:
         config: Arguments of the experiment.
         writer_id: Number of the writer; 0 is the process that started the experiment.
         started: Clock reading at the start; None: now.
-        clock, problems: Taken over from an earlier stream of this process; None: new ones.
+        clock, problems: Those of an earlier stream of this process to reuse; None for new ones.
 
     Attributes:
         clock: Clock of the writer.
-        problems: Counts of what went wrong.
+        problems: Counter of problems.
         pipeline: The stages of an event.
         lifecycle: Status and its transitions.
         monitor: Rules, budgets and alerts.
@@ -50,14 +50,14 @@ class Stream:
         problems: Problems | None = None,
     ) -> None:
         self.config, self.writer_id = config, writer_id
-        self.clock, self.problems = clock or config.steady(), problems or Problems(config.name)
-        self.pipeline = config.pipeline(self.clock, self.problems, writer_id)
+        self.clock, self.problems = clock or config.new_clock(), problems or Problems(config.name)
+        self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
         self.monitor = Monitor(self.problems, config.action)
         self.ledger: Ledger | None = None
         self.lifecycle = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
 
     def empty_copy(self, writer_id: int, started: int | None) -> Stream:
-        """A stream without events that shares clock and problem counts, which `record` refers to."""
+        """Return a stream without events that shares the clock and the problem counter, to which `record` refers."""
         self.clock.load({"last": None, "shift": 0, "newest": None})
         self.problems.counts.clear()
         return Stream(self.config, writer_id, started, clock=self.clock, problems=self.problems)
@@ -69,7 +69,7 @@ class Stream:
         self.pipeline.rows(rows)
 
     def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
-        """Process a table at a clock reading; returns the number of its events."""
+        """Process a table at a clock reading; return the number of its events."""
         return self.pipeline.frame(frame, event, reading)
 
     def apply(self, verb: str, facts: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ class Stream:
     def start_at_first_event(self) -> None:
         """Set the start of an experiment in event time, once it has events."""
         if self.lifecycle.started is None and self.pipeline.seq:
-            self.lifecycle.started = int(self.pipeline.measure.exact_state().total.panel.span[0, 0])
+            self.lifecycle.started = int(self.pipeline.measure.exact_state().total.table.span[0, 0])
 
     def _transition(self, verb: str, facts: Mapping[str, Any]) -> None:
         self.start_at_first_event()
@@ -135,14 +135,18 @@ class Stream:
         return self.is_restorable and not any("strange" in (describe(policy) or ()) for policy in policies)
 
     def state(self, *, bare: bool = False) -> dict[str, Any]:
-        """Everything but the rows, as plain data and arrays.
+        """Return the state without the rows, as plain data and arrays.
 
         Args:
-            bare: Leave out sampler and detectors.
+            bare: Whether to leave out sampler and detectors.
         """
         pipeline = self.pipeline
         policy = None if bare else pipeline.sample.policy
-        stages = pipeline if not bare else self.config.bare().pipeline(self.clock, self.problems, self.writer_id)
+        stages = (
+            pipeline
+            if not bare
+            else self.config.without_policies().new_pipeline(self.clock, self.problems, self.writer_id)
+        )
         prices = None if pipeline.prices is self.config.prices else price_facts(pipeline.prices, self.config.prices)
         return {
             "seq": pipeline.seq,
@@ -197,11 +201,11 @@ class Stream:
 
 
 def price_facts(table: PriceTable, base: PriceTable) -> dict[str, Any]:
-    """A price table as plain data; the prices of the experiment's start are in its folder and are left out."""
+    """Return a price table as plain data, without the prices of the start, which are in the folder."""
     prices = base.data
-    starts = bool(prices) and table.data[-len(prices) :] == prices
-    own = table.data[: -len(prices)] if starts else table.data
-    return {"tables": [dict(one) for one in own], "base": starts}
+    based = bool(prices) and table.data[-len(prices) :] == prices
+    own = table.data[: -len(prices)] if based else table.data
+    return {"tables": [dict(table) for table in own], "base": based}
 
 
 def table_of(facts: Mapping[str, Any], base: PriceTable) -> PriceTable:
@@ -210,12 +214,12 @@ def table_of(facts: Mapping[str, Any], base: PriceTable) -> PriceTable:
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
-    """A plan as plain data."""
+    """Return a plan as plain data."""
     return {**vars(plan), "secondary": list(plan.secondary)}
 
 
 def look_facts(look: Look) -> dict[str, Any]:
-    """An interim analysis as plain data."""
+    """Return an interim analysis as plain data."""
     return {"n": look.n, "metrics": list(look.metrics), "planned": look.planned}
 
 

@@ -40,6 +40,7 @@ class Sampler:
             `settle` if it delays removal.
         restorable: Whether `to_dict` holds the whole running state; not inherited. A class that does not declare it is
             restorable if it defines `to_dict` and `from_dict` itself.
+        random: Random stream of the running copy; all random numbers come from it.
         sized_by: Column whose size determines the probabilities; None if there is none.
 
     Examples:
@@ -59,7 +60,7 @@ class Sampler:
     revises: bool = False
     restorable: ClassVar[bool]
     sized_by: str | None = None
-    _random: RandomStream
+    random: RandomStream
     _strata: dict[Any, list[int]]
 
     def begin(self, seed: int, stream: int = 0) -> Self:
@@ -70,7 +71,7 @@ class Sampler:
             stream: Number of the random stream, such as a writer id; streams share no random numbers.
         """
         sampler = copy(self)
-        sampler._random = RandomStream(seed, stream)
+        sampler.random = RandomStream(seed, stream)
         sampler._strata = {}
         sampler.start()
         return sampler
@@ -91,7 +92,7 @@ class Sampler:
         rates = np.broadcast_to(np.asarray(self.rates(events), np.float64), len(events))
         if not ((rates > 0) & (rates <= 1)).all():
             raise ConfigError(f"{type(self).__name__}.rates: expected numbers in (0, 1], got {rates.min(initial=1):g}")
-        keep = self._random.next(len(events)) < rates
+        keep = self.random.next(len(events)) < rates
         self.count("all", len(events), int(np.count_nonzero(keep)))
         return Choice(keep, 1 / rates)
 
@@ -116,11 +117,11 @@ class Sampler:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the running state as plain data."""
-        return {"draws": self._random.to_dict(), "strata": [[label, *counts] for label, counts in self._strata.items()]}
+        return {"draws": self.random.to_dict(), "strata": [[label, *counts] for label, counts in self._strata.items()]}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
         """Return a running copy that continues from the result of `to_dict`."""
         sampler = self.begin(state["draws"]["seed"], state["draws"]["stream"])
-        sampler._random = RandomStream(**state["draws"])
+        sampler.random = RandomStream(**state["draws"])
         sampler._strata = {label: [seen, kept] for label, seen, kept in state["strata"]}
         return sampler

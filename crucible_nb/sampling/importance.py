@@ -140,7 +140,7 @@ class Importance(Sampler):
 
     def choose(self, events: EventColumns) -> Choice:
         values = self._values_of(events)
-        w, u = self._sizes(values), 1.0 - self._random.next(len(events))
+        w, u = self._sizes(values), 1.0 - self.random.next(len(events))
         tail = self._in_tail(values)
         keep, weight, removals = np.zeros(len(events), np.bool_), np.ones(len(events)), []
         for sample, inside in ((self._body, ~tail), (self._tail, tail)):

@@ -119,7 +119,7 @@ class Reservoir(Sampler):
         self.size = checks.whole("size", self.size, ge=1)
 
     def start(self) -> None:
-        self._slots = Slots(self.size, self._random)
+        self._slots = Slots(self.size, self.random)
 
     def choose(self, events: EventColumns) -> Choice:
         positions, dropped = self._slots.add(events.seq)

@@ -107,7 +107,7 @@ class Stratified(Sampler):
         keep, weight, dropped = np.zeros(len(events), np.bool_), np.ones(len(events)), [np.empty(0, np.int64)]
         if self.size is None:
             rates = np.array([self.rate(label) for label in labels])[codes]
-            keep, weight = self._random.next(len(events)) < rates, 1 / rates
+            keep, weight = self.random.next(len(events)) < rates, 1 / rates
         else:
             for code in pd.unique(codes):
                 rows = np.flatnonzero(codes == code)
@@ -123,8 +123,8 @@ class Stratified(Sampler):
 
     def _reservoir(self, label: Any) -> Slots:
         if label not in self._slots:
-            stream = (self._random.stream << 32) + 1 + len(self._slots)  # strata share no random numbers
-            self._slots[label] = Slots(self.size or 1, RandomStream(self._random.seed, stream))
+            stream = (self.random.stream << 32) + 1 + len(self._slots)  # strata share no random numbers
+            self._slots[label] = Slots(self.size or 1, RandomStream(self.random.seed, stream))
         return self._slots[label]
 
     def weights(self, seq: np.ndarray) -> np.ndarray | None:

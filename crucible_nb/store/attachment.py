@@ -1,4 +1,4 @@
-"""How an experiment of this process hangs together with its folder: what it writes, and what others write."""
+"""An experiment opened from a store: the files this process writes and the files it reads."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder
 from crucible_nb.store.lock import Lock, holder, last_heartbeat
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.segment import read_segment
-from crucible_nb.store.writer import Writer, claim, lives, price_bytes
+from crucible_nb.store.writer import Writer, claim, price_bytes, writer_is_running
 
 _PRICES = 64 << 20  # bytes that a price file may expand to
 
 
 class Attachment:
-    """An experiment in a store, as this process has it.
+    """An experiment opened from a store by this process.
 
     Args:
-        folder: The experiment.
-        setup: What it was asked to be.
-        stream: The stages of this process, where it writes.
-        writer: What it writes with; None: it only looks.
-        rows: Whether the sealed rows of others are wanted, or only what they amount to.
+        folder: Folder of the experiment.
+        config: Arguments of the experiment.
+        stream: State of the writer of this process; None for a reader.
+        writer: Writer of this process; None for a reader.
+        rows: Whether to read the rows of other writers' segments; False reads only their checkpoints.
 
     Attributes:
-        followers: The other writers, by ordinal.
-        distant: Whether rows are fetched when they are asked for.
+        followers: Followers of the other writers, by writer id.
+        rows_are_remote: Whether rows are fetched from a database when they are needed.
     """
 
-    distant = False
+    rows_are_remote = False
 
     def __init__(
         self,
@@ -56,17 +56,17 @@ class Attachment:
     ) -> None:
         self.folder, self.config, self.stream, self.writer, self.rows = folder, config, stream, writer, rows
         self.followers: dict[int, Follower] = {}
-        self._older: tuple[Any, list[pd.DataFrame]] | None = None
+        self._evicted_rows: tuple[Any, list[pd.DataFrame]] | None = None
 
-    # -- coming -------------------------------------------------------------------------------------------------------
+    # -- opening ------------------------------------------------------------------------------------------------------
 
     @classmethod
     def create(
         cls, root: Path, identity: str, config: ExperimentConfig, durability: Any, redaction: Redaction | None
     ) -> Attachment:
-        """A new experiment, written by this process."""
+        """Create an experiment that this process writes."""
         redact = None if redaction is None else redaction.to_dict()
-        started = None if config.clock == "events" else config.steady().reading()
+        started = None if config.clock == "events" else config.new_clock().reading()
         facts = {**config.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
         folder = ExperimentFolder.create(root, identity, facts, price_bytes(config.prices.data))
         stream = Stream(config, 0, started)
@@ -84,13 +84,13 @@ class Attachment:
     def resume(
         cls, folder: ExperimentFolder, given: ExperimentConfig | None, durability: Any, redaction: Redaction | None
     ) -> Attachment:
-        """Go on with an experiment whose process is gone, as if nothing had happened.
+        """Continue recording into an experiment whose process has ended.
 
         Raises:
-            StoreError: Its process is there, or its files cannot be read.
+            StoreError: Its process is still running, or its files cannot be read.
         """
-        beat = last_heartbeat(folder.lock_path(0))  # of the one before: to take the lock is a sign of life
-        lock = Lock(folder.lock_path(0)) if not lives(folder) else _refused(folder)
+        beat = last_heartbeat(folder.lock_path(0))  # of the earlier process: taking the lock renews it
+        lock = Lock(folder.lock_path(0)) if not writer_is_running(folder) else _raise_in_use(folder)
         try:
             config = config_of(folder, given)
             seen = beat if config.clock is None else None
@@ -104,7 +104,7 @@ class Attachment:
             if stream.lifecycle.alive:
                 folder.sync(0)
                 writer.open(follower.next_number())
-                attached._revive(seen)
+                attached._record_gap(seen)
             else:
                 writer.release()
         except OSError as error:
@@ -115,14 +115,14 @@ class Attachment:
             raise
         return attached
 
-    def _revive(self, seen: int | None) -> None:
-        """The time in which nobody was there does not count as active."""
+    def _record_gap(self, seen: int | None) -> None:
+        """Exclude the time between the crash and this resume from active time."""
         stream, writer = self.stream, self.writer
         assert stream is not None
         assert writer is not None
         last = stream.clock.last
         if last is None or stream.lifecycle.status != "running":
-            return  # a pause goes on being one
+            return  # paused time is not active anyway
         since = max(last, min(seen or last, stream.clock.peek()))
         facts = {"since": since, "clock": stream.clock.reading()}
         writer.journal.write_control("absent", facts)
@@ -132,10 +132,10 @@ class Attachment:
     def join(
         cls, folder: ExperimentFolder, given: ExperimentConfig | None, durability: Any, redaction: Redaction | None
     ) -> Attachment:
-        """Write beside the process that owns it, as a writer of one's own."""
+        """Write to a running experiment from a second process, as a writer with its own id."""
         config = config_of(folder, given)
         writer_id, lock = claim(folder)
-        started = None if config.clock == "events" else config.steady().reading()
+        started = None if config.clock == "events" else config.new_clock().reading()
         stream = Stream(config, writer_id, started)
         writer = Writer(folder, writer_id, stream, durability or folder.facts().get("durability", "os"), redaction)
         writer.lock = lock
@@ -144,65 +144,68 @@ class Attachment:
 
     @classmethod
     def read(cls, folder: ExperimentFolder, given: ExperimentConfig | None = None, *, rows: bool = True) -> Attachment:
-        """Look on."""
-        config = config_of(folder, given).reading()
+        """Open an experiment read-only."""
+        config = config_of(folder, given).for_reader()
         attached = cls(folder, config, rows=rows)
         attached.catch_up()
         return attached
 
-    # -- looking ------------------------------------------------------------------------------------------------------
+    # -- reading ------------------------------------------------------------------------------------------------------
 
     def catch_up(self) -> None:
-        """Read what the other writers wrote since."""
+        """Read the new lines of the other writers."""
         own = None if self.writer is None else self.writer.writer_id
-        for writer_id in {0, *self.folder.writers()}:  # the first may have died before it wrote anything
+        listing = self.folder.scan()
+        for writer_id in {0, *listing.writers}:  # the first may have ended before it wrote anything
             if writer_id == own:
                 continue
             if writer_id not in self.followers:
-                self.followers[writer_id] = Follower(self.folder, writer_id, self.config.reading(), rows=self.rows)
+                self.followers[writer_id] = Follower(
+                    self.folder, writer_id, self.config.for_reader(), rows=self.rows, listing=listing
+                )
             self.followers[writer_id].catch_up()
 
     def main(self) -> Stream:
-        """The stages of the writer that started the experiment."""
+        """Return the state of the writer that started the experiment."""
         return self.followers[0].stream if self.stream is None or self.stream.writer_id else self.stream
 
     def streams(self) -> list[Stream]:
-        """Of all writers, in order of their ordinals."""
-        found = {writer_id: follower.stream for writer_id, follower in self.followers.items()}
+        """Return the states of all writers, by ascending writer id."""
+        streams = {writer_id: follower.stream for writer_id, follower in self.followers.items()}
         if self.stream is not None:
-            found[self.stream.writer_id] = self.stream
-        return [found[writer_id] for writer_id in sorted(found)]
+            streams[self.stream.writer_id] = self.stream
+        return [streams[writer_id] for writer_id in sorted(streams)]
 
     @property
     def lifecycle(self) -> Lifecycle:
-        """Of the experiment."""
+        """Lifecycle of the experiment: that of its main writer."""
         return self.main().lifecycle
 
     def window(self, start: int | None, stop: int | None, newest: int | None) -> pd.DataFrame | None:  # noqa: ARG002
-        """Rows of a window, where they can be had without all the others; else None."""
+        """Return the rows of a window if they can be read without all other rows, else None."""
         return None
 
     def handle(self) -> str:
-        """What another process needs to join."""
+        """Return the handle with which another process can join."""
         return str(self.folder.path.absolute())
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:
-        """Rows of a writer that left memory and stand in its segments."""
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:
+        """Return the rows of a writer that were evicted from memory and are in its segments."""
         paths = [part.segment for part in self.folder.parts(stream.writer_id) if part.segment is not None]
         key = (stream.writer_id, len(paths), stream.pipeline.buffer.evicted)
-        if self._older is None or self._older[0] != key:
+        if self._evicted_rows is None or self._evicted_rows[0] != key:
             frames = list(_readable(paths, stream))
-            self._older = (key, frames)
-        assert self._older is not None
-        here = stream.pipeline.buffer.frame()["seq"].to_numpy()
-        return [frame[~frame["seq"].isin(here)] for frame in self._older[1]]
+            self._evicted_rows = (key, frames)
+        assert self._evicted_rows is not None
+        in_memory = stream.pipeline.buffer.frame()["seq"].to_numpy()
+        return [frame[~frame["seq"].isin(in_memory)] for frame in self._evicted_rows[1]]
 
-    def adopt(self) -> None:
-        """Seal what writers left whose processes are gone; who still lives goes on, and is sealed by a later owner."""
+    def seal_abandoned_journals(self) -> None:
+        """Seal the journals of writers whose process has ended. Writers still running are skipped."""
         self.catch_up()
         for follower in self.followers.values():
             done = follower.number == follower.sealed or not follower.stream.is_restorable
-            if done or lives(self.folder, follower.writer_id):
+            if done or writer_is_running(self.folder, follower.writer_id):
                 continue
             writer = Writer(self.folder, follower.writer_id, follower.stream, "os", None)
             try:
@@ -212,7 +215,7 @@ class Attachment:
                 seal = writer.prepare_segment(follower.number)
                 if seal is not None:
                     seal()
-                    follower.was_sealed(follower.number)
+                    follower.mark_sealed(follower.number)
             except StoreError as error:
                 follower.stream.problems.report("store", str(error))
             finally:
@@ -220,20 +223,20 @@ class Attachment:
 
     @property
     def unread(self) -> int:
-        """Sealed rows that nobody wanted."""
+        """Number of rows in segments that were not read."""
         return sum(follower.unread for follower in self.followers.values())
 
     def dead(self) -> bool:
-        """Whether it should be alive and its process is not there."""
-        return self.lifecycle.alive and not lives(self.folder)
+        """Return whether the experiment has not ended although its process has."""
+        return self.lifecycle.alive and not writer_is_running(self.folder)
 
     def owner(self) -> str:
-        """Who writes it, in words."""
+        """Describe the process that writes the experiment."""
         return str(holder(self.folder.lock_path(0)) or "another process")
 
 
 def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
-    """The rows of segments; one that cannot be read does not hide the others."""
+    """Read segments; those that cannot be read are reported and skipped."""
     for path in paths:
         try:
             yield read_segment(path)
@@ -242,18 +245,18 @@ def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
 
 
 def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -> ExperimentConfig:
-    """What an experiment was asked to be."""
+    """Read the arguments of an experiment from its folder."""
     facts = folder.facts()
     path = folder.path / PRICES
-    with reading(path, ours=StoreError):
+    with reading(path, unchanged=StoreError):
         prices = prices_of(path.read_bytes())
-    with reading(folder.path / FACTS, ours=StoreError):
+    with reading(folder.path / FACTS, unchanged=StoreError):
         return ExperimentConfig.from_dict(facts, prices, given)
 
 
 @functools.lru_cache(maxsize=8)
 def prices_of(data: bytes) -> PriceTable:
-    """A price file, read; most experiments have the same one."""
+    """Parse a price file; cached, because most experiments have the same one."""
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
         plain = stream.read(_PRICES + 1)
     if len(plain) > _PRICES:
@@ -261,9 +264,9 @@ def prices_of(data: bytes) -> PriceTable:
     return PriceTable.from_data(orjson.loads(plain))
 
 
-def _refused(folder: ExperimentFolder) -> Lock:
-    who = holder(folder.lock_path(0))
+def _raise_in_use(folder: ExperimentFolder) -> Lock:
+    owner = holder(folder.lock_path(0))
     raise StoreError(
-        f"{str(folder.path)!r} is open for writing in {who or 'another process'}. Use mode='read' to open it "
+        f"{str(folder.path)!r} is open for writing in {owner or 'another process'}. Use mode='read' to open it "
         "read-only, or mode='join' to write as one more process."
     )

@@ -1,4 +1,4 @@
-"""Copies of an experiment elsewhere: PostgreSQL databases that follow it, and object storage."""
+"""Copies of an experiment in PostgreSQL databases and object storage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Copies:
         summary: Gives `Experiment.summary()`.
 
     Attributes:
-        replicator: Copies to a database; None without one.
+        replicator: Replicator to a database; None without a database.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Copies:
     # -- databases ----------------------------------------------------------------------------------------------------
 
     def replicate(self, address: Address, *, once: bool = False) -> Replicator:
-        """Copy to a database from now on.
+        """Start copying to a database.
 
         Args:
             address: The database.
-            once: End when all there is now was copied.
+            once: Whether to end after everything recorded so far was copied.
         """
         log = self._log
         writes = isinstance(log, StoredLog)
@@ -61,7 +61,7 @@ class Copies:
             config=log.config,
             lock=self._lock,
             streams=self._streams,
-            older=log.older,
+            evicted_rows=log.evicted_rows,
             summary=self._summary,
             prices=(log.folder_for(f"copy {log.config.name!r}").path / PRICES).read_bytes(),
             began={log.writer.writer_id: log.writer.began} if writes else {},  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ class Copies:
         return self.replicator
 
     def _streams(self) -> Sequence[Stream]:
-        """The state of each writer, up to date."""
+        """Return the current state of each writer."""
         with self._reading() as view:
             return list(view.streams.values())
 
@@ -79,17 +79,17 @@ class Copies:
             self.replicator.ended()
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until everything recorded so far is in the database; whether it is."""
+        """Wait until everything recorded so far is in the database; return whether it is."""
         return self.replicator is None or self.replicator.wait(timeout)
 
     def lag(self) -> str:
-        """Lag of the database, for a repr; "" without a database."""
+        """Describe the lag of the database for a repr; "" without a database."""
         return "" if self.replicator is None else self.replicator.describe()
 
     # -- object storage -----------------------------------------------------------------------------------------------
 
     def archive(self, url: str) -> str:
-        """Copy sealed files to object storage, or all files of an experiment that has ended; returns its URL there."""
+        """Copy sealed files to object storage, or all files of an ended experiment; return its URL there."""
         name = self._log.config.name
         folder = self._log.folder_for(f"archive {name!r} to {without_credentials(url)!r}")
         remote, facts = self._archives.setdefault(without_credentials(url), (Remote(url, folder.path.name), {}))
@@ -110,7 +110,7 @@ class Copies:
             raise
 
     def _push_all(self) -> None:
-        """Copy what has just been sealed, in the background."""
+        """Copy newly sealed files, in the background."""
         for remote, facts in list(self._archives.values()):
             with suppress(CrucibleError):
                 self._push(remote, facts)
@@ -118,12 +118,12 @@ class Copies:
     # -- state --------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """State of each copy, by its address."""
+        """Return the state of each copy, by its address."""
         copied: dict[str, Any] = {url: dict(facts) for url, (_, facts) in self._archives.items()}
         if self.replicator is not None:
             copied[repr(self.replicator.address)] = self.replicator.facts()
         return copied
 
     def after_in_child(self) -> None:
-        """The copying threads are in the parent."""
+        """Drop the replicator in a forked process; its threads are in the parent."""
         self.replicator = None

@@ -1,4 +1,4 @@
-"""Following a writer from outside: what it has sealed, then its journals line by line, as far as they go."""
+"""Rebuild the state of a writer from its files: the segments, then the journals line by line."""
 
 from __future__ import annotations
 
@@ -16,51 +16,55 @@ from crucible_nb.files.disk import reading
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.checkpoint import read_checkpoint
-from crucible_nb.store.layout import FACTS, ExperimentFolder, JournalPart
+from crucible_nb.store.layout import FACTS, ExperimentFolder, FolderListing, JournalPart
 from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.segment import batch_of_frame, in_order, read_segment
-from crucible_nb.store.tail import BadLine, Tail
+from crucible_nb.store.tail import Tail
 from crucible_nb.utils.interrupts import unbroken
 
-_READERS = 4  # segments are read at a time; most of that happens outside of the interpreter
-_TRIES = 5  # a writer may seal, and remove what it sealed, while it is being read
+_READERS = 4  # threads that read segments; most of the work is outside the interpreter lock
+_TRIES = 5  # a writer may seal and remove a journal while it is being read
 
 
 class Follower:
-    """The stages of one writer, made again from its files, and again up to date whenever asked.
+    """Rebuilds the state of one writer from its files, and updates it at each call of `catch_up`.
 
-    What is read is always a prefix of what was written: files in order, lines in order, a line only when it is whole.
+    The events read are always a prefix of those written: files in order, lines in order, only complete lines.
 
     Args:
-        folder: The experiment.
-        ordinal: Of the writer.
-        setup: What the experiment was asked to be.
-        rows: Whether the rows of segments are wanted; what they amount to stands in the state beside them.
+        folder: Folder of the experiment.
+        writer_id: Number of the writer.
+        config: Arguments of the experiment.
+        listing: A listing of the folder made just now, for the first read; None: list it.
+        rows: Whether to read the rows of segments; the checkpoint alone is enough for metrics.
 
     Attributes:
-        stream: The stages.
-        number: Of the journal that is being read.
-        sealed: Of the newest segment that was read.
-        bad: Lines that were passed over.
-        lost: Segments and states that could not be read.
-        carried: Rows that stand in the newest state, for a sampler may still let them go.
-        unread: Rows of segments that nobody wanted.
+        stream: State of the writer.
+        number: Number of the journal being read.
+        sealed: Number of the newest segment that was read.
+        sampled_seqs: Sequence numbers of the rows in the newest checkpoint, which the sampler may still remove.
+        unread: Number of rows in segments that were not read.
     """
 
     replayer: Replayer
 
     def __init__(
-        self, folder: ExperimentFolder, writer_id: int, config: ExperimentConfig, *, rows: bool = True
+        self,
+        folder: ExperimentFolder,
+        writer_id: int,
+        config: ExperimentConfig,
+        *,
+        rows: bool = True,
+        listing: FolderListing | None = None,
     ) -> None:
         self.folder, self.writer_id, self.config, self.rows = folder, writer_id, config, rows
         self.number = self.unread = 0
-        self.bad: list[BadLine] = []
-        self.lost: list[str] = []
         self.sampled_seqs = np.empty(0, np.int64)
         self.sealed = 0
         self._ends: dict[int, int] = {}
         self._tail: Tail | None = None
         self._size = -1
+        self._listing = listing  # until the first read is done: an attach lists its folder once
         self._open()
 
     @property
@@ -76,26 +80,29 @@ class Follower:
             except StoreError as error:
                 if not left or not isinstance(error.__cause__, FileNotFoundError):
                     raise
+                self._listing = None
 
     def _load(self) -> None:
-        parts = self.folder.parts(self.writer_id)
+        parts = (self._listing or self.folder.scan()).parts(self.writer_id)
         sealed = [part for part in parts if part.segment is not None]
         started = self._started(parts)
-        with reading(self.folder.path / FACTS, ours=StoreError):
+        with reading(self.folder.path / FACTS, unchanged=StoreError):
             self.replayer = Replayer(Stream(self.config, self.writer_id, started))
         self.number, self._tail, self._size = 1, None, -1
         self.sealed, self._ends = 0, {}
         self.stream.pipeline.buffer.unsaved_from = 0 if self.stream.is_restorable else None
-        self.bad, self.lost, self.unread = [], [], 0
+        self.unread = 0
         if sealed:
-            with reading(self._state(sealed), ours=StoreError):  # its checksums hold, but anybody may have made it up
+            with reading(
+                self._checkpoint_path(sealed), unchanged=StoreError
+            ):  # valid checksums do not exclude an edit by hand
                 self._read_sealed(sealed)
                 self.stream.validate()
             self.sealed = sealed[-1].number
             self.number = self.sealed + 1
 
     def _started(self, parts: Sequence[JournalPart]) -> int | None:
-        """The clock reading at which the writer began, None when it had no time to say; a state knows better."""
+        """Return the clock reading at the start of the writer, None if unknown; a checkpoint overrides it."""
         if self.writer_id == 0:
             return self.folder.facts().get("started")
         journals = [part.journal for part in parts if part.journal is not None]
@@ -107,16 +114,16 @@ class Follower:
         started = (tail.header or {}).get("started")
         return started if isinstance(started, int) else None
 
-    def _state(self, sealed: Sequence[JournalPart]) -> Path:
+    def _checkpoint_path(self, sealed: Sequence[JournalPart]) -> Path:
         return self.folder.part_path(self.writer_id, sealed[-1].number, "state")
 
     def _read_sealed(self, sealed: Sequence[JournalPart]) -> None:
-        state, sample = read_checkpoint(self._state(sealed))
+        state, sample = read_checkpoint(self._checkpoint_path(sealed))
         self.stream.restore(state)
         self.sampled_seqs = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline = self.stream.pipeline
         frames = [] if sample is None else [sample]
-        self._seen: set[int] = set()
+        self._read_numbers: set[int] = set()
         kinds = [(name, kind) for name, kind in state["kinds"]]
         batched = partial(batch_of_frame, kinds=kinds, dictionaries=pipeline.columns.dictionaries)
         if not self.rows and sample is None and self.config.max_events is None:
@@ -125,53 +132,53 @@ class Follower:
             return
         if self.config.max_events is None or sample is not None:
             with ThreadPoolExecutor(_READERS) as pool:
-                read = pool.map(lambda part: [batched(frame) for frame in self._rows(part)], sealed)
+                read = pool.map(lambda part: [batched(frame) for frame in self._read_rows(part)], sealed)
                 batches = in_order(chain(map(batched, frames), *read), kinds)
         else:
-            batches = in_order(map(batched, self._newest(sealed, self.config.max_events)), kinds)
+            batches = in_order(map(batched, self._newest_segments(sealed, self.config.max_events)), kinds)
         pipeline.buffer.unsaved_from = state["seq"]
-        unread = sum(part.number not in self._seen for part in sealed)
+        unread = sum(part.number not in self._read_numbers for part in sealed)
         left = state["evicted"] + state["held"] - sum(map(len, batches)) if unread else state["evicted"]
         pipeline.buffer.load(kinds, batches, max(0, left))
 
-    def _newest(self, sealed: Sequence[JournalPart], most: int) -> Iterator[pd.DataFrame]:
-        """With `max_events`, no more than memory will hold."""
+    def _newest_segments(self, sealed: Sequence[JournalPart], limit: int) -> Iterator[pd.DataFrame]:
+        """Read the newest segments until they hold `limit` rows."""
         rows = 0
         for part in reversed(sealed):
-            for frame in self._rows(part) if rows < most else ():
+            for frame in self._read_rows(part) if rows < limit else ():
                 rows += len(frame)
                 yield frame
 
-    def _rows(self, part: JournalPart) -> list[pd.DataFrame]:
-        """The rows of a segment; one that cannot be read does not hide the others."""
-        self._seen.add(part.number)
+    def _read_rows(self, part: JournalPart) -> list[pd.DataFrame]:
+        """Read the rows of a segment; one that cannot be read is reported and skipped."""
+        self._read_numbers.add(part.number)
         try:
             return [read_segment(self.folder.part_path(self.writer_id, part.number, "parquet"))]
         except StoreError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise
-            self.lost.append(str(error))
             self.stream.problems.report("lost", str(error))
             return []
 
     def catch_up(self) -> Stream:
-        """Read what was written since; returns the stages.
+        """Read the new lines and segments; return the state.
 
         Raises:
             StoreError: A file cannot be read.
         """
         for _ in range(_TRIES):
             try:
-                if self._read():
-                    self._forget_sealed()
+                done, self._listing = self._read(), None
+                if done:
+                    self._allow_eviction_of_sealed()
                     return self.stream
-            except FileNotFoundError:
-                pass  # sealed meanwhile, and removed
+            except FileNotFoundError:  # sealed and removed in between
+                self._listing = None
             self._open()
         raise StoreError(f"cannot read {str(self.folder.path)!r}: its files change faster than they can be read")
 
-    def _forget_sealed(self) -> None:
-        """Rows that stand in segments by now may leave memory, where `max_events` wants that."""
+    def _allow_eviction_of_sealed(self) -> None:
+        """With `max_events`, allow rows that are in segments by now to be evicted from memory."""
         if self.config.max_events is not None and self._ends:
             parts = self.folder.parts(self.writer_id)
             newest = max((part.number for part in parts if part.segment is not None), default=0)
@@ -180,35 +187,34 @@ class Follower:
                 self.stream.pipeline.buffer.unsaved_from = self._ends[max(done)]
                 self._ends = {number: seq for number, seq in self._ends.items() if number > newest}
 
-    def was_sealed(self, number: int) -> None:
-        """The journal up to this one was sealed by who follows it."""
+    def mark_sealed(self, number: int) -> None:
+        """Note that this process has sealed the journals up to this number."""
         self.sealed, self.number, self._tail = number, number + 1, None
 
     def _read(self) -> bool:
-        """Read all journals there are; False when what should come next was sealed meanwhile."""
+        """Read all journals; return False if the next one was sealed in between."""
         while True:
             path = self.folder.part_path(self.writer_id, self.number, "jsonl")
             complete = self.folder.part_path(self.writer_id, self.number + 1, "jsonl").exists()
             if self._tail is None:
                 if not path.exists():
-                    return self._passed_over()
+                    return self._skip_missing_journal()
                 self._tail, self._size = Tail(path), -1
             size = path.stat().st_size
             if size < self._tail.offset:
-                return False  # lines that were read were taken back
+                return False  # lines that were read have been removed
             if size != self._size:
                 with reading(path, UnicodeError):
-                    while self._more(self._tail):
+                    while self._replay_next(self._tail):
                         pass
                 self._size = size
             if not complete:
                 return True
-            self.bad += self._tail.bad
             self._ends[self.number] = self.stream.pipeline.seq
             self.number, self._tail = self.number + 1, None
 
-    def _more(self, tail: Tail) -> bool:
-        """Take the next lines in; whether there were any. What is read is taken in, whenever an interrupt comes."""
+    def _replay_next(self, tail: Tail) -> bool:
+        """Replay the next lines; return whether there were any. An interrupt waits, so that no line is lost."""
         with unbroken():
             lines = tail.read()
             if lines is None:
@@ -216,8 +222,10 @@ class Follower:
             self.replayer.replay(lines)
             return True
 
-    def _passed_over(self) -> bool:
-        """There is no such journal: nothing new, sealed and removed, or lost."""
+    def _skip_missing_journal(self) -> bool:
+        """Skip a missing journal if it is lost; return False if it was sealed and removed."""
+        if self._listing is not None and self._listing.next_number(self.writer_id) <= self.number:
+            return True
         later = [part for part in self.folder.parts(self.writer_id) if part.number >= self.number]
         if any(part.segment is not None for part in later):
             return False
@@ -225,15 +233,10 @@ class Follower:
         if not journals:
             return True
         if journals[0] != self.number:
-            self.lost.append(f"journal {self.number} is not there")
-            self.stream.problems.report("lost", f"a journal of {self.config.name!r} is not there", 1)
+            self.stream.problems.report("lost", f"a journal of {self.config.name!r} is missing", 1)
             self.number = journals[0]
         return self._read()
 
-    def unusable(self) -> list[BadLine]:
-        """Lines that were passed over, all journals together."""
-        return self.bad + ([] if self._tail is None else self._tail.bad)
-
     def next_number(self) -> int:
-        """Of the next journal that somebody may begin."""
+        """Return the number for the next journal."""
         return max((part.number for part in self.folder.parts(self.writer_id)), default=0) + 1

@@ -1,6 +1,6 @@
 """Logs of an experiment: in memory, in a folder, or the copy in a database.
 
-A log keeps what changes an experiment at its place among the events, and is the one door to what other writers did.
+A log records every change of an experiment at its place among the events, and is the only access to other writers.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from crucible_nb.windows.query import Edges
 
 
 class View(NamedTuple):
-    """An experiment at one moment: all writers, up to date. Use it under the lock under which it was made.
+    """A consistent state of an experiment, with all writers. Valid while the lock is held under which it was taken.
 
     Attributes:
         streams: State of each writer, by writer id.
-        own: State that this process records into; of a reader, that of the process that started the experiment.
-        lifecycle: Lifecycle that this process reports: that of the experiment, or, of a worker that has paused or ended
-            its own recording, that of the worker.
+        own: State that this process records into; for a reader, that of the process that started the experiment.
+        lifecycle: Lifecycle that this process reports: that of the experiment, or of the worker if it has paused
+            or ended its own recording.
         experiment: Lifecycle of the experiment, for which metrics count active time.
         now: Time at which windows end, UTC nanoseconds.
         status: Status to report.
@@ -54,7 +54,7 @@ class View(NamedTuple):
 
     @property
     def pipelines(self) -> list[Pipeline]:
-        """The stages of each writer, in order of writer ids."""
+        """Pipelines of all writers, by ascending writer id."""
         return [stream.pipeline for stream in self.streams.values()]
 
 
@@ -65,11 +65,11 @@ class EventLog(ABC):
         identity: Id of the experiment.
         config: Arguments of the experiment.
         stream: State that this process records into, or the main state of a reader.
-        lock: Held while lines and staged events have to be in the same order; taken after the lock of the experiment.
+        lock: Lock that keeps lines and staged events in the same order; taken after the lock of the experiment.
         records: Whether this process records.
         owned: Whether this process started or resumed the experiment, and may end it.
-        rows_are_remote: Whether windows should be asked of the log instead of its whole frame.
-        loses_evicted_rows: Whether rows that leave memory are nowhere else.
+        rows_are_remote: Whether to read windows from the log instead of all rows.
+        loses_evicted_rows: Whether evicted rows are lost.
     """
 
     identity: str
@@ -82,7 +82,7 @@ class EventLog(ABC):
     loses_evicted_rows = False
 
     def journal(self) -> tuple[Journal | None, Redaction | None]:
-        """Where `record` writes each event before it is staged, and with which redaction."""
+        """Return the journal and redaction with which `record` writes each event before it is staged."""
         return None, None
 
     @abstractmethod
@@ -96,36 +96,36 @@ class EventLog(ABC):
 
     @abstractmethod
     def append(self, verb: str, facts: Mapping[str, Any]) -> None:
-        """Write a verb that has been applied, with the lock held."""
+        """Write an applied verb, with the lock held."""
 
     @abstractmethod
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
-        """Write rows and stage them; whether they were accepted."""
+        """Write rows and stage them; return whether they were accepted."""
 
     @abstractmethod
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
-        """Write a table; gives the parts to process, each with its clock reading. Nothing when it is refused."""
+        """Write a table; yield the parts to process, each with its clock reading. A refused table yields nothing."""
 
     @abstractmethod
     def view(self, *, status_only: bool = False) -> View:
-        """The experiment now, with what other writers did. Call it with the lock of the experiment held.
+        """Return the experiment now, other writers included. Called with the lock of the experiment held.
 
         Args:
-            status_only: Whether the lifecycle is all that is wanted: then files of others are read only where they
+            status_only: Whether only the lifecycle is needed; files of other writers are then read only if they
                 decide it.
         """
 
     def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """All kept rows of a view; where rows are remote, only those within the edges, if given."""
+        """Return all kept rows of a view; if rows are remote, only those within the edges, if given."""
         return view.own.pipeline.buffer.frame()
 
     def folder_for(self, purpose: str) -> ExperimentFolder:
-        """The folder of the experiment.
+        """Return the folder of the experiment.
 
         Raises:
-            StoreError: It has none.
+            StoreError: The experiment has no folder.
         """
-        raise StoreError(f"cannot {purpose}: it has no folder; cr.start(store=...)")
+        raise StoreError(f"cannot {purpose}: it has no folder; start it with cr.start(store=...)")
 
     @property
     def ended(self) -> bool:
@@ -133,20 +133,20 @@ class EventLog(ABC):
         return not self.stream.lifecycle.alive
 
     def files(self) -> dict[str, Any] | None:
-        """Files of the experiment that belong into an archive, by name; None: it has none."""
+        """Return the files of the experiment for an archive, by name; None without a folder."""
         return None
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
-        """Rows of a writer that left memory."""
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+        """Return the rows of a writer that were evicted from memory."""
         return []
 
     @abstractmethod
     def seal_if_due(self, process: Callable[[], None]) -> None:
-        """Turn a long journal into a segment, in the background. `process` processes staged events."""
+        """Write a long journal as a segment, in the background; `process` runs staged events through the pipeline."""
 
     @abstractmethod
     def flush(self) -> None:
-        """Have everything recorded so far survive a power loss."""
+        """Sync everything recorded so far, so that it survives a power loss."""
 
     @abstractmethod
     def finish(self, process: Callable[[], None]) -> None:
@@ -158,7 +158,7 @@ class EventLog(ABC):
 
     @abstractmethod
     def handle(self) -> str:
-        """What another process needs to join.
+        """Return the handle with which another process can join.
 
         Raises:
             StoreError: No process can join.
@@ -166,34 +166,34 @@ class EventLog(ABC):
 
     @abstractmethod
     def after_in_child(self) -> None:
-        """Let go of what belongs to the parent, in a forked process."""
+        """Drop the files of the parent in a forked process."""
 
     @abstractmethod
     def become_writer_after_fork(self) -> str | None:
-        """Have a forked process record as a writer of its own; gives the reason why it cannot."""
+        """Make a forked process a writer with its own id; return the reason if that is not possible."""
 
 
 class UnwrittenLog(EventLog):
     """A log that writes nothing."""
 
     def append(self, verb: str, facts: Mapping[str, Any]) -> None:
-        """Nothing is written."""
+        """Do nothing: nothing is written."""
 
     def seal_if_due(self, process: Callable[[], None]) -> None:
-        """There is no journal."""
+        """Do nothing: there is no journal."""
 
     def flush(self) -> None:
-        """There is nothing to sync."""
+        """Do nothing: there is no file to sync."""
 
     def finish(self, process: Callable[[], None]) -> None:
-        """There is no journal."""
+        """Do nothing: there is no journal."""
 
     def after_in_child(self) -> None:
-        """No file is open for writing."""
+        """Do nothing: no file is open for writing."""
 
 
 class MemoryLog(UnwrittenLog):
-    """No store: nothing is written, and there are no other writers."""
+    """The log of an experiment without a store: nothing is written, and there are no other writers."""
 
     loses_evicted_rows = True
 
@@ -202,7 +202,7 @@ class MemoryLog(UnwrittenLog):
         self.lock = nullcontext()
 
     def require_writer(self, verb: str) -> None:
-        """Every verb can be applied."""
+        """Accept every verb."""
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
         """Stage rows."""
@@ -211,11 +211,11 @@ class MemoryLog(UnwrittenLog):
         return True
 
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
-        """The table as it is."""
+        """Yield the table unchanged."""
         yield frame, self.stream.clock.read()
 
     def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
-        """The experiment now."""
+        """Return the experiment now."""
         stream = self.stream
         stream.start_at_first_event()
         life = stream.lifecycle
@@ -231,20 +231,20 @@ class MemoryLog(UnwrittenLog):
         )
 
     def handle(self) -> str:
-        """No process can join."""
+        """Raise: no process can join."""
         raise StoreError(_in_memory(self.config.name))
 
     def become_writer_after_fork(self) -> str | None:
-        """A forked process cannot give its events to the parent."""
+        """Return the reason: a forked process cannot give its events to the parent."""
         return _in_memory(self.config.name)
 
 
 def _in_memory(name: str) -> str:
-    return f"{name!r} is in memory only: another process can join it with cr.start(store=...)"
+    return f"{name!r} is in memory only; for other processes to join, start it with cr.start(store=...)"
 
 
 class AttachedLog(UnwrittenLog):
-    """An experiment that other processes write, or wrote: read-only.
+    """The read-only log of an experiment that other processes write or wrote.
 
     Args:
         attachment: The experiment opened from its folder or its copy.
@@ -263,20 +263,20 @@ class AttachedLog(UnwrittenLog):
     def require_writer(self, verb: str) -> None:
         """Raise: the experiment is read-only here."""
         name, owner = self.config.name, self.attachment.owner()
-        raise LifecycleError(f"cannot {verb} {name!r}: it is only read here; {owner} writes it")
+        raise LifecycleError(f"cannot {verb} {name!r}: it is read-only here; {owner} writes it")
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:  # noqa: ARG002
-        """Rows are refused."""
+        """Refuse the rows."""
         return False
 
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
-        """A table is refused."""
+        """Refuse the table."""
         yield from ()
 
     def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
-        """The experiment now, as far as its writers' files tell."""
+        """Return the experiment now, from the files of its writers."""
         self.attachment.catch_up()
-        self.stream = self.attachment.main()  # a new one, after files were read anew
+        self.stream = self.attachment.main()  # a new object if the files were read from the start again
         return self._view(self.stream.lifecycle)
 
     def _view(self, lifecycle: Lifecycle) -> View:
@@ -302,16 +302,16 @@ class AttachedLog(UnwrittenLog):
         )
 
     def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """All kept rows: in memory, of the other writers, and those that left memory."""
+        """Return all kept rows: in memory, of other writers, and evicted ones."""
         pipelines = view.pipelines
         if len(pipelines) == 1 and not view.own.pipeline.buffer.evicted:
             return view.own.pipeline.buffer.frame()
-        key = tuple((one.seq, one.buffer.evicted) for one in pipelines)
+        key = tuple((pipeline.seq, pipeline.buffer.evicted) for pipeline in pipelines)
         if self._merged is None or self._merged[0] != key:
             parts = []
             for writer, stream in view.streams.items():
                 if stream.pipeline.buffer.evicted:
-                    parts += [(writer, frame) for frame in self.attachment.older(stream)]
+                    parts += [(writer, frame) for frame in self.attachment.evicted_rows(stream)]
                 parts.append((writer, stream.pipeline.buffer.frame()))
             self._merged = (key, merge_writers(parts))
         return self._merged[1]
@@ -329,43 +329,43 @@ class AttachedLog(UnwrittenLog):
         """Files of the experiment."""
         return self.attachment.folder.files()
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:
-        """Rows of a writer that left memory."""
-        return self.attachment.older(stream)
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:
+        """Return the rows of a writer that were evicted from memory."""
+        return self.attachment.evicted_rows(stream)
 
     def handle(self) -> str:
-        """What another process needs to join."""
+        """Return the handle with which another process can join."""
         return self.attachment.handle()
 
     def become_writer_after_fork(self) -> str | None:
-        """A reader does not record."""
-        return "it is only read here"
+        """Return the reason: a reader does not record."""
+        return "it is read-only here"
 
 
 class CopyLog(AttachedLog):
-    """The copy of an experiment in a database: rows are fetched when they are wanted."""
+    """The copy of an experiment in a database; rows are fetched when they are needed."""
 
     rows_are_remote = True
 
     def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:
-        """Rows within the edges, which the database finds; without edges, all."""
-        found = None if edges is None else self.attachment.window(*edges)
-        return super().rows(view) if found is None else found
+        """Return the rows within the edges, selected by the database; without edges, all rows."""
+        window = None if edges is None else self.attachment.window(*edges)
+        return super().rows(view) if window is None else window
 
     def folder_for(self, purpose: str) -> ExperimentFolder:
-        """Raise: the folder is elsewhere."""
+        """Raise: the folder is on another machine."""
         return EventLog.folder_for(self, purpose)
 
 
 class StoredLog(AttachedLog):
-    """An experiment in a folder that this process writes.
+    """The log of an experiment in a folder that this process writes.
 
     Args:
         attachment: The experiment opened from its folder, with a writer.
 
     Attributes:
         writer: Journal and segments of this process.
-        on_sealed, on_finished: Called after a journal was given to the sealer, and after the end.
+        on_sealed, on_finished: Functions called after a journal was sealed, and after the experiment has ended.
     """
 
     records = True
@@ -391,7 +391,7 @@ class StoredLog(AttachedLog):
             self.writer.ensure_open()
 
     def append(self, verb: str, facts: Mapping[str, Any]) -> None:
-        """Write a verb; one that cannot be written is kept and goes before the next line."""
+        """Write a verb; if that fails, it is kept and written before the next line."""
         self.writer.journal.write_control(verb, encode_facts(verb, facts, self.config))
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
@@ -399,7 +399,7 @@ class StoredLog(AttachedLog):
         return not rows or self.writer.journal.write_rows(staged, rows, self.writer.redaction)
 
     def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
-        """Write a table, all or nothing; gives it as it was written."""
+        """Write a table, all or nothing; yield it as it was written."""
         journal, reading = self.writer.journal, self.stream.clock.read()
         parts = list(encode_table(frame, self.writer.redaction, journal.seq, reading, event))
         if parts and journal.write(b"".join(line for line, _ in parts), len(frame)):
@@ -407,7 +407,7 @@ class StoredLog(AttachedLog):
                 yield part, reading
 
     def view(self, *, status_only: bool = False) -> View:
-        """The experiment now. Trouble with files of other writers is reported, and stops nothing."""
+        """Return the experiment now; unreadable files of other writers are reported, not raised."""
         if not (status_only and self.owned):
             with self._reporting_store_errors():
                 self.attachment.catch_up()
@@ -422,30 +422,30 @@ class StoredLog(AttachedLog):
             self.stream.problems.report("store", str(error))
 
     def seal_if_due(self, process: Callable[[], None]) -> None:
-        """Rotate a journal that is long enough, and give what it held to the sealer."""
+        """Rotate a journal that is long enough, and have it sealed in the background."""
         if not self.writer.is_due:
             return
         with self.lock:
-            process()  # what came meanwhile belongs to the journal that ends
+            process()  # events staged by now are in the journal that ends
             rotated = self.writer.rotate()
         seal = self.writer.prepare_segment(self.writer.number - 1) if rotated else None
         if seal is not None:
-            SEALER.ask(seal)
+            SEALER.submit(seal)
             for job in self.on_sealed:
-                SEALER.ask(job)
+                SEALER.submit(job)
 
     def flush(self) -> None:
         """Sync the journal."""
         self.writer.flush()
 
     def finish(self, process: Callable[[], None]) -> None:
-        """Close the journal, process what is staged, write the final segment, and seal what dead workers left."""
+        """Close the journal, process staged events, write the final segment, and seal journals of dead workers."""
         self.writer.journal.close()
         process()
         self.writer.finish()
         if self.owned:
             with self._reporting_store_errors():
-                self.attachment.adopt()
+                self.attachment.seal_abandoned_journals()
         for job in self.on_finished:
             job()
 
@@ -454,7 +454,7 @@ class StoredLog(AttachedLog):
         return self.writer.facts()
 
     def after_in_child(self) -> None:
-        """Open files belong to the parent."""
+        """Drop the files of the parent."""
         self.on_sealed, self.on_finished = [], []
         self.writer.forget()
 
@@ -471,7 +471,7 @@ class StoredLog(AttachedLog):
 
 
 def open_log(attachment: Attachment) -> EventLog:
-    """The log of an experiment opened from its folder, or from its copy in a database."""
+    """Return the log of an experiment opened from its folder, or from its copy in a database."""
     if attachment.writer is not None:
         return StoredLog(attachment, attachment.writer)
-    return CopyLog(attachment) if attachment.distant else AttachedLog(attachment)
+    return CopyLog(attachment) if attachment.rows_are_remote else AttachedLog(attachment)

@@ -12,8 +12,8 @@ from typing import Protocol
 from crucible_nb.utils.runtime import RUNTIME
 
 
-class Beating(Protocol):
-    """A writer that wants to be called once a second."""
+class OpenWriter(Protocol):
+    """A writer whose `beat` is called once a second."""
 
     def beat(self) -> None:
         """Sync, and renew the heartbeat."""
@@ -23,7 +23,7 @@ class Syncer:
     """Calls `beat` of every open writer of this process once a second; its thread ends with the last writer."""
 
     EVERY = 1.0  # seconds
-    _writers: weakref.WeakSet[Beating]
+    _writers: weakref.WeakSet[OpenWriter]
     _lock: threading.Lock
     _owner: int | None  # process of the thread
 
@@ -32,19 +32,19 @@ class Syncer:
         RUNTIME.in_child(self._begin)
 
     def _begin(self) -> None:
-        """Begin without writers and thread; also in a forked process, where those of the parent are not."""
+        """Start without writers and thread; also in a forked process, which has no threads of the parent."""
         self._writers, self._lock, self._owner = weakref.WeakSet(), threading.Lock(), None
 
-    def add(self, writer: Beating) -> None:
-        """Call a writer from now on."""
+    def add(self, writer: OpenWriter) -> None:
+        """Call the `beat` of a writer once a second from now on."""
         with self._lock:
             self._writers.add(writer)
             if self._owner != os.getpid():
                 self._owner = os.getpid()
                 threading.Thread(target=self._run, name="crucible-sync", daemon=True).start()
 
-    def remove(self, writer: Beating) -> None:
-        """Call a writer no longer."""
+    def remove(self, writer: OpenWriter) -> None:
+        """Stop calling a writer."""
         with self._lock:
             self._writers.discard(writer)
 
@@ -57,7 +57,7 @@ class Syncer:
                     self._owner = None
                     return
             for writer in writers:
-                with contextlib.suppress(Exception):  # the thread outlives any failure of one writer
+                with contextlib.suppress(Exception):  # a failure of one writer must not end the thread
                     writer.beat()
             del writers
 

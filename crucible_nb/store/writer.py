@@ -1,4 +1,4 @@
-"""Writing as one writer of an experiment: the lock, the journal, and sealing what the journal has said."""
+"""A writer of an experiment: its lock, its journal, and the segments made from the journal."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from crucible_nb.store.syscalls import system
 from crucible_nb.utils.threads import BackgroundWorker
 
 SEAL_EVENTS = 131_072
-"""Events after which a journal is sealed."""
+"""Number of events after which a journal is sealed."""
 
 SEAL_BYTES = 64 << 20
-"""Bytes after which it is."""
+"""Size in bytes after which a journal is sealed."""
 
 SEALER = BackgroundWorker("crucible-seal")
-"""Writes segments."""
+"""Thread that writes segments."""
 
 Seal = Callable[[], None]
 
 
 class Writer:
-    """One process that writes to an experiment, with a journal and a lock of its own.
+    """One process that writes to an experiment, with its own journal and lock.
 
     Args:
-        folder: The experiment.
-        ordinal: Of the writer.
-        stream: The stages that what is written goes through.
+        folder: Folder of the experiment.
+        writer_id: Number of the writer.
+        stream: State of the writer.
         durability: See `Journal`.
-        redaction: What is taken out before anything is written.
+        redaction: Removes secrets before anything is written; None for none.
 
     Attributes:
-        journal: Where lines go.
-        number: Of the journal that is open.
-        began: Number of the first event since the writer was opened.
+        journal: The open journal.
+        number: Number of the open journal.
+        began: Sequence number of the first event after the writer was opened.
         sealing: Whether a segment is being written.
         sampled_seqs: Sequence numbers of the rows in the newest checkpoint, which the sampler may still remove.
     """
@@ -79,7 +79,7 @@ class Writer:
             redaction.problems = stream.problems
 
     def acquire(self) -> None:
-        """Take the lock; StoreError when another process has it."""
+        """Take the lock; StoreError if another process holds it."""
         self.lock = Lock(self.folder.lock_path(self.writer_id))
 
     def claim(self) -> None:
@@ -87,7 +87,7 @@ class Writer:
         self.writer_id, self.lock = claim(self.folder)
 
     def open(self, number: int, started: int | None = None) -> None:
-        """Begin a journal."""
+        """Open a new journal."""
         try:
             self.number, self.began = number, self.stream.pipeline.seq
             self.journal.begin(self._path("jsonl"), self._header(started), self.stream.pipeline.seq)
@@ -99,7 +99,7 @@ class Writer:
         SYNCER.add(self)
 
     def ensure_open(self) -> None:
-        """A finished experiment gets one more line: open a journal for it again."""
+        """Open a new journal for a finished experiment, to which one more line is written."""
         if self.journal.handle is None:
             self.acquire()
             self.open(self.number + 1)
@@ -118,39 +118,42 @@ class Writer:
 
     @property
     def is_due(self) -> bool:
-        """Whether the journal is long enough to be sealed, and can be."""
+        """Whether the journal is long enough to be sealed, and can be sealed."""
         journal = self.journal
         long = journal.events >= SEAL_EVENTS or journal.size >= SEAL_BYTES
         return long and not self.sealing and journal.failure is None and self.stream.is_restorable
 
     def rotate(self) -> bool:
-        """Go on in a new journal, if one can be written. With the locks held, and everything folded."""
+        """Switch to a new journal; return False if none can be written.
+
+        Called with both locks held and all staged events processed.
+        """
         self.number += 1
         try:
             self.journal.rotate(self._path("jsonl"), self._header())
         except (OSError, StoreError) as error:
             self.number -= 1
-            self.stream.problems.report("store", f"a new journal cannot be written, the old one goes on: {error}")
+            self.stream.problems.report("store", f"a new journal cannot be written, the old one is continued: {error}")
             return False
         return True
 
     def prepare_segment(self, number: int) -> Seal | None:
-        """What writes everything up to now as the segment of that number, later, in whatever thread.
+        """Return a function that writes everything up to now as the segment of that number, in any thread.
 
-        With the lock of the experiment held: nothing is folded meanwhile.
+        Called with the lock of the experiment held, so that no events are processed at the same time.
         """
         buffer, sample = self.stream.pipeline.buffer, self.stream.pipeline.sample
         try:
             state = self.stream.state()
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
-            self.stream.problems.report("errors", f"the state cannot be written, journals are kept: {error!r}")
+            self.stream.problems.report("errors", f"the state cannot be saved, journals are kept: {error!r}")
             return None
         frame = buffer.full_frame()
         seq = frame["seq"].to_numpy()
         new = (seq >= (buffer.unsaved_from or 0)) | np.isin(seq, self.sampled_seqs)
         revises = sample.sampler is not None and sample.sampler.revises
         open_ = new & (seq >= sample.since) if revises else np.zeros(len(seq), np.bool_)
-        rows, held = (_sorted(frame, np.flatnonzero(some)) for some in (new & ~open_, open_))
+        rows, held = (_sorted(frame, np.flatnonzero(mask)) for mask in (new & ~open_, open_))
         state["held"] = len(frame)
         self.sealing = True
         seq_now = self.stream.pipeline.seq
@@ -161,18 +164,18 @@ class Writer:
                 self.sampled_seqs = held["seq"].to_numpy() if revises else np.empty(0, np.int64)
                 buffer.unsaved_from = seq_now
             except (OSError, CrucibleError) as error:
-                self.stream.problems.report("store", f"a journal cannot be sealed now, it is kept: {error}")
+                self.stream.problems.report("store", f"a journal cannot be sealed now and is kept: {error}")
             finally:
                 self.sealing = False
 
         return seal
 
     def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
-        """State first: the segment is what makes both valid. Then what they supersede may go."""
+        """Write the checkpoint, then the segment, which makes both valid; then remove the files they replace."""
         write_checkpoint(self._path("state", number), state, sample)
         facts = {"experiment": self.folder.path.name, "writer": self.writer_id, "part": number, "seq": state["seq"]}
         if not write_segment(self._path("parquet", number), rows, facts):
-            return  # what is superseded goes with the next segment
+            return  # replaced files are removed with the next segment
         for part in self.folder.parts(self.writer_id):
             old = [part.journal] if part.number <= number else []
             old += [part.checkpoint] if part.number < number else []
@@ -183,7 +186,7 @@ class Writer:
     # -- ending -------------------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        """How it stands, for people."""
+        """Return the state of writing, for `summary()`."""
         journal = self.journal
         return {
             "path": str(self.folder.path), "writer": self.writer_id, "durability": self.durability,
@@ -192,11 +195,14 @@ class Writer:
         }  # fmt: skip
 
     def flush(self) -> None:
-        """Have everything acknowledged survive a power loss."""
+        """Sync all acknowledged lines to disk, so that they survive a power loss."""
         self.journal.sync()
 
     def finish(self) -> None:
-        """Seal what is there, close, let go. With the locks held, and everything folded."""
+        """Close the journal, write the final segment and release the lock.
+
+        Called with both locks held and all staged events processed.
+        """
         while self.sealing:
             time.sleep(0.005)
         self.journal.close()
@@ -207,7 +213,7 @@ class Writer:
         self.release()
 
     def release(self) -> None:
-        """Close the journal and let go of the lock."""
+        """Close the journal and release the lock."""
         SYNCER.remove(self)
         self.journal.close()
         if self.lock is not None:
@@ -215,7 +221,7 @@ class Writer:
             self.lock = None
 
     def forget(self) -> None:
-        """In a forked child: everything open is the parent's."""
+        """Drop open files and the lock in a forked process; they belong to the parent."""
         self.journal.forget()
         if self.lock is not None:
             self.lock.forget()
@@ -223,7 +229,7 @@ class Writer:
         self.sealing, self.sampled_seqs = False, np.empty(0, np.int64)
 
     def beat(self) -> None:
-        """Once a second: what was acknowledged is synced, and the holder lives."""
+        """Sync the journal and renew the heartbeat of the lock; called once a second."""
         try:
             self.journal.sync()
         except StoreError as error:
@@ -232,14 +238,14 @@ class Writer:
             self.lock.beat()
 
 
-def _sorted(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
-    rows = frame.iloc[places]
+def _sorted(frame: pd.DataFrame, index: np.ndarray) -> pd.DataFrame:
+    rows = frame.iloc[index]
     seq = rows["seq"].to_numpy()
     return rows if (seq[1:] > seq[:-1]).all() else rows.iloc[np.argsort(seq)]
 
 
 def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
-    """An ordinal that nobody has had, and its lock."""
+    """Return an unused writer id and its lock."""
     writer_id = max(folder.writers(), default=0) + 1
     while True:
         path = folder.lock_path(writer_id)
@@ -252,13 +258,13 @@ def claim(folder: ExperimentFolder) -> tuple[int, Lock]:
             raise StoreError(f"cannot write {str(folder.path)!r}: {reason(error)}") from error
 
 
-def lives(folder: ExperimentFolder, writer_id: int = 0) -> bool:
-    """Whether a writer's process is there."""
+def writer_is_running(folder: ExperimentFolder, writer_id: int = 0) -> bool:
+    """Return whether the process of a writer is running."""
     return is_held(folder.lock_path(writer_id))
 
 
 def price_bytes(data: Any) -> bytes:
-    """The prices of the time, as they are kept with an experiment."""
+    """Return the compressed price table that is stored with an experiment."""
     return _zipped(orjson.dumps([dict(table) for table in data]))
 
 

@@ -1,4 +1,4 @@
-"""Problems inside recording that a user should know of: every one is counted, the first of a kind is a warning."""
+"""Problems during recording: all are counted by kind, and the first of each kind is shown as a warning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crucible_nb.errors import CrucibleWarning
 
 
 class Problems:
-    """Counts by kind; the first of a kind is also a warning. It never raises, not even under `-W error`.
+    """Counts problems by kind; the first of a kind is also a warning. Never raises, not even under `-W error`.
 
     Args:
         name: Name of the experiment.
@@ -44,7 +44,7 @@ class Problems:
                 warnings.warn(f"experiment {self.name!r}: {sentence}", CrucibleWarning, stacklevel=_users_level())
 
     def after_in_child(self) -> None:
-        """A thread that held the lock when the process forked is not in this process."""
+        """Replace the lock in a forked process; the thread that may hold it is in the parent."""
         self._lock = threading.Lock()
 
 
@@ -52,7 +52,7 @@ _OURS = (str(Path(__file__).parents[1]), contextlib.__file__)
 
 
 def _users_level() -> int:
-    """The stack level, counted from the caller, of the first line outside the package: the user's, if there is one."""
+    """Return the stack level, counted from the caller, of the first line outside the package: the user's code."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         level, frame = level + 1, frame.f_back

@@ -16,10 +16,10 @@ class ForkAware(Protocol):
         """Take all locks, in the order in which other threads take them."""
 
     def after_in_parent(self) -> None:
-        """Release them."""
+        """Release the locks."""
 
     def after_in_child(self) -> None:
-        """Release them, and forget threads and files of the parent."""
+        """Release the locks, and drop threads and files of the parent."""
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Runtime:
-    """The registry of process-wide objects.
+    """Registry of process-wide objects.
 
     Examples:
         >>> class Current:
@@ -57,30 +57,30 @@ class Runtime:
         self._held: list[ForkAware] = []
 
     def add(self, singleton: T) -> T:
-        """Register an object for the life of the process; returns it."""
+        """Register an object for the lifetime of the process; return it."""
         self._singletons.append(singleton)
         return singleton
 
     def reset(self) -> None:
         """Reset all singletons, the newest first; for tests."""
-        for one in reversed(self._singletons):
-            if isinstance(one, Resettable):
-                one.reset()
+        for singleton in reversed(self._singletons):
+            if isinstance(singleton, Resettable):
+                singleton.reset()
 
     def survive_forks(self, part: ForkAware) -> None:
-        """Register an object, as long as it exists, to be called before and after forks."""
+        """Register an object to be called before and after forks, as long as it exists."""
         self._objects.add(part)
 
     def in_child(self, forget: Callable[[], None]) -> None:
-        """Register a function that forgets threads and files of the parent, in a forked process."""
+        """Register a function that drops threads and files of the parent in a forked process."""
         self._in_child.append(forget)
 
     def before_fork(self) -> None:
-        """Have no lock held by a thread that the child will not have."""
+        """Take all locks, so that none is held by a thread that the child will not have."""
         self._forking.__enter__()
-        for one in tuple(self._objects):
-            one.before_fork()
-            self._held.append(one)
+        for part in tuple(self._objects):
+            part.before_fork()
+            self._held.append(part)
 
     def after_in_parent(self) -> None:
         """Release the locks in the parent."""
@@ -89,7 +89,7 @@ class Runtime:
         self._forking.__exit__(None, None, None)
 
     def after_in_child(self) -> None:
-        """Release the locks in the child, and forget what belongs to the parent."""
+        """Release the locks in the child, and drop threads and files of the parent."""
         for forget in self._in_child:
             forget()
         while self._held:

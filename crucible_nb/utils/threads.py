@@ -1,4 +1,4 @@
-"""Background threads: one runs jobs in order, one calls back regularly while anything is watched."""
+"""Background threads: one runs jobs in order, one calls registered methods regularly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BackgroundWorker:
         self._begin()
         RUNTIME.in_child(self._begin)
 
-    def ask(self, job: Callable[[], None]) -> None:
+    def submit(self, job: Callable[[], None]) -> None:
         """Run `job` soon; it must not raise."""
         if self._owner != os.getpid():
             self._start()
@@ -48,16 +48,16 @@ class BackgroundWorker:
             queue.get()()
 
     def _begin(self) -> None:
-        """Begin without a thread; also in a forked process, where the thread of the parent is not."""
+        """Start without a thread; also in a forked process, which has no threads of the parent."""
         self._queue, self._owner, self._lock = SimpleQueue(), None, threading.Lock()
 
 
-FOLDER = BackgroundWorker("crucible-fold")
-"""Processes full staging areas."""
+PROCESSOR = BackgroundWorker("crucible-process")
+"""Thread that processes full staging areas."""
 
 
 class Ticker:
-    """Calls back every registered method about 20 times a second; its thread waits while there is none.
+    """Calls every registered method about 20 times a second; its thread waits while there is none.
 
     After each call it rests for 25 times the cost of the call, within bounds.
     """
@@ -74,7 +74,7 @@ class Ticker:
         RUNTIME.in_child(self._begin)
 
     def add(self, tick: Callable[[], bool]) -> None:
-        """Call a bound method from now on, until its object is gone or it returns False."""
+        """Call a bound method from now on, until its object is deleted or it returns False."""
         with self._lock:
             if self._owner != os.getpid():
                 self._owner, self._due, self._wanted = os.getpid(), {}, threading.Event()
@@ -86,32 +86,32 @@ class Ticker:
         while wanted.wait():
             with self._lock:
                 due = sorted(self._due.items(), key=lambda item: item[1])
-            for one, when in due:
+            for method, when in due:
                 if when <= time.monotonic():
-                    self._call(one)
+                    self._call(method)
             first = due[0][1] if due else 0.0
             time.sleep(min(max(first - time.monotonic(), 0.001), self.MIN_REST))
 
-    def _call(self, one: weakref.WeakMethod[Callable[[], bool]]) -> None:
+    def _call(self, method: weakref.WeakMethod[Callable[[], bool]]) -> None:
         with self._lock:
-            self._due.pop(one, None)
-        tick, more, begin = one(), False, time.thread_time()
+            self._due.pop(method, None)
+        tick, more, begin = method(), False, time.thread_time()
         if tick is not None:
-            more = True  # also when it raises: one failure does not end the watching
+            more = True  # also when it raises: one failure must not end the checks
             with contextlib.suppress(BaseException):  # telemetry never breaks the code it measures, nor its own thread
                 more = tick()
         del tick
         rest = min(max(self.REST * (time.thread_time() - begin), self.MIN_REST), self.MAX_REST)
         with self._lock:
             if more:
-                self._due[one] = time.monotonic() + rest
-            if not self._due:  # nor was it added again meanwhile
+                self._due[method] = time.monotonic() + rest
+            if not self._due:  # and it was not added again in between
                 self._wanted.clear()
 
     def _begin(self) -> None:
-        """Begin without a thread; also in a forked process, where the thread of the parent is not."""
+        """Start without a thread; also in a forked process, which has no threads of the parent."""
         self._due, self._wanted, self._owner, self._lock = {}, threading.Event(), None, threading.Lock()
 
 
 TICKER = Ticker()
-"""Watches rules, budgets and incidents."""
+"""Thread that checks rules, budgets and incidents."""

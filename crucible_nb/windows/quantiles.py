@@ -42,9 +42,9 @@ def quantiles(values: np.ndarray, lo: np.ndarray, hi: np.ndarray, q: np.ndarray,
     rank = np.maximum(np.floor(position), 0.0)
     pairs = np.full((2, *position.shape), np.nan)
     if compiled if compiled is not None else _numba_is_faster(values, hi - lo) and have("numba"):
-        from crucible_nb.windows import _compiled  # noqa: PLC0415  numba is heavy, and an extra
+        from crucible_nb.windows import compiled  # noqa: PLC0415  numba is heavy, and an extra
 
-        _compiled.select(values, lo, hi, rank.astype(np.int64), pairs)
+        compiled.select(values, lo, hi, rank.astype(np.int64), pairs)
     else:
         _select(values, lo, hi, rank.astype(np.int64), pairs)
     pairs += 0.0  # turn -0.0 into 0.0

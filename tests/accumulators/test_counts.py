@@ -1,4 +1,4 @@
-"""Counts against collections.Counter, and what happens above the limit."""
+"""Counts against collections.Counter, below and above the limit."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Shares of booleans."""
+"""Proportions of booleans."""
 
 import math
 

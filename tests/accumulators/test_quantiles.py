@@ -1,4 +1,4 @@
-"""Exact while small, a histogram above, and never a doubt which."""
+"""Quantiles are exact for few values and from a histogram for many; `exact` shows which."""
 
 import math
 

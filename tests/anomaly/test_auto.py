@@ -1,4 +1,4 @@
-"""`auto` against its rules written down once more, from the guide, as a loop over single values."""
+"""`auto` against a second implementation of its rules, from the guide, as a loop over single values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def weighted(past: list[float], fade: float) -> tuple[float, float, float]:
 
 
 class Group:
-    """All that one group did: its values, and the recent level and spread after each."""
+    """History of one group: its values, and the recent level and dispersion after each."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -36,7 +36,7 @@ class Group:
         self.run = 0
 
     def score(self, x: float, options: Options) -> float:
-        """The score of a value against everything before it, which it then joins, unless that is not wanted."""
+        """Score a value against everything before it; then add it to the history, unless told not to."""
         memory, recent = 1 - 1 / 10_000, 0.98  # ten thousand values; about fifty
         seen = len(self.values)
         mean, sd, floor = x, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""The compiled algorithms say what the numpy ones say, to the last bit."""
+"""The compiled algorithms equal the numpy versions, to the last bit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stream(seed: int, n: int = 5_000) -> pd.DataFrame:
 
 
 def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monkeypatch: pytest.MonkeyPatch) -> Verdict:
-    """The verdict on a frame in two halves, each compiled or not."""
+    """Verdicts on a frame in two halves, each compiled or not."""
     running, found = detector.begin(), []
     for half, fast in zip(np.array_split(np.arange(len(frame)), 2), compiled, strict=True):
         monkeypatch.setattr(KERNEL, "ready_for", lambda _, fast=fast: fast)
@@ -43,7 +43,7 @@ def verdicts(detector: Detector, frame: pd.DataFrame, compiled: list[bool], monk
 
 
 @pytest.mark.parametrize("by", [(), ("model",)], ids=["alone", "by model"])
-@pytest.mark.parametrize("learn", ["always", "normal"])
+@pytest.mark.parametrize("learn", ["always", pytest.param("normal", marks=pytest.mark.check)])
 @pytest.mark.parametrize("kind", [ZScore, EWMA, CUSUM, Auto])
 def test_both_say_the_same_and_one_takes_over_from_the_other(
     kind: type[Detector], learn: str, by: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""Each detector against a plain recomputation by numpy, pandas or scipy, and the traps of its kind."""
+"""Each detector against a plain recomputation by numpy, pandas or scipy, and on difficult input."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_cusum_adds_up_what_is_beyond_the_slack(name: str) -> None:
 
 
 def robust(past: np.ndarray) -> tuple[float, float, float]:
-    """Of a modified z-score: twice the middle, and the scale, by scipy."""
+    """Center (twice) and scale of a modified z-score, by scipy."""
     values = past[-256:]
     scale = median_abs_deviation(values, scale=1 / 1.4826)
     scale = scale or 1.2533 * np.abs(values - np.median(values)).mean()
@@ -185,7 +185,7 @@ def test_a_spike_fires_whatever_the_share(share: float) -> None:
     x = normal(600, 1)
     x[500] += 10 * 1e6
     assert raw(EWMA("value", share=share), x)[500] == 1000
-    naive = pd.Series(x).ewm(alpha=share, adjust=False)  # what it is not: held against what already contains it
+    naive = pd.Series(x).ewm(alpha=share, adjust=False)  # for contrast: a mean that already contains the value
     assert abs(x[500] - naive.mean()[500]) / np.sqrt(naive.var(bias=True)[500]) <= 1 / np.sqrt(share)
 
 

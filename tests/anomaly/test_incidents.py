@@ -1,4 +1,4 @@
-"""Incidents: flags that belong together are one, with bounded memory."""
+"""Incidents: consecutive flags are one incident, with bounded memory."""
 
 from __future__ import annotations
 

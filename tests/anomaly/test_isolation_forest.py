@@ -1,4 +1,4 @@
-"""The isolation forest is scikit-learn's, grown anew on a sample of the past."""
+"""The isolation forest is scikit-learn's, refitted to a sample of the past."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our NAB scorer against what NAB published, and what `auto` scores by it."""
+"""The NAB scorer against published results, and the score of `auto`."""
 
 from __future__ import annotations
 

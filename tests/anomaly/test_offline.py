@@ -1,4 +1,4 @@
-"""`cr.anomaly.score` and `df.crucible.anomalies`: a score a row in any order, the same as recorded live."""
+"""`cr.anomaly.score` and `df.crucible.anomalies`: one score per row in any order, equal to that of a live experiment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def timed(n: int = 1200, seed: int = 0, shift: float = 0.0) -> pd.DataFrame:
 
 
 def raw(x: np.ndarray, detector: Any) -> np.ndarray:
-    """What the detector itself says of the rows in their order."""
+    """Scores of the detector for the rows in their order."""
     return detector.begin().judge(EventColumns.of_frame(pd.DataFrame({"value": x}))).score
 
 

@@ -1,4 +1,4 @@
-"""Models that score one event at a time: river's own, and what the wrapper adds."""
+"""Models that score one event at a time: river's results, and the additions of the wrapper."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class HalfSpace(OneByOne):
         return anomaly.HalfSpaceTrees(n_trees=10, window_size=250, limits={"latency_ms": (0, 1000)}, seed=1)
 
 
+@pytest.mark.check
 def test_a_river_detector_obeys_the_laws() -> None:
     check_detector(HalfSpace("latency_ms", threshold=0.98, warm_up=500), without=FOREIGN)
     check_detector(HalfSpace("latency_ms", threshold=0.98, warm_up=500, by="model"), without=FOREIGN)

@@ -1,4 +1,4 @@
-"""`false_alarm_rate`: a threshold by rank holds the asked rate on anything stationary."""
+"""`false_alarm_rate`: a threshold by rank holds the requested rate on stationary series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong in real traces is found in its place; figures are those of `python -m benchmarks.detectors`."""
+"""Known incidents in real traces are detected at their place; the figures come from `python -m benchmarks.detectors`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_timeout_is_flagged_in_a_live_experiment(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("block", [20, 50])
 def test_the_end_of_the_double_sends_is_one_incident(shared_data: Path, block: int) -> None:
-    """Of 51,216 and 49,334 calls; raised after 22 shares of 20 calls and 21 of 50 when it was measured."""
+    """51,216 and 49,334 calls; raised after 22 means of 20 calls and 21 of 50 when it was measured."""
     found = tally(bench.double_sends(shared_data, block), "auto")
     assert (found.raised, found.found) == (1, 1)
     assert found.delays[0] * block < 1_500
@@ -63,7 +63,7 @@ def test_cusum_sees_a_burst_of_refusals(shared_data: Path, run: str) -> None:
 
 
 def test_the_clock_that_restarts_in_each_training_run(shared_data: Path) -> None:
-    """Ten steps are a short past: z_score believes them, auto does not."""
+    """Ten steps are a short past: z_score accepts it, auto does not."""
     case = bench.restarts(shared_data)
     flags = bench.flagged(case.values, case.detector("z_score"))
     assert flags[[row for row, _ in case.spans]].sum() == len(case.spans) == 157
@@ -103,7 +103,7 @@ def test_injected_incidents(shared_data: Path, kind: str, method: str, recall: f
 
 
 def test_spikes_beyond_everything_before_are_flagged(shared_data: Path) -> None:
-    """And only 5 of 50 are: these calls last minutes by themselves."""
+    """Only 5 of 50 exceed all calls before: normal calls also take minutes."""
     latency, beyond = bench.calls(shared_data)["latency_ms"].to_numpy(), 0
     for seed in range(5):
         values, spans = bench.inject(latency, KINDS[0], seed)

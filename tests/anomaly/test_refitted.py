@@ -28,6 +28,7 @@ class Tails(Refitted):
         return ECOD().fit(sample).decision_function
 
 
+@pytest.mark.check
 def test_a_detector_of_pyod_obeys_the_laws() -> None:
     check_detector(Nearest("latency_ms", threshold=12.0))
     check_detector(Nearest(["latency_ms", "cost_usd"], threshold=25.0, false_alarm_rate=0.01))

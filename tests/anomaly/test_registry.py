@@ -1,4 +1,4 @@
-"""Detectors by name, where text comes in: what is understood, and what is said of the rest."""
+"""Detectors by name: accepted arguments, and the messages for all others."""
 
 from __future__ import annotations
 

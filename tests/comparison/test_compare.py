@@ -1,4 +1,4 @@
-"""Comparisons: the design they read, the test they pick, the verdict they give."""
+"""`cr.compare`: the design read from the rows, the chosen test, the verdict."""
 
 from __future__ import annotations
 
@@ -224,10 +224,10 @@ def test_seeds_are_the_units_when_runs_are_repeated(rng) -> None:
 
 
 def test_variance_components_agree_with_a_mixed_model(rng) -> None:
-    from crucible_nb.comparison.repeated_runs import components
+    from crucible_nb.comparison.repeated_runs import variance_components
 
     runs = [rng.normal(level, 0.5, 30) for level in rng.normal(0, 1, 40)]
-    between, within = components(runs)
+    between, within = variance_components(runs)
     import statsmodels.api as sm
 
     long = pd.DataFrame({"y": np.concatenate(runs), "run": np.repeat(np.arange(40), 30)})
@@ -248,12 +248,12 @@ def test_default_metrics(rng) -> None:
     )
     assert list(cr.compare(frame, frame.copy())) == ["success_rate", "p95_latency_ms", "mean_cost_usd"]
     assert next(iter(cr.compare(frame, frame.copy(), direction={"score": "up"}))) == "score"
-    with pytest.raises(cr.StatError, match="name what to compare"):
+    with pytest.raises(cr.StatError, match="name the metrics to compare"):
         cr.compare(pd.DataFrame({"x": [1.0]}), pd.DataFrame({"x": [2.0]}))
 
 
 def test_bare_values_need_a_metric() -> None:
-    with pytest.raises(cr.StatError, match="say what they are"):
+    with pytest.raises(cr.StatError, match="name its values by one metric"):
         cr.compare([1.0, 2.0], [2.0, 3.0])
 
 
@@ -300,6 +300,7 @@ def test_what_it_would_take_is_said_when_nothing_is_settled(rng) -> None:
     assert "min" in found.next_sample
 
 
+@pytest.mark.check
 @pytest.mark.untraced
 @pytest.mark.parametrize("metric", ["p50_latency_ms", "p95_latency_ms", "mean_latency_ms"])
 def test_no_difference_is_seldom_called_one(rng, metric) -> None:

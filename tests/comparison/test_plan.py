@@ -1,4 +1,4 @@
-"""Plans: said before, fingerprinted, and held against every look."""
+"""Preregistered plans: immutable, with a hash, compared with every look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_plan_is_kept(rng) -> None:
     exp = start("a", rng, 0)
     plan = exp.plan("score", margin=0.1, direction="up", sample_size=200)
     assert exp.plan("score", margin=0.1, direction="up", sample_size=200) == plan
-    with pytest.raises(cr.LifecycleError, match="has a plan already"):
+    with pytest.raises(cr.LifecycleError, match="already has a plan"):
         exp.plan("latency_ms")
     assert len(plan.sha256) == 64
     with pytest.raises(AttributeError):
@@ -66,7 +66,7 @@ def test_planned_looks_share_alpha(rng) -> None:
 def test_plans_that_do_not_agree(rng) -> None:
     a, b = start("a", rng, 50), start("b", rng, 50)
     a.plan("score", alpha=0.01)
-    with pytest.raises(cr.StatError, match="the plan says 0.01"):
+    with pytest.raises(cr.StatError, match="the plan has alpha=0.01"):
         cr.compare(a, b, metrics=["score"], alpha=0.05)
     b.plan("score", alpha=0.05)
     with pytest.raises(cr.StatError, match="different plans"):

@@ -1,4 +1,4 @@
-"""Published results, reproduced from the real data by `cr.compare`."""
+"""Published results, reproduced from real data by `cr.compare`."""
 
 from __future__ import annotations
 

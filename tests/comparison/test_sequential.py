@@ -1,4 +1,4 @@
-"""Comparisons that may be looked at whenever one likes."""
+"""Sequential comparisons, which are valid at any look."""
 
 from __future__ import annotations
 

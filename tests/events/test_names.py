@@ -36,7 +36,10 @@ def test_columns_of_an_event_exist(name: str) -> None:
 def test_an_unknown_name_is_met_with_a_suggestion() -> None:
     with pytest.raises(cr.ConfigError) as error:
         events.info("llm.requst")
-    assert str(error.value) == "name='llm.requst': not a standard event (close: llm.request), yet welcome"
+    assert (
+        str(error.value)
+        == "name='llm.requst': unknown event name (did you mean llm.request?). You may still record it."
+    )
     with pytest.raises(cr.ConfigError) as error:
         events.by_category("gpu")
     assert str(error.value).startswith("category='gpu': expected one of 'llm', 'training'")

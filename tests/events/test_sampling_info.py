@@ -1,4 +1,4 @@
-"""What a sampled frame remembers."""
+"""Sampling information in `frame.attrs`."""
 
 from __future__ import annotations
 

@@ -108,7 +108,10 @@ def test_error_refuses_the_namesake() -> None:
     first = cr.start("same", on_exists="error")
     with pytest.raises(cr.LifecycleError) as error:
         cr.start("same", on_exists="error")
-    assert str(error.value) == "cannot start 'same': one of that name is 'running' (allowed: on_exists='new', 'resume')"
+    assert (
+        str(error.value)
+        == "cannot start 'same': an experiment with this name is 'running'; allowed: on_exists='new', 'resume'"
+    )
     assert first.status == "running"
 
 
@@ -135,7 +138,7 @@ def test_the_default_is_what_is_meant_outside_any_with() -> None:
 def test_without_an_experiment_nothing_is_recorded_and_one_warning_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LIVE, "warned", False)
     with pytest.warns(
-        cr.CrucibleWarning, match=r"^no experiment is running: nothing is recorded \(cr.start makes one\)$"
+        cr.CrucibleWarning, match=r"^no experiment is running: nothing is recorded. Start one with cr.start\(name\)$"
     ):
         assert cr.record("lost") is False
     assert cr.record("lost", {"a": 1}, b=2) is False

@@ -11,7 +11,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.experiment.experiment import snapshot_of
-from crucible_nb.metrics import Live, Measure, Metrics
+from crucible_nb.metrics import LiveState, Metrics, MetricsStage
 from crucible_nb.metrics.stage import BLOCK
 from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.page_state import PageState
@@ -65,8 +65,10 @@ def test_what_was_looked_at_does_not_move(rng: np.random.Generator) -> None:
 
 
 def test_each_event_is_folded_once(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    exp, folded, add = cr.start("looked at"), [], Live.add
-    monkeypatch.setattr(Live, "add", lambda live, block, latest: (folded.append(len(block)), add(live, block, latest)))
+    exp, folded, add = cr.start("looked at"), [], LiveState.add
+    monkeypatch.setattr(
+        LiveState, "add", lambda live, block, latest: (folded.append(len(block)), add(live, block, latest))
+    )
     for i in range(20):
         exp.extend(table(rng, 100 * i, 100))
         snapshot_of(exp, {}, 0)
@@ -84,15 +86,15 @@ def test_after_another_price_table_it_begins_anew() -> None:
 
 
 def test_one_look_folds_what_is_staged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    exp, add = cr.start("looked at", anomaly="auto"), Measure.add
+    exp, add = cr.start("looked at", anomaly="auto"), MetricsStage.add
     folds = []
 
-    def recorded_meanwhile(measure: Measure, batch: Any, latest: int | None = None) -> None:
+    def recorded_meanwhile(measure: MetricsStage, batch: Any, latest: int | None = None) -> None:
         folds.append(len(batch))
         add(measure, batch, latest)
         exp.record("call", latency_ms=1.0)  # as the watched cell does
 
-    monkeypatch.setattr(Measure, "add", recorded_meanwhile)
+    monkeypatch.setattr(MetricsStage, "add", recorded_meanwhile)
     exp.record("call", latency_ms=1.0)
     state = PageState(exp)
     state.update()

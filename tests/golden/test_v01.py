@@ -44,13 +44,18 @@ def test_a_run_has_the_lines_the_checkpoint_and_the_numbers_of_v01(
     monkeypatch.setattr(stage, "BLOCK", 512)
     journal, state, metrics = json.loads(gzip.decompress((GOLDEN / "run.json.gz").read_bytes()))
     today = run(tmp_path)
-    assert today.journal == journal
+    assert without_alerts(today.journal) == without_alerts(journal)
     assert today.metrics == metrics
     assert today.state.keys() == state.keys()
     # v0.1 made a column of NaN alone one of floats for ever; today its first known value says what it is
     assert state["columns"]["kinds"].pop("score") == "float"
     assert [key for key in state if today.state[key] != state[key]] == []
     pd.testing.assert_frame_equal(today.frame, cr.load(GOLDEN / "run.parquet"), check_exact=True)
+
+
+def without_alerts(lines: list[str]) -> list[str]:
+    """Alerts are written by a thread: at any place behind their cause. Their state is in the checkpoint."""
+    return [line for line in lines if '["alert",' not in line]
 
 
 def unpickle(name: str) -> Any:

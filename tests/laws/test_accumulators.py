@@ -1,4 +1,4 @@
-"""The family laws, over every accumulator that ships, and with inputs that nobody would think of."""
+"""The laws of accumulators, for every shipped class, with generated inputs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_family(name, law):
 
 
 class _Sum:
-    """An accumulator with one fault, to see the law that forbids it speak."""
+    """An accumulator with one fault, which one law must find."""
 
     __hash__ = None
 

@@ -1,4 +1,4 @@
-"""The laws of detectors, over every one that ships; and detectors that break one are caught."""
+"""The laws of detectors, for every shipped class; detectors that break one are reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.tiers import examples
 
 
 class Range(Detector):
-    """A user's own: how far beyond twice the largest value so far."""
+    """A user-defined detector: distance beyond twice the largest value so far."""
 
     state: ClassVar = {"largest": 0.0}
 
@@ -138,7 +138,7 @@ class Foreign(ZScore):
 
 
 class Forgetful(ZScore):
-    """Writes down what it does not read."""
+    """Saves state that it does not read."""
 
     def start(self) -> None:
         super().start()

@@ -1,4 +1,4 @@
-"""The laws of samplers, over every one that ships; and samplers that break one are caught."""
+"""The laws of samplers, for every shipped class; samplers that break one are reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tiers import examples
 
 
 class Slow(Sampler):
-    """A user's own."""
+    """A user-defined sampler."""
 
     def rates(self, events: EventColumns) -> np.ndarray:
         return np.where(events["latency_ms"] > 500, 1.0, 0.1)
@@ -78,7 +78,7 @@ class Biased(Uniform):
 
 class CutDependent(Uniform):
     def choose(self, events: EventColumns) -> Choice:
-        self._random.next(1)
+        self.random.next(1)
         return super().choose(events)
 
 

@@ -194,11 +194,11 @@ def long_columns(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiled search as plain Python, so that it is measured and debugged as everything else."""
-    from crucible_nb.windows import _compiled
+    from crucible_nb.windows import compiled
 
-    for name, kernel in list(vars(_compiled).items()):
+    for name, kernel in list(vars(compiled).items()):
         if hasattr(kernel, "py_func"):
-            monkeypatch.setattr(_compiled, name, kernel.py_func)
+            monkeypatch.setattr(compiled, name, kernel.py_func)
 
 
 @examples(100)

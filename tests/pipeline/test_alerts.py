@@ -1,4 +1,4 @@
-"""Alerts: who is told, how often, and what is remembered."""
+"""Alerts: callbacks, their rate limit, and the history."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def listening(*callbacks: Any, **options: Any) -> Alerts:
 
 
 def take(alerts: Alerts, one: Alert) -> None:
-    """As an experiment raises an alert."""
+    """Raise an alert as an experiment does."""
     alerts.remember(alerts.queue(one))
 
 

@@ -1,4 +1,4 @@
-"""The judging stage: every event is judged before any is dropped, and what is said of it are columns."""
+"""The detection stage: every event is scored before sampling, and the results are columns."""
 
 from __future__ import annotations
 

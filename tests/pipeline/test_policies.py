@@ -1,4 +1,4 @@
-"""Samplers and detectors written down and made again."""
+"""Samplers and detectors are described and rebuilt."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_strange_descriptions_are_refused(description: dict[str, object]) -> Non
 
 def test_a_class_says_itself_whether_its_state_can_be_saved() -> None:
     class Renamed(cr.anomaly.OneByOne):
-        """Has a model, which is not saved, and a name like no other."""
+        """Has a model, which is not saved, and an unknown name."""
 
         def model(self) -> object:
             return object()
 
     class Subclass(cr.anomaly.ZScore):
-        """May have state that its parent knows nothing of."""
+        """May have state that its base class does not save."""
 
     class Declared(cr.sampling.Uniform):
         restorable = True

@@ -1,4 +1,4 @@
-"""The sampling stage: only rows are sampled, weights say what each stands for, disowned rows are gone."""
+"""The sampling stage: only rows are sampled, weights are right, removed rows are gone."""
 
 from __future__ import annotations
 

@@ -205,11 +205,11 @@ TARGETS = {
 
 def plant(kind: str) -> None:
     """A journal reader that trusts what a line with a good checksum says; or that hangs or dies over it."""
-    from crucible_nb.pipeline.stream import Stream
+    from crucible_nb.store.replayer import Replayer
 
-    careful = Stream._one
+    careful = Replayer._apply_line
 
-    def trusting(self: Stream, cells: list[Any]) -> None:
+    def trusting(self: Replayer, cells: list[Any]) -> None:
         if cells[0] == "pause" and not (len(cells) == 3 and isinstance(cells[2], dict) and "clock" in cells[2]):
             if kind == "raises":
                 raise ValueError("planted")
@@ -218,7 +218,7 @@ def plant(kind: str) -> None:
             os.abort()
         careful(self, cells)
 
-    Stream._one = trusting
+    Replayer._apply_line = trusting
 
 
 # -- one target, in a process of its own ------------------------------------------------------------------------------------

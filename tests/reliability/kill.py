@@ -142,12 +142,14 @@ def check(name: str, folder: Path, tried: list[range], acked: list[range], resul
 def run(name: str, kills: int, batch: int, seed: int = 0, until_dirty: bool = False) -> Result:
     """Kill so many writers."""
     rng, result = np.random.default_rng(seed), Result()
-    while result.kills < kills:
+    while result.kills < kills or (
+        not result.acknowledged and result.kills < 10 * kills
+    ):  # killed before a write was done
         with tempfile.TemporaryDirectory() as place:
             folder, marks = Path(place, "store"), Path(place, "marks")
             tried: list[range] = []
             acked: list[range] = []
-            for _ in range(min(GENERATIONS, kills - result.kills)):
+            for _ in range(max(1, min(GENERATIONS, kills - result.kills))):
                 seen = Marks(marks)
                 begin = seen.get(0)
                 seen.set(1, begin)

@@ -1,4 +1,4 @@
-"""Eight writers and a reader at once; a disk that is really full."""
+"""Several writers and a reader at once; a disk that is really full."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.store.verify import verify
+from tests.tiers import scaled
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
@@ -26,18 +27,18 @@ exp.stop()
 
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
-def test_eight_writers_and_a_reader(tmp_path: Path) -> None:
-    writers, events = 8, 2500
-    exp = cr.start("eight", store=tmp_path)
+def test_several_writers_and_a_reader(tmp_path: Path) -> None:
+    writers, events = max(2, scaled(8)), 2500
+    exp = cr.start("several", store=tmp_path)
     running = [
         subprocess.Popen([sys.executable, "-c", WRITER, exp.handle, str(k), str(events)], cwd=ROOT)
         for k in range(writers)
     ]
-    reader = cr.attach("eight", store=tmp_path, mode="read")
+    reader = cr.attach("several", store=tmp_path, mode="read")
     seen: dict[int, int] = {}
     snapshots = 0
     while any(one.poll() is None for one in running) or not snapshots:
-        frame = reader.frame() if snapshots % 3 else cr.attach("eight", store=tmp_path, mode="read").frame()
+        frame = reader.frame() if snapshots % 3 else cr.attach("several", store=tmp_path, mode="read").frame()
         if "worker" in frame:
             for worker, rows in frame.groupby("worker")["n"]:
                 assert sorted(rows) == list(range(len(rows)))  # a prefix, gapless, nothing twice

@@ -53,7 +53,7 @@ def _believes(self: Journal, data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "bug"),
-    [(Journal, "_cut", _no_cut), (Journal, "_put", _believes), (writer.Writer, "_write", _early)],
+    [(Journal, "_cut_back", _no_cut), (Journal, "_append", _believes), (writer.Writer, "_write", _early)],
 )
 def test_the_harness_finds_planted_bugs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bug: Any
@@ -71,7 +71,7 @@ def test_a_full_disk_refuses_loudly_and_recovers(tmp_path: Path) -> None:
         exp = cr.start("full", store=tmp_path)
         assert exp.record("a", n=0)
         disk.full = True
-        with pytest.warns(cr.CrucibleWarning, match="refused until they can: No space left on device"):
+        with pytest.warns(cr.CrucibleWarning, match="refused until they can be: No space left on device"):
             assert not exp.record("a", n=1)
         assert exp.extend([{"n": 2}, {"n": 3}]) == 0
         exp.pause()  # a transition is owed, and written as soon as that is possible

@@ -33,7 +33,7 @@ def found_nothing(place: Path, seconds: int, names: list[str]) -> None:
 
 
 def test_a_moment_finds_nothing(tmp_path: Path) -> None:
-    found_nothing(tmp_path, 4, ["journal", "state"])
+    found_nothing(tmp_path, 3, ["journal"])
 
 
 @pytest.mark.check

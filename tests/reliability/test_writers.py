@@ -58,7 +58,7 @@ def check(exp: cr.Experiment, pids: list[int], ended: bool = True, workers: int 
         assert not list(exp._log.attachment.folder.path.glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.check)])
 def test_multiprocessing_with_an_argument(exp: cr.Experiment, method: str) -> None:
     with multiprocessing.get_context(method).Pool(WORKERS) as pool:
         pids = pool.map(work.with_handle, [(exp, worker, EVENTS) for worker in range(WORKERS)], chunksize=1)
@@ -79,6 +79,7 @@ def test_forked_workers_inherit_it(exp: cr.Experiment, monkeypatch: pytest.Monke
     exp.stop()
 
 
+@pytest.mark.check
 def test_the_environment_names_it(exp: cr.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRUCIBLE_RUN", exp.handle)
     with futures.ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -86,6 +87,7 @@ def test_the_environment_names_it(exp: cr.Experiment, monkeypatch: pytest.Monkey
     check(exp, pids)
 
 
+@pytest.mark.check
 def test_concurrent_futures(exp: cr.Experiment) -> None:
     with futures.ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         pids = list(pool.map(work.with_handle, [(exp, worker, EVENTS) for worker in range(WORKERS)]))
@@ -100,6 +102,7 @@ def test_joblib(exp: cr.Experiment) -> None:
     check(exp, pids, ended=False)  # its workers wait for more
 
 
+@pytest.mark.check
 def test_dask_workers(exp: cr.Experiment) -> None:
     distributed = need("distributed")
     with (
@@ -119,7 +122,7 @@ def test_a_pickle_in_the_same_process_is_itself(exp: cr.Experiment) -> None:
 
 
 def test_one_in_memory_says_that_it_cannot_go() -> None:
-    with pytest.raises(cr.StoreError, match=r"'alone' is in memory only: another process can join it"):
+    with pytest.raises(cr.StoreError, match=r"'alone' is in memory only; for other processes to join"):
         pickle.dumps(cr.start("alone"))
 
 

@@ -1,4 +1,4 @@
-"""Adaptive sampling: more around anomalies, and back."""
+"""Adaptive sampling: a higher rate around anomalies, then the base rate again."""
 
 from __future__ import annotations
 

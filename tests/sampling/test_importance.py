@@ -1,4 +1,4 @@
-"""Importance sampling: a fixed budget, totals that stay sharp, a tail that is kept."""
+"""Importance sampling: a fixed number of rows, precise totals, a complete tail."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_when_the_tail_is_full_its_threshold_rises_and_the_weights_say_so() -> N
 
 
 def test_events_before_the_first_size_are_worth_an_average_one() -> None:
-    """Thousands of events without a cost, and then the costs: they must not crowd them out."""
+    """Thousands of events without a cost must not displace the events with a cost after them."""
     cost = np.concatenate([np.full(3000, np.nan), np.random.default_rng(0).lognormal(-6, 1, 1000)])
     rows = sample(pd.DataFrame({"cost_usd": cost}), Importance(200, keep_above=None), seed=1)
     known = rows[rows.cost_usd.notna()]

@@ -1,4 +1,4 @@
-"""Samplers on frames, and samples put together."""
+"""Samplers on frames, and merged samples."""
 
 from __future__ import annotations
 

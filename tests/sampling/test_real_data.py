@@ -57,6 +57,7 @@ def samplers(n: int) -> dict[str, cr.sampling.Sampler]:
     }
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("trace", TRACES)
 @pytest.mark.parametrize("name", samplers(100))
 def test_a_tenth_knows_how_far_off_it_is(shared_data: Path, trace: str, name: str) -> None:

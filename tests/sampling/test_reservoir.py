@@ -1,4 +1,4 @@
-"""Reservoir sampling: exact sizes, every position equally likely, fewer entries as the stream goes on."""
+"""Reservoir sampling: exact sizes, every position equally likely, fewer entries in a longer stream."""
 
 from __future__ import annotations
 

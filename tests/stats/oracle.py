@@ -1,4 +1,4 @@
-"""Published and certified answers of the shared data, each to its own tolerance."""
+"""Published and certified results of the shared data, each with its own tolerance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def entry(shared_data: Path, name: str) -> dict[str, Any]:
 
 
 def agrees(found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """What was found is what was published."""
+    """Assert that results equal the published ones."""
     tolerances = wanted["tolerance"]
     for key, got in found.items():
         tolerance = tolerances.get(key, tolerances if {"abs", "rel"} & {*tolerances} else {})

@@ -1,4 +1,4 @@
-"""Corrections for many tests: statsmodels' numbers, whatever they come in."""
+"""Corrections for multiple tests: equal to statsmodels for every type of input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_statsmodels(p: list[float], method: str) -> None:
 
 @pytest.mark.parametrize("method", THEIRS)
 def test_no_garbage_is_collected(method: str) -> None:
-    """A comparison on a dashboard is corrected at every keyframe, beside a cell that must not notice."""
+    """A dashboard corrects a comparison at every keyframe, which must not slow the running cell."""
     collections = []
     gc.callbacks.append(lambda phase, info: collections.append((phase, info["generation"])))
     try:

@@ -1,4 +1,4 @@
-"""Time blocks: what pandas `resample` makes of the rows, and what is said of neighbours."""
+"""Time blocks: equal to pandas `resample`; notes on correlated neighbours."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_order_and_missing_times_do_not_matter(metric: str) -> None:
     for data in (mixed, nameless):
         found = block_values(data, metric, "data", "1min")
         np.testing.assert_allclose(found.x, wanted.x, rtol=1e-12)
-        assert found.said == wanted.said
+        assert found.notes == wanted.notes
 
 
 def test_series_and_missing_values() -> None:
@@ -197,7 +197,7 @@ def test_what_is_refused(arguments: dict, error: type[Exception], said: str) -> 
 
 
 def test_sample_of_gives_rows_or_blocks() -> None:
-    assert sample_of(trace(), "latency_ms").said == ()
+    assert sample_of(trace(), "latency_ms").notes == ()
     assert len(sample_of(trace(), "latency_ms", resample="1min").x) < 60
 
 

@@ -1,4 +1,4 @@
-"""The next sample: items, money and minutes, from what arms have shown; it delivers the power that it promises."""
+"""`next_sample`: items, cost and time; simulated power equals the stated one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_rate_near_one_looks_down() -> None:
 def test_enough_is_said() -> None:
     got = next_sample(arm(4000, 0.8), arm(4000, 0.8), difference=0.05)
     assert (got.more_per_arm, got.cost_usd, got.minutes) == (0, 0.0, 0.0)
-    assert got.text.endswith("and they are there.")
+    assert got.text.endswith(": no more are needed.")
     assert got.power_now > 0.99
 
 
@@ -70,7 +70,7 @@ def test_what_is_unknown_is_said() -> None:
     partly = arm(400, 0.8, cost_usd=np.where(np.arange(400) < 100, np.nan, 0.004))
     got = next_sample(partly, partly, difference=0.05)
     assert got.cost_usd == pytest.approx(2 * got.more_per_arm * 0.003)
-    assert got.warnings == ("the cost of 100 items is unknown: money is at least what is said",)
+    assert got.warnings == ("the cost of 100 items is unknown: the total cost is too low",)
 
 
 def test_pairs_need_fewer_where_items_matter() -> None:
@@ -84,7 +84,7 @@ def test_pairs_need_fewer_where_items_matter() -> None:
     assert paired.sd == pytest.approx(np.std(frames[1].score - frames[0].score, ddof=1))
     assert paired.cost_usd == pytest.approx(paired.more_per_arm * 0.02)
     assert "pairs are needed" in paired.text
-    with pytest.raises(cr.StatError, match="differ alike"):
+    with pytest.raises(cr.StatError, match="differ by the same amount"):
         next_sample(frames[0], frames[0], "score", 0.05, paired=True)
 
 

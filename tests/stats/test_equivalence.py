@@ -1,4 +1,4 @@
-"""Equivalence and non-inferiority: statsmodels' TOST, score tests of rates, real runs, the level by simulation."""
+"""Equivalence and non-inferiority: TOST of statsmodels, score tests of rates, real runs, level by simulation."""
 
 from __future__ import annotations
 
@@ -190,6 +190,7 @@ def test_constant_values_are_refused() -> None:
         equivalence([1.0, 2.0], [2.0, 3.0], metric="p95_latency_ms", margin=2)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("kind", ["mean", "rate", "paired rate", "clusters", "weights"])
 def test_at_the_margin_it_errs_in_one_of_twenty(kind: str) -> None:
     rng = np.random.default_rng(8)

@@ -1,4 +1,4 @@
-"""Analysis of variance: NIST's certified sets, scipy, and honest error rates with weights and clusters."""
+"""Analysis of variance: certified data sets of NIST, scipy, and error rates with weights and clusters."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def test_two_groups_with_sessions_in_common_are_a_t_test(rng: np.random.Generato
     assert f.pvalue == pytest.approx(t.pvalue, rel=1e-9)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("way", ["weights", "clusters", "shared clusters"])
 def test_error_rates(way: str) -> None:
     rng, rejected = np.random.default_rng(17), 0

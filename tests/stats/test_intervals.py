@@ -1,4 +1,4 @@
-"""Intervals: against scipy and statsmodels where they have them, by coverage where they do not."""
+"""Intervals: equal to scipy and statsmodels where these have them, otherwise by simulated coverage."""
 
 from __future__ import annotations
 
@@ -245,9 +245,10 @@ SAMPLERS = {
 }
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_coverage_under_samplers(name: str) -> None:
-    """The whole tables are in docs/guides/sampling.md; these are enough runs to notice a wrong formula."""
+    """The full tables are in docs/guides/sampling.md; these runs are enough to detect a wrong formula."""
     wanted = {
         ("mean_latency_ms", "process"): 400 * math.exp(0.5),
         ("p50_latency_ms", "process"): 400.0,
@@ -528,7 +529,7 @@ def test_a_bootstrap_of_many_rows_takes_bundles() -> None:
 
 
 def test_ties_do_not_make_a_sampled_quantile_too_sure() -> None:
-    """A p95 that is the largest of rounded values: nearly as many rows are above as the quantile allows."""
+    """A p95 equal to the largest of rounded values, with nearly as many rows above as the quantile allows."""
     rng, covered = np.random.default_rng(0), 0
     for seed in range(300):
         frame = pd.DataFrame({"latency_ms": np.where(rng.random(2000) < 0.049, 300.0, 200.0)})  # p95 is 200

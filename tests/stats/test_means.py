@@ -1,4 +1,4 @@
-"""t-tests: scipy's bits on plain rows, published values, and honest error rates on sampled and clustered rows."""
+"""t-tests: bit-equal to scipy on unweighted rows, published values, error rates on sampled and clustered rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def spread_out(*samples: list[float]) -> None:
 
 
 def clustered(rng: np.random.Generator, clusters: int, rows: int, shift: float = 0.0, start: int = 0) -> pd.DataFrame:
-    """Sessions with an effect of their own, in order of nothing."""
+    """Rows in sessions, each with an effect of its own, in random order."""
     session = np.repeat(np.arange(start, start + clusters), rows)
     x = rng.normal(0, 1, clusters).repeat(rows) + rng.normal(shift, 1, clusters * rows)
     return pd.DataFrame({"score": x, "session_id": session.astype(str)}, index=rng.permutation(len(x)))
@@ -190,6 +190,7 @@ def test_ratio_metrics_are_linearised(rng: np.random.Generator) -> None:
     )
 
 
+@pytest.mark.check
 def test_sampled_rows_of_equal_systems_reject_as_often_as_promised() -> None:
     rng = np.random.default_rng(7)
     rejected = naive = 0
@@ -215,6 +216,7 @@ def _unmarked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("shared", [False, True])
 def test_clusters_keep_the_error_rate(shared: bool) -> None:
     rng = np.random.default_rng(11)

@@ -1,4 +1,4 @@
-"""Pairs: the same items on both sides."""
+"""Pairs: values of the same items in both arms."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_pairs_are_a_merge_of_means(first: list[int], second: list[int], seed: i
 
 
 def both(n: int = 20_000) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Items that fail on both sides or on none; failures differ by 3, successes by 1."""
+    """Items that fail in both arms or in none; failures differ by 3, successes by 1."""
     rng = np.random.default_rng(0)
     success, noise = rng.random(n) < 0.9, rng.normal(size=n)
     control = arm(list(range(n)), list(noise), success=success)

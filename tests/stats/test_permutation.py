@@ -1,4 +1,4 @@
-"""The permutation test: all arrangements counted by hand, clusters whole, pairs by their signs, seeded."""
+"""Permutation test: enumeration of all permutations, whole clusters, signs of pairs, seeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def by_hand(control: np.ndarray, treatment: np.ndarray, statistic) -> float:
     ("p50_score", lambda a, b: np.quantile(a, 0.5) - np.quantile(b, 0.5)),
     ("p90_score", lambda a, b: np.quantile(a, 0.9) - np.quantile(b, 0.9)),
 ])  # fmt: skip
-def test_few_arrangements_are_all_tried(rng: np.random.Generator, metric: str, statistic) -> None:
+def test_few_permutations_are_all_tried(rng: np.random.Generator, metric: str, statistic) -> None:
     control, treatment = rng.normal(0, 1, 5), rng.normal(1.2, 1, 6)
     got = permutation_test(control, treatment, metric)
     assert got.pvalue == pytest.approx(by_hand(control, treatment, statistic))
@@ -57,7 +57,7 @@ def test_pairs_by_their_signs(rng: np.random.Generator) -> None:
     assert np.isnan(quantile.confidence_interval.low)
 
 
-def test_random_arrangements_are_seeded_and_never_zero(rng: np.random.Generator) -> None:
+def test_random_permutations_are_seeded_and_never_zero(rng: np.random.Generator) -> None:
     control, treatment = rng.normal(0, 1, 100), rng.normal(3, 1, 100)
     got = permutation_test(control, treatment, "score", n_resamples=999, seed=3)
     assert got.pvalue == pytest.approx(2 / 1000)
@@ -82,7 +82,7 @@ def test_quantiles_have_an_interval_and_power(rng: np.random.Generator) -> None:
     assert "order statistics" in " ".join(got.assumptions)
 
 
-def test_clusters_change_places_whole() -> None:
+def test_clusters_are_permuted_whole() -> None:
     rng, rejected, naive = np.random.default_rng(23), 0, 0
     for _ in range(120):
         arms = [

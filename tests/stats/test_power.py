@@ -1,4 +1,4 @@
-"""Power: every published value; what belongs together fits together."""
+"""Power: published values; power, sample size and detectable effect are inverse to each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tiers import examples
 
 
 def answers(given: dict, wanted: str) -> list[tuple[str, float]]:
-    """What we say to an entry of the oracles, by the name of what is expected."""
+    """Our results for an entry of the published values, by the names of the expected ones."""
     alpha, chance = given["alpha"], given.get("power", 0.8)
     alternative = given.get("alternative", "two-sided")
     if "groups" in given:
@@ -62,7 +62,7 @@ def test_a_size_is_a_whole_number() -> None:
     assert (int(got), got.n, round(float(got), 2), got.n_total) == (64, 64, 63.77, 128)
     assert list(range(3))[: required_sample_size(5.0)] == [0, 1, 2]
     assert got.text == (
-        "A two-sample t-test needs 64 values a group to find d = 0.5 with 80% power at alpha 0.05 (two-sided)."
+        "A two-sample t-test needs 64 values per group to find d = 0.5 with 80% power at alpha 0.05 (two-sided)."
     )
 
 

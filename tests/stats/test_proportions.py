@@ -1,4 +1,4 @@
-"""Two proportions and one: against statsmodels and published answers; weights and clusters by simulation."""
+"""Tests of one and two proportions: statsmodels, published results; weights and clusters by simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rank tests: scipy's bits on plain rows, published values, and honest error rates with weights and clusters."""
+"""Rank tests: bit-equal to scipy on unweighted rows, published values, error rates with weights and clusters."""
 
 from __future__ import annotations
 
@@ -145,6 +145,7 @@ def test_weights_stand_for_rows(rng: np.random.Generator) -> None:
     assert got.n == (60, 60)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("way", ["weights", "clusters", "groups"])
 def test_error_rates_of_sampled_and_clustered_rows(way: str) -> None:
     rng, rejected = np.random.default_rng(13), 0

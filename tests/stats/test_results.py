@@ -1,4 +1,4 @@
-"""Results print well wherever a person reads them."""
+"""Text, HTML, Markdown and LaTeX views of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Odds ratio, Cohen's h and g: against statsmodels and published answers."""
+"""Odds ratio, Cohen's h and g: statsmodels and published results."""
 
 from __future__ import annotations
 

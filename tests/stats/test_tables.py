@@ -1,4 +1,4 @@
-"""Chi-square, Fisher, McNemar: against scipy, statsmodels and published answers; weights and clusters by simulation."""
+"""Chi-square, Fisher, McNemar: scipy, statsmodels, published results; weights and clusters by simulation."""
 
 from __future__ import annotations
 
@@ -126,6 +126,7 @@ def test_weights_of_one_change_next_to_nothing() -> None:
     assert second.df[0] == pytest.approx(2, abs=0.01)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("clustered", [True, False])
 def test_rao_scott_holds_its_level_where_the_naive_test_does_not(clustered: bool) -> None:
     rng = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""What a metric name means on what a user has."""
+"""Values of a metric, read from every accepted type of data."""
 
 from __future__ import annotations
 

@@ -117,7 +117,8 @@ def test_what_is_wrong_is_said(tmp_path, monkeypatch):
     fsspec = need("fsspec")
     memory = cr.start("memory")
     with pytest.raises(
-        cr.StoreError, match=r"cannot archive 'memory' to 's3://b/p': it has no folder; cr.start\(store=...\)"
+        cr.StoreError,
+        match=r"cannot archive 'memory' to 's3://b/p': it has no folder; start it with cr.start\(store=...\)",
     ):
         memory.archive("s3://b/p")
     memory.stop()

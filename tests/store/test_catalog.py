@@ -12,7 +12,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.experiment import attach
-from crucible_nb.experiment.attach import opened
+from crucible_nb.experiment.attach import open_stored
 from crucible_nb.store import follower, writer
 from crucible_nb.store.checkpoint import read_checkpoint, write_checkpoint
 from crucible_nb.store.layout import folders
@@ -65,7 +65,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_says_what_reading_everything_says(store: Path) -> None:
     listed = cr.experiments(store)
-    whole = {folder.path.name: opened(folder, "read").summary() for folder in folders(store)}
+    whole = {folder.path.name: open_stored(folder, "read").summary() for folder in folders(store)}
     assert len(listed) == len(whole) == 7 * len(SETUPS)
     for identity, row in listed.iterrows():
         for name, value in row.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.log import AttachedLog, MemoryLog, StoredLog
 from crucible_nb.testing import ManualClock
 
@@ -110,8 +111,29 @@ def test_a_reader_writes_nothing(parts: tuple[cr.Experiment, cr.Experiment, cr.E
         lambda: reader.watch("error_rate > 0.1"),
         lambda: reader.set_sampling("uniform"),
     ):
-        with pytest.raises(cr.LifecycleError, match="it is only read here"):
+        with pytest.raises(cr.LifecycleError, match="it is read-only here"):
             act()
     assert not reader.record("x")
     assert reader.extend([{"x": 1}]) == 0
     assert owner.status == reader.status == "running"
+
+
+@pytest.mark.parametrize(("mode", "ended"), [("read", True), ("read", False), (None, True)])
+def test_an_attach_lists_its_folder_and_reads_its_facts_once(
+    tmp_path: Path, mode: str | None, ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp = cr.start("listed", store=tmp_path)
+    exp.record("a", latency_ms=1.0)
+    for _ in range(2):
+        worker = cr.attach(exp.handle, mode="join")
+        worker.record("b", latency_ms=2.0)
+        worker.stop()
+    if ended:
+        exp.stop()
+    handle, calls = exp.handle, []
+    scan, read = ExperimentFolder.scan, Path.read_bytes
+    monkeypatch.setattr(ExperimentFolder, "scan", lambda self: (calls.append("listing"), scan(self))[1])
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (calls.append(self.name), read(self))[1])
+    again = cr.attach(handle, mode=mode)
+    assert (calls.count("listing"), calls.count("experiment.json")) == (1, 1)
+    assert again.metrics().events == 3

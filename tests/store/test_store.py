@@ -111,12 +111,12 @@ def test_who_owns_it_is_named_while_it_lives(other: Other, tmp_path: Path) -> No
     ):
         with pytest.raises(cr.StoreError, match=rf"is open for writing in process {pid} on \S+\. Use mode='read'"):
             take()
-    with pytest.raises(cr.LifecycleError, match="cannot start 'theirs': one of that name has not ended"):
+    with pytest.raises(cr.LifecycleError, match="cannot start 'theirs': an experiment with this name has not ended"):
         cr.start("theirs", store=tmp_path, on_exists="error")
     reader = cr.attach("theirs", store=tmp_path)
     assert not reader.record("mine")
     with pytest.raises(
-        cr.LifecycleError, match=rf"cannot pause 'theirs': it is only read here; process {pid} on \S+ writes it"
+        cr.LifecycleError, match=rf"cannot pause 'theirs': it is read-only here; process {pid} on \S+ writes it"
     ):
         reader.pause()
 
@@ -384,7 +384,10 @@ def test_verify_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         ),
         (lambda place: cr.start("x", store=place, redact=3), "redact=3: expected None, False, a callable"),
         (lambda place: cr.attach("x", store=place), "cannot attach to 'x': there is no such experiment in"),
-        (lambda place: cr.attach("x"), "cannot attach to 'x': it is no handle, and no store is given"),
+        (
+            lambda place: cr.attach("x"),
+            r"cannot attach to 'x': it is not a handle \(no such folder\); to attach by name, pass store=",
+        ),
         (
             lambda place: cr.attach(),
             "name=None: expected a name, an id or a handle, or CRUCIBLE_RUN in the environment",

@@ -56,11 +56,11 @@ def test_the_compiled_search_is_right_as_plain_python(
     name: str, window: int, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need("numba")
-    from crucible_nb.windows import _compiled
+    from crucible_nb.windows import compiled
 
-    for kernel, compiled in list(vars(_compiled).items()):
-        if hasattr(compiled, "py_func"):
-            monkeypatch.setattr(_compiled, kernel, compiled.py_func)
+    for attribute, kernel in list(vars(compiled).items()):
+        if hasattr(kernel, "py_func"):
+            monkeypatch.setattr(compiled, attribute, kernel.py_func)
     rng = np.random.default_rng(9)
     column = rng.choice([-np.inf, 0.0, 1.0, np.inf], 4000) if name == "infinite" else columns()[name][:4000]
     lo = np.arange(0, 4000, 230) if step == 1 else np.arange(0, 4000, step)
@@ -109,7 +109,7 @@ def test_numba_is_used_by_default_where_it_is_faster() -> None:
     code = (
         "import sys, numpy as np; from crucible_nb.windows.quantiles import quantiles;"
         "lo = np.arange(0, 6000, 10); quantiles(np.random.default_rng(0).random(20_000), lo, lo + 14_000, np.array([.5]));"
-        "assert 'crucible_nb.windows._compiled' in sys.modules"
+        "assert 'crucible_nb.windows.compiled' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])
 

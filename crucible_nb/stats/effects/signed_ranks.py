@@ -126,8 +126,10 @@ def _ranked_mean(d: np.ndarray, rank: int) -> float:
         for probe in (guess - near, guess + near, low + width / 2):  # around the interpolated guess, otherwise bisect
             if not low < probe < high or (high - low < width / 2 and probe == low + width / 2):
                 continue
-            held = count(probe)
-            low, under, high, over = (low, under, probe, held) if held >= rank else (probe, held, high, over)
+            below_probe = count(probe)
+            low, under, high, over = (
+                (low, under, probe, below_probe) if below_probe >= rank else (probe, below_probe, high, over)
+            )
         if high - low == width:  # adjacent floats
             break
     return high

@@ -156,8 +156,8 @@ def _check_assumptions(
     data: Any, metric: str, values: Values, population: Of, estimate: float, cluster: str | None, resample: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Check the assumptions of the interval; give assumptions and warnings as sentences."""
-    assumptions = [note for note in values.said if not note.startswith("warning: ")]
-    warnings = [note.removeprefix("warning: ") for note in values.said if note.startswith("warning: ")]
+    assumptions = [note for note in values.notes if not note.startswith("warning: ")]
+    warnings = [note.removeprefix("warning: ") for note in values.notes if note.startswith("warning: ")]
     if values.sampled:
         assumptions.append("rows are weighted by 1 / the probability of having been kept")
     if population == "run":

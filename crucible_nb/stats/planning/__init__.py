@@ -1,1 +1,1 @@
-"""How many: power, sample sizes, and what the next items cost."""
+"""Planning: power, sample sizes, preregistered plans, and the cost of further items."""

@@ -1,4 +1,4 @@
-"""Designs of tests whose power is known: what each takes, and its power from statsmodels."""
+"""Designs for power analysis: a test with its effect size, and its power by statsmodels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crucible_nb.stats.results import number
 from crucible_nb.utils import checks
 
 TESTS = ("t", "paired", "one_sample", "proportions", "anova", "chi_square")
-_SAID = {
+_NAMES = {
     "t": ("two-sample t-test", "d"),
     "paired": ("paired t-test", "d_z"),
     "one_sample": ("one-sample t-test", "d"),
@@ -21,22 +21,22 @@ _SAID = {
     "anova": ("one-way ANOVA", "f"),
     "chi_square": ("chi-square test", "w"),
 }
-_THEIRS = {"two-sided": "two-sided", "greater": "larger", "less": "smaller"}
+_STATSMODELS_ALTERNATIVE = {"two-sided": "two-sided", "greater": "larger", "less": "smaller"}
 
 
 @dataclass(frozen=True)
 class Design:
-    """A test and the effect that it is to find.
+    """A test and the effect size to detect.
 
     Attributes:
         test: One of `TESTS`.
-        effect_size: In the unit of the test.
+        effect_size: Effect size, by the definition that belongs to the test (see `effect`).
         alternative: "two-sided", "less" or "greater".
-        ratio: Values of the treatment for each of the control.
-        groups: Of an ANOVA.
-        df: Of a chi-square.
-        shares: Shares of control and treatment; None where only an effect size is known.
-        pooled: Whether the variance under the null hypothesis is that of the pooled share.
+        ratio: Number of values of the treatment per value of the control.
+        groups: Number of groups of an ANOVA.
+        df: Degrees of freedom of a chi-square.
+        shares: Proportions of control and treatment; None if only an effect size is known.
+        pooled: Whether the variance under the null hypothesis is that of the pooled proportion.
     """
 
     test: str
@@ -49,145 +49,148 @@ class Design:
     pooled: bool = False
 
     @property
-    def said(self) -> str:
-        """The test in words."""
+    def test_text(self) -> str:
+        """Name of the test."""
         groups = f" of {self.groups} groups" if self.test == "anova" else ""
-        return _SAID[self.test][0] + groups
+        return _NAMES[self.test][0] + groups
 
     @property
     def effect(self) -> str:
-        """What its effect size is called."""
-        return _SAID[self.test][1]
+        """Symbol of the effect size, e.g. "d"."""
+        return _NAMES[self.test][1]
 
     @property
     def effect_text(self) -> str:
-        """The effect in words."""
+        """The effect size as text."""
         shares = "" if self.shares is None else f" ({number(self.shares[0])} against {number(self.shares[1])})"
         return f"{self.effect} = {number(self.effect_size)}{shares}"
 
     @property
-    def least(self) -> float:
-        """Values a group without which the test cannot be done."""
+    def min_n(self) -> float:
+        """Smallest number of values per group for which the test is defined."""
         if self.test == "chi_square":
             return float(self.df + 1)
         return 1.0 if self.test == "proportions" else 2.0 if self.ratio >= 1 else 2 / self.ratio
 
     def total(self, n: float, exact: float) -> int:
-        """Values in all groups, each rounded up; pairs count once."""
+        """Number of values in all groups, each rounded up; pairs count once."""
         if self.test == "anova":
             return math.ceil(n) * self.groups
         if self.test in {"t", "proportions"}:
             return math.ceil(n) + math.ceil(exact * self.ratio - 1e-9)
         return math.ceil(n)
 
-    def sizes(self, n: float, exact: float) -> str:
-        """How many values, in words."""
+    def sizes_text(self, n: float, exact: float) -> str:
+        """The number of values as text."""
         shown = f"{n:,.10g}"
         if self.test in {"t", "proportions"} and self.ratio != 1:
             return f"{shown} and {math.ceil(exact * self.ratio - 1e-9):,} values"
         units = {"paired": "pairs", "one_sample": "values", "chi_square": "values in all"}
-        return f"{shown} {units.get(self.test, 'values a group')}"
+        return f"{shown} {units.get(self.test, 'values per group')}"
 
     def power(self, n: float, alpha: float) -> float:
-        """The chance to find the effect with n values a group."""
+        """Probability to detect the effect with n values per group."""
         return min(1.0, float(_POWER[self.test](self, n, alpha)))
 
 
-def _of_t(design: Design, n: float, alpha: float) -> Any:
+def _two_sample_power(design: Design, n: float, alpha: float) -> Any:
     from statsmodels.stats import power  # noqa: PLC0415  heavy; imported where used
 
-    side = _THEIRS[design.alternative]
+    side = _STATSMODELS_ALTERNATIVE[design.alternative]
     return power.TTestIndPower().power(design.effect_size, n, alpha, design.ratio, alternative=side)
 
 
-def _of_one(design: Design, n: float, alpha: float) -> Any:
+def _one_sample_power(design: Design, n: float, alpha: float) -> Any:
     from statsmodels.stats import power  # noqa: PLC0415
 
-    return power.TTestPower().power(design.effect_size, n, alpha, alternative=_THEIRS[design.alternative])
+    side = _STATSMODELS_ALTERNATIVE[design.alternative]
+    return power.TTestPower().power(design.effect_size, n, alpha, alternative=side)
 
 
-def _of_proportions(design: Design, n: float, alpha: float) -> Any:
+def _proportions_power(design: Design, n: float, alpha: float) -> Any:
     from statsmodels.stats import power, proportion  # noqa: PLC0415
 
-    side = _THEIRS[design.alternative]
+    side = _STATSMODELS_ALTERNATIVE[design.alternative]
     if not design.pooled or design.shares is None:
         return power.NormalIndPower().power(design.effect_size, n, alpha, design.ratio, alternative=side)
     control, treatment = design.shares
-    # theirs is about the first less the second, with the size of the first: turn it round
-    turned = {"larger": "smaller", "smaller": "larger"}.get(side, side)
+    # statsmodels tests first - second and takes the size of the first: pass the control first, reverse the alternative
+    reversed_side = {"larger": "smaller", "smaller": "larger"}.get(side, side)
     return proportion.power_proportions_2indep(
-        control - treatment, treatment, n, design.ratio, alpha, alternative=turned, return_results=False
+        control - treatment, treatment, n, design.ratio, alpha, alternative=reversed_side, return_results=False
     )
 
 
-def _of_anova(design: Design, n: float, alpha: float) -> Any:
+def _anova_power(design: Design, n: float, alpha: float) -> Any:
     from statsmodels.stats import power  # noqa: PLC0415
 
     return power.FTestAnovaPower().power(design.effect_size, n * design.groups, alpha, design.groups)
 
 
-def _of_chi_square(design: Design, n: float, alpha: float) -> Any:
+def _chi_square_power(design: Design, n: float, alpha: float) -> Any:
     from statsmodels.stats import power  # noqa: PLC0415
 
     return power.GofChisquarePower().power(design.effect_size, n, alpha, n_bins=design.df + 1)
 
 
 _POWER: dict[str, Callable[[Design, float, float], Any]] = {
-    "t": _of_t,
-    "paired": _of_one,
-    "one_sample": _of_one,
-    "proportions": _of_proportions,
-    "anova": _of_anova,
-    "chi_square": _of_chi_square,
+    "t": _two_sample_power,
+    "paired": _one_sample_power,
+    "one_sample": _one_sample_power,
+    "proportions": _proportions_power,
+    "anova": _anova_power,
+    "chi_square": _chi_square_power,
 }
 
 
-def design_of(
+def make_design(
     test: str,
-    effect_size: float | None,
-    alternative: str,
-    ratio: float,
-    groups: int | None,
-    df: int | None,
-    p1: float | None,
-    p2: float | None,
-    method: str | None,
+    effect_size: float | None = None,
+    alternative: str = "two-sided",
+    *,
+    ratio: float = 1.0,
+    groups: int | None = None,
+    df: int | None = None,
+    p1: float | None = None,
+    p2: float | None = None,
+    method: str | None = None,
 ) -> Design:
-    """A design, from what a user said of it; see `required_sample_size`.
+    """Make a design from the checked arguments of `required_sample_size`.
 
     Raises:
-        ConfigError: An argument is not what is accepted, or does not belong to the test.
+        ConfigError: An argument is not accepted, or does not belong to the test.
     """
     checks.one_of("test", test, TESTS)
     alternative = check_alternative(alternative)
-    _only(test, ("anova",), groups=groups)
-    _only(test, ("chi_square",), df=df)
-    _only(test, ("proportions",), p1=p1, p2=p2, method=method)
+    _require_test(test, ("anova",), groups=groups)
+    _require_test(test, ("chi_square",), df=df)
+    _require_test(test, ("proportions",), p1=p1, p2=p2, method=method)
     if ratio != 1:
-        _only(test, ("t", "proportions"), ratio=ratio)
+        _require_test(test, ("t", "proportions"), ratio=ratio)
     if alternative != "two-sided":
-        _only(test, ("t", "paired", "one_sample", "proportions"), alternative=alternative)
-    shares = _shares(effect_size, p1, p2)
+        _require_test(test, ("t", "paired", "one_sample", "proportions"), alternative=alternative)
+    shares = _check_shares(effect_size, p1, p2)
     checks.one_of("method", method, (None, "arcsine", "pooled") if shares else (None, "arcsine"))
     size = arcsine_difference(*shares) if shares else checks.number("effect_size", effect_size)
-    against = alternative == ("less" if size > 0 else "greater")
-    if size == 0 or against or (size < 0 and test in {"anova", "chi_square"}):
+    wrong_side = alternative == ("less" if size > 0 else "greater")
+    if size == 0 or wrong_side or (size < 0 and test in {"anova", "chi_square"}):
         accepted = {"greater": "a number > 0", "less": "a number < 0"}.get(alternative, "a number other than 0")
         raise checks.wrong("effect_size", size, f"{accepted} for alternative={alternative!r}")
     return Design(
-        test, size, alternative, checks.number("ratio", ratio, gt=0),
-        checks.whole("groups", 2 if groups is None else groups, ge=2),
-        checks.whole("df", 1 if df is None else df, ge=1), shares, method == "pooled",
+        test=test, effect_size=size, alternative=alternative, ratio=checks.number("ratio", ratio, gt=0),
+        groups=checks.whole("groups", 2 if groups is None else groups, ge=2),
+        df=checks.whole("df", 1 if df is None else df, ge=1), shares=shares, pooled=method == "pooled",
     )  # fmt: skip
 
 
-def _only(test: str, tests: tuple[str, ...], **given: Any) -> None:
-    for name, value in given.items():
+def _require_test(test: str, tests: tuple[str, ...], **arguments: Any) -> None:
+    """Raise ConfigError for an argument that is given and does not belong to the test."""
+    for name, value in arguments.items():
         if value is not None and test not in tests:
             raise checks.wrong(name, value, f"it left out for test={test!r}; it belongs to {' and '.join(tests)}")
 
 
-def _shares(effect_size: float | None, p1: float | None, p2: float | None) -> tuple[float, float] | None:
+def _check_shares(effect_size: float | None, p1: float | None, p2: float | None) -> tuple[float, float] | None:
     if p1 is None and p2 is None:
         return None
     if effect_size is not None:

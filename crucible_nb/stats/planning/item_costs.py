@@ -1,4 +1,4 @@
-"""What one item of an arm has taken so far: money and minutes."""
+"""`ItemCost`: cost and time per item of an arm so far."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _MINUTE = 60.0
 
 
 class ItemCost(NamedTuple):
-    """What one item of an arm takes.
+    """Cost and time per item of an arm.
 
     Attributes:
-        usd: Money; NaN when nobody knows.
-        minutes: Time; NaN when nobody knows.
-        span: First and last moment, None without times.
-        said: What a reader should know.
+        usd: Cost per item in USD; NaN if unknown.
+        minutes: Time per item in minutes; NaN if unknown.
+        span: Time of the first and the last row; None without times.
+        warnings: Reasons to doubt the cost.
     """
 
     usd: float
     minutes: float
     span: tuple[pd.Timestamp, pd.Timestamp] | None = None
-    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost:
-    """What one item of an arm takes: money and minutes.
+    """Compute the cost and time per item of an arm.
 
     Args:
-        data: Experiment or DataFrame; of anything else nothing is known.
-        metric: Items are rows with a value of it; where rows are weighted, the events they stand for.
-        pair_by: Column that names the item, when several rows may be about one.
+        data: Experiment or DataFrame; cost and time of other data are unknown.
+        metric: Rows with a value of this metric are items; weighted rows count with their weight.
+        pair_by: Column of item ids, if an item may have several rows.
     """
     frame, paused = frame_of(data), getattr(data, "paused_spans", None)
     if not isinstance(frame, pd.DataFrame) or metric.column not in frame.columns:
@@ -49,9 +49,9 @@ def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost
         items *= frame.loc[valued, pair_by].nunique() / int(valued.sum())
     if not items > 0:
         return ItemCost(math.nan, math.nan)
-    usd, said = _usd(frame, weight, valued)
+    usd, warnings = _usd(frame, weight, valued)
     minutes, span = _minutes(frame, weight, paused)
-    return ItemCost(usd / items, minutes / items, span, said)
+    return ItemCost(usd / items, minutes / items, span, warnings)
 
 
 def _usd(frame: pd.DataFrame, weight: np.ndarray | None, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
@@ -61,20 +61,20 @@ def _usd(frame: pd.DataFrame, weight: np.ndarray | None, valued: np.ndarray) -> 
     known = ~np.isnan(cost)
     if not known.any():
         return math.nan, ("cost unknown: no row has a price; give prices, or cost_usd",)
-    lacking = int((valued & ~known).sum())
-    said = (f"the cost of {lacking:,} items is unknown: money is at least what is said",) if lacking else ()
-    return _sum(cost, weight), said
+    unpriced = int((valued & ~known).sum())
+    warnings = (f"the cost of {unpriced:,} items is unknown: the total cost is too low",) if unpriced else ()
+    return _weighted_sum(cost, weight), warnings
 
 
-def _sum(x: np.ndarray, weight: np.ndarray | None) -> float:
-    """Of the known values, weighted."""
+def _weighted_sum(x: np.ndarray, weight: np.ndarray | None) -> float:
+    """Weighted sum of the known values."""
     return float(np.nansum(x if weight is None else x * weight))
 
 
 def _minutes(
     frame: pd.DataFrame, weight: np.ndarray | None, paused: Any
 ) -> tuple[float, tuple[pd.Timestamp, pd.Timestamp] | None]:
-    """From the first row to the last without pauses, else latencies one after the other."""
+    """Total time in minutes from the first to the last row without pauses, otherwise the sum of latencies."""
     n = len(frame)
     if isinstance(frame.index, pd.DatetimeIndex) and n > 1:
         start, end = frame.index.min(), frame.index.max()
@@ -86,4 +86,4 @@ def _minutes(
     if "latency_ms" not in frame.columns:
         return math.nan, None
     latency = numbers_of(frame["latency_ms"], "latency_ms")
-    return (math.nan if np.isnan(latency).all() else _sum(latency, weight) / 1000 / _MINUTE), None
+    return (math.nan if np.isnan(latency).all() else _weighted_sum(latency, weight) / 1000 / _MINUTE), None

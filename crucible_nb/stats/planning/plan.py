@@ -1,4 +1,4 @@
-"""A plan: what is asked, and when one will look, said before the answer is known."""
+"""Preregistration: the plan of a comparison, and the ledger of the interim analyses (looks) that were made."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crucible_nb.utils import checks
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a comparison.
+    """One interim or final analysis of a comparison.
 
     Attributes:
-        n: Events of both arms at the time.
-        metrics: What was compared.
-        planned: Whether the plan had foreseen it.
+        n: Number of events of both arms at the time.
+        metrics: Metrics that were compared.
+        planned: Whether the plan includes this look.
     """
 
     n: int
@@ -28,19 +28,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment is to answer.
+    """The preregistered plan of a comparison.
 
     Attributes:
-        metric: The primary metric; what decides.
-        hypothesis: In words.
-        margin: Difference that would matter, in the unit of the metric; None for none.
-        alpha: Rate of false alarms accepted.
-        direction: "up" or "down", where more or less is better; None goes by the name of the metric.
-        secondary: Other metrics that will be compared.
-        sample_size: Events of both arms together at which to look; None for a sequential test.
-        looks: How often until then, evenly.
-        sequential: Whether the test is valid at every look.
-        events: Events that had been recorded when the plan was made.
+        metric: Primary metric, which decides.
+        hypothesis: Hypothesis as text.
+        margin: Smallest difference that matters, in the unit of the metric; None if there is none.
+        alpha: Significance level.
+        direction: "up" if more is better, "down" if less is better; None uses the name of the metric.
+        secondary: Secondary metrics.
+        sample_size: Number of events of both arms at the final look; None for a sequential test.
+        looks: Number of looks up to the final one, equally spaced.
+        sequential: Whether the test is valid at any look.
+        events: Number of events that had been recorded when the plan was made.
     """
 
     metric: str
@@ -56,12 +56,12 @@ class Plan:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Primary and secondary."""
+        """Primary and secondary metrics."""
         return (self.metric, *self.secondary)
 
     @property
     def sha256(self) -> str:
-        """Of everything that was said, as hex; write it into the protocol to show that nothing was changed later.
+        """SHA-256 of all fields as hex; published beforehand, it proves that the plan was not changed.
 
         Examples:
             >>> from crucible_nb.stats.planning.plan import Plan
@@ -98,11 +98,11 @@ def plan_of(
     sequential: bool = False,
     events: int = 0,
 ) -> Plan:
-    """A checked plan; the arguments are those of `Plan`.
+    """Make a plan from checked arguments, which are those of `Plan`.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
-        StatError: Several looks without a sample size.
+        ConfigError: An argument is not accepted.
+        StatError: Several looks without a sample size, or with sequential=True.
     """
     checks.text("metric", metric)
     checks.text("hypothesis", hypothesis, optional=True)
@@ -112,20 +112,23 @@ def plan_of(
     looks = checks.whole("looks", looks, ge=1)
     size = checks.whole("sample_size", sample_size, ge=2, optional=True)
     if looks > 1 and (size is None or sequential):
-        raise StatError("looks: several looks need a sample_size, and no sequential=True, which allows any number")
+        raise StatError(
+            f"looks={looks}: several looks need a sample_size; leave out looks with sequential=True (valid at any look)"
+        )
     return Plan(
-        metric, hypothesis, margin, checks.number("alpha", alpha, gt=0, lt=1), direction,
-        checks.texts("secondary", secondary), size, looks, bool(sequential), checks.whole("events", events),
+        metric=metric, hypothesis=hypothesis, margin=margin, alpha=checks.number("alpha", alpha, gt=0, lt=1),
+        direction=direction, secondary=checks.texts("secondary", secondary), sample_size=size, looks=looks,
+        sequential=bool(sequential), events=checks.whole("events", events),
     )  # fmt: skip
 
 
 class Ledger:
-    """The plan of an experiment and the looks that were taken.
+    """The plan of an experiment and the looks that were made.
 
     Attributes:
-        plan: As it was made.
-        looks: In order.
-        append: Adds a look; an experiment replaces it, to write the look to its store as well.
+        plan: The plan.
+        looks: Looks in order of time.
+        append: Adds a look; an experiment replaces it by a function that also writes the look to its store.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -137,7 +140,7 @@ class Ledger:
         return f"{self.plan}: {len(self.looks)} looks, {early} of them not planned"
 
     def due(self, n: int) -> int | None:
-        """Which planned look `n` events are, counted from 1; None between looks, or when all were taken."""
+        """Number of the planned look that is due at `n` events, from 1; None if none is due."""
         plan, done = self.plan, sum(look.planned for look in self.looks)
         if plan.sequential:
             return done + 1
@@ -146,7 +149,7 @@ class Ledger:
         return done + 1
 
     def take(self, n: int, metrics: Sequence[str]) -> Look:
-        """Note a look; one at the same events again is the same look."""
+        """Record a look; a second one at the same number of events is the same look."""
         if self.looks and self.looks[-1].n == n:
             return self.looks[-1]
         look = Look(n, tuple(metrics), planned=self.due(n) is not None)
@@ -154,5 +157,5 @@ class Ledger:
         return look
 
     def agrees(self, other: Plan) -> bool:
-        """Whether another plan says the same, whenever it was made."""
+        """Whether another plan is equal, apart from the number of events at which it was made."""
         return replace(other, events=self.plan.events) == self.plan

@@ -1,4 +1,4 @@
-"""Power: how many values a test needs, what it finds with those it has, and the least it can find."""
+"""Power analysis: required sample size, power, and minimum detectable effect."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.planning.designs import Design, design_of
+from crucible_nb.stats.planning.designs import Design, make_design
 from crucible_nb.stats.results import Result, number
 from crucible_nb.utils import checks
 
-_MOST = 1e12
+_LARGEST_N = 1e12
 
 
 @dataclass(frozen=True, repr=False)
 class SampleSize(Result):
-    """How many values a test needs.
+    """The number of values that a test needs.
 
     Attributes:
-        n: Values a group, pairs, or in all for a chi-square; rounded up. int() of the result gives it too.
-        exact: Before rounding.
-        n_total: Values in all groups, or pairs.
-        test: Which.
-        effect_size: That is to be found, in the unit of the test (see `effect`).
-        effect: What the effect size is.
-        power: Chance to find it.
-        alpha: Chance of a false alarm.
+        n: Number of values per group, of pairs, or in total for a chi-square; rounded up. int() of the result gives it
+            too.
+        exact: The number before rounding.
+        n_total: Number of values in all groups, or of pairs.
+        test: Name of the test, as given.
+        effect_size: Effect size to detect (see `effect`).
+        effect: Symbol of the effect size, e.g. "d".
+        power: Probability to detect the effect.
+        alpha: Significance level.
         alternative: "two-sided", "less" or "greater".
-        text: All of it in a sentence.
+        text: One sentence with these numbers.
     """
 
     n: int
@@ -54,7 +55,7 @@ class SampleSize(Result):
 
 @dataclass(frozen=True, repr=False)
 class Power(Result):
-    """The chance that a test finds an effect; fields as of `SampleSize`. float() of the result gives the power."""
+    """The power of a test; the fields are those of `SampleSize`. float() of the result gives the power."""
 
     power: float
     n: float
@@ -71,11 +72,13 @@ class Power(Result):
 
 @dataclass(frozen=True, repr=False)
 class DetectableEffect(Result):
-    """The least effect that a test finds with a given power; fields as of `SampleSize`.
+    """The smallest effect that a test detects with a given power; the other fields are those of `SampleSize`.
+
+    float() of the result gives the effect size.
 
     Attributes:
-        difference: The effect in the unit of the data: effect_size * sd, or p2 - p1 for proportions with p1; NaN where
-            neither was given. float() of the result gives the effect size.
+        difference: The effect in the unit of the data: effect_size * sd, or p2 - p1 for proportions with p1; NaN if
+            neither sd nor p1 was given.
     """
 
     effect_size: float
@@ -106,33 +109,33 @@ def required_sample_size(
     p2: float | None = None,
     method: str | None = None,
 ) -> SampleSize:
-    """How many values a test needs to find an effect.
+    """Compute the number of values that a test needs to detect an effect.
 
     Args:
         effect_size: Cohen's d ("t", "one_sample"), d_z of the differences ("paired"), h ("proportions"), f ("anova")
             or w ("chi_square").
-        power: Chance to find the effect.
-        alpha: Chance of a false alarm.
+        power: Probability to detect the effect.
+        alpha: Significance level.
         test: "t" (two independent groups), "paired", "one_sample", "proportions", "anova" or "chi_square".
         alternative: "two-sided"; one-sided "greater" or "less" for t tests and proportions.
-        ratio: Values of the treatment for each of the control.
-        groups: Of "anova".
-        df: Degrees of freedom of "chi_square"; 1 when left out.
-        p1, p2: Shares of control and treatment, in place of an effect size, for "proportions".
+        ratio: Number of values of the treatment per value of the control.
+        groups: Number of groups of "anova"; None is 2.
+        df: Degrees of freedom of "chi_square"; None is 1.
+        p1, p2: Proportions of control and treatment, in place of an effect size, for "proportions".
         method: With p1 and p2: "arcsine" (as R's pwr, the default) or "pooled" (normal with the pooled variance under
             the null hypothesis, as R's power.prop.test).
 
     Returns:
-        SampleSize: `n` for each group (of the control, when `ratio` is not 1), pairs, or in all for "chi_square".
+        SampleSize: `n` per group (of the control, if `ratio` is not 1), of pairs, or in total for "chi_square".
 
     Raises:
-        ConfigError: An argument is not what is accepted, or does not belong to the test.
+        ConfigError: An argument is not accepted, or does not belong to the test.
         StatError: No number of values is enough.
 
     Examples:
         >>> from crucible_nb.stats.planning.power import required_sample_size
-        >>> found = required_sample_size(effect_size=0.5)
-        >>> int(found), round(found.exact, 2), found.n_total
+        >>> size = required_sample_size(effect_size=0.5)
+        >>> int(size), round(size.exact, 2), size.n_total
         (64, 63.77, 128)
         >>> int(required_sample_size(test="proportions", p1=0.10, p2=0.05))
         424
@@ -140,16 +143,16 @@ def required_sample_size(
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences. 2nd edition, Erlbaum (1988).
     """
-    design = design_of(test, effect_size, alternative, ratio, groups, df, p1, p2, method)
-    power, alpha = chances(power, alpha)
-    exact = needed(design, power, alpha)
+    design = make_design(test, effect_size, alternative, ratio=ratio, groups=groups, df=df, p1=p1, p2=p2, method=method)
+    power, alpha = check_power_and_alpha(power, alpha)
+    exact = required_n(design, power, alpha)
     n = math.ceil(exact - 1e-9)
-    total = design.total(n, exact)
-    text = (
-        f"A {design.said} needs {design.sizes(n, exact)} to find {design.effect_text} with {100 * power:g}% power at "
-        f"alpha {alpha:g} ({design.alternative})."
-    )
-    return SampleSize(n, exact, total, test, design.effect_size, design.effect, power, alpha, design.alternative, text)
+    return SampleSize(
+        n=n, exact=exact, n_total=design.total(n, exact), test=test, effect_size=design.effect_size,
+        effect=design.effect, power=power, alpha=alpha, alternative=design.alternative,
+        text=f"A {design.test_text} needs {design.sizes_text(n, exact)} to find {design.effect_text} with "
+        f"{100 * power:g}% power at alpha {alpha:g} ({design.alternative}).",
+    )  # fmt: skip
 
 
 def power(
@@ -166,32 +169,33 @@ def power(
     p2: float | None = None,
     method: str | None = None,
 ) -> Power:
-    """The chance that a test finds an effect with so many values.
+    """Compute the power of a test, the probability to detect an effect with n values.
 
     Args:
         effect_size, alpha, test, alternative, ratio, groups, df, p1, p2, method: As for `required_sample_size`.
-        n: Values a group (of the control, when `ratio` is not 1), pairs, or in all for "chi_square".
+        n: Number of values per group (of the control, if `ratio` is not 1), of pairs, or in total for "chi_square".
 
     Returns:
         Power; float() gives the number.
 
     Raises:
-        ConfigError: An argument is not what is accepted, or does not belong to the test.
+        ConfigError: An argument is not accepted, or does not belong to the test.
 
     Examples:
         >>> from crucible_nb.stats.planning.power import power
         >>> round(float(power(effect_size=0.5, n=30)), 7)
         0.4778965
     """
-    design = design_of(test, effect_size, alternative, ratio, groups, df, p1, p2, method)
+    design = make_design(test, effect_size, alternative, ratio=ratio, groups=groups, df=df, p1=p1, p2=p2, method=method)
     alpha = checks.number("alpha", alpha, gt=0, lt=1)
-    n = checks.number("n", n, ge=design.least)
-    found = design.power(n, alpha)
-    text = (
-        f"A {design.said} with {design.sizes(n, n)} finds {design.effect_text} with {100 * found:.1f}% power at alpha "
-        f"{alpha:g} ({design.alternative})."
-    )
-    return Power(found, n, test, design.effect_size, design.effect, alpha, design.alternative, text)
+    n = checks.number("n", n, ge=design.min_n)
+    chance = design.power(n, alpha)
+    return Power(
+        power=chance, n=n, test=test, effect_size=design.effect_size, effect=design.effect, alpha=alpha,
+        alternative=design.alternative,
+        text=f"A {design.test_text} with {design.sizes_text(n, n)} finds {design.effect_text} with "
+        f"{100 * chance:.1f}% power at alpha {alpha:g} ({design.alternative}).",
+    )  # fmt: skip
 
 
 def minimum_detectable_effect(
@@ -208,31 +212,32 @@ def minimum_detectable_effect(
     method: str | None = None,
     sd: float | None = None,
 ) -> DetectableEffect:
-    """The least effect that a test finds with a given power.
+    """Compute the smallest effect that a test detects with a given power.
 
     Args:
         n: As for `power`.
         power, alpha, test, alternative, ratio, groups, df: As for `required_sample_size`; the effect is above 0, or
-            below it for alternative="less".
-        p1: Share of the control, for "proportions": the answer then has the least difference of shares as well.
+            below 0 for alternative="less".
+        p1: Proportion of the control, for "proportions"; the result then includes the smallest difference of
+            proportions.
         method: As for `required_sample_size`, with p1.
-        sd: Standard deviation of the values ("paired": of the differences), for t tests: the answer then has the
-            least difference in their unit as well.
+        sd: Standard deviation of the values ("paired": of the differences), for t tests; the result then includes the
+            smallest difference in their unit.
 
     Returns:
         DetectableEffect; float() gives the effect size.
 
     Raises:
-        ConfigError: An argument is not what is accepted, or does not belong to the test.
+        ConfigError: An argument is not accepted, or does not belong to the test.
         StatError: No effect is large enough.
 
     Examples:
         >>> from crucible_nb.stats.planning.power import minimum_detectable_effect
-        >>> found = minimum_detectable_effect(64, sd=120.0)
-        >>> round(found.effect_size, 3), round(found.difference, 1)
+        >>> effect = minimum_detectable_effect(64, sd=120.0)
+        >>> round(effect.effect_size, 3), round(effect.difference, 1)
         (0.499, 59.9)
     """
-    power, alpha = chances(power, alpha)
+    power, alpha = check_power_and_alpha(power, alpha)
     sign = -1.0 if alternative == "less" else 1.0
     shares = p1 is not None
     if sd is not None:
@@ -240,50 +245,52 @@ def minimum_detectable_effect(
         if test not in {"t", "paired", "one_sample"}:
             raise checks.wrong("sd", sd, f"None for test={test!r}")
 
-    def design(size: float) -> Design:
-        wanted = (None, checks.number("p1", p1, gt=0, lt=1) + size) if shares else (size, None)
-        return design_of(test, wanted[0], alternative, ratio, groups, df, p1, wanted[1], method)
+    def design_for(size: float) -> Design:
+        effect_size, p2 = (None, checks.number("p1", p1, gt=0, lt=1) + size) if shares else (size, None)
+        return make_design(
+            test, effect_size, alternative, ratio=ratio, groups=groups, df=df, p1=p1, p2=p2, method=method
+        )
 
-    most = (1 - p1 if sign > 0 else p1) * (1 - 1e-9) if p1 is not None else math.pi if test == "proportions" else 1e6
-    tiny = most * 1e-9
-    n = checks.number("n", n, ge=design(sign * tiny).least)
-    size = sign * _root(lambda one: design(sign * one).power(n, alpha) - power, tiny, most, "effect")
-    found = design(size)
+    highest = (1 - p1 if sign > 0 else p1) * (1 - 1e-9) if p1 is not None else math.pi if test == "proportions" else 1e6
+    lowest = highest * 1e-9
+    n = checks.number("n", n, ge=design_for(sign * lowest).min_n)
+    size = sign * _find_root(lambda s: design_for(sign * s).power(n, alpha) - power, lowest, highest, "effect")
+    design = design_for(size)
     difference = size if shares else size * sd if sd is not None else math.nan
-    unit = "" if math.isnan(difference) else f", a difference of {number(difference)}"
-    text = (
-        f"A {found.said} with {found.sizes(n, n)} finds {found.effect} = {number(found.effect_size)}{unit} with "
-        f"{100 * power:g}% power at alpha {alpha:g} ({alternative}), and smaller ones less often."
-    )
+    in_unit = "" if math.isnan(difference) else f", a difference of {number(difference)}"
     return DetectableEffect(
-        found.effect_size, difference, n, test, found.effect, power, alpha, found.alternative, text
+        effect_size=design.effect_size, difference=difference, n=n, test=test, effect=design.effect, power=power,
+        alpha=alpha, alternative=design.alternative,
+        text=f"A {design.test_text} with {design.sizes_text(n, n)} finds {design.effect} = "
+        f"{number(design.effect_size)}{in_unit} with {100 * power:g}% power at alpha {alpha:g} ({alternative}), and "
+        "smaller ones less often.",
     )  # fmt: skip
 
 
-def chances(power: float, alpha: float) -> tuple[float, float]:
-    """Both, when they are: 0 < alpha < power < 1."""
+def check_power_and_alpha(power: float, alpha: float) -> tuple[float, float]:
+    """Check 0 < alpha < power < 1, and return power and alpha."""
     alpha = checks.number("alpha", alpha, gt=0, lt=1)
     return checks.number("power", power, gt=alpha, lt=1), alpha
 
 
-def needed(design: Design, power: float, alpha: float) -> float:
-    """The least n, not rounded, with which a design has the power.
+def required_n(design: Design, power: float, alpha: float) -> float:
+    """The smallest n, not rounded, for which a design has the power.
 
     Raises:
         StatError: No number of values is enough.
     """
-    if design.power(design.least, alpha) >= power:
-        return design.least
-    return _root(lambda n: design.power(n, alpha) - power, design.least, _MOST, "number of values")
+    if design.power(design.min_n, alpha) >= power:
+        return design.min_n
+    return _find_root(lambda n: design.power(n, alpha) - power, design.min_n, _LARGEST_N, "number of values")
 
 
-def _root(off: Any, low: float, most: float, what: str) -> float:
-    """Where a rising function crosses 0, by doubling and then by Brent."""
+def _find_root(function: Any, low: float, highest: float, what: str) -> float:
+    """Find the root of an increasing function, by doubling `low` and then by Brent's method."""
     from scipy import optimize  # noqa: PLC0415  heavy; imported where used
 
-    high = min(2 * low, most)
-    while not off(high) >= 0:
-        if high >= most:
+    high = min(2 * low, highest)
+    while not function(high) >= 0:
+        if high >= highest:
             raise StatError(f"power: no {what} is large enough; ask for less power, or a larger effect")
-        low, high = high, min(2 * high, most)
-    return float(optimize.brentq(off, low, high, xtol=1e-12, rtol=1e-13))
+        low, high = high, min(2 * high, highest)
+    return float(optimize.brentq(function, low, high, xtol=1e-12, rtol=1e-13))

@@ -68,7 +68,7 @@ def two_arms(
 
 def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     """Add a warning if neighbouring events correlate; values of time blocks have their own."""
-    if arm.said or arm.cluster is not None or len(arm.x) < 3:
+    if arm.notes or arm.cluster is not None or len(arm.x) < 3:
         return arm
     estimate = float("nan")
     if arm.metric.kind == "quantile":
@@ -78,7 +78,7 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     warning, _ = neighbours(data, arm.metric.name, arm, estimate)
     if warning is None:
         return arm
-    return arm._replace(said=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
+    return arm._replace(notes=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
 
 
 def _share_cluster_codes(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
@@ -245,7 +245,7 @@ def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
     for arm, name in zip(arms, names, strict=True):
         if arm.missing:
             exclusions.append(f"{arm.missing:,} rows of {name} without {arm.metric.column}")
-        for note in arm.said:
+        for note in arm.notes:
             text = note.removeprefix(_WARNING)
             (warnings if note.startswith(_WARNING) else assumptions).append(
                 text if text.startswith(name) else f"{name}: {text}"

@@ -17,7 +17,7 @@ LEAST = 10
 """Smallest number of blocks that is accepted."""
 _CORRELATED = 0.1
 _FEW_BLOCKS, _FEW_ROWS = 20, 10
-_LONGEST = 2**17  # so many values give the correlation of a longer series to 0.003
+_LONGEST = 2**17  # this many values give the correlation of a longer series to 0.003
 
 
 def lag1(x: np.ndarray) -> float:
@@ -121,7 +121,7 @@ def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
         metric=events.metric._replace(kind="mean"), x=x, weight=np.ones(len(x)), sampled=False, seen=None, sized=False,
         rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
-    return values._replace(said=_block_notes(events, x, blocks.codes, rule))
+    return values._replace(notes=_block_notes(events, x, blocks.codes, rule))
 
 
 class _Blocks(NamedTuple):

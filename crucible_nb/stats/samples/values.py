@@ -1,4 +1,4 @@
-"""What a metric name means on what a user has: values, their weights, and where they come from."""
+"""Read a metric from data by its name: values, their weights, and their sampling information."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = re.compile(r"(mean|total|p\d{1,2}(?:\.\d+)?)_(.+)")
 
 
 class Metric(NamedTuple):
-    """A metric: what of which column.
+    """A metric: a statistic of a column.
 
     Attributes:
         name: As written.
@@ -40,19 +40,19 @@ class Values(NamedTuple):
     """Known values of a column, in order.
 
     Attributes:
-        metric: What they are for.
-        x: float64[n], without NaN.
-        weight: float64[n], events each stands for.
-        missing: Rows without a value.
-        sampled: Whether rows stand for events that are not there.
-        seen: Events that the whole frame stands for, None where nobody knows.
-        rows_weight: Sum of the weights of all rows, those without a value too.
-        sized: Whether the sampler's probabilities grew with this very column.
+        metric: Metric for which the values were read.
+        x: Values, float64[n], without NaN.
+        weight: Weights, float64[n].
+        missing: Number of rows without a value.
+        sampled: Whether the rows are a sample of the events.
+        seen: Number of events that the whole frame represents; None if unknown.
+        rows_weight: Sum of the weights of all rows, including those without a value.
+        sized: Whether the sampling probabilities depended on this column.
         cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
-        per: float64[n], what a ratio divides by.
-        said: What was found on the way, in sentences: correlated neighbours, blocks.
-        known: bool[rows], which rows of the data have a value; None when all have.
-        lost: float64[clusters], weight of the rows without a value in each cluster; None without clusters.
+        per: Denominators of a ratio, float64[n].
+        notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
+        known: Whether each row of the data has a value, bool[rows]; None if all have.
+        lost: Weight of the rows without a value in each cluster, float64[clusters]; None without clusters.
     """
 
     metric: Metric
@@ -65,13 +65,13 @@ class Values(NamedTuple):
     sized: bool
     cluster: np.ndarray | None = None
     per: np.ndarray | None = None
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether every row stands for itself alone and for no other: neither sampled nor clustered."""
+        """Whether rows are neither sampled nor clustered."""
         return not self.sampled and self.cluster is None
 
 
@@ -118,14 +118,14 @@ def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None
     """The values of a metric.
 
     Args:
-        data: Experiment, DataFrame, Series, list or array; with bare values `metric` only says what they are.
+        data: Experiment, DataFrame, Series, list or array; of plain values, `metric` only gives the kind.
         metric: E.g. "mean_latency_ms", "p95_latency_ms", "total_cost_usd", "success_rate", "cost_per_success", or a
             column for its mean.
-        name: What the argument is called.
-        cluster: Column of what groups rows that are alike, e.g. "session_id"; a row without one is its own cluster.
+        name: Name of the argument, for messages.
+        cluster: Column that identifies clusters of correlated rows, e.g. "session_id"; each missing value is a cluster.
 
     Raises:
-        SchemaError: There is no such column, or it holds no numbers.
+        SchemaError: There is no such column, or it does not contain numbers.
         StatError: Weights are negative or not finite; outcomes are not 0 or 1.
     """
     data = frame_of(data)
@@ -157,7 +157,7 @@ def _of_frame(frame: pd.DataFrame, metric: str, cluster: str | None) -> Values:
 
 
 def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:
-    """Codes of the clusters that rows lie in; a row without one is a cluster of its own."""
+    """Return the cluster code of each row; a row without one is its own cluster."""
     if cluster is None:
         return None
     checks.columns("cluster", cluster, frame.columns)
@@ -188,9 +188,19 @@ def _known(
         raise StatError(f"{wanted.column}: expected true, false, 0 or 1 for {wanted.name}, got other numbers")
     sized = facts.get("sized_by") == wanted.column
     return Values(
-        wanted, x, weight, missing, sampled, facts.get("seen"), total, sized, cluster, per,
-        known=known if missing else None, lost=lost,
-    )  # fmt: skip
+        metric=wanted,
+        x=x,
+        weight=weight,
+        missing=missing,
+        sampled=sampled,
+        seen=facts.get("seen"),
+        rows_weight=total,
+        sized=sized,
+        cluster=cluster,
+        per=per,
+        known=known if missing else None,
+        lost=lost,
+    )
 
 
 def weights_of(frame: pd.DataFrame) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Intervals and comparisons that stay valid however often they are looked at."""
+"""Confidence sequences: intervals and comparisons of two arms that are valid at every look."""
 
 from crucible_nb.stats.sequences.sequence import (
     ConfidenceSequence,

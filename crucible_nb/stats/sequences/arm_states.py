@@ -1,4 +1,4 @@
-"""What one arm remembers of its events, for each kind of metric, and what can be said of it at every look."""
+"""States of one arm: for each kind of metric, what is stored of the events, and the interval at any look."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from crucible_nb.stats.sequences.running_sums import RunningSums
 Bound = tuple[float, float]
 
 
-class Arm(Protocol):
-    """Events of one arm, in a state whose size and cost do not grow with them."""
+class ArmState(Protocol):
+    """State of one arm; its size, and the cost of a look, do not grow with the number of events."""
 
     method: ClassVar[str]
 
     @property
     def n(self) -> int:
-        """Values taken in."""
+        """Number of known values."""
         ...
 
     @property
     def estimate(self) -> float:
-        """NaN of nothing."""
+        """The metric of the values; NaN without values."""
         ...
 
     def update(self, x: np.ndarray) -> None:
-        """Take finite values in."""
+        """Add finite values, in order of arrival."""
         ...
 
     def interval(self, alpha: float) -> Interval:
-        """What is not excluded, now or ever before, but with probability alpha."""
+        """Confidence interval; alpha is the probability of ever excluding the true value, at all looks together."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -45,12 +45,12 @@ class Arm(Protocol):
         ...
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over what `to_dict` gave; StoreError when it is broken."""
+        """Load the state that `to_dict` gave; StoreError if it is broken."""
         ...
 
 
 class Rate:
-    """Successes among events."""
+    """Successes and failures of one arm."""
 
     method: ClassVar[str] = "beta mixture (Robbins 1970)"
 
@@ -59,39 +59,33 @@ class Rate:
 
     @property
     def n(self) -> int:
-        """Known outcomes."""
         return round(self.counts.successes + self.counts.failures)
 
     @property
     def estimate(self) -> float:
-        """Share of successes."""
         return self.counts.rate
 
     @property
-    def arm(self) -> rates.Arm:
-        """The counts."""
-        return rates.Arm(self.counts.successes, float(self.n))
+    def outcomes(self) -> rates.SuccessCounts:
+        """The numbers of successes and outcomes."""
+        return rates.SuccessCounts(self.counts.successes, float(self.n))
 
     def update(self, x: np.ndarray) -> None:
-        """Take outcomes in."""
         self.counts.update(x)
 
     def interval(self, alpha: float) -> Interval:
-        """See `rates.rate_interval`."""
-        return rates.rate_interval(self.arm, alpha)
+        return rates.rate_interval(self.outcomes, alpha)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
         return self.counts.to_dict()
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over a state."""
         self.counts = Proportion.from_dict(state)
         return self
 
 
 class Quantile:
-    """Values on a ladder.
+    """Values of one arm for a quantile.
 
     Args:
         q: The quantile, in (0, 1).
@@ -100,88 +94,77 @@ class Quantile:
     method: ClassVar[str] = "beta mixture of quantiles, safe with ties (Howard and Ramdas 2022)"
 
     def __init__(self, q: float) -> None:
-        self.q, self.ladder = q, QuantileGrid()
+        self.q, self.grid = q, QuantileGrid()
 
     @property
     def n(self) -> int:
-        """Known values."""
-        return self.ladder.n
+        return self.grid.n
 
     @property
     def estimate(self) -> float:
-        """The quantile of what was seen."""
-        return self.ladder.quantile(self.q)
+        return self.grid.quantile(self.q)
 
     def update(self, x: np.ndarray) -> None:
-        """Take values in."""
-        self.ladder.update(x)
+        self.grid.update(x)
 
     def interval(self, alpha: float) -> Interval:
-        """See `quantiles.quantile_interval`."""
-        return quantiles.quantile_interval(self.ladder, self.q, alpha)
+        return quantiles.quantile_interval(self.grid, self.q, alpha)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        return self.ladder.to_dict()
+        return self.grid.to_dict()
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over a state."""
-        self.ladder = QuantileGrid.from_dict(state)
+        self.grid = QuantileGrid.from_dict(state)
         return self
 
 
 class Bounded:
-    """Values that cannot leave their bound.
+    """Values of one arm within a bound, for their mean.
 
     Args:
-        bound: (lowest, highest), known beforehand.
+        bound: (lowest, highest) possible value, known beforehand.
     """
 
     method: ClassVar[str] = "betting on a bounded mean (Waudby-Smith and Ramdas 2024)"
 
     def __init__(self, bound: Bound) -> None:
-        self.bound, self.ladder, self.sums = bound, QuantileGrid(), RunningSums()
+        self.bound, self.grid, self.sums = bound, QuantileGrid(), RunningSums()
 
     @property
     def n(self) -> int:
-        """Known values."""
         return self.sums.n
 
     @property
     def estimate(self) -> float:
-        """Mean."""
         return self.sums.mean
 
     def update(self, x: np.ndarray) -> None:
-        """Take values in; StatError outside of the bound, and then none is."""
+        """Add values; a value outside of the bound raises StatError, and none is added."""
         check_bound(x, self.bound)
-        self.ladder.update(x)
+        self.grid.update(x)
         self.sums.update(x)
 
     def unit(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ends of the steps as shares of the bound, and their counts."""
-        steps, (low, high) = self.ladder.steps(), self.bound
+        """Ends of the bins, scaled so that the bound is (0, 1), and their counts."""
+        bins, (low, high) = self.grid.bins(), self.bound
         width = high - low
-        return np.clip((steps.low - low) / width, 0, 1), np.clip((steps.high - low) / width, 0, 1), steps.held
+        return np.clip((bins.low - low) / width, 0, 1), np.clip((bins.high - low) / width, 0, 1), bins.counts
 
     def interval(self, alpha: float) -> Interval:
-        """See `betting.mean_limits`."""
         low, high = self.bound
         limits = betting.mean_limits(*self.unit(), alpha)
         return Interval(*(low + limit * (high - low) for limit in limits))
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
-        return {"ladder": self.ladder.to_dict(), "sums": self.sums.to_dict()}
+        return {"ladder": self.grid.to_dict(), "sums": self.sums.to_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over a state."""
-        self.ladder, self.sums = QuantileGrid.from_dict(state["ladder"]), RunningSums.from_dict(state["sums"])
+        self.grid, self.sums = QuantileGrid.from_dict(state["ladder"]), RunningSums.from_dict(state["sums"])
         return self
 
 
 class Unbounded:
-    """Values of any size: the central limit theorem."""
+    """Values of one arm without a bound, for their mean by the central limit theorem."""
 
     method: ClassVar[str] = "asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024)"
 
@@ -190,42 +173,36 @@ class Unbounded:
 
     @property
     def n(self) -> int:
-        """Known values."""
         return self.sums.n
 
     @property
     def estimate(self) -> float:
-        """Mean."""
         return self.sums.mean
 
     @property
     def error(self) -> float:
-        """Standard error of the mean; NaN below two values."""
+        """Standard error of the mean; NaN for fewer than two values."""
         return float(np.sqrt(self.sums.variance / self.n)) if self.n > 1 else float("nan")
 
     def update(self, x: np.ndarray) -> None:
-        """Take values in."""
         self.sums.update(x)
 
     def interval(self, alpha: float) -> Interval:
-        """See `asymptotic.radius`."""
         return asymptotic.around(self.estimate, self.error, self.n, alpha)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
         return self.sums.to_dict()
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over a state."""
         self.sums = RunningSums.from_dict(state)
         return self
 
 
 def check_bound(x: np.ndarray, bound: Bound) -> None:
-    """Raise StatError for a value outside of the bound."""
+    """Raise StatError if a value is outside of the bound."""
     outside = x[(x < bound[0]) | (x > bound[1])]
     if len(outside):
         raise StatError(
-            f"bound=({bound[0]:g}, {bound[1]:g}): {outside[0]:g} is outside; a bound is a fact known beforehand, such "
-            "as a client's timeout or max_tokens times the price, never the largest value seen"
+            f"bound=({bound[0]:g}, {bound[1]:g}): the value {outside[0]:g} is outside; a bound is known beforehand, "
+            "such as a client's timeout or max_tokens times the price, and never the largest value so far"
         )

@@ -1,4 +1,4 @@
-"""Means of anything, by the central limit theorem: right in the long run only, and labelled so."""
+"""Asymptotic confidence sequences of means without a bound, by the central limit theorem."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import numpy as np
 from crucible_nb.stats.results import Interval
 
 SHARP = 1000
-"""Events at which the interval is about as narrow as it can be."""
+"""Number of events for which the interval is tuned to be narrowest."""
 
 
 def tuning(alpha: float = 0.05, n: int = SHARP) -> float:
-    """rho^2 of the normal mixture that is sharpest after n events.
+    """The parameter rho^2 of the normal mixture that gives the narrowest interval after n events.
 
     Examples:
         >>> round(tuning() * SHARP, 2)
         8.78
     """
-    doubt = -2 * np.log(alpha)
-    return float((doubt + np.log(doubt) + 1) / n)
+    log_level = -2 * np.log(alpha)
+    return float((log_level + np.log(log_level) + 1) / n)
 
 
 def radius(error: float, n: float, alpha: float) -> float:
     """Half the width of the interval.
 
     Args:
-        error: Standard error of the estimate; unknown, or 0 because nothing has varied yet, makes it infinite.
-        n: Events behind it, those of the smaller of two arms.
-        alpha: Probability of ever excluding the truth, in the limit.
+        error: Standard error of the estimate; NaN, or 0 for constant values, gives an infinite width.
+        n: Number of events; of two arms, that of the smaller one.
+        alpha: Asymptotic probability of ever excluding the true value.
 
     Examples:
-        >>> round(radius(1.0, 1000, 0.05), 2)                        # a planned test has 1.96
+        >>> round(radius(1.0, 1000, 0.05), 2)                        # 1.96 for a test with a fixed n
         3.04
 
     References:
@@ -44,7 +44,7 @@ def radius(error: float, n: float, alpha: float) -> float:
 
 
 def log_evidence(estimate: float, error: float, n: float) -> float:
-    """Log evidence that the truth is not 0, for the same normal mixture.
+    """Log evidence (e-value) against a true value of 0, by the same normal mixture.
 
     Examples:
         >>> round(np.exp(log_evidence(radius(1.0, 1000, 0.05), 1.0, 1000)).item(), 9)  # 1 / alpha
@@ -57,6 +57,6 @@ def log_evidence(estimate: float, error: float, n: float) -> float:
 
 
 def around(estimate: float, error: float, n: float, alpha: float) -> Interval:
-    """The interval around an estimate."""
+    """The interval around an estimate at a level alpha."""
     half = radius(error, n, alpha)
     return Interval(estimate - half, estimate + half) if half < float("inf") else Interval(-half, half)

@@ -1,7 +1,7 @@
-"""Evidence against a share: a beta mixture of likelihood ratios, which may be looked at after every event.
+"""Evidence against a proportion: a beta mixture of likelihood ratios, valid at every n.
 
-For the true share p the product of theta^x (1 - theta)^(1 - x) / (p^x (1 - p)^(1 - x)) over events is a martingale
-for every theta, so a mixture over theta is one too, and exceeds 1 / alpha at any time with probability at most alpha.
+For the true proportion p, the product of theta^x (1 - theta)^(1 - x) / (p^x (1 - p)^(1 - x)) over events is a
+martingale for every theta; so is a mixture over theta, which ever exceeds 1 / alpha with probability at most alpha.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ LOG2 = float(np.log(2.0))
 
 
 def log_mixture(successes: Any, n: Any, p: Any, strength: float) -> Any:
-    """Log evidence against the share p after n events, under theta ~ Beta(strength p, strength (1 - p)).
+    """Log evidence against the proportion p after n events, under theta ~ Beta(strength p, strength (1 - p)).
 
     Args:
-        successes: Number or array, how many events were a success.
-        n: How many events there were.
-        p: Share in (0, 1) that is doubted.
-        strength: How many events the mixture is worth; it is sharpest at about 8 times as many.
+        successes: Number of successes, a number or an array.
+        n: Number of events.
+        p: Hypothesised proportion, in (0, 1).
+        strength: Number of events that the prior counts as; the evidence is sharpest at about 8 times as many.
 
     Returns:
         Float or array: log B(S + a, n - S + b) - log B(a, b) - S log p - (n - S) log(1 - p).
 
     Examples:
-        >>> log_mixture(0, 0, 0.5, 2.0).item(), log_mixture(1, 1, 0.5, 2.0).item()  # one event tells nothing
+        >>> log_mixture(0, 0, 0.5, 2.0).item(), log_mixture(1, 1, 0.5, 2.0).item()  # one event is no evidence
         (0.0, 0.0)
         >>> round(np.exp(log_mixture(2, 2, 0.5, 2.0)).item(), 6)  # uniform theta: mean of (2 theta)^2
         1.333333
@@ -44,15 +44,16 @@ def log_mixture(successes: Any, n: Any, p: Any, strength: float) -> Any:
 
 
 def log_sides(at_most: np.ndarray, below: np.ndarray, n: float, p: float, strength: float) -> np.ndarray:
-    """Log evidence that a value is not the quantile p, safe with ties.
+    """Log evidence against a value q being the quantile p, valid with ties.
 
-    The quantile q has P(x <= q) >= p >= P(x < q). The mixture cut to theta < p and fed #{x <= q} is a
-    supermartingale by the first, the one cut to theta > p and fed #{x < q} by the second; so is their mean.
+    The quantile q has P(x <= q) >= p >= P(x < q). The mixture over theta < p, with the count of x <= q, is a
+    supermartingale by the first inequality, that over theta > p, with the count of x < q, by the second; so is their
+    mean.
 
     Args:
-        at_most: How many of the n values are <= q, for each q.
-        below: How many are < q.
-        n: How many values there are.
+        at_most: Number of values <= q, for each q.
+        below: Number of values < q, for each q.
+        n: Number of values.
         p: The quantile, in (0, 1).
         strength: As in `log_mixture`.
 
@@ -70,7 +71,7 @@ def log_sides(at_most: np.ndarray, below: np.ndarray, n: float, p: float, streng
     from scipy.special import betainc  # noqa: PLC0415
 
     a, b = strength * p, strength * (1 - p)
-    with np.errstate(divide="ignore"):  # a side without any mass left is no evidence: log 0
+    with np.errstate(divide="ignore"):  # a side whose mass underflows gives no evidence: log 0
         low = np.log(betainc(at_most + a, n - at_most + b, p)) - np.log(betainc(a, b, p))
         high = np.log(betainc(n - below + b, below + a, 1 - p)) - np.log(betainc(b, a, 1 - p))
     low += log_mixture(at_most, n, p, strength)

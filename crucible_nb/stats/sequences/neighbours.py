@@ -1,4 +1,4 @@
-"""Do neighbouring events resemble each other? Then a sequence promises more than it can keep."""
+"""Warning of correlated neighbours, which a sequence of independent events does not allow for."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CORRELATED = 0.1
 
 
 class Neighbours:
-    """Correlation of each value with the one before, on a scale on which one huge value does not drown the rest.
+    """Correlation of each value with the one before, on an arcsinh scale, so that single large values do not dominate.
 
     Examples:
         >>> rng = np.random.default_rng(0)
         >>> walk = np.exp(np.cumsum(rng.normal(0, 0.1, 1000)))
         >>> Neighbours().update(walk).warnings("control")[0][:48]
-        'control: neighbouring events correlate (0.99), a'
+        'control: neighbouring events correlate (0.99), b'
         >>> Neighbours().update(rng.permutation(walk)).warnings()
         ()
     """
@@ -29,22 +29,22 @@ class Neighbours:
         self.scale, self.sums = 0.0, RunningSums()
 
     def update(self, x: np.ndarray) -> Self:
-        """Take finite values in, in place."""
+        """Add finite values, in order of arrival."""
         if not self.scale and np.any(x):
             self.scale = abs(float(x[np.flatnonzero(x)[0]]))
         self.sums.update(np.arcsinh(x / self.scale) if self.scale else x)
         return self
 
     def warnings(self, name: str = "") -> tuple[str, ...]:
-        """A sentence where they correlate above 0.1 and more than chance makes them."""
-        found = self.sums.lag1
-        if not found > max(_CORRELATED, 2 / np.sqrt(max(self.sums.n, 1))):
+        """Warn if the correlation of neighbours is above 0.1 and significant."""
+        correlation = self.sums.lag1
+        if not correlation > max(_CORRELATED, 2 / np.sqrt(max(self.sums.n, 1))):
             return ()
-        said = (
-            f"neighbouring events correlate ({found:.2f}), and the guarantee is one for independent events: "
-            "take one value per session or time block"
+        warning = (
+            f"neighbouring events correlate ({correlation:.2f}), but the guarantee holds for independent events: "
+            "use one value per session or time block"
         )
-        return (f"{name}: {said}" if name else said,)
+        return (f"{name}: {warning}" if name else warning,)
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain data."""
@@ -52,7 +52,7 @@ class Neighbours:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The state that `to_dict` gave; StoreError when it is broken."""
-        opened, new = StateReader(state, "neighbours"), cls()
-        new.scale, new.sums = opened.weight("scale"), RunningSums.from_dict(opened.part("sums"))
+        """Load the state that `to_dict` gave; StoreError if it is broken."""
+        reader, new = StateReader(state, "neighbours"), cls()
+        new.scale, new.sums = reader.weight("scale"), RunningSums.from_dict(reader.part("sums"))
         return new

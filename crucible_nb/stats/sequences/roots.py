@@ -1,4 +1,4 @@
-"""Where evidence reaches a threshold: always the outer end of what is known, so that an interval is never short."""
+"""Root finding for limits of intervals, rounded outwards, so that an interval is never too short."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable
 _RELATIVE = 1e-10
 
 
-def edge(excess: Callable[[float], float], inside: float, outside: float, step: float) -> float:
-    """The point beyond which `excess` is positive, from its outer side.
+def find_edge(excess: Callable[[float], float], inside: float, outside: float, step: float) -> float:
+    """Find the point beyond which `excess` is positive, approximated from outside.
 
     Args:
-        excess: Evidence minus the threshold; not positive at `inside`, growing towards `outside`.
+        excess: Evidence minus the threshold; not positive at `inside`, increasing towards `outside`.
         inside: A point that is not excluded.
-        outside: Far end of the search; given back when even it is not excluded.
-        step: How far off the point may be expected, > 0; doubled until it is passed.
+        outside: Far end of the search, which is returned if it is not excluded.
+        step: First guess of the distance to the point, > 0; doubled until the point is passed.
 
     Returns:
-        A point that is excluded, as good as next to one that is not: within 1e-10 of itself and 1e-6 of the step.
+        An excluded point, within 1e-10 of itself and 1e-6 of the step of one that is not.
 
     Examples:
-        >>> round(edge(lambda x: x * x - 2, 0.0, 10.0, 1.0), 4)
+        >>> round(find_edge(lambda x: x * x - 2, 0.0, 10.0, 1.0), 4)
         1.4142
-        >>> edge(lambda x: x - 20, 0.0, 10.0, 1.0)
+        >>> find_edge(lambda x: x - 20, 0.0, 10.0, 1.0)
         10.0
     """
     from scipy.optimize import brentq  # noqa: PLC0415
@@ -36,6 +36,6 @@ def edge(excess: Callable[[float], float], inside: float, outside: float, step: 
         near, step = far, 2 * step
     else:
         return float(outside)
-    least = max(1e-6 * abs(far - near), 1e-300)
-    found = brentq(excess, near, far, xtol=least, rtol=_RELATIVE) if excess(near) < 0 else near
-    return float(sign * min(sign * found + 2 * (least + _RELATIVE * abs(found)), sign * outside))
+    tolerance = max(1e-6 * abs(far - near), 1e-300)
+    root = brentq(excess, near, far, xtol=tolerance, rtol=_RELATIVE) if excess(near) < 0 else near
+    return float(sign * min(sign * root + 2 * (tolerance + _RELATIVE * abs(root)), sign * outside))

@@ -1,4 +1,4 @@
-"""Sums that go on from event to event: the same bits however the events were cut."""
+"""Running sums that are bit-identical for any cut of the events into blocks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 from crucible_nb.accumulators.serial import StateReader
 
 
-def carry(total: float, x: np.ndarray) -> float:
-    """`total` plus each value in turn.
+def add_in_order(total: float, x: np.ndarray) -> float:
+    """Add each value to `total`, one after the other.
 
     Examples:
-        >>> carry(carry(0.0, np.array([0.1, 0.2])), np.array([0.3])) == carry(0.0, np.array([0.1, 0.2, 0.3]))
+        >>> x = np.array([0.1, 0.2, 0.3])
+        >>> add_in_order(add_in_order(0.0, x[:2]), x[2:]) == add_in_order(0.0, x)
         True
     """
     return float(np.add.accumulate(np.concatenate(([total], x)))[-1])
 
 
 class RunningSums:
-    """Number, mean, variance and correlation of neighbours of a stream of values.
+    """Number, mean, variance and lag-1 correlation of a stream of values.
 
-    Sums are of differences to the first value, so an offset costs no digits.
+    Sums are of differences from the first value, so that a common offset costs no digits.
 
     Examples:
         >>> sums = RunningSums().update(np.array([1.0, 2.0, 1.0, 2.0]))
@@ -38,55 +39,55 @@ class RunningSums:
         self.first = self.last = self.total = self.squares = self.products = 0.0
 
     def update(self, x: np.ndarray) -> Self:
-        """Take finite values in, in place."""
+        """Add finite values, in order of arrival."""
         if not len(x):
             return self
         if not self.n:
             self.first = float(x[0])
         d = x - self.first
-        before = np.concatenate(([self.last], d[:-1]))  # of the very first value the difference is 0
-        self.products = carry(self.products, d * before)
-        self.total, self.squares = carry(self.total, d), carry(self.squares, d * d)
+        before = np.concatenate(([self.last], d[:-1]))  # the difference of the first value of all is 0
+        self.products = add_in_order(self.products, d * before)
+        self.total, self.squares = add_in_order(self.total, d), add_in_order(self.squares, d * d)
         self.n, self.last = self.n + len(x), float(d[-1])
         return self
 
     @classmethod
-    def of_moments(cls, n: int, mean: float, spread: float) -> Self:
-        """Sums with these moments; nothing is known of neighbours.
+    def of_moments(cls, n: int, mean: float, squared_deviations: float) -> Self:
+        """Make sums with these moments; the correlation of neighbours is unknown.
 
         Args:
             n: Number of values.
-            mean: Their mean.
-            spread: Sum of squared deviations from it.
+            mean: Mean of the values.
+            squared_deviations: Sum of squared deviations from the mean.
         """
         new = cls()
         if n:
-            new.n, new.first, new.squares, new.products = n, mean, spread, float("nan")
+            new.n, new.first, new.squares, new.products = n, mean, squared_deviations, float("nan")
         return new
 
     @property
     def mean(self) -> float:
-        """Mean, NaN of nothing."""
+        """Mean; NaN without values."""
         return self.first + self.total / self.n if self.n else float("nan")
 
     @property
-    def spread(self) -> float:
+    def squared_deviations(self) -> float:
         """Sum of squared deviations from the mean."""
         return max(self.squares - self.total**2 / self.n, 0.0) if self.n else 0.0
 
     @property
     def variance(self) -> float:
-        """With n - 1, NaN below two values."""
-        return self.spread / (self.n - 1) if self.n > 1 else float("nan")
+        """Variance, divided by n - 1; NaN for fewer than two values."""
+        return self.squared_deviations / (self.n - 1) if self.n > 1 else float("nan")
 
     @property
     def lag1(self) -> float:
-        """Correlation of neighbours, as `blocks.lag1` has it; NaN below three values or without any spread."""
-        if self.n < 3 or self.spread <= 1e-12 * self.squares:
+        """Correlation of neighbours, as by `blocks.lag1`; NaN for fewer than three values or constant ones."""
+        if self.n < 3 or self.squared_deviations <= 1e-12 * self.squares:
             return float("nan")
         mean = self.total / self.n
-        inner = 2 * self.total - self.last  # both sums of neighbours; the first difference is 0
-        return (self.products - mean * inner + (self.n - 1) * mean**2) / self.spread
+        inner = 2 * self.total - self.last  # sum without the last value + sum without the first, whose difference is 0
+        return (self.products - mean * inner + (self.n - 1) * mean**2) / self.squared_deviations
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain data."""
@@ -94,13 +95,9 @@ class RunningSums:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The sums whose `to_dict` gave `state`.
-
-        Raises:
-            StoreError: The state is broken.
-        """
-        opened, new = StateReader(state, "carried"), cls()
-        new.n = opened.whole("n")
+        """Load the state that `to_dict` gave; StoreError if it is broken."""
+        reader, new = StateReader(state, "carried"), cls()
+        new.n = reader.whole("n")
         for name in cls._SUMS:
-            setattr(new, name, opened.number(name))
+            setattr(new, name, reader.number(name))
         return new

@@ -1,4 +1,4 @@
-"""Which sequence fits a metric; means of anything have none."""
+"""Choice of the confidence sequence for a metric; means without a bound have no valid one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.arm_states import Arm, Bound, Bounded, Quantile, Rate, Unbounded
+from crucible_nb.stats.sequences.arm_states import ArmState, Bound, Bounded, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.two_arm_states import (
     BoundedPairs,
     TwoArmState,
@@ -18,8 +18,8 @@ from crucible_nb.stats.sequences.two_arm_states import (
 from crucible_nb.utils import checks
 
 
-def bound_of(bound: Any) -> Bound | None:
-    """`bound` as two finite ascending numbers, or None."""
+def check_bounds(bound: Any) -> Bound | None:
+    """Return `bound` as two finite ascending numbers, or None; raise ConfigError otherwise."""
     if bound is None:
         return None
     try:
@@ -32,8 +32,8 @@ def bound_of(bound: Any) -> Bound | None:
     return low, high
 
 
-def state_for_arm(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> Arm:
-    """The fresh state for one arm; `asymptotic` counts only where nothing better is to be had.
+def new_arm_state(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> ArmState:
+    """Make an empty state for one arm; `asymptotic` is used only if there is no other sequence for the metric.
 
     Raises:
         StatError: There is no valid sequence for the metric.
@@ -41,16 +41,16 @@ def state_for_arm(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> A
     if metric.kind == "rate":
         return Rate()
     if metric.kind == "quantile":
-        return Quantile(_inside(metric))
+        return Quantile(_check_quantile(metric))
     if metric.kind == "ratio":
-        _no_ratio(metric)
+        _raise_no_ratio(metric)
     if bound is not None:
         return Bounded(bound)
-    return Unbounded() if asymptotic else _no_mean(metric)
+    return Unbounded() if asymptotic else _raise_no_mean(metric)
 
 
-def state_for_arms(metric: Metric, bound: Bound | None, *, asymptotic: bool, paired: bool) -> TwoArmState:
-    """The fresh state for two arms.
+def new_two_arm_state(metric: Metric, bound: Bound | None, *, asymptotic: bool, paired: bool) -> TwoArmState:
+    """Make an empty state for two arms.
 
     Raises:
         StatError: There is no valid sequence for the metric.
@@ -59,30 +59,30 @@ def state_for_arms(metric: Metric, bound: Bound | None, *, asymptotic: bool, pai
         return BoundedPairs((0.0, 1.0)) if paired else TwoRates()
     if metric.kind == "quantile":
         if paired:
-            raise StatError(f"{metric.name}: quantiles are compared between independent arms; use paired=False")
-        return TwoQuantiles(_inside(metric))
+            raise StatError(f"{metric.name}: quantiles have no paired sequence; use paired=False")
+        return TwoQuantiles(_check_quantile(metric))
     if metric.kind == "ratio":
-        _no_ratio(metric)
+        _raise_no_ratio(metric)
     if bound is not None:
         return BoundedPairs(bound)
     if not asymptotic:
-        _no_mean(metric)
+        _raise_no_mean(metric)
     return UnboundedPairs() if paired else TwoMeans()
 
 
-def _inside(metric: Metric) -> float:
+def _check_quantile(metric: Metric) -> float:
     if not 0 < metric.q < 1:
-        raise StatError(f"{metric.name}: expected a quantile between p0 and p100, both left out")
+        raise StatError(f"{metric.name}: expected a quantile above p0 and below p100")
     return metric.q
 
 
-def _no_mean(metric: Metric) -> NoReturn:
+def _raise_no_mean(metric: Metric) -> NoReturn:
     raise StatError(
-        f"{metric.name}: a mean without a bound has no interval that stays right when it is looked at again and again "
-        f"(Bahadur and Savage 1956); use p50_{metric.column}, or bound=(lowest, highest) where both are known "
-        "beforehand, or asymptotic=True for one that is right in the long run only"
+        f"{metric.name}: a mean without a bound has no interval that is valid at every look (Bahadur and Savage 1956); "
+        f"use p50_{metric.column}, or bound=(lowest, highest) if both are known beforehand, or asymptotic=True for an "
+        "interval that is valid only asymptotically"
     )
 
 
-def _no_ratio(metric: Metric) -> NoReturn:
+def _raise_no_ratio(metric: Metric) -> NoReturn:
     raise StatError(f"{metric.name}: a ratio of two totals has no valid sequence; use p50_{metric.column}")

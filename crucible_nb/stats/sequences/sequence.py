@@ -1,4 +1,4 @@
-"""`cr.confidence_sequence`: one number and its interval, valid at every look."""
+"""`cr.confidence_sequence`: an estimate with an interval that is valid at every look."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import numpy as np
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.arrivals import arrivals, is_experiment, metric_in, newest_rows, take_live
+from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
 from crucible_nb.stats.sequences.neighbours import Neighbours
-from crucible_nb.stats.sequences.select import bound_of, state_for_arm
+from crucible_nb.stats.sequences.select import check_bounds, new_arm_state
 from crucible_nb.utils import checks
 
-LONG_RUN = "asymptotic: right in the long run only, not at small n, heavy tails or rare events"
+ASYMPTOTIC = "asymptotic: valid only for large n, not with heavy tails or rare events"
 
 
 @dataclass(frozen=True, repr=False)
 class SequenceResult(Result):
-    """What a confidence sequence says at one look.
+    """A confidence sequence at one look.
 
     Attributes:
-        metric: What was asked for.
-        estimate: The number, in the unit of its column.
-        confidence_interval: (low, high).
-        confidence: Probability that the truth is in every interval of every look.
-        n: Values taken in.
-        missing: Events without a value, left out.
-        method: How the interval is made.
-        asymptotic: Whether the promise is one for the long run only.
-        warnings: What a reader should know.
+        metric: Name of the metric.
+        estimate: Estimate, in the unit of its column.
+        confidence_interval: (low, high) of the estimate.
+        confidence: Probability that the true value is in the intervals of all looks.
+        n: Number of known values.
+        missing: Number of events without a value.
+        method: Method of the interval, in a sentence.
+        asymptotic: Whether the interval is valid only asymptotically.
+        warnings: Reasons to doubt the result.
     """
 
     metric: str
@@ -47,18 +47,18 @@ class SequenceResult(Result):
 
 
 class ConfidenceSequence:
-    """An interval that may be looked at after every event, as often as one likes, and acted upon.
+    """A confidence interval that is valid after every event, however often it is read and acted upon.
 
-    With probability `confidence` the truth is inside at all looks together. What it says is a function of the values
-    taken in: looking changes nothing. A look costs the same at any n: rates keep two counts, quantiles and bounded
-    means up to 2,048 different values, then logarithmic buckets at most 1/256 wide, to whose ends limits are rounded
-    outwards.
+    With probability `confidence` the true value is inside at all looks together. The interval depends only on the
+    values, not on the looks. A look costs the same at any n: rates store two counts, quantiles and bounded means up to
+    2,048 different values, then logarithmic buckets at most 1/256 wide, to whose ends limits are rounded outwards.
 
     Args:
         metric: As for `confidence_sequence`.
-        confidence: In (0, 1).
-        bound: (lowest, highest) of the values, for means.
+        confidence: Probability, in (0, 1).
+        bound: (lowest, highest) possible value, for means.
         asymptotic: Whether means without a bound may use the central limit theorem.
+        meaning: Resolved metric; None resolves `metric`.
 
     Examples:
         >>> seq = ConfidenceSequence("p50_latency_ms")
@@ -74,9 +74,9 @@ class ConfidenceSequence:
     ) -> None:  # fmt: skip
         self._metric = metric_in(None, metric) if meaning is None else meaning
         self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
-        self.bound, self._asked = bound_of(bound), bool(asymptotic)
-        self._arm = state_for_arm(self._metric, self.bound, asymptotic=self._asked)
-        self._near, self.missing = Neighbours(), 0
+        self.bound, self._allow_asymptotic = check_bounds(bound), bool(asymptotic)
+        self._arm = new_arm_state(self._metric, self.bound, asymptotic=self._allow_asymptotic)
+        self._neighbours, self.missing = Neighbours(), 0
 
     @property
     def metric(self) -> str:
@@ -85,7 +85,7 @@ class ConfidenceSequence:
 
     @property
     def n(self) -> int:
-        """Values taken in."""
+        """Number of known values."""
         return self._arm.n
 
     @property
@@ -94,67 +94,67 @@ class ConfidenceSequence:
 
     @property
     def estimate(self) -> float:
-        """The metric of what was taken in; NaN of nothing."""
+        """The metric of the values so far; NaN without values."""
         return self._arm.estimate * self._scale
 
     @property
     def interval(self) -> Interval:
-        """(low, high); of a total, what as many events cost in the long run."""
+        """(low, high) of the estimate; for a total, of the expected total of as many events."""
         low, high = self._arm.interval(1 - self.confidence)
         return Interval(low * self._scale, high * self._scale) if self.n else Interval(low, high)
 
     @property
     def asymptotic(self) -> bool:
-        """Whether the promise is one for the long run only."""
+        """Whether the interval is valid only asymptotically."""
         return self._arm.method.startswith("asymptotic")
 
     @property
     def method(self) -> str:
-        """How the interval is made, in a sentence."""
-        tail = LONG_RUN if self.asymptotic else "valid at every look"
-        return f"{100 * self.confidence:g}% confidence sequence by {self._arm.method}; {tail}"
+        """Method of the interval, in a sentence."""
+        validity = ASYMPTOTIC if self.asymptotic else "valid at every look"
+        return f"{100 * self.confidence:g}% confidence sequence by {self._arm.method}; {validity}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know."""
-        return self._near.warnings()
+        """Reasons to doubt the interval."""
+        return self._neighbours.warnings()
 
     def update(self, values: Any) -> Self:
-        """Take later values in; what came before stays.
+        """Add later values to those so far.
 
         Args:
-            values: One value, a list, array or Series, or a frame with the column; missing ones are counted.
+            values: One value, a list, array or Series, or a frame with the column; missing values are counted.
 
         Returns:
             The sequence itself.
 
         Raises:
-            StatError: A value is outside of the bound or no outcome; then nothing was taken in.
+            StatError: A value is outside of the bound, or a rate has values other than true and false; none is added.
 
         Examples:
             >>> ConfidenceSequence().update([True, False, None]).n
             2
         """
-        found = arrivals([values] if np.isscalar(values) else values, self.metric, "values", later=self.n > 0)
-        self._arm.update(found.x)
-        self._near.update(found.x)
-        self.missing += found.missing
+        added = arrivals([values] if np.isscalar(values) else values, self.metric, "values", later=self.n > 0)
+        self._arm.update(added.x)
+        self._neighbours.update(added.x)
+        self.missing += added.missing
         return self
 
     def result(self) -> SequenceResult:
-        """What it says now, frozen.
+        """The current state as a frozen result.
 
         Examples:
             >>> ConfidenceSequence().update([True, True]).result().estimate
             1.0
         """
         return SequenceResult(
-            self.metric, self.estimate, self.interval, self.confidence, self.n, self.missing, self.method,
-            self.asymptotic, self.warnings,
+            metric=self.metric, estimate=self.estimate, confidence_interval=self.interval, confidence=self.confidence,
+            n=self.n, missing=self.missing, method=self.method, asymptotic=self.asymptotic, warnings=self.warnings,
         )  # fmt: skip
 
     def to_frame(self) -> Any:
-        """What it says now, as one row.
+        """The current result as a frame with one row.
 
         Examples:
             >>> int(ConfidenceSequence().update([True, True]).to_frame().loc[0, "n"])
@@ -169,7 +169,7 @@ class ConfidenceSequence:
         return self.result()._repr_html_().replace("SequenceResult", "ConfidenceSequence", 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole state as plain data that JSON can hold; for what it says, see `result`.
+        """The state as JSON-compatible data, from which `from_dict` continues; for the interval, see `result`.
 
         Examples:
             >>> seq = ConfidenceSequence().update([True, True, False])
@@ -179,13 +179,13 @@ class ConfidenceSequence:
         return {
             "kind": "confidence_sequence", "version": 1, "metric": dict(self._metric._asdict()),
             "confidence": self.confidence, "bound": None if self.bound is None else list(self.bound),
-            "asymptotic": self._asked, "missing": self.missing, "arm": self._arm.to_dict(),
-            "neighbours": self._near.to_dict(),
+            "asymptotic": self._allow_asymptotic, "missing": self.missing, "arm": self._arm.to_dict(),
+            "neighbours": self._neighbours.to_dict(),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The sequence whose `to_dict` gave `state`.
+        """Restore a sequence from the state that `to_dict` gave.
 
         Raises:
             StoreError: The state is broken or from a newer release.
@@ -195,22 +195,22 @@ class ConfidenceSequence:
             >>> seq.update([False]).estimate
             0.5
         """
-        opened = StateReader(state, "confidence_sequence")
+        reader = StateReader(state, "confidence_sequence")
         try:
-            meaning = meaning_of(state["metric"])
+            meaning = metric_from_dict(state["metric"])
             new = cls(
                 meaning.name, state["confidence"], bound=state["bound"], asymptotic=state["asymptotic"], meaning=meaning
             )
             new._arm.restore(state["arm"])
-            new._near = Neighbours.from_dict(state["neighbours"])
+            new._neighbours = Neighbours.from_dict(state["neighbours"])
         except (KeyError, TypeError, ValueError) as error:
-            raise opened.broken(error) from error
-        new.missing = opened.whole("missing")
+            raise reader.broken(error) from error
+        new.missing = reader.whole("missing")
         return new
 
 
-def meaning_of(state: Mapping[str, Any]) -> Metric:
-    """A metric out of plain data; JSON has no NaN."""
+def metric_from_dict(state: Mapping[str, Any]) -> Metric:
+    """Restore a metric from plain data, in which null is NaN."""
     return Metric(**{**state, "q": float("nan") if state["q"] is None else float(state["q"])})
 
 
@@ -221,24 +221,24 @@ def confidence_sequence(
     bound: Any = None,
     asymptotic: bool = False,
 ) -> ConfidenceSequence:
-    """A confidence interval that stays valid however often it is looked at.
+    """Start a confidence sequence: an interval that is valid however often it is read.
 
     Args:
-        data: Everything so far: None or [] to begin with nothing, values, a Series, a frame (ordered by `seq`), or an
-            experiment, whose success_rate, quantiles of latency_ms and asymptotic means come from every event, kept
-            or not.
-        metric: "success_rate", "p50_", "p95_", ... and a column; "mean_", "total_" or a bare column with a bound.
-        confidence: Probability that the truth is inside at all looks together, in (0, 1).
-        bound: (lowest, highest) that a value can have, a fact known beforehand; in the unit of the column.
-        asymptotic: Give means without a bound an interval that is right in the long run only.
+        data: All events so far: None or [] to start without values, values, a Series, a frame (sorted by `seq`), or an
+            experiment, whose success_rate, quantiles of latency_ms and asymptotic means come from all events, also
+            those that sampling dropped.
+        metric: "success_rate", "p50_", "p95_", ... and a column; "mean_", "total_" or a column name with a bound.
+        confidence: Probability that the true value is inside at all looks together, in (0, 1).
+        bound: (lowest, highest) possible value, known beforehand, in the unit of the column.
+        asymptotic: Give means without a bound an interval that is valid only asymptotically.
 
     Returns:
-        A `ConfidenceSequence`; `.update(values)` takes later values in.
+        A `ConfidenceSequence`; `.update(values)` adds later values.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is not accepted.
         SchemaError: No such column.
-        StatError: A mean without a bound, a value outside of it, or rows that are not everything so far.
+        StatError: A mean without a bound, a value outside of it, or rows that are not all events so far.
 
     Examples:
         >>> seq = confidence_sequence([True] * 95 + [False] * 5)
@@ -258,23 +258,23 @@ def confidence_sequence(
     new = ConfidenceSequence(metric, confidence, bound=bound, asymptotic=asymptotic, meaning=metric_in(data, metric))
     if data is None:
         return new
-    missing = take_live(new._arm, new._metric, data.metrics()) if is_experiment(data) else None
+    missing = fill_from_live(new._arm, new._metric, data.metrics()) if is_experiment(data) else None
     if missing is None:
         return new.update(data)
     new.missing = missing
-    new._near.update(newest_rows(data, metric))
+    new._neighbours.update(newest_rows(data, metric))
     return new
 
 
-def success_sequence(found: Any, confidence: float = 0.95) -> ConfidenceSequence:
-    """That of the success rate, from counts of every event alone: no row is read.
+def success_sequence(metrics: Any, confidence: float = 0.95) -> ConfidenceSequence:
+    """Confidence sequence of the success rate from the counts of live metrics, without reading rows.
 
     Args:
-        found: `Metrics` of every event so far.
+        metrics: `Metrics` of all events so far.
         confidence: As for `confidence_sequence`.
 
     Raises:
-        StatError: Events came with weights.
+        StatError: Events were recorded with weights.
 
     Examples:
         >>> import pandas as pd
@@ -285,5 +285,5 @@ def success_sequence(found: Any, confidence: float = 0.95) -> ConfidenceSequence
         True
     """
     new = ConfidenceSequence("success_rate", confidence)
-    new.missing = take_live(new._arm, new._metric, found) or 0
+    new.missing = fill_from_live(new._arm, new._metric, metrics) or 0
     return new

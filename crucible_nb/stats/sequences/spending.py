@@ -1,4 +1,4 @@
-"""Planned looks: boundaries that spend alpha over a known number of them, cheaper than being valid at every look."""
+"""Group sequential boundaries: alpha spending over a planned number of looks, with fewer events than a sequence."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _FAR = 8.0
 
 
 def spent(fraction: Any, alpha: float = 0.05, spending: str = "obrien_fleming") -> np.ndarray:
-    """How much of alpha may be spent by a fraction of the information, on both sides together.
+    """Part of alpha that is spent up to a fraction of the information, two-sided.
 
     Args:
         fraction: Number or array in (0, 1].
-        alpha: In all.
-        spending: "obrien_fleming" spends late, "pocock" evenly.
+        alpha: Significance level over all looks.
+        spending: "obrien_fleming" spends most of alpha late, "pocock" evenly.
 
     Returns:
         float64 like `fraction`.
@@ -45,18 +45,18 @@ def spent(fraction: Any, alpha: float = 0.05, spending: str = "obrien_fleming") 
 
 
 def boundaries(looks: Any, alpha: float = 0.05, spending: str = "obrien_fleming") -> np.ndarray:
-    """The |z| at which to stop at each planned look.
+    """Boundaries of |z| at the planned looks.
 
     Args:
-        looks: How many, equally spaced; or the fractions of the planned events at which they are, ascending up to 1.
-        alpha: Two-sided, over all looks together; in (0, 1).
+        looks: Number of equally spaced looks; or their fractions of the planned events, ascending up to 1.
+        alpha: Two-sided significance level over all looks, in (0, 1).
         spending: "obrien_fleming" or "pocock".
 
     Returns:
-        float64[k]: stop at look k where the |z| of the test reaches it.
+        float64[k]: stop at look k if the |z| of the test reaches boundary k.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is not accepted.
 
     Examples:
         >>> boundaries(5).round(3).tolist()
@@ -73,25 +73,25 @@ def boundaries(looks: Any, alpha: float = 0.05, spending: str = "obrien_fleming"
     t = fractions_of(looks)
     alpha = checks.number("alpha", alpha, gt=0, lt=1)
     steps = np.diff(spent(t, alpha, spending), prepend=0.0) / 2
-    law, found = _Law(), []
-    for now, wanted in zip(t, steps, strict=True):
-        start = law.begin(float(now))
-        bound = brentq(lambda z, s=start, w=wanted: s.above(z) - w, -_FAR, 4 * _FAR, xtol=1e-12)
-        found.append(abs(bound))
-        law = start.stopped(abs(bound))
-    return np.array(found)
+    process, bounds = _ScoreProcess(), []
+    for fraction, step in zip(t, steps, strict=True):
+        moving = process.move_to(float(fraction))
+        bound = brentq(lambda z, p=moving, s=step: p.above(z) - s, -_FAR, 4 * _FAR, xtol=1e-12)
+        bounds.append(abs(bound))
+        process = moving.stop_beyond(abs(bound))
+    return np.array(bounds)
 
 
 def crossing(bounds: Sequence[float] | np.ndarray, looks: Any, drift: float) -> np.ndarray:
     """Probability to have stopped by each look.
 
     Args:
-        bounds: From `boundaries`.
-        looks: As there.
-        drift: Expected z of the test with all planned events; 0 where there is no difference.
+        bounds: Boundaries from `boundaries`.
+        looks: As for `boundaries`.
+        drift: Expected z of the test with all planned events; 0 without a difference.
 
     Returns:
-        float64[k], ascending: the last is the power, or alpha where the drift is 0.
+        float64[k], ascending: the last is the power, or alpha if the drift is 0.
 
     Examples:
         >>> crossing(boundaries(5), 5, 0.0)[-1].round(6).item()
@@ -99,16 +99,16 @@ def crossing(bounds: Sequence[float] | np.ndarray, looks: Any, drift: float) -> 
         >>> crossing(boundaries(5), 5, 3.2415)[-1].round(2).item()            # a fixed test: 0.90
         0.89
     """
-    t, law, gone = fractions_of(looks), _Law(), [0.0]
-    for now, bound in zip(t, np.asarray(bounds, np.float64), strict=True):
-        start = law.begin(float(now), drift)
-        gone.append(gone[-1] + start.above(bound) + start.below(-bound))
-        law = start.stopped(bound)
-    return np.array(gone[1:])
+    t, process, stopped = fractions_of(looks), _ScoreProcess(), [0.0]
+    for fraction, bound in zip(t, np.asarray(bounds, np.float64), strict=True):
+        moving = process.move_to(float(fraction), drift)
+        stopped.append(stopped[-1] + moving.above(bound) + moving.below(-bound))
+        process = moving.stop_beyond(bound)
+    return np.array(stopped[1:])
 
 
 def inflation(looks: Any, alpha: float = 0.05, power: float = 0.8, spending: str = "obrien_fleming") -> float:
-    """How many times the events of a fixed test the plan needs at most, for the same power.
+    """Maximal number of events of the plan relative to a test with one look, for the same power.
 
     Examples:
         >>> round(inflation(5), 3), round(inflation(5, spending="pocock"), 2)
@@ -124,7 +124,7 @@ def inflation(looks: Any, alpha: float = 0.05, power: float = 0.8, spending: str
 
 
 def fractions_of(looks: Any) -> np.ndarray:
-    """Planned looks as ascending fractions of all events, the last of which is 1.
+    """Convert planned looks to ascending fractions of all events, the last of which is 1.
 
     Examples:
         >>> fractions_of(4).tolist()
@@ -145,8 +145,8 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(nodes), np.asarray(weights)
 
 
-class _Law:
-    """Where the score process is if it has not stopped: nodes of Gauss-Legendre quadrature, with their mass.
+class _ScoreProcess:
+    """Distribution of the score process that has not stopped, as nodes of Gauss-Legendre quadrature with their mass.
 
     The score S at fraction t is normal with mean drift * t and variance t; z = S / sqrt(t).
     """
@@ -156,28 +156,28 @@ class _Law:
         self.at, self.mass = np.zeros(1), np.ones(1)
         self._shift, self._step = 0.0, 0.0
 
-    def begin(self, t: float, drift: float = 0.0) -> _Law:
-        """The same, about to move on to t."""
-        new = _Law()
+    def move_to(self, t: float, drift: float = 0.0) -> _ScoreProcess:
+        """Copy the process with its next move, from the present fraction to t."""
+        new = _ScoreProcess()
         new.t, new.drift, new.at, new.mass = t, drift, self.at, self.mass
         new._shift, new._step = drift * (t - self.t), float(np.sqrt(t - self.t))
         return new
 
     def above(self, z: float) -> float:
-        """Probability to move to or above z."""
+        """Probability that the move ends at or above z."""
         from scipy.special import ndtr  # noqa: PLC0415
 
         return float(ndtr((self.at + self._shift - z * np.sqrt(self.t)) / self._step) @ self.mass)
 
     def below(self, z: float) -> float:
-        """Probability to move to or below z."""
+        """Probability that the move ends at or below z."""
         from scipy.special import ndtr  # noqa: PLC0415
 
         return float(ndtr((z * np.sqrt(self.t) - self.at - self._shift) / self._step) @ self.mass)
 
-    def stopped(self, bound: float) -> _Law:
-        """What is left once everything beyond +-bound has stopped."""
-        new, center = _Law(), self.drift * self.t
+    def stop_beyond(self, bound: float) -> _ScoreProcess:
+        """Make the move, and remove the mass beyond +-bound, where the process stops."""
+        new, center = _ScoreProcess(), self.drift * self.t
         high = np.sqrt(self.t) * min(bound, _FAR + abs(center) / np.sqrt(self.t))
         nodes, weights = _nodes()
         new.t, new.at = self.t, high * nodes

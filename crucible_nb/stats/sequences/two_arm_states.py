@@ -1,4 +1,4 @@
-"""What two arms amount to, for each kind of metric: difference, evidence, interval. Treatment - control."""
+"""States of two arms: for each kind of metric, difference (treatment - control), evidence and interval."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from crucible_nb.stats.sequences.arm_states import Bound, Bounded, Quantile, Rat
 
 
 class TwoArmState(Protocol):
-    """Events of two arms."""
+    """State of two arms; its size, and the cost of a look, do not grow with the number of events."""
 
     method: ClassVar[str]
 
     @property
     def n(self) -> tuple[int, int]:
-        """Values of control and treatment."""
+        """Number of known values of (control, treatment)."""
         ...
 
     @property
     def estimate(self) -> float:
-        """Treatment - control; NaN until both have something."""
+        """Difference treatment - control; NaN until both arms have values."""
         ...
 
     def update(self, control: np.ndarray, treatment: np.ndarray) -> None:
-        """Take finite values of both arms in."""
+        """Add finite values of both arms, in order of arrival."""
         ...
 
     def log_evidence(self) -> float:
-        """Log of what a gambler against "no difference" has made of 1."""
+        """Log e-value against no difference: the capital of bets against it, which start with 1."""
         ...
 
     def interval(self, alpha: float) -> Interval:
-        """Differences that are not excluded."""
+        """Confidence interval; alpha is the probability of ever excluding the truth, at all looks together."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,44 +44,39 @@ class TwoArmState(Protocol):
         ...
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over what `to_dict` gave."""
+        """Load the state that `to_dict` gave; StoreError if it is broken."""
         ...
 
 
 class _IndependentArms:
-    """Two independent arms of one kind."""
+    """Two independent arms, each with its own state."""
 
     def __init__(self, control: Any, treatment: Any) -> None:
         self.control, self.treatment = control, treatment
 
     @property
     def n(self) -> tuple[int, int]:
-        """Values of control and treatment."""
         return self.control.n, self.treatment.n
 
     @property
     def estimate(self) -> float:
-        """Treatment - control."""
         return float(self.treatment.estimate - self.control.estimate)
 
     def update(self, control: np.ndarray, treatment: np.ndarray) -> None:
-        """Take finite values of both arms in."""
         self.control.update(control)
         self.treatment.update(treatment)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
         return {"control": self.control.to_dict(), "treatment": self.treatment.to_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over a state."""
         self.control.restore(state["control"])
         self.treatment.restore(state["treatment"])
         return self
 
 
 class TwoRates(_IndependentArms):
-    """Two rates."""
+    """Rates of two independent arms."""
 
     method: ClassVar[str] = (
         "betting on two rates from their counts (Waudby-Smith and Ramdas 2024; Turner, Ly and Grunwald 2024)"
@@ -91,16 +86,14 @@ class TwoRates(_IndependentArms):
         super().__init__(Rate(), Rate())
 
     def log_evidence(self) -> float:
-        """See `rates.log_difference`."""
-        return rates.log_difference(self.control.arm, self.treatment.arm)
+        return rates.log_difference(self.control.outcomes, self.treatment.outcomes)
 
     def interval(self, alpha: float) -> Interval:
-        """See `rates.difference_interval`."""
-        return rates.difference_interval(self.control.arm, self.treatment.arm, alpha)
+        return rates.difference_interval(self.control.outcomes, self.treatment.outcomes, alpha)
 
 
 class TwoQuantiles(_IndependentArms):
-    """Two quantiles."""
+    """Quantiles of two independent arms."""
 
     method: ClassVar[str] = "product of two beta mixtures of quantiles, safe with ties (Howard and Ramdas 2022)"
 
@@ -109,16 +102,14 @@ class TwoQuantiles(_IndependentArms):
         self.q = q
 
     def log_evidence(self) -> float:
-        """See `quantiles.log_difference`."""
-        return quantiles.log_difference(self.control.ladder, self.treatment.ladder, self.q)
+        return quantiles.log_difference(self.control.grid, self.treatment.grid, self.q)
 
     def interval(self, alpha: float) -> Interval:
-        """See `quantiles.difference_interval`."""
-        return quantiles.difference_interval(self.control.ladder, self.treatment.ladder, self.q, alpha)
+        return quantiles.difference_interval(self.control.grid, self.treatment.grid, self.q, alpha)
 
 
 class TwoMeans(_IndependentArms):
-    """Two means of anything, asymptotically."""
+    """Means of two independent arms without a bound, asymptotically."""
 
     method: ClassVar[str] = Unbounded.method
 
@@ -130,60 +121,53 @@ class TwoMeans(_IndependentArms):
         return float(np.hypot(self.control.error, self.treatment.error))
 
     def log_evidence(self) -> float:
-        """See `asymptotic.log_evidence`."""
         return asymptotic.log_evidence(self.estimate, self._error, min(self.n))
 
     def interval(self, alpha: float) -> Interval:
-        """See `asymptotic.around`."""
         return asymptotic.around(self.estimate, self._error, min(self.n), alpha)
 
 
 class _PairedArms:
-    """Differences of the i-th value of each arm; what has no partner yet waits."""
+    """Differences of the i-th values of both arms; values without a partner wait for one."""
 
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
+    def __init__(self, differences: Any) -> None:
+        self.differences = differences
         self._waiting = [np.empty(0), np.empty(0)]
         self._counts = [0, 0]
 
     @property
     def n(self) -> tuple[int, int]:
-        """Values of control and treatment."""
         return self._counts[0], self._counts[1]
 
     @property
     def estimate(self) -> float:
-        """Mean of the pairs' differences."""
-        return float(self.inner.estimate)
+        return float(self.differences.estimate)
 
     def update(self, control: np.ndarray, treatment: np.ndarray) -> None:
-        """Take finite values of both arms in."""
         one, two = (np.concatenate(both) for both in zip(self._waiting, (control, treatment), strict=True))
         pairs = min(len(one), len(two))
-        self.inner.update(two[:pairs] - one[:pairs])
+        self.differences.update(two[:pairs] - one[:pairs])
         self._waiting = [one[pairs:].copy(), two[pairs:].copy()]
         self._counts = [count + len(x) for count, x in zip(self._counts, (control, treatment), strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as plain data."""
         return {
-            "pairs": self.inner.to_dict(), "counts": list(self._counts),
+            "pairs": self.differences.to_dict(), "counts": list(self._counts),
             "waiting": [side.tolist() for side in self._waiting],
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Take over a state."""
-        self.inner.restore(state["pairs"])
+        self.differences.restore(state["pairs"])
         self._counts = [int(count) for count in state["counts"]]
         self._waiting = [np.array(side, np.float64) for side in state["waiting"]]
         return self
 
 
 class BoundedPairs(_PairedArms):
-    """Bounded values in pairs: the mean of their differences.
+    """Pairs of values within a bound: the mean of their differences.
 
     Args:
-        bound: Of the values of both arms.
+        bound: (lowest, highest) possible value of both arms.
     """
 
     method: ClassVar[str] = "betting on pairs of bounded values (Waudby-Smith and Ramdas 2024)"
@@ -194,24 +178,22 @@ class BoundedPairs(_PairedArms):
         self.bound = bound
 
     def update(self, control: np.ndarray, treatment: np.ndarray) -> None:
-        """Take finite values of both arms in; StatError outside of the bound, and then none is."""
+        """Add values; a value outside of the bound raises StatError, and none is added."""
         check_bound(control, self.bound)
         check_bound(treatment, self.bound)
         super().update(control, treatment)
 
     def log_evidence(self) -> float:
-        """See `betting.log_apart`."""
-        low, high, held = self.inner.unit()
-        return betting.log_apart(low, high, held, 0.5)
+        low, high, counts = self.differences.unit()
+        return betting.log_evidence_against(low, high, counts, 0.5)
 
     def interval(self, alpha: float) -> Interval:
-        """See `betting.mean_limits`."""
-        found: Interval = self.inner.interval(alpha)
-        return found
+        limits: Interval = self.differences.interval(alpha)
+        return limits
 
 
 class UnboundedPairs(_PairedArms):
-    """Any values in pairs, asymptotically."""
+    """Pairs of values without a bound: the mean of their differences, asymptotically."""
 
     method: ClassVar[str] = Unbounded.method + ", on pairs"
 
@@ -219,10 +201,8 @@ class UnboundedPairs(_PairedArms):
         super().__init__(Unbounded())
 
     def log_evidence(self) -> float:
-        """See `asymptotic.log_evidence`."""
-        return asymptotic.log_evidence(self.estimate, self.inner.error, self.inner.n)
+        return asymptotic.log_evidence(self.estimate, self.differences.error, self.differences.n)
 
     def interval(self, alpha: float) -> Interval:
-        """See `asymptotic.around`."""
-        found: Interval = self.inner.interval(alpha)
-        return found
+        limits: Interval = self.differences.interval(alpha)
+        return limits

@@ -1,4 +1,4 @@
-"""Two arms at every look: difference, interval, evidence, and when it was decided."""
+"""The difference of two arms, valid at every look: estimate, interval, evidence, and the look that decided."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from crucible_nb.errors import StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.values import Metric, bare_series
-from crucible_nb.stats.sequences.arrivals import arrivals, is_experiment, metric_in, newest_rows, take_live
+from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
 from crucible_nb.stats.sequences.neighbours import Neighbours
-from crucible_nb.stats.sequences.select import bound_of, state_for_arms
-from crucible_nb.stats.sequences.sequence import LONG_RUN, meaning_of
+from crucible_nb.stats.sequences.select import check_bounds, new_two_arm_state
+from crucible_nb.stats.sequences.sequence import ASYMPTOTIC, metric_from_dict
 from crucible_nb.stats.sequences.two_arm_states import TwoMeans, TwoQuantiles, TwoRates
 from crucible_nb.utils import checks
 
-_ESTIMANDS = {"rate": "difference of rates", "mean": "difference of means", "total": "difference of means an event"}
+_ESTIMANDS = {"rate": "difference of rates", "mean": "difference of means", "total": "difference of means per event"}
 
 
 @dataclass(frozen=True, repr=False)
 class DifferenceResult(Result):
-    """What two arms say at one look. Differences are treatment - control.
+    """The difference of two arms, treatment - control, at one look.
 
     Attributes:
-        metric: What was compared.
-        estimate: Difference, in the unit of the column; NaN until both arms have something.
-        estimand: What it is a difference of.
-        confidence_interval: (low, high) of it.
-        confidence: Probability that the truth is in the interval at all looks together.
-        evidence: What a gambler against "no difference" has made of 1 (an e-value); may be infinite.
+        metric: Metric that was compared.
+        estimate: Difference, in the unit of the column; NaN until both arms have values.
+        estimand: Quantity whose difference is estimated.
+        confidence_interval: (low, high) of the difference.
+        confidence: Probability that the true difference is in the interval at all looks together.
+        evidence: E-value against no difference: the capital of bets against it, which start with 1; may be infinite.
         pvalue: min(1, 1 / evidence), valid at every look.
         decided: Whether the p-value is at most 1 - confidence.
-        decided_at: Values of (control, treatment) at the first look that decided; None where no path was asked for,
-            or nothing was decided on it.
-        n: (n_control, n_treatment).
-        missing: Events without a value, (control, treatment).
-        method: How it is made, in a sentence.
-        asymptotic: Whether the promise is one for the long run only.
-        warnings: What a reader should know.
+        decided_at: Number of values of (control, treatment) at the first look that decided; None without `looks`, or
+            if none decided.
+        n: Number of known values, (n_control, n_treatment).
+        missing: Number of events without a value, (control, treatment).
+        method: Method, in a sentence.
+        asymptotic: Whether the interval is valid only asymptotically.
+        warnings: Reasons to doubt the result.
     """
 
     metric: str
@@ -63,19 +63,21 @@ class DifferenceResult(Result):
 
 
 class Difference:
-    """The difference of two arms, valid at every look; what it says is a function of the values alone.
+    """The difference of two arms, valid at every look; it depends only on the values, not on the looks.
 
-    Rates need their counts only, quantiles a ladder of counts (see `ConfidenceSequence`): arms may grow at different
-    speeds, and the order does not matter. Bounded means are compared in pairs, the i-th of the control with the i-th of
-    the treatment; of unequal arms the later values of the longer one wait for a partner.
+    Rates use only their counts, quantiles a grid of counts (see `ConfidenceSequence`): arms may grow at different
+    speeds, and the order does not matter. Bounded means are compared in pairs, the i-th value of the control with the
+    i-th of the treatment; the values of a longer arm wait for a partner.
 
     Args:
-        metric: "success_rate", "p50_", "p95_", ... and a column; "mean_", "total_" or a bare column with a bound
-            (totals are compared an event, since arms need not be of one length).
-        confidence: In (0, 1); 0.95 wrongly decides at most one in 20 comparisons of equal arms, whenever one stops.
-        bound: (lowest, highest) of the values, a fact known beforehand. Quantiles and rates do not need it.
+        metric: "success_rate", "p50_", "p95_", ... and a column; "mean_", "total_" or a column name with a bound
+            (totals are compared per event, since arms may differ in length).
+        confidence: Probability, in (0, 1); 0.95 decides wrongly on at most 1 in 20 comparisons of equal arms, whenever
+            they are stopped.
+        bound: (lowest, highest) possible value, known beforehand. Quantiles and rates do not need it.
         asymptotic: Whether means without a bound may use the central limit theorem.
-        paired: Whether the i-th of both arms are the same item, so that they depend on each other; not for quantiles.
+        paired: Whether the i-th values of both arms are of the same item, and thus dependent; not for quantiles.
+        meaning: Resolved metric; None resolves `metric`.
 
     Raises:
         StatError: A mean without a bound, or a metric that has no valid sequence.
@@ -101,9 +103,9 @@ class Difference:
     ) -> None:
         self._metric = metric_in(None, metric) if meaning is None else meaning
         self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
-        self.bound, self._asked, self.paired = bound_of(bound), bool(asymptotic), bool(paired)
-        self._duel = state_for_arms(self._metric, self.bound, asymptotic=self._asked, paired=self.paired)
-        self._near = Neighbours(), Neighbours()
+        self.bound, self._allow_asymptotic, self.paired = check_bounds(bound), bool(asymptotic), bool(paired)
+        self._arms = new_two_arm_state(self._metric, self.bound, asymptotic=self._allow_asymptotic, paired=self.paired)
+        self._neighbours = Neighbours(), Neighbours()
         self.missing = (0, 0)
 
     @property
@@ -113,27 +115,27 @@ class Difference:
 
     @property
     def n(self) -> tuple[int, int]:
-        """Values of (control, treatment)."""
-        return self._duel.n
+        """Number of known values, (control, treatment)."""
+        return self._arms.n
 
     @property
     def estimate(self) -> float:
-        """Treatment - control; NaN until both have something."""
-        return self._duel.estimate
+        """Difference treatment - control; NaN until both arms have values."""
+        return self._arms.estimate
 
     @property
     def interval(self) -> Interval:
         """(low, high) of the difference."""
-        return self._duel.interval(1 - self.confidence)
+        return self._arms.interval(1 - self.confidence)
 
     @property
     def log_evidence(self) -> float:
-        """Log of the evidence against "no difference"; it decides at log(1 / (1 - confidence))."""
-        return self._duel.log_evidence()
+        """Log of the evidence against no difference; it decides at log(1 / (1 - confidence))."""
+        return self._arms.log_evidence()
 
     @property
     def evidence(self) -> float:
-        """What a gambler against "no difference" has made of 1."""
+        """E-value against no difference: the capital of bets against it, which start with 1."""
         return _exp(self.log_evidence)
 
     @property
@@ -143,38 +145,39 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the arms differ, at this confidence."""
+        """Whether the arms differ at this confidence."""
         return self.log_evidence >= -math.log(1 - self.confidence)
 
     @property
     def asymptotic(self) -> bool:
-        """Whether the promise is one for the long run only."""
-        return self._duel.method.startswith("asymptotic")
+        """Whether the interval is valid only asymptotically."""
+        return self._arms.method.startswith("asymptotic")
 
     @property
     def method(self) -> str:
-        """How it is made, in a sentence."""
-        tail = LONG_RUN if self.asymptotic else "valid at every look"
-        return f"{100 * self.confidence:g}% confidence sequence of the difference by {self._duel.method}; {tail}"
+        """Method, in a sentence."""
+        validity = ASYMPTOTIC if self.asymptotic else "valid at every look"
+        return f"{100 * self.confidence:g}% confidence sequence of the difference by {self._arms.method}; {validity}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know."""
-        one, two = self._near
-        return one.warnings("control") + two.warnings("treatment")
+        """Reasons to doubt the result."""
+        control, treatment = self._neighbours
+        return control.warnings("control") + treatment.warnings("treatment")
 
     def update(self, control: Any = (), treatment: Any = ()) -> Self:
-        """Take later values of the arms in, in order of arrival.
+        """Add later values of the arms, in order of arrival.
 
         Args:
-            control, treatment: Lists, arrays, Series or frames with the column; missing ones are counted, and with
+            control, treatment: Lists, arrays, Series or frames with the column; missing values are counted, and with
                 paired=True the whole pair is left out.
 
         Returns:
             The difference itself.
 
         Raises:
-            StatError: A value is outside of the bound or no outcome, or paired arms are of different length.
+            StatError: A value is outside of the bound, a rate has values other than true and false, or paired arms
+                differ in length.
 
         Examples:
             >>> Difference().update(control=[True, False], treatment=[True]).update(treatment=[True]).estimate
@@ -187,17 +190,17 @@ class Difference:
             arrivals(side, self.metric, name, later=n > 0)
             for side, name, n in zip(sides, ("control", "treatment"), self.n, strict=True)
         )
-        self._duel.update(one.x, two.x)
-        for near, found in zip(self._near, (one, two), strict=True):
-            near.update(found.x)
+        self._arms.update(one.x, two.x)
+        for neighbours, added in zip(self._neighbours, (one, two), strict=True):
+            neighbours.update(added.x)
         self.missing = (self.missing[0] + one.missing, self.missing[1] + two.missing)
         return self
 
     def result(self, decided_at: tuple[int, int] | None = None) -> DifferenceResult:
-        """What it says now, frozen.
+        """The current state as a frozen result.
 
         Args:
-            decided_at: To be noted in it.
+            decided_at: Value of its field `decided_at`.
 
         Examples:
             >>> Difference().update([True, False], [True, True]).result().pvalue
@@ -206,9 +209,10 @@ class Difference:
         log = self.log_evidence
         estimand = _ESTIMANDS.get(self._metric.kind, f"difference of {self.metric.split('_')[0]}")
         return DifferenceResult(
-            self.metric, self.estimate, estimand, self.interval, self.confidence, _exp(log), min(1.0, _exp(-log)),
-            log >= -math.log(1 - self.confidence), decided_at, self.n, self.missing, self.method, self.asymptotic,
-            self.warnings,
+            metric=self.metric, estimate=self.estimate, estimand=estimand, confidence_interval=self.interval,
+            confidence=self.confidence, evidence=_exp(log), pvalue=min(1.0, _exp(-log)),
+            decided=log >= -math.log(1 - self.confidence), decided_at=decided_at, n=self.n, missing=self.missing,
+            method=self.method, asymptotic=self.asymptotic, warnings=self.warnings,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -218,7 +222,7 @@ class Difference:
         return self.result()._repr_html_().replace("DifferenceResult", "Difference", 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole state as plain data that JSON can hold; for what it says, see `result`.
+        """The state as JSON-compatible data, from which `from_dict` continues; for the interval, see `result`.
 
         Examples:
             >>> diff = Difference().update([True, False], [True, True])
@@ -227,14 +231,14 @@ class Difference:
         """
         return {
             "kind": "difference", "version": 1, "metric": dict(self._metric._asdict()), "confidence": self.confidence,
-            "bound": None if self.bound is None else list(self.bound), "asymptotic": self._asked,
-            "paired": self.paired, "missing": list(self.missing), "duel": self._duel.to_dict(),
-            "neighbours": [near.to_dict() for near in self._near],
+            "bound": None if self.bound is None else list(self.bound), "asymptotic": self._allow_asymptotic,
+            "paired": self.paired, "missing": list(self.missing), "duel": self._arms.to_dict(),
+            "neighbours": [neighbours.to_dict() for neighbours in self._neighbours],
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The difference whose `to_dict` gave `state`.
+        """Restore a difference from the state that `to_dict` gave.
 
         Raises:
             StoreError: The state is broken or from a newer release.
@@ -243,19 +247,19 @@ class Difference:
             >>> Difference.from_dict(Difference("p50_x").update([1.0], [3.0]).to_dict()).estimate
             2.0
         """
-        opened = StateReader(state, "difference")
+        reader = StateReader(state, "difference")
         try:
-            meaning = meaning_of(state["metric"])
+            meaning = metric_from_dict(state["metric"])
             new = cls(
                 meaning.name, state["confidence"], bound=state["bound"], asymptotic=state["asymptotic"],
                 paired=state["paired"], meaning=meaning,
             )  # fmt: skip
-            new._duel.restore(state["duel"])
-            one, two = (Neighbours.from_dict(near) for near in state["neighbours"])
+            new._arms.restore(state["duel"])
+            one, two = (Neighbours.from_dict(neighbours) for neighbours in state["neighbours"])
             missing = [int(count) for count in state["missing"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise opened.broken(error) from error
-        new._near, new.missing = (one, two), (missing[0], missing[1])
+            raise reader.broken(error) from error
+        new._neighbours, new.missing = (one, two), (missing[0], missing[1])
         return new
 
 
@@ -270,70 +274,71 @@ def difference(
     paired: bool = False,
     looks: Iterable[int] | None = None,
 ) -> DifferenceResult:
-    """Compare everything so far of two arms, as one look of many.
+    """Compare two arms over all events so far, validly at any number of looks.
 
     Args:
-        control, treatment: Values in order of arrival, Series, frames (ordered by `seq`), or experiments, whose
-            success_rate, quantiles of latency_ms and asymptotic means come from every event, kept or not.
+        control, treatment: Values in order of arrival, Series, frames (sorted by `seq`), or experiments, whose
+            success_rate, quantiles of latency_ms and asymptotic means come from all events, also those that sampling
+            dropped.
         metric, confidence, bound, asymptotic, paired: As for `Difference`.
-        looks: Numbers of values an arm, ascending, after which somebody looks; the first that decides is given back as
-            `decided_at`, and the looks after the last value count as one. Not with experiments.
+        looks: Numbers of values per arm, ascending, at which to look; the first look that decides is returned as
+            `decided_at`, and looks after the last value count as one. Not with experiments.
 
     Returns:
         DifferenceResult of all values.
 
     Raises:
-        ConfigError: An argument is not what is accepted.
+        ConfigError: An argument is not accepted.
         SchemaError: No such column.
-        StatError: A mean without a bound, a value outside of it, or rows that are not everything so far.
+        StatError: A mean without a bound, a value outside of it, or rows that are not all events so far.
 
     Examples:
         >>> rng = np.random.default_rng(0)
         >>> slow, fast = rng.lognormal(7, 1, 600), rng.lognormal(6, 1, 600)
-        >>> found = difference(slow, fast, "p50_latency_ms", looks=range(20, 601, 20))
-        >>> found.decided, found.decided_at[0] < 300, found.confidence_interval.high < 0
+        >>> result = difference(slow, fast, "p50_latency_ms", looks=range(20, 601, 20))
+        >>> result.decided, result.decided_at[0] < 300, result.confidence_interval.high < 0
         (True, True, True)
     """
     checks.text("metric", metric)
     new = Difference(
         metric, confidence, bound=bound, asymptotic=asymptotic, paired=paired, meaning=metric_in(control, metric)
     )
-    live = [is_experiment(side) for side in (control, treatment)]
-    if looks is None and any(live) and _fill(new, control, treatment, live):
+    has_experiment = is_experiment(control) or is_experiment(treatment)
+    if looks is None and has_experiment and _fill_from_experiments(new, control, treatment):
         return new.result()
     if looks is None:
-        return new.update(_rows(control), _rows(treatment)).result()
-    return new.result(_walk(new, control, treatment, looks))
+        return new.update(_rows_or_none(control), _rows_or_none(treatment)).result()
+    return new.result(_update_by_looks(new, control, treatment, looks))
 
 
-def _rows(data: Any) -> Any:
+def _rows_or_none(data: Any) -> Any:
     return () if data is None else data
 
 
-def _fill(new: Difference, control: Any, treatment: Any, live: list[bool]) -> bool:
-    """Fill both arms, from live metrics where an experiment counts them; False where rows are needed."""
-    duel = new._duel
-    if not isinstance(duel, (TwoRates, TwoQuantiles, TwoMeans)):
+def _fill_from_experiments(new: Difference, control: Any, treatment: Any) -> bool:
+    """Fill both arms, from live metrics if an experiment counts them; False if paired rows are needed."""
+    arms = new._arms
+    if not isinstance(arms, (TwoRates, TwoQuantiles, TwoMeans)):
         return False
     missing = []
-    for place, (arm, data, near) in enumerate(
-        zip((duel.control, duel.treatment), (control, treatment), new._near, strict=True)
+    for name, arm, data, neighbours in zip(
+        ("control", "treatment"), (arms.control, arms.treatment), (control, treatment), new._neighbours, strict=True
     ):
-        gone = take_live(arm, new._metric, data.metrics()) if live[place] else None
-        if gone is None:
-            found = arrivals(data, new.metric, ("control", "treatment")[place])
-            arm.update(found.x)
-            near.update(found.x)
-            gone = found.missing
+        unknown = fill_from_live(arm, new._metric, data.metrics()) if is_experiment(data) else None
+        if unknown is None:
+            rows = arrivals(data, new.metric, name)
+            arm.update(rows.x)
+            neighbours.update(rows.x)
+            unknown = rows.missing
         else:
-            near.update(newest_rows(data, new.metric))
-        missing.append(gone)
+            neighbours.update(newest_rows(data, new.metric))
+        missing.append(unknown)
     new.missing = (missing[0], missing[1])
     return True
 
 
-def _walk(new: Difference, control: Any, treatment: Any, looks: Iterable[int]) -> tuple[int, int] | None:
-    """Take everything in, look by look; gives back the first that decided."""
+def _update_by_looks(new: Difference, control: Any, treatment: Any, looks: Iterable[int]) -> tuple[int, int] | None:
+    """Add all values, look by look; return the numbers of values at the first look that decided."""
     sides = _whole_pairs(control, treatment) if new.paired else [control, treatment]
     one, two = (arrivals(side, new.metric, name) for side, name in zip(sides, ("control", "treatment"), strict=True))
     decided, done = None, 0
@@ -348,17 +353,23 @@ def _walk(new: Difference, control: Any, treatment: Any, looks: Iterable[int]) -
 
 
 def _whole_pairs(control: Any, treatment: Any) -> list[np.ndarray]:
-    """Both sides without the pairs of which one is missing."""
+    """Both arms without the pairs that have a missing value."""
     sides = [np.array(_floats(side)) for side in (control, treatment)]
     if len(sides[0]) != len(sides[1]):
-        raise StatError(f"paired: expected as many values on both sides, got {len(sides[0]):,} and {len(sides[1]):,}")
+        raise StatError(
+            f"paired=True: expected as many values of the control as of the treatment, got {len(sides[0]):,} and "
+            f"{len(sides[1]):,}; use paired=False for independent arms"
+        )
     known = ~(np.isnan(sides[0]) | np.isnan(sides[1]))
     return [side[known] for side in sides]
 
 
 def _floats(side: Any) -> np.ndarray:
     if hasattr(side, "columns") or is_experiment(side):
-        raise StatError("paired: expected bare values of the same items in the same order, got tables")
+        raise StatError(
+            "paired=True: expected lists, arrays or Series of the same items in the same order, got a frame or an "
+            "experiment; pass one column of each, sorted by item"
+        )
     return numbers_of(bare_series(side, "values"), "values")
 
 

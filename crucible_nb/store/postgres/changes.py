@@ -28,7 +28,7 @@ class Source:
         config: Arguments of `cr.start`.
         lock: Lock to hold while reading the streams.
         streams: Callable that returns the up-to-date state of every writer; the caller holds the lock.
-        older: Callable that returns the rows of a writer that are no longer in memory.
+        evicted_rows: Callable that returns the rows of a writer that are no longer in memory.
         summary: Callable that returns `Experiment.summary()`.
         prices: Price table at the start, as a compressed file.
         began: Sequence number of the first event that this process may have written, by writer id.
@@ -38,7 +38,7 @@ class Source:
     config: ExperimentConfig
     lock: AbstractContextManager[Any]
     streams: Callable[[], Sequence[Stream]]
-    older: Callable[[Stream], Sequence[pd.DataFrame]]
+    evicted_rows: Callable[[Stream], Sequence[pd.DataFrame]]
     summary: Callable[[], dict[str, Any]]
     prices: bytes
     began: Mapping[int, int] = field(default_factory=dict)
@@ -104,7 +104,7 @@ def changes_since(
     first = mark.seq if replace_from is None else min(replace_from, mark.seq)
     batch = buffer.rows_from(first)
     if buffer.evicted and (buffer.unsaved_from is None or first < buffer.unsaved_from):
-        frames = [frame[frame["seq"] >= first] for frame in source.older(stream)]
+        frames = [frame[frame["seq"] >= first] for frame in source.evicted_rows(stream)]
         frames.append(buffer.full_frame().loc[lambda frame: frame["seq"] >= first])
         batch = batch_of(frames, buffer.kinds(), pipeline.columns.dictionaries)
     state = state_bytes(stream) if with_state or replace_from is not None or revises else None

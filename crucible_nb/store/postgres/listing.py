@@ -12,7 +12,7 @@ from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import MAX_SILENCE
 from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.text_columns import without_nul
-from crucible_nb.store.writer import lives
+from crucible_nb.store.writer import writer_is_running
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ALIVE = ("running", "paused")
@@ -52,7 +52,7 @@ def list_experiments(connection: Connection) -> dict[str, dict[str, Any]]:
 
 def _is_dead(connection: Connection, identity: str, silent: float) -> bool:
     folder = ExperimentFolder(connection.address.root / identity)
-    return not lives(folder) if folder.path.is_dir() else silent > MAX_SILENCE
+    return not writer_is_running(folder) if folder.path.is_dir() else silent > MAX_SILENCE
 
 
 def complete_ids(connection: Connection) -> set[str]:

@@ -110,7 +110,7 @@ class EncodeAhead:
                 queue.put(error)
 
         try:
-            ENCODER.ask(work)
+            ENCODER.submit(work)
         except RuntimeError:  # no more threads: the interpreter is shutting down
             work()
 

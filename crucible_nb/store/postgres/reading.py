@@ -78,7 +78,7 @@ class CopiedAttachment(Attachment):
         StoreError: The experiment does not exist, or cannot be read.
     """
 
-    distant = True
+    rows_are_remote = True
 
     def __init__(self, connection: Connection, identity: str) -> None:
         self.connection, self.identity = connection, identity
@@ -98,7 +98,7 @@ class CopiedAttachment(Attachment):
         policies = (facts["sampling"], *facts["detectors"])
         if any("strange" in (policy or ()) for policy in policies):  # user-defined classes
             facts = {**facts, "sampling": None, "detectors": []}
-        return ExperimentConfig.from_dict(facts, self._prices).reading()
+        return ExperimentConfig.from_dict(facts, self._prices).for_reader()
 
     def catch_up(self) -> None:
         """Read the states that were copied since."""
@@ -118,7 +118,7 @@ class CopiedAttachment(Attachment):
 
     def _stream(self, writer: int, data: Any) -> Stream:
         state = _state(bytes(data))
-        config = self.config.bare() if state["bare"] else self.config
+        config = self.config.without_policies() if state["bare"] else self.config
         stream = Stream(config, writer, self.facts["started"])
         stream.restore(state)
         buffer = RemoteBuffer(
@@ -159,7 +159,7 @@ class CopiedAttachment(Attachment):
         """Raise StoreError: a copy cannot be joined."""
         raise StoreError(f"{self.config.name!r} is a read-only copy in {self.connection.address!r}")
 
-    def older(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
         """Return no rows: all are in the database."""
         return []
 

@@ -1,4 +1,4 @@
-"""The guarantee itself, by exact enumeration: no fair world lets a gambler expect more than was staked."""
+"""The guarantee of sequences, by exact enumeration: under the null hypothesis the expected evidence is at most 1."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ import pytest
 from scipy import integrate, stats
 
 from crucible_nb.stats.sequences import asymptotic, betting, quantiles, rates
-from crucible_nb.stats.sequences.betting import BETS, Bets, log_above, log_apart, mean_limits, spread_bets
+from crucible_nb.stats.sequences.betting import (
+    BETS,
+    Bets,
+    log_evidence_above,
+    log_evidence_against,
+    mean_limits,
+    spread_bets,
+)
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
 from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
-from crucible_nb.stats.sequences.rates import Arm
+from crucible_nb.stats.sequences.rates import SuccessCounts
 
 
 @pytest.mark.parametrize(("s", "n", "p", "strength"), [(3, 10, 0.5, 20.0), (19, 20, 0.95, 30.0), (0, 7, 0.02, 100.0)])
@@ -85,9 +92,9 @@ def test_ties_break_the_mixture_that_does_not_know_of_them() -> None:
 
 
 def test_evidence_against_a_quantile_is_least_at_an_observed_value() -> None:
-    ladder = QuantileGrid().update(np.array([1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 9.0]))
-    x = np.repeat(ladder.steps().low, ladder.steps().held.astype(int))
-    found = quantiles.profile(ladder.steps(), 0.5, 20.0)
+    grid = QuantileGrid().update(np.array([1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 9.0]))
+    x = np.repeat(grid.bins().low, grid.bins().counts.astype(int))
+    found = quantiles.profile(grid.bins(), 0.5, 20.0)
     for q in np.linspace(-1, 11, 241):
         log = log_sides(np.array([(x <= q).sum()]), np.array([(x < q).sum()]), 7.0, 0.5, 20.0)[0]
         assert log >= found.log.min() - 1e-12
@@ -99,10 +106,11 @@ def test_two_rates_expect_exactly_what_was_staked(p: float, gap: float) -> None:
     total, (m, n) = 0.0, (5, 7)
     for a, b in itertools.product(range(m + 1), range(n + 1)):
         chance = stats.binom.pmf(a, m, p) * stats.binom.pmf(b, n, p + gap)
-        total += chance * math.exp(rates._log_capital(Arm(a, m), Arm(b, n), np.array([p]), gap)[0])
+        total += chance * math.exp(rates.log_capital(SuccessCounts(a, m), SuccessCounts(b, n), np.array([p]), gap)[0])
     assert total == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
 def test_two_rates_are_told_apart_at_any_time_with_at_most_alpha(p: float) -> None:
     """All paths of 80 events, arms growing at different speeds, by dynamic programming over the counts."""
@@ -124,7 +132,9 @@ def test_two_rates_are_told_apart_at_any_time_with_at_most_alpha(p: float) -> No
             if sum(n) % 10 == 0:
                 state = (*key, *n)
                 if state not in known:
-                    known[state] = rates.log_difference(Arm(key[0], n[0]), Arm(key[1], n[1])) >= -math.log(alpha)
+                    known[state] = rates.log_difference(
+                        SuccessCounts(key[0], n[0]), SuccessCounts(key[1], n[1])
+                    ) >= -math.log(alpha)
                 if known[state]:
                     gone += chance
                     continue
@@ -139,21 +149,21 @@ def test_the_smallest_over_all_rates_is_found() -> None:
     for _ in range(30):
         m, n = rng.integers(1, 2000, 2)
         one, two = (
-            Arm(float(rng.binomial(m, rng.random() ** 3)), float(m)),
-            Arm(float(rng.binomial(n, rng.random() ** 3)), float(n)),
+            SuccessCounts(float(rng.binomial(m, rng.random() ** 3)), float(m)),
+            SuccessCounts(float(rng.binomial(n, rng.random() ** 3)), float(n)),
         )
         dense = np.concatenate(
             (np.linspace(0, 1, 4001), np.geomspace(1e-6, 0.1, 2000), 1 - np.geomspace(1e-6, 0.1, 2000))
         )
-        assert rates.log_difference(one, two) <= rates._log_capital(one, two, dense, 0.0).min() + 1e-6
+        assert rates.log_difference(one, two) <= rates.log_capital(one, two, dense, 0.0).min() + 1e-6
 
 
 @pytest.mark.parametrize(("x", "chances"), [((0.0, 1.0), (0.3, 0.7)), ((0.1, 0.4, 0.9), (0.2, 0.5, 0.3))])
 def test_bets_on_the_true_mean_expect_what_was_staked(x: tuple[float, ...], chances: tuple[float, ...]) -> None:
     values, mean, total = np.array(x), float(np.dot(x, chances)), 0.0
     for drawn in itertools.product(range(len(x)), repeat=6):
-        held = np.bincount(drawn, minlength=len(x)).astype(float)
-        total += math.prod(chances[i] for i in drawn) * math.exp(log_apart(values, values, held, mean))
+        counts = np.bincount(drawn, minlength=len(x)).astype(float)
+        total += math.prod(chances[i] for i in drawn) * math.exp(log_evidence_against(values, values, counts, mean))
     assert total == pytest.approx(1.0, abs=1e-12)
 
 
@@ -166,14 +176,14 @@ def test_wealth_is_that_of_the_plain_loop_in_the_paper() -> None:
             wealth[1][c] *= 1 - c / (1 - mean) * (value - mean)
     weight = np.exp(BETS.log_weight)
     wanted = sum(weight @ np.array([*side.values()]) for side in wealth) / 2
-    assert math.exp(log_apart(x, x, np.ones(200), mean)) == pytest.approx(wanted, rel=1e-9)
+    assert math.exp(log_evidence_against(x, x, np.ones(200), mean)) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_rounding_costs_evidence_and_never_makes_any() -> None:
     x = np.random.default_rng(1).beta(2, 3, 500)
     down, up, ones = np.floor(x * 50) / 50, np.ceil(x * 50) / 50, np.ones(500)
     for mean in (0.2, 0.4, 0.6):
-        assert log_apart(down, up, ones, mean) <= log_apart(x, x, ones, mean) + 1e-9
+        assert log_evidence_against(down, up, ones, mean) <= log_evidence_against(x, x, ones, mean) + 1e-9
     exact, rounded = mean_limits(x, x, ones, 0.05), mean_limits(down, up, ones, 0.05)
     assert rounded[0] <= exact[0]
     assert rounded[1] >= exact[1]
@@ -185,8 +195,8 @@ def test_limits_of_a_mean_are_where_half_the_capital_reaches_2_over_alpha(n: int
     low, high = mean_limits(x, x, ones, 0.05)
     for limit, values in ((low, x), (1 - high, 1 - x)):
         if limit > 1e-9:
-            assert log_above(values, ones, limit) >= math.log(40)
-            assert log_above(values, ones, limit * (1 + 1e-4)) < math.log(40)
+            assert log_evidence_above(values, ones, limit) >= math.log(40)
+            assert log_evidence_above(values, ones, limit * (1 + 1e-4)) < math.log(40)
     assert 0 <= low < x.mean() < high <= 1
 
 

@@ -1,4 +1,4 @@
-"""Looking all the time, in small: seeded runs of tools/simulate_peeking.py, whose rules are those users get."""
+"""Error rates with many looks: a few seeded runs of tools/simulate_peeking.py, which uses the rules of the package."""
 
 from __future__ import annotations
 

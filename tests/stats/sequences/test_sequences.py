@@ -1,4 +1,4 @@
-"""One arm and two, from the outside: what may be fed, what is said, and that looking changes nothing."""
+"""Confidence sequences of one arm and of two: accepted input, results, and independence of the looks."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ def test_a_total_is_that_of_as_many_events() -> None:
 
 def test_limits_from_buckets_are_those_of_the_values_rounded_outwards() -> None:
     x = values("p50_latency_ms", 20_000)
-    ladder = QuantileGrid().update(x)
-    assert not ladder.exact
-    low, high = sequences.quantiles.quantile_interval(ladder, 0.5, 0.05)
-    steps = QuantileGrid().update(x[:0]).steps()._replace(low=np.sort(x), high=np.sort(x), held=np.ones(len(x)))
+    grid = QuantileGrid().update(x)
+    assert not grid.exact
+    low, high = sequences.quantiles.quantile_interval(grid, 0.5, 0.05)
+    steps = QuantileGrid().update(x[:0]).bins()._replace(low=np.sort(x), high=np.sort(x), counts=np.ones(len(x)))
     exact = sequences.quantiles.profile(steps, 0.5, sequences.quantiles.STRENGTH)
     inside = np.sort(x)[exact.log < -math.log(0.05)]
     assert inside[0] * (1 - 1 / 128) <= low <= inside[0]
@@ -147,10 +147,10 @@ def test_limits_from_buckets_are_those_of_the_values_rounded_outwards() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_a_ladder_knows_where_its_values_lie(sign: float) -> None:
+def test_a_grid_knows_where_its_values_lie(sign: float) -> None:
     x = sign * np.concatenate((values("p50", 3000), [0.0, 1.0, 2.0**-1060, 5e-324]))
-    ladder = QuantileGrid().update(x)
-    low, high, held = ladder.steps()
+    grid = QuantileGrid().update(x)
+    low, high, held = grid.bins()
     assert held.sum() == len(x)
     assert (low <= high).all()
     assert (low[1:] > high[:-1]).all()
@@ -159,14 +159,14 @@ def test_a_ladder_knows_where_its_values_lie(sign: float) -> None:
     assert np.bincount(at, minlength=len(low)).tolist() == held.tolist()
 
 
-def test_a_ladder_is_exact_up_to_its_limit() -> None:
+def test_a_grid_is_exact_up_to_its_limit() -> None:
     x = np.random.default_rng(0).permutation(np.arange(float(LIMIT)))
-    ladder = QuantileGrid().update(np.repeat(x, 3))
-    assert ladder.exact
-    assert ladder.quantile(0.5) == np.median(x)
-    assert not ladder.update(np.array([-1.0])).exact
-    again = QuantileGrid.from_dict(orjson.loads(orjson.dumps(ladder.to_dict())))
-    assert again.to_dict() == ladder.to_dict()
+    grid = QuantileGrid().update(np.repeat(x, 3))
+    assert grid.exact
+    assert grid.quantile(0.5) == np.median(x)
+    assert not grid.update(np.array([-1.0])).exact
+    again = QuantileGrid.from_dict(orjson.loads(orjson.dumps(grid.to_dict())))
+    assert again.to_dict() == grid.to_dict()
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
@@ -220,9 +220,9 @@ def test_other_things_that_cannot_be() -> None:
         confidence_sequence([1.0], "p0_latency_ms")
     with pytest.raises(StatError, match="paired=False"):
         difference([1.0], [1.0], "p50_latency_ms", paired=True)
-    with pytest.raises(StatError, match="as many values on both sides"):
+    with pytest.raises(StatError, match="as many values of the control as of the treatment"):
         difference([True], [True, False], paired=True)
-    with pytest.raises(StatError, match="bare values"):
+    with pytest.raises(StatError, match="expected lists, arrays or Series"):
         difference(pd.DataFrame({"success": [True]}), pd.DataFrame({"success": [True]}), paired=True)
 
 
@@ -240,7 +240,7 @@ def frame(n: int = 500) -> pd.DataFrame:
         (lambda exp: exp.query_window(last="1min"), "time window"),
         (lambda exp: exp.df.tail(100), "begin with seq=400"),
         (lambda exp: exp.df.iloc[10:], "begin with seq=10"),
-        (lambda exp: exp.df.assign(weight=2.0), "have weights"),
+        (lambda exp: exp.df.assign(weight=2.0), "are a weighted sample"),
     ],
 )
 def test_frames_that_are_not_everything_so_far(cut: Callable[[Any], pd.DataFrame], said: str) -> None:
@@ -262,9 +262,9 @@ def test_frames_that_are_not_everything_so_far(cut: Callable[[Any], pd.DataFrame
 def test_sampled_frames_are_refused_and_their_experiments_are_not(sampling: Any) -> None:
     exp = cr.start("sampled", sampling=sampling, seed=1)
     exp.extend(frame())
-    with pytest.raises(StatError, match="hand in the experiment itself"):
+    with pytest.raises(StatError, match="pass the experiment itself"):
         confidence_sequence(exp.df)
-    with pytest.raises(StatError, match="hand in the experiment itself"):
+    with pytest.raises(StatError, match="pass the experiment itself"):
         confidence_sequence(exp, "p50_extra")  # not counted live, so it would need the rows
     assert confidence_sequence(exp).interval == confidence_sequence(frame()).interval
     assert (
@@ -285,7 +285,7 @@ def test_rows_that_left_memory_are_counted_all_the_same() -> None:
 def test_events_that_came_with_weights_are_refused() -> None:
     exp = cr.start("weighted")
     exp.extend(frame().assign(weight=2.0))
-    with pytest.raises(StatError, match="came with weights"):
+    with pytest.raises(StatError, match="recorded with weights"):
         confidence_sequence(exp)
 
 
@@ -364,7 +364,7 @@ def test_asymptotic_ones_say_so_and_are_used_only_where_nothing_better_is() -> N
     seq = confidence_sequence(x, "mean_latency_ms", asymptotic=True)
     assert seq.asymptotic
     assert seq.result().asymptotic
-    assert "right in the long run only" in seq.method
+    assert "valid only for large n" in seq.method
     assert not confidence_sequence(x, "mean_latency_ms", bound=BOUND, asymptotic=True).asymptotic
     assert not confidence_sequence(x, "p50_latency_ms", asymptotic=True).asymptotic
     assert not confidence_sequence([True], asymptotic=True).asymptotic
@@ -454,7 +454,7 @@ def test_the_sign_is_that_of_treatment_minus_control(metric: str) -> None:
 def test_rates_are_excluded_exactly_where_evidence_reaches_the_threshold(
     a: tuple[int, int], b: tuple[int, int]
 ) -> None:
-    one, two = sequences.rates.Arm(*map(float, a)), sequences.rates.Arm(*map(float, b))
+    one, two = sequences.rates.SuccessCounts(*map(float, a)), sequences.rates.SuccessCounts(*map(float, b))
     low, high = sequences.rates.difference_interval(one, two, 0.05)
     for end, beyond in ((low, -1e-3), (high, 1e-3)):
         if abs(end) < 1:
@@ -529,7 +529,10 @@ def test_a_real_difference_is_found() -> None:
     rng, found = np.random.default_rng(0), []
     for _ in range(40):
         a, b = (rng.random(1050) < 0.02).cumsum(), (rng.random(1050) < 0.05).cumsum()
-        arms = ((sequences.rates.Arm(a[n - 1], n), sequences.rates.Arm(b[n - 1], n)) for n in range(50, 1051, 50))
+        arms = (
+            (sequences.rates.SuccessCounts(a[n - 1], n), sequences.rates.SuccessCounts(b[n - 1], n))
+            for n in range(50, 1051, 50)
+        )
         found.append(any(sequences.rates.log_difference(*pair) >= math.log(20) for pair in arms))
     assert np.mean(found) >= 0.65
     slow, fast = rng.lognormal(6.7, 1.5, (10, 1000)), rng.lognormal(6, 1.5, (10, 1000))

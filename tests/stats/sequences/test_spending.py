@@ -1,4 +1,4 @@
-"""Planned looks, against published boundaries."""
+"""Alpha spending: published boundaries."""
 
 from __future__ import annotations
 

@@ -171,6 +171,7 @@ def work(exp: cr.Experiment, start: int) -> None:
     exp.flush()
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_many_writers(url, sql, method):
     exp = cr.start("many", store=url)

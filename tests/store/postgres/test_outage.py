@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.store.postgres import outage
 
 
+@pytest.mark.check
 def test_immediate_stops(server, url):
     found = outage.stops(server, url, 3)
     assert (found.times, found.lost, found.double) == (3, 0, 0)

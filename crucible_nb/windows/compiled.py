@@ -200,15 +200,15 @@ def _count_below(values: Any, blocks: Any, cuts: Any, window: Any, pivot: float,
 @jit
 def _next_above(values: Any, blocks: Any, cuts: Any, window: Any, tails: Any, highest: float, low: float) -> float:
     """Return the smallest value above `highest`; `low` if there is none."""
-    result, found = np.inf, False
+    result, exists = np.inf, False
     for a, b in ((window[0], window[1]), (window[4], window[5])):
         for i in range(a, b):
             if values[i] > highest:
-                result, found = min(result, values[i]), True
+                result, exists = min(result, values[i]), True
     for j in range(window[2], window[3]):
         if tails[j] < cuts[j + 1]:
-            result, found = min(result, blocks[tails[j]]), True
-    return result if found else low
+            result, exists = min(result, blocks[tails[j]]), True
+    return result if exists else low
 
 
 @jit
