@@ -61,7 +61,7 @@ def fit(name: str, kind: Kind, values: list[Any], dictionary: Categories | None)
             fitted.append(None if is_missing(cell) else convert(cell))
         except Misfit:
             fitted.append(None)
-            misfits[row] = value
+            misfits[row] = cell
     return _with_gaps(kind, fitted, dictionary), misfits
 
 
