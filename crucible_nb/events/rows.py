@@ -18,6 +18,7 @@ from crucible_nb.events.scalars import EXTRA
 from crucible_nb.events.schema import RESERVED
 from crucible_nb.events.times import read_values
 from crucible_nb.utils.checks import short, text_of
+from crucible_nb.utils.instants import nanoseconds
 from crucible_nb.utils.problems import Problems
 
 STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens")
@@ -145,6 +146,16 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
+def _reason(name: str, value: Any) -> str:
+    """Why a value is no time."""
+    if name == "time" and type(value) is not orjson.Fragment:
+        try:
+            nanoseconds(value)
+        except ValueError as error:
+            return f": {error}"
+    return ""
+
+
 def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:
     """Turn rows of mappings into columns, in order of first appearance."""
     first = extras[0]
@@ -183,6 +194,6 @@ def add_misfits(batch: Batch, misfits: Misfits, problems: Problems) -> None:
     first: dict[str, Any] = {}
     for row in sorted(misfits)[:_SHOWN]:
         first = misfits[row] | first
-    shown = ", ".join(f"{name}={_shown(value)}" for name, value in sorted(first.items())[:3])
+    shown = ", ".join(f"{name}={_shown(value)}{_reason(name, value)}" for name, value in sorted(first.items())[:3])
     said = f"values that do not fit their column went to `metadata` (first: {shown})"
     problems.report("misfits", said, sum(map(len, misfits.values())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -204,3 +205,93 @@ def test_an_empty_frame_is_nothing(exp: cr.Experiment) -> None:
     assert exp.extend(pd.DataFrame({"latency_ms": []}, index=TIMES[:0])) == 0
     assert len(exp.df) == 0
     assert exp.metrics().events == 0
+
+
+@pytest.mark.parametrize("form", ["list", "frame", "arrow"])
+def test_weights_count_in_every_form(exp: cr.Experiment, form: str) -> None:
+    rows = [{"latency_ms": 1.0, "weight": 9}, {"latency_ms": 11.0, "weight": Decimal(1)}]
+    table = {
+        "list": rows,
+        "frame": pd.DataFrame(rows),
+        "arrow": pa.table({"latency_ms": [1.0, 11.0], "weight": [9, 1]}),
+    }
+    exp.extend(table[form])
+    assert exp.df.weight.tolist() == [9.0, 1.0]
+    assert exp.metrics().latency.mean == exp.df.crucible.metrics().latency.mean == 2.0
+    assert exp.summary()["misfits"] == 0
+
+
+def test_ones_own_rows_go_in_again_as_a_list(exp: cr.Experiment) -> None:
+    exp.extend([{"event": "a", "x": 1.5}, {"event": "b"}])
+    again = cr.start("again", clock="events")
+    with pytest.warns(cr.CrucibleWarning, match="dropped from the input: seq, anomaly"):
+        again.extend(exp.df.reset_index().to_dict("records"))
+    pd.testing.assert_frame_equal(again.df, exp.df)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, "heavy", None, float("inf")])
+def test_a_wrong_weight_refuses_the_whole_list(exp: cr.Experiment, weight: object) -> None:
+    with pytest.warns(cr.CrucibleWarning, match="extend\\(\\) recorded nothing: StatError: weight: expected "):
+        assert exp.extend([{"x": 1, "weight": 1.0}, {"x": 2, "weight": weight}]) == 0
+    assert (len(exp.df), exp.summary()["errors"]) == (0, 2)
+
+
+def test_levels_of_the_index_are_columns(exp: cr.Experiment) -> None:
+    index = pd.MultiIndex.from_arrays(
+        [["m", "n"], TIMES[:2], [1, 2], [3, 4]], names=["model", "time", "sample_id", None]
+    )
+    exp.extend(pd.DataFrame({"latency_ms": [1.0, 2.0]}, index=index))
+    assert exp.df.index.equals(TIMES[:2].rename("time"))
+    assert exp.df.model.tolist() == ["m", "n"]
+    assert exp.df.sample_id.tolist() == ["1", "2"]
+    exp.extend(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="sample_id")))
+    assert exp.df.sample_id.tolist()[-1] == "7"
+
+
+def test_a_level_that_contradicts_a_column_is_refused(exp: cr.Experiment) -> None:
+    frame = pd.DataFrame({"model": ["a", "b"], "x": [1, 2]})
+    assert exp.extend(frame.set_index("model", drop=False)) == 2
+    with pytest.warns(cr.CrucibleWarning, match="'model' is a column and a level of the index, with different values"):
+        assert exp.extend(frame.set_index(pd.Index(["b", "a"], name="model"))) == 0
+
+
+@pytest.mark.filterwarnings(MISFIT)
+def test_a_column_time_beside_an_index_of_times_is_kept(exp: cr.Experiment) -> None:
+    exp.extend(pd.DataFrame({"time": [0.31, None], "x": [1, 2]}, index=TIMES[:2]))
+    assert exp.df.index.equals(TIMES[:2].rename("time"))
+    assert exp.df.metadata.tolist()[0] == '{"time":0.31}'
+    assert exp.summary()["misfits"] == 1
+    exp.extend(pd.DataFrame({"time": TIMES[2:], "x": [3, 4]}, index=TIMES[2:]))  # says the same again
+    assert exp.summary()["misfits"] == 1
+
+
+@pytest.mark.filterwarnings(MISFIT)
+def test_one_odd_time_costs_itself_alone(clock: ManualClock) -> None:
+    exp = cr.start("odd", clock=clock)
+    times = TIMES[:3].as_unit("us").append(pd.DatetimeIndex(["9999-12-31"], tz="UTC").as_unit("us"))
+    assert exp.extend(pd.DataFrame({"x": [1, 2, 3, 4]}, index=times)) == 4
+    assert exp.df.index[:3].equals(TIMES[:3])
+    assert exp.df.index[3].value == clock.now
+    assert json.loads(exp.df.metadata.iloc[3]) == {"time": "9999-12-31T00:00:00+00:00"}
+
+
+def test_a_time_that_looks_like_seconds_is_said(exp: cr.Experiment) -> None:
+    sentence = "first: time=1735689600: it looks like seconds since 1970, and whole numbers are nanoseconds"
+    with pytest.warns(cr.CrucibleWarning, match=sentence):
+        exp.extend(pd.DataFrame({"time": [1_735_689_600], "x": [1]}))
+
+
+@pytest.mark.filterwarnings(MISFIT)
+def test_types_of_arrow_that_pandas_lacks(exp: cr.Experiment) -> None:
+    table = pa.table(
+        {
+            "model": pa.array(["a", None], pa.string_view()),
+            "x": [1.0, 2.0],
+            "gone": pa.array([None, None], pa.month_day_nano_interval()),
+            "raw": pa.array([b"x", None], pa.binary_view()),
+        }
+    )
+    assert exp.extend(table) == 2
+    assert exp.df.model.tolist()[0] == "a"
+    assert exp.df.x.tolist() == [1.0, 2.0]
+    assert (exp.summary()["misfits"], exp.summary()["errors"]) == (1, 0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import decimal
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from crucible_nb.errors import ConfigError, SchemaError, StoreError
@@ -181,3 +185,28 @@ def test_what_callables_give(csv):
 def test_times_beyond_the_nanosecond_range(csv):
     with pytest.raises(StoreError, match=r"column 't': '3000-01-01' is not a time$"):
         load(csv("t\n3000-01-01\n"), time="t")
+
+
+def test_durations_and_decimals_are_numbers_in_the_unit_of_the_column(tmp_path):
+    start = pd.DatetimeIndex(["2025-01-01"])
+    table = pa.table(
+        {
+            "a": start,
+            "b": start + pd.Timedelta("1.5s"),
+            "latency_ms": pa.array([812], pa.duration("ms")),
+            "took": pa.array([812], pa.duration("ms")),
+            "cost_usd": pa.array([decimal.Decimal("0.0021")], pa.decimal128(38, 18)),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    took = {
+        "ttft_ms": lambda f: f.b - f.a,
+        "wait": lambda f: f.b - f.a,
+        "objects": lambda f: (f.b - f.a).astype(object),
+    }
+    frame = load(tmp_path / "t.parquet", took)
+    assert (frame.latency_ms[0], frame.took[0], frame.cost_usd[0]) == (812.0, 0.812, 0.0021)
+    assert (frame.ttft_ms[0], frame.wait[0], frame.objects[0]) == (1500.0, 1.5, 1.5)
+    pq.write_table(pa.table({"cost_usd": pa.array([812], pa.duration("ms"))}), tmp_path / "t.parquet")
+    with pytest.raises(StoreError, match=r"column 'cost_usd': datetime.timedelta\(.*\) is not a number$"):
+        load(tmp_path / "t.parquet")

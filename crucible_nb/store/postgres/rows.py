@@ -154,8 +154,9 @@ def _extra_values(extra: list[dict[str, Any]] | None, name: str, kind: Kind, row
         return pa.chunked_array([pa.nulls(rows, _TYPES[kind])])
     key = without_nul(name)
     values = [row.get(key) for row in extra]
-    if kind == "float":
-        values = [None if value is None else float(value) for value in values]
+    if kind in ("float", "integer"):  # a column may have widened from booleans since
+        number = float if kind == "float" else int
+        values = [None if value is None else number(value) for value in values]
     return pa.chunked_array([pa.array(values, _TYPES[kind])])
 
 
