@@ -88,7 +88,7 @@ class Categories:
     """Text to code, in order of first appearance; -1 is missing.
 
     Examples:
-        >>> dictionary = Dictionary()
+        >>> dictionary = Categories()
         >>> dictionary.encode(["b", "a", None, "b"])
         array([ 0,  1, -1,  0], dtype=int32)
         >>> dictionary.values

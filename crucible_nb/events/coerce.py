@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crucible_nb.events.batch import Categories, Column
 from crucible_nb.events.ids import identifier, identifiers
-from crucible_nb.events.scalars import EXACT
+from crucible_nb.events.scalars import EXACT, PLAIN, plain
 from crucible_nb.events.schema import COLUMNS, Kind
 from crucible_nb.utils.checks import text_of
 
@@ -48,17 +48,20 @@ def fit(name: str, kind: Kind, values: list[Any], dictionary: Categories | None)
     """Convert plain values; return the column, and the values (by row) that did not fit and are missing there."""
     try:
         return _fit_all(kind, values, dictionary), {}
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001  names of events come as they were given, and a user's object may raise anything
         pass
     fitted: list[Any] = []
     misfits: dict[int, Any] = {}
     convert = _label if takes_numbers(name) and kind in ("category", "string") else _CONVERT[kind]
     for row, value in enumerate(values):
+        cell = plain(value, name)
         try:
-            fitted.append(None if is_missing(value) else convert(value))
+            if type(cell) not in PLAIN:
+                raise Misfit
+            fitted.append(None if is_missing(cell) else convert(cell))
         except Misfit:
             fitted.append(None)
-            misfits[row] = value
+            misfits[row] = cell
     return _with_gaps(kind, fitted, dictionary), misfits
 
 

@@ -43,7 +43,7 @@ def family_of(dtype: Any) -> Family:
     """Return the family of a dtype.
 
     Examples:
-        >>> family_of(np.dtype("uint8")), family_of(pd.Int64Dtype()), family_of(pd.ArrowDtype(pa.date32()))
+        >>> family_of(pd.Int64Dtype()), family_of(pd.ArrowDtype(pa.uint8())), family_of(pd.ArrowDtype(pa.date32()))
         ('integer', 'integer', 'time')
     """
     if isinstance(dtype, pd.ArrowDtype):

@@ -22,8 +22,8 @@ class EventColumns:
 
     Examples:
         >>> import pandas as pd
-        >>> from crucible_nb.events.event_columns import Events
-        >>> events = Events.of_frame(pd.DataFrame({"latency_ms": [1.0, 2.0], "model": ["a", None]}))
+        >>> from crucible_nb.events.event_columns import EventColumns
+        >>> events = EventColumns.of_frame(pd.DataFrame({"latency_ms": [1.0, 2.0], "model": ["a", None]}))
         >>> events["latency_ms"]
         array([1., 2.])
         >>> events.labels("model")

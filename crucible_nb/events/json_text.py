@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from crucible_nb.events.scalars import PLAIN, plain
+from crucible_nb.events.scalars import PLAIN, is_a, plain
 from crucible_nb.utils.checks import text_of
 
 _LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
@@ -40,12 +40,12 @@ def to_json(value: dict[str, Any]) -> str:
 
 def json_of(value: Any) -> str:
     """Write one value as JSON; orjson refuses integers beyond 64 bits, circles and depth."""
-    if isinstance(value, str):
+    if is_a(value, str):
         value = text_of(value)
     try:
         return orjson.dumps(_without_nan(value), default=_replacement, option=_OPTIONS).decode()
     except Exception:  # noqa: BLE001  a user's object may raise anything
-        return json.dumps(value if isinstance(value, int) and value.bit_length() < _LONG else repr_of(value))
+        return json.dumps(value if is_a(value, int) and value.bit_length() < _LONG else repr_of(value))
 
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -53,8 +53,8 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 def is_object(value: Any) -> bool:
     """Whether a value of `metadata` is what the column holds: a mapping, or a JSON object as text."""
-    if not isinstance(value, str):
-        return isinstance(value, dict)
+    if not is_a(value, str):
+        return is_a(value, dict)
     try:
         return isinstance(orjson.loads(str.__str__(value)), dict)
     except ValueError:
@@ -63,7 +63,7 @@ def is_object(value: Any) -> bool:
 
 def repr_of(value: Any) -> str:
     """Return the repr of any object; its class where the repr fails, hexadecimal digits of a huge integer."""
-    if isinstance(value, int) and value.bit_length() >= _LONG:
+    if is_a(value, int) and value.bit_length() >= _LONG:
         return hex(value)
     try:
         return text_of(repr(value))

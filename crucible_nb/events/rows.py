@@ -49,13 +49,20 @@ def _batch(rows: list[Any], first_seq: int, columns: Columns, problems: Problems
     misfits: Misfits = {}
     for place, name in enumerate(STANDARD, 1):
         values = rows[place::WIDTH]
-        if values[0] is not None or values.count(None) < len(values):
+        if values[0] is not None or not _are_none(values):
             _add(batch, name, values, columns, misfits)
     extras = rows[WIDTH - 1 :: WIDTH]
     if extras.count(None) < len(extras):
         _add_extras(batch, extras, columns, misfits)
     add_misfits(batch, misfits, problems)
     return batch
+
+
+def _are_none(values: list[Any]) -> bool:
+    try:
+        return values.count(None) == len(values)
+    except Exception:  # noqa: BLE001  an event whose name is no text may not be comparable
+        return False
 
 
 def _without_failing(rows: list[Any], columns: Columns, problems: Problems) -> list[Any]:
@@ -73,8 +80,10 @@ def _without_failing(rows: list[Any], columns: Columns, problems: Problems) -> l
 def _converts(name: Any, value: Any, columns: Columns, problems: Problems) -> bool:
     extra = None if name in STANDARD else {name: value}
     row = [0, *(value if name == standard else None for standard in STANDARD), extra]
+    trial = Problems("trial")
+    trial.muted = True
     try:
-        _batch(row, 0, columns, Problems("trial"))
+        _batch(row, 0, columns, trial)
     except Exception as error:  # noqa: BLE001  a user's object may raise anything
         said = f"column {name!r}, value {short(value)}: {type(error).__name__}: {error}; the value was dropped"
         problems.report("errors", f"a value could not be recorded: stage 'record', {said}")
@@ -114,7 +123,7 @@ def _add_extras(batch: Batch, extras: list[dict[Any, Any] | None], columns: Colu
 def add_unread(misfits: Misfits, name: str, values: Mapping[int, Any]) -> None:
     """Add the known values of a column to what goes to `metadata`."""
     for row, value in values.items():
-        if value is not None and value is not pd.NA and not (isinstance(value, float) and value != value):
+        if value is not None and value is not pd.NA and not (type(value) is float and value != value):
             misfits.setdefault(row, {})[name] = value
 
 
@@ -130,7 +139,7 @@ def _joined(given: list[Any] | None, others: list[Any] | None) -> list[Any]:
 
 def _shown(value: Any) -> str:
     """A value for a message; JSON as it is."""
-    if not isinstance(value, orjson.Fragment):
+    if type(value) is not orjson.Fragment:
         return short(value)
     text = orjson.dumps(value).decode()
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."

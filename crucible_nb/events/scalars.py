@@ -58,6 +58,14 @@ def plain(value: Any, name: str = "") -> Any:
         return value
 
 
+def is_a(value: Any, types: Any) -> bool:
+    """`isinstance`, also of objects whose class cannot be asked for."""
+    try:
+        return isinstance(value, types)
+    except Exception:  # noqa: BLE001  a user's object may raise anything
+        return False
+
+
 def _plain(value: Any, name: str) -> Any:  # noqa: C901, PLR0911  one line per type
     if value is pd.NA or value is pd.NaT or value is np.ma.masked:
         return None

@@ -13,18 +13,17 @@ import pandas as pd
 
 from crucible_nb.events.json_text import json_of, to_json
 from crucible_nb.events.rows import STANDARD
-from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, plain
+from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, is_a, plain
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
 
 def plain_cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a staged row whose standard cells are plain, or JSON for what is no scalar; the fields are already."""
-    for value in row[1:-1]:
-        if type(value) not in PLAIN:
-            time, *cells, extra = row
-            return (time, *map(plain_cell, STANDARD, cells), extra)
-    return row
+    time, *cells, extra = row
+    if PLAIN.issuperset(map(type, cells)):
+        return row
+    return (time, *map(plain_cell, STANDARD, cells), extra)
 
 
 def plain_cell(name: str, value: Any) -> Any:
@@ -42,11 +41,11 @@ def plain_fields(fields: dict[str, Any], problems: Problems) -> dict[Any, Any]:
         if type(value) in PLAIN:
             scalars[name] = value
             continue
-        if name == "metadata" and isinstance(value, dict):
+        if name == "metadata" and is_a(value, dict):
             metadata = {str(key): item for key, item in value.items()}
             continue
         cell = _time(value) if name == "time" else plain(value, name)
-        kept = type(cell) in PLAIN or (name == "time" and isinstance(cell, _TIMES))
+        kept = type(cell) in PLAIN or (name == "time" and is_a(cell, _TIMES))
         (scalars if kept else others)[name] = cell
     if others or metadata:
         scalars[EXTRA] = Rest(to_json({**metadata, **others}), len(others))
@@ -62,27 +61,37 @@ _TIMES = (dt.date, np.datetime64, pd.Period)
 
 def _time(value: Any) -> Any:
     """A time stays what it is: no time can change later."""
-    if isinstance(value, np.ndarray) and value.size == 1:
+    if is_a(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
-    return value if isinstance(value, _TIMES) and value is not pd.NaT else plain(value)
+    return value if is_a(value, _TIMES) and value is not pd.NaT else plain(value)
+
+
+_IN_MAPPINGS = frozenset(STANDARD[1:])
 
 
 def merged(
     time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, problems: Problems
 ) -> tuple[Any, ...]:
     """Return a staged row whose values came in a mapping; keywords take precedence."""
-    if not isinstance(values, Mapping):
+    if not is_a(values, Mapping):
         values = {"values": values}
-    values = {str(name): value for name, value in values.items()}
+    return _merged(time, {str(name): value for name, value in values.items()}, standard, extra, problems)
+
+
+def _merged(
+    time: int, values: dict[str, Any], standard: tuple[Any, ...], extra: dict[Any, Any] | None, problems: Problems
+) -> tuple[Any, ...]:
     cells = dict(zip(STANDARD, standard, strict=True))
-    for name in STANDARD[1:]:
-        value = values.pop(name, None)
+    for name in _IN_MAPPINGS.intersection(values):
+        value = values.pop(name)
         cells[name] = value if cells[name] is None else cells[name]
     fields = plain_fields(values, problems)
-    row: dict[Any, Any] = {**fields, **(extra or {})}
+    if extra is None:
+        return (time, *cells.values(), fields or None)
+    row: dict[Any, Any] = {**fields, **extra}
     if EXTRA in row:
         row[EXTRA] = row.pop(EXTRA)  # last, as without a mapping
-    if extra is not None and EXTRA in extra and EXTRA in fields:
+    if EXTRA in extra and EXTRA in fields:
         both = to_json({**json.loads(fields[EXTRA]), **json.loads(extra[EXTRA])})
         row[EXTRA] = Rest(both, fields[EXTRA].strangers + extra[EXTRA].strangers)
     return (time, *cells.values(), row or None)
@@ -91,4 +100,4 @@ def merged(
 def row_of(time: int, event: str | None, fields: dict[str, Any], problems: Problems) -> tuple[Any, ...]:
     """Return a staged row from one mapping, as `extend` takes them from a list."""
     name = fields.pop("event", None) if event is None else event
-    return plain_cells(merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, problems))
+    return plain_cells(_merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, problems))

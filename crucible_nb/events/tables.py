@@ -269,12 +269,17 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
         elif name == "metadata":
             _add_metadata(batch, frame[name], misfits)
         else:
-            column, unfit = _fitted(name, read_column(name, frame[name]), columns, {} if name in STANDARD else others)
+            column, unfit = _fitted(name, _read(name, frame[name]), columns, others)
             if column is not None:
                 batch.cells[name] = column
             add_unread(misfits, name, unfit)
     add_misfits(batch, {row: others.get(row, {}) | misfits.get(row, {}) for row in {**others, **misfits}}, problems)
     return batch
+
+
+def _read(name: str, column: pd.Series) -> Read:
+    """Objects of a canonical frame are plain already."""
+    return column.tolist() if column.dtype == np.object_ else read_column(name, column)
 
 
 def _fitted(name: str, read: Read, columns: Columns, others: Misfits) -> Fitted:

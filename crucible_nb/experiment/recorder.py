@@ -140,13 +140,12 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
             row = (time, event, latency_ms, cost_usd, success, model, prompt_tokens, completion_tokens, extra)
             if journal is None:
                 if (
-                    (latency_ms is not None and type(latency_ms) is not float)
-                    or (cost_usd is not None and type(cost_usd) is not float)
-                    or (success is not None and type(success) is not bool)
+                    (type(latency_ms) is not float and latency_ms is not None)
+                    or (success is not None and success is not True and success is not False)
                     or (model is not None and type(model) is not str)
                     or (prompt_tokens is not None and type(prompt_tokens) is not int)
                     or (completion_tokens is not None and type(completion_tokens) is not int)
-                    or type(event) is not str
+                    or (cost_usd is not None and type(cost_usd) is not float)
                 ):
                     row = plain_cells(row)  # arrays, tensors and objects may change, or fail, until they are read
                 staged += row
