@@ -115,7 +115,7 @@ class EventLog(ABC):
                 decide it.
         """
 
-    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:  # noqa: ARG002
+    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:
         """Return all kept rows of a view; if rows are remote, only those within the edges, if given."""
         return view.own.pipeline.buffer.frame()
 
@@ -136,7 +136,7 @@ class EventLog(ABC):
         """Return the files of the experiment for an archive, by name; None without a folder."""
         return None
 
-    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:  # noqa: ARG002
+    def evicted_rows(self, stream: Stream) -> list[pd.DataFrame]:
         """Return the rows of a writer that were evicted from memory."""
         return []
 
@@ -210,11 +210,11 @@ class MemoryLog(UnwrittenLog):
             staged += row
         return True
 
-    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
+    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
         """Yield the table unchanged."""
         yield frame, self.stream.clock.read()
 
-    def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
+    def view(self, *, status_only: bool = False) -> View:
         """Return the experiment now."""
         stream = self.stream
         stream.start_at_first_event()
@@ -265,15 +265,15 @@ class AttachedLog(UnwrittenLog):
         name, owner = self.config.name, self.attachment.owner()
         raise LifecycleError(f"cannot {verb} {name!r}: it is read-only here; {owner} writes it")
 
-    def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:  # noqa: ARG002
+    def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
         """Refuse the rows."""
         return False
 
-    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:  # noqa: ARG002
+    def write_table(self, frame: pd.DataFrame, event: str | None) -> Iterator[tuple[pd.DataFrame, int]]:
         """Refuse the table."""
         yield from ()
 
-    def view(self, *, status_only: bool = False) -> View:  # noqa: ARG002
+    def view(self, *, status_only: bool = False) -> View:
         """Return the experiment now, from the files of its writers."""
         self.attachment.catch_up()
         self.stream = self.attachment.main()  # a new object if the files were read from the start again
@@ -301,7 +301,7 @@ class AttachedLog(UnwrittenLog):
             counts=sum((stream.problems.counts for stream in streams.values()), Counter()),
         )
 
-    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:  # noqa: ARG002
+    def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:
         """Return all kept rows: in memory, of other writers, and evicted ones."""
         pipelines = view.pipelines
         if len(pipelines) == 1 and not view.own.pipeline.buffer.evicted:
@@ -321,7 +321,7 @@ class AttachedLog(UnwrittenLog):
         """Whether the experiment has ended."""
         return not self.attachment.main().lifecycle.alive
 
-    def folder_for(self, purpose: str) -> ExperimentFolder:  # noqa: ARG002
+    def folder_for(self, purpose: str) -> ExperimentFolder:
         """The folder of the experiment."""
         return self.attachment.folder
 
@@ -385,7 +385,7 @@ class StoredLog(AttachedLog):
         """The journal of this process."""
         return self.writer.journal, self.writer.redaction
 
-    def require_writer(self, verb: str) -> None:  # noqa: ARG002
+    def require_writer(self, verb: str) -> None:
         """Open a journal again after the end, for the last verbs of a finished experiment."""
         if not self.stream.lifecycle.alive:
             self.writer.ensure_open()

@@ -184,8 +184,8 @@ def keyword(name: str, options: dict[str, Any], key: str, default: Any = _ABSENT
 def floats(name: str, value: Any) -> np.ndarray:
     """Convert to a 1-D float64 array, NaN where missing; a float64 array is not copied."""
     try:
-        dtype: Any = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
-        array = np.empty(()) if dtype.kind in "mMc" else np.asarray(value, np.float64)
+        kind = (value if hasattr(value, "dtype") else np.asarray(value)).dtype.kind
+        array = np.empty(()) if kind in "mMc" else np.asarray(value, np.float64)
     except (TypeError, ValueError):
         array = np.empty(())
     if array.ndim != 1:
