@@ -277,10 +277,10 @@ def main(quick: bool = False) -> str:
         at_most(
             "`record()`, five keywords, caller's side",
             ratio(times, "caller", "floor"),
-            4,
+            5,
             note=f" ({ns['caller']:.0f} ns)",
         ),
-        at_most("… with every default consumer", ratio(times, "all", "floor"), 8, note=f" ({ns['all']:.0f} ns)"),
+        at_most("… with every default consumer", ratio(times, "all", "floor"), 9, note=f" ({ns['all']:.0f} ns)"),
         at_most(
             "two extra keywords, caller's side",
             ratio(times, "caller extra", "floor"),

@@ -1,4 +1,4 @@
-"""Detectors on frames and series: a score a row, or the incidents."""
+"""Detectors on frames and series: a score per row, or incidents."""
 
 from __future__ import annotations
 
@@ -155,5 +155,5 @@ def _only(detector: Detector, *metrics: str) -> Detector:
 
 
 def _times(frame: pd.DataFrame) -> np.ndarray | None:
-    """UTC nanoseconds of the rows; None where there is no time."""
+    """Return the times of the rows in UTC nanoseconds; None without times."""
     return None if time_source(frame) is None else all_times(frame)

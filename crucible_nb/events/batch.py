@@ -1,4 +1,4 @@
-"""Typed values on their way: a batch of events as columns, and the dictionaries behind categories."""
+"""Typed batches of events: columns, and the dictionaries of categories."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class Column(NamedTuple):
     mask: np.ndarray | None = None
 
     def slice(self, start: int, stop: int) -> Column:
-        """The rows from start to stop, no copy."""
+        """Return rows start to stop, without a copy."""
         mask = None if self.mask is None else self.mask[start:stop]
         return Column(self.kind, self.values[start:stop], mask)
 
     def take(self, rows: np.ndarray) -> Column:
-        """The given rows, copied."""
+        """Return the rows at these indices, as a copy."""
         return Column(self.kind, self.values.take(rows), None if self.mask is None else self.mask[rows])
 
     def known(self) -> np.ndarray:
-        """Return which numbers or booleans are there."""
+        """Return a mask of the rows whose number or boolean is not missing."""
         if self.kind == "float":
             return np.asarray(~np.isnan(self.values))
         return np.ones(len(self.values), np.bool_) if self.mask is None else ~self.mask
 
     def floats(self) -> np.ndarray:
-        """The values as float64, NaN where missing."""
+        """Return the values as float64, NaN where missing."""
         floats = np.asarray(self.values, np.float64)
         if self.mask is not None:
             floats = np.where(self.mask, np.nan, floats)
@@ -50,14 +50,14 @@ class Column(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Some consecutive events as columns; absent columns are missing in every row.
+    """Consecutive events as columns; absent columns are missing in every row.
 
     Attributes:
-        time: int64 UTC nanoseconds, one an event.
+        time: UTC nanoseconds, one per event, int64.
         first_seq: Sequence number of the first event.
-        cells: Column name to its cells.
-        given: True where the time was given by the caller, None when it never was.
-        seq: Sequence numbers of a batch that has lost some of its events, else None.
+        cells: Columns by name.
+        given: Mask of the events whose time the caller gave; None when no event has one.
+        seq: Sequence numbers of a batch from which events were removed, else None.
     """
 
     time: np.ndarray
@@ -70,22 +70,22 @@ class Batch:
         return len(self.time)
 
     def numbered(self) -> np.ndarray:
-        """The sequence number of each event."""
+        """Return the sequence number of each event."""
         return np.arange(self.first_seq, self.first_seq + len(self)) if self.seq is None else self.seq
 
     def slice(self, start: int, stop: int) -> Batch:
-        """The events from start to stop, no copy."""
+        """Return events start to stop, without a copy."""
         cells = {name: cell.slice(start, stop) for name, cell in self.cells.items()}
         return Batch(self.time[start:stop], self.first_seq + start, cells)
 
     def take(self, rows: np.ndarray) -> Batch:
-        """The given events, in order, copied."""
+        """Return the events at these indices, as a copy."""
         cells = {name: cell.take(rows) for name, cell in self.cells.items()}
         return Batch(self.time[rows], self.first_seq, cells, seq=self.first_seq + rows)
 
 
 class Categories:
-    """Text to code, in order of first appearance; -1 is missing.
+    """Codes of texts, in order of first appearance; -1 is missing.
 
     Examples:
         >>> dictionary = Categories()
@@ -111,11 +111,11 @@ class Categories:
         return value in self._codes
 
     def find(self, value: str | None) -> int:
-        """The code of one value; -1 for one that is not here."""
+        """Return the code of a text; -1 for an unknown one."""
         return self._codes.get(value, -1)
 
     def code(self, value: str | None) -> int:
-        """The code of one value; a new value gets the next one."""
+        """Return the code of a text; a new text gets the next code."""
         code = self._codes.get(value)
         if code is None:
             # lone surrogates have no UTF-8; escaped they can be kept and read
@@ -128,7 +128,7 @@ class Categories:
         return code
 
     def encode(self, values: Sequence[str | None]) -> np.ndarray:
-        """Codes (int32) of texts and None; TypeError for a value of another type."""
+        """Return the codes (int32) of texts and None; TypeError for a value of another type."""
         first = values[0]
         if values.count(first) == len(values) and (first is None or type(first) is str):
             return np.full(len(values), self.code(first), np.int32)
@@ -143,13 +143,13 @@ class Categories:
 
     @property
     def code_dtype(self) -> np.dtype:
-        """The width in which pandas keeps codes of so many categories."""
+        """Integer dtype that pandas uses for codes of this many categories."""
         size = len(self.values)
         return np.dtype(np.int8 if size < 127 else np.int16 if size < 32767 else np.int32)
 
     @property
     def dtype(self) -> pd.CategoricalDtype:
-        """The pandas dtype; the same object until a value is added."""
+        """Categorical dtype of pandas; the same object until a text is added."""
         if self._dtype is None or len(self._dtype.categories) != len(self.values):
             self._dtype = pd.CategoricalDtype(pd.Index(self.values, dtype="str"))
         return self._dtype

@@ -1,4 +1,4 @@
-"""Plain values and typed columns into the kind of a column; a value that does not fit is handed back, never bent."""
+"""Convert plain values and typed columns to the kind of a column; values that do not fit are returned unchanged."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def kind_of(value: object) -> Kind:
 
 
 def takes_numbers(name: str) -> bool:
-    """Whether a column of text takes whole numbers as text: registered ones, and every identifier."""
+    """Return whether a text column stores whole numbers as their digits: registered columns and identifiers."""
     return name in COLUMNS or name.endswith("_id")
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a plain value is missing: None or NaN."""
+    """Return whether a plain value is missing: None or NaN."""
     return value is None or value != value
 
 
@@ -66,7 +66,7 @@ def fit(name: str, kind: Kind, values: list[Any], dictionary: Categories | None)
 
 
 def _fit_all(kind: Kind, values: list[Any], dictionary: Categories | None) -> Column:
-    """The fast way, for a column with a fitting value in every row (text may have gaps)."""
+    """Convert a column that has a fitting value in every row (text may be missing), without a loop."""
     if kind == "float":
         floats = np.frombuffer(array("d", values))
         if ((floats >= EXACT) | (floats <= -EXACT)).any():
@@ -96,7 +96,7 @@ def _with_gaps(kind: Kind, values: list[Any], dictionary: Categories | None) -> 
 
 
 def _float(value: Any) -> float:
-    """A whole number that float64 would round does not fit."""
+    """Convert a number; a whole number that float64 would round does not fit."""
     if not isinstance(value, (int, float)) or (abs(value) > EXACT and not _is_exact(value)):
         raise Misfit
     return float(value)
@@ -169,7 +169,7 @@ def refit(name: str, kind: Kind, column: Column, dictionary: Categories | None) 
 
 
 def _misfits(column: Column, bad: np.ndarray) -> dict[int, Any]:
-    """The values of the marked rows."""
+    """Return the values of the rows in the mask, by row."""
     rows = np.flatnonzero(bad)
     return dict(zip(rows.tolist(), column.values[rows].tolist(), strict=True))
 

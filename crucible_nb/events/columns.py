@@ -1,4 +1,4 @@
-"""The one reader of columns: what the values of any library mean, typed where the dtype settles it for all rows."""
+"""Reader of columns of any library: the one definition of which values are numbers, text or missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INT64 = 2**63 - 1
 
 
 class Text(NamedTuple):
-    """A column of text, still in the form it came in.
+    """A text column in its original form.
 
     Attributes:
         series: Of dtype str, of a text type of Arrow, or a categorical of text.
@@ -31,11 +31,11 @@ class Text(NamedTuple):
 
 
 Read = Column | Text | list[Any]
-"""Booleans, integers or floats; text; or plain Python values, None where missing, others than PLAIN as they are."""
+"""A column of booleans, integers or floats; a text column; or Python values, unsupported ones as they are."""
 
 
 def read_column(name: str, column: pd.Series) -> Read:
-    """Read a column of any dtype; each value means what `plain` makes of it.
+    """Read a column of any dtype, each value as `plain` converts it, without a loop where the dtype allows it.
 
     Args:
         name: Column that it is for: durations are milliseconds where it ends in `_ms`, else seconds.
@@ -76,7 +76,7 @@ def _integers(name: str, column: pd.Series) -> Read:
 
 
 def fits_int64(column: pd.Series) -> bool:
-    """Whether a column of integers has none above the range of int64."""
+    """Return whether all values of an integer column are in the range of int64."""
     dtype: Any = column.dtype
     return dtype.kind != "u" or dtype.itemsize < 8 or not len(column) or not column.max() > _INT64
 
@@ -90,7 +90,7 @@ def _floats(name: str, column: pd.Series) -> Read:
 
 
 def _durations(name: str, column: pd.Series) -> Read:
-    """Durations of any unit, correctly rounded."""
+    """Convert durations of any unit, correctly rounded."""
     if isinstance(column.dtype, pd.ArrowDtype):
         counts = arrow_array(column).cast(pa.int64()).fill_null(NEVER).to_numpy(zero_copy_only=False)
         column = pd.Series(counts.view(f"m8[{column.dtype.pyarrow_dtype.unit}]"))
@@ -110,7 +110,7 @@ def _objects(name: str, column: pd.Series) -> Read:
 
 
 def _labels(name: str, column: pd.Series) -> Read:
-    """Categories of pandas, and dictionaries of Arrow, mean what their labels mean."""
+    """Read categories of pandas and dictionaries of Arrow by their labels."""
     if isinstance(column.dtype, pd.ArrowDtype):
         return _read(name, decoded(column))
     read, codes = _read(name, pd.Series(column.cat.categories)), column.cat.codes.to_numpy()
@@ -125,7 +125,7 @@ def _labels(name: str, column: pd.Series) -> Read:
 
 
 def _decimals(name: str, column: pd.Series) -> Read:
-    """Decimals without decimal places are integers, others the nearest floats, which Arrow finds from text alone."""
+    """Convert decimals: scale 0 to integers, others to the nearest floats (Arrow rounds correctly only from text)."""
     values = arrow_array(column)
     try:
         if values.type.scale <= 0:
@@ -154,7 +154,7 @@ _READ: dict[str, Callable[[str, pd.Series], Read]] = {
 
 
 def numbers_of(column: Any, name: str, argument: str | None = None) -> np.ndarray:
-    """Read a column as float64, NaN where missing.
+    """Convert a column to float64, NaN where missing.
 
     Args:
         column: A Series of any dtype.
@@ -210,7 +210,7 @@ def _refusal(name: str, row: int, value: Any, dtype: Any) -> str:
 
 
 def outcomes_of(column: Any, name: str = "success") -> np.ndarray:
-    """Read a column of outcomes as float64: 1 true, 0 false, NaN missing.
+    """Convert a column of outcomes to float64: 1 true, 0 false, NaN missing.
 
     Raises:
         SchemaError: It holds something else.
@@ -252,7 +252,7 @@ def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
 
 @contextmanager
 def groupable(names: Sequence[str]) -> Iterator[None]:
-    """Turn pandas' error for groups that cannot be told apart into a SchemaError.
+    """Convert the TypeError of pandas for unhashable group keys to a SchemaError.
 
     Raises:
         SchemaError: A column to group by holds lists, mappings or the like.

@@ -1,4 +1,4 @@
-"""Families of dtypes: what the values of a numpy, pandas or Arrow column are, whatever their width and unit."""
+"""Families of the dtypes of numpy, pandas and Arrow, regardless of width and unit."""
 
 from __future__ import annotations
 

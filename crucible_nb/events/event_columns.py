@@ -1,4 +1,4 @@
-"""What a sampler or a detector sees of events: columns as numbers or labels, nothing of how they are kept."""
+"""Read-only view of events for samplers and detectors: columns as numbers or labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from crucible_nb.events.columns import factorize, numbers_of
 
 
 class EventColumns:
-    """Some consecutive events, read-only.
+    """A read-only view of consecutive events.
 
     Attributes:
-        seq: Number of each event in its stream, int64.
-        columns: Names of the columns there are; others read as missing.
+        seq: Sequence number of each event, int64.
+        columns: Names of the columns; other columns read as missing.
 
     Examples:
         >>> import pandas as pd
@@ -49,22 +49,22 @@ class EventColumns:
         return name in self.columns
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A numeric or boolean column as float64, NaN where missing."""
+        """Return a numeric or boolean column as float64, NaN where missing."""
         return self._floats(name) if name in self.columns else np.full(len(self), np.nan)
 
     def labels(self, name: str) -> tuple[np.ndarray, list[Any]]:
-        """A column as codes into a list of its labels, -1 where missing."""
+        """Return a column as codes (-1 where missing) and the list of its labels."""
         return self._labels(name) if name in self.columns else (np.full(len(self), -1), [])
 
     def frame(self) -> pd.DataFrame:
-        """All columns as a DataFrame, made when first asked for."""
+        """Return all columns as a DataFrame, built at the first call."""
         if self._frame is None:
             self._frame = self._make()
         return self._frame
 
     @classmethod
     def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0) -> EventColumns:
-        """The rows of a frame, in their order."""
+        """View the rows of a frame, in their order."""
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
             codes, values = factorize(frame[name], name)
@@ -78,7 +78,7 @@ class EventColumns:
 
     @classmethod
     def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Categories]) -> EventColumns:
-        """The events of a batch."""
+        """View the events of a batch."""
         cells = batch.cells
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
@@ -101,7 +101,7 @@ class EventColumns:
 
 
 def _judged(frame: pd.DataFrame) -> bool:
-    """Whether a detector has been at work; its column is False too where there was none."""
+    """Return whether a detector has scored the rows; without one, the column `anomaly` is False as well."""
     if "anomaly" not in frame.columns:
         return False
     return bool(frame["anomaly"].any()) or (
@@ -110,7 +110,7 @@ def _judged(frame: pd.DataFrame) -> bool:
 
 
 def _series(cells: Column, dictionary: Categories | None) -> pd.Series:
-    """Cells as pandas knows them."""
+    """Convert a column of a batch to a Series."""
     if dictionary is not None:
         return pd.Series(pd.Categorical.from_codes(cells.values, dtype=dictionary.dtype))
     if cells.kind == "string":

@@ -1,4 +1,4 @@
-"""The one reader of identifiers: the same item has the same text, whatever it was held in."""
+"""Reader of identifiers: the same item gets the same text, whatever its dtype."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def id_codes(column: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_settled(dtype: Any) -> bool:
-    """Whether equal values of a dtype are the same item and no others are."""
+    """Return whether two values of the dtype are the same item exactly if they are equal."""
     return isinstance(dtype, pd.StringDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "iufbmM")
 
 

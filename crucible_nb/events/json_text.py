@@ -1,4 +1,4 @@
-"""JSON text of values of any kind: for `metadata`, and for what users say of an experiment."""
+"""JSON text of values of any type, for `metadata` columns and the metadata of an experiment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digi
 
 
 def json_dict(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a mapping as JSON holds it: arrays are lists, paths and dates text, NaN and numbers beyond 64 bits text.
+    """Convert a mapping to JSON types: arrays are lists, paths and dates text, NaN and numbers beyond 64 bits text.
 
     Examples:
         >>> import numpy as np
@@ -52,7 +52,7 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def is_object(value: Any) -> bool:
-    """Whether a value of `metadata` is what the column holds: a mapping, or a JSON object as text."""
+    """Return whether a value fits the column `metadata`: a mapping, or the text of a JSON object."""
     if not is_a(value, str):
         return is_a(value, dict)
     try:
@@ -62,7 +62,7 @@ def is_object(value: Any) -> bool:
 
 
 def repr_of(value: Any) -> str:
-    """Return the repr of any object; its class where the repr fails, hexadecimal digits of a huge integer."""
+    """Return the repr of an object; its class if the repr fails; hexadecimal digits of a huge integer."""
     if is_a(value, int) and value.bit_length() >= _LONG:
         return hex(value)
     try:
@@ -83,7 +83,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _replacement(value: Any) -> Any:
-    """Return what stands in JSON for a value that orjson does not know."""
+    """Convert a value that orjson does not support."""
     if isinstance(value, np.ndarray):
         return list(value) if value.dtype.kind in "mM" else _without_nan(value.tolist())
     if isinstance(value, (set, frozenset)):
@@ -96,7 +96,7 @@ def _replacement(value: Any) -> Any:
 
 
 def _iso(value: np.datetime64) -> str:
-    """Write a datetime64 as a datetime is written, beyond the range of Timestamps in its own unit."""
+    """Write a datetime64 as ISO text."""
     try:
         return pd.Timestamp(value).isoformat()
     except ValueError:

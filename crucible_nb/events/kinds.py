@@ -1,4 +1,4 @@
-"""The kinds of an experiment's columns: registered, or taken from the first known value and widened."""
+"""Kinds of the columns of an experiment: registered, or inferred from the first known value and widened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crucible_nb.events.scalars import EXACT
 from crucible_nb.events.schema import COLUMNS, Kind
 
 Fitted = tuple[Column | None, dict[int, Any]]
-"""A column, None when all is missing; and the values that did not fit, by row."""
+"""A column (None when all values are missing), and the values that did not fit, by row."""
 
 _WHOLE = {int, type(None)}
 _FLAGS = {bool, type(None)}
@@ -47,7 +47,7 @@ class Columns:
         return {"kinds": dict(self.kinds), "large": sorted(self._large), "labels": labels}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take a state over; dictionaries stay the same objects, for other parts hold them."""
+        """Restore a state; dictionaries stay the same objects, because other stages refer to them."""
         self.kinds, self._large = dict(state["kinds"]), set(state["large"])
         for name, labels in state["labels"].items():
             dictionary = self.dictionaries.setdefault(name, Categories())
@@ -75,7 +75,7 @@ class Columns:
         return column, misfits
 
     def _widen(self, name: str, kind: Kind, values: Iterable[Any]) -> Kind:
-        """Go through values in their order; return the kind that holds the numbers among them."""
+        """Return the kind that can hold the numbers among the values, taken in order."""
         for value in values:
             if type(value) is int and abs(value) > EXACT:
                 self._large.add(name)
@@ -102,7 +102,7 @@ class Columns:
         return refit(name, kind, column, self.dictionary(name))
 
     def _widen_at_once(self, name: str, kind: Kind, column: Column, known: np.ndarray) -> Kind:
-        """The same of a typed column: its numbers are all whole numbers or all floats, so order does not matter."""
+        """Widen for a typed column: all its numbers are integers, or all are floats, so their order does not matter."""
         values = column.values[known]
         if column.kind == "integer" and ((values > EXACT) | (values < -EXACT)).any():
             self._large.add(name)
@@ -113,7 +113,7 @@ class Columns:
         return kind
 
     def fit_text(self, name: str, series: pd.Series) -> Fitted:
-        """Convert a column of text; in a column of another kind each value is a misfit."""
+        """Convert a text column; in a column of another kind no value fits."""
         if series.isna().all() and name not in self.kinds:
             return None, {}
         kind = self.kinds.setdefault(name, "string")
@@ -127,7 +127,7 @@ class Columns:
 
 
 def _codes(dictionary: Categories, series: pd.Series) -> Column:
-    """Category codes; new values join the dictionary in order of first appearance, as with `record`."""
+    """Return category codes; new labels are added in order of first appearance, as by `record`."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes, values = series.cat.codes.to_numpy(), series.cat.categories
     else:
@@ -148,7 +148,7 @@ def _texts(series: pd.Series) -> Column:
 
 
 def _all_missing(values: list[Any]) -> Fitted:
-    """NaN makes a column of floats, which takes another kind at its first known value; None makes no column."""
+    """Return a float column if any value is NaN (its kind is decided by the first known value), else no column."""
     if any(value is not None for value in values):
         return Column("float", np.full(len(values), np.nan)), {}
     return None, {}

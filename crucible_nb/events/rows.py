@@ -1,4 +1,4 @@
-"""Staged rows into a batch of typed columns."""
+"""Convert staged rows to a batch of typed columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from crucible_nb.utils.instants import nanoseconds
 from crucible_nb.utils.problems import Problems
 
 STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_tokens", "completion_tokens")
-"""The columns that have a place of their own in a staged row, in order, after the clock reading."""
+"""Columns with a cell of their own in a staged row, in order, after the clock reading."""
 
 WIDTH = len(STANDARD) + 2
 """Cells of a staged row: clock reading, the standard columns, a mapping of all other keywords or None."""
@@ -31,7 +31,7 @@ _LONG = 80  # characters of JSON in a message
 _SHOWN = 100  # rows whose misfits are looked at for the message
 
 Misfits = dict[int, dict[str, Any]]
-"""Values by row and column that do not fit their column and go to `metadata`."""
+"""Values that do not fit their column and go to `metadata`, by row and column."""
 
 
 def batch_of_rows(rows: list[Any], first_seq: int, columns: Columns, problems: Problems) -> Batch:
@@ -67,7 +67,7 @@ def _are_none(values: list[Any]) -> bool:
 
 
 def _without_failing(rows: list[Any], columns: Columns, problems: Problems) -> list[Any]:
-    """The rows without the cells that cannot be converted."""
+    """Return the rows without the cells that cannot be converted."""
     kept: list[Any] = []
     for start in range(0, len(rows), WIDTH):
         time, *cells, extra = rows[start : start + WIDTH]
@@ -122,14 +122,14 @@ def _add_extras(batch: Batch, extras: list[dict[Any, Any] | None], columns: Colu
 
 
 def add_unread(misfits: Misfits, name: str, values: Mapping[int, Any]) -> None:
-    """Add the known values of a column to what goes to `metadata`."""
+    """Add the known values of a column to the misfits."""
     for row, value in values.items():
         if value is not None and value is not pd.NA and not (type(value) is float and value != value):
             misfits.setdefault(row, {})[name] = value
 
 
 def _joined(given: list[Any] | None, others: list[Any] | None) -> list[Any]:
-    """The JSON object that the caller passed as `metadata`, with the unsupported values of the event."""
+    """Merge the JSON objects that callers passed as `metadata` with those of unsupported values."""
     if given is None or others is None:
         return given or others or []
     joined = []
@@ -139,7 +139,7 @@ def _joined(given: list[Any] | None, others: list[Any] | None) -> list[Any]:
 
 
 def _shown(value: Any) -> str:
-    """A value for a message; JSON as it is."""
+    """Return a value for a message, shortened."""
     if type(value) is not orjson.Fragment:
         return short(value)
     text = orjson.dumps(value).decode()
@@ -147,7 +147,7 @@ def _shown(value: Any) -> str:
 
 
 def _reason(name: str, value: Any) -> str:
-    """Why a value is no time."""
+    """Return the reason why a value is not a time."""
     if name == "time" and type(value) is not orjson.Fragment:
         try:
             nanoseconds(value)
@@ -157,7 +157,7 @@ def _reason(name: str, value: Any) -> str:
 
 
 def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:
-    """Turn rows of mappings into columns, in order of first appearance."""
+    """Convert rows of mappings to columns, in order of first appearance."""
     first = extras[0]
     if first is not None and extras.count(None) == 0:
         try:
@@ -174,7 +174,7 @@ def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:
 
 
 def _add_times(batch: Batch, values: list[Any], misfits: Misfits) -> None:
-    """Times given by the caller; the batch remembers which, because they are not steadied."""
+    """Set the times that the caller gave; `batch.given` marks them, because the clock does not correct them."""
     times = read_values(values)
     batch.time = np.where(times.known, times.ns, batch.time)
     batch.given = times.known
@@ -182,7 +182,7 @@ def _add_times(batch: Batch, values: list[Any], misfits: Misfits) -> None:
 
 
 def add_misfits(batch: Batch, misfits: Misfits, problems: Problems) -> None:
-    """Add what did not fit to the JSON of its row, counted and warned of once."""
+    """Add misfits to the JSON of their rows, counted and warned of once."""
     if not misfits:
         return
     column = batch.cells.get("metadata")

@@ -1,4 +1,4 @@
-"""Values of any library as plain Python values, at the moment of recording, so that later changes change nothing."""
+"""Convert values of any library to plain Python values when they are recorded, so that later changes have no effect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 from crucible_nb.events.schema import COLUMNS
 
 PLAIN = frozenset({float, int, str, bool, NoneType})
-"""Types that are kept as they are; None is missing."""
+"""Types of plain values; None is missing."""
 
 EXACT = 2**53
 """Whole numbers up to here are exact as float64."""
@@ -59,7 +59,7 @@ def plain(value: Any, name: str = "") -> Any:
 
 
 def is_a(value: Any, types: Any) -> bool:
-    """`isinstance`, also of objects whose class cannot be asked for."""
+    """Return isinstance(value, types), False for an object that raises."""
     try:
         return isinstance(value, types)
     except Exception:  # noqa: BLE001  a user's object may raise anything
@@ -104,7 +104,7 @@ def _numpy(value: Any, name: str) -> Any:
 
 
 def _element(value: Any, name: str) -> Any:
-    """The element of an array or a tensor that has one; numpy's own scalars know their unit."""
+    """Convert an array or tensor of one element; numpy scalars keep the unit of a duration."""
     if value.ndim != 0 and math.prod(value.shape) != 1:
         return value
     item = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value.item()
@@ -124,7 +124,7 @@ def _number(value: Any) -> Any:
 
 
 def _decimal(value: Decimal) -> Any:
-    """A whole decimal without decimal places is an int, as is one that float64 would round."""
+    """Convert to int without decimal places, or if float64 would round a whole number; else to the nearest float."""
     if not value.is_finite():
         return float(value)
     exponent = value.as_tuple().exponent
@@ -136,7 +136,7 @@ def _decimal(value: Decimal) -> Any:
 
 
 def _float(value: Any) -> Any:
-    """The nearest float; a whole number that has none is an int."""
+    """Convert to the nearest float, or to int if float64 would round a whole number."""
     number = float(value)
     if value == value and abs(number) >= EXACT and number != value:
         if math.isfinite(number):
@@ -152,18 +152,18 @@ def _finite(number: float) -> float:
 
 
 def takes_durations(name: str) -> bool:
-    """Whether a duration can be a value of the column: no count, no money, no text."""
+    """Return whether a column takes durations: not one of counts, money or text."""
     column = COLUMNS.get(name)
     return column is None or (column.kind == "float" and column.unit in ("ms", ""))
 
 
 def unit_of(name: str) -> int:
-    """Attoseconds of the unit in which a column holds durations: ms where the name ends in `_ms`, else seconds."""
+    """Return the unit of durations in a column, in attoseconds: ms if its name ends in `_ms`, else seconds."""
     return ATTOSECONDS["ms" if name.endswith("_ms") else "s"]
 
 
 def duration(value: np.timedelta64, name: str) -> Any:
-    """Return a duration as a float in the unit of the column, correctly rounded; the value where it has no place."""
+    """Convert a duration to the unit of the column, correctly rounded; unchanged if the column takes none."""
     if np.isnat(value):
         return None
     unit, count = np.datetime_data(value.dtype)
@@ -173,22 +173,22 @@ def duration(value: np.timedelta64, name: str) -> Any:
 
 
 def _timedelta64(value: dt.timedelta) -> np.timedelta64:
-    """A Timedelta keeps its own unit; a timedelta counts microseconds."""
+    """Convert a Timedelta in its own unit, a timedelta in microseconds."""
     return value.to_timedelta64() if isinstance(value, pd.Timedelta) else np.timedelta64(value, "us")
 
 
 EXTRA = None
-"""Key of a staged mapping under which the JSON text of unsupported values stands."""
+"""Key of the JSON text of unsupported values in a staged mapping."""
 
 
 class Rest(str):
-    """JSON text of the values of an event that are no scalars, and how many of them were not meant for `metadata`."""
+    """JSON text for the column `metadata`, with the number of values in it that should have had a column."""
 
-    __slots__ = ("strangers",)
-    strangers: int
+    __slots__ = ("unsupported",)
+    unsupported: int
 
-    def __new__(cls, text: str, strangers: int = 0) -> Rest:
+    def __new__(cls, text: str, unsupported: int = 0) -> Rest:
         """Keep both."""
         rest = super().__new__(cls, text)
-        rest.strangers = strangers
+        rest.unsupported = unsupported
         return rest

@@ -1,4 +1,4 @@
-"""The cells of a staged row from what callers pass: plain scalars, and JSON of everything else."""
+"""Convert the arguments of `record` to the cells of a staged row: plain scalars, and JSON of other values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crucible_nb.utils.problems import Problems
 
 
 def plain_cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a staged row whose standard cells are plain, or JSON for what is no scalar; the fields are already."""
+    """Convert the standard cells of a staged row to plain scalars or JSON; its fields are converted already."""
     time, *cells, extra = row
     if PLAIN.issuperset(map(type, cells)):
         return row
@@ -27,13 +27,13 @@ def plain_cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def plain_cell(name: str, value: Any) -> Any:
-    """Return a cell as a plain scalar, else as the JSON that will stand in `metadata`: nothing that may change."""
+    """Convert a cell to a plain scalar, or to the JSON that goes to `metadata`."""
     value = plain(value, name)
     return value if type(value) in PLAIN else orjson.Fragment(json_of(value))
 
 
 def plain_fields(fields: dict[str, Any], problems: Problems) -> dict[Any, Any]:
-    """Return fields with plain values; others go to `metadata`, counted."""
+    """Convert fields to plain values; unsupported values go to `metadata`, counted."""
     scalars: dict[Any, Any] = {}
     others: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
@@ -60,7 +60,7 @@ _TIMES = (dt.date, np.datetime64, pd.Period)
 
 
 def _time(value: Any) -> Any:
-    """A time stays what it is: no time can change later."""
+    """Return a time as it is (times are immutable), any other value plain."""
     if is_a(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
     return value if is_a(value, _TIMES) and value is not pd.NaT else plain(value)
@@ -72,7 +72,7 @@ _IN_MAPPINGS = frozenset(STANDARD[1:])
 def merged(
     time: int, values: Any, standard: tuple[Any, ...], extra: dict[Any, Any] | None, problems: Problems
 ) -> tuple[Any, ...]:
-    """Return a staged row whose values came in a mapping; keywords take precedence."""
+    """Build a staged row from a mapping and keywords; keywords take precedence."""
     if not is_a(values, Mapping):
         values = {"values": values}
     return _merged(time, {str(name): value for name, value in values.items()}, standard, extra, problems)
@@ -93,11 +93,11 @@ def _merged(
         row[EXTRA] = row.pop(EXTRA)  # last, as without a mapping
     if EXTRA in extra and EXTRA in fields:
         both = to_json({**json.loads(fields[EXTRA]), **json.loads(extra[EXTRA])})
-        row[EXTRA] = Rest(both, fields[EXTRA].strangers + extra[EXTRA].strangers)
+        row[EXTRA] = Rest(both, fields[EXTRA].unsupported + extra[EXTRA].unsupported)
     return (time, *cells.values(), row or None)
 
 
 def row_of(time: int, event: str | None, fields: dict[str, Any], problems: Problems) -> tuple[Any, ...]:
-    """Return a staged row from one mapping, as `extend` takes them from a list."""
+    """Build a staged row from a mapping of a list passed to `extend`."""
     name = fields.pop("event", None) if event is None else event
     return plain_cells(_merged(time, fields, (name, *[None] * (len(STANDARD) - 1)), None, problems))

@@ -1,4 +1,4 @@
-"""Whole tables into batches: the meaning of one `record` per row, at the cost of a few numpy calls."""
+"""Convert tables to batches, with the meaning of one `record` per row."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from crucible_nb.utils.instants import NEVER
 from crucible_nb.utils.problems import Problems
 
 CHUNK = 65_536
-"""Rows converted at a time: temporaries that fit the cache."""
+"""Rows converted at a time, so that temporaries fit the cache."""
 
 DROPPED = ("seq", "anomaly", "anomaly_score", "anomaly_metric")
-"""Columns that the experiment writes itself; in an input they are of another run."""
+"""Columns that an experiment writes itself; those of an input come from another run."""
 
 _STRING = pd.StringDtype(na_value=np.nan)
 
@@ -90,7 +90,7 @@ def _series_of_arrow(values: pa.ChunkedArray) -> pd.Series:
 
 
 def brings_weights(table: Any) -> bool:
-    """Whether a list of mappings brings columns that only a table can: weights, or what another run wrote."""
+    """Return whether a list has columns that `record` does not take: weights, or columns written by another run."""
     return any(isinstance(row, Mapping) and not _OF_A_TABLE.isdisjoint(map(str, row)) for row in table)
 
 
@@ -98,7 +98,7 @@ _OF_A_TABLE = frozenset({"weight", *DROPPED})
 
 
 def rows_of(table: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Return the mappings of a list, each checked."""
+    """Yield the mappings of a list, with text keys."""
     for row in table:
         if not isinstance(row, Mapping):
             raise checks.wrong("frame", row, "a mapping in every place of the list")
@@ -123,7 +123,7 @@ def _array(values: list[Any]) -> np.ndarray:
 
 
 def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame under its times; other named levels of its index, and values that are no times, as columns."""
+    """Index the frame by its times; other index levels become columns, values that are not times the column `time`."""
     index: Any = frame.index
     if isinstance(index, pd.DatetimeIndex) and index.unit == "ns" and "time" not in frame.columns:
         if index.tz is None or str(index.tz) != "UTC":
@@ -176,7 +176,7 @@ def with_levels(frame: pd.DataFrame, time: int | None = None) -> pd.DataFrame:
 
 
 def _is_canonical(name: str, column: pd.Series) -> bool:
-    """Whether a column may stay as it is: its dtype settles what it means."""
+    """Return whether the dtype of a column needs no conversion."""
     dtype: Any = column.dtype
     if name in _KEPT:
         return True
@@ -196,7 +196,7 @@ _KEPT = frozenset({*DROPPED, "metadata"})
 
 
 def _canonical(name: str, column: pd.Series) -> Any:
-    """A column of any other dtype in one of these."""
+    """Convert a column to a canonical dtype."""
     if name == "weight":
         return _weights(column)
     read = read_column(name, column)
@@ -244,7 +244,7 @@ def index_times(frame: pd.DataFrame) -> Times | None:
 def batches_of_frame(frame: pd.DataFrame, first_seq: int, columns: Columns, problems: Problems) -> Iterator[Batch]:
     """Make batches of at most CHUNK rows of a canonical frame; `batch.given` says which times came with the frame."""
     if "weight" in frame.columns:
-        check_weights(frame["weight"].to_numpy(np.float64))  # before anything is learnt from the table
+        check_weights(frame["weight"].to_numpy(np.float64))  # before kinds are inferred from the table
     dropped = [name for name in DROPPED if name in frame.columns]
     if dropped:
         said = f"columns that the experiment writes itself were dropped from the input: {', '.join(dropped)}"
@@ -278,7 +278,7 @@ def _batch(frame: pd.DataFrame, names: list[str], first_seq: int, columns: Colum
 
 
 def _read(name: str, column: pd.Series) -> Read:
-    """Objects of a canonical frame are plain already."""
+    """Read a column of a canonical frame, whose objects are plain already."""
     return column.tolist() if column.dtype == np.object_ else read_column(name, column)
 
 
@@ -287,19 +287,19 @@ def _fitted(name: str, read: Read, columns: Columns, others: Misfits) -> Fitted:
         return columns.refit(name, read)
     if isinstance(read, Text):
         return columns.fit_text(name, read.series)
-    strangers = {row: value for row, value in enumerate(read) if type(value) not in PLAIN}
-    if name not in STANDARD and len(strangers) == len(read):
-        add_unread(others, name, strangers)
+    unsupported = {row: value for row, value in enumerate(read) if type(value) not in PLAIN}
+    if name not in STANDARD and len(unsupported) == len(read):
+        add_unread(others, name, unsupported)
         return None, {}
     column, misfits = columns.fit(name, [value if type(value) in PLAIN else None for value in read])
     if name in STANDARD:
-        return column, misfits | strangers
-    add_unread(others, name, strangers)
+        return column, misfits | unsupported
+    add_unread(others, name, unsupported)
     return column, misfits
 
 
 def _add_metadata(batch: Batch, column: pd.Series, misfits: Misfits) -> None:
-    """The input's metadata, where it is a mapping or a JSON object as text."""
+    """Add the metadata of the input: mappings and JSON objects; other values do not fit."""
     texts: list[str | None] = [None] * len(batch)
     for row, value in enumerate(column):
         if isinstance(value, dict):

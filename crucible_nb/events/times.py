@@ -1,4 +1,4 @@
-"""The one reader of times: of a list of values, of a column of any library, of the rows of a frame."""
+"""Reader of times: from Python values, from columns of any library, and from frames."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _datetimes(column: pd.Series) -> Times:
 
 
 def _scaled(index: pd.DatetimeIndex, column: pd.Series) -> Times:
-    """Datetimes of any unit; those outside the range of nanoseconds are unread."""
+    """Convert datetimes of any unit; those outside the range of nanoseconds are unread."""
     counts, known = index.asi8, index.asi8 != NEVER
     per_unit = ATTOSECONDS[index.unit] // ATTOSECONDS["ns"]
     fits = known & (np.abs(counts) <= (2**63 - 1) // per_unit)
@@ -108,7 +108,7 @@ def _scaled(index: pd.DatetimeIndex, column: pd.Series) -> Times:
 
 
 def _counted(column: pd.Series) -> Times:
-    """Whole numbers count nanoseconds, unless they look like another unit."""
+    """Read integers as nanoseconds; those that look like another unit are unread."""
     gone = column.isna().to_numpy()
     if not fits_int64(column):
         return _objects(column)
@@ -125,7 +125,7 @@ _ISO = r"^\d{4}"
 
 
 def _texts(column: pd.Series) -> Times:
-    """ISO text, all at once; what pandas does not read in one go is tried one by one."""
+    """Parse ISO text without a loop; texts that fail are tried one by one."""
     gone = (column.isna() | (column.str.strip() == "")).to_numpy(np.bool_)
     begins = pc.match_substring_regex(arrow_array(column), _ISO).fill_null(False)
     iso = np.asarray(begins)
@@ -140,7 +140,7 @@ def _texts(column: pd.Series) -> Times:
 
 
 def read_values_alone(texts: list[str]) -> Times:
-    """Read texts one after the other, each kind of text once."""
+    """Parse texts one by one, equal ones once."""
     read: dict[str, int | None] = {}
     for text in dict.fromkeys(texts):
         try:
@@ -159,7 +159,7 @@ def _values(column: pd.Series, rows: np.ndarray) -> dict[int, Any]:
 
 
 def plain_time(value: Any) -> int | str | None:
-    """Return a time as int nanoseconds, as ISO text where those would be mistaken; None for what is no time."""
+    """Convert a time to int nanoseconds, or to ISO text if `nanoseconds` would refuse the int; None for no time."""
     try:
         ns = nanoseconds(value)
     except ValueError:
@@ -180,7 +180,7 @@ _READ: dict[str, Callable[[pd.Series], Times]] = {
 
 
 class TimeSource(NamedTuple):
-    """Where a frame holds the times of its rows.
+    """The times of a frame, as they are stored.
 
     Attributes:
         values: A Series or Index.
@@ -192,7 +192,7 @@ class TimeSource(NamedTuple):
 
 
 def time_source(frame: pd.DataFrame) -> TimeSource | None:
-    """Find the times of a frame: an index of times, the level `time` of an index, or the column `time`.
+    """Find the times of a frame: its index, an index level, or the column `time`.
 
     An index holds times when its dtype is one of times; of a MultiIndex the level `time`, or the only one of such a
     dtype. A level `time` of another dtype counts when there is no column `time`.

@@ -1,4 +1,4 @@
-"""`record`: an event from the call to the stage and into the journal, as few bytecodes as it can be done in."""
+"""`record()`: write an event to the journal and stage it, with as few bytecodes as possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crucible_nb.utils.problems import Problems
 
 
 class Recorder(Protocol):
-    """The type of `exp.record`."""
+    """Type of `exp.record`."""
 
     # the signature of `record` below, which carries the documentation
 
@@ -54,15 +54,15 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
     adding a tuple to it is atomic, and leaves nothing behind for the garbage collector to count.
 
     Args:
-        staged: Flat list of rows of WIDTH cells, drained by somebody else.
-        now: The clock, UTC nanoseconds. It is read before the gate, so that nothing is later than a pause.
-        admit: Asked once `staged` is as long as the limit, whether to collect the event.
-        notes: Where trouble is counted.
-        journal: Where an event is written before it is staged; None: nowhere.
-        redaction: Takes secrets out before anything is written.
+        staged: Flat list of rows of WIDTH cells; another thread takes rows from it.
+        now: Clock in UTC nanoseconds. It is read before the gate, so that no event is later than a pause.
+        admit: Called when `staged` has reached the limit; returns whether to collect the event.
+        problems: Counts of what went wrong.
+        journal: Journal to which events are written before they are staged; None: memory only.
+        redaction: Removes secrets before events are written.
 
     Returns:
-        `record`, and a function that sets the limit; 0 has every event ask.
+        `record`, and a function that sets the limit; with 0 every event calls `admit`.
     """
     limit = 0
     dumps, strict, direct = orjson.dumps, STRICT, None
@@ -92,17 +92,18 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         """Record one event; never raises.
 
         Args:
-            event: What happened, e.g. "llm.request"; see `cr.events` for the standard names.
+            event: Name of the event, e.g. "llm.request"; see `cr.events` for standard names.
             values: More columns as a mapping, for names that are no identifiers: {"train/loss": 0.3}.
             latency_ms: Duration in milliseconds.
             cost_usd: Cost in USD; when not given, from tokens and model through the price table.
             success: Whether it worked; None when unknown.
-            model: Model that did it.
-            prompt_tokens: Tokens in.
-            completion_tokens: Tokens out.
+            model: Model used.
+            prompt_tokens: Input tokens.
+            completion_tokens: Output tokens.
             **fields: Any other column. `time` (datetime, Timestamp, ISO text or int ns; naive means UTC) sets
-                the event's time, else it is now. Other scalars become columns; what is no scalar, or does not
-                fit its column, goes to `metadata` as JSON, counted and warned of once.
+                the event's time, else it is now. Numbers, booleans and text become columns; durations become ms
+                in columns whose name ends in `_ms`, else seconds. Other values, and values that do not fit
+                their column, go to `metadata` as JSON, counted and warned of once.
 
         Returns:
             True when the event was collected; False while the experiment is paused or over.
@@ -177,7 +178,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                         or type(event) is not str
                     ):
                         raise TypeError
-                except Exception:  # noqa: BLE001  NaN, lists, objects: said in another way, and staged as it is said
+                except Exception:  # noqa: BLE001  NaN, lists, objects: the slow encoder, and what it encoded is staged
                     body, row = encode_row(journal.seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
                 if direct is None or journal.failure is not None:
@@ -187,7 +188,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                     size = len(data)
                     try:
                         if direct(journal.handle, data) != size:  # type: ignore[arg-type]
-                            raise OSError(ENOSPC, "it took a part of a line only")
+                            raise OSError(ENOSPC, "the line was written in part only")
                     except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
                         return journal.undo(error)
                     journal.size += size  # no call from here on, so no interrupt

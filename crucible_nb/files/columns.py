@@ -1,4 +1,4 @@
-"""Between Arrow and pandas, a column at a time: what fits a kind, exactly, and what does not."""
+"""Convert columns between Arrow and pandas, exactly, or report the value that does not fit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MisfitError(ValueError):
 
 
 def fit(name: str, values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-    """`values` as the Arrow type of a kind; MisfitError names the first value that will not go."""
+    """Convert to the Arrow type of a kind; MisfitError names the first value that does not fit."""
     if values.null_count and kind in ("flag", "count"):
         raise MisfitError(f"column {name!r}: a value is missing, expected {_CALLED[kind]} in every row")
     if values.type == ARROW[kind]:
@@ -70,7 +70,7 @@ def fit(name: str, values: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
 
 
 def _first_misfit(values: pa.ChunkedArray, cast: Callable[[pa.ChunkedArray], object]) -> Any:
-    """By halving: the longest prefix that casts ends before it."""
+    """Find the first value that cannot be converted, by bisection."""
     low, high = 0, len(values)
     while high - low > 1:
         middle = (low + high) // 2
@@ -114,12 +114,12 @@ def _numbers(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def as_json(value: Any) -> str:
-    """A nested value as compact JSON."""
+    """Write a nested value as compact JSON."""
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def known(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text without blanks around it, null where it says that nothing is known; other types as they are."""
+    """Strip text, with null for words that mean missing; other types are returned as they are."""
     if not is_text(values.type):
         return values
     trimmed = pc.utf8_trim_whitespace(values)
@@ -127,7 +127,7 @@ def known(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _text(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Text; a whole number as its digits, whatever held it, and NaN as missing."""
+    """Convert to text: whole numbers to their digits, NaN to missing."""
     flat = plain(values, name)
     if pa.types.is_floating(flat.type):
         known_whole = pc.and_(pc.equal(flat, pc.floor(flat)), pc.less(pc.abs(flat), _EXACT))
@@ -149,7 +149,7 @@ def _float(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def _whole(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Whole numbers, also as "12.0" or 12.0 while a float still tells neighbours apart."""
+    """Convert to integers, also from "12.0" or 12.0 if float64 is exact at that size."""
     flat = known(plain(values, name))
     if is_text(flat.type):
         try:
@@ -164,7 +164,7 @@ def _whole(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def _boolean(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Through text, so that of the numbers only 0 and 1 pass."""
+    """Convert to booleans, through text so that of the numbers only 0 and 1 are accepted."""
     return known(_text(values, name)).cast(pa.bool_())
 
 
@@ -185,7 +185,7 @@ _CASTS: dict[str, Callable[[pa.ChunkedArray, str], pa.ChunkedArray]] = {
 
 
 def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.DataFrame:
-    """Tables that follow each other as one frame of the layout's dtypes; ValueError above the cap.
+    """Concatenate tables to a frame of the layout's dtypes; ValueError above the limit.
 
     A column that a table lacks is missing in its rows (JSON lines leave out what they do not know).
     """
@@ -204,7 +204,7 @@ def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.D
 
 
 def _fitted(tables: Sequence[dict[str, pa.ChunkedArray]], sizes: Sequence[int], column: Column) -> pa.ChunkedArray:
-    """The column's parts as one. Each is fitted before they meet: their Arrow types may differ."""
+    """Concatenate a column; each part is converted first, because their Arrow types may differ."""
     chunks: list[pa.Array] = []
     for table, rows in zip(tables, sizes, strict=True):
         values = table[column.name] if column.name in table else pa.chunked_array([pa.nulls(rows)])
@@ -214,12 +214,12 @@ def _fitted(tables: Sequence[dict[str, pa.ChunkedArray]], sizes: Sequence[int], 
 
 
 def _without_places(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whole numbers as text without decimal places."""
+    """Remove the decimal places of whole numbers in text."""
     return pc.replace_substring_regex(known(texts), r"\.0*$", "")
 
 
 def _spread(table: pa.Table) -> int:
-    """Bytes that dictionary-encoded text takes once it is written out."""
+    """Return the size of dictionary-encoded text after decoding, in bytes."""
     return sum(
         pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
         for values in table.columns
@@ -229,12 +229,12 @@ def _spread(table: pa.Table) -> int:
 
 
 def to_index(values: pa.ChunkedArray, name: str) -> pd.DatetimeIndex:
-    """Fitted times as an index."""
+    """Convert times to an index."""
     return pd.DatetimeIndex(to_pandas(values, Column(name, "time")), name=name)
 
 
 def to_pandas(values: pa.ChunkedArray, column: Column) -> Any:
-    """Fitted values as the pandas array of the column's kind, the caller's to write into."""
+    """Convert to a writable pandas array of the column's kind."""
     if column.kind == "category":
         return _categorical(values, column)
     if column.kind in ("float", "flag", "count"):
@@ -246,7 +246,7 @@ def to_pandas(values: pa.ChunkedArray, column: Column) -> Any:
 
 
 def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
-    """Codes into the categories that were written, or into the sorted labels of a foreign file."""
+    """Convert to the categories of the layout, or to the sorted labels of a foreign file."""
     whole = values.unify_dictionaries().combine_chunks()
     found = whole.dictionary.to_pylist()
     labels = _used(whole, found) if column.categories is None else list(column.categories)
@@ -263,25 +263,25 @@ def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
 
 
 def _used(values: pa.DictionaryArray, labels: Sequence[Any]) -> list[Any]:
-    """The labels that stand in some row, sorted."""
+    """Return the labels that occur, sorted."""
     used = {labels[code] for code in pc.unique(values.indices).to_pylist() if code is not None}
     return sorted(used - {None})
 
 
 def to_tables(frame: pd.DataFrame, layout: Layout, rows: int) -> Iterator[pa.Table]:
-    """The frame as Arrow tables of at most `rows` rows, at least one; MisfitError when a value is not of its kind."""
+    """Convert a frame to Arrow tables of at most `rows` rows, at least one; MisfitError for a value of another kind."""
     for start in range(0, max(len(frame), 1), rows):
         yield to_table(frame.iloc[start : start + rows], layout)
 
 
 def to_table(frame: pd.DataFrame, layout: Layout) -> pa.Table:
-    """The frame as an Arrow table of the layout's types; MisfitError when a value is not of its kind."""
+    """Convert a frame to an Arrow table of the layout's types; MisfitError for a value of another kind."""
     arrays = [from_pandas(frame.index if c.name == layout.index else frame[c.name], c) for c in layout.columns]
     return pa.Table.from_arrays(arrays, names=layout.names)
 
 
 def from_pandas(values: Any, column: Column) -> pa.Array:
-    """A Series or index as the Arrow array of the column's kind."""
+    """Convert a Series or index to the Arrow array of the column's kind."""
     if column.kind == "time":
         values = pd.DatetimeIndex(values)
         values = values.tz_localize("UTC") if values.tz is None else values
@@ -295,7 +295,7 @@ def from_pandas(values: Any, column: Column) -> pa.Array:
 
 
 def converted(values: pd.Series, name: str, kind: str) -> Any:
-    """A Series of any dtype as the pandas array of a kind; MisfitError names the first value that will not go."""
+    """Convert a Series to the pandas array of a kind; MisfitError names the first value that does not fit."""
     try:
         array = pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

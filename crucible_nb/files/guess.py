@@ -1,4 +1,4 @@
-"""The layout of a foreign file: known columns by their name, the others by all of their values."""
+"""Infer the layout of a foreign file: known columns by name, other columns from all their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crucible_nb.events.schema import COLUMNS
 from crucible_nb.files.columns import known, plain
 from crucible_nb.files.layout import Column, Layout, WholeColumn
 
-# What says more than the value itself stays text: 007 and 20-digit numbers are names, not quantities.
+# 007 and 20-digit numbers are identifiers, not quantities, and stay text
 _WHOLE = r"^-?(0|[1-9][0-9]{0,18})$"
 _FLOAT = r"(?i)^[-+]?(((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?|inf|infinity)$"
 _WHOLE_FLOAT = r"^-?(0|[1-9][0-9]{0,17})(\.0*)?$"
@@ -22,13 +22,13 @@ _NULLABLE = {"count": "integer", "flag": "boolean"}
 
 
 def guess(tables: Iterable[pa.Table], ours: Collection[str], kind_of: Callable[[pa.ChunkedArray], str]) -> Layout:
-    """The layout that fits every one of the tables.
+    """Infer the layout that fits all tables.
 
     Args:
-        tables: The whole file, piece by piece.
+        tables: Chunks of the file, in order.
         ours: Columns that the caller's map replaces; their kind is not forced on what the file holds.
-        kind_of: The kind of one piece of a column; "empty" where nothing is there, "unknown" where all there is
-            are words such as NA.
+        kind_of: Returns the kind of a chunk of a column: "empty" without values, "unknown" if all values are words
+            such as NA.
     """
     kinds: dict[str, str] = {}
     holes: dict[str, int] = {}
@@ -44,7 +44,7 @@ def guess(tables: Iterable[pa.Table], ours: Collection[str], kind_of: Callable[[
 
 
 def foreign(kinds: dict[str, tuple[str, bool]], ours: Collection[str]) -> Layout:
-    """A layout from each column's kind and whether it has missing values."""
+    """Build a layout from the kind of each column and whether it has missing values."""
     return Layout(tuple(_column(name, kind, gaps, ours) for name, (kind, gaps) in kinds.items()))
 
 
@@ -57,7 +57,7 @@ def _column(name: str, kind: str, gaps: bool, ours: Collection[str]) -> Column:
 
 
 def joined(one: str, other: str) -> str:
-    """The narrowest kind that holds both; text holds everything."""
+    """Return the narrowest kind that holds both kinds; text holds every kind."""
     for weak in ("empty", "unknown"):
         if weak in (one, other):
             return one if other == weak else other
@@ -75,7 +75,7 @@ def _missing(values: pa.ChunkedArray, kind: str) -> int:
 
 
 def kind_of_text(values: pa.ChunkedArray) -> str:
-    """The kind of a CSV column: what every one of its texts can be read as."""
+    """Return the kind that all texts of a CSV column can be parsed as."""
     given = known(values).drop_null()
     if not len(given):
         return "empty" if pc.all(pc.equal(values, "")).as_py() is not False else "unknown"
@@ -100,7 +100,7 @@ def kind_of_values(values: pa.ChunkedArray) -> str:
 
 
 def may_exceed_int64(arrow: pa.DataType) -> bool:
-    """Whether an Arrow type of whole numbers may hold one beyond 64 bits: its values tell which kind it is."""
+    """Return whether an Arrow type may hold integers beyond 64 bits, so that its values decide the kind."""
     if pa.types.is_dictionary(arrow):
         return may_exceed_int64(arrow.value_type)
     wide = pa.types.is_decimal(arrow) and arrow.precision > _DIGITS
@@ -111,7 +111,7 @@ _DIGITS = 18  # that every int64 holds
 
 
 def kind_of_type(arrow: pa.DataType) -> str:
-    """The kind that holds an Arrow type; ValueError for a type that none holds."""
+    """Return the kind of an Arrow type; ValueError for an unsupported type."""
     if isinstance(arrow, pa.BaseExtensionType):
         return kind_of_type(arrow.storage_type)
     if pa.types.is_dictionary(arrow):

@@ -25,7 +25,7 @@ _LIMIT = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Shaping:
-    """The wishes of one `load`, checked.
+    """Validated arguments of `load`.
 
     Attributes:
         columns: The columns to calculate, each from the frame as the file has it.
@@ -44,7 +44,7 @@ class Shaping:
     origin: int
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame with its calculated columns and its event, and of its rows those wanted."""
+        """Return the selected rows of a frame with its computed columns and event names."""
         made = {name: calculate(frame) for name, calculate in self.columns.items()}
         frame = frame.assign(**{name: _as_kind(name, value, frame.index) for name, value in made.items()})
         if self.event is not None:
@@ -55,7 +55,7 @@ class Shaping:
         return kept.reset_index(drop=True) if isinstance(frame.index, pd.RangeIndex) else kept
 
     def settled(self, frame: pd.DataFrame, index: str | None) -> Shaping:
-        """With the time column of a foreign file found: its own index or one of the name, if it holds times."""
+        """Return a copy with the time column of a foreign file: its index, or a column of a usual name with times."""
         if self.time is not None:
             return self
         named = [index] if index in frame.columns else []
@@ -70,7 +70,7 @@ class Shaping:
         return True
 
     def timed(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame under its time index."""
+        """Return the frame with its time index."""
         if self.time is None or self.time == frame.index.name:
             return frame
         checks.columns("time", self.time, frame.columns)
@@ -87,7 +87,7 @@ def shaping(
     unit: str | None,
     origin: Any,
 ) -> Shaping:
-    """Check the wishes of a `load` before a byte is read; its arguments, `columns` being its `map`."""
+    """Check the arguments of `load` (`columns` is its `map`) before the file is opened."""
     return Shaping(
         columns={name: _function("map", value) for name, value in checks.mapping("map", columns).items()},
         where=None if where is None else _function("where", where),
@@ -107,7 +107,7 @@ def _function(argument: str, value: Any) -> Callable[[pd.DataFrame], Any]:
 
 
 def _as_kind(name: str, value: Any, index: pd.Index) -> Any:
-    """A calculated column in the dtype of its name; of any other name, in the dtype that files keep."""
+    """Convert a computed column to the kind of its name, or to one that files can store."""
     values = value if isinstance(value, pd.Series) else pd.Series(value, index=index)
     kind = COLUMNS[name].kind if name in COLUMNS else _kind_of(values)
     if kind is None:
@@ -118,7 +118,7 @@ def _as_kind(name: str, value: Any, index: pd.Index) -> Any:
 
 
 def _kind_of(values: pd.Series) -> str | None:
-    """Durations and decimals are numbers; so are objects that hold nothing else."""
+    """Return the kind of a computed column; durations and decimals are floats, also as objects."""
     family = family_of(values.dtype)
     objects = pd.api.types.infer_dtype(values, skipna=True) if family == "other" else ""
     if family in ("duration", "decimal") or objects in ("timedelta", "timedelta64", "decimal"):
@@ -133,7 +133,7 @@ def _event(frame: pd.DataFrame, event: str) -> Any:
 
 
 def _mask(kept: Any, rows: int) -> np.ndarray:
-    """A condition as one truth value a row; what is unknown is not kept."""
+    """Convert a condition to one boolean per row; missing is False."""
     mask = pd.Series(np.full(rows, kept) if isinstance(kept, (bool, np.bool_)) else kept)
     if not pd.api.types.is_bool_dtype(mask.dtype) or len(mask) != rows:
         raise ConfigError(f"where: expected a condition, true or false in each of {rows} rows, got {mask.dtype}")
@@ -158,7 +158,7 @@ def instants(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeInd
 
 
 def _counted(values: pd.Series, unit: int | None, origin: int) -> pd.DatetimeIndex:
-    """Whole units and their fraction apart, so that no digit is lost to a large product."""
+    """Convert numbers counted in a unit; whole units and fractions separately, so that no digit is lost."""
     if unit is None:
         raise ConfigError(f"unit=None: column {values.name!r} holds numbers; expected one of 's', 'ms', 'us', 'ns'")
     numbers = values.to_numpy()

@@ -17,16 +17,16 @@ from crucible_nb.utils import checks
 
 
 class ActiveTime(Protocol):
-    """The lifecycle of an experiment, as far as rates need it."""
+    """Protocol of a lifecycle that knows active time."""
 
     def active(self, start: int, stop: int) -> int:
-        """Nanoseconds of [start, stop] in which the experiment was running."""
+        """Return the nanoseconds of [start, stop] in which the experiment was running."""
 
 
 def metrics_of(
     state: GroupState, life: ActiveTime, span: tuple[int | None, int], *, estimated: bool = False
 ) -> Metrics:
-    """Return a state as metrics, with rates over the active time of a window.
+    """Compute metrics from a state, with rates over the active time of a window.
 
     Args:
         state: The state.
@@ -42,7 +42,7 @@ def metrics_of(
 
 
 def is_weighted(state: GroupState) -> bool:
-    """Whether rows represent more events than themselves."""
+    """Return whether any row represents more than one event."""
     return bool(state.table.sums[0, 0] != state.table.sums[1, 0])
 
 
@@ -89,7 +89,7 @@ def frame_metrics(
 
 
 def _times(frame: pd.DataFrame) -> np.ndarray | None:
-    """Times of the rows for rates; rows without one lie within the others, and without any there are no rates."""
+    """Return the times of the rows; rows without a time get the earliest one; None without any time."""
     times = times_of(frame)
     if times is None or (len(frame) and not times.known.any()):
         return None
@@ -97,7 +97,7 @@ def _times(frame: pd.DataFrame) -> np.ndarray | None:
 
 
 def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[Any]:
-    """The key of each group, numbered from 0 in order of first appearance; missing is None."""
+    """Return the key of each group in order of first appearance; None for missing values."""
     _, first = np.unique(codes, return_index=True)
     rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
     keys = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
@@ -105,7 +105,7 @@ def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
-    """A column as float64, NaN where missing; None when there is none."""
+    """Return a column as float64, NaN where missing; None for a missing column."""
     if name == "total_tokens":
         return tokens_of(frame)
     if name not in frame.columns:

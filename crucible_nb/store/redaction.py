@@ -174,7 +174,7 @@ class Redaction:
         changed: dict[Any, Any] | None = None
         for name, value in extra.items():
             if name is EXTRA:
-                new: Any = Rest(self.json("metadata", value), value.strangers)
+                new: Any = Rest(self.json("metadata", value), value.unsupported)
             elif type(value) is str or type(value) not in PLAIN or self._replacement(name):
                 new = self(name, value)
             else:

@@ -66,8 +66,8 @@ class Replayer:
                 continue
             if self._gap:
                 self._count_gap(cells[0], staged)
-            if row[-1] is not None and EXTRA in row[-1] and row[-1][EXTRA].strangers:
-                self.stream.problems.report("misfits", "", row[-1][EXTRA].strangers)
+            if row[-1] is not None and EXTRA in row[-1] and row[-1][EXTRA].unsupported:
+                self.stream.problems.report("misfits", "", row[-1][EXTRA].unsupported)
             staged += row
             if len(staged) >= _STAGE:
                 self._process(staged)

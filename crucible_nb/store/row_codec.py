@@ -40,7 +40,7 @@ def encode_row(
     if fields is not None:
         line.append({name: encode_exact(value) for name, value in fields.items() if name is not EXTRA})
         if EXTRA in fields:
-            line += [str(fields[EXTRA]), getattr(fields[EXTRA], "strangers", 0)]
+            line += [str(fields[EXTRA]), getattr(fields[EXTRA], "unsupported", 0)]
     return orjson.dumps(line, option=STRICT), (*plain, fields)
 
 
@@ -116,10 +116,10 @@ def _decode_fields(cells: list[Any]) -> bool:
     """Decode the fields, metadata and misfits cells into one mapping, the last cell; return whether they are valid."""
     rest = None
     if len(cells) == WIDTH + 2:
-        strangers, text = cells.pop(), cells.pop()
-        if type(text) is not str or type(strangers) is not int:
+        unsupported, text = cells.pop(), cells.pop()
+        if type(text) is not str or type(unsupported) is not int:
             return False
-        rest = Rest(text, strangers)
+        rest = Rest(text, unsupported)
     if len(cells) != WIDTH or type(cells[-1]) is not dict:
         return False
     fields = cells[-1]

@@ -1,4 +1,4 @@
-"""The rows of every window, one window after the other."""
+"""Iterate over time windows and their rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Slice = tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]
 
 
 def sliding_frames(frame: pd.DataFrame, window: Any, step: Any) -> Iterator[Slice]:
-    """Every window `[start, start + window)` of a frame, on the grid of `windowed_metrics`; empty ones too.
+    """Iterate over the windows `[start, start + window)` of a frame, on the grid of `windowed_metrics`; empty ones too.
 
     Args:
         frame: Rows with a time index or a `time` column; sorted once when they are not in order of time.

@@ -1,4 +1,4 @@
-"""Where windows begin and end: pandas `resample` makes the grid, so its rules are ours."""
+"""Grid of time windows, with the rules of `DataFrame.resample`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.utils import checks
 
 LIMIT = 10_000_000
-"""The most windows one table may have (about 1 GB of result)."""
+"""Maximum number of windows of a table (about 1 GB of result)."""
 
 _LAST = np.iinfo(np.int64).max
 _ORIGINS = ("start_day", "start", "epoch", "end", "end_day")

@@ -1,4 +1,4 @@
-"""Which rows each window of each group holds."""
+"""Rows of each window of each group."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Rows(NamedTuple):
 
 
 def groups_of(frame: pd.DataFrame, by: str | Sequence[str] | None) -> tuple[pd.Index, np.ndarray | None]:
-    """The observed groups in pandas' order, and the number of each row's group; one nameless group without `by`."""
+    """Return the observed groups in the order of pandas, and the group of each row; one unnamed group without `by`."""
     if by is None:
         return pd.Index([0]), None
     names = checks.columns("by", by, frame.columns)

@@ -110,12 +110,12 @@ def metric_of(name: str, columns: Any = ()) -> Metric:
 
 
 def frame_of(data: Any) -> Any:
-    """The rows of an experiment; anything else as it is."""
+    """Return the rows of an experiment; other data are returned as they are."""
     return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
 
 
 def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:
-    """The values of a metric.
+    """Read the values of a metric.
 
     Args:
         data: Experiment, DataFrame, Series, list or array; of plain values, `metric` only gives the kind.
