@@ -10,6 +10,7 @@ import numpy as np
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.difference import Difference, point_estimate, t_interval
 from crucible_nb.errors import StatError
+from crucible_nb.events.columns import factorize
 from crucible_nb.stats.hypotests.means import t_test
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.values import Values, values_of
@@ -49,7 +50,10 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
 
 def _split_runs(arm: Arm, metric: str, by: str) -> list[Values]:
     checks.columns("group_by", by, arm.frame.columns)
-    runs = [values_of(rows, metric, arm.name) for _, rows in arm.frame.groupby(by, observed=True, sort=False)]
+    codes, _ = factorize(arm.frame[by], by)
+    known = codes >= 0
+    groups = arm.frame[known].groupby(codes[known], sort=False)
+    runs = [values_of(rows, metric, arm.name) for _, rows in groups]
     return [run for run in runs if len(run.x)]
 
 

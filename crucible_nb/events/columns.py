@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +77,10 @@ def _integers(name: str, column: pd.Series) -> Read:
 def fits_int64(column: pd.Series) -> bool:
     """Return whether all values of an integer column are in the range of int64."""
     dtype: Any = column.dtype
-    return dtype.kind != "u" or dtype.itemsize < 8 or not len(column) or not column.max() > _INT64
+    if dtype.kind != "u" or dtype.itemsize < 8:
+        return True
+    largest = column.max()
+    return bool(pd.isna(largest) or largest <= _INT64)
 
 
 def _floats(name: str, column: pd.Series) -> Read:
@@ -230,8 +232,8 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, Any]:
     """
     try:
         codes, values = pd.factorize(one_column(column, name))
-    except TypeError as error:
-        raise SchemaError(f"{name}: expected text, numbers, booleans or times, got values that are {error}") from error
+    except (TypeError, NotImplementedError) as error:
+        raise SchemaError(f"{name}: expected text, numbers, booleans or times, got other values: {error}") from error
     return codes, values
 
 
@@ -250,15 +252,36 @@ def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
     return prompt + completion if total is None else np.where(np.isnan(total), prompt + completion, total)
 
 
-@contextmanager
-def groupable(names: Sequence[str]) -> Iterator[None]:
-    """Convert the TypeError of pandas for unhashable group keys to a SchemaError.
+def group_codes(frame: pd.DataFrame, names: Sequence[str], *, sort: bool) -> tuple[pd.Index, np.ndarray]:
+    """Group rows by columns; missing values are a group.
+
+    Args:
+        frame: The rows.
+        names: Columns to group by.
+        sort: Whether groups are sorted, else in order of first appearance.
+
+    Returns:
+        The groups, and the group of each row (int64).
 
     Raises:
-        SchemaError: A column to group by holds lists, mappings or the like.
+        SchemaError: A column holds values that cannot be told apart: lists, mappings.
     """
+    keys = frame[list(names)]
+    odd = {name: _group_key(keys[name]) for name in names if _has_no_index(one_column(keys[name], name).dtype)}
+    grouped = (keys.assign(**odd) if odd else keys).groupby(list(names), sort=sort, observed=True, dropna=False)
     try:
-        yield
-    except TypeError as error:
+        return grouped.size().index, grouped.ngroup().to_numpy()
+    except (TypeError, ValueError, NotImplementedError) as error:
         shown = ", ".join(names)
         raise SchemaError(f"by={shown}: expected text, numbers, booleans or times to group by: {error}") from error
+
+
+def _has_no_index(dtype: Any) -> bool:
+    """Return whether pandas has no index of a dtype, or one that cannot be taken apart."""
+    if family_of(dtype) == "float" and dtype.itemsize not in (4, 8):
+        return True
+    return bool(isinstance(dtype, pd.ArrowDtype) and pa.types.is_dictionary(dtype.pyarrow_dtype))
+
+
+def _group_key(column: pd.Series) -> Any:
+    return column.astype(np.float64) if family_of(column.dtype) == "float" else decoded(column).array

@@ -39,16 +39,19 @@ class Times(NamedTuple):
 
 def read_values(values: Sequence[Any]) -> Times:
     """Read Python values: datetimes, dates, ISO text, whole nanoseconds; None, NaN and NaT are missing."""
+    whole = _all_whole(values)
+    if whole is not None:
+        return whole
     ns, known = np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
     unread: dict[int, Any] = {}
-    texts = [row for row, value in enumerate(values) if type(value) is str]
+    texts = [row for row, value in enumerate(values) if type(value) is str and value.isascii()]
     if len(texts) > _MANY:
         read = _texts(pd.Series([values[row] for row in texts], dtype="str"))
         ns[texts], known[texts] = read.ns, read.known
         unread = {texts[place]: value for place, value in read.unread.items()}
-    many = len(texts) > _MANY
+    done = set(texts if len(texts) > _MANY else ())
     for row, value in enumerate(values):
-        if (many and type(value) is str) or _is_missing(value):
+        if row in done or _is_missing(value):
             continue
         number = plain(value)
         try:
@@ -60,6 +63,19 @@ def read_values(values: Sequence[Any]) -> Times:
 
 
 _MANY = 16
+
+
+def _all_whole(values: Sequence[Any]) -> Times | None:
+    """Read ints and None, without a loop; None for other values."""
+    if not set(map(type, values)) <= {int, type(None)}:
+        return None
+    try:
+        ns = np.array([0 if value is None else value for value in values], np.int64)
+    except OverflowError:
+        return None
+    known, bad = np.array([value is not None for value in values], np.bool_), _are_mistaken(ns)
+    unread = {row: values[row] for row in np.flatnonzero(known & bad).tolist()}
+    return Times(np.where(bad, 0, ns), known & ~bad, unread)
 
 
 def _is_missing(value: Any) -> bool:
@@ -109,16 +125,21 @@ def _scaled(index: pd.DatetimeIndex, column: pd.Series) -> Times:
 
 def _counted(column: pd.Series) -> Times:
     """Read integers as nanoseconds; those that look like another unit are unread."""
-    gone = column.isna().to_numpy()
     if not fits_int64(column):
         return _objects(column)
+    gone = column.isna().to_numpy()
     ns = column.to_numpy(np.int64, na_value=0)
-    bad = ns == NEVER
-    for _, scale, step in UNITS:
-        bad |= (ns >= FIRST * scale) & (ns < LAST * scale) & (ns % step != 0)
-    bad &= ~gone
+    bad = _are_mistaken(ns) & ~gone
     known = ~gone & ~bad
     return Times(np.where(known, ns, 0), known, _values(column, bad))
+
+
+def _are_mistaken(ns: np.ndarray) -> np.ndarray:
+    """Return which integers are no nanoseconds: NaT, or times of this century in another unit."""
+    bad: np.ndarray = ns == NEVER
+    for _, scale, step in UNITS:
+        bad |= (ns >= FIRST * scale) & (ns < LAST * scale) & (ns % step != 0)
+    return bad
 
 
 _ISO = r"^\d{4}"

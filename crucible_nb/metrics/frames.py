@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from crucible_nb.events.columns import groupable, numbers_of, outcomes_of, tokens_of
+from crucible_nb.events.columns import group_codes, numbers_of, outcomes_of, tokens_of
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import block_of, state_of_block
 from crucible_nb.metrics.group_state import GroupState
@@ -80,8 +80,7 @@ def frame_metrics(
         return total
     groups = {}
     if len(frame):
-        with groupable(names):
-            codes = frame.groupby(list(names), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+        _, codes = group_codes(frame, names, sort=False)
         keys = _keys(frame, names, codes)
         tally = state_of_block(block, codes, len(keys))
         groups = {key: view(tally.merge_groups(np.array([row]))) for row, key in enumerate(keys)}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb.events.columns import groupable
+from crucible_nb.events.columns import group_codes
 from crucible_nb.utils import checks
 from crucible_nb.windows.grid import Grid
 
@@ -31,10 +31,7 @@ def groups_of(frame: pd.DataFrame, by: str | Sequence[str] | None) -> tuple[pd.I
     """Return the observed groups in the order of pandas, and the group of each row; one unnamed group without `by`."""
     if by is None:
         return pd.Index([0]), None
-    names = checks.columns("by", by, frame.columns)
-    with groupable(names):
-        grouped = frame.groupby(list(names), sort=True, observed=True, dropna=False)
-        return grouped.size().index, grouped.ngroup().to_numpy()
+    return group_codes(frame, checks.columns("by", by, frame.columns), sort=True)
 
 
 def rows_of(times: pd.DatetimeIndex, windows: Grid, codes: np.ndarray | None, groups: int) -> Rows:

@@ -180,3 +180,10 @@ def test_metrics_of_a_frame_need_no_time() -> None:
     assert np.isnan(frame.crucible.metrics().summary.events_per_second)
     some = pd.DataFrame({"time": ["2025-01-01", "2025-13-01", "2025-01-02"], "latency_ms": [1.0, 2.0, 3.0]})
     assert some.crucible.metrics().span.start == TIMES[0].tz_localize("UTC")
+
+
+def test_texts_that_cannot_be_written_are_unread() -> None:
+    texts = [*["2025-01-01"] * 20, "\ud800", "2025\ud800"]
+    times = read_values(texts)
+    assert times.known.tolist() == [True] * 20 + [False] * 2
+    assert list(times.unread.values()) == texts[20:]

@@ -86,3 +86,31 @@ def test_a_condition_that_cannot_be_asked_is_refused(where: str) -> None:
     frame = pd.DataFrame({"latency_ms": [1.0]}, index=pd.to_datetime(["2025-01-01"], utc=True))
     with pytest.raises(cr.SchemaError, match="^where="):
         frame.crucible.query_window(last_n=1, where=where)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pd.Series([1.0, 2.0, 1.0], dtype="float16"),
+        pd.Series([1.0, 2.0, 1.0], dtype="longdouble"),
+        pd.Series(pd.arrays.SparseArray([1.0, 2.0, 1.0])),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array([1, 2, 1]).dictionary_encode())),
+        pd.Series([1, 2, 1], dtype="uint64[pyarrow]"),
+    ],
+    ids=lambda keys: str(keys.dtype),
+)
+def test_rows_are_grouped_by_numbers_of_any_dtype(keys: pd.Series) -> None:
+    frame = pd.DataFrame({"k": keys.array, "latency_ms": [1.0, 2.0, 3.0]}, index=pd.to_datetime(["2025-01-01"] * 3))
+    groups = frame.crucible.metrics(by="k")
+    assert (groups[1].latency.mean, groups[2].latency.mean) == (2.0, 2.0)
+    table = frame.crucible.windowed_metrics("1D", by="k")
+    assert [float(key) for key in table.index.get_level_values("k")] == [1.0, 2.0]
+    assert table.event_count.tolist() == [2, 1]
+
+
+def test_categories_and_runs_that_cannot_be_told_apart_are_refused() -> None:
+    frame = pd.DataFrame({"k": [[1], [2]] * 5, "latency_ms": 1.0})
+    with pytest.raises(cr.SchemaError, match="^k: expected text, numbers, booleans or times, got other values: "):
+        cr.chi_square(frame, frame, metric="k")
+    with pytest.raises(cr.SchemaError, match="^k: expected text, numbers, booleans or times, got other values: "):
+        cr.compare(frame, frame, group_by="k")

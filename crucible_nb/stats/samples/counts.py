@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.columns import factorize
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import bare_series, clusters_of, frame_of, metric_of, weights_of
@@ -133,7 +134,7 @@ def categories_of(arms: Sequence[Labels], metric: str) -> list[Any]:
     Raises:
         StatError: Only one label, or more than 20 different floats.
     """
-    labels = list(pd.unique(pd.concat([arm.values for arm in arms])))
+    labels = list(factorize(pd.concat([arm.values for arm in arms]), metric)[1])
     if len(labels) < 2:
         raise StatError(
             f"{metric}: every value is {labels[0]!r} in every arm, so there is no difference to test; "
