@@ -175,9 +175,11 @@ def numbers_of(column: Any, name: str, argument: str | None = None) -> np.ndarra
         crucible_nb.errors.SchemaError: latency_ms: expected numbers, got object ('slow' in row 1)
     """
     argument, dtype = argument or name, one_column(column, name).dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return np.asarray(column.to_numpy(np.float64))
-    read = read_column(name, column)
+    if family_of(dtype) in ("integer", "float", "boolean"):
+        return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
+    read = _read(name, column)
     if isinstance(read, Column):
         return read.floats()
     if isinstance(read, Text):
@@ -218,6 +220,8 @@ def outcomes_of(column: Any, name: str = "success") -> np.ndarray:
         SchemaError: It holds something else.
     """
     array = numbers_of(column, name)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "b":
+        return array
     wrong = ~((array == 0) | (array == 1) | np.isnan(array))
     if wrong.any():
         raise SchemaError(f"{name}: expected true, false or missing, got {array[wrong][0]:g}")
@@ -243,12 +247,12 @@ def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
     Raises:
         SchemaError: One of them holds values that are no numbers.
     """
-    total, prompt, completion = (
-        numbers_of(frame[name], name) if name in frame.columns else None
-        for name in ("total_tokens", "prompt_tokens", "completion_tokens")
-    )
-    if prompt is None or completion is None:
+    total = numbers_of(frame["total_tokens"], "total_tokens") if "total_tokens" in frame.columns else None
+    if not {"prompt_tokens", "completion_tokens"}.issubset(frame.columns):
         return total
+    if total is not None and not np.isnan(total).any():
+        return total
+    prompt, completion = (numbers_of(frame[name], name) for name in ("prompt_tokens", "completion_tokens"))
     return prompt + completion if total is None else np.where(np.isnan(total), prompt + completion, total)
 
 

@@ -19,7 +19,7 @@ from crucible_nb.events.json_text import is_object, json_of, to_json
 from crucible_nb.events.kinds import Columns, Fitted
 from crucible_nb.events.rows import STANDARD, Misfits, add_misfits, add_unread
 from crucible_nb.events.scalars import PLAIN, plain
-from crucible_nb.events.times import Times, read_times, time_source
+from crucible_nb.events.times import UTC, Times, read_times, time_source
 from crucible_nb.utils import checks
 from crucible_nb.utils.checks import text_of
 from crucible_nb.utils.instants import NEVER
@@ -135,7 +135,8 @@ def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
         return frame if source is None else _timed(frame.drop(columns="time"), read_times(source.values))
     beside = frame["time"] if "time" in frame.columns else None
     times = read_times(source.values)
-    frame = _timed(with_levels(frame.drop(columns="time", errors="ignore"), source.level), times)
+    frame = frame if beside is None else frame.drop(columns="time")
+    frame = _timed(with_levels(frame, source.level), times)
     if beside is not None and not _same(read_times(beside), times):
         unread = _array([times.unread.get(row, value) for row, value in enumerate(beside)])
         frame = frame.assign(time=pd.Series(unread, frame.index, object))
@@ -148,7 +149,7 @@ def _same(one: Times, two: Times) -> bool:
 
 def _timed(frame: pd.DataFrame, times: Times) -> pd.DataFrame:
     ns = times.ns if times.known.all() else np.where(times.known, times.ns, NEVER)
-    frame = frame.set_axis(pd.DatetimeIndex(ns.view("M8[ns]"), tz="UTC", name="time"), axis=0)
+    frame = frame.set_axis(pd.DatetimeIndex(ns, dtype=UTC, copy=False, name="time"), axis=0)
     if times.unread:
         values = _array([times.unread.get(row) for row in range(len(frame))])
         frame = frame.assign(time=pd.Series(values, frame.index, object))

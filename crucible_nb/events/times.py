@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from crucible_nb.events.scalars import ATTOSECONDS, plain
 from crucible_nb.utils.checks import short
 from crucible_nb.utils.instants import FIRST, LAST, NEVER, UNITS, mistaken_unit, nanoseconds
 
-_UTC = pd.DatetimeTZDtype("ns", "UTC")
+UTC = pd.DatetimeTZDtype("ns", "UTC")
 
 
 class Times(NamedTuple):
@@ -88,6 +89,8 @@ def _is_missing(value: Any) -> bool:
 
 def read_times(column: Any) -> Times:
     """Read a Series or Index of any dtype."""
+    if isinstance(column, pd.DatetimeIndex):
+        return _scaled(column, column)
     column = column if isinstance(column, pd.Series) else column.to_series(index=range(len(column)))
     return _READ.get(family_of(column.dtype), _objects)(column)
 
@@ -115,11 +118,14 @@ def _datetimes(column: pd.Series) -> Times:
     return _scaled(pd.DatetimeIndex(column), column)
 
 
-def _scaled(index: pd.DatetimeIndex, column: pd.Series) -> Times:
+def _scaled(index: pd.DatetimeIndex, column: pd.Series | pd.DatetimeIndex) -> Times:
     """Convert datetimes of any unit; those outside the range of nanoseconds are unread."""
     counts, known = index.asi8, index.asi8 != NEVER
     per_unit = ATTOSECONDS[index.unit] // ATTOSECONDS["ns"]
-    fits = known & (np.abs(counts) <= (2**63 - 1) // per_unit)
+    most = (2**63 - 1) // per_unit
+    if len(counts) and -most <= counts.min() and counts.max() <= most:  # NEVER is below
+        return Times(counts * per_unit, known, {})
+    fits = known & (np.abs(counts) <= most)
     return Times(np.where(fits, counts, 0) * per_unit, fits, _values(column, known & ~fits))
 
 
@@ -174,9 +180,9 @@ def read_values_alone(texts: list[str]) -> Times:
     return Times(ns, np.array([time is not None for time in found], np.bool_), unread)
 
 
-def _values(column: pd.Series, rows: np.ndarray) -> dict[int, Any]:
+def _values(column: pd.Series | pd.DatetimeIndex, rows: np.ndarray) -> dict[int, Any]:
     places = np.flatnonzero(rows)
-    return dict(zip(places.tolist(), column.iloc[places].tolist(), strict=True))
+    return dict(zip(places.tolist(), column.take(places).tolist(), strict=True))
 
 
 def plain_time(value: Any) -> int | str | None:
@@ -277,9 +283,10 @@ def zoned_index(frame: pd.DataFrame) -> pd.DatetimeIndex:
         SchemaError: As `all_times`.
     """
     index = frame.index
-    if isinstance(index, pd.DatetimeIndex) and index.unit == "ns" and index.tz is not None and not index.hasnans:
-        return index
-    times = pd.DatetimeIndex(all_times(frame), dtype=_UTC, copy=False)
+    if isinstance(index, pd.DatetimeIndex) and index.tz is not None and not index.hasnans:
+        with suppress(pd.errors.OutOfBoundsDatetime):  # refused by `all_times`, with its row
+            return index.as_unit("ns")
+    times = pd.DatetimeIndex(all_times(frame), dtype=UTC, copy=False)
     source = time_source(frame)
     zone = None if source is None else getattr(source.values.dtype, "tz", None)
     if source is not None and isinstance(source.values.dtype, pd.ArrowDtype):
