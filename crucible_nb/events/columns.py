@@ -247,13 +247,21 @@ def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
     Raises:
         SchemaError: One of them holds values that are no numbers.
     """
-    total = numbers_of(frame["total_tokens"], "total_tokens") if "total_tokens" in frame.columns else None
-    if not {"prompt_tokens", "completion_tokens"}.issubset(frame.columns):
-        return total
+    total = _tokens(frame, "total")
     if total is not None and not np.isnan(total).any():
         return total
-    prompt, completion = (numbers_of(frame[name], name) for name in ("prompt_tokens", "completion_tokens"))
-    return prompt + completion if total is None else np.where(np.isnan(total), prompt + completion, total)
+    prompt, completion = _tokens(frame, "prompt"), _tokens(frame, "completion")
+    if prompt is None or completion is None:
+        return total
+    prompt = prompt + completion
+    return prompt if total is None else np.where(np.isnan(total), prompt, total)
+
+
+def _tokens(frame: pd.DataFrame, part: str) -> np.ndarray | None:
+    name = f"{part}_tokens"
+    if name not in frame.columns or (len(frame) and one_column(frame[name], name).isna().all()):
+        return None
+    return numbers_of(frame[name], name)
 
 
 def group_codes(frame: pd.DataFrame, names: Sequence[str], *, sort: bool) -> tuple[pd.Index, np.ndarray]:

@@ -89,9 +89,12 @@ class Intake:
 
     def process(self) -> None:
         """Run all staged events through the pipeline."""
-        with self.lock, unbroken():
-            self._process()
-            self.log.seal_if_due(self._process)
+        with self.lock:
+            if not self._staged:
+                return
+            with unbroken():
+                self._process()
+                self.log.seal_if_due(self._process)
 
     def _process(self) -> None:
         for _ in range(-(-len(self._staged) // _STAGE)):
