@@ -88,6 +88,7 @@ def test_a_thread_that_processes_events_while_the_process_forks(
 ) -> None:
     """The thread is inside the lock when the fork is asked for; the fork waits until it has left."""
     exp = cr.start("busy", store=tmp_path if store else None)
+    exp.record("parent")
     inside, leave = threading.Event(), threading.Event()
     process = Intake._process
 
