@@ -252,3 +252,14 @@ def add_weighted(bits: Any, weights: Any, codes: Any, totals: Any, low: int, squ
             squares[cell, first + j + 1] += (moved >> 32) + (rest & _MASK)
             squares[cell, first + j + 2] += rest >> 32
     return infinite
+
+
+def compile_all() -> None:
+    """Compile all functions, or read them from the cache on disk."""
+    x, codes, n = np.ones(1), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    bits, chunks = x.view(np.int64), np.zeros((1, 16), np.int64)
+    count(n, np.zeros(1, np.int8), codes, np.zeros((9, 1), np.int64), np.zeros((2, 1), np.int64))
+    exponents(bits)
+    add_totals(bits, codes, chunks, -128)
+    add_column(x, codes, grid_of(int(exponents(bits)[1])), n, chunks, -128, chunks.copy(), -256)
+    add_weighted(bits, bits, codes, chunks, -256, chunks.copy(), -256)

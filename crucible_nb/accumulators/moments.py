@@ -65,7 +65,7 @@ class Moments(Stateful):
 
     __slots__ = ("_base", "_squares", "_totals", "_weights", "count", "infinite", "missing")
     kind = "moments"
-    version = 2
+    _version = 2
     fields: ClassVar[Mapping[str, str]] = {"count": "whole", "missing": "whole", "infinite": "whole"}
     shown = ("count", "mean", "std")
 

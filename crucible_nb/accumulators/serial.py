@@ -23,7 +23,7 @@ class Stateful(Accumulator):
 
     kind: ClassVar[str]
     """Name of the type in `to_dict`."""
-    version: ClassVar[int] = 1
+    _version: ClassVar[int] = 1
     """Version of the state in `to_dict`."""
     parameters: ClassVar[tuple[str, ...]] = ()
     """Attributes that are constructor arguments; accumulators can merge when these are equal."""
@@ -35,7 +35,7 @@ class Stateful(Accumulator):
     def to_dict(self) -> dict[str, Any]:
         parameters = {name: getattr(self, name) for name in self.parameters}
         fields = {name.lstrip("_"): getattr(self, name) for name in self.fields}
-        return {"kind": self.kind, "version": self.version, **parameters, **fields, **self._extra_state()}
+        return {"kind": self.kind, "version": self._version, **parameters, **fields, **self._extra_state()}
 
     def _extra_state(self) -> dict[str, Any]:
         """Return the state that is not an attribute of `fields`, as plain data."""
@@ -43,7 +43,7 @@ class Stateful(Accumulator):
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        reader = StateReader(state, cls.kind, cls.version)
+        reader = StateReader(state, cls.kind, cls._version)
         new = reader.build(cls)
         for name, method in cls.fields.items():
             setattr(new, name, getattr(reader, method)(name.lstrip("_")))

@@ -9,10 +9,9 @@ import numpy as np
 
 from crucible_nb.accumulators.exact_add import add_runs, add_totals
 from crucible_nb.accumulators.exact_sum import CHUNK
+from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, KNOWN, ONES, SUCCESSES, Block, SumTable
-from crucible_nb.utils.optional import have
 
-_COMPILED_FROM = 8192  # events; loading compiled code takes about half a second
 _ONE_CELL = np.zeros(1, np.intp)
 
 
@@ -23,10 +22,11 @@ def fold(block: Block, codes: np.ndarray | None = None, size: int = 1, *, compil
         block: At least one event.
         codes: Cell of each event, int32[n] in [0, size); None for one cell.
         size: Number of cells.
-        compiled: Whether to use numba; None uses it for many events if it is installed.
+        compiled: Whether to use numba; None uses it once it is loaded.
     """
-    if compiled if compiled is not None else block.size >= _COMPILED_FROM and have("numba"):
-        return _compiled(block, np.zeros(block.size, np.int32) if codes is None else codes, size)
+    kernels = KERNELS.after(block.size) if compiled is None else KERNELS.load() if compiled else None
+    if kernels is not None:
+        return _compiled(block, np.zeros(block.size, np.int32) if codes is None else codes, size, kernels)
     if codes is None or size == 1:
         return _runs(block, _ONE_CELL)
     if (codes[1:] < codes[:-1]).any():
@@ -87,19 +87,18 @@ def _column(table: SumTable, row: int, x: np.ndarray, starts: np.ndarray, w: np.
 # -- numba -------------------------------------------------------------------------------------------------------------
 
 
-def _compiled(block: Block, codes: np.ndarray, size: int) -> SumTable:
+def _compiled(block: Block, codes: np.ndarray, size: int, compiled: Any) -> SumTable:
     """Sum by cell, with the events in any order."""
-    from crucible_nb.accumulators import compiled  # noqa: PLC0415  numba is heavy, and an extra
-
-    table, w = SumTable(size), block.weight
-    compiled.count(block.time, block.success, codes, table.counts, table.span)
+    table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
+    time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
+    compiled.count(time, block.success, codes, table.counts, table.span)
     light, heavy = _BIAS, _BIAS  # a weight of 1 shifts nothing
     if w is not None:
         table.counts[ONES:KNOWN] = 0
         light, heavy = compiled.exponents(w.view(np.int64))
         if heavy < 0:
             return table
-        _weights(table, block, codes, (light, heavy), compiled)
+        _weights(table, block, w, codes, (light, heavy), compiled)
     ranges = {row: compiled.exponents(block.values[row].view(np.int64)) for row in block.active}
     _reserve(table, [pair for pair in ranges.values() if pair[1] >= 0], (light - _BIAS, heavy - _BIAS), block.size)
     where = (table.totals, table.squares)
@@ -140,10 +139,11 @@ def _reserve(table: SumTable, ranges: list[tuple[int, int]], shifts: tuple[int, 
 _LOWEST_HIGH = -940  # 10 above the lowest grid
 
 
-def _weights(table: SumTable, block: Block, codes: np.ndarray, exponents: tuple[int, int], compiled: Any) -> None:
+def _weights(
+    table: SumTable, block: Block, w: np.ndarray, codes: np.ndarray, exponents: tuple[int, int], compiled: Any
+) -> None:
     """Sum the weights of all events, of successes, of failures and of the known values of each column."""
-    assert block.weight is not None
-    w, sums = block.weight, table.use_weights()
+    sums = table.use_weights()
     sums.reserve(exponents[0] - _BIAS, exponents[1] - _BIAS + 64, 4 * block.size)
     parts = {0: w, 1: np.where(block.success == 1, w, 0.0), 2: np.where(block.success == 0, w, 0.0)}
     for row in block.active:

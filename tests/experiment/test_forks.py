@@ -139,3 +139,21 @@ def test_the_parent_goes_on_after_forks_of_several_threads() -> None:
     for one in forkers:
         one.join(120)
     assert exp.metrics().events == 20_000
+
+
+def test_a_child_may_start_the_name_of_its_parent(tmp_path: Path) -> None:
+    exp = cr.start("same", store=tmp_path)
+    exp.record("parent")
+
+    def work() -> tuple[str, int, str, str]:
+        own = cr.start("same", store=tmp_path)
+        own.record("child")
+        with pytest.raises(cr.StoreError, match=r"is open for writing in process \d+ on .*mode='join'"):
+            cr.start("same", store=tmp_path, on_exists="resume") if own.stop() is None else None
+        return own.id, len(own.df), own.status, cr.attach(exp.id, store=tmp_path, mode="read").status
+
+    identity, rows, status, seen = in_child(work)
+    assert (rows, status, seen, exp.status) == (1, "stopped", "running", "running")
+    assert identity != exp.id
+    assert exp.record("parent")
+    exp.stop()
