@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.events.batch import Batch, Categories, Column
-from crucible_nb.pipeline.prices import PriceTable, Rates
+from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.pipeline.rates import Rates
 
-_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
+_TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens", "total_tokens")
 
 
 class EnrichmentStage:
@@ -21,7 +22,8 @@ class EnrichmentStage:
         table: Prices by model.
 
     Attributes:
-        unpriced: Number of events with tokens but no price, by model (with its provider, if one was recorded).
+        unpriced: Number of events with tokens but no price, by model (with its provider, if one was recorded): the
+            model is not in the table, or a number of tokens is negative.
     """
 
     def __init__(self, dictionaries: dict[str, Categories], table: PriceTable) -> None:
@@ -42,11 +44,11 @@ class EnrichmentStage:
     def __call__(self, batch: Batch) -> None:
         """Add `total_tokens` and `cost_usd` to a batch."""
         cells = batch.cells
-        if "prompt_tokens" in cells and "completion_tokens" in cells:
-            _add_total(batch)
         recorded = cells["cost_usd"].values if "cost_usd" in cells else None
         if "model" in cells and "prompt_tokens" in cells and (recorded is None or np.isnan(recorded).any()):
             self._add_cost(batch, recorded)
+        if "prompt_tokens" in cells and "completion_tokens" in cells:
+            _add_total(batch)
 
     def _add_cost(self, batch: Batch, recorded: np.ndarray | None) -> None:
         cells = batch.cells
@@ -57,7 +59,9 @@ class EnrichmentStage:
         unknown = np.isnan(cost)
         if unknown.any():
             known = np.logical_or.reduce([~np.isnan(part) for part in tokens[:2] if part is not None])
-            self._count_unpriced(codes[missing & unknown & known & (codes >= 0)])
+            negative = np.logical_or.reduce([part < 0 for part in tokens[:4] if part is not None])
+            owed = missing & unknown & known & (codes >= 0)
+            self._count_unpriced(codes[owed], negative[owed])
         priced = missing & ~unknown
         if priced.any():
             cells["cost_usd"] = Column("float", cost if recorded is None else np.where(missing, cost, recorded))
@@ -80,17 +84,22 @@ class EnrichmentStage:
         codes[both] = np.array(names, np.int32)[index]
         return codes
 
-    def _count_unpriced(self, codes: np.ndarray) -> None:
-        """Count events of models without a price; events of priced models only lack some tokens."""
-        for code, count in enumerate(np.bincount(codes).tolist()):
-            if count and not self._rates.knows(code):
+    def _count_unpriced(self, codes: np.ndarray, negative: np.ndarray) -> None:
+        """Count events that have no price; other events of priced models only lack some tokens."""
+        for code in np.unique(codes).tolist():
+            of_code = codes == code
+            count = int((of_code & negative).sum() if self._rates.knows(code) else of_code.sum())
+            if count:
                 self.unpriced[self._names.values[code]] += count
 
 
 def _add_total(batch: Batch) -> None:
-    """Add prompt + completion tokens where both are known and no total was recorded."""
+    """Add prompt + completion tokens where both are known and no total was recorded; missing beyond int64."""
     prompt, completion = batch.cells["prompt_tokens"], batch.cells["completion_tokens"]
     total, mask = prompt.values + completion.values, _union(prompt.mask, completion.mask)
+    wrapped = ((prompt.values ^ total) & (completion.values ^ total)) < 0
+    if wrapped.any():
+        total, mask = np.where(wrapped, 0, total), wrapped if mask is None else mask | wrapped
     recorded = batch.cells.get("total_tokens")
     if recorded is not None:
         missing = np.zeros(len(batch), np.bool_) if recorded.mask is None else recorded.mask

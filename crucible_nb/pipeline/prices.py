@@ -12,14 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import ConfigError, StoreError
+from crucible_nb.pipeline.providers import RESELLERS, ROUTERS, is_form, provider_of
 from crucible_nb.utils import checks
 
-_RATES = ("input", "output", "cache_read", "cache_write")
-_MILLION = 1e6
+RATES = ("input", "output", "cache_read", "cache_write")
+"""Fields of a price, in USD per million tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,17 @@ class Price:
 
 
 class _Entry:
-    """One model of a price table; its match rule and prices are parsed on first use."""
+    """One model of a price table; its match rule and prices are parsed on first use.
 
-    def __init__(self, key: str, facts: Mapping[str, Any]) -> None:
-        self.key, self.facts = key, facts
+    Args:
+        key: Key in the table; the name of the model unless `facts` has one.
+        facts: Provider, match rule and prices.
+        only_versions: Whether a rule on a part of a name accepts versions and host paths around it only: the rules of
+            the packaged table would also match fine-tunes and other sizes of a model.
+    """
+
+    def __init__(self, key: str, facts: Mapping[str, Any], only_versions: bool = False) -> None:
+        self.key, self.facts, self.only_versions = key, facts, only_versions
         self.model = str(facts.get("model", key))
         self.provider = str(facts.get("provider") or "").lower()
 
@@ -61,7 +68,7 @@ class _Entry:
 
     @functools.cached_property
     def match(self) -> Callable[[str], bool]:
-        return _matcher(self.facts.get("match"), self.model)
+        return _matcher(self.facts.get("match"), self.model, is_form if self.only_versions else _any_form)
 
     @functools.cached_property
     def price(self) -> Price:
@@ -109,7 +116,7 @@ class PriceTable:
         """
         table = json.loads((resources.files("crucible_nb.pipeline") / "prices.json").read_text(encoding="utf-8"))
         # validated by a test, not in each process
-        entries = [_Entry(key, facts) for key, facts in table["models"].items()]
+        entries = [_Entry(key, facts, only_versions=True) for key, facts in table["models"].items()]
         return cls(entries, table["date"], table["source"])._with_data(table)
 
     @classmethod
@@ -197,6 +204,10 @@ class PriceTable:
     def lookup(self, model: str, provider: str | None = None) -> Price | None:
         """Return the price of a model, None if it is not in the table.
 
+        Providers may have the names of LiteLLM or OpenTelemetry ("azure/gpt-4o", "vertex_ai/gemini-2.5-pro",
+        "openrouter/openai/gpt-4o"). The packaged table prices models under their own names, with a version
+        ("-2024-08-06", "-latest") or a host's path ("us.anthropic."), never fine-tunes or other sizes of them.
+
         Args:
             model: Name of the model, optionally after its provider ("openai/gpt-4o").
             provider: Provider whose prices are searched; an unknown provider has no prices.
@@ -208,16 +219,30 @@ class PriceTable:
         """
         key = (model, provider)
         if key not in self._cache:
-            self._cache[key] = self._search(model.strip().lower(), None if provider is None else provider.lower())
+            name = model.strip().lower() if provider is None else f"{provider.strip()}/{model.strip()}".lower()
+            self._cache[key] = self._search(name)
         return self._cache[key]
 
-    def _search(self, model: str, provider: str | None) -> Price | None:
+    def _search(self, name: str) -> Price | None:
+        """Search a whole name first, then the part after the first slash with the part before as its provider."""
+        price = self._first(name, None)
+        prefix, slash, rest = name.partition("/")
+        if price is not None or not slash:
+            return price
+        provider = provider_of(prefix)
+        if prefix in ROUTERS:
+            return self._search(rest) if "/" in rest else None
+        again, _, bare = rest.partition("/")
+        names = (rest, bare) if bare and provider_of(again) == provider else (rest,)
+        sellers = (provider, *RESELLERS.get(provider, ()))
+        found = (self._first(part, seller) for part in names for seller in sellers)
+        return next((price for price in found if price is not None), None)
+
+    def _first(self, name: str, provider: str | None) -> Price | None:
+        """Return the price of the first entry of a provider (None for any) that has the name or matches it."""
         entries = [entry for entry in self._entries if provider is None or entry.provider in ("", provider)]
-        exact = next((entry for entry in entries if entry.model.lower() == model), None)
-        entry = exact or next((entry for entry in entries if entry.match(model)), None)
-        if entry is None and "/" in model and provider is None:
-            prefix, _, rest = model.partition("/")
-            return self._search(rest, prefix)
+        exact = next((entry for entry in entries if entry.model.lower() == name), None)
+        entry = exact or next((entry for entry in entries if entry.match(name)), None)
         return None if entry is None else entry.price
 
     def to_frame(self) -> pd.DataFrame:
@@ -228,9 +253,9 @@ class PriceTable:
             >>> cr.PriceTable.from_dict({"m": {"input": 1.0, "output": 2.0}}).to_frame().loc["m", "output"]
             np.float64(2.0)
         """
-        rows = [(entry.provider, *(getattr(entry.price, rate) for rate in _RATES)) for entry in self._entries]
+        rows = [(entry.provider, *(getattr(entry.price, rate) for rate in RATES)) for entry in self._entries]
         index = pd.Index([entry.model for entry in self._entries], name="model", dtype="str")
-        return pd.DataFrame(rows, index=index, columns=["provider", *_RATES])
+        return pd.DataFrame(rows, index=index, columns=["provider", *RATES])
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -241,7 +266,7 @@ class PriceTable:
 
 def _price(model: str, prices: Any) -> Price:
     facts = checks.mapping(f"price of {model!r}", prices)
-    rates = {rate: facts.get(rate, facts.get(f"{rate}_mtok")) for rate in _RATES}
+    rates = {rate: facts.get(rate, facts.get(f"{rate}_mtok")) for rate in RATES}
     tiered = [rate for rate in rates.values() if isinstance(rate, Mapping)]
     starts = sorted({tier["start"] for rate in tiered for tier in rate.get("tiers", ())})
 
@@ -264,7 +289,15 @@ def _rate(model: str, rate: str, value: Any, start: int) -> float:
     return checks.number(f"price of {model!r}, {rate}", value, ge=0, lt=math.inf)
 
 
-def _matcher(rule: Any, model: str) -> Callable[[str], bool]:
+_Form = Callable[[str, str], bool]
+
+
+def _any_form(_before: str, _after: str) -> bool:
+    return True
+
+
+def _matcher(rule: Any, model: str, form: _Form = _any_form) -> Callable[[str], bool]:
+    """Return the test of a match rule; `form` accepts what a name has before and after the text of the rule."""
     if rule is None:
         return model.lower().__eq__
     facts = checks.mapping(f"match of {model!r}", rule)
@@ -272,101 +305,19 @@ def _matcher(rule: Any, model: str) -> Callable[[str], bool]:
         raise checks.wrong(f"match of {model!r}", rule, "a mapping with one rule")
     kind, operand = next(iter(facts.items()))
     if kind in ("or", "and"):
-        parts = [_matcher(part, model) for part in operand]
+        parts = [_matcher(part, model, form) for part in operand]
         combine = any if kind == "or" else all
         return lambda name: combine(part(name) for part in parts)
     text = str(operand).lower()
     if kind == "regex":
         pattern = re.compile(str(operand), re.IGNORECASE)
         return lambda name: pattern.search(name) is not None
+    if text.startswith("ft:") or ".ft-" in text:  # a fine-tune's own rule: any text may follow
+        form = _any_form
     rules: dict[str, Callable[[str], bool]] = {
         "equals": lambda name: name == text,
-        "starts_with": lambda name: name.startswith(text),
-        "ends_with": lambda name: name.endswith(text),
-        "contains": lambda name: text in name,
+        "starts_with": lambda name: name.startswith(text) and form("", name[len(text) :]),
+        "ends_with": lambda name: name.endswith(text) and form(name[: -len(text)], ""),
+        "contains": lambda name: text in name and form(*name.split(text, 1)),
     }
     return rules[checks.one_of(f"match of {model!r}", kind, (*rules, "regex", "or", "and"))]
-
-
-class Rates:
-    """The rates of a growing list of models as arrays; each model is looked up once.
-
-    Args:
-        table: Prices by model.
-        models: List of models; it may only grow.
-
-    Examples:
-        >>> import numpy as np
-        >>> table = PriceTable.from_dict({"m": {"input": 1.0, "output": 2.0}})
-        >>> Rates(table, ["m", "x"]).cost(np.array([0, 1]), np.array([1e6, 1.0]), np.array([1e6, 1.0])).tolist()
-        [3.0, nan]
-    """
-
-    def __init__(self, table: PriceTable, models: list[str]) -> None:
-        self._table, self._models = table, models
-        self._prices: list[Price | None] = []
-        self._rates = np.full((len(_RATES), 1), np.nan)
-
-    def _refresh(self) -> None:
-        """Update the rates by code; the last column, code -1, is for events without a model."""
-        self._prices += [self._table.lookup(model) for model in self._models[len(self._prices) :]]
-        self._rates = np.array([_fill_cache_rates(price) for price in (*self._prices, None)]).T
-
-    def knows(self, code: int) -> bool:
-        """Return whether the model has a price."""
-        return self._prices[code] is not None
-
-    def cost(
-        self,
-        codes: np.ndarray,
-        prompt: np.ndarray | None,
-        completion: np.ndarray | None,
-        read: np.ndarray | None = None,
-        write: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Compute the cost of each event in USD.
-
-        Args:
-            codes: Index of the model in the list, int[n]; -1 for none.
-            prompt: Number of prompt tokens, cached tokens included, float64[n]; NaN where missing.
-            completion: Number of completion tokens, float64[n].
-            read, write: Number of prompt tokens read from and written to a cache, float64[n]; NaN means 0.
-
-        Returns:
-            float64[n]; NaN where the model has no price or tokens are missing. A model without an output price
-            (embeddings) needs no completion tokens.
-        """
-        if len(self._prices) < len(self._models):
-            self._refresh()
-        if prompt is None:
-            return np.full(len(codes), np.nan)
-        cost = _cost(self._rates[:, codes], prompt, completion, read, write)
-        for code, price in enumerate(self._prices):
-            for start, larger in () if price is None else price.above:
-                at = np.flatnonzero((codes == code) & (prompt > start))
-                if len(at):
-                    rates = np.repeat(np.array([_fill_cache_rates(larger)]).T, len(at), axis=1)
-                    tokens = (None if part is None else part[at] for part in (prompt, completion, read, write))
-                    cost[at] = _cost(rates, *tokens)
-        return cost
-
-
-def _fill_cache_rates(price: Price | None) -> list[float]:
-    """Return the rates of a price; unknown cache rates are the input rate."""
-    if price is None:
-        return [math.nan] * len(_RATES)
-    cache_rates = (price.input if math.isnan(rate) else rate for rate in (price.cache_read, price.cache_write))
-    return [price.input, price.output, *cache_rates]
-
-
-def _cost(
-    rates: np.ndarray, prompt: Any, completion: np.ndarray | None, read: np.ndarray | None, write: np.ndarray | None
-) -> np.ndarray:
-    input_rate, output_rate, read_rate, write_rate = rates
-    cost = prompt * input_rate
-    for tokens, rate in ((read, read_rate), (write, write_rate)):
-        if tokens is not None:
-            cost = cost + np.nan_to_num(tokens) * (rate - input_rate)
-    tokens = np.full(len(prompt), np.nan) if completion is None else completion
-    output = np.where(np.isnan(output_rate) & np.isnan(tokens), 0.0, tokens * output_rate)
-    return (cost + output) / _MILLION  # type: ignore[no-any-return]

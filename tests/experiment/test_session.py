@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np

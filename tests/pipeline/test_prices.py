@@ -12,7 +12,8 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.errors import ConfigError, StoreError
-from crucible_nb.pipeline.prices import PriceTable, Rates
+from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.pipeline.rates import Rates
 from crucible_nb.utils import checks
 from tests.conftest import need
 
@@ -65,6 +66,113 @@ def test_an_unknown_model_has_no_price(model: str) -> None:
 def test_case_and_provider_prefix_do_not_matter() -> None:
     assert TABLE.lookup("GPT-4o") == TABLE.lookup("openai/gpt-4o") == TABLE.lookup("gpt-4o", "openai")
     assert TABLE.lookup("gpt-4o", "anthropic") is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "my-finetune-of-claude-3-5-sonnet", "claude-3-5-sonnet-my-finetune", "local/gemini-1.5-pro-distill",
+        "google/gemini-1.5-pro-distill", "my-gpt-4o4-mini-clone", "gemini-1.5-flash-8b", "google/gemini-1.5-flash-8b",
+        "mycompany/claude-3-5-sonnet", "mycompany/openai/gpt-4o", "mycompany/anthropic.claude-3-haiku-20240307-v1:0",
+        "openrouter/gpt-4o", "openrouter/mycompany/gpt-4o", "anthropic/gpt-4o", "claude-opus-4-9", "ollama/llama3",
+    ],
+)  # fmt: skip
+def test_no_model_is_priced_by_resemblance(model: str) -> None:
+    assert TABLE.lookup(model) is None
+    provider, _, rest = model.partition("/")
+    assert not rest or TABLE.lookup(rest, provider) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("azure/gpt-4o", "openai/gpt-4o"), ("azure/o3-mini-2025-01-31", "o3-mini"), ("azure_ai/phi-4", "phi-4"),
+        ("gemini/gemini-2.5-pro", "gemini-2.5-pro"), ("vertex_ai/gemini-1.5-pro-002", "gemini-1.5-pro"),
+        ("vertex_ai/claude-3-5-sonnet@20240620", "claude-3-5-sonnet"), ("xai/grok-4", "grok-4"),
+        ("gcp.vertex_ai/gemini-2.5-flash", "gemini-2.5-flash"), ("models/gemini-1.5-pro", "gemini-1.5-pro"),
+        ("openrouter/openai/gpt-4o", "gpt-4o"), ("openrouter/anthropic/claude-3.5-sonnet", "claude-3-5-sonnet"),
+        ("openrouter/x-ai/grok-4", "grok-4"), ("litellm_proxy/azure/gpt-4o", "gpt-4o"),
+        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku"),
+        ("bedrock/us.anthropic.claude-3-5-sonnet-20241022-v2:0", "claude-3-5-sonnet"),
+        ("bedrock/converse/us-east-1/anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku"),
+        ("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "together/meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+        ("cohere_chat/command-r-plus", "command-r-plus"), ("moonshot/kimi-k2-0905-preview", "kimi-k2-0905-preview"),
+        ("openai/openai/gpt-4o", "gpt-4o"),
+    ],
+)  # fmt: skip
+def test_prefixes_of_other_tools_name_the_provider(name: str, own: str) -> None:
+    price = TABLE.lookup(own)
+    assert price is not None
+    found = TABLE.lookup(name)
+    assert found is not None
+    assert (found.input, found.output) == (price.input, price.output)
+    provider, _, model = name.partition("/")
+    assert TABLE.lookup(model, provider) == found
+
+
+def test_a_table_of_ones_own_may_match_as_it_likes() -> None:
+    table = TABLE.updated({"models": {"mine": {"match": {"contains": "distill"}, "prices": {"input": 7}}}})
+    assert table.lookup("local/gemini-1.5-pro-distill").input == 7
+    assert table.lookup("distilled", "mycompany").input == 7
+
+
+def test_a_model_of_another_provider_is_listed_as_unpriced() -> None:
+    exp = cr.start("another")
+    for model in ("claude-3-5-sonnet", "gpt-4o"):
+        exp.record("llm.request", model=model, provider="mycompany", prompt_tokens=10**6, completion_tokens=0)
+    assert "cost_usd" not in exp.df or exp.df.cost_usd.isna().all()
+    assert exp.unpriced() == {"mycompany/claude-3-5-sonnet": 1, "mycompany/gpt-4o": 1}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read", "write", "total", "expected"),
+    [
+        (100, 900_000, None, None, 100 * 3 + 900_000 * 0.3),  # beside the prompt: more than it
+        (100, 90_000, 50_000, None, 100 * 3 + 90_000 * 0.3 + 50_000 * 3.75),
+        (1_000, 900, None, None, 100 * 3 + 900 * 0.3),  # inside
+        (1_000, 900, None, 1_010, 100 * 3 + 900 * 0.3),
+        (1_000, 900, None, 1_910, 1_000 * 3 + 900 * 0.3),  # beside: the total says so
+        (1_000, 500, 500, None, 500 * 0.3 + 500 * 3.75),
+    ],
+)
+def test_cached_tokens_inside_and_beside_the_prompt(
+    prompt: int, read: int | None, write: int | None, total: int | None, expected: float
+) -> None:
+    exp = cr.start("cache")
+    exp.record(
+        "llm.request", model="claude-3-5-sonnet-20241022", prompt_tokens=prompt, completion_tokens=10,
+        cache_read_tokens=read, cache_write_tokens=write, total_tokens=total,
+    )  # fmt: skip
+    assert exp.df.cost_usd.tolist() == pytest.approx([(expected + 10 * 15) / 1e6])
+    assert exp.unpriced() == {}
+
+
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens"])
+def test_no_cost_is_negative(name: str) -> None:
+    exp = cr.start("negative")
+    tokens = {
+        "prompt_tokens": 5,
+        "completion_tokens": 5,
+        "cache_read_tokens": 1,
+        "cache_write_tokens": 1,
+        name: -(10**6),
+    }
+    exp.record("llm.request", model="gpt-4o", **tokens)
+    assert "cost_usd" not in exp.df or exp.df.cost_usd.isna().all()
+    assert exp.unpriced() == {"gpt-4o": 1}
+
+
+def test_tiers_count_cached_tokens_beside_the_prompt() -> None:
+    table = PriceTable.from_dict({"m": {"input": {"base": 1, "tiers": [{"start": 100, "price": 2}]}, "output": 0}})
+    assert cost(table, "m", 60, 0, read=61) == pytest.approx(2 * 121 / 1e6)
+
+
+def test_a_total_beyond_int64_is_missing() -> None:
+    exp = cr.start("huge")
+    exp.record("a", prompt_tokens=2**62, completion_tokens=2**62)
+    exp.record("a", prompt_tokens=2**62, completion_tokens=2**62 - 1)
+    assert exp.df.total_tokens.isna().tolist() == [True, False]
+    assert exp.df.total_tokens.iloc[1] == 2**63 - 1
 
 
 def test_missing_tokens_are_not_zero() -> None:
