@@ -107,8 +107,24 @@ def _durations(name: str, column: pd.Series) -> Read:
 
 
 def _objects(name: str, column: pd.Series) -> Read:
+    converted = _converted(column)
+    if converted is not None:
+        return _read(name, converted)
     values = arrow_array(column).to_pylist() if isinstance(column.dtype, pd.ArrowDtype) else column
     return [value if type(value) in PLAIN else plain(value, name) for value in values]
+
+
+_ALIKE = ("boolean", "integer", "floating", "string")
+
+
+def _converted(column: pd.Series) -> pd.Series | None:
+    """Convert Python values of one type by Arrow, in one call; None where they are not."""
+    if column.dtype != np.object_ or pd.api.types.infer_dtype(column, skipna=True) not in _ALIKE:
+        return None
+    try:
+        return arrow_series(pa.array(column, from_pandas=True))
+    except (pa.ArrowException, ValueError, OverflowError):  # integers beyond int64, text that is no UTF-8
+        return None
 
 
 def _labels(name: str, column: pd.Series) -> Read:

@@ -123,9 +123,8 @@ def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[
     """Return the key of each group in order of first appearance; None for missing values."""
     first = np.empty(codes.max() + 1, np.intp)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last assignment is the first row
-    rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
-    keys = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
-    return [key[0] for key in keys] if len(names) == 1 else keys
+    columns = [[None if pd.isna(value) else value for value in frame[name].iloc[first]] for name in names]
+    return columns[0] if len(names) == 1 else list(zip(*columns, strict=True))
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:

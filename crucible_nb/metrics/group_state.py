@@ -12,6 +12,7 @@ import numpy as np
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.accumulators.exact_sum import ColumnSums
 from crucible_nb.accumulators.shared_values import SharedValues
+from crucible_nb.metrics.fold import cells_of
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, NUMBERS, ONES, SUCCESSES, Block, SumTable
 
 _LATENCY = 0
@@ -30,32 +31,33 @@ class Latencies(NamedTuple):
 
 
 def latencies_of(block: Block, codes: np.ndarray | None = None) -> Latencies:
-    """Divide the known latencies of a block by group; events keep their order within a group."""
-    keys, edges = np.zeros(1, np.intp), [0, block.size]
+    """Divide the known latencies of a block by group, int[n]; events keep their order within a group."""
+    keys, starts = np.zeros(1, np.intp), np.array([0, block.size])
     if _LATENCY not in block.active:
         return Latencies(keys, ())
     values, weights = block.values[_LATENCY], block.weight
     if codes is not None:
-        if (codes[1:] < codes[:-1]).any():
-            order = np.argsort(codes, kind="stable")
-            values, weights, codes = values[order], None if weights is None else weights[order], codes[order]
-        starts = np.concatenate((keys, np.flatnonzero(codes[1:] != codes[:-1]) + 1))
-        keys, edges = codes[starts], [*starts.tolist(), block.size]
+        low = codes.min()
+        order, starts = cells_of(codes - low, int(codes.max() - low) + 1)
+        if order is not None:
+            values, weights = values[order], None if weights is None else weights[order]
+        filled = np.flatnonzero(np.diff(starts))
+        keys, starts = filled + low, np.append(starts[filled], block.size)
     missing = np.isnan(values)
     known = ~missing if weights is None else ~missing & (weights > 0)
     if known.all():
-        parts = [
-            SharedValues(values[a:b].copy(), None if weights is None else weights[a:b].copy())
-            for a, b in pairwise(edges)
-        ]
-        return Latencies(keys, parts)
-    cuts, gaps = (np.concatenate(([0], np.cumsum(one)))[edges] for one in (known, missing))
-    values, weights = values[known], None if weights is None else weights[known]
-    parts = [
+        copies = values.copy(), None if weights is None else weights.copy()
+        return Latencies(keys, _divided(*copies, starts, np.zeros(len(starts), np.int64)))
+    cuts, gaps = (np.concatenate(([0], np.cumsum(one)))[starts] for one in (known, missing))
+    return Latencies(keys, _divided(values[known], None if weights is None else weights[known], cuts, gaps))
+
+
+def _divided(values: np.ndarray, weights: np.ndarray | None, cuts: np.ndarray, gaps: np.ndarray) -> list[SharedValues]:
+    """Cut values at `cuts`; `gaps` counts the missing ones before each cut."""
+    return [
         SharedValues(values[a:b], None if weights is None else weights[a:b], gap)
         for (a, b), gap in zip(pairwise(cuts.tolist()), np.diff(gaps).tolist(), strict=True)
     ]
-    return Latencies(keys, parts)
 
 
 class GroupState:

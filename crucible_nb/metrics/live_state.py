@@ -60,7 +60,7 @@ class LiveState:
             groups, sums = table.by(next(of_cells))
             state.grow(int(groups[-1]) + 1)
             state.add(groups, sums)
-            latencies = latencies_of(block, rows.astype(np.int16))  # small integers are sorted by counting
+            latencies = latencies_of(block, rows)
             state.keep(latencies, latencies.keys.tolist())
         for window, panes in zip(self.windows.values(), paned, strict=True):
             if isinstance(panes, np.ndarray):
