@@ -275,7 +275,17 @@ def count_keys(values: Any, shift: int, first: int, weights: Any) -> None:
 
 @jit
 def add_weighted(bits: Any, weights: Any, codes: Any, totals: Any, low: int, squares: Any, low_squares: int) -> int:
-    """Add weight times number and weight times square, bit by bit, with the arguments of `add_runs`; `weights` is float64 seen as int64."""
+    """Add weight times number and weight times square, bit by bit, to the cells of their rows.
+
+    Args:
+        bits: float64[n] seen as int64; NaN is unknown.
+        weights: float64[n] seen as int64, >= 0.
+        codes: Cell of each row, int32[n].
+        totals, low, squares, low_squares: As for `add_runs`.
+
+    Returns:
+        Number of infinite values of weight > 0.
+    """
     infinite = 0
     for i in range(len(bits)):
         word, weight = bits[i], weights[i]

@@ -12,47 +12,52 @@ from crucible_nb.accumulators.exact_sum import CHUNK
 from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, KNOWN, ONES, SUCCESSES, Block, SumTable
 
-_ONE_CELL = np.zeros(1, np.intp)
-
 
 class Cells(NamedTuple):
-    """Rows in order of their cells.
+    """Rows by cell.
 
     Attributes:
-        order: Order of the rows, int32[n]; None if they are in order.
-        starts: Start of each cell in it, and n; int64[cells + 1]. Cells may be empty.
+        codes: Cell of each row, int32[n].
+        order: Order of the rows by cell, int32[n]; None if they are in order.
+        starts: Start of each cell in that order, and n; int64[cells + 1]. Cells may be empty.
     """
 
+    codes: np.ndarray
     order: np.ndarray | None
     starts: np.ndarray
 
 
 def cells_of(codes: np.ndarray, size: int) -> Cells:
     """Sort rows by cell, stably; codes are integers in [0, size)."""
-    kernels = KERNELS.after(0)
+    codes = codes.astype(np.int32, copy=False)
     if (codes[1:] >= codes[:-1]).all():
-        return Cells(None, np.searchsorted(codes, np.arange(size + 1)))
+        return Cells(codes, None, np.searchsorted(codes, np.arange(size + 1)))
+    kernels = KERNELS.after(0)
     if kernels is not None:
-        return Cells(*kernels.counting_sort(codes.astype(np.int32, copy=False), size))
+        return Cells(codes, *kernels.counting_sort(codes, size))
     order = np.argsort(codes.astype(np.min_scalar_type(size)), kind="stable")  # short integers are sorted by counting
-    return Cells(order, np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size)))))
+    return Cells(codes, order, np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size)))))
 
 
-def fold(block: Block, codes: np.ndarray | None = None, size: int = 1, *, compiled: bool | None = None) -> SumTable:
+def one_cell(n: int) -> Cells:
+    """Return all rows as one cell."""
+    return Cells(np.zeros(n, np.int32), None, np.array([0, n]))
+
+
+def fold(block: Block, cells: Cells, *, compiled: bool | None = None) -> SumTable:
     """Sum a block by cell.
 
     Args:
         block: At least one event.
-        codes: Cell of each event, int32[n] in [0, size); None for one cell.
-        size: Number of cells.
+        cells: Cells of the events.
         compiled: Whether to use numba; None uses it once it is loaded.
     """
     kernels = KERNELS.after(block.size) if compiled is None else KERNELS.load() if compiled else None
-    cells = Cells(None, np.array([0, block.size])) if codes is None else cells_of(codes, size)
     if kernels is not None:
-        return _compiled(block, codes, cells, kernels)
+        return _compiled(block, cells, kernels)
     filled = np.flatnonzero(np.diff(cells.starts))
     runs = _runs(block if cells.order is None else block.take(cells.order), cells.starts[filled])
+    size = len(cells.starts) - 1
     if len(filled) == size:
         return runs
     table = SumTable(size)
@@ -109,10 +114,9 @@ def _column(table: SumTable, row: int, x: np.ndarray, starts: np.ndarray, w: np.
 # -- numba -------------------------------------------------------------------------------------------------------------
 
 
-def _compiled(block: Block, codes: np.ndarray | None, cells: Cells, compiled: Any) -> SumTable:
+def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     """Sum by cell, with the events in any order."""
-    size = len(cells.starts) - 1
-    codes = np.zeros(block.size, np.int32) if codes is None else codes
+    codes, size = cells.codes, len(cells.starts) - 1
     order = np.arange(block.size, dtype=np.int32) if cells.order is None else cells.order
     table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
     time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only

@@ -12,7 +12,7 @@ import numpy as np
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.accumulators.exact_sum import ColumnSums
 from crucible_nb.accumulators.shared_values import SharedValues
-from crucible_nb.metrics.fold import cells_of
+from crucible_nb.metrics.fold import Cells
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, NUMBERS, ONES, SUCCESSES, Block, SumTable
 
 _LATENCY = 0
@@ -30,19 +30,17 @@ class Latencies(NamedTuple):
     values: Sequence[SharedValues]
 
 
-def latencies_of(block: Block, codes: np.ndarray | None = None) -> Latencies:
-    """Divide the known latencies of a block by group, int[n]; events keep their order within a group."""
+def latencies_of(block: Block, cells: Cells | None = None) -> Latencies:
+    """Divide the known latencies of a block by cell, or not; events keep their order within a cell."""
     keys, starts = np.zeros(1, np.intp), np.array([0, block.size])
     if _LATENCY not in block.active:
         return Latencies(keys, ())
     values, weights = block.values[_LATENCY], block.weight
-    if codes is not None:
-        low = codes.min()
-        order, starts = cells_of(codes - low, int(codes.max() - low) + 1)
-        if order is not None:
-            values, weights = values[order], None if weights is None else weights[order]
-        filled = np.flatnonzero(np.diff(starts))
-        keys, starts = filled + low, np.append(starts[filled], block.size)
+    if cells is not None:
+        keys = np.flatnonzero(np.diff(cells.starts))
+        starts = np.append(cells.starts[keys], block.size)
+        if cells.order is not None:
+            values, weights = values[cells.order], None if weights is None else weights[cells.order]
     missing = np.isnan(values)
     known = ~missing if weights is None else ~missing & (weights > 0)
     if known.all():
