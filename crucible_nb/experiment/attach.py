@@ -86,7 +86,7 @@ def attach(
         if mode == "read":
             return _register(_open_copy(store, name))
     folder = _find_folder(name, store)
-    owned = LIVE.find_owned(folder.path.name) if mode in (None, "resume") else None
+    owned = LIVE.find_owned(folder.path) if mode in (None, "resume") else None
     if owned is not None:
         return owned
     given = _user_objects(clock, sampling, anomaly)
@@ -112,7 +112,7 @@ def _mode_of_copy(address: Address, name: Any) -> str:
     folder = find(address.root, checks.text("name", name))
     if folder is None:
         return "read"
-    return "resume" if LIVE.find_owned(folder.path.name) or Attachment.read(folder, rows=False).dead() else "read"
+    return "resume" if LIVE.find_owned(folder.path) or Attachment.read(folder, rows=False).dead() else "read"
 
 
 def _open_copy(address: Address, name: Any) -> Experiment:

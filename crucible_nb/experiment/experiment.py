@@ -860,7 +860,7 @@ def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
         >>> exp.stop()
     """
     folder = ExperimentFolder(Path(handle))
-    recording = LIVE.find_recording(folder.path.name)
+    recording = LIVE.find_recording(folder.path)
     if recording is not None:
         return recording
     if handle not in _ARRIVED:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crucible_nb.store.log import EventLog
@@ -20,11 +21,6 @@ class _Entry(NamedTuple):
 
     get: Callable[[], Experiment | None]
     log: weakref.ref[EventLog]
-
-    def has(self, flag: str) -> bool:
-        """Return whether a flag of the log is set: `owned` or `records`."""
-        log = self.log()
-        return log is not None and bool(getattr(log, flag))
 
 
 class LiveExperiments:
@@ -56,31 +52,58 @@ class LiveExperiments:
             return entry
         return entry._replace(get=weakref.ref(experiment))
 
-    def find_running(self, name: str) -> Experiment | None:
-        """Find the newest experiment with a name that has not ended and is owned by this process."""
-        return next((one for one in self._alive("owned") if one.name == name), None)
+    def find_running(self, name: str, store: Path | None = None) -> Experiment | None:
+        """Find the newest experiment with a name that has not ended and is owned by this process.
 
-    def find_owned(self, identity: str) -> Experiment | None:
-        """Find the experiment with an id, if it has not ended and is owned by this process."""
-        return next((one for one in self._alive("owned") if one.id == identity), None)
+        Args:
+            name: Name of the experiment.
+            store: Folder of the store that it has to be in; None: any store, or none.
+        """
+        for experiment, log in self._with_flag("owned"):
+            if experiment.name == name and experiment.status in _ALIVE:
+                folder = log.location
+                if store is None or (folder is not None and _is_same(folder.parent, store)):
+                    return experiment
+        return None
 
-    def find_recording(self, identity: str) -> Experiment | None:
-        """Find the experiment with an id, if this process records into it."""
-        return next((one for one in self._with_flag("records") if one.id == identity), None)
+    def find_owned(self, folder: Path) -> Experiment | None:
+        """Find the experiment in a folder, if it has not ended and is owned by this process."""
+        experiment = self._find("owned", folder)
+        return experiment if experiment is not None and experiment.status in _ALIVE else None
 
-    def _with_flag(self, flag: str) -> list[Experiment]:
+    def find_recording(self, folder: Path) -> Experiment | None:
+        """Find the experiment in a folder, if this process records into it."""
+        return self._find("records", folder)
+
+    def _find(self, flag: str, folder: Path) -> Experiment | None:
+        """Find an experiment by its folder; the id alone does not tell a copy from the original."""
+        for experiment, log in self._with_flag(flag):
+            if log.location is not None and _is_same(log.location, folder):
+                return experiment
+        return None
+
+    def _with_flag(self, flag: str) -> Iterator[tuple[Experiment, EventLog]]:
+        """Yield the experiments with a flag of the log set, and their logs, the newest first."""
         self.known()
-        experiments = [entry.get() for entry in reversed(self._entries) if entry.has(flag)]
-        return [experiment for experiment in experiments if experiment is not None]
-
-    def _alive(self, flag: str) -> list[Experiment]:
-        return [experiment for experiment in self._with_flag(flag) if experiment.status in _ALIVE]
+        for entry in reversed(self._entries):
+            experiment, log = entry.get(), entry.log()
+            if experiment is not None and log is not None and getattr(log, flag):
+                yield experiment, log
 
     def reset(self) -> None:
         """Stop running experiments, and remove all."""
-        for experiment in self._alive("owned"):
-            experiment.stop()
+        for experiment, _ in list(self._with_flag("owned")):
+            if experiment.status in _ALIVE:
+                experiment.stop()
         self._entries, self.warned = [], False
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths name the same folder, by whatever links."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.absolute() == other.absolute()
 
 
 LIVE = RUNTIME.add(LiveExperiments())

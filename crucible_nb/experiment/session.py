@@ -99,7 +99,8 @@ def start(
             survives the end of this process; "disk": it is synced, and survives a power loss; "memory": it is
             written within a second, or by `flush`.
         on_exists: Action if an experiment with this name is running: "new" stops one of this process and prints a
-            message, "resume" continues it, or takes it over from the store if its process has ended; "error" raises.
+            message, "resume" continues the one in this store (or without a store, if none is given), or takes it over
+            from the store if its process has ended; "error" raises.
         default: Whether `cr.current()` returns it outside any `with`.
         redact: With a store, text to remove before anything is written: None for likely secrets, prompts and answers;
             False for nothing; a callable (column, text) -> text in addition; or a `cr.Redaction`.
@@ -167,7 +168,7 @@ def _open(config: ExperimentConfig, store: Any, durability: str, redact: Any, on
     """Create an experiment, or resume the one with its name as `on_exists` says."""
     root = None if store is None else root_of(store)
     redaction = None if root is None else redaction_of(redact)
-    experiment = _namesake_to_resume(config.name, on_exists)
+    experiment = _namesake_to_resume(config.name, on_exists, root)
     if experiment is None:
         if root is None:
             experiment = Experiment(config)
@@ -179,9 +180,12 @@ def _open(config: ExperimentConfig, store: Any, durability: str, redact: Any, on
     return experiment
 
 
-def _namesake_to_resume(name: str, on_exists: str) -> Experiment | None:
-    """Return the running experiment with this name to continue; stop it or raise as `on_exists` says."""
-    namesake = LIVE.find_running(name)
+def _namesake_to_resume(name: str, on_exists: str, root: Path | None) -> Experiment | None:
+    """Return the running experiment with this name to continue; stop it or raise as `on_exists` says.
+
+    To resume, it has to be in the same store: events would otherwise not be where the caller said.
+    """
+    namesake = LIVE.find_running(name, root if on_exists == "resume" else None)
     if namesake is None:
         return None
     if on_exists == "error":

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -128,6 +129,11 @@ class EventLog(ABC):
         raise StoreError(f"cannot {purpose}: it has no folder; start it with cr.start(store=...)")
 
     @property
+    def location(self) -> Path | None:
+        """Folder of the experiment on this machine, None without one."""
+        return None
+
+    @property
     def ended(self) -> bool:
         """Whether the experiment has ended, as far as this process knows; needs no lock."""
         return not self.stream.lifecycle.alive
@@ -164,9 +170,9 @@ class EventLog(ABC):
             StoreError: No process can join.
         """
 
-    @abstractmethod
     def after_in_child(self) -> None:
-        """Drop the files of the parent in a forked process."""
+        """Drop the files of the parent in a forked process, which may not end the parent's experiment."""
+        self.owned = False
 
     @abstractmethod
     def become_writer_after_fork(self) -> str | None:
@@ -187,9 +193,6 @@ class UnwrittenLog(EventLog):
 
     def finish(self, process: Callable[[], None]) -> None:
         """Do nothing: there is no journal."""
-
-    def after_in_child(self) -> None:
-        """Do nothing: no file is open for writing."""
 
 
 class MemoryLog(UnwrittenLog):
@@ -321,6 +324,11 @@ class AttachedLog(UnwrittenLog):
         """Whether the experiment has ended."""
         return not self.attachment.main().lifecycle.alive
 
+    @property
+    def location(self) -> Path | None:
+        """Folder of the experiment."""
+        return self.attachment.folder.path
+
     def folder_for(self, purpose: str) -> ExperimentFolder:
         """The folder of the experiment."""
         return self.attachment.folder
@@ -351,6 +359,11 @@ class CopyLog(AttachedLog):
         """Return the rows within the edges, selected by the database; without edges, all rows."""
         window = None if edges is None else self.attachment.window(*edges)
         return super().rows(view) if window is None else window
+
+    @property
+    def location(self) -> Path | None:
+        """None: the folder is on another machine."""
+        return None
 
     def folder_for(self, purpose: str) -> ExperimentFolder:
         """Raise: the folder is on another machine."""
@@ -455,6 +468,7 @@ class StoredLog(AttachedLog):
 
     def after_in_child(self) -> None:
         """Drop the files of the parent."""
+        super().after_in_child()
         self.on_sealed, self.on_finished = [], []
         self.writer.forget()
 

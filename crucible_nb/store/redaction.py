@@ -87,19 +87,33 @@ class Redaction:
         """Return the value of a column with secrets removed."""
         return value if name in _TRUSTED and type(value) is str else self._inside(name, value)
 
-    def _inside(self, name: str, value: Any) -> Any:
-        """Redact a value without trusting the name of its column or key."""
-        replacement = None if value is None else self._replacement(name)
-        if replacement is not None:
-            return self._report(replacement) if replacement else value
-        if type(value) is str:
-            return self._text(name, value)
-        if isinstance(value, dict):
-            return {key: self._inside(str(key), item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._inside(name, item) for item in value]
+    def _inside(self, name: str, value: Any, replacement: str | None = None) -> Any:
+        """Redact a value without trusting the name of its column or key.
+
+        Numbers and booleans are never secrets: `token=17` or `time_to_first_token=0.3` are measurements.
+
+        Args:
+            name: Name of the column or key.
+            value: Text, number, mapping, list or JSON fragment.
+            replacement: Text that replaces all texts in the value, because of the name of what contains it.
+        """
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        replacement = replacement or self._replacement(name)
+        if replacement == "":
+            return value
+        if isinstance(value, str):
+            return self._text(name, value) if replacement is None else self._report(replacement)
         if isinstance(value, orjson.Fragment):
             return orjson.Fragment(self.json(name, orjson.dumps(value).decode()))
+        return self._items(name, value, replacement)
+
+    def _items(self, name: str, value: Any, replacement: str | None) -> Any:
+        """Redact the items of a mapping or list."""
+        if isinstance(value, dict):
+            return {key: self._inside(str(key), item, replacement) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._inside(name, item, replacement) for item in value]
         return value
 
     def _replacement(self, name: str) -> str | None:
@@ -159,7 +173,7 @@ class Redaction:
         try:
             inside = orjson.loads(text)
         except ValueError:
-            return self._text(name, text) or ""
+            return str(self._inside(name, text) or "")
         cleaned = self._inside(name, inside)
         return text if cleaned == inside else orjson.dumps(cleaned).decode()
 
@@ -175,7 +189,7 @@ class Redaction:
         for name, value in extra.items():
             if name is EXTRA:
                 new: Any = Rest(self.json("metadata", value), value.unsupported)
-            elif type(value) is str or type(value) not in PLAIN or self._replacement(name):
+            elif type(value) is str or type(value) not in PLAIN:
                 new = self(name, value)
             else:
                 continue

@@ -88,6 +88,7 @@ def test_a_thread_that_processes_events_while_the_process_forks(
 ) -> None:
     """The thread is inside the lock when the fork is asked for; the fork waits until it has left."""
     exp = cr.start("busy", store=tmp_path if store else None)
+    exp.record("staged")  # with nothing staged, nothing is processed
     inside, leave = threading.Event(), threading.Event()
     process = Intake._process
 
@@ -138,3 +139,22 @@ def test_the_parent_goes_on_after_forks_of_several_threads() -> None:
     for one in forkers:
         one.join(120)
     assert exp.metrics().events == 20_000
+
+
+def test_a_child_may_start_the_name_of_its_parent(tmp_path: Path) -> None:
+    exp = cr.start("same", store=tmp_path)
+    exp.record("parent")
+
+    def work() -> tuple[str, int, str, str]:
+        with pytest.raises(cr.StoreError, match=r"is open for writing in process \d+ on .*mode='join'"):
+            cr.start("same", store=tmp_path, on_exists="resume")
+        own = cr.start("same", store=tmp_path)
+        own.record("child")
+        own.stop()
+        return own.id, len(own.df), own.status, cr.attach(exp.id, store=tmp_path, mode="read").status
+
+    identity, rows, status, seen = in_child(work)
+    assert (rows, status, seen, exp.status) == (1, "stopped", "running", "running")
+    assert identity != exp.id
+    assert exp.record("parent")
+    exp.stop()

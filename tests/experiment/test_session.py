@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,38 @@ def test_resume_continues_the_namesake() -> None:
     assert cr.start("same", on_exists="resume") is first
     first.stop()
     assert cr.start("same", on_exists="resume") is not first
+
+
+def test_a_namesake_elsewhere_is_not_continued(tmp_path: Path) -> None:
+    memory = cr.start("same")
+    stored = cr.start("same", store=tmp_path / "a", on_exists="resume")
+    other = cr.start("same", store=tmp_path / "b", on_exists="resume")
+    assert stored.record("tick")
+    assert len({memory.id, stored.id, other.id}) == 3
+    assert [len(cr.experiments(tmp_path / store)) for store in ("a", "b")] == [1, 1]
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert cr.start("same", store=tmp_path / "link", on_exists="resume") is stored
+    assert cr.start("same", store=tmp_path / "b", on_exists="resume") is other
+    assert memory.record("tick")
+
+
+@pytest.mark.parametrize("mode", [None, "read", "resume"])
+def test_a_copy_is_not_the_original(tmp_path: Path, mode: str | None) -> None:
+    exp = cr.start("same", store=tmp_path / "a")
+    exp.record("tick")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    exp.record("tick")
+    copy = cr.attach("same", store=tmp_path / "b", mode=mode)
+    assert copy is not exp
+    assert (len(copy.df), len(exp.df)) == (1, 2)
+    assert cr.attach("same", store=tmp_path / "a") is exp
+    assert pickle.loads(pickle.dumps(exp)) is exp
+    if mode == "resume":
+        copy.record("tick")
+        assert cr.attach(exp.id, store=tmp_path / "b") is copy
+        assert pickle.loads(pickle.dumps(copy)) is copy
+        copy.stop()
+    exp.stop()
 
 
 def test_error_refuses_the_namesake() -> None:

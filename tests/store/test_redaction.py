@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -74,7 +75,14 @@ def test_what_is_said_of_the_experiment_is_looked_at(tmp_path: Path) -> None:
 def test_names_that_tell(tmp_path: Path) -> None:
     exp = cr.start("names", store=tmp_path)
     exp.record(
-        "call", api_key="a", openai_api_key="b", password="c", Authorization="d", token="e", db_dsn="f", pin_secret=1234
+        "call",
+        api_key="a",
+        openai_api_key="b",
+        password="c",
+        Authorization="d",
+        token="e",
+        db_dsn="f",
+        pin_secret="1234",
     )
     exp.record(
         "call",
@@ -161,3 +169,32 @@ def test_in_memory_nothing_is_taken_out() -> None:
     exp.record("call", note=SECRETS[0])
     assert exp.frame()["note"].tolist() == [SECRETS[0]]
     exp.stop()
+
+
+NUMBERS = {
+    "time_to_first_token": 0.31, "cost_per_token": 2e-6, "ms_per_token": 12.5, "token": 17, "next_token": 50256,
+    "eos_token": 2, "auth": True, "secret": 3, "is_secret": False, "cookie": 4, "response": 3, "messages": 14,
+    "completion": 0.93, "prompt": 7, "train/token": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_numbers_are_no_secrets(tmp_path: Path, stored: bool) -> None:
+    exp = cr.start("numbers", store=tmp_path if stored else None)
+    exp.record("call", NUMBERS)
+    exp.record("call", {"nested": NUMBERS})
+    exp.extend([NUMBERS])
+    exp.extend(pd.DataFrame([NUMBERS]))
+    exp.extend(pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in NUMBERS.items()}))
+    frame = exp.frame()
+    for row in (0, 2, 3, 4):
+        assert {name: frame[name].tolist()[row] for name in NUMBERS} == NUMBERS
+    assert json.loads(frame["metadata"].tolist()[1]) == {"nested": NUMBERS}
+    assert (exp.summary().get("redacted", 0), exp.summary()["misfits"]) == (0, 1)
+    exp.stop()
+
+
+def test_below_a_name_that_tells_only_texts_are_removed() -> None:
+    given = {"credentials": {"user": "bob", "port": 5432, "tls": True, "more": ["x", 1]}, "prompt": [1, 2, "three"]}
+    inner = {"user": "[redacted]", "port": 5432, "tls": True, "more": ["[redacted]", 1]}
+    assert cr.Redaction()("metadata", given) == {"credentials": inner, "prompt": [1, 2, "[content not stored]"]}
