@@ -280,8 +280,11 @@ def group_codes(frame: pd.DataFrame, names: Sequence[str], *, sort: bool) -> tup
     """
     keys = frame[list(names)]
     odd = {name: _group_key(keys[name]) for name in names if _has_no_index(one_column(keys[name], name).dtype)}
-    grouped = (keys.assign(**odd) if odd else keys).groupby(list(names), sort=sort, observed=True, dropna=False)
     try:
+        if len(names) == 1 and not sort and not odd:  # the same, faster
+            codes, values = pd.factorize(keys[names[0]], use_na_sentinel=False)
+            return pd.Index(values, name=names[0]), codes
+        grouped = (keys.assign(**odd) if odd else keys).groupby(list(names), sort=sort, observed=True, dropna=False)
         return grouped.size().index, grouped.ngroup().to_numpy()
     except (TypeError, ValueError, NotImplementedError) as error:
         shown = ", ".join(names)

@@ -69,8 +69,14 @@ def _are_none(values: list[Any]) -> bool:
 def _without_failing(rows: list[Any], columns: Columns, problems: Problems) -> list[Any]:
     """Return the rows without the cells that cannot be converted."""
     kept: list[Any] = []
+    latest = 0
     for start in range(0, len(rows), WIDTH):
         time, *cells, extra = rows[start : start + WIDTH]
+        if type(time) is int and -(2**63) <= time < 2**63:
+            latest = time
+        else:
+            problems.report("errors", f"a clock reading is no time: {short(time)}; the event has the time before it")
+            time = latest
         named = zip(STANDARD, cells, strict=True)
         cells = [cell if _converts(name, cell, columns, problems) else None for name, cell in named]
         fields = {name: value for name, value in (extra or {}).items() if _converts(name, value, columns, problems)}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import copy
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics.group_state import GroupState, group_block, ungrouped_block
-from crucible_nb.metrics.moment_table import Block
+from crucible_nb.metrics.fold import fold
+from crucible_nb.metrics.group_state import GroupState, latencies_of
 from crucible_nb.metrics.sliding import SlidingWindow
+from crucible_nb.metrics.sum_table import Block
 
 GROUPS = 1000
 """Maximum number of groups of one grouping with separate metrics; all further groups share one more."""
 
+_ALL = [0]
+
 
 class LiveState:
-    """Live metrics state, updated block by block; `copy` returns a state to which an unfinished block can be added.
+    """Live metrics state, updated block by block: a block is summed once, by its finest cells of group and pane.
 
     Args:
         groupings: Number of groupings for which each block has codes.
@@ -38,21 +40,38 @@ class LiveState:
 
     def add(self, block: Block, latest: int) -> None:
         """Add a block, in place; `latest` is the newest time of the batch that it is part of."""
-        if not len(block):
+        if not block.size:
             return
-        ungrouped = ungrouped_block(block)
-        self.total.add(ungrouped.keys, ungrouped)
-        for state, codes in zip(self.groups, block.codes, strict=True):
-            # row 0 is for events without a group, the last row for groups above the limit
-            rows = (np.minimum(codes, GROUPS) + 1).astype(np.int16)  # small integers are sorted by counting
-            state.grow(int(rows.max()) + 1)
-            if (rows == rows[0]).all():
-                state.add(rows[:1], ungrouped)
-            else:
-                grouped = group_block(block, rows)
-                state.add(grouped.keys, grouped)
-        for window in self.windows.values():
-            window.add(block, ungrouped, latest)
+        # row 0 is for events without a group, the last row for groups above the limit
+        grouped = [_alike(np.minimum(one, GROUPS) + 1) for one in (() if block.codes is None else block.codes)]
+        paned = [window.panes(block.time, latest) for window in self.windows.values()]
+        cells, keys, size = finest([one for one in (*grouped, *paned) if isinstance(one, np.ndarray)], block.size)
+        table, everything = fold(block, cells, size), latencies_of(block)
+        total = table.summed(np.zeros(1, np.intp))
+        self.total.add(slice(None), total)
+        self.total.keep(everything, _ALL)
+        of_cells = iter(keys)
+        for state, rows in zip(self.groups, grouped, strict=True):
+            if isinstance(rows, int):
+                state.grow(rows + 1)
+                state.add([rows], total)
+                state.keep(everything, [rows])
+                continue
+            groups, sums = table.by(next(of_cells))
+            state.grow(int(groups[-1]) + 1)
+            state.add(groups, sums)
+            latencies = latencies_of(block, rows.astype(np.int16))  # small integers are sorted by counting
+            state.keep(latencies, latencies.keys.tolist())
+        for window, panes in zip(self.windows.values(), paned, strict=True):
+            if isinstance(panes, np.ndarray):
+                ids, sums = table.by(next(of_cells))
+                left = int(ids[0] < 0)  # events that have left the window
+                window.add(ids[left:], sums.take(slice(left, None)))
+                inside = block if not left else block.take(np.flatnonzero(panes >= 0))
+                window.keep(latencies_of(inside, panes[panes >= 0] if left else panes))
+            elif panes is not None:
+                window.add(np.array([panes]), total)
+                window.keep(everything._replace(keys=np.array([panes])))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data and arrays."""
@@ -67,10 +86,67 @@ class LiveState:
         for length, saved in state["rings"]:
             self.windows[length].load(saved)
 
-    def copy(self) -> LiveState:
-        """Return a copy that can be updated independently."""
-        live = copy(self)
-        live.total = self.total.copy()
-        live.groups = [state.copy() for state in self.groups]
-        live.windows = {length: window.copy() for length, window in self.windows.items()}
-        return live
+
+def _alike(codes: np.ndarray) -> np.ndarray | int:
+    """Return one number in place of codes that are all the same."""
+    return int(codes[0]) if (codes == codes[0]).all() else codes
+
+
+def finest(columns: Sequence[np.ndarray], n: int) -> tuple[np.ndarray | None, Sequence[np.ndarray], int]:
+    """Divide rows by several integer columns at once.
+
+    Args:
+        columns: int[n] each, at least one row.
+        n: Number of rows.
+
+    Returns:
+        The cell of each row (int32, None if all are in one), the value of each column in each cell, and the number of
+        cells.
+
+    Examples:
+        >>> cells, values, size = finest([np.array([5, 5, 7]), np.array([1, 0, 1])], 3)
+        >>> cells.tolist(), [one.tolist() for one in values], size
+        ([1, 0, 2], [[5, 5, 7], [0, 1, 1]], 3)
+    """
+    if not columns:
+        return None, (), 1
+    lows = [int(one.min()) for one in columns]
+    sizes = [int(one.max()) - low + 1 for one, low in zip(columns, lows, strict=True)]
+    if _product(sizes) > _MOST_KEYS:  # an odd time far away, many groups
+        distinct = [np.unique(one, return_inverse=True) for one in columns]
+        cells, inner, size = finest([codes for _, codes in distinct], n)
+        return cells, [values[codes] for (values, _), codes in zip(distinct, inner, strict=True)], size
+    key = np.zeros(n, np.int64)
+    for one, low, size in zip(columns, lows, sizes, strict=True):
+        key *= size
+        key += one - low
+    present, cells = _numbered(key, _product(sizes))
+    values, rest = [], present
+    for low, size in zip(reversed(lows), reversed(sizes), strict=True):
+        values.append(rest % size + low)
+        rest = rest // size
+    return cells, values[::-1], len(present)
+
+
+_MOST_KEYS = 1 << 62
+_MOST_COUNTED = 1 << 20
+
+
+def _numbered(key: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different keys, ascending, and the number of each row's key among them."""
+    if size > _MOST_COUNTED:
+        present, cells = np.unique(key, return_inverse=True)
+        return present, cells.astype(np.int32)
+    occurs = np.zeros(size, np.bool_)
+    occurs[key] = True
+    present = np.flatnonzero(occurs)
+    numbers = np.empty(size, np.int32)
+    numbers[present] = np.arange(len(present), dtype=np.int32)
+    return present, numbers[key]
+
+
+def _product(sizes: Sequence[int]) -> int:
+    product = 1
+    for size in sizes:
+        product *= size
+    return product

@@ -8,15 +8,42 @@ from typing import Any
 
 import numpy as np
 
+from crucible_nb.utils.checks import wrong
+
 JUMP = 1_000_000_000
 """A clock that steps back by more than this many nanoseconds was set back; by less, threads raced."""
+
+_BEYOND = 2**63
+
+
+def checked_clock(clock: Callable[[], int]) -> Callable[[], int]:
+    """Wrap a user's clock, so that a reading that is no time raises ConfigError before it is written or staged.
+
+    Examples:
+        >>> checked_clock(lambda: 5)()
+        5
+        >>> checked_clock(lambda: 0.5)()
+        Traceback (most recent call last):
+        crucible_nb.errors.ConfigError: clock()=0.5: expected UTC nanoseconds as an int of 64 bits
+    """
+
+    def read() -> int:
+        time: Any = clock()
+        if type(time) is not int and isinstance(time, np.integer):
+            time = int(time)
+        if type(time) is not int or not -_BEYOND < time < _BEYOND:
+            raise wrong("clock()", time, "UTC nanoseconds as an int of 64 bits")
+        return int(time)
+
+    return read
 
 
 class SteadyClock:
     """A clock whose readings are made non-decreasing, in recording order.
 
     After a small step back, the latest time is returned. A large step back means that the clock was set back (NTP, a
-    user): later readings are shifted, so that time continues from the latest one at the right speed.
+    user): later readings are shifted, so that time continues from the latest one at the right speed. A reading that
+    has reached the latest time is true again, and ends the shift: a correction leaves no later times in the future.
 
     Args:
         read: Callable that returns UTC nanoseconds since 1970.
@@ -29,8 +56,8 @@ class SteadyClock:
         >>> steady = SteadyClock(lambda: 0)
         >>> steady.steady_times(np.array([10, 20, 19, 30])).tolist()
         [10, 20, 20, 30]
-        >>> steady.steady_times(np.array([30 - 10**10, 35 - 10**10])).tolist()
-        [30, 35]
+        >>> steady.steady_times(np.array([30 - 10**10, 35 - 10**10, 60])).tolist()
+        [30, 35, 60]
     """
 
     def __init__(self, read: Callable[[], int] = time.time_ns) -> None:
@@ -46,24 +73,33 @@ class SteadyClock:
             self.last = int(raw[0])
         times = raw + self.shift
         if times[0] >= self.last and (times[1:] >= times[:-1]).all():
-            self.last = int(times[-1])
-            return times
-        begin = 0
-        while True:
-            latest = np.maximum(np.maximum.accumulate(times[begin:]), self.last)
-            back = np.flatnonzero(latest - times[begin:] > JUMP)
-            if not len(back):
-                times[begin:] = latest
-                self.last = int(latest[-1])
+            ended = bool(self.shift) and bool(raw[0] >= self.last or (raw[1:] >= times[:-1]).any())
+            if not ended:
+                self.last = int(times[-1])
                 return times
-            jump = int(back[0])
-            if jump:
-                self.last = int(latest[jump - 1])
-                times[begin : begin + jump] = latest[:jump]
-            begin += jump
-            step = self.last - int(times[begin])
-            self.shift += step
-            times[begin:] += step
+        return self._steady_slowly(raw, times)
+
+    def _steady_slowly(self, raw: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Make shifted readings steady, from one change of the shift to the next."""
+        begin = 0
+        while begin < len(raw):
+            assert self.last is not None
+            latest = np.maximum(np.maximum.accumulate(times[begin:]), self.last)
+            before = np.concatenate(([self.last], latest[:-1]))
+            change = latest - times[begin:] > JUMP
+            if self.shift:
+                change |= raw[begin:] >= before
+            places = np.flatnonzero(change)
+            stop = begin + int(places[0]) if len(places) else len(raw)
+            times[begin:stop] = latest[: stop - begin]
+            if stop > begin:
+                self.last = int(times[stop - 1])
+            if stop < len(raw):
+                # not yet as late as the latest time: continue from there; else the reading is true again
+                self.shift = max(0, self.last - int(raw[stop]))
+                times[stop:] = raw[stop:] + self.shift
+            begin = stop
+        return times
 
     def event_times(self, times: np.ndarray, given: np.ndarray | None) -> np.ndarray:
         """Return the times of consecutive events: clock readings made steady, times given by the user unchanged."""
@@ -99,8 +135,10 @@ class SteadyClock:
 
     def peek(self) -> int:
         """Return what `now` would return, without changing the state."""
-        time = self.reading() + self.shift
-        return time if self.last is None or time > self.last else self.last
+        reading = self.reading()
+        if self.last is None or reading >= self.last:
+            return reading
+        return max(reading + self.shift, self.last)
 
 
 class EventClock(SteadyClock):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from crucible_nb.anomaly import Detector
-from crucible_nb.errors import StoreError
-from crucible_nb.pipeline.clock import EventClock, SteadyClock
+from crucible_nb.errors import ConfigError, StoreError
+from crucible_nb.pipeline.clock import EventClock, SteadyClock, checked_clock
 from crucible_nb.pipeline.pipeline import Pipeline
 from crucible_nb.pipeline.policies import describe, rebuild
 from crucible_nb.pipeline.prices import PriceTable
@@ -49,7 +49,25 @@ class ExperimentConfig:
         """Return a new clock, without readings."""
         if self.clock == "events":
             return EventClock()
-        return SteadyClock() if self.clock is None else SteadyClock(self.clock)  # type: ignore[arg-type]
+        if self.clock is None:
+            return SteadyClock()
+        assert callable(self.clock)
+        return SteadyClock(checked_clock(self.clock))
+
+    def start_reading(self) -> int | None:
+        """Read the clock for the start of a writer; None with a clock of event times.
+
+        Raises:
+            ConfigError: A user's clock fails or gives no UTC nanoseconds, so that nothing could be recorded.
+        """
+        if self.clock == "events":
+            return None
+        try:
+            return self.new_clock().read()
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"clock: it raised {type(error).__name__}: {error}") from error
 
     def new_pipeline(self, clock: SteadyClock, problems: Problems, stream: int = 0) -> Pipeline:
         """Build the stages of a writer, before its first event.

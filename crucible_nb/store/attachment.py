@@ -66,7 +66,7 @@ class Attachment:
     ) -> Attachment:
         """Create an experiment that this process writes."""
         redact = None if redaction is None else redaction.to_dict()
-        started = None if config.clock == "events" else config.new_clock().reading()
+        started = config.start_reading()
         facts = {**config.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
         folder = ExperimentFolder.create(root, identity, facts, price_bytes(config.prices.data))
         stream = Stream(config, 0, started)
@@ -135,7 +135,7 @@ class Attachment:
         """Write to a running experiment from a second process, as a writer with its own id."""
         config = config_of(folder, given)
         writer_id, lock = claim(folder)
-        started = None if config.clock == "events" else config.new_clock().reading()
+        started = config.start_reading()
         stream = Stream(config, writer_id, started)
         writer = Writer(folder, writer_id, stream, durability or folder.facts().get("durability", "os"), redaction)
         writer.lock = lock

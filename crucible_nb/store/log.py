@@ -201,7 +201,7 @@ class MemoryLog(UnwrittenLog):
     loses_evicted_rows = True
 
     def __init__(self, config: ExperimentConfig) -> None:
-        self.identity, self.config, self.stream = uuid.uuid4().hex, config, Stream(config)
+        self.identity, self.config, self.stream = uuid.uuid4().hex, config, Stream(config, 0, config.start_reading())
         self.lock = nullcontext()
 
     def require_writer(self, verb: str) -> None:
