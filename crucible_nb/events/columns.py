@@ -294,12 +294,12 @@ def group_codes(frame: pd.DataFrame, names: Sequence[str], *, sort: bool) -> tup
     Raises:
         SchemaError: A column holds values that cannot be told apart: lists, mappings.
     """
-    keys = frame[list(names)]
-    odd = {name: _group_key(keys[name]) for name in names if _has_no_index(one_column(keys[name], name).dtype)}
+    odd = {name: _group_key(frame[name]) for name in names if _has_no_index(one_column(frame[name], name).dtype)}
     try:
         if len(names) == 1 and not sort and not odd:  # the same, faster
-            codes, values = pd.factorize(keys[names[0]], use_na_sentinel=False)
+            codes, values = pd.factorize(frame[names[0]], use_na_sentinel=False)
             return pd.Index(values, name=names[0]), codes
+        keys = frame[list(names)]
         grouped = (keys.assign(**odd) if odd else keys).groupby(list(names), sort=sort, observed=True, dropna=False)
         return grouped.size().index, grouped.ngroup().to_numpy()
     except (TypeError, ValueError, NotImplementedError) as error:

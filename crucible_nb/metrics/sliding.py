@@ -43,7 +43,7 @@ class SlidingWindow:
         return self.newest - len(self.ids) + 1
 
     def panes(self, time: np.ndarray, latest: int) -> np.ndarray | int | None:
-        """Return the pane of each event, `oldest - 1` for those that have left the window; one number for the same pane.
+        """Return the pane of each event, `oldest - 1` for those that have left; one number if all are in it.
 
         Args:
             time: Times in UTC nanoseconds, at least one.
