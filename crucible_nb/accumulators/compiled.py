@@ -259,6 +259,30 @@ def counting_sort(codes: Any, size: int) -> tuple[Any, Any]:
 
 
 @jit
+def known_in_order(values: Any, order: Any, starts: Any) -> tuple[Any, Any]:
+    """Gather the known values of runs of rows.
+
+    Args:
+        values: float64[n]; NaN is unknown.
+        order: Order of the rows, int32[n].
+        starts: Start of each run in `order`, and n: int64[runs + 1].
+
+    Returns:
+        The known values in that order (float64[known]), and where each run begins in them, and their number
+        (int64[runs + 1]).
+    """
+    known, cuts, n = np.empty(len(values)), np.empty(len(starts), np.int64), 0
+    for run in range(len(starts) - 1):
+        cuts[run] = n
+        for place in range(starts[run], starts[run + 1]):
+            x = values[order[place]]
+            known[n] = x
+            n += x == x
+    cuts[-1] = n
+    return known[:n], cuts
+
+
+@jit
 def count_keys(values: Any, shift: int, first: int, weights: Any) -> None:
     """Count positive normal numbers by bucket, float64[n]; see `buckets.bucket_keys`.
 
@@ -348,5 +372,6 @@ def compile_all() -> None:
     add_totals(bits, codes, chunks, -128)
     order, starts = counting_sort(codes, 1)
     add_runs(x, order, starts, grid_of(int(exponents(bits)[1])), n, chunks, -128, chunks.copy(), -256)
+    known_in_order(x, order, starts)
     count_keys(x, 44, 1023 << 8, np.zeros(1))
     add_weighted(bits, bits, codes, chunks, -256, chunks.copy(), -256)

@@ -11,6 +11,7 @@ import numpy as np
 
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.accumulators.exact_sum import ColumnSums
+from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.accumulators.shared_values import SharedValues
 from crucible_nb.metrics.fold import Cells
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, NUMBERS, ONES, SUCCESSES, Block, SumTable
@@ -39,6 +40,10 @@ def latencies_of(block: Block, cells: Cells | None = None) -> Latencies:
     if cells is not None:
         keys = np.flatnonzero(np.diff(cells.starts))
         starts = np.append(cells.starts[keys], block.size)
+        kernels = KERNELS.after(0) if weights is None and cells.order is not None else None
+        if kernels is not None:
+            known, cuts = kernels.known_in_order(values, cells.order, starts)
+            return Latencies(keys, _divided(known, None, cuts, starts - cuts))
         if cells.order is not None:
             values, weights = values[cells.order], None if weights is None else weights[cells.order]
     missing = np.isnan(values)
@@ -46,7 +51,8 @@ def latencies_of(block: Block, cells: Cells | None = None) -> Latencies:
     if known.all():
         copies = values.copy(), None if weights is None else weights.copy()
         return Latencies(keys, _divided(*copies, starts, np.zeros(len(starts), np.int64)))
-    cuts, gaps = (np.concatenate(([0], np.cumsum(one)))[starts] for one in (known, missing))
+    cuts = np.concatenate(([0], np.cumsum(known)))[starts]
+    gaps = starts - cuts if weights is None else np.concatenate(([0], np.cumsum(missing)))[starts]
     return Latencies(keys, _divided(values[known], None if weights is None else weights[known], cuts, gaps))
 
 

@@ -61,8 +61,11 @@ class LiveState:
             groups, sums = table.by(next(of_cells))
             state.grow(int(groups[-1]) + 1)
             state.add(groups, sums)
-            latencies = _by(block, rows)
-            state.keep(latencies, latencies.keys.tolist())
+            if len(keys) == 1:
+                state.keep(latencies_of(block, cells), groups.tolist())
+            else:
+                latencies = _by(block, rows)
+                state.keep(latencies, latencies.keys.tolist())
         for window, panes in zip(self.windows.values(), paned, strict=True):
             if isinstance(panes, np.ndarray):
                 ids, sums = table.by(next(of_cells))
@@ -123,10 +126,9 @@ def finest(columns: Sequence[np.ndarray], n: int) -> tuple[Cells, Sequence[np.nd
         distinct = [np.unique(one, return_inverse=True) for one in columns]
         cells, inner = finest([codes for _, codes in distinct], n)
         return cells, [values[codes] for (values, _), codes in zip(distinct, inner, strict=True)]
-    key = np.zeros(n, np.int64)
+    key = np.zeros(n if len(columns) > 1 else 1, np.int64)
     for one, low, size in zip(columns, lows, sizes, strict=True):
-        key *= size
-        key += one - low
+        key = key * size + (one - low)
     present, numbers = _numbered(key, math.prod(sizes))
     values, rest = [], present
     for low, size in zip(reversed(lows), reversed(sizes), strict=True):
