@@ -86,6 +86,12 @@ NEW = {
 DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore", "ZScore")
 NEW |= {f"cr.anomaly.{name}.restorable" for name in DETECTORS}
 NEW |= {f"cr.sampling.{name}.restorable" for name in ("Adaptive", "Importance", "Reservoir", "Stratified", "Uniform")}
+for _owner in ("CrucibleAccessor", "Experiment"):  # the default of `closed` is that of pandas
+    _windows = (
+        f"cr.{_owner}.windowed_metrics(self, window, step=None, by=None, columns=None, origin='start_day', closed="
+    )
+    GONE |= {f"{_windows}'left', exact=True)"}
+    NEW |= {f"{_windows}None, exact=True)"}
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

@@ -216,7 +216,7 @@ def column(copy: Copy) -> None:
     sql = "alter table crucible.events add column if not exists queue_ms double precision;\\n"
     copy.change("crucible_nb/store/postgres/tables.py", '\n""",\n)', f'\n""",\n    "{sql}",\n)')
     copy.put("CHANGELOG.md", "- `queue_ms`.")
-    copy.finish("crucible_nb/metrics/moment_table.py", "crucible_nb/metrics/metrics.py")
+    copy.finish("crucible_nb/metrics/sum_table.py", "crucible_nb/metrics/metrics.py")
 
 
 def command(copy: Copy) -> None:

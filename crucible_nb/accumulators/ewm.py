@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from crucible_nb.accumulators.chan import combine
 from crucible_nb.accumulators.inputs import known_values
-from crucible_nb.accumulators.moments import combine
 from crucible_nb.accumulators.serial import Stateful, check_mergeable
 from crucible_nb.utils import checks
 

@@ -1,4 +1,4 @@
-"""Mean and variance, block by block; numerically stable at any offset."""
+"""Count, mean, variance and total of values, from exact sums."""
 
 from __future__ import annotations
 
@@ -9,103 +9,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from crucible_nb.accumulators.chan import combine
+from crucible_nb.accumulators.exact_add import add_runs, add_totals
+from crucible_nb.accumulators.exact_sum import ExactSum, merged_with_base, moments_of_sums
 from crucible_nb.accumulators.inputs import known_values
-from crucible_nb.accumulators.serial import Stateful, check_mergeable
+from crucible_nb.accumulators.serial import Stateful, StateReader, check_mergeable
 
 _BLOCK = 16_384  # values per step, so that temporaries stay in the cache
 _WHOLE = np.zeros(1, np.intp)
-_TINY = 5e-324
-
-
-@np.errstate(invalid="ignore", over="ignore")
-def combine(
-    n_a: Any, mean_a: Any, m2_a: Any, n_b: Any, mean_b: Any, m2_b: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Combine the moments of two sets, elementwise over arrays that broadcast.
-
-    Args:
-        n_a: Weight of the first set (a count, or a sum of weights).
-        mean_a: Mean of the first set.
-        m2_a: Weighted sum of squared deviations from the mean of the first set.
-        n_b: Weight of the second set.
-        mean_b: Mean of the second set.
-        m2_b: Weighted sum of squared deviations of the second set.
-
-    Returns:
-        Weight, mean and sum of squared deviations of the union. A set of weight 0 changes no bit of the other.
-
-    Examples:
-        >>> [float(x) for x in combine(2, 1.5, 0.5, 1, 6.0, 0.0)]
-        [3.0, 3.0, 14.0]
-
-    References:
-        Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
-    """
-    n = np.add(n_a, n_b, dtype=np.float64)
-    fraction = n_b / np.maximum(n, _TINY)
-    delta = np.subtract(mean_b, mean_a)
-    mean = mean_a + delta * fraction
-    if not np.isfinite(delta).all():  # infinite means add up as IEEE 754 says
-        mean = np.where(np.isfinite(delta), mean, np.add(mean_a, mean_b))
-    m2 = np.add(m2_a, m2_b) + delta * delta * (n_a * fraction)
-    if not np.logical_and(n_a, n_b).all():
-        only_a, only_b = np.equal(n_b, 0), np.equal(n_a, 0)
-        mean = np.where(only_a, mean_a, np.where(only_b, mean_b, mean))
-        m2 = np.where(only_a, m2_a, np.where(only_b, m2_b, m2))
-    return n, mean, m2
-
-
-@np.errstate(invalid="ignore", over="ignore")
-def moments_by(
-    values: np.ndarray, starts: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the moments of contiguous runs of the last axis with the corrected two-pass algorithm.
-
-    Args:
-        values: float64[..., N], N >= 1, NaN where unknown.
-        starts: int[k], start of each run: 0 first, strictly increasing, below N.
-        weights: float64 that broadcasts against `values`, finite and >= 0; None means 1 each.
-
-    Returns:
-        Weight of the known values, their mean (0 if there are none) and their weighted sum of squared deviations
-        from the mean, float64[..., k] each. Infinite values make the mean infinite or NaN, and the deviations NaN.
-
-    Examples:
-        >>> import numpy as np
-        >>> n, mean, m2 = moments_by(np.array([1.0, 3.0, np.nan, 5.0]), np.array([0, 2]))
-        >>> n.tolist(), mean.tolist(), m2.tolist()
-        ([2.0, 1.0], [2.0, 5.0], [2.0, 0.0])
-
-    References:
-        Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
-    """
-    lengths = np.concatenate((starts[1:], [values.shape[-1]])) - starts
-    if weights is None:
-        total = np.add.reduceat(values, starts, axis=-1)
-        if np.isfinite(total).all():
-            return _known_moments(values, starts, lengths.astype(np.float64), total / lengths)
-    known = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
-    w = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)
-    x = np.where(known, values, 0.0)
-    n = np.add.reduceat(w, starts, axis=-1)
-    divisor = np.where(n == 0, 1.0, n)
-    mean = np.add.reduceat(x * w, starts, axis=-1) / divisor
-    deviations = np.where(known, x - np.repeat(mean, lengths, axis=-1), 0.0)
-    weighted = w * deviations
-    shift = np.add.reduceat(weighted, starts, axis=-1) / divisor
-    m2 = np.add.reduceat(weighted * deviations, starts, axis=-1) - n * shift * shift
-    return n, np.where(np.isfinite(mean), mean + shift, mean), np.maximum(m2, 0.0)
-
-
-def _known_moments(
-    values: np.ndarray, starts: np.ndarray, n: np.ndarray, mean: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run the second pass where all values are known; it also removes the rounding error of the first mean."""
-    deviations = values - (mean if len(starts) == 1 else np.repeat(mean, n.astype(np.intp), axis=-1))
-    shift = np.add.reduceat(deviations, starts, axis=-1) / n
-    np.multiply(deviations, deviations, out=deviations)
-    m2 = np.add.reduceat(deviations, starts, axis=-1) - n * shift * shift
-    return n if n.shape == mean.shape else np.broadcast_to(n, mean.shape), mean + shift, np.maximum(m2, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,91 +49,154 @@ class MomentsResult:
 
 
 class Moments(Stateful):
-    """Count, mean, variance and total.
+    """Count, mean, variance and total, from exact sums: each is correctly rounded, in any order of the values.
 
     Weights count events: a value of weight w counts as w equal values, and the variance is divided by `weight - 1`.
-    The precision does not depend on the offset of the values, up to 1e150; larger squares overflow float64.
 
     Examples:
         >>> Moments().update([1.0, 2.0, 6.0]).result()
         MomentsResult(count=3, weight=3.0, mean=3.0, variance=7.0, std=2.6457513110645907, total=9.0, missing=0, infinite=0)
-        >>> Moments().update([1.0, 2.0]).merge(Moments().update([6.0]))
-        Moments(count=3, mean=3.0, std=2.6457513110645907)
+        >>> Moments().update([1e16, 1.0]).merge(Moments().update([-1e16])).total
+        1.0
 
     References:
-        Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
+        Neal (2015), Fast exact summation using small and large superaccumulators. arXiv:1505.05571.
     """  # noqa: E501  the result's repr is one line
 
-    __slots__ = ("_m2", "_mean", "_total", "count", "infinite", "missing", "weight")
+    __slots__ = ("_base", "_squares", "_totals", "_weights", "count", "infinite", "missing")
     kind = "moments"
-    fields: ClassVar[Mapping[str, str]] = {
-        "count": "whole",
-        "weight": "weight",
-        "_mean": "number",
-        "_m2": "number",
-        "_total": "number",
-        "missing": "whole",
-        "infinite": "whole",
-    }
+    _version = 2
+    fields: ClassVar[Mapping[str, str]] = {"count": "whole", "missing": "whole", "infinite": "whole"}
     shown = ("count", "mean", "std")
 
     def __init__(self) -> None:
         self.count = self.missing = self.infinite = 0
-        self.weight = self._mean = self._m2 = self._total = 0.0
+        self._weights, self._totals, self._squares = ExactSum(1, 1), ExactSum(1, 1), ExactSum(1, 1)
+        self._base = (0.0, 0.0, 0.0, 0.0)  # weight, mean, squared deviations, total of a release that rounded them
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the known values."""
+        return self._weights.value(0, 0) + self._base[0]
 
     @property
     def mean(self) -> float:
         """Weighted mean; NaN until known."""
-        return self._mean if self.count else math.nan
-
-    @property
-    def total(self) -> float:
-        """Weighted sum; NaN until known."""
-        return self._total if self.count else math.nan
+        return self._moments()[0]
 
     @property
     def variance(self) -> float:
         """Sum of squared deviations divided by `weight - 1`; NaN up to a weight of 1."""
-        return self._m2 / (self.weight - 1) if self.weight > 1 else math.nan
+        return self._moments()[1]
 
     @property
     def std(self) -> float:
         """Square root of the variance."""
         return math.sqrt(self.variance)
 
+    @property
+    def total(self) -> float:
+        """Weighted sum; NaN until known."""
+        return self._totals.value(0, 0) + self._base[3] if self.count else math.nan
+
+    def _moments(self) -> tuple[float, float]:
+        """Return mean and variance."""
+        found = moments_of_sums(self._weights.fraction(0, 0), self._totals, self._squares)
+        if self._base[0]:
+            found = merged_with_base(found, *self._base[:3])
+        return found.mean, found.variance
+
     def update(self, values: Any, weights: Any = None) -> Self:
         x, w, missing = known_values(values, weights)
         self.missing += missing
+        self.count += len(x)
+        if w is None:
+            self._weights.add_integer(0, 0, len(x), 0)
         for start in range(0, len(x), _BLOCK):
             part = slice(start, start + _BLOCK)
             self._add(x[part], None if w is None else w[part])
         return self
 
-    @np.errstate(invalid="ignore", over="ignore")
     def _add(self, x: np.ndarray, w: np.ndarray | None) -> None:
-        weight, mean, m2 = (float(part[0]) for part in moments_by(x, _WHOLE, w))
-        self._total += float(x.sum() if w is None else (x * w).sum())
-        self.count += len(x)
-        self.infinite += 0 if math.isfinite(mean) else int(np.isinf(x).sum())
-        self.weight, self._mean, self._m2 = map(float, combine(self.weight, self._mean, self._m2, weight, mean, m2))
+        if w is not None:
+            add_totals(self._weights, 0, w, _WHOLE)
+        infinite = np.isinf(x)
+        if infinite.any():
+            self.infinite += int(infinite.sum())
+            self._totals.add_infinite(0, np.zeros(self.infinite, np.intp), x[infinite])
+            x, w = x[~infinite], None if w is None else w[~infinite]
+        if len(x):
+            add_runs(self._totals, self._squares, 0, x, _WHOLE, w)
 
     def merge(self, later: Self) -> Self:
         check_mergeable(self, later)
         merged = type(self)()
-        for name in ("count", "missing", "infinite", "_total"):
+        for name in ("count", "missing", "infinite"):
             setattr(merged, name, getattr(self, name) + getattr(later, name))
-        first, second = (self.weight, self._mean, self._m2), (later.weight, later._mean, later._m2)
-        merged.weight, merged._mean, merged._m2 = map(float, combine(*first, *second))
+        for name in ("_weights", "_totals", "_squares"):
+            sums = getattr(self, name).copy()
+            sums.merge(slice(None), getattr(later, name))
+            setattr(merged, name, sums)
+        weight, mean, squares = map(float, combine(*self._base[:3], *later._base[:3]))
+        merged._base = (weight, mean, squares, self._base[3] + later._base[3])
         return merged
 
     def result(self) -> MomentsResult:
+        mean, variance = self._moments()
         return MomentsResult(
             count=self.count,
             weight=self.weight,
-            mean=self.mean,
-            variance=self.variance,
-            std=self.std,
+            mean=mean,
+            variance=variance,
+            std=math.sqrt(variance),
             total=self.total,
             missing=self.missing,
             infinite=self.infinite,
         )
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        fields = state[1]
+        self.__init__()  # type: ignore[misc]  # before the fields of the pickle
+        if "_mean" in fields:  # of release 0.1
+            self._base = tuple(fields.pop(name) for name in ("weight", "_mean", "_m2", "_total"))
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def _extra_state(self) -> dict[str, Any]:
+        sums = {"weights": self._weights, "totals": self._totals, "squares": self._squares}
+        return {**{name: _text(one) for name, one in sums.items()}, "base": list(self._base)}
+
+    def _load_extra_state(self, reader: StateReader) -> None:
+        if reader.version == 1:
+            weight, total = reader.weight("weight"), reader.number("total")
+            self._base = (weight, reader.number("mean"), reader.number("m2"), total)
+            return
+        for name in ("weights", "totals", "squares"):
+            _read(reader, name, getattr(self, f"_{name}"))
+        base = reader.numbers("base").tolist()
+        if len(base) != len(self._base):
+            raise reader.broken(f"base: expected {len(self._base)} numbers, got {len(base)}")
+        self._base = tuple(base)
+
+
+def _text(sums: ExactSum) -> list[Any]:
+    """Return an exact sum as plain data: a whole number in hexadecimal, an exponent, the sum of infinite values."""
+    integer, exponent = sums.integer(0, 0)
+    zeros = (integer & -integer).bit_length() - 1 if integer else 0
+    return [hex(integer >> zeros), exponent + zeros if integer else 0, sums.special(0, 0)]
+
+
+def _read(reader: StateReader, name: str, sums: ExactSum) -> None:
+    try:
+        text, exponent, special = reader.part(name)
+        integer, exponent, special = int(text, 16), int(exponent), float(special)
+    except (TypeError, ValueError) as error:
+        raise reader.broken(f"{name}: {error}") from error
+    if not -_RANGE <= exponent <= _RANGE or integer.bit_length() > _RANGE:
+        raise reader.broken(f"{name}: expected a sum of float64 numbers")
+    sums.add_integer(0, 0, integer, exponent)
+    if special:
+        sums.add_infinite(0, np.zeros(1, np.intp), np.array([special]))
+
+
+_RANGE = 8192  # bits; the products of three numbers have at most 6,400

@@ -23,6 +23,8 @@ class Stateful(Accumulator):
 
     kind: ClassVar[str]
     """Name of the type in `to_dict`."""
+    _version: ClassVar[int] = 1
+    """Version of the state in `to_dict`."""
     parameters: ClassVar[tuple[str, ...]] = ()
     """Attributes that are constructor arguments; accumulators can merge when these are equal."""
     fields: ClassVar[Mapping[str, str]] = {}
@@ -33,7 +35,7 @@ class Stateful(Accumulator):
     def to_dict(self) -> dict[str, Any]:
         parameters = {name: getattr(self, name) for name in self.parameters}
         fields = {name.lstrip("_"): getattr(self, name) for name in self.fields}
-        return {"kind": self.kind, "version": 1, **parameters, **fields, **self._extra_state()}
+        return {"kind": self.kind, "version": self._version, **parameters, **fields, **self._extra_state()}
 
     def _extra_state(self) -> dict[str, Any]:
         """Return the state that is not an attribute of `fields`, as plain data."""
@@ -41,7 +43,7 @@ class Stateful(Accumulator):
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        reader = StateReader(state, cls.kind)
+        reader = StateReader(state, cls.kind, cls._version)
         new = reader.build(cls)
         for name, method in cls.fields.items():
             setattr(new, name, getattr(reader, method)(name.lstrip("_")))
@@ -84,7 +86,8 @@ class StateReader:
         if not isinstance(state, Mapping) or state.get("kind") != kind:
             raise checks.wrong("state", state, f"the to_dict() of {kind!r}", StoreError)
         self._state = state
-        if self.whole("version") > version:
+        self.version = self.whole("version")
+        if self.version > version:
             raise self.broken(f"version={state['version']!r}: expected at most {version}; a newer release wrote it")
 
     def broken(self, problem: object) -> StoreError:

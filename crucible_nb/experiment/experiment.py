@@ -131,14 +131,23 @@ class Experiment:
             >>> exp.df.prompt_tokens.tolist()
             [311]
         """
-        return Span(self.record, event, fields)
+        return Span(self.record, event, fields, self._report_late_field)
+
+    def _report_late_field(self, sentence: str) -> None:
+        self._stream.problems.report("errors", sentence)
 
     def track(self, event: Any, **fields: Any) -> Any:
         """Decorate a function, coroutine, generator or async generator so that every call is recorded.
 
+        Static and class methods, partials and callable objects may be decorated as well. A call that returns an
+        awaitable or a generator is measured until that is done.
+
         Args:
             event: Name of the events; without arguments (`@exp.track`), the name of the function.
             **fields: Columns of every event.
+
+        Raises:
+            ConfigError: A class, or an object that cannot be called, is decorated.
 
         Examples:
             >>> import crucible_nb as cr
@@ -152,7 +161,8 @@ class Experiment:
             (['llm.request'], [True])
             >>> exp.stop()
         """
-        return track(lambda name, given: Span(self.record, name, given), event, fields)
+        report = self._report_late_field
+        return track(lambda name, given: Span(self.record, name, given, report), event, fields)
 
     def set_sampling(self, sampling: Any = None, config: Mapping[str, Any] | None = None) -> None:
         """Change the sampling policy for later events. Rows kept so far stay, with their current weights.

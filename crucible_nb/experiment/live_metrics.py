@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.metrics import GROUPS, GroupState, LiveState, Metrics, block_of, state_of_block
 from crucible_nb.metrics.frames import metrics_of
+from crucible_nb.metrics.sum_table import EVENTS
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
@@ -20,12 +21,12 @@ FEW = 4096
 
 def lives_of(pipelines: Sequence[Pipeline]) -> list[LiveState]:
     """Return the live metric state of each writer, over all events."""
-    return [one.measure.exact_state() for one in pipelines]
+    return [one.measure.state() for one in pipelines]
 
 
 def total_metrics(lives: Sequence[LiveState], life: Lifecycle, now: int) -> Metrics:
     """Compute metrics over all events of all writers."""
-    return metrics_of(_merged([live.total for live in lives]), life, (life.started, now))
+    return metrics_of(_merged([live.total for live in lives]).copy(), life, (life.started, now))
 
 
 def _merged(states: Sequence[GroupState]) -> GroupState:
@@ -56,10 +57,10 @@ def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, GroupState]]:
     """Yield label and state of every group of one writer that has events; label None is for no group."""
     measure = pipeline.measure
     index = next(i for i, grouping in enumerate(measure.groupings) if grouping.name == by)
-    tally, labels = measure.exact_state().groups[index], measure.groupings[index].labels()[:GROUPS]
+    tally, labels = measure.state().groups[index], measure.groupings[index].labels()[:GROUPS]
     names = [None, *labels, _OTHERS]
     for row in [*range(1, len(tally)), 0]:
-        if tally.table.sums[0, row] > 0:
+        if tally.table.counts[EVENTS, row]:
             yield names[row], tally.merge_groups(np.array([row]))
 
 

@@ -153,10 +153,7 @@ class Reads:
         """
         total = window = None
         if measured:
-            lives = [
-                pipeline.measure.incremental_state(span if span in pipeline.measure.windows else None)
-                for pipeline in view.pipelines
-            ]
+            lives = lives_of(view.pipelines)
             total = window = total_metrics(lives, view.experiment, view.now)
             if span is not None:
                 window = window_metrics(view.pipelines, lives, view.experiment, view.now - span, view.now)

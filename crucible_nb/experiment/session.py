@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import uuid
@@ -26,7 +27,7 @@ from crucible_nb.experiment.attach import (
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment, log_of
 from crucible_nb.experiment.live import LIVE
-from crucible_nb.experiment.spans import Span
+from crucible_nb.experiment.spans import Span, reporter
 from crucible_nb.experiment.spans import track as _track
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.sampling import Adaptive, sampling_of
@@ -312,7 +313,16 @@ def span(event: str, **fields: Any) -> Span:
         >>> exp.df.event.item()
         'work'
     """
-    return Span(record, event, fields)
+    return Span(record, event, fields, _report_late_field)
+
+
+def _report_late_field(sentence: str) -> None:
+    experiment = current()
+    if experiment is None:
+        with contextlib.suppress(CrucibleWarning):  # telemetry never breaks the code it measures
+            warnings.warn(sentence, CrucibleWarning, stacklevel=3)
+    else:
+        reporter(experiment.span("late"))(sentence)
 
 
 def track(event: Any, **fields: Any) -> Any:
@@ -328,4 +338,4 @@ def track(event: Any, **fields: Any) -> Any:
         >>> exp.df.event.item()
         'double'
     """
-    return _track(lambda name, given: Span(record, name, given), event, fields)
+    return _track(lambda name, given: Span(record, name, given, _report_late_field), event, fields)

@@ -4,9 +4,9 @@ from crucible_nb.metrics.block_state import block_of, state_of_block
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.live_state import GROUPS, LiveState
 from crucible_nb.metrics.metrics import Metrics
-from crucible_nb.metrics.moment_table import NUMBERS, Block
 from crucible_nb.metrics.records import Cost, Latency, Reliability, Span, Summary, Tokens
 from crucible_nb.metrics.stage import BLOCK, Grouping, MetricsStage
+from crucible_nb.metrics.sum_table import NUMBERS, Block
 
 __all__ = [
     "BLOCK",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crucible_nb.accumulators import Quantiles
-from crucible_nb.metrics.group_state import GroupState, group_block, ungrouped_block
-from crucible_nb.metrics.moment_table import NUMBERS, Block
+from crucible_nb.metrics.fold import Cells, fold, one_cell
+from crucible_nb.metrics.group_state import GroupState, latencies_of
+from crucible_nb.metrics.sum_table import NUMBERS, Block
 
 
 def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> Block:
@@ -22,7 +22,7 @@ def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> B
     active = []
     for row, name in enumerate(NUMBERS):
         column = numbers(name)
-        if column is not None and not np.isnan(column).all():
+        if column is not None:
             values[row] = column
             active.append(row)
     success, weight = numbers("success"), numbers("weight")
@@ -31,11 +31,23 @@ def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> B
     return Block(time, values, active, known, weight if weighted else None)
 
 
-def state_of_block(block: Block, codes: np.ndarray | None = None, groups: int = 1) -> GroupState:
-    """Compute the state of a block, or of its groups; quantiles are exact for any number of rows."""
-    state = GroupState(groups)
-    state.sketches = [Quantiles(limit=max(1, len(block))) for _ in range(groups)]
-    if len(block):
-        grouped = ungrouped_block(block) if codes is None else group_block(block, codes)
-        state.add(grouped.keys, grouped)
+def add_block(state: GroupState, block: Block, cells: Cells, groups: Sequence[int]) -> None:
+    """Add rows to groups of a state, in place.
+
+    Args:
+        state: The state.
+        block: The rows.
+        cells: Their cells.
+        groups: Group of the state for each cell; all are different.
+    """
+    if block.size:
+        state.add(groups, fold(block, cells))
+        latencies = latencies_of(block, cells)
+        state.keep(latencies, [groups[key] for key in latencies.keys.tolist()])
+
+
+def state_of_block(block: Block) -> GroupState:
+    """Compute the state of all rows of a block."""
+    state = GroupState()
+    add_block(state, block, one_cell(block.size), [0])
     return state

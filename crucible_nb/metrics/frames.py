@@ -8,11 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import group_codes, numbers_of, outcomes_of, tokens_of
 from crucible_nb.events.times import times_of
-from crucible_nb.metrics.block_state import block_of, state_of_block
+from crucible_nb.metrics.block_state import add_block, block_of
+from crucible_nb.metrics.fold import cells_of, one_cell
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.metrics import Metrics
+from crucible_nb.metrics.sum_table import Block
 from crucible_nb.utils import checks
 
 
@@ -38,12 +41,7 @@ def metrics_of(
     if start is None:
         return Metrics(state)
     active = life.active(start, stop) / 1e9
-    return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or is_weighted(state))
-
-
-def is_weighted(state: GroupState) -> bool:
-    """Return whether any row represents more than one event."""
-    return bool(state.table.sums[0, 0] != state.table.sums[1, 0])
+    return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or state.is_weighted)
 
 
 def frame_metrics(
@@ -54,7 +52,7 @@ def frame_metrics(
     *,
     partial: bool = False,
 ) -> Metrics:
-    """Compute metrics of the rows of a DataFrame; quantiles are exact.
+    """Compute metrics of the rows of a DataFrame, some rows at a time.
 
     Args:
         frame: Any of the event columns; a time index or `time` column for rates.
@@ -67,24 +65,50 @@ def frame_metrics(
         SchemaError: No such column, or values that are no numbers.
     """
     names = () if by is None else checks.columns("by", by, frame.columns)
-    times = _times(frame)
-    block = block_of(lambda name: _numbers(frame, name), np.zeros(len(frame), np.int64) if times is None else times)
+    total, groups, timed = _states(frame, names)
 
     def view(state: GroupState) -> Metrics:
         if life is not None:
             return metrics_of(state, life, span, estimated=partial)
-        return Metrics(state, estimated=is_weighted(state), active_seconds=0.0 if times is None else None)
+        return Metrics(state, estimated=state.is_weighted, active_seconds=None if timed else 0.0)
 
-    total = view(state_of_block(block))
     if not names:
-        return total
-    groups = {}
-    if len(frame):
-        _, codes = group_codes(frame, names, sort=False)
-        keys = _keys(frame, names, codes)
-        tally = state_of_block(block, codes, len(keys))
-        groups = {key: view(tally.merge_groups(np.array([row]))) for row, key in enumerate(keys)}
-    return total.grouped(groups, names)
+        return view(total)
+    return view(total).grouped({key: view(state) for key, state in groups.items()}, names)
+
+
+_ROWS = 131_072
+"""Rows converted at a time, so that temporaries are small."""
+
+
+def _states(frame: pd.DataFrame, names: Sequence[str]) -> tuple[GroupState, dict[Any, GroupState], bool]:
+    """Compute the state of all rows and of each group, in order of first appearance, and whether any row has a time."""
+    times, state = _times(frame), GroupState()
+    numbers: dict[Any, int] = {}
+    zeros = np.zeros(min(len(frame), _ROWS), np.int64)
+    for start in range(0, len(frame), _ROWS):
+        rows = frame.iloc[start : start + _ROWS]
+        time = zeros[: len(rows)] if times is None else times[start : start + _ROWS]
+        block = _block(frame, rows, time)
+        if not names:
+            add_block(state, block, one_cell(len(rows)), [0])
+            continue
+        values, codes = group_codes(rows, names, sort=False)
+        groups = [numbers.setdefault(key, len(numbers)) for key in _keys(values)]
+        state.grow(len(numbers))
+        add_block(state, block, cells_of(codes, len(groups)), groups)
+    if not names:
+        return state, {}, times is not None
+    parts = {key: state.merge_groups(np.array([group])) for key, group in numbers.items()}
+    return state.merge_groups(np.arange(len(numbers))), parts, times is not None
+
+
+def _block(frame: pd.DataFrame, rows: pd.DataFrame, time: np.ndarray) -> Block:
+    try:
+        return block_of(lambda name: _numbers(rows, name), time)
+    except SchemaError:
+        block_of(lambda name: _numbers(frame, name), np.zeros(len(frame), np.int64))  # names the row of the frame
+        raise
 
 
 def _times(frame: pd.DataFrame) -> np.ndarray | None:
@@ -95,12 +119,11 @@ def _times(frame: pd.DataFrame) -> np.ndarray | None:
     return times.ns if times.known.all() else np.where(times.known, times.ns, times.ns[times.known].min())
 
 
-def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[Any]:
-    """Return the key of each group in order of first appearance; None for missing values."""
-    _, first = np.unique(codes, return_index=True)
-    rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
-    keys = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
-    return [key[0] for key in keys] if len(names) == 1 else keys
+def _keys(groups: pd.Index) -> list[Any]:
+    """Return the key of each group; None for missing values."""
+    if isinstance(groups, pd.MultiIndex):
+        return [tuple(None if pd.isna(value) else value for value in group) for group in groups]
+    return [None if pd.isna(value) else value for value in groups]
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:

@@ -1,8 +1,8 @@
-"""Metrics state of many groups: a table of moments, and a quantile sketch of the latency of each group."""
+"""Metrics state of many groups: a table of exact sums, and a quantile sketch of the latency of each group."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -10,74 +10,75 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.accumulators import Quantiles
+from crucible_nb.accumulators.exact_sum import ColumnSums
+from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.accumulators.shared_values import SharedValues
-from crucible_nb.metrics.moment_table import NUMBERS, Block, MomentTable
+from crucible_nb.metrics.fold import Cells
+from crucible_nb.metrics.sum_table import EVENTS, FAILURES, NUMBERS, ONES, SUCCESSES, Block, SumTable
 
-_WHOLE = np.zeros(1, np.intp)
 _LATENCY = 0
 
 
-class GroupedBlock(NamedTuple):
-    """A block divided by group.
+class Latencies(NamedTuple):
+    """Known latencies of a block by group.
 
     Attributes:
-        keys: Key of each group, ascending.
-        table: Moments of the groups.
-        latencies: Known latencies of each group; empty if the block has none.
+        keys: Groups, ascending.
+        values: Known latencies of each group; empty if the block has none.
     """
 
     keys: np.ndarray
-    table: MomentTable
-    latencies: list[SharedValues]
+    values: Sequence[SharedValues]
 
 
-def group_block(block: Block, key: np.ndarray) -> GroupedBlock:
-    """Divide a block by an integer key; events keep their order within a group."""
-    if (key[1:] < key[:-1]).any():
-        order = np.argsort(key, kind="stable")
-        block, key = block.take(order), key[order]
-    starts = np.concatenate((_WHOLE, np.flatnonzero(key[1:] != key[:-1]) + 1))
-    return GroupedBlock(key[starts], MomentTable.of(block, starts), _latencies(block, [*starts.tolist(), len(block)]))
-
-
-def ungrouped_block(block: Block) -> GroupedBlock:
-    """Return the block as one group with key 0."""
-    return GroupedBlock(_WHOLE, MomentTable.of(block, _WHOLE), _latencies(block, [0, len(block)]))
-
-
-def _latencies(block: Block, edges: list[int]) -> list[SharedValues]:
-    """Copy the known latencies between consecutive edges."""
+def latencies_of(block: Block, cells: Cells | None = None) -> Latencies:
+    """Divide the known latencies of a block by cell, or not; events keep their order within a cell."""
+    keys, starts = np.zeros(1, np.intp), np.array([0, block.size])
     if _LATENCY not in block.active:
-        return []
+        return Latencies(keys, ())
     values, weights = block.values[_LATENCY], block.weight
+    if cells is not None:
+        keys = np.flatnonzero(np.diff(cells.starts))
+        starts = np.append(cells.starts[keys], block.size)
+        kernels = KERNELS.after(0) if weights is None and cells.order is not None else None
+        if kernels is not None:
+            known, cuts = kernels.known_in_order(values, cells.order, starts)
+            return Latencies(keys, _divided(known, None, cuts, starts - cuts))
+        if cells.order is not None:
+            values, weights = values[cells.order], None if weights is None else weights[cells.order]
     missing = np.isnan(values)
-    any_missing = bool(missing.any())
-    latencies = []
-    for start, stop in pairwise(edges):
-        x, w = values[start:stop], None if weights is None else weights[start:stop]
-        if any_missing:
-            known = ~missing[start:stop]
-            latencies.append(SharedValues(x[known], None if w is None else w[known], len(x) - int(known.sum())))
-        else:
-            latencies.append(SharedValues(x.copy(), None if w is None else w.copy()))
-    return latencies
+    known = ~missing if weights is None else ~missing & (weights > 0)
+    if known.all():
+        copies = values.copy(), None if weights is None else weights.copy()
+        return Latencies(keys, _divided(*copies, starts, np.zeros(len(starts), np.int64)))
+    cuts = np.concatenate(([0], np.cumsum(known)))[starts]
+    gaps = starts - cuts if weights is None else np.concatenate(([0], np.cumsum(missing)))[starts]
+    return Latencies(keys, _divided(values[known], None if weights is None else weights[known], cuts, gaps))
+
+
+def _divided(values: np.ndarray, weights: np.ndarray | None, cuts: np.ndarray, gaps: np.ndarray) -> list[SharedValues]:
+    """Cut values at `cuts`; `gaps` counts the missing ones before each cut."""
+    return [
+        SharedValues(values[a:b], None if weights is None else weights[a:b], gap)
+        for (a, b), gap in zip(pairwise(cuts.tolist()), np.diff(gaps).tolist(), strict=True)
+    ]
 
 
 class GroupState:
-    """The state of several groups; the state of one group is the ordered monoid behind `Metrics`.
+    """The state of several groups; the state of one group is the monoid behind `Metrics`.
 
     Args:
         size: Number of groups.
 
     Attributes:
-        table: Counts, moments and time spans of the groups.
+        table: Counts, sums and time spans of the groups.
         sketches: Latency quantiles of each group.
     """
 
     __slots__ = ("_shares_sketches", "sketches", "table")
 
     def __init__(self, size: int = 1) -> None:
-        self.table = MomentTable(size)
+        self.table = SumTable(size)
         self.sketches = [Quantiles() for _ in range(size)]
         self._shares_sketches = False
 
@@ -94,36 +95,42 @@ class GroupState:
     @property
     def event_count(self) -> int:
         """Number of events of the first group."""
-        return int(self.table.sums[0, 0])
+        return int(self.table.counts[EVENTS, 0])
 
     @property
     def weight(self) -> float:
-        """Sum of the weights of the events of the first group."""
-        return float(self.table.sums[1, 0])
+        """Sum of the weights of the first group."""
+        return float(self.table.weight(ONES, 0))
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether events of the first group represent more than themselves."""
+        return self.table.is_weighted(0)
 
     @property
     def outcomes(self) -> tuple[float, float]:
-        """Weights of the successes and of the failures of the first group."""
-        successful, failed = self.table.sums[2:, 0].tolist()
-        return successful, failed
+        """Weights of successes and failures of the first group."""
+        return float(self.table.weight(SUCCESSES, 0)), float(self.table.weight(FAILURES, 0))
 
     @property
     def latency(self) -> Quantiles:
         """Latency quantiles of the first group."""
         return self.sketches[0]
 
-    def moments(self, name: str) -> tuple[float, float, float]:
-        """Return weight, mean (NaN until known) and sum of squared deviations of a column in the first group."""
-        n, mean, m2 = self.table.moments[:, NUMBERS.index(name), 0].tolist()
-        return n, mean if n else math.nan, m2
+    def column(self, name: str) -> ColumnSums:
+        """Return the sums of a column in the first group."""
+        return self.table.column(NUMBERS.index(name), 0)
 
-    def add(self, rows: np.ndarray, grouped: GroupedBlock) -> None:
-        """Merge a grouped block into the groups at `rows`, in place."""
-        self.table.add(rows, grouped.table)
-        for row, latencies in zip(rows.tolist(), grouped.latencies, strict=False):
+    def add(self, rows: Any, table: SumTable) -> None:
+        """Merge a table into the groups at `rows` (each at most once), in place."""
+        self.table.add(rows, table)
+
+    def keep(self, latencies: Latencies, rows: Sequence[int]) -> None:
+        """Add latencies to the groups at `rows`, in place."""
+        for row, values in zip(rows, latencies.values, strict=False):
             if self._shares_sketches:
                 self.sketches[row] = self.sketches[row].copy()
-            self.sketches[row].keep(latencies)
+            self.sketches[row].keep(values)
 
     def clear(self, rows: np.ndarray) -> None:
         """Reset the groups at `rows`."""
@@ -132,14 +139,14 @@ class GroupState:
             self.sketches[row] = Quantiles()
 
     def merge_groups(self, rows: np.ndarray) -> GroupState:
-        """Merge the groups at `rows`, in that order, into one group."""
+        """Merge the groups at `rows` into one group, in new memory."""
         state = GroupState(0)
         state.table = self.table.merge_groups(rows)
         state.sketches = [Quantiles.merge_all([self.sketches[row] for row in rows.tolist()])]
         return state
 
     def merge(self, later: GroupState) -> GroupState:
-        """Merge group by group with the state of later events; both inputs stay unchanged."""
+        """Merge group by group with the state of other events; both inputs stay unchanged."""
         state = self.copy()
         state.table.add(slice(None), later.table)
         state.sketches = [a.merge(b) for a, b in zip(self.sketches, later.sketches, strict=True)]
@@ -154,7 +161,7 @@ class GroupState:
     def from_dict(cls, state: dict[str, Any]) -> GroupState:
         """Rebuild a state from the result of `to_dict`."""
         new = cls(0)
-        new.table = MomentTable.from_dict(state["panel"])
+        new.table = SumTable.from_dict(state["panel"])
         new.sketches = [Quantiles() if saved is None else Quantiles.from_dict(saved) for saved in state["sketches"]]
         return new
 

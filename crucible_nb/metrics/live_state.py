@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import copy
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics.group_state import GroupState, group_block, ungrouped_block
-from crucible_nb.metrics.moment_table import Block
+from crucible_nb.metrics.fold import Cells, cells_of, fold, one_cell
+from crucible_nb.metrics.group_state import GroupState, Latencies, latencies_of
 from crucible_nb.metrics.sliding import SlidingWindow
+from crucible_nb.metrics.sum_table import Block
 
 GROUPS = 1000
 """Maximum number of groups of one grouping with separate metrics; all further groups share one more."""
 
+_ALL = [0]
+
 
 class LiveState:
-    """Live metrics state, updated block by block; `copy` returns a state to which an unfinished block can be added.
+    """Live metrics state, updated block by block: a block is summed once, by its finest cells of group and pane.
 
     Args:
         groupings: Number of groupings for which each block has codes.
@@ -38,21 +41,41 @@ class LiveState:
 
     def add(self, block: Block, latest: int) -> None:
         """Add a block, in place; `latest` is the newest time of the batch that it is part of."""
-        if not len(block):
+        if not block.size:
             return
-        ungrouped = ungrouped_block(block)
-        self.total.add(ungrouped.keys, ungrouped)
-        for state, codes in zip(self.groups, block.codes, strict=True):
-            # row 0 is for events without a group, the last row for groups above the limit
-            rows = (np.minimum(codes, GROUPS) + 1).astype(np.int16)  # small integers are sorted by counting
-            state.grow(int(rows.max()) + 1)
-            if (rows == rows[0]).all():
-                state.add(rows[:1], ungrouped)
+        # row 0 is for events without a group, the last row for groups above the limit
+        grouped = [_alike(np.minimum(one, GROUPS) + 1) for one in (() if block.codes is None else block.codes)]
+        paned = [window.panes(block.time, latest) for window in self.windows.values()]
+        cells, keys = finest([one for one in (*grouped, *paned) if isinstance(one, np.ndarray)], block.size)
+        table, everything = fold(block, cells), latencies_of(block)
+        total = table.summed(np.zeros(1, np.intp))
+        self.total.add(slice(None), total)
+        self.total.keep(everything, _ALL)
+        of_cells = iter(keys)
+        for state, rows in zip(self.groups, grouped, strict=True):
+            if isinstance(rows, int):
+                state.grow(rows + 1)
+                state.add([rows], total)
+                state.keep(everything, [rows])
+                continue
+            groups, sums = table.by(next(of_cells))
+            state.grow(int(groups[-1]) + 1)
+            state.add(groups, sums)
+            if len(keys) == 1:
+                state.keep(latencies_of(block, cells), groups.tolist())
             else:
-                grouped = group_block(block, rows)
-                state.add(grouped.keys, grouped)
-        for window in self.windows.values():
-            window.add(block, ungrouped, latest)
+                latencies = _by(block, rows)
+                state.keep(latencies, latencies.keys.tolist())
+        for window, panes in zip(self.windows.values(), paned, strict=True):
+            if isinstance(panes, np.ndarray):
+                ids, sums = table.by(next(of_cells))
+                left = int(ids[0] < window.oldest)  # events that have left the window
+                window.add(ids[left:], sums.take(slice(left, None)))
+                inside = np.flatnonzero(panes >= window.oldest) if left else None
+                window.keep(_by(block, panes) if inside is None else _by(block.take(inside), panes[inside]))
+            elif panes is not None:
+                window.add(np.array([panes]), total)
+                window.keep(everything._replace(keys=np.array([panes])))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data and arrays."""
@@ -67,10 +90,65 @@ class LiveState:
         for length, saved in state["rings"]:
             self.windows[length].load(saved)
 
-    def copy(self) -> LiveState:
-        """Return a copy that can be updated independently."""
-        live = copy(self)
-        live.total = self.total.copy()
-        live.groups = [state.copy() for state in self.groups]
-        live.windows = {length: window.copy() for length, window in self.windows.items()}
-        return live
+
+def _alike(codes: np.ndarray) -> np.ndarray | int:
+    """Return one number in place of codes that are all the same."""
+    return int(codes[0]) if (codes == codes[0]).all() else codes
+
+
+def _by(block: Block, codes: np.ndarray) -> Latencies:
+    """Divide the latencies of a block by an integer column."""
+    low = int(codes.min())
+    latencies = latencies_of(block, cells_of(codes - low, int(codes.max()) - low + 1))
+    return latencies._replace(keys=latencies.keys + low)
+
+
+def finest(columns: Sequence[np.ndarray], n: int) -> tuple[Cells, Sequence[np.ndarray]]:
+    """Divide rows by several integer columns at once.
+
+    Args:
+        columns: int[n] each.
+        n: Number of rows, at least one.
+
+    Returns:
+        The cells of the rows, none of them empty, and the value of each column in each cell.
+
+    Examples:
+        >>> cells, values = finest([np.array([5, 5, 7]), np.array([1, 0, 1])], 3)
+        >>> cells.codes.tolist(), [one.tolist() for one in values]
+        ([1, 0, 2], [[5, 5, 7], [0, 1, 1]])
+    """
+    if not columns:
+        return one_cell(n), ()
+    lows = [int(one.min()) for one in columns]
+    sizes = [int(one.max()) - low + 1 for one, low in zip(columns, lows, strict=True)]
+    if math.prod(sizes) > _MOST_KEYS:  # times far apart, many groups
+        distinct = [np.unique(one, return_inverse=True) for one in columns]
+        cells, inner = finest([codes for _, codes in distinct], n)
+        return cells, [values[codes] for (values, _), codes in zip(distinct, inner, strict=True)]
+    key = np.zeros(n if len(columns) > 1 else 1, np.int64)
+    for one, low, size in zip(columns, lows, sizes, strict=True):
+        key = key * size + (one - low)
+    present, numbers = _numbered(key, math.prod(sizes))
+    values, rest = [], present
+    for low, size in zip(reversed(lows), reversed(sizes), strict=True):
+        values.append(rest % size + low)
+        rest = rest // size
+    return cells_of(numbers, len(present)), values[::-1]
+
+
+_MOST_KEYS = 1 << 62
+_MOST_COUNTED = 1 << 20
+
+
+def _numbered(key: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different keys, ascending, and the number of each row's key among them."""
+    if size > _MOST_COUNTED:
+        present, cells = np.unique(key, return_inverse=True)
+        return present, cells.astype(np.int32)
+    occurs = np.zeros(size, np.bool_)
+    occurs[key] = True
+    present = np.flatnonzero(occurs)
+    numbers = np.empty(size, np.int32)
+    numbers[present] = np.arange(len(present), dtype=np.int32)
+    return present, numbers[key]

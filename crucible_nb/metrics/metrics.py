@@ -25,9 +25,10 @@ _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
 class Metrics:
-    """Metrics of a set of events. Counts, moments and extremes are exact; quantiles have an error bound.
+    """Metrics of a set of events. Counts, totals, means, variances and extremes are exact, each rounded once.
 
-    An ordered monoid: `Metrics()` is the identity, `merge` is associative and leaves its inputs unchanged.
+    Quantiles are exact up to 2,048 values and have an error bound above. `Metrics()` is the identity of `merge`, which
+    gives the same numbers in any order and leaves its inputs unchanged.
 
     Attributes:
         latency: `Latency` in ms.
@@ -100,11 +101,11 @@ class Metrics:
             >>> Metrics().moments("latency_ms")
             (0.0, nan, 0.0)
         """
-        return self._state.moments(name)
+        found = self._state.column(name)
+        return found.weight, found.mean, found.squares
 
     def _total(self, name: str) -> float:
-        n, mean, _ = self.moments(name)
-        return n * mean if n else _NAN
+        return self._state.column(name).total
 
     @property
     def latency_sketch(self) -> Quantiles:
@@ -114,13 +115,12 @@ class Metrics:
     @cached_property
     def latency(self) -> Latency:
         """Latency in ms."""
-        n, mean, m2 = self.moments("latency_ms")
-        sketch = self.latency_sketch
-        variance = m2 / (n - 1) if n > 1 else _NAN
+        found = self._state.column("latency_ms")
+        sketch, variance = self.latency_sketch, found.variance
         p50, p90, p95, p99 = np.asarray(sketch.quantile(np.array(_QUANTILES))).tolist()
         return Latency(
-            count=_count(n),
-            mean=mean,
+            count=_count(found.weight),
+            mean=found.mean,
             std=math.sqrt(variance) if variance >= 0 else _NAN,
             variance=variance,
             min=sketch.minimum,
@@ -137,8 +137,8 @@ class Metrics:
     @property
     def cost(self) -> Cost:
         """Cost in USD."""
-        n, mean, _ = self.moments("cost_usd")
-        return Cost(_count(n), self._total("cost_usd"), mean, mean * 1e3, mean * 1e6)
+        weight, total, mean, *_ = self._state.column("cost_usd")
+        return Cost(_count(weight), total, mean, mean * 1e3, mean * 1e6)
 
     @property
     def reliability(self) -> Reliability:
@@ -153,8 +153,8 @@ class Metrics:
     def tokens(self) -> Tokens:
         """Numbers of tokens."""
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        totals = (_round_sum(self._total(name)) for name in names)
-        return Tokens(*totals, *(self.moments(name)[1] for name in names))
+        found = [self._state.column(name) for name in names]
+        return Tokens(*(_whole(one.total) for one in found), *(one.mean for one in found))
 
     @property
     def summary(self) -> Summary:
@@ -344,10 +344,9 @@ def _count(weight: float) -> float:
     return int(weight) if float(weight).is_integer() else weight
 
 
-def _round_sum(total: float) -> float:
-    """Round a sum of whole numbers that differs from one only by the rounding error of the mean."""
-    whole = round(total) if math.isfinite(total) else total
-    return whole if abs(total - whole) <= 1e-9 * max(1.0, abs(total)) else total
+def _whole(total: float) -> float:
+    """Return a whole number as int."""
+    return int(total) if total.is_integer() else total
 
 
 def _short(value: Any) -> str:

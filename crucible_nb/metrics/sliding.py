@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics.group_state import GroupedBlock, GroupState, group_block
-from crucible_nb.metrics.moment_table import Block
+from crucible_nb.metrics.group_state import GroupState, Latencies
+from crucible_nb.metrics.sum_table import SumTable
 
 PANES = 30
 """Number of panes of a window."""
@@ -38,38 +37,44 @@ class SlidingWindow:
         self.newest = _EMPTY
         self._merged: tuple[int, int, GroupState] | None = None
 
-    def add(self, block: Block, ungrouped: GroupedBlock, latest: int) -> None:
-        """Add a block, in place.
+    @property
+    def oldest(self) -> int:
+        """Smallest pane number that is still kept."""
+        return self.newest - len(self.ids) + 1
+
+    def panes(self, time: np.ndarray, latest: int) -> np.ndarray | int | None:
+        """Return the pane of each event, `oldest - 1` for those that have left; one number if all are in it.
 
         Args:
-            block: The events.
-            ungrouped: The same block as one group.
-            latest: Newest known time, in this block or a later block of the same batch. Events that will have left the
-                window by then are not added.
-        """
-        low, high = (ungrouped.table.span[:, 0] // self.width).tolist()
-        self.newest = max(self.newest, latest // self.width)
-        self._merged = None
-        oldest = self.newest - len(self.ids) + 1
-        if high < oldest:
-            return
-        if low == high:
-            self._add_panes(np.array([low]), ungrouped)
-            return
-        pane = block.time // self.width
-        if low < oldest:
-            inside = np.flatnonzero(pane >= oldest)
-            block, pane = block.take(inside), pane[inside]
-        grouped = group_block(block, pane)
-        self._add_panes(grouped.keys, grouped)
+            time: Times in UTC nanoseconds, at least one.
+            latest: Newest known time, of these or of later events of the same batch.
 
-    def _add_panes(self, panes: np.ndarray, grouped: GroupedBlock) -> None:
+        Returns:
+            int64[n], a number, or None if all events have left the window.
+        """
+        self.newest = max(self.newest, latest // self.width)
+        oldest = self.oldest
+        low, high = int(time.min()) // self.width, int(time.max()) // self.width
+        if high < oldest:
+            return None
+        if low == high:
+            return low
+        pane = time // self.width
+        return np.maximum(pane, oldest - 1) if low < oldest else pane
+
+    def add(self, panes: np.ndarray, table: SumTable) -> None:
+        """Merge a table with one group per pane, in place."""
+        self._merged = None
         slots = panes % len(self.ids)
         expired = slots[self.ids[slots] != panes]
         if len(expired):
             self.state.clear(expired)
             self.ids[slots] = panes
-        self.state.add(slots, grouped)
+        self.state.add(slots, table)
+
+    def keep(self, latencies: Latencies) -> None:
+        """Add latencies by pane, in place, after `add`."""
+        self.state.keep(latencies, (latencies.keys % len(self.ids)).tolist())
 
     def merge_panes(self, start: int, stop: int) -> GroupState:
         """Merge all panes inside [start, stop), oldest first, into one group; both are multiples of `width`."""
@@ -87,9 +92,3 @@ class SlidingWindow:
         """Restore a state of `to_dict`."""
         self.ids, self.newest, self._merged = np.array(state["ids"]), state["newest"], None
         self.state = GroupState.from_dict(state["tally"])
-
-    def copy(self) -> SlidingWindow:
-        """Return a copy that can be updated independently."""
-        window = copy(self)
-        window.state, window.ids = self.state.copy(), self.ids.copy()
-        return window

@@ -1,8 +1,4 @@
-"""The metrics stage: the live state is updated at aligned blocks; a read adds the unfinished block to a copy.
-
-Sums depend on where they are cut, so they are cut at multiples of BLOCK events only: the same events give the same
-bits, in any batches and with any reads in between.
-"""
+"""The metrics stage: events are collected and added to the live state many at a time, or when it is read."""
 
 from __future__ import annotations
 
@@ -13,11 +9,11 @@ import numpy as np
 
 from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics.live_state import LiveState
-from crucible_nb.metrics.moment_table import NUMBERS, Block
+from crucible_nb.metrics.sum_table import NUMBERS, Block
 
 BLOCK = 16_384
-"""Number of events per block; the live state changes at multiples of it. A larger block costs less per event, a
-smaller one less per read."""
+"""Maximum number of events that wait. A larger block costs less per event, a smaller one less per read; the state is
+the same for any."""
 
 
 class Grouping:
@@ -65,25 +61,23 @@ class Grouping:
 
 
 class MetricsStage:
-    """Collects batches and adds them to a `LiveState` block by block.
+    """Collects batches and adds them to a `LiveState`.
 
     Args:
         groupings: Groupings with live metrics.
         windows: Lengths of the live sliding windows in nanoseconds.
 
     Attributes:
-        live: State of all finished blocks.
         event_count: Number of events so far.
     """
 
     def __init__(self, groupings: Sequence[Grouping], windows: Sequence[int]) -> None:
         self.groupings = tuple(groupings)
         self.windows = tuple(windows)
-        self.live = LiveState(len(self.groupings), self.windows)
         self.event_count = 0
-        self._exact: tuple[int, LiveState] | None = None  # event count and state of the last read
-        self._incremental: dict[int | None, tuple[int, LiveState]] = {}  # the same, by live window
-        self._fill = 0
+        self._live = LiveState(len(self.groupings), self.windows)
+        self._waiting = 0
+        self._latest = 0
         self._active: set[int] = set()
         self._weighted = False
         self._time = np.empty(BLOCK, np.int64)
@@ -93,32 +87,52 @@ class MetricsStage:
         self._codes = np.empty((len(self.groupings), BLOCK), np.int32)
 
     def add(self, batch: Batch, latest: int | None = None) -> None:
-        """Add a batch; it may end anywhere.
+        """Add a batch.
 
         Args:
             batch: Events as columns.
             latest: Newest time of a larger batch of which it is a part, and during which nothing is read.
         """
         done, latest = 0, int(batch.time.max()) if latest is None else latest
+        self.event_count += len(batch)
+        if len(batch) >= BLOCK:
+            self.state().add(self._block_of(batch), latest)
+            return
         while done < len(batch):
-            part = batch.slice(done, min(len(batch), done + BLOCK - self._fill))
+            part = batch.slice(done, min(len(batch), done + BLOCK - self._waiting))
             self._copy(part)
+            self._latest = latest if len(part) == self._waiting else max(self._latest, latest)
             done += len(part)
-            self.event_count += len(part)
-            if self._fill == BLOCK:
-                self.live.add(self._block(), latest)
-                self._fill = 0
-                self._active.clear()
-                self._weighted = False
+            if self._waiting == BLOCK:
+                self.state()
+
+    def _block_of(self, batch: Batch) -> Block:
+        """Build a block without waiting."""
+        values, active = np.empty((len(NUMBERS), len(batch))), []
+        for row, name in enumerate(NUMBERS):
+            cells = batch.cells.get(name)
+            if cells is not None:
+                values[row] = cells.values
+                if cells.mask is not None:
+                    values[row][cells.mask] = np.nan
+                active.append(row)
+        success, weight = batch.cells.get("success"), batch.cells.get("weight")
+        outcomes = np.full(len(batch), -1, np.int8) if success is None else success.values.astype(np.int8)
+        if success is not None and success.mask is not None:
+            outcomes[success.mask] = -1
+        codes = np.empty((len(self.groupings), len(batch)), np.int32)
+        for row, grouping in enumerate(self.groupings):
+            codes[row] = grouping.codes(batch)
+        return Block(batch.time, values, active, outcomes, None if weight is None else weight.values, codes)
 
     def _copy(self, part: Batch) -> None:
-        at = slice(self._fill, self._fill + len(part))
+        at = slice(self._waiting, self._waiting + len(part))
         self._time[at] = part.time
         for row, name in enumerate(NUMBERS):
             cells = part.cells.get(name)
             if cells is not None:
                 if row not in self._active:
-                    self._values[row, : self._fill] = np.nan
+                    self._values[row, : self._waiting] = np.nan
                     self._active.add(row)
                 self._values[row, at] = cells.floats()
             elif row in self._active:
@@ -129,68 +143,43 @@ class MetricsStage:
             self._success[at][success.mask] = -1
         weight = part.cells.get("weight")
         if weight is not None and not self._weighted:
-            self._weight[: self._fill] = 1.0
+            self._weight[: self._waiting] = 1.0
             self._weighted = True
         if self._weighted:
             self._weight[at] = 1.0 if weight is None else weight.values
         for row, grouping in enumerate(self.groupings):
             self._codes[row, at] = grouping.codes(part)
-        self._fill = at.stop
+        self._waiting = at.stop
 
-    def _block(self, start: int = 0) -> Block:
-        rows = slice(start, self._fill)
-        weight = self._weight[rows] if self._weighted else None
-        values, codes = self._values[:, rows], self._codes[:, rows]
-        return Block(self._time[rows], values, sorted(self._active), self._success[rows], weight, codes)
+    def state(self) -> LiveState:
+        """Return the live state of all events so far; it changes with later events."""
+        if self._waiting:
+            rows = slice(0, self._waiting)
+            weight = self._weight[rows] if self._weighted else None
+            values, codes = self._values[:, rows], self._codes[:, rows]
+            block = Block(self._time[rows], values, sorted(self._active), self._success[rows], weight, codes)
+            self._waiting, self._weighted, self._active = 0, False, set()
+            self._live.add(block, self._latest)
+        return self._live
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state with the unfinished block, as plain data and arrays."""
-        n = self._fill
-        block = [self._time[:n], self._values[:, :n], self._success[:n], self._weight[:n], self._codes[:, :n]]
+        """Return the state as plain data and arrays."""
         return {
-            "live": self.live.to_dict(),
+            "live": self.state().to_dict(),
             "labels": [grouping.to_dict() for grouping in self.groupings],
             "seen": self.event_count,
-            "active": sorted(self._active),
-            "weighted": self._weighted,
-            "block": [np.array(part) for part in block],
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Restore a state of `to_dict`."""
-        self.live.load(state["live"])
+        """Restore a state of `to_dict`, or of release 0.1, whose unfinished block is added."""
+        self._live.load(state["live"])
         for grouping, labels in zip(self.groupings, state["labels"], strict=True):
             grouping.load(labels)
-        self.event_count, self._active, self._weighted = state["seen"], set(state["active"]), bool(state["weighted"])
+        self.event_count = state["seen"]
+        if "block" not in state:
+            return
         time, values, success, weight, codes = (np.asarray(part) for part in state["block"])
-        n = self._fill = len(time)
-        self._time[:n], self._values[:, :n], self._success[:n] = time, values, success
-        self._weight[:n], self._codes[:, :n], self._exact, self._incremental = weight, codes, None, {}
-
-    def exact_state(self) -> LiveState:
-        """Return the live state of all events so far; do not change it."""
-        if not self._fill:
-            return self.live
-        if self._exact is None or self._exact[0] != self.event_count:
-            live = self.live.copy()
-            block = self._block()
-            live.add(block, int(block.time.max()))
-            self._exact = (self.event_count, live)
-        return self._exact[1]
-
-    def incremental_state(self, window: int | None = None) -> LiveState:
-        """Return the live total and one live window, for frequent reads such as a dashboard: each event is added once.
-
-        Sums are cut at each read, so their last bits may differ from those of `exact_state`.
-        """
-        count, live = self._incremental.get(window, (-1, self.live))
-        new = self.event_count - count
-        if count < 0 or new > self._fill:  # blocks were finished in between
-            live, new = self.live.copy(), self._fill
-            live.groups, live.windows = [], {size: w for size, w in live.windows.items() if size == window}
-        if new:
-            block = self._block(self._fill - new)
-            block.codes = block.codes[:0]
-            live.add(block, int(block.time.max()))
-        self._incremental[window] = (self.event_count, live)
-        return live.copy()
+        if len(time):
+            active = list(state["active"])
+            block = Block(time, values, active, success, weight if state["weighted"] else None, codes)
+            self._live.add(block, int(time.max()))

@@ -89,7 +89,7 @@ class Stream:
     def start_at_first_event(self) -> None:
         """Set the start of an experiment in event time, once it has events."""
         if self.lifecycle.started is None and self.pipeline.seq:
-            self.lifecycle.started = int(self.pipeline.measure.exact_state().total.table.span[0, 0])
+            self.lifecycle.started = int(self.pipeline.measure.state().total.table.span[0, 0])
 
     def _transition(self, verb: str, facts: Mapping[str, Any]) -> None:
         self.start_at_first_event()
@@ -190,7 +190,7 @@ class Stream:
     def validate(self) -> None:
         """Evaluate all restored parts once, so that a corrupt checkpoint fails here, where its file is known."""
         detect, last = self.pipeline.detect, self.clock.last or 0
-        self.pipeline.measure.exact_state()
+        self.pipeline.measure.state()
         self.pipeline.sample.strata()
         incident_frame(detect.incidents.all)
         incident_summary([detect.incidents], self.pipeline.seq)

@@ -32,7 +32,7 @@ PRICES = "prices.json.gz"
 INSIDE = "store/"
 """Folder of these files in an archive."""
 
-VERSION = 1
+VERSION = 2
 """Version of the format; each release reads all earlier versions."""
 
 _NAME = re.compile(r"w(\d{4})-(\d{6})\.(jsonl|parquet|state)")

@@ -44,7 +44,7 @@ def sliding_frames(frame: pd.DataFrame, window: Any, step: Any) -> Iterator[Slic
     if not times.is_monotonic_increasing:
         order = np.argsort(times.asi8, kind="stable")
         frame, times = frame.iloc[order], times[order]
-    windows = grid(times, window, step, origin="start_day", closed="left")
+    windows = grid(times, window, step, closed="left")
     first, beyond = np.searchsorted(times.asi8, [windows.lower, windows.upper]).tolist()
     edges = zip(windows.starts, windows.ends, first, beyond, strict=True)
     return ((start, end, frame.iloc[a:b]) for start, end, a, b in edges)

@@ -24,14 +24,15 @@ def windowed_metrics(
     by: str | Sequence[str] | None = None,
     columns: str | Sequence[str] | None = None,
     origin: Any = "start_day",
-    closed: str = "left",
+    closed: str | None = None,
     exact: bool = True,
 ) -> pd.DataFrame:
     """Compute metrics of each time window, over rows in any order.
 
     Offset aliases, `origin` and `closed` are those of `DataFrame.resample`, which defines the grid. Days and months
-    are those of the frame's own time zone; the result is in UTC. The first window starts at the grid point at or
-    before the first row, the last at the one at or before the last row; windows without rows are kept.
+    are those of the frame's own time zone, 23 to 25 hours long where clocks change, and `origin` moves them in UTC
+    only; the result is in UTC. The first window starts at the grid point at or before the first row, the last at the
+    one at or before the last row; windows without rows are kept.
 
     Args:
         frame: Rows with a DatetimeIndex or a `time` column (naive means UTC). Missing columns and values of latency_ms,
@@ -42,7 +43,9 @@ def windowed_metrics(
         by: Column or columns whose observed groups become inner index levels; missing keys are a group.
         columns: Further numeric columns: adds mean_, p50_, p95_ and p99_ of each.
         origin: "start_day", "start", "epoch", "end", "end_day" or a Timestamp, as in `DataFrame.resample`.
-        closed: "left" for windows [start, end), "right" for (start, end].
+        closed: "left" for windows [start, end), "right" for (start, end]; None for the default of the alias in pandas:
+            right for ME, QE, YE, BME, BQE, BYE, W and the origins "end" and "end_day", else left. The period ends are
+            closed by days: a window "ME" is its whole month, from its first instant to that of the next.
         exact: Whether quantiles equal `np.quantile` of each window's rows; otherwise windows of over 2,048 rows use
             log-bucket histograms with a relative error of at most 0.2 %. `result.attrs["quantiles"]` tells which.
 

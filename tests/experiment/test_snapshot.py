@@ -67,7 +67,7 @@ def test_what_was_looked_at_does_not_move(rng: np.random.Generator) -> None:
 def test_each_event_is_folded_once(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     exp, folded, add = cr.start("looked at"), [], LiveState.add
     monkeypatch.setattr(
-        LiveState, "add", lambda live, block, latest: (folded.append(len(block)), add(live, block, latest))
+        LiveState, "add", lambda live, block, latest: (folded.append(block.size), add(live, block, latest))
     )
     for i in range(20):
         exp.extend(table(rng, 100 * i, 100))

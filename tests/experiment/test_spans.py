@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
+import warnings
 
 import pytest
 
@@ -202,3 +204,219 @@ def test_a_paused_experiment_collects_no_span(exp: cr.Experiment) -> None:
         exp.pause()
     exp.resume()
     assert len(exp.df) == 0
+
+
+# -- callables of every kind, and results that are not done when the call is -------------------------------------------
+
+PAUSE = 0.03
+
+
+def measured(exp: cr.Experiment) -> tuple[bool, float, bool, object]:
+    row = last(exp)
+    error = row["error"] if isinstance(row["error"], str) else None
+    return len(exp.df) == 1, row["latency_ms"] >= PAUSE * 900, bool(row["success"]), error
+
+
+async def _ask(fail: bool = False) -> str:
+    await asyncio.sleep(PAUSE)
+    if fail:
+        raise TimeoutError("boom")
+    return "answer"
+
+
+class AsyncTool:
+    async def __call__(self, fail: bool = False) -> str:
+        return await _ask(fail)
+
+
+class Awaitable:
+    """An awaitable object with more to it, as clients' request managers are."""
+
+    url = "here"
+
+    def __init__(self, fail: bool = False) -> None:
+        self.fail = fail
+
+    def __await__(self):
+        return _ask(self.fail).__await__()
+
+    async def __aenter__(self) -> str:
+        return "entered"
+
+    async def __aexit__(self, *exception: object) -> bool:
+        return False
+
+
+@functools.wraps(_ask)
+def _sync_wrapper(*args: object, **kwargs: object) -> object:
+    return _ask(*args, **kwargs)
+
+
+ASYNC = {
+    "coroutine function": _ask,
+    "sync wrapper": _sync_wrapper,
+    "callable object": AsyncTool(),
+    "bound method": AsyncTool().__call__,
+    "partial": functools.partial(_ask),
+    "partial of a wrapper": functools.partial(_sync_wrapper),
+    "lambda": lambda fail=False: _ask(fail),
+    "task": lambda fail=False: asyncio.ensure_future(_ask(fail)),
+    "awaitable object": lambda fail=False: Awaitable(fail),
+    "coroutine that returns a task": None,
+}
+
+
+async def _task(fail: bool = False) -> object:
+    return asyncio.ensure_future(_ask(fail))
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+@pytest.mark.parametrize("fail", [False, True])
+def test_awaitables_are_measured_until_they_are_done(exp: cr.Experiment, kind: str, fail: bool) -> None:
+    function = ASYNC[kind] or _task
+    call = exp.track("ask")(function)
+
+    async def main() -> object:
+        result = await call(fail)
+        return await result if isinstance(result, asyncio.Future) else result
+
+    if fail:
+        with pytest.raises(TimeoutError, match="boom"):
+            asyncio.run(main())
+    else:
+        assert asyncio.run(main()) == "answer"
+    assert measured(exp) == (True, True, not fail, "TimeoutError" if fail else None)
+
+
+def test_a_task_stays_a_task(exp: cr.Experiment) -> None:
+    async def main() -> None:
+        task = exp.track("ask")(lambda: asyncio.ensure_future(asyncio.sleep(10)))()
+        assert isinstance(task, asyncio.Task)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert (last(exp)["success"], last(exp)["error"]) == (False, "CancelledError")
+
+
+def test_an_awaitable_object_keeps_its_attributes_and_its_block(exp: cr.Experiment) -> None:
+    async def main() -> None:
+        request = exp.track("get")(lambda fail=False: Awaitable(fail))()
+        assert request.url == "here"
+        async with request as entered:
+            assert entered == "entered"
+            await asyncio.sleep(PAUSE)
+        with pytest.raises(KeyError):
+            async with exp.track("get")(lambda fail=False: Awaitable(fail))():
+                raise KeyError
+
+    asyncio.run(main())
+    assert exp.df.success.tolist() == [True, False]
+    assert exp.df.latency_ms.iloc[0] >= PAUSE * 900
+
+
+def test_time_before_the_await_is_not_the_calls(exp: cr.Experiment) -> None:
+    call = exp.track("ask")(_sync_wrapper)
+
+    async def main() -> None:
+        waiting = call()
+        time.sleep(5 * PAUSE)
+        await waiting
+
+    asyncio.run(main())
+    assert PAUSE * 900 <= last(exp)["latency_ms"] < PAUSE * 4000
+
+
+def test_generators_that_a_function_returns_are_measured_to_their_end(exp: cr.Experiment) -> None:
+    def numbers(n: int):
+        time.sleep(PAUSE)
+        yield from range(n)
+
+    async def letters(letter: str = "a"):
+        await asyncio.sleep(PAUSE)
+        yield letter
+
+    async def ask():
+        return letters()
+
+    assert list(exp.track("numbers")(lambda n=2: numbers(n))()) == [0, 1]
+    assert list(exp.track("partial")(functools.partial(numbers, 2))()) == [0, 1]
+
+    async def main() -> None:
+        assert [item async for item in exp.track("letters")(lambda letter="a": letters(letter))()] == ["a"]
+        assert [item async for item in await exp.track("ask")(ask)()] == ["a"]
+
+    asyncio.run(main())
+    assert exp.df.event.tolist() == ["numbers", "partial", "letters", "ask"]
+    assert (exp.df.latency_ms >= PAUSE * 900).all()
+
+
+def test_methods_of_every_kind(exp: cr.Experiment) -> None:
+    class A:
+        @exp.track("static")
+        @staticmethod
+        def static(x: int) -> int:
+            return x
+
+        @staticmethod
+        @exp.track("static")
+        def inner(x: int) -> int:
+            return x
+
+        @exp.track("class")
+        @classmethod
+        def of(cls) -> str:
+            return cls.__name__
+
+        @exp.track
+        @classmethod
+        async def ask(cls) -> str:
+            return await _ask()
+
+        @exp.track
+        def plain(self) -> str:
+            return type(self).__name__
+
+    assert [A.static(1), A().static(2), A.inner(3), A().inner(4)] == [1, 2, 3, 4]
+    assert [A.of(), A().of(), A().plain()] == ["A", "A", "A"]
+    assert asyncio.run(A.ask()) == "answer"
+    assert len(exp.df) == 8
+    assert exp.df.event.iloc[-1].endswith("A.ask")
+    assert exp.df.event.iloc[-2].endswith("A.plain")
+
+
+def test_partials_and_callable_objects_are_named(exp: cr.Experiment) -> None:
+    assert exp.track(functools.partial(len, "ab"))() == 2
+    asyncio.run(exp.track(AsyncTool())())
+    assert exp.df.event.tolist() == ["len", "AsyncTool"]
+
+
+@pytest.mark.parametrize("thing", [AsyncTool, int, None, 5, property(len)])
+def test_classes_and_what_cannot_be_called_are_refused(exp: cr.Experiment, thing: object) -> None:
+    for decorate in (exp.track("x"), exp.track, cr.track("x"), cr.track):
+        with pytest.raises(cr.ConfigError, match=r"^track=.*: expected a name, a function, a method or a callable"):
+            decorate(thing)
+
+
+def test_fields_after_the_end_are_counted_and_warned_of_once(exp: cr.Experiment) -> None:
+    with exp.span("llm.stream") as span:
+        span.set(model="m")
+    with pytest.warns(cr.CrucibleWarning, match=r"span.set\('prompt_tokens'\) came after the end of span 'llm.stream'"):
+        span.set(prompt_tokens=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        span.set(prompt_tokens=5)
+        with exp:
+            with cr.span("work") as second:
+                pass
+            second.set(x=1)
+    assert exp.summary()["errors"] == 3
+    assert "x" not in exp.df
+    assert exp.df.prompt_tokens.isna().all()
+    with pytest.warns(cr.CrucibleWarning, match="after the end of span 'work'"):  # no experiment is current
+        second.set(x=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        second.set(x=1)  # never breaks the code it measures

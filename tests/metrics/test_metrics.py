@@ -100,9 +100,10 @@ def test_the_total(exp: cr.Experiment, rows: pd.DataFrame) -> None:
 
 
 def test_a_frame_of_the_same_rows(exp: cr.Experiment, rows: pd.DataFrame) -> None:
-    check(rows.crucible.metrics(), rows, exact=True)
-    check(exp.frame().crucible.metrics(), rows, exact=True)
-    check(rows.reset_index(drop=True).crucible.metrics(), rows, exact=True)
+    exact = bool(rows.latency_ms.count() <= 2048)
+    check(rows.crucible.metrics(), rows, exact)
+    check(exp.frame().crucible.metrics(), rows, exact)
+    check(rows.reset_index(drop=True).crucible.metrics(), rows, exact)
 
 
 @pytest.mark.parametrize("by", ["event", "model", "route", "retries"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import zoneinfo
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.windows.grid import grid
+from crucible_nb.windows.grid import Grid, grid
 
 T0 = pd.Timestamp("2025-03-28 22:17:03.000000007", tz="UTC")
 
@@ -20,7 +22,11 @@ def moments(hours: float = 100, tz: str = "UTC", n: int = 50) -> pd.DatetimeInde
 
 
 def lay(
-    times: pd.DatetimeIndex, window: object, step: object = None, origin: object = "start_day", closed: str = "left"
+    times: pd.DatetimeIndex,
+    window: object,
+    step: object = None,
+    origin: object = "start_day",
+    closed: str | None = "left",
 ):
     return grid(times, window, step, origin=origin, closed=closed)
 
@@ -60,10 +66,19 @@ def test_calendar_windows_are_the_bins_of_resample(window: str, closed: str) -> 
     times = moments(hours=24 * 200, n=300)
     windows = lay(times[np.random.default_rng(0).permutation(300)], window, closed=closed)
     theirs = pd.Series(1, times).resample(window, closed=closed, label="left").size()
-    np.testing.assert_array_equal(windows.starts.asi8, theirs.index.asi8)
-    np.testing.assert_array_equal(
-        windows.ends.asi8, pd.Series(1, times).resample(window, closed=closed, label="right").size().index.asi8
-    )
+    right = pd.Series(1, times).resample(window, closed=closed, label="right").size()
+    by_days = closed == "right" and window in (
+        "W",
+        "W-WED",
+        "ME",
+        "QE",
+        "YE",
+        "2W",
+        "BME",
+    )  # labelled by their last day
+    shift = 86_400 * 10**9 if by_days else 0
+    np.testing.assert_array_equal(windows.starts.asi8, theirs.index.asi8 + shift)
+    np.testing.assert_array_equal(windows.ends.asi8, right.index.asi8 + shift)
     counts = np.searchsorted(times.asi8, windows.upper) - np.searchsorted(times.asi8, windows.lower)
     np.testing.assert_array_equal(counts, theirs)
 
@@ -91,6 +106,96 @@ def test_days_are_those_of_the_frames_own_zone_even_when_clocks_change() -> None
     windows = lay(times, "1D")
     assert windows.starts.tz_convert("Europe/Berlin").hour.tolist() == [0, 0, 0]
     assert ((windows.ends - windows.starts) / pd.Timedelta("1h")).tolist() == [24, 23, 24]
+
+
+YEAR = pd.date_range("2024-12-30 00:17", "2026-01-02", freq="131min", tz="UTC").as_unit("ns")
+
+
+@functools.cache
+def zones() -> list[str]:
+    """One zone of the tz database for each course that clocks take in that year."""
+    names = sorted(zoneinfo.available_timezones() - {"UTC", "Factory", "localtime"})
+    return list({YEAR.tz_convert(zone).tz_localize(None).asi8.tobytes(): zone for zone in names}.values())
+
+
+PERIODS = {"MS": "M", "ME": "M", "QE": "Q", "YE": "Y", "W": "W", "W-MON": "W-MON", "D": "D"}
+
+
+def counts(times: pd.DatetimeIndex, windows: Grid) -> list[int]:
+    return (np.searchsorted(times.asi8, windows.upper) - np.searchsorted(times.asi8, windows.lower)).tolist()
+
+
+@pytest.mark.parametrize("window", PERIODS)
+def test_calendar_windows_hold_the_dates_of_every_zone(window: str) -> None:
+    assert len(zones()) > 50
+    for zone in zones():
+        times = YEAR.tz_convert(zone)
+        wall = pd.Series(1, times.tz_localize(None).to_period(PERIODS[window])).groupby(level=0).sum()
+        windows = lay(times, window, closed=None)
+        assert counts(times, windows) == wall.tolist(), zone
+        firsts = windows.starts.tz_convert(zone).tz_localize(None)
+        assert (firsts.normalize() == wall.index.to_timestamp()).all(), zone
+        same = lay(times, window, window, closed=None)
+        assert all((one == two).all() for one, two in zip(windows, same, strict=True)), zone
+
+
+CHANGES_AT_MIDNIGHT = {
+    "Africa/Cairo": "2024-04-26", "America/Sao_Paulo": "2016-10-16", "America/Havana": "2025-11-02",
+    "America/Santiago": "2025-09-07", "Asia/Beirut": "2025-03-30", "America/Asuncion": "2024-10-06",
+    "Atlantic/Azores": "2025-10-26", "Pacific/Apia": "2011-12-30", "America/St_Johns": "2005-10-30",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("window", ["1min", "1h", "1D", "7D", "W", "ME", "1D by 6h", "6h by 1D", "7D by 1D"])
+@pytest.mark.parametrize("zone", CHANGES_AT_MIDNIGHT)
+@pytest.mark.parametrize("days", [-7, -1, 0, 1])
+def test_windows_begin_and_end_on_days_whose_midnight_is_skipped_or_shown_twice(
+    zone: str, window: str, days: int
+) -> None:
+    start = pd.Timestamp(CHANGES_AT_MIDNIGHT[zone]) + pd.Timedelta(days=days)
+    times = pd.date_range(start, periods=40, freq="37min", tz="UTC").as_unit("ns").tz_convert(zone)
+    length, _, step = window.partition(" by ")
+    windows = lay(times, length, step or None, closed=None)
+    assert (windows.upper > windows.lower).all()
+    if step:
+        assert (np.diff(windows.lower) > 0).all()
+    else:
+        assert (windows.lower[1:] == windows.upper[:-1]).all()
+        assert sum(counts(times, windows)) == len(times)
+
+
+@pytest.mark.parametrize(("first", "hours"), [("2025-10-25", [24, 25, 24]), ("2025-03-29", [24, 23, 24])])
+def test_windows_as_long_as_their_step_tumble(first: str, hours: list[int]) -> None:
+    times = pd.date_range(first, periods=sum(hours), freq="1h", tz="Europe/Berlin").as_unit("ns")
+    for step in (None, "1D", "D"):
+        assert counts(times, lay(times, "1D", step)) == hours
+    assert counts(times, lay(times, "2D", "1D")) == [hours[0] + hours[1], hours[1] + hours[2], hours[2]]
+    assert counts(times, lay(times, "1D", "12h", closed=None))[0] == hours[0]
+
+
+@pytest.mark.parametrize("window", ["ME", "QE", "W", "168h", "5h"])
+@pytest.mark.parametrize("origin", ["start_day", "end", "end_day"])
+def test_closed_none_is_the_default_of_pandas(window: str, origin: str) -> None:
+    times = pd.date_range("2025-01-01", "2025-03-31 23:00", freq="1h", tz="UTC").as_unit("ns")
+    if window in ("ME", "QE", "W") and origin != "start_day":
+        return
+    theirs = pd.Series(1, times).resample(window, origin=origin).count()
+    assert counts(times, lay(times, window, origin=origin, closed=None)) == theirs[theirs.cumsum() > 0].tolist()
+
+
+def test_a_month_is_shown_from_its_first_instant() -> None:
+    times = pd.date_range("2025-01-01", "2025-03-31 23:00", freq="1h", tz="Europe/Berlin").as_unit("ns")
+    windows = lay(times, "ME", closed=None)
+    months = pd.DatetimeIndex(["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01"], tz="Europe/Berlin")
+    assert (windows.starts == months[:-1]).all()
+    assert (windows.ends == months[1:]).all()
+
+
+def test_an_origin_for_days_of_a_zone_has_no_effect_and_says_so() -> None:
+    times = moments(tz="Europe/Berlin")
+    with pytest.warns(RuntimeWarning, match="origin moves windows of fixed length only"):
+        windows = lay(times, "1D", origin="start", closed="left")
+    assert (windows.starts == lay(times, "1D").starts).all()
 
 
 def test_no_rows_make_no_windows() -> None:
@@ -149,3 +254,11 @@ def test_a_grid_beyond_the_years_of_pandas_is_refused() -> None:
     times = pd.DatetimeIndex([pd.Timestamp.max - pd.Timedelta("1min")], tz="UTC")
     with pytest.raises(ConfigError, match=r"^window='1000D': expected windows that end before 2262-04-11 23:47:17"):
         lay(times, "1000D")
+
+
+@pytest.mark.parametrize("window", ["1min", "1D", "ME", "W"])
+def test_windows_beyond_nanoseconds_are_refused_at_both_ends(window: str) -> None:
+    for moment, sentence in ((2**63 - 2, "end before 2262-04-11 23:47:17"), (-(2**63) + 2, "begin after 1677-09-21")):
+        times = pd.DatetimeIndex(np.array([moment]).view("M8[ns]"), tz="UTC")
+        with pytest.raises(ConfigError, match=f"^window='{window}': expected windows that {sentence}"):
+            lay(times, window, closed=None)

@@ -1,0 +1,377 @@
+"""Add numbers and their squares to exact sums, compiled by numba (extra `[fast]`). Imported only on use.
+
+All arithmetic is in int64, since numba turns a mixture with uint64 into floats. The bits of a number are
+sign, exponent and mantissa; products of mantissas are held in limbs of 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba as nb
+import numpy as np
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_MASK = 0xFFFFFFFF
+_LOW27 = (1 << 27) - 1
+_MANTISSA = (1 << 52) - 1
+_IMPLICIT = 1 << 52
+_BIAS = 1075
+_NOT_FINITE = 0x7FF
+_LIMIT = 2.0**62
+_LOWEST_GRID = -950  # 2**950 is still a float
+_GRIDS, _STEP = 4, 9  # grids of a column, and bits between them: an integer of 62 bits holds 9 more than a mantissa
+
+
+def jit(kernel: Kernel) -> Kernel:
+    """Compile at the first call and cache the result on disk."""
+    return cast("Kernel", nb.njit(cache=True, nogil=True, error_model="numpy")(kernel))
+
+
+@jit
+def exponents(bits: Any) -> tuple[int, int]:
+    """Return the smallest and the largest exponent of the finite numbers that are not 0; (2047, -1) without any.
+
+    Args:
+        bits: float64[n] seen as int64.
+    """
+    low, high = 2047, -1
+    for i in range(len(bits)):
+        magnitude = bits[i] & 0x7FFFFFFFFFFFFFFF
+        exponent = magnitude >> 52
+        if magnitude != 0 and exponent != _NOT_FINITE:
+            low, high = min(low, exponent), max(high, exponent)
+    return low, high
+
+
+def grid_of(exponent: int) -> int:
+    """Return the grid for numbers up to an exponent, as `add_runs` takes it."""
+    return max(exponent - 1022 - 62, _LOWEST_GRID)
+
+
+@jit
+def count(time: Any, success: Any, codes: Any, counts: Any, span: Any) -> None:
+    """Count events, successes and failures of each cell, and find first and last time.
+
+    Args:
+        time: int64[n].
+        success: Outcomes, int8[n]: 1, 0, -1 unknown.
+        codes: Cell of each event, int32[n].
+        counts: int64[4, cells]: events twice, successes, failures; increased.
+        span: int64[2, cells].
+    """
+    for i in range(len(time)):
+        cell = codes[i]
+        counts[0, cell] += 1
+        if success[i] >= 0:
+            counts[3 - success[i], cell] += 1
+        span[0, cell] = min(span[0, cell], time[i])
+        span[1, cell] = max(span[1, cell], time[i])
+    for cell in range(counts.shape[1]):
+        counts[1, cell] = counts[0, cell]
+
+
+@jit
+def add_totals(bits: Any, codes: Any, totals: Any, low: int) -> None:
+    """Add finite numbers >= 0, float64[n] seen as int64, to the cells of their rows, without squares."""
+    for i in range(len(bits)):
+        word, cell = bits[i], codes[i]
+        exponent, mantissa = word >> 52, word & _MANTISSA
+        if word == 0:
+            continue
+        if exponent == 0:
+            exponent = 1
+        else:
+            mantissa |= _IMPLICIT
+        first, shift = (exponent - _BIAS - low) >> 5, (exponent - _BIAS - low) & 31
+        m0, m1 = (mantissa & _MASK) << shift, (mantissa >> 32) << shift
+        totals[cell, first] += m0 & _MASK
+        totals[cell, first + 1] += (m0 >> 32) + (m1 & _MASK)
+        totals[cell, first + 2] += m1 >> 32
+
+
+@jit
+def _product(a: int, b: int) -> tuple[int, int, int, int]:
+    """Multiply two mantissas of 53 bits; return four limbs."""
+    a0, a1, b0, b1 = a & _LOW27, a >> 27, b & _LOW27, b >> 27
+    low, mid, high = a0 * b0, a0 * b1 + a1 * b0, a1 * b1
+    t0 = (low & _MASK) + ((mid & 0x1F) << 27)
+    t1 = (low >> 32) + ((mid >> 5) & _MASK) + ((high & 0x3FF) << 22) + (t0 >> 32)
+    t2 = (mid >> 37) + ((high >> 10) & _MASK) + (t1 >> 32)
+    return t0 & _MASK, t1 & _MASK, t2 & _MASK, (high >> 42) + (t2 >> 32)
+
+
+@jit
+def _add_number(word: int, cell: int, totals: Any, low: int, squares: Any, low_squares: int) -> None:
+    """Add a number, given by its bits, and its square."""
+    exponent, mantissa = (word >> 52) & 0x7FF, word & _MANTISSA
+    if exponent == 0:
+        exponent = 1
+    else:
+        mantissa |= _IMPLICIT
+    position = exponent - _BIAS
+    first, shift = (position - low) >> 5, (position - low) & 31
+    m0, m1 = (mantissa & _MASK) << shift, (mantissa >> 32) << shift
+    sign = -1 if word < 0 else 1
+    totals[cell, first] += sign * (m0 & _MASK)
+    totals[cell, first + 1] += sign * ((m0 >> 32) + (m1 & _MASK))
+    totals[cell, first + 2] += sign * (m1 >> 32)
+    t0, t1, t2, t3 = _product(mantissa, mantissa)
+    at = 2 * position - low_squares
+    first, shift = at >> 5, at & 31
+    t0, t1, t2, t3 = t0 << shift, t1 << shift, t2 << shift, t3 << shift
+    squares[cell, first] += t0 & _MASK
+    squares[cell, first + 1] += (t0 >> 32) + (t1 & _MASK)
+    squares[cell, first + 2] += (t1 >> 32) + (t2 & _MASK)
+    squares[cell, first + 3] += (t2 >> 32) + (t3 & _MASK)
+    squares[cell, first + 4] += t3 >> 32
+
+
+@jit
+def _add_whole(value: int, position: int, chunks: Any, cell: int, low: int) -> None:
+    """Add a whole number times a power of two."""
+    first, shift = (position - low) >> 5, (position - low) & 31
+    v0, v1 = (value & _MASK) << shift, (value >> 32) << shift
+    chunks[cell, first] += v0 & _MASK
+    chunks[cell, first + 1] += (v0 >> 32) + (v1 & _MASK)
+    chunks[cell, first + 2] += v1 >> 32
+
+
+@jit
+def _on_grid(x: float, word: int, grid: int, scales: Any) -> tuple[int, Any]:
+    """Return the level of the grid of which a number is a multiple, and that multiple; see `add_runs`.
+
+    The level is -1 for numbers that are not finite, and `_GRIDS` for those with bits below all grids.
+    """
+    y = x * scales[0]
+    if not abs(y) < _LIMIT:
+        return -1, 0
+    whole = np.int64(y)
+    if y == whole and (whole != 0 or x == 0.0):
+        return 0, whole
+    level = (grid - ((word >> 52) & 0x7FF) + _BIAS + _STEP - 1) // _STEP
+    if level >= _GRIDS:
+        return _GRIDS, 0
+    return level, np.int64(x * scales[level])
+
+
+@jit
+def add_runs(
+    values: Any,
+    order: Any,
+    starts: Any,
+    grid: int,
+    known: Any,
+    totals: Any,
+    low: int,
+    squares: Any,
+    low_squares: int,
+) -> int:
+    """Add the numbers of a column, and their squares, to one cell per run of rows; return how many are infinite.
+
+    Numbers are added as multiples of a grid, integers of 62 bits; those with bits below it as multiples of a finer
+    grid, or bit by bit. The square of such an integer is three products of its halves.
+
+    Args:
+        values: float64[n], n < 2**29; NaN is unknown.
+        order: Order of the rows, int32[n].
+        starts: Start of each run in `order`, and n: int64[cells + 1]; runs may be empty.
+        grid: The numbers are below 2 ** (grid + 62); from -950.
+        known: Number of known values of each cell, int64[cells], increased.
+        totals: Chunks of the sums, int64[cells, k], with room for all numbers.
+        low: Position of the lowest bit of the first of these chunks.
+        squares: Chunks of the sums of squares, likewise.
+        low_squares: Position of the lowest bit of the first of these.
+    """
+    infinite, words = 0, values.view(np.int64)
+    scales = 2.0 ** -(grid - _STEP * np.arange(_GRIDS, dtype=np.float64))
+    parts = np.zeros(_GRIDS * 8, np.int64)
+    for cell in range(len(starts) - 1):
+        count = levels = 0
+        a = b = c = d = e = f = g = h = 0  # parts of level 0, in registers
+        for place in range(starts[cell], starts[cell + 1]):
+            i = order[place]
+            x = values[i]
+            if x != x:
+                continue
+            count += 1
+            level, whole = _on_grid(x, words[i], grid, scales)
+            if level < 0:
+                infinite += 1
+                continue
+            if level == _GRIDS:
+                _add_number(words[i], cell, totals, low, squares, low_squares)
+                continue
+            high, rest = whole >> 31, whole & 0x7FFFFFFF
+            small, mixed, large = rest * rest, high * rest, high * high
+            if level == 0:
+                a, b = a + (whole & _MASK), b + (whole >> 32)
+                c, d = c + (small & _MASK), d + (small >> 32)
+                e, f = e + (mixed & _MASK), f + (mixed >> 32)
+                g, h = g + (large & _MASK), h + (large >> 32)
+                continue
+            levels, at = max(levels, level), level * 8
+            parts[at] += whole & _MASK
+            parts[at + 1] += whole >> 32
+            parts[at + 2] += small & _MASK
+            parts[at + 3] += small >> 32
+            parts[at + 4] += mixed & _MASK
+            parts[at + 5] += mixed >> 32
+            parts[at + 6] += large & _MASK
+            parts[at + 7] += large >> 32
+        known[cell] += count
+        parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7] = a, b, c, d, e, f, g, h
+        for level in range(levels + 1):
+            bit, at = grid - _STEP * level, level * 8
+            for j in range(2):
+                _add_whole(parts[at + j], bit + 32 * j, totals, cell, low)
+                _add_whole(parts[at + 2 + j], 2 * bit + 32 * j, squares, cell, low_squares)
+                _add_whole(parts[at + 4 + j], 2 * bit + 32 + 32 * j, squares, cell, low_squares)
+                _add_whole(parts[at + 6 + j], 2 * bit + 62 + 32 * j, squares, cell, low_squares)
+        parts[:] = 0
+    return infinite
+
+
+@jit
+def counting_sort(codes: Any, size: int) -> tuple[Any, Any]:
+    """Sort rows by their cell, stably.
+
+    Args:
+        codes: Cell of each row, int32[n] in [0, size).
+        size: Number of cells.
+
+    Returns:
+        The order of the rows (int32[n]), and where each cell begins in it, and n (int64[size + 1]).
+    """
+    starts = np.zeros(size + 1, np.int64)
+    for i in range(len(codes)):
+        starts[codes[i] + 1] += 1
+    for cell in range(size):
+        starts[cell + 1] += starts[cell]
+    at, order = starts[:-1].copy(), np.empty(len(codes), np.int32)
+    for i in range(len(codes)):
+        cell = codes[i]
+        order[at[cell]] = i
+        at[cell] += 1
+    return order, starts
+
+
+@jit
+def known_in_order(values: Any, order: Any, starts: Any) -> tuple[Any, Any]:
+    """Gather the known values of runs of rows.
+
+    Args:
+        values: float64[n]; NaN is unknown.
+        order: Order of the rows, int32[n].
+        starts: Start of each run in `order`, and n: int64[runs + 1].
+
+    Returns:
+        The known values in that order (float64[known]), and where each run begins in them, and their number
+        (int64[runs + 1]).
+    """
+    known, cuts, n = np.empty(len(values)), np.empty(len(starts), np.int64), 0
+    for run in range(len(starts) - 1):
+        cuts[run] = n
+        for place in range(starts[run], starts[run + 1]):
+            x = values[order[place]]
+            known[n] = x
+            n += x == x
+    cuts[-1] = n
+    return known[:n], cuts
+
+
+@jit
+def count_keys(values: Any, shift: int, first: int, weights: Any) -> None:
+    """Count positive normal numbers by bucket, float64[n]; see `buckets.bucket_keys`.
+
+    Args:
+        values: float64[n].
+        shift: Number of bits of the mantissa below a bucket.
+        first: Bucket of the first weight.
+        weights: Weight of each bucket, float64, increased.
+    """
+    words = values.view(np.int64)
+    for i in range(len(words)):
+        weights[(words[i] >> shift) - first] += 1.0
+
+
+@jit
+def add_weighted(bits: Any, weights: Any, codes: Any, totals: Any, low: int, squares: Any, low_squares: int) -> int:
+    """Add weight times number and weight times square, bit by bit, to the cells of their rows.
+
+    Args:
+        bits: float64[n] seen as int64; NaN is unknown.
+        weights: float64[n] seen as int64, >= 0.
+        codes: Cell of each row, int32[n].
+        totals, low, squares, low_squares: As for `add_runs`.
+
+    Returns:
+        Number of infinite values of weight > 0.
+    """
+    infinite = 0
+    for i in range(len(bits)):
+        word, weight = bits[i], weights[i]
+        exponent, mantissa = (word >> 52) & 0x7FF, word & _MANTISSA
+        cell = codes[i]
+        if weight == 0:
+            continue
+        if exponent == _NOT_FINITE:
+            infinite += mantissa == 0
+            continue
+        if exponent == 0:
+            if mantissa == 0:
+                continue
+            exponent = 1
+        else:
+            mantissa |= _IMPLICIT
+        w_exponent, w = (weight >> 52) & 0x7FF, weight & _MANTISSA
+        if w_exponent == 0:
+            w_exponent = 1
+        else:
+            w |= _IMPLICIT
+        sign = -1 if word < 0 else 1
+        position, w_position = exponent - _BIAS, w_exponent - _BIAS
+        limbs = _product(w, mantissa)
+        at = position + w_position - low
+        first, shift = at >> 5, at & 31
+        for j in range(4):
+            moved = limbs[j] << shift
+            totals[cell, first + j] += sign * (moved & _MASK)
+            totals[cell, first + j + 1] += sign * (moved >> 32)
+        limbs = _product(mantissa, mantissa)
+        at = 2 * position + w_position - low_squares
+        first, shift = at >> 5, at & 31
+        w0, w1 = w & _LOW27, w >> 27
+        for j in range(4):
+            product = limbs[j] * w0
+            moved = (product & _MASK) << shift
+            squares[cell, first + j] += moved & _MASK
+            rest = (product >> 32) << shift
+            squares[cell, first + j + 1] += (moved >> 32) + (rest & _MASK)
+            squares[cell, first + j + 2] += rest >> 32
+        at += 27
+        first, shift = at >> 5, at & 31
+        for j in range(4):
+            product = limbs[j] * w1
+            moved = (product & _MASK) << shift
+            squares[cell, first + j] += moved & _MASK
+            rest = (product >> 32) << shift
+            squares[cell, first + j + 1] += (moved >> 32) + (rest & _MASK)
+            squares[cell, first + j + 2] += rest >> 32
+    return infinite
+
+
+def compile_all() -> None:
+    """Compile all functions, or read them from the cache on disk."""
+    x, codes, n = np.ones(1), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    bits, chunks = x.view(np.int64), np.zeros((1, 16), np.int64)
+    count(n, np.zeros(1, np.int8), codes, np.zeros((9, 1), np.int64), np.zeros((2, 1), np.int64))
+    exponents(bits)
+    add_totals(bits, codes, chunks, -128)
+    order, starts = counting_sort(codes, 1)
+    add_runs(x, order, starts, grid_of(int(exponents(bits)[1])), n, chunks, -128, chunks.copy(), -256)
+    known_in_order(x, order, starts)
+    count_keys(x, 44, 1023 << 8, np.zeros(1))
+    add_weighted(bits, bits, codes, chunks, -256, chunks.copy(), -256)
