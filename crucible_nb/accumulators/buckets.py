@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 TINY = float(np.finfo(np.float64).smallest_normal)
-_MANTISSA = 52
-_LIFT = 2.0**_MANTISSA  # brings the smallest subnormal to a normal number
+MANTISSA = 52
+"""Bits of the mantissa of a float64."""
+_LIFT = 2.0**MANTISSA  # brings the smallest subnormal to a normal number
 
 
 def bucket_keys(values: np.ndarray, bits: int) -> np.ndarray:
@@ -27,11 +28,11 @@ def bucket_keys(values: np.ndarray, bits: int) -> np.ndarray:
         >>> (keys - keys[0]).tolist()
         [0, 0, 1, 256]
     """
-    keys = values.view(np.int64) >> (_MANTISSA - bits)
+    keys = values.view(np.int64) >> (MANTISSA - bits)
     small = keys < 1 << bits
     if small.any():
-        lifted = (values[small] * _LIFT).view(np.int64) >> (_MANTISSA - bits)
-        keys[small] = lifted - (_MANTISSA << bits)
+        lifted = (values[small] * _LIFT).view(np.int64) >> (MANTISSA - bits)
+        keys[small] = lifted - (MANTISSA << bits)
     return keys
 
 
@@ -54,7 +55,7 @@ def bucket_values(keys: np.ndarray, bits: int) -> np.ndarray:
         [1.0019493177387915]
     """
     small = keys < 1 << bits
-    low = (np.where(small, keys + (_MANTISSA << bits), keys) << (_MANTISSA - bits)).view(np.float64)
+    low = (np.where(small, keys + (MANTISSA << bits), keys) << (MANTISSA - bits)).view(np.float64)
     steps = (keys & ((1 << bits) - 1)) + (1 << bits)
     values = low + low / (2 * steps + 1)
     return np.where(small, values / _LIFT, values)
@@ -76,7 +77,7 @@ def bucket_edges(keys: np.ndarray, bits: int) -> np.ndarray:
         [1.0, 2.0]
     """
     small = keys < 1 << bits
-    lifted = (np.where(small, keys + (_MANTISSA << bits), keys) << (_MANTISSA - bits)).view(np.float64)
+    lifted = (np.where(small, keys + (MANTISSA << bits), keys) << (MANTISSA - bits)).view(np.float64)
     lowered = lifted / _LIFT  # rounded, since subnormal numbers are sparse
     lowered = np.where(lowered * _LIFT < lifted, np.nextafter(lowered, np.inf), lowered)
     return np.where(small, lowered, lifted)

@@ -47,7 +47,7 @@ def exponents(bits: Any) -> tuple[int, int]:
 
 
 def grid_of(exponent: int) -> int:
-    """Return the grid for numbers up to an exponent, as `add_column` takes it."""
+    """Return the grid for numbers up to an exponent, as `add_runs` takes it."""
     return max(exponent - 1022 - 62, _LOWEST_GRID)
 
 
@@ -140,16 +140,44 @@ def _add_whole(value: int, position: int, chunks: Any, cell: int, low: int) -> N
 
 
 @jit
-def add_column(
-    values: Any, codes: Any, grid: int, known: Any, totals: Any, low: int, squares: Any, low_squares: int
-) -> int:
-    """Add the numbers of a column, and their squares, to the cells of their rows; return how many are infinite.
+def _on_grid(x: float, word: int, grid: int, scales: Any) -> tuple[int, Any]:
+    """Return the level of the grid of which a number is a multiple, and that multiple; see `add_runs`.
 
-    Numbers that are multiples of the grid are added as integers of two halves of 31 bits; others bit by bit.
+    The level is -1 for numbers that are not finite, and `_GRIDS` for those with bits below all grids.
+    """
+    y = x * scales[0]
+    if not abs(y) < _LIMIT:
+        return -1, 0
+    whole = np.int64(y)
+    if y == whole and (whole != 0 or x == 0.0):
+        return 0, whole
+    level = (grid - ((word >> 52) & 0x7FF) + _BIAS + _STEP - 1) // _STEP
+    if level >= _GRIDS:
+        return _GRIDS, 0
+    return level, np.int64(x * scales[level])
+
+
+@jit
+def add_runs(
+    values: Any,
+    order: Any,
+    starts: Any,
+    grid: int,
+    known: Any,
+    totals: Any,
+    low: int,
+    squares: Any,
+    low_squares: int,
+) -> int:
+    """Add the numbers of a column, and their squares, to one cell per run of rows; return how many are infinite.
+
+    Numbers are added as multiples of a grid, integers of 62 bits; those with bits below it as multiples of a finer
+    grid, or bit by bit. The square of such an integer is three products of its halves.
 
     Args:
         values: float64[n], n < 2**29; NaN is unknown.
-        codes: Cell of each row, int32[n].
+        order: Order of the rows, int32[n].
+        starts: Start of each run in `order`, and n: int64[cells + 1]; runs may be empty.
         grid: The numbers are below 2 ** (grid + 62); from -950.
         known: Number of known values of each cell, int64[cells], increased.
         totals: Chunks of the sums, int64[cells, k], with room for all numbers.
@@ -159,48 +187,129 @@ def add_column(
     """
     infinite, words = 0, values.view(np.int64)
     scales = 2.0 ** -(grid - _STEP * np.arange(_GRIDS, dtype=np.float64))
-    parts = np.zeros(totals.shape[0] * _GRIDS * 8, np.int64)
-    for i in range(len(values)):
-        x, cell = values[i], codes[i]
-        if x != x:
-            continue
-        known[cell] += 1
-        level, y = 0, x * scales[0]
-        if not abs(y) < _LIMIT:
-            infinite += 1
-            continue
-        whole = np.int64(y)
-        if y != whole or (whole == 0 and x != 0.0):  # bits below the grid: a finer one
-            level = (grid - ((words[i] >> 52) & 0x7FF) + _BIAS + _STEP - 1) // _STEP
-            if level >= _GRIDS:
+    parts = np.zeros(_GRIDS * 8, np.int64)
+    for cell in range(len(starts) - 1):
+        count = levels = 0
+        a = b = c = d = e = f = g = h = 0  # parts of level 0, in registers
+        for place in range(starts[cell], starts[cell + 1]):
+            i = order[place]
+            x = values[i]
+            if x != x:
+                continue
+            count += 1
+            level, whole = _on_grid(x, words[i], grid, scales)
+            if level < 0:
+                infinite += 1
+                continue
+            if level == _GRIDS:
                 _add_number(words[i], cell, totals, low, squares, low_squares)
                 continue
-            whole = np.int64(x * scales[level])
-        high, rest = whole >> 31, whole & 0x7FFFFFFF
-        small, mixed, large = rest * rest, high * rest, high * high
-        at = (cell * _GRIDS + level) * 8
-        parts[at] += whole & _MASK
-        parts[at + 1] += whole >> 32
-        parts[at + 2] += small & _MASK
-        parts[at + 3] += small >> 32
-        parts[at + 4] += mixed & _MASK
-        parts[at + 5] += mixed >> 32
-        parts[at + 6] += large & _MASK
-        parts[at + 7] += large >> 32
-    for cell in range(totals.shape[0]):
-        for level in range(_GRIDS):
-            bit, at = grid - _STEP * level, (cell * _GRIDS + level) * 8
+            high, rest = whole >> 31, whole & 0x7FFFFFFF
+            small, mixed, large = rest * rest, high * rest, high * high
+            if level == 0:
+                a, b = a + (whole & _MASK), b + (whole >> 32)
+                c, d = c + (small & _MASK), d + (small >> 32)
+                e, f = e + (mixed & _MASK), f + (mixed >> 32)
+                g, h = g + (large & _MASK), h + (large >> 32)
+                continue
+            levels, at = max(levels, level), level * 8
+            parts[at] += whole & _MASK
+            parts[at + 1] += whole >> 32
+            parts[at + 2] += small & _MASK
+            parts[at + 3] += small >> 32
+            parts[at + 4] += mixed & _MASK
+            parts[at + 5] += mixed >> 32
+            parts[at + 6] += large & _MASK
+            parts[at + 7] += large >> 32
+        known[cell] += count
+        parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7] = a, b, c, d, e, f, g, h
+        for level in range(levels + 1):
+            bit, at = grid - _STEP * level, level * 8
             for j in range(2):
                 _add_whole(parts[at + j], bit + 32 * j, totals, cell, low)
                 _add_whole(parts[at + 2 + j], 2 * bit + 32 * j, squares, cell, low_squares)
                 _add_whole(parts[at + 4 + j], 2 * bit + 32 + 32 * j, squares, cell, low_squares)
                 _add_whole(parts[at + 6 + j], 2 * bit + 62 + 32 * j, squares, cell, low_squares)
+        parts[:] = 0
     return infinite
 
 
 @jit
+def counting_sort(codes: Any, size: int) -> tuple[Any, Any]:
+    """Sort rows by their cell, stably.
+
+    Args:
+        codes: Cell of each row, int32[n] in [0, size).
+        size: Number of cells.
+
+    Returns:
+        The order of the rows (int32[n]), and where each cell begins in it, and n (int64[size + 1]).
+    """
+    starts = np.zeros(size + 1, np.int64)
+    for i in range(len(codes)):
+        starts[codes[i] + 1] += 1
+    for cell in range(size):
+        starts[cell + 1] += starts[cell]
+    at, order = starts[:-1].copy(), np.empty(len(codes), np.int32)
+    for i in range(len(codes)):
+        cell = codes[i]
+        order[at[cell]] = i
+        at[cell] += 1
+    return order, starts
+
+
+@jit
+def known_in_order(values: Any, order: Any, starts: Any) -> tuple[Any, Any]:
+    """Gather the known values of runs of rows.
+
+    Args:
+        values: float64[n]; NaN is unknown.
+        order: Order of the rows, int32[n].
+        starts: Start of each run in `order`, and n: int64[runs + 1].
+
+    Returns:
+        The known values in that order (float64[known]), and where each run begins in them, and their number
+        (int64[runs + 1]).
+    """
+    known, cuts, n = np.empty(len(values)), np.empty(len(starts), np.int64), 0
+    for run in range(len(starts) - 1):
+        cuts[run] = n
+        for place in range(starts[run], starts[run + 1]):
+            x = values[order[place]]
+            known[n] = x
+            n += x == x
+    cuts[-1] = n
+    return known[:n], cuts
+
+
+@jit
+def count_keys(values: Any, shift: int, first: int, weights: Any) -> None:
+    """Count positive normal numbers by bucket, float64[n]; see `buckets.bucket_keys`.
+
+    Args:
+        values: float64[n].
+        shift: Number of bits of the mantissa below a bucket.
+        first: Bucket of the first weight.
+        weights: Weight of each bucket, float64, increased.
+    """
+    words = values.view(np.int64)
+    for i in range(len(words)):
+        weights[(words[i] >> shift) - first] += 1.0
+
+
+@jit
 def add_weighted(bits: Any, weights: Any, codes: Any, totals: Any, low: int, squares: Any, low_squares: int) -> int:
-    """Add weight times number and weight times square, else as `add_column`; `weights` is float64 seen as int64."""
+    """Add weight times number and weight times square, bit by bit, to the cells of their rows.
+
+    Args:
+        bits: float64[n] seen as int64; NaN is unknown.
+        weights: float64[n] seen as int64, >= 0.
+        codes: Cell of each row, int32[n].
+        totals, low, squares, low_squares: As for `add_runs`.
+
+    Returns:
+        Number of infinite values of weight > 0.
+    """
     infinite = 0
     for i in range(len(bits)):
         word, weight = bits[i], weights[i]
@@ -261,5 +370,8 @@ def compile_all() -> None:
     count(n, np.zeros(1, np.int8), codes, np.zeros((9, 1), np.int64), np.zeros((2, 1), np.int64))
     exponents(bits)
     add_totals(bits, codes, chunks, -128)
-    add_column(x, codes, grid_of(int(exponents(bits)[1])), n, chunks, -128, chunks.copy(), -256)
+    order, starts = counting_sort(codes, 1)
+    add_runs(x, order, starts, grid_of(int(exponents(bits)[1])), n, chunks, -128, chunks.copy(), -256)
+    known_in_order(x, order, starts)
+    count_keys(x, 44, 1023 << 8, np.zeros(1))
     add_weighted(bits, bits, codes, chunks, -256, chunks.copy(), -256)

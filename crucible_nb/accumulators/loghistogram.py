@@ -8,14 +8,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb.accumulators.buckets import TINY, Buckets, bucket_edges, bucket_keys, bucket_values
+from crucible_nb.accumulators.buckets import MANTISSA, TINY, Buckets, bucket_edges, bucket_keys, bucket_values
 from crucible_nb.accumulators.inputs import known_values
+from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.accumulators.order import QuantileSketch, quantile_of_sorted
 from crucible_nb.accumulators.serial import StateReader, check_mergeable
 from crucible_nb.utils import checks
 
 _BITS = tuple(range(1, 17))
-_BLOCK = 8192  # values per step, so that temporaries stay in the cache
+_BLOCK = 8192  # values per step of numpy, so that temporaries stay in the cache
 _HUGE = float(np.finfo(np.float64).max)
 
 
@@ -97,8 +98,9 @@ class LogHistogram(QuantileSketch):
     def update(self, values: Any, weights: Any = None) -> Self:
         x, w, missing = known_values(values, weights)
         self.missing += missing
-        for start in range(0, len(x), _BLOCK):
-            part = slice(start, start + _BLOCK)
+        size = _BLOCK if KERNELS.after(0) is None else max(1, len(x))
+        for start in range(0, len(x), size):
+            part = slice(start, start + size)
             self._add(x[part], None if w is None else w[part])
         return self
 
@@ -106,7 +108,7 @@ class LogHistogram(QuantileSketch):
         low, high = float(x.min()) + 0.0, float(x.max()) + 0.0  # never -0.0, which depends on the order
         self._widen(len(x), low, high)
         if low >= TINY and high <= _HUGE:
-            self._bin(self._positive, x, w)
+            self._bin(self._positive, x, w, low, high)
         else:
             self._add_any(x, w)
 
@@ -125,13 +127,21 @@ class LogHistogram(QuantileSketch):
         finite = np.isfinite(x)
         self.infinite += len(x) - int(np.count_nonzero(finite))
         positive, negative = finite & (x > 0), finite & (x < 0)
-        self._bin(self._positive, x[positive], w[positive])
-        self._bin(self._negative, -x[negative], w[negative])
+        for buckets, part, weights in (
+            (self._positive, x[positive], w[positive]),
+            (self._negative, -x[negative], w[negative]),
+        ):
+            if len(part):
+                self._bin(buckets, part, weights, float(part.min()), float(part.max()))
 
-    def _bin(self, buckets: Buckets, x: np.ndarray, w: np.ndarray | None) -> None:
-        if len(x):
+    def _bin(self, buckets: Buckets, x: np.ndarray, w: np.ndarray | None, low: float, high: float) -> None:
+        first, last = bucket_keys(np.array([low, high]), self.bits).tolist()
+        kernels = KERNELS.after(len(x)) if w is None and low >= TINY else None
+        if kernels is not None:
+            buckets.reserve(first, last + 1)
+            kernels.count_keys(x, MANTISSA - self.bits, buckets.start, buckets.weights)
+        else:
             keys = bucket_keys(x, self.bits)
-            first = int(keys.min())
             keys -= first
             buckets.add(first, np.bincount(keys, w))
 

@@ -107,8 +107,24 @@ def _durations(name: str, column: pd.Series) -> Read:
 
 
 def _objects(name: str, column: pd.Series) -> Read:
+    converted = _converted(column)
+    if converted is not None:
+        return _read(name, converted)
     values = arrow_array(column).to_pylist() if isinstance(column.dtype, pd.ArrowDtype) else column
     return [value if type(value) in PLAIN else plain(value, name) for value in values]
+
+
+_ALIKE = ("boolean", "integer", "floating", "string")
+
+
+def _converted(column: pd.Series) -> pd.Series | None:
+    """Convert Python values of one type by Arrow, in one call; None where they are not."""
+    if column.dtype != np.object_ or pd.api.types.infer_dtype(column, skipna=True) not in _ALIKE:
+        return None
+    try:
+        return arrow_series(pa.array(column, from_pandas=True))
+    except (pa.ArrowException, ValueError, OverflowError):  # integers beyond int64, text that is no UTF-8
+        return None
 
 
 def _labels(name: str, column: pd.Series) -> Read:
@@ -278,12 +294,12 @@ def group_codes(frame: pd.DataFrame, names: Sequence[str], *, sort: bool) -> tup
     Raises:
         SchemaError: A column holds values that cannot be told apart: lists, mappings.
     """
-    keys = frame[list(names)]
-    odd = {name: _group_key(keys[name]) for name in names if _has_no_index(one_column(keys[name], name).dtype)}
+    odd = {name: _group_key(frame[name]) for name in names if _has_no_index(one_column(frame[name], name).dtype)}
     try:
         if len(names) == 1 and not sort and not odd:  # the same, faster
-            codes, values = pd.factorize(keys[names[0]], use_na_sentinel=False)
+            codes, values = pd.factorize(frame[names[0]], use_na_sentinel=False)
             return pd.Index(values, name=names[0]), codes
+        keys = frame[list(names)]
         grouped = (keys.assign(**odd) if odd else keys).groupby(list(names), sort=sort, observed=True, dropna=False)
         return grouped.size().index, grouped.ngroup().to_numpy()
     except (TypeError, ValueError, NotImplementedError) as error:

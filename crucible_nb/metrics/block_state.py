@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from crucible_nb.metrics.fold import fold
+from crucible_nb.metrics.fold import Cells, fold, one_cell
 from crucible_nb.metrics.group_state import GroupState, latencies_of
 from crucible_nb.metrics.sum_table import NUMBERS, Block
 
@@ -31,23 +31,23 @@ def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> B
     return Block(time, values, active, known, weight if weighted else None)
 
 
-def add_block(state: GroupState, block: Block, codes: np.ndarray | None = None, groups: Sequence[int] = (0,)) -> None:
+def add_block(state: GroupState, block: Block, cells: Cells, groups: Sequence[int]) -> None:
     """Add rows to groups of a state, in place.
 
     Args:
         state: The state.
         block: The rows.
-        codes: Index into `groups` for each row, int32[n]; None if there is one.
-        groups: Different groups of the state.
+        cells: Their cells.
+        groups: Group of the state for each cell; all are different.
     """
     if block.size:
-        state.add(groups, fold(block, codes, len(groups)))
-        latencies = latencies_of(block, codes)
+        state.add(groups, fold(block, cells))
+        latencies = latencies_of(block, cells)
         state.keep(latencies, [groups[key] for key in latencies.keys.tolist()])
 
 
 def state_of_block(block: Block) -> GroupState:
     """Compute the state of all rows of a block."""
     state = GroupState()
-    add_block(state, block)
+    add_block(state, block, one_cell(block.size), [0])
     return state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,29 +12,56 @@ from crucible_nb.accumulators.exact_sum import CHUNK
 from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, KNOWN, ONES, SUCCESSES, Block, SumTable
 
-_ONE_CELL = np.zeros(1, np.intp)
+
+class Cells(NamedTuple):
+    """Rows by cell.
+
+    Attributes:
+        codes: Cell of each row, int32[n].
+        order: Order of the rows by cell, int32[n]; None if they are in order.
+        starts: Start of each cell in that order, and n; int64[cells + 1]. Cells may be empty.
+    """
+
+    codes: np.ndarray
+    order: np.ndarray | None
+    starts: np.ndarray
 
 
-def fold(block: Block, codes: np.ndarray | None = None, size: int = 1, *, compiled: bool | None = None) -> SumTable:
+def cells_of(codes: np.ndarray, size: int) -> Cells:
+    """Sort rows by cell, stably; codes are integers in [0, size)."""
+    codes = codes.astype(np.int32, copy=False)
+    if (codes[1:] >= codes[:-1]).all():
+        return Cells(codes, None, np.searchsorted(codes, np.arange(size + 1)))
+    kernels = KERNELS.after(0)
+    if kernels is not None:
+        return Cells(codes, *kernels.counting_sort(codes, size))
+    order = np.argsort(codes.astype(np.min_scalar_type(size)), kind="stable")  # short integers are sorted by counting
+    return Cells(codes, order, np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size)))))
+
+
+def one_cell(n: int) -> Cells:
+    """Return all rows as one cell."""
+    return Cells(np.zeros(n, np.int32), None, np.array([0, n]))
+
+
+def fold(block: Block, cells: Cells, *, compiled: bool | None = None) -> SumTable:
     """Sum a block by cell.
 
     Args:
         block: At least one event.
-        codes: Cell of each event, int32[n] in [0, size); None for one cell.
-        size: Number of cells.
+        cells: Cells of the events.
         compiled: Whether to use numba; None uses it once it is loaded.
     """
     kernels = KERNELS.after(block.size) if compiled is None else KERNELS.load() if compiled else None
     if kernels is not None:
-        return _compiled(block, np.zeros(block.size, np.int32) if codes is None else codes, size, kernels)
-    if codes is None or size == 1:
-        return _runs(block, _ONE_CELL)
-    if (codes[1:] < codes[:-1]).any():
-        order = np.argsort(codes.astype(np.min_scalar_type(size)), kind="stable")  # short integers sort by radix
-        block, codes = block.take(order), codes[order]
-    starts = np.concatenate((_ONE_CELL, np.flatnonzero(codes[1:] != codes[:-1]) + 1))
-    runs, table = _runs(block, starts), SumTable(size)
-    table.add(codes[starts], runs)
+        return _compiled(block, cells, kernels)
+    filled = np.flatnonzero(np.diff(cells.starts))
+    runs = _runs(block if cells.order is None else block.take(cells.order), cells.starts[filled])
+    size = len(cells.starts) - 1
+    if len(filled) == size:
+        return runs
+    table = SumTable(size)
+    table.add(filled, runs)
     return table
 
 
@@ -87,8 +114,10 @@ def _column(table: SumTable, row: int, x: np.ndarray, starts: np.ndarray, w: np.
 # -- numba -------------------------------------------------------------------------------------------------------------
 
 
-def _compiled(block: Block, codes: np.ndarray, size: int, compiled: Any) -> SumTable:
+def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     """Sum by cell, with the events in any order."""
+    codes, size = cells.codes, len(cells.starts) - 1
+    order = np.arange(block.size, dtype=np.int32) if cells.order is None else cells.order
     table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
     time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
     compiled.count(time, block.success, codes, table.counts, table.span)
@@ -110,7 +139,7 @@ def _compiled(block: Block, codes: np.ndarray, size: int, compiled: Any) -> SumT
                 known += np.bincount(codes[~np.isnan(x)], minlength=size)
         elif w is None:
             chunks = (part for sums in where for part in (sums.chunks[row], CHUNK * sums.low))
-            infinite = compiled.add_column(x, codes, compiled.grid_of(high), known, *chunks)
+            infinite = compiled.add_runs(x, order, cells.starts, compiled.grid_of(high), known, *chunks)
         else:
             chunks = (part for sums in where for part in (sums.chunks[row], CHUNK * sums.low))
             infinite = compiled.add_weighted(x.view(np.int64), w.view(np.int64), codes, *chunks)

@@ -12,6 +12,7 @@ from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import group_codes, numbers_of, outcomes_of, tokens_of
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
+from crucible_nb.metrics.fold import cells_of, one_cell
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.metrics import Metrics
 from crucible_nb.metrics.sum_table import Block
@@ -76,7 +77,7 @@ def frame_metrics(
     return view(total).grouped({key: view(state) for key, state in groups.items()}, names)
 
 
-_ROWS = 65_536
+_ROWS = 131_072
 """Rows converted at a time, so that temporaries are small."""
 
 
@@ -90,13 +91,12 @@ def _states(frame: pd.DataFrame, names: Sequence[str]) -> tuple[GroupState, dict
         time = zeros[: len(rows)] if times is None else times[start : start + _ROWS]
         block = _block(frame, rows, time)
         if not names:
-            add_block(state, block)
+            add_block(state, block, one_cell(len(rows)), [0])
             continue
-        _, codes = group_codes(rows, names, sort=False)
-        keys = _keys(rows, names, codes)
-        groups = [numbers.setdefault(key, len(numbers)) for key in keys]
+        values, codes = group_codes(rows, names, sort=False)
+        groups = [numbers.setdefault(key, len(numbers)) for key in _keys(values)]
         state.grow(len(numbers))
-        add_block(state, block, codes.astype(np.int32), groups)
+        add_block(state, block, cells_of(codes, len(groups)), groups)
     if not names:
         return state, {}, times is not None
     parts = {key: state.merge_groups(np.array([group])) for key, group in numbers.items()}
@@ -119,13 +119,11 @@ def _times(frame: pd.DataFrame) -> np.ndarray | None:
     return times.ns if times.known.all() else np.where(times.known, times.ns, times.ns[times.known].min())
 
 
-def _keys(frame: pd.DataFrame, names: Sequence[str], codes: np.ndarray) -> list[Any]:
-    """Return the key of each group in order of first appearance; None for missing values."""
-    first = np.empty(codes.max() + 1, np.intp)
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last assignment is the first row
-    rows = frame[list(names)].iloc[first].itertuples(index=False, name=None)
-    keys = [tuple(None if pd.isna(value) else value for value in row) for row in rows]
-    return [key[0] for key in keys] if len(names) == 1 else keys
+def _keys(groups: pd.Index) -> list[Any]:
+    """Return the key of each group; None for missing values."""
+    if isinstance(groups, pd.MultiIndex):
+        return [tuple(None if pd.isna(value) else value for value in group) for group in groups]
+    return [None if pd.isna(value) else value for value in groups]
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:

@@ -11,7 +11,9 @@ import numpy as np
 
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.accumulators.exact_sum import ColumnSums
+from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.accumulators.shared_values import SharedValues
+from crucible_nb.metrics.fold import Cells
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, NUMBERS, ONES, SUCCESSES, Block, SumTable
 
 _LATENCY = 0
@@ -29,33 +31,37 @@ class Latencies(NamedTuple):
     values: Sequence[SharedValues]
 
 
-def latencies_of(block: Block, codes: np.ndarray | None = None) -> Latencies:
-    """Divide the known latencies of a block by group; events keep their order within a group."""
-    keys, edges = np.zeros(1, np.intp), [0, block.size]
+def latencies_of(block: Block, cells: Cells | None = None) -> Latencies:
+    """Divide the known latencies of a block by cell, or not; events keep their order within a cell."""
+    keys, starts = np.zeros(1, np.intp), np.array([0, block.size])
     if _LATENCY not in block.active:
         return Latencies(keys, ())
     values, weights = block.values[_LATENCY], block.weight
-    if codes is not None:
-        if (codes[1:] < codes[:-1]).any():
-            order = np.argsort(codes, kind="stable")
-            values, weights, codes = values[order], None if weights is None else weights[order], codes[order]
-        starts = np.concatenate((keys, np.flatnonzero(codes[1:] != codes[:-1]) + 1))
-        keys, edges = codes[starts], [*starts.tolist(), block.size]
+    if cells is not None:
+        keys = np.flatnonzero(np.diff(cells.starts))
+        starts = np.append(cells.starts[keys], block.size)
+        kernels = KERNELS.after(0) if weights is None and cells.order is not None else None
+        if kernels is not None:
+            known, cuts = kernels.known_in_order(values, cells.order, starts)
+            return Latencies(keys, _divided(known, None, cuts, starts - cuts))
+        if cells.order is not None:
+            values, weights = values[cells.order], None if weights is None else weights[cells.order]
     missing = np.isnan(values)
     known = ~missing if weights is None else ~missing & (weights > 0)
     if known.all():
-        parts = [
-            SharedValues(values[a:b].copy(), None if weights is None else weights[a:b].copy())
-            for a, b in pairwise(edges)
-        ]
-        return Latencies(keys, parts)
-    cuts, gaps = (np.concatenate(([0], np.cumsum(one)))[edges] for one in (known, missing))
-    values, weights = values[known], None if weights is None else weights[known]
-    parts = [
+        copies = values.copy(), None if weights is None else weights.copy()
+        return Latencies(keys, _divided(*copies, starts, np.zeros(len(starts), np.int64)))
+    cuts = np.concatenate(([0], np.cumsum(known)))[starts]
+    gaps = starts - cuts if weights is None else np.concatenate(([0], np.cumsum(missing)))[starts]
+    return Latencies(keys, _divided(values[known], None if weights is None else weights[known], cuts, gaps))
+
+
+def _divided(values: np.ndarray, weights: np.ndarray | None, cuts: np.ndarray, gaps: np.ndarray) -> list[SharedValues]:
+    """Cut values at `cuts`; `gaps` counts the missing ones before each cut."""
+    return [
         SharedValues(values[a:b], None if weights is None else weights[a:b], gap)
         for (a, b), gap in zip(pairwise(cuts.tolist()), np.diff(gaps).tolist(), strict=True)
     ]
-    return Latencies(keys, parts)
 
 
 class GroupState:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from crucible_nb.metrics.fold import fold
-from crucible_nb.metrics.group_state import GroupState, latencies_of
+from crucible_nb.metrics.fold import Cells, cells_of, fold, one_cell
+from crucible_nb.metrics.group_state import GroupState, Latencies, latencies_of
 from crucible_nb.metrics.sliding import SlidingWindow
 from crucible_nb.metrics.sum_table import Block
 
@@ -45,8 +46,8 @@ class LiveState:
         # row 0 is for events without a group, the last row for groups above the limit
         grouped = [_alike(np.minimum(one, GROUPS) + 1) for one in (() if block.codes is None else block.codes)]
         paned = [window.panes(block.time, latest) for window in self.windows.values()]
-        cells, keys, size = finest([one for one in (*grouped, *paned) if isinstance(one, np.ndarray)], block.size)
-        table, everything = fold(block, cells, size), latencies_of(block)
+        cells, keys = finest([one for one in (*grouped, *paned) if isinstance(one, np.ndarray)], block.size)
+        table, everything = fold(block, cells), latencies_of(block)
         total = table.summed(np.zeros(1, np.intp))
         self.total.add(slice(None), total)
         self.total.keep(everything, _ALL)
@@ -60,15 +61,18 @@ class LiveState:
             groups, sums = table.by(next(of_cells))
             state.grow(int(groups[-1]) + 1)
             state.add(groups, sums)
-            latencies = latencies_of(block, rows.astype(np.int16))  # small integers are sorted by counting
-            state.keep(latencies, latencies.keys.tolist())
+            if len(keys) == 1:
+                state.keep(latencies_of(block, cells), groups.tolist())
+            else:
+                latencies = _by(block, rows)
+                state.keep(latencies, latencies.keys.tolist())
         for window, panes in zip(self.windows.values(), paned, strict=True):
             if isinstance(panes, np.ndarray):
                 ids, sums = table.by(next(of_cells))
-                left = int(ids[0] < 0)  # events that have left the window
+                left = int(ids[0] < window.oldest)  # events that have left the window
                 window.add(ids[left:], sums.take(slice(left, None)))
-                inside = block if not left else block.take(np.flatnonzero(panes >= 0))
-                window.keep(latencies_of(inside, panes[panes >= 0] if left else panes))
+                inside = np.flatnonzero(panes >= window.oldest) if left else None
+                window.keep(_by(block, panes) if inside is None else _by(block.take(inside), panes[inside]))
             elif panes is not None:
                 window.add(np.array([panes]), total)
                 window.keep(everything._replace(keys=np.array([panes])))
@@ -92,40 +96,45 @@ def _alike(codes: np.ndarray) -> np.ndarray | int:
     return int(codes[0]) if (codes == codes[0]).all() else codes
 
 
-def finest(columns: Sequence[np.ndarray], n: int) -> tuple[np.ndarray | None, Sequence[np.ndarray], int]:
+def _by(block: Block, codes: np.ndarray) -> Latencies:
+    """Divide the latencies of a block by an integer column."""
+    low = int(codes.min())
+    latencies = latencies_of(block, cells_of(codes - low, int(codes.max()) - low + 1))
+    return latencies._replace(keys=latencies.keys + low)
+
+
+def finest(columns: Sequence[np.ndarray], n: int) -> tuple[Cells, Sequence[np.ndarray]]:
     """Divide rows by several integer columns at once.
 
     Args:
-        columns: int[n] each, at least one row.
-        n: Number of rows.
+        columns: int[n] each.
+        n: Number of rows, at least one.
 
     Returns:
-        The cell of each row (int32, None if all are in one), the value of each column in each cell, and the number of
-        cells.
+        The cells of the rows, none of them empty, and the value of each column in each cell.
 
     Examples:
-        >>> cells, values, size = finest([np.array([5, 5, 7]), np.array([1, 0, 1])], 3)
-        >>> cells.tolist(), [one.tolist() for one in values], size
-        ([1, 0, 2], [[5, 5, 7], [0, 1, 1]], 3)
+        >>> cells, values = finest([np.array([5, 5, 7]), np.array([1, 0, 1])], 3)
+        >>> cells.codes.tolist(), [one.tolist() for one in values]
+        ([1, 0, 2], [[5, 5, 7], [0, 1, 1]])
     """
     if not columns:
-        return None, (), 1
+        return one_cell(n), ()
     lows = [int(one.min()) for one in columns]
     sizes = [int(one.max()) - low + 1 for one, low in zip(columns, lows, strict=True)]
-    if _product(sizes) > _MOST_KEYS:  # an odd time far away, many groups
+    if math.prod(sizes) > _MOST_KEYS:  # times far apart, many groups
         distinct = [np.unique(one, return_inverse=True) for one in columns]
-        cells, inner, size = finest([codes for _, codes in distinct], n)
-        return cells, [values[codes] for (values, _), codes in zip(distinct, inner, strict=True)], size
-    key = np.zeros(n, np.int64)
+        cells, inner = finest([codes for _, codes in distinct], n)
+        return cells, [values[codes] for (values, _), codes in zip(distinct, inner, strict=True)]
+    key = np.zeros(n if len(columns) > 1 else 1, np.int64)
     for one, low, size in zip(columns, lows, sizes, strict=True):
-        key *= size
-        key += one - low
-    present, cells = _numbered(key, _product(sizes))
+        key = key * size + (one - low)
+    present, numbers = _numbered(key, math.prod(sizes))
     values, rest = [], present
     for low, size in zip(reversed(lows), reversed(sizes), strict=True):
         values.append(rest % size + low)
         rest = rest // size
-    return cells, values[::-1], len(present)
+    return cells_of(numbers, len(present)), values[::-1]
 
 
 _MOST_KEYS = 1 << 62
@@ -143,10 +152,3 @@ def _numbered(key: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.empty(size, np.int32)
     numbers[present] = np.arange(len(present), dtype=np.int32)
     return present, numbers[key]
-
-
-def _product(sizes: Sequence[int]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product

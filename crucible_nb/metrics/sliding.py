@@ -37,8 +37,13 @@ class SlidingWindow:
         self.newest = _EMPTY
         self._merged: tuple[int, int, GroupState] | None = None
 
+    @property
+    def oldest(self) -> int:
+        """Smallest pane number that is still kept."""
+        return self.newest - len(self.ids) + 1
+
     def panes(self, time: np.ndarray, latest: int) -> np.ndarray | int | None:
-        """Return the pane of each event, -1 for events that have left the window; one number if it is the same.
+        """Return the pane of each event, `oldest - 1` for those that have left; one number if all are in it.
 
         Args:
             time: Times in UTC nanoseconds, at least one.
@@ -48,14 +53,14 @@ class SlidingWindow:
             int64[n], a number, or None if all events have left the window.
         """
         self.newest = max(self.newest, latest // self.width)
-        oldest = self.newest - len(self.ids) + 1
+        oldest = self.oldest
         low, high = int(time.min()) // self.width, int(time.max()) // self.width
         if high < oldest:
             return None
         if low == high:
             return low
         pane = time // self.width
-        return np.where(pane < oldest, -1, pane) if low < oldest else pane
+        return np.maximum(pane, oldest - 1) if low < oldest else pane
 
     def add(self, panes: np.ndarray, table: SumTable) -> None:
         """Merge a table with one group per pane, in place."""

@@ -95,6 +95,9 @@ class MetricsStage:
         """
         done, latest = 0, int(batch.time.max()) if latest is None else latest
         self.event_count += len(batch)
+        if len(batch) >= BLOCK:
+            self.state().add(self._block_of(batch), latest)
+            return
         while done < len(batch):
             part = batch.slice(done, min(len(batch), done + BLOCK - self._waiting))
             self._copy(part)
@@ -102,6 +105,25 @@ class MetricsStage:
             done += len(part)
             if self._waiting == BLOCK:
                 self.state()
+
+    def _block_of(self, batch: Batch) -> Block:
+        """Build a block without waiting."""
+        values, active = np.empty((len(NUMBERS), len(batch))), []
+        for row, name in enumerate(NUMBERS):
+            cells = batch.cells.get(name)
+            if cells is not None:
+                values[row] = cells.values
+                if cells.mask is not None:
+                    values[row][cells.mask] = np.nan
+                active.append(row)
+        success, weight = batch.cells.get("success"), batch.cells.get("weight")
+        outcomes = np.full(len(batch), -1, np.int8) if success is None else success.values.astype(np.int8)
+        if success is not None and success.mask is not None:
+            outcomes[success.mask] = -1
+        codes = np.empty((len(self.groupings), len(batch)), np.int32)
+        for row, grouping in enumerate(self.groupings):
+            codes[row] = grouping.codes(batch)
+        return Block(batch.time, values, active, outcomes, None if weight is None else weight.values, codes)
 
     def _copy(self, part: Batch) -> None:
         at = slice(self._waiting, self._waiting + len(part))

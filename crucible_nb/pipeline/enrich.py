@@ -51,21 +51,28 @@ class EnrichmentStage:
             _add_total(batch)
 
     def _add_cost(self, batch: Batch, recorded: np.ndarray | None) -> None:
+        """Price the events without a cost."""
         cells = batch.cells
-        codes = self._codes(cells["model"].values, cells["provider"].values if "provider" in cells else None)
-        tokens = [cells[name].floats() if name in cells else None for name in _TOKENS]
+        rows = slice(None) if recorded is None else np.flatnonzero(np.isnan(recorded))
+        providers = cells["provider"].values[rows] if "provider" in cells else None
+        codes = self._codes(cells["model"].values[rows], providers)
+        tokens = [cells[name].floats()[rows] if name in cells else None for name in _TOKENS]
         cost = self._rates.cost(codes, *tokens)
-        missing = np.ones(len(batch), np.bool_) if recorded is None else np.isnan(recorded)
         unknown = np.isnan(cost)
         if unknown.any():
             known = np.logical_or.reduce([~np.isnan(part) for part in tokens[:2] if part is not None])
             negative = np.logical_or.reduce([part < 0 for part in tokens[:4] if part is not None])
-            owed = missing & unknown & known & (codes >= 0)
+            owed = unknown & known & (codes >= 0)
             self._count_unpriced(codes[owed], negative[owed])
-        priced = missing & ~unknown
-        if priced.any():
-            cells["cost_usd"] = Column("float", cost if recorded is None else np.where(missing, cost, recorded))
-            cells["_priced"] = Column("flag", priced)
+        if unknown.all():
+            return
+        priced = np.zeros(len(batch), np.bool_)
+        priced[rows] = ~unknown
+        if recorded is not None:
+            recorded = recorded.copy()
+            recorded[rows] = cost
+        cells["cost_usd"] = Column("float", cost if recorded is None else recorded)
+        cells["_priced"] = Column("flag", priced)
 
     def _codes(self, models: np.ndarray, providers: np.ndarray | None) -> np.ndarray:
         """Return the index of each event's name in the list of names to price: "model" or "provider/model"."""
