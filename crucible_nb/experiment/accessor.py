@@ -87,7 +87,8 @@ class CrucibleAccessor:
         """Detect incidents in the rows, in order of time.
 
         Args:
-            method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
+            method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", a detector, or
+                several of these ("z_score,iqr" or a list), whose largest score counts.
             metric: Column to score; None: latency_ms and cost_usd, if present.
             by: Columns whose groups have their own baselines.
             cooldown: Number of rows without an alarm that end an incident; None: the default of the detector.

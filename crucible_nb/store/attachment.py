@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import orjson
 import pandas as pd
@@ -23,6 +24,7 @@ from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder
 from crucible_nb.store.lock import Lock, holder, last_heartbeat
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.segment import read_segment
+from crucible_nb.store.syscalls import read_regular
 from crucible_nb.store.writer import Writer, claim, price_bytes, writer_is_running
 
 _PRICES = 64 << 20  # bytes that a price file may expand to
@@ -67,8 +69,12 @@ class Attachment:
         """Create an experiment that this process writes."""
         redact = None if redaction is None else redaction.to_dict()
         started = config.start_reading()
-        facts = {**config.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started}
-        folder = ExperimentFolder.create(root, identity, facts, price_bytes(config.prices.data))
+        prices = price_bytes(config.prices.data)
+        facts = {
+            **config.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started,
+            "prices_crc32": crc32(prices),
+        }  # fmt: skip
+        folder = ExperimentFolder.create(root, identity, facts, prices)
         stream = Stream(config, 0, started)
         writer = Writer(folder, 0, stream, durability, redaction)
         try:
@@ -94,13 +100,14 @@ class Attachment:
         try:
             config = config_of(folder, given)
             seen = beat if config.clock is None else None
-            follower = Follower(folder, 0, config)
+            follower = Follower(folder, 0, config, ended=True)
             stream = follower.catch_up()
             follower.replayer.skip_replayed_incidents()
             durability = durability or folder.facts().get("durability", "os")
             writer = Writer(folder, 0, stream, durability, redaction)
             writer.lock, writer.sampled_seqs, writer.number = lock, follower.sampled_seqs, follower.next_number() - 1
             attached = cls(folder, config, stream, writer)
+            attached.report_lost_prices()
             if stream.lifecycle.alive:
                 folder.sync(0)
                 writer.open(follower.next_number())
@@ -148,7 +155,14 @@ class Attachment:
         config = config_of(folder, given).for_reader()
         attached = cls(folder, config, rows=rows)
         attached.catch_up()
+        attached.report_lost_prices()
         return attached
+
+    def report_lost_prices(self) -> None:
+        """Report a price file that cannot be read; later costs are those of today's prices."""
+        if self.folder.price_failure:
+            sentence = f"{self.folder.price_failure}; costs are computed with the prices of this release"
+            self.main().problems.report("lost", sentence)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -194,7 +208,7 @@ class Attachment:
         paths = [part.segment for part in self.folder.parts(stream.writer_id) if part.segment is not None]
         key = (stream.writer_id, len(paths), stream.pipeline.buffer.evicted)
         if self._evicted_rows is None or self._evicted_rows[0] != key:
-            frames = list(_readable(paths, stream))
+            frames = list(_readable(paths, stream, self.folder.identity))
             self._evicted_rows = (key, frames)
         assert self._evicted_rows is not None
         in_memory = stream.pipeline.buffer.frame()["seq"].to_numpy()
@@ -235,23 +249,39 @@ class Attachment:
         return str(holder(self.folder.lock_path(0)) or "another process")
 
 
-def _readable(paths: Iterable[Path], stream: Stream) -> Iterator[pd.DataFrame]:
+def _readable(paths: Iterable[Path], stream: Stream, identity: str) -> Iterator[pd.DataFrame]:
     """Read segments; those that cannot be read are reported and skipped."""
     for path in paths:
         try:
-            yield read_segment(path)
+            yield read_segment(path, identity)
         except StoreError as error:
             stream.problems.report("lost", str(error))
 
 
 def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -> ExperimentConfig:
-    """Read the arguments of an experiment from its folder."""
+    """Read the arguments of an experiment from its folder; if its prices are lost, they are those of today."""
     facts = folder.facts()
-    path = folder.path / PRICES
-    with reading(path, unchanged=StoreError):
-        prices = prices_of(path.read_bytes())
+    try:
+        prices = stored_prices(folder)
+        folder.price_failure = ""
+    except StoreError as error:
+        prices, folder.price_failure = PriceTable.default(), str(error)
     with reading(folder.path / FACTS, unchanged=StoreError):
         return ExperimentConfig.from_dict(facts, prices, given)
+
+
+def stored_prices(folder: ExperimentFolder) -> PriceTable:
+    """Read the price table of an experiment.
+
+    Raises:
+        StoreError: The file is missing or corrupt.
+    """
+    path, checksum = folder.path / PRICES, folder.facts().get("prices_crc32")
+    with reading(path, unchanged=StoreError):
+        data = read_regular(path)
+        if checksum is not None and crc32(data) != checksum:
+            raise ValueError("its checksum is wrong")
+        return prices_of(data)
 
 
 @functools.lru_cache(maxsize=8)

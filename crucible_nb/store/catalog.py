@@ -10,7 +10,7 @@ from typing import Any
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import as_path
 from crucible_nb.store.attachment import Attachment
-from crucible_nb.store.layout import FACTS, ExperimentFolder, folders
+from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, is_experiment, is_id
 from crucible_nb.store.postgres.address import Address, address_of
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
@@ -28,7 +28,7 @@ def root_of(store: Any) -> Path:
 
 def find(root: Path, name: str) -> ExperimentFolder | None:
     """Find the experiment with an id, else the newest with a name."""
-    if (root / name / FACTS).exists() and len(name) == 32:
+    if is_id(name) and is_experiment(root / name):
         return ExperimentFolder(root / name)
     named = []
     for folder in folders(root):

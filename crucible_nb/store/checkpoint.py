@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import orjson
@@ -14,12 +16,14 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import MAX_BYTES, reading
+from crucible_nb.store.layout import foreign
 from crucible_nb.store.lines import decode_exact, encode_exact
 from crucible_nb.store.segment import frame_bytes, read_frame
-from crucible_nb.store.syscalls import write_whole
+from crucible_nb.store.syscalls import read_regular, write_whole
 
 STATE = "state.json"
 SAMPLE = "sample.parquet"
+_MARK = b"crucible.crc32 "
 _ARRAYS = frozenset({"<f8", "<i8", "<i4", "<i2", "|i1", "|u1", "|b1"})
 _LONG = 16  # items from which a list is stored as an array
 
@@ -68,24 +72,55 @@ def unpack_state(cell: Any) -> Any:
     return array.tolist() if inner[0] == "list" else array
 
 
-def write_checkpoint(path: Path, state: dict[str, Any], sample: pd.DataFrame | None) -> None:
-    """Write a state as a complete and synced file."""
+def write_checkpoint(
+    path: Path, state: dict[str, Any], sample: pd.DataFrame | None, place: Mapping[str, Any] | None = None
+) -> None:
+    """Write a state as a complete and synced file.
+
+    Args:
+        path: The checkpoint.
+        state: The state.
+        sample: Rows of the running sample, None without one.
+        place: Experiment, writer and part, which are compared when it is read.
+    """
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
         whole.writestr(STATE, orjson.dumps(pack_state(state)))
         if sample is not None:
             whole.writestr(zipfile.ZipInfo(SAMPLE), frame_bytes(sample, {}))
-    write_whole(path, stream.getvalue())
+        whole.comment = orjson.dumps(place or {}) + _MARK + b"00000000"
+    data = stream.getvalue()[:-8]
+    write_whole(path, data + b"%08x" % crc32(data))
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
+def _place(data: bytes) -> dict[str, Any]:
+    """Check the CRC-32 at the end of a checkpoint; return the facts before it in the comment of the zip.
+
+    Checkpoints of v0.1 have no comment.
+    """
+    if data[-22:-18] == b"PK\x05\x06" and data[-2:] == b"\0\0":
+        return {}
+    if data[-8 - len(_MARK) : -8] != _MARK or b"%08x" % crc32(data[:-8]) != data[-8:]:
+        raise ValueError("its checksum is wrong")
+    with zipfile.ZipFile(io.BytesIO(data)) as whole:
+        place = orjson.loads(whole.comment[: -8 - len(_MARK)])
+    return place if isinstance(place, dict) else {}
+
+
+def read_checkpoint(path: Path, identity: str | None = None) -> tuple[dict[str, Any], pd.DataFrame | None]:
     """Return a state and the rows of its running sample, None without one.
 
+    Args:
+        path: The checkpoint.
+        identity: Id of the experiment that it has to belong to; None: that in the name of its folder.
+
     Raises:
-        StoreError: The file is corrupt.
+        StoreError: The file is corrupt, or belongs to another experiment, writer or part.
     """
     with reading(path):
-        with zipfile.ZipFile(path) as whole:
+        data = read_regular(path)
+        place = _place(data)
+        with zipfile.ZipFile(io.BytesIO(data)) as whole:
             infos = {info.filename: info for info in whole.infolist()}
             if not {STATE} <= set(infos) <= {STATE, SAMPLE}:
                 raise ValueError(f"expected {STATE!r} in it, got {sorted(infos)}")
@@ -95,4 +130,17 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], pd.DataFrame | None]:
             sample = whole.read(SAMPLE) if SAMPLE in infos else None
         if not isinstance(state, dict):
             raise StoreError(f"cannot read {str(path)!r}: it holds no mapping")
+        if why := foreign(place, path, identity):
+            raise StoreError(f"cannot read {str(path)!r}: {why}")
         return state, None if sample is None else read_frame(sample, path)[0]
+
+
+def read_sample(path: Path) -> pd.DataFrame | None:
+    """Return the rows of the running sample in a damaged checkpoint, None if there are none that can be read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_regular(path))) as whole:
+            if whole.getinfo(SAMPLE).file_size > MAX_BYTES:
+                return None
+            return read_frame(whole.read(SAMPLE), path)[0]
+    except Exception:  # noqa: BLE001  damaged bytes may raise anything
+        return None

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import adler32
@@ -25,7 +25,7 @@ import orjson
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import MAX_BYTES, reading, reason
-from crucible_nb.store.syscalls import system, write_whole
+from crucible_nb.store.syscalls import read_regular, system, write_whole
 
 FACTS = "experiment.json"
 PRICES = "prices.json.gz"
@@ -47,6 +47,11 @@ class JournalPart(NamedTuple):
     journal: Path | None
     segment: Path | None
     checkpoint: Path | None
+
+
+def sealed_parts(parts: Sequence[JournalPart]) -> list[JournalPart]:
+    """Return the parts that have a segment, or had one: only a segment replaces the journal of a checkpoint."""
+    return [part for part in parts if part.segment is not None or (part.checkpoint is not None and not part.journal)]
 
 
 class FolderListing:
@@ -95,10 +100,14 @@ class ExperimentFolder:
 
     Args:
         path: Folder of the experiment.
+
+    Attributes:
+        price_failure: Reason why its prices could not be read, else "".
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.price_failure = ""
         self._facts: dict[str, Any] | None = None
 
     @classmethod
@@ -124,6 +133,11 @@ class ExperimentFolder:
         """Delete the folder, after its creation failed."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    @property
+    def identity(self) -> str:
+        """Id of the experiment; a copied folder may have another name."""
+        return str(self.facts().get("id", self.path.name))
+
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Write the facts with their checksum."""
         body = orjson.dumps(facts, option=orjson.OPT_INDENT_2)
@@ -143,7 +157,7 @@ class ExperimentFolder:
     def _read_facts(self) -> dict[str, Any]:
         path = self.path / FACTS
         try:
-            whole = orjson.loads(path.read_bytes())
+            whole = orjson.loads(read_regular(path))
             facts, version = whole["facts"], whole["crucible"]
             sound = adler32(orjson.dumps(facts)) == whole["checksum"] and isinstance(facts, dict)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -214,8 +228,49 @@ def folders(root: Path) -> Iterator[ExperimentFolder]:
     except OSError as error:
         raise StoreError(f"cannot read {str(root)!r}: {reason(error)}") from error
     for name in names:
-        if _ID.fullmatch(name) and (root / name / FACTS).exists():
+        if is_id(name) and is_experiment(root / name):
             yield ExperimentFolder(root / name)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text is the id of an experiment."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_experiment(path: Path) -> bool:
+    """Return whether a folder holds an experiment, also if its facts are lost; a start cut short leaves no journal."""
+    try:
+        if (path / FACTS).is_symlink() or (path / FACTS).exists():
+            return True
+        return any(_NAME.fullmatch(entry.name) for entry in list(path.iterdir()))
+    except OSError:
+        return False
+
+
+def part_of(path: Path) -> tuple[int, int] | None:
+    """Return writer id and number of a journal, segment or checkpoint, by its name."""
+    match = _NAME.fullmatch(path.name)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def foreign(facts: Mapping[str, Any], path: Path, identity: str | None) -> str:
+    """Compare the facts in a file with its place; return why it does not belong there, "" if it does.
+
+    Args:
+        facts: Facts of a journal, segment or checkpoint; facts that it does not have are not compared.
+        path: The file.
+        identity: Id of the experiment; None: that in the name of the folder.
+    """
+    part = part_of(path)
+    if identity is None and is_id(path.parent.name):
+        identity = path.parent.name
+    experiment = facts.get("experiment")
+    if experiment is not None and identity is not None and experiment not in (identity, path.parent.name):
+        return f"it belongs to another experiment, {experiment!r}"
+    for key, value in zip(("writer", "part"), part or (), strict=False):
+        if facts.get(key, value) != value:
+            return f"it is {key} {facts[key]!r}, its name says {value}"
+    return ""
 
 
 def unpack(archive: Path, root: Path) -> ExperimentFolder:

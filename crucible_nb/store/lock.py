@@ -24,6 +24,8 @@ except ImportError:  # pragma: no cover  systems without flock use heartbeats
 MAX_SILENCE = 15.0
 """Seconds without a heartbeat after which a holder counts as dead, where locks do not work."""
 
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe in the place of a lock keeps nobody waiting
+
 _TRIES, _PAUSE = 40, 0.005  # a process that tests the lock holds it for an instant
 
 
@@ -109,7 +111,7 @@ class Lock:
 def is_held(path: Path) -> bool:
     """Return whether a living process holds the lock."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
     except OSError:
         return False
     try:
@@ -129,7 +131,7 @@ def is_held(path: Path) -> bool:
 def holder(path: Path) -> Holder | None:
     """Return the current or last holder of the lock, None if unknown."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
     except OSError:
         return None
     try:

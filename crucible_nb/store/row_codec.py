@@ -20,6 +20,9 @@ NAMES = (
 )  # fmt: skip
 """Names of the cells of an event's line, in order; the last three cells are optional."""
 
+BEYOND = 2**63
+"""Smallest number that is no time in nanoseconds."""
+
 
 def encode_row(
     seq: int, row: Sequence[Any], clean: Callable[[str, Any], Any] | None = None
@@ -86,7 +89,8 @@ def run_of(lines: list[bytes]) -> Run | None:
     seq, width = cells[0], len(cells) // len(lines)
     if len(cells) != width * len(lines) or cells[::width] != [*range(seq, seq + len(lines))]:
         return None
-    if {*map(type, cells[1::width])} != {int}:
+    clocks = cells[1::width]
+    if {*map(type, clocks)} != {int} or max(clocks) >= BEYOND:
         return None
     if width == WIDTH + 1 and {*map(type, cells[WIDTH::width])} == {dict}:
         del cells[::width]
@@ -103,7 +107,7 @@ def row_of_cells(cells: list[Any]) -> tuple[Any, ...] | None:
         cells.append(None)
     elif not _decode_fields(cells):
         return None
-    if type(cells[0]) is not int:
+    if type(cells[0]) is not int or not -BEYOND <= cells[0] < BEYOND:
         return None
     fields = cells.pop()
     if dict in map(type, cells):

@@ -21,7 +21,8 @@ from crucible_nb.files import parquet
 from crucible_nb.files.columns import to_frame
 from crucible_nb.files.disk import MAX_BYTES, reading
 from crucible_nb.files.layout import describe, pack
-from crucible_nb.store.syscalls import write_whole
+from crucible_nb.store.layout import foreign
+from crucible_nb.store.syscalls import read_regular, write_whole
 
 _EMPTY: dict[Kind, Any] = {"float": np.nan, "integer": 0, "boolean": False, "flag": False, "count": 0, "category": -1}
 
@@ -86,11 +87,27 @@ def read_frame(data: bytes, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame, source.facts
 
 
-def read_segment(path: Path) -> pd.DataFrame:
-    """Return the rows of a segment, in order of `seq`, with the hidden columns."""
+def read_segment(path: Path, identity: str | None = None) -> pd.DataFrame:
+    """Return the rows of a segment, in order of `seq`, with the hidden columns.
+
+    Args:
+        path: The segment.
+        identity: Id of the experiment that it has to belong to; None: that in the name of its folder.
+
+    Raises:
+        StoreError: The file is corrupt, or belongs to another experiment, writer or part.
+    """
+    return read_segment_facts(path, identity)[0]
+
+
+def read_segment_facts(path: Path, identity: str | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the rows and the facts of a segment; see `read_segment`."""
     with reading(path):
-        data = path.read_bytes()
-    return read_frame(data, path)[0]
+        data = read_regular(path)
+    frame, facts = read_frame(data, path)
+    if why := foreign(facts, path, identity):
+        raise StoreError(f"cannot read {str(path)!r}: {why}")
+    return frame, facts
 
 
 def in_order(batches: Iterable[Batch], kinds: Sequence[tuple[str, Kind]]) -> list[Batch]:
@@ -132,6 +149,16 @@ def batch_of_frame(
         if name != "seq" and name in frame.columns:
             batch.cells[name] = _column(frame[name], kind, dictionaries.get(name))
     return batch
+
+
+def kinds_of(frames: Sequence[pd.DataFrame]) -> list[tuple[str, Kind]]:
+    """Return name and kind of the columns of segments, in order of first appearance."""
+    kinds: dict[str, Kind] = {}
+    for frame in frames:
+        for column in describe(frame).columns:
+            if column.name not in (frame.index.name or "time", "seq"):
+                kinds.setdefault(column.name, column.kind)  # type: ignore[arg-type]
+    return list(kinds.items())
 
 
 def _merge(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batch:

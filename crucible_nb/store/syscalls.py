@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
+from errno import EINVAL
 from pathlib import Path
+from typing import BinaryIO
 
 
 class System:
@@ -69,6 +72,29 @@ def use(system: System) -> System:
 def system() -> System:
     """Return the system in use."""
     return SYSTEM
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe or a device, for which a reader could wait for ever, is refused.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(EINVAL, "it is not a regular file")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a file; OSError for a pipe or a device, which is not opened."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(EINVAL, "it is not a regular file")
+    return path.read_bytes()
 
 
 def write_whole(path: Path, data: bytes) -> bool:

@@ -13,6 +13,7 @@ from crucible_nb.events.json_text import json_of
 from crucible_nb.events.staging import plain_cell
 from crucible_nb.events.tables import DROPPED, check_weights
 from crucible_nb.store.lines import decode_exact, encode_exact, encode_line, parse_json
+from crucible_nb.store.row_codec import BEYOND
 from crucible_nb.utils.checks import text_of
 
 ROWS = 16_384
@@ -166,6 +167,8 @@ def frame_of_cells(cells: list[Any]) -> tuple[int, int, str | None, pd.DataFrame
     _, seq, rows, reading, event, times, columns = cells
     if type(rows) is not int or not 0 <= rows <= ROWS:
         raise ValueError(f"a line of {rows!r} rows")
+    if type(reading) is not int or not -BEYOND <= reading < BEYOND:
+        raise ValueError(f"a clock reading of {reading!r}")
     index: Any = pd.RangeIndex(rows)
     if times is not None:
         index = pd.DatetimeIndex(np.array(times, np.int64).view("M8[ns]"), tz="UTC", name="time")

@@ -1,18 +1,36 @@
-"""`crucible_nb verify PATH`: check every checksum, and count what can be read."""
+"""`crucible_nb verify PATH`: check every checksum and every number, and count what can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from crucible_nb.errors import CrucibleError, StoreError
 from crucible_nb.files.disk import as_path, reading, reason
+from crucible_nb.store.attachment import stored_prices
 from crucible_nb.store.checkpoint import read_checkpoint
-from crucible_nb.store.layout import FACTS, ExperimentFolder, folders
+from crucible_nb.store.layout import (
+    FACTS,
+    PRICES,
+    ExperimentFolder,
+    JournalPart,
+    folders,
+    foreign,
+    is_experiment,
+    sealed_parts,
+)
+from crucible_nb.store.numbering import Numbering
+from crucible_nb.store.replayer import following_seqs, line_of
 from crucible_nb.store.row_codec import Run
 from crucible_nb.store.segment import read_segment
 from crucible_nb.store.tail import Tail
+from crucible_nb.utils.checks import short
+
+_SHOWN = 5  # places of a file in one line of the report
+_TRIES = 5  # a running writer seals and removes journals while they are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,7 @@ class FileReport:
         events: Number of events or rows that can be read.
         torn: Bytes of a last line that was never acknowledged, or is being written.
         bad: Byte offsets of lines that cannot be read.
+        odd: Sentences about events that are missing, there twice or out of order.
         error: Reason why the whole file cannot be read, else "".
     """
 
@@ -31,20 +50,23 @@ class FileReport:
     events: int = 0
     torn: int = 0
     bad: tuple[int, ...] = ()
+    odd: tuple[str, ...] = ()
     error: str = ""
 
     @property
     def sound(self) -> bool:
         """Whether the file can be read completely."""
-        return not (self.bad or self.error)
+        return not (self.bad or self.odd or self.error)
 
     def __str__(self) -> str:
         if self.error:
             return f"BROKEN  {self.path}: {self.error}"
-        if self.bad:
-            offsets = ", ".join(map(str, self.bad[:5])) + (", ..." if len(self.bad) > 5 else "")
-            lines = f"{len(self.bad)} lines cannot be read (at byte {offsets})"
-            return f"BROKEN  {self.path}: {lines}; {self.events:,} events can"
+        if not self.sound:
+            offsets = ", ".join(map(str, self.bad[:_SHOWN])) + (", ..." if len(self.bad) > _SHOWN else "")
+            lines = [f"{len(self.bad)} lines cannot be read (at byte {offsets})"] if self.bad else []
+            more = [f"and {len(self.odd) - _SHOWN} more"] if len(self.odd) > _SHOWN else []
+            said = "; ".join([*lines, *self.odd[:_SHOWN], *more])
+            return f"BROKEN  {self.path}: {said}; {self.events:,} events can be read"
         torn = f", {self.torn} bytes of an unfinished line" if self.torn else ""
         return f"ok      {self.path}: {self.events:,} events{torn}"
 
@@ -100,22 +122,15 @@ def verify(path: str | Path) -> Report:
 
 
 def _files(root: Path) -> Iterator[FileReport]:
-    if root.is_file():
+    if not root.is_dir() and os.path.lexists(root):
         yield _check_file(root)
         return
-    here = [ExperimentFolder(root)] if (root / FACTS).exists() else folders(root)
+    here = [ExperimentFolder(root)] if is_experiment(root) else folders(root)
     for folder in sorted(here, key=lambda folder: folder.path.name):
         yield _check_facts(folder)
-        listing = folder.scan()
-        for writer_id in listing.writers:
-            parts = listing.parts(writer_id)
-            sealed = [part.number for part in parts if part.segment is not None]
-            if sealed and not any(part.checkpoint for part in parts if part.number == sealed[-1]):
-                yield FileReport(folder.part_path(writer_id, sealed[-1], "state"), error="no such file")
-            for part in parts:
-                for path in (part.segment, part.checkpoint, part.journal):
-                    if path is not None:
-                        yield _check_file(path)
+        yield _check_prices(folder)
+        for writer_id in folder.writers():
+            yield from _check_writer(folder, writer_id)
 
 
 def _check_facts(folder: ExperimentFolder) -> FileReport:
@@ -126,31 +141,179 @@ def _check_facts(folder: ExperimentFolder) -> FileReport:
     return FileReport(folder.path / FACTS)
 
 
-def _check_file(path: Path) -> FileReport:
+def _check_prices(folder: ExperimentFolder) -> FileReport:
+    path = folder.path / PRICES
+    try:
+        stored_prices(folder)
+    except StoreError as error:
+        return FileReport(path, error=str(error))
+    return FileReport(path)
+
+
+def _check_writer(folder: ExperimentFolder, writer_id: int) -> list[FileReport]:
+    """Check all files of a writer, and that none is missing between them."""
+    for _ in range(_TRIES):
+        parts = folder.parts(writer_id)
+        check = _WriterCheck(folder, writer_id)
+        reports = [report for part in parts for report in check.part(part)]
+        reports += check.missing(parts)
+        if all(os.path.lexists(path) for part in parts for path in part[1:] if path is not None):
+            break  # else sealed and removed meanwhile
+    return reports
+
+
+class _WriterCheck:
+    """Check of the files of one writer in their order.
+
+    Args:
+        folder: Folder of the experiment.
+        writer_id: Number of the writer.
+    """
+
+    def __init__(self, folder: ExperimentFolder, writer_id: int) -> None:
+        self.folder, self.writer_id = folder, writer_id
+        try:
+            self.identity: str | None = folder.identity
+        except StoreError:
+            self.identity = None
+        self.rows = 0  # in all segments and the newest sample
+        self.state: dict[str, Any] | None = None
+        self.broken = False
+        self.expected: int | None = None  # number of the next event, as far as it is known
+
+    def part(self, part: JournalPart) -> Iterator[FileReport]:
+        """Check the files of a part."""
+        if part.segment is not None:
+            yield self._noted(_check_file(part.segment, self.identity))
+            self.rows += self.last.events
+        if part.checkpoint is not None:
+            yield self._noted(self._check_checkpoint(part))
+        if part.journal is not None:
+            first = None if part.segment is not None else self.expected
+            report, self.expected = _check_journal(part.journal, self.identity, first)
+            yield self._noted(report)
+
+    def _noted(self, report: FileReport) -> FileReport:
+        self.last = report
+        self.broken = self.broken or not report.sound
+        return report
+
+    def _check_checkpoint(self, part: JournalPart) -> FileReport:
+        path = part.checkpoint
+        assert path is not None
+        try:
+            state, sample = read_checkpoint(path, self.identity)
+            events = int(state["seq"])
+            if part.segment is not None or part.journal is None:  # else its segment was never finished
+                self.state, self.expected = state, events
+                self.rows += 0 if sample is None else len(sample)
+        except (CrucibleError, OSError, KeyError, TypeError, ValueError) as error:
+            return FileReport(path, error=str(error) if isinstance(error, CrucibleError) else reason(error))
+        return FileReport(path, events)
+
+    def missing(self, parts: Sequence[JournalPart]) -> Iterator[FileReport]:
+        """Report files that have to be there because of those that are."""
+        sealed = sealed_parts(parts)
+        last = sealed[-1].number if sealed else 0
+        journals = [part.number for part in parts if part.number > last]
+        if sealed and sealed[-1].checkpoint is None:
+            yield FileReport(self.folder.part_path(self.writer_id, last, "state"), error="no such file")
+        for number in sorted({*range(last + 1, max(journals, default=0))} - {*journals}):
+            yield FileReport(self.folder.part_path(self.writer_id, number, "jsonl"), error="no such file")
+        if self.state is None:
+            return
+        path = self.folder.part_path(self.writer_id, last + 1, "jsonl")
+        if self.state.get("life", {}).get("status") in ("running", "paused"):
+            if not self.writer_id and not journals:
+                yield FileReport(path, error="no such file, although the experiment had not ended")
+            elif path.is_file() and not path.stat().st_size:
+                yield FileReport(path, error="it is empty, its header and lines are lost")
+        lost = int(self.state.get("held", 0)) + int(self.state.get("evicted", 0)) - self.rows
+        if lost > 0 and not self.broken:
+            path = self.folder.part_path(self.writer_id, last, "state")
+            yield FileReport(path, error=f"{lost:,} rows of the segments before it are missing")
+
+
+def _check_file(path: Path, identity: str | None = None) -> FileReport:
     try:
         if path.suffix == ".parquet":
-            return FileReport(path, len(read_segment(path)))
+            return FileReport(path, len(read_segment(path, identity)))
         if path.suffix == ".state":
             with reading(path):
-                return FileReport(path, int(read_checkpoint(path)[0]["seq"]))
+                return FileReport(path, int(read_checkpoint(path, identity)[0]["seq"]))
         if path.suffix == ".jsonl":
-            return _check_journal(path)
+            return _check_journal(path, identity, None)[0]
         return FileReport(path, error="it is not a file of a store")
     except (CrucibleError, OSError) as error:
-        if not path.exists():
+        if not os.path.lexists(path):
             return FileReport(path)  # sealed and removed meanwhile
         return FileReport(path, error=str(error) if isinstance(error, CrucibleError) else reason(error))
 
 
-def _check_journal(path: Path) -> FileReport:
-    tail, events = Tail(path), 0
-    while (lines := tail.read()) is not None:
+def _check_journal(path: Path, identity: str | None, expected: int | None) -> tuple[FileReport, int | None]:
+    """Check the lines of a journal; return the report, and the number of the event after it."""
+    try:
+        return _JournalCheck(path, identity, expected).run()
+    except OSError as error:
+        found = os.path.lexists(path)  # else sealed and removed meanwhile
+        return FileReport(path, error=reason(error) if found else ""), expected
+
+
+class _JournalCheck:
+    """Check of one journal.
+
+    Args:
+        path: The journal.
+        identity: Id of the experiment, None if unknown.
+        expected: Number of its first event, None if unknown.
+    """
+
+    def __init__(self, path: Path, identity: str | None, expected: int | None) -> None:
+        self.path, self.identity, self.expected = path, identity, expected
+        self.tail, self.events, self.odd = Tail(path), 0, list[str]()
+        self.numbering: Numbering | None = None
+
+    def run(self) -> tuple[FileReport, int | None]:
+        """Read all lines."""
+        while (lines := self.tail.read()) is not None:
+            if why := self._read(lines):
+                return FileReport(self.path, error=why), self.expected
+        if rest := self.tail.read_rest():
+            self._read(rest)
+        bad = tuple(line.offset for line in self.tail.bad)
+        after = self.expected if self.numbering is None else self.numbering.expected
+        return FileReport(self.path, self.events, self.tail.torn, bad, tuple(self.odd)), after
+
+    def _read(self, lines: Run | list[list[Any] | None]) -> str:
+        """Check the next lines; return why the file does not belong here, "" if it does."""
+        if self.numbering is None:
+            header = self.tail.header or {}
+            if why := foreign(header, self.path, self.identity):
+                return why
+            first = header.get("seq") if type(header.get("seq")) is int else None
+            begin = first if self.expected is None else self.expected
+            self.numbering = Numbering(begin or 0)
+            if first is not None and begin is not None and first > begin:
+                self._place(first, 0, first)
         if isinstance(lines, Run):
-            events += lines.events
-            continue
-        for cells in lines:
-            if cells and type(cells[0]) is int:
-                events += 1
-            elif cells and cells[0] == "rows" and len(cells) == 7 and type(cells[2]) is int:
-                events += cells[2]
-    return FileReport(path, events, tail.torn, tuple(bad.offset for bad in tail.bad))
+            doubles = min(lines.events, max(0, self.numbering.expected - lines.seq))
+            if doubles:
+                self._place(lines.seq, doubles)
+            if doubles < lines.events:
+                end = lines.seq + lines.events
+                self._place(lines.seq + doubles, lines.events - doubles, end if lines.events > 1 else None)
+            return ""
+        read = [None if cells is None else line_of(cells) for cells in lines]
+        for line, cells, following in zip(read, lines, following_seqs(read), strict=True):
+            if line is not None:
+                self._place(line.seq, line.events, following)
+            elif cells is not None:
+                self.odd.append(f"a line that is none: {short(cells)}")
+        return ""
+
+    def _place(self, seq: int, events: int, following: int | None = None) -> None:
+        assert self.numbering is not None
+        placed = self.numbering.place(seq, events, following)
+        self.events += events if placed.use else 0
+        if placed.why:
+            self.odd.append(placed.why)

@@ -106,7 +106,7 @@ class Writer:
 
     def _header(self, started: int | None = None) -> dict[str, Any]:
         header = {
-            "experiment": self.folder.path.name, "writer": self.writer_id, "part": self.number,
+            "experiment": self.folder.identity, "writer": self.writer_id, "part": self.number,
             "seq": self.stream.pipeline.seq, "pid": os.getpid(), "host": socket.gethostname(), "cells": NAMES,
         }  # fmt: skip
         return header if started is None else {**header, "started": started}
@@ -172,8 +172,9 @@ class Writer:
 
     def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
         """Write the checkpoint, then the segment, which makes both valid; then remove the files they replace."""
-        write_checkpoint(self._path("state", number), state, sample)
-        facts = {"experiment": self.folder.path.name, "writer": self.writer_id, "part": number, "seq": state["seq"]}
+        place = {"experiment": self.folder.identity, "writer": self.writer_id, "part": number}
+        write_checkpoint(self._path("state", number), state, sample, place)
+        facts = {**place, "seq": state["seq"], "life": state["life"]}
         if not write_segment(self._path("parquet", number), rows, facts):
             return  # replaced files are removed with the next segment
         for part in self.folder.parts(self.writer_id):

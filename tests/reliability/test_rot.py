@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.store import writer
+from crucible_nb.store import attachment, writer
 from crucible_nb.store.checkpoint import read_checkpoint, write_checkpoint
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lines import decode_line, encode_line, frame_line
@@ -172,15 +172,24 @@ def test_a_torn_tail_is_no_damage(open_ended: Path, tmp_path: Path, cut: int) ->
     assert rows(folder) == list(range(len(found) + 1))
 
 
-def test_a_lost_state_is_said(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["gone", "cut", "foreign"])
+def test_a_lost_state_costs_no_row(finished: Path, open_ended: Path, tmp_path: Path, damage: str) -> None:
     shutil.copytree(finished, tmp_path / finished.name)
-    next((tmp_path / finished.name).glob("*.state")).unlink()
-    with pytest.raises(cr.StoreError, match=r"cannot read '.*w0000-.*\.state': no such file"):
-        cr.attach(finished.name, store=tmp_path)
-    listed = cr.experiments(tmp_path)
-    assert listed.loc[finished.name, "status"] == "unreadable"
-    assert "no such file" in listed.loc[finished.name, "errors"]
-    assert not verify(tmp_path).sound
+    path = next((tmp_path / finished.name).glob("*.state"))
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    else:
+        state, sample = read_checkpoint(path)
+        write_checkpoint(path, state, sample, {"experiment": open_ended.name, "writer": 0, "part": 4})
+    exp = cr.attach(finished.name, store=tmp_path)
+    whole = cr.attach(finished.name, store=finished.parent)
+    assert exp.frame()["n"].tolist() == rows(finished)
+    assert (exp.status, exp.metrics().events, exp.summary()["lost"]) == ("stopped", 1230, 1)
+    assert exp.metrics().latency.mean == pytest.approx(whole.metrics().latency.mean)
+    assert cr.experiments(tmp_path).loc[finished.name, "status"] == "stopped"
+    assert [report.path for report in verify(tmp_path).files if not report.sound] == [path]
 
 
 values = st.recursive(
@@ -219,7 +228,7 @@ def test_any_journal_is_read_without_a_crash(
             strange += one + b"\n" if isinstance(one, bytes) else encode_line(list(one))
         except (TypeError, ValueError):
             continue
-    tail = encode_line([0, 1735689600000000000, "call", 1.0, None, None, None, None, None])
+    tail = encode_line([11, 1735689600000000000, "call", 1.0, None, None, None, None, None])
     path.write_bytes(head + strange + tail)
     exp = cr.attach(folder.name, store=place, mode="read")
     assert "call" in exp.frame()["event"].tolist()  # the good line is there, whatever stood before it
@@ -308,7 +317,7 @@ def test_made_up_facts_are_an_error_of_ours(finished: Path, tmp_path: Path) -> N
         verify(tmp_path)
 
 
-def test_a_made_up_state_is_an_error_of_ours(finished: Path, tmp_path: Path) -> None:
+def test_a_made_up_state_costs_no_row(finished: Path, tmp_path: Path) -> None:
     """Also where what is wrong with it would show only when somebody looks."""
     shutil.copytree(finished, tmp_path / finished.name)
     path = sorted((tmp_path / finished.name).glob("*.state"))[-1]
@@ -325,17 +334,44 @@ def test_a_made_up_state_is_an_error_of_ours(finished: Path, tmp_path: Path) -> 
     ]  # fmt: skip
     for odd in made_up:
         write_checkpoint(path, {**good, **odd}, None)
-        with pytest.raises(cr.StoreError):
-            cr.attach(finished.name, store=tmp_path, mode="read")
-        assert cr.experiments(tmp_path).loc[finished.name, "status"] == "unreadable"
+        exp = cr.attach(finished.name, store=tmp_path, mode="read")
+        assert exp.frame()["n"].tolist() == rows(finished)
+        assert exp.summary()["lost"] == 1
         verify(tmp_path)
     write_checkpoint(path, good, None)
     assert rows(tmp_path / finished.name) == rows(finished)
 
 
-def test_prices_that_expand_without_end_are_refused(finished: Path, tmp_path: Path) -> None:
+def test_prices_that_expand_without_end_are_not_read(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / finished.name)
     blank = gzip.compress(b" " * (1 << 24))
-    (tmp_path / finished.name / "prices.json.gz").write_bytes(blank * 200)  # 3 MB here, 3 GB there
-    with pytest.raises(cr.StoreError, match=r"prices.json.gz.*expands to more"):
-        cr.attach(finished.name, store=tmp_path, mode="read")
+    path = tmp_path / finished.name / "prices.json.gz"
+    path.write_bytes(blank * 200)  # 3 MB here, 3 GB there
+    with pytest.warns(cr.CrucibleWarning, match=r"prices.json.gz.*with the prices of this release"):
+        exp = cr.attach(finished.name, store=tmp_path, mode="read")
+    assert (exp.frame()["n"].tolist(), exp.summary()["lost"]) == (rows(finished), 1)
+    assert [report.path for report in verify(tmp_path).files if not report.sound] == [path]
+    facts = ExperimentFolder(tmp_path / finished.name).facts()
+    del facts["prices_crc32"]  # as v0.1
+    ExperimentFolder(tmp_path / finished.name).write_facts(facts)
+    assert "expands to more" in str(verify(tmp_path))
+
+
+@pytest.mark.parametrize("pattern", ["*.state", "prices.json.gz"])
+def test_every_flipped_bit_of_a_state_and_of_prices_is_named(finished: Path, tmp_path: Path, pattern: str) -> None:
+    shutil.copytree(finished, tmp_path / finished.name)
+    path = next((tmp_path / finished.name).glob(pattern))
+    good, draw = path.read_bytes(), random.Random(2)
+    ends = [*range(8 * 30), *range(8 * len(good) - 8 * 60, 8 * len(good))]
+    check = attachment.stored_prices if pattern.endswith("gz") else lambda folder: read_checkpoint(path)
+    silent = []
+    for bit in [*ends, *draw.sample(range(8 * len(good)), scaled(200))]:
+        path.write_bytes(flipped(good, bit))
+        try:
+            check(ExperimentFolder(path.parent))
+        except cr.StoreError:
+            continue
+        silent.append(bit)
+    assert silent == []
+    path.write_bytes(flipped(good, 8 * len(good) - 1))
+    assert [report.path for report in verify(tmp_path).files if not report.sound] == [path]

@@ -95,7 +95,7 @@ def test_no_sealed_row_is_read_but_where_a_sample_may_still_change(
     assert len(read) > 0
 
 
-def test_a_made_up_state_hides_no_other(tmp_path: Path) -> None:
+def test_a_made_up_state_hides_nothing(tmp_path: Path) -> None:
     for name in ("good", "odd"):
         exp = cr.start(name, store=tmp_path, clock="events")
         fill(exp, 10)
@@ -103,7 +103,7 @@ def test_a_made_up_state_hides_no_other(tmp_path: Path) -> None:
     path = next(Path(exp.handle).glob("*.state"))
     state, sample = read_checkpoint(path)
     write_checkpoint(path, {**state, "held": [1]}, sample)
-    assert cr.experiments(tmp_path).set_index("name")["status"].to_dict() == {"good": "stopped", "odd": "unreadable"}
+    assert cr.experiments(tmp_path).set_index("name")["status"].to_dict() == {"good": "stopped", "odd": "stopped"}
 
 
 def test_one_that_is_removed_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
