@@ -92,6 +92,11 @@ for _owner in ("CrucibleAccessor", "Experiment"):  # the default of `closed` is 
     )
     GONE |= {f"{_windows}'left', exact=True)"}
     NEW |= {f"{_windows}None, exact=True)"}
+_LOAD = "cr.load(path, map=None, time=None, event=None, *, unit=None, origin=None, where=None, format=None, max_bytes=4294967296"
+GONE |= {f"{_LOAD})"}
+NEW |= {
+    f"{_LOAD}, columns=None, sep=None, decimal='.', header='infer', names=None, na_values=None, comment=None)",
+}
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.anomaly.base import Detector, Verdict
 from crucible_nb.anomaly.incidents import Incidents, cap_repeated_alarms, incident_frame
-from crucible_nb.anomaly.registry import detector_of
+from crucible_nb.anomaly.registry import detector_of, methods_of
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.events.times import all_times, time_source
@@ -71,7 +71,7 @@ def score(
 
 def anomalies(
     frame: pd.DataFrame,
-    method: str | Detector = "auto",
+    method: Any = "auto",
     metric: str | None = None,
     *,
     by: Any = None,
@@ -81,20 +81,35 @@ def anomalies(
     """The incidents of a frame; see `df.crucible.anomalies`."""
     options = {} if by is None else {"by": by}
     frame = frame.rename(columns=str)
-    detector = _for_frame(frame, method, metric, **options)
-    found = Incidents(detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown))
+    detectors = [_for_frame(frame, each, metric, **options) for each in methods_of("method", method)]
+    wait = max(detector.cooldown for detector in detectors) if cooldown is None else checks.whole("cooldown", cooldown)
     times = _times(frame)
     order = _order(times, len(frame))
     rows, when = frame.iloc[order], np.full(len(frame), _NAT) if times is None else times[order]
+    highest, alarms = np.full(len(rows), np.nan), dict[int, tuple[str, Callable[[], str]]]()
+    for detector in detectors:
+        _add_alarms(detector, rows, offline, highest, alarms)
+    found = Incidents(wait)
+    for row, (name, reason) in sorted(alarms.items()):
+        found.add(row, int(when[row]), float(highest[row]), name, reason)
+    return incident_frame(found.all)
+
+
+def _add_alarms(
+    detector: Detector, rows: pd.DataFrame, offline: bool, highest: np.ndarray, alarms: dict[int, Any]
+) -> None:
+    """Raise the highest scores so far to those of another detector; add its alarms among them, by row."""
     back, named = np.full(len(rows), np.nan), np.zeros(len(rows), np.int64)
     if offline:
         back, named = (each[::-1] for each in _judged(detector, rows.iloc[::-1]))
     for start, verdict in _verdicts(detector, rows):
-        scores = np.fmin(verdict.score, back[start : start + len(verdict.score)])
-        for i in np.flatnonzero(scores >= 1).tolist():
+        block = slice(start, start + len(verdict.score))
+        scores = np.fmin(verdict.score, back[block])
+        higher = ~np.isnan(scores) & ~(scores <= highest[block])
+        highest[block][higher] = scores[higher]
+        for i in np.flatnonzero(higher & (scores >= 1)).tolist():
             name = detector.metrics[int(verdict.metric[i] if verdict.metric[i] >= 0 else named[start + i])]
-            found.add(start + i, int(when[start + i]), float(scores[i]), name, partial(_sentence, verdict, i))
-    return incident_frame(found.all)
+            alarms[start + i] = name, partial(_sentence, verdict, i)
 
 
 def _sentence(verdict: Verdict, i: int) -> str:

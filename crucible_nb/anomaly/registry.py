@@ -53,6 +53,16 @@ def detector_of(name: str, method: Any, **options: Any) -> Detector:
     return detector(**options)
 
 
+def methods_of(name: str, method: Any) -> list[Any]:
+    """Return the list that a name, names (also as "z_score,iqr"), a detector, or a list of both stand for."""
+    if isinstance(method, str):
+        return [part.strip() for part in method.split(",")]
+    methods = list(method) if isinstance(method, Sequence) else [method]
+    if not methods:
+        raise checks.wrong(name, method, f"one of {', '.join(map(repr, NAMES))}, or a detector of cr.anomaly")
+    return methods
+
+
 def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple[list[Detector], str]:
     """Build the detectors requested in `cr.start`, and return the action to take on an anomaly.
 
@@ -65,9 +75,11 @@ def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple
     """
     options = checks.mapping("anomaly_config", config)
     action = checks.one_of("anomaly_config['action']", options.pop("action", "flag"), ACTIONS)
-    if isinstance(anomaly, str):
-        anomaly = [name.strip() for name in anomaly.split(",")]
-    methods = [] if anomaly is None else list(anomaly) if isinstance(anomaly, Sequence) else [anomaly]
+    methods = (
+        []
+        if anomaly is None or (isinstance(anomaly, (list, tuple)) and not anomaly)
+        else methods_of("anomaly", anomaly)
+    )
     if config and not methods:
         raise checks.wrong("anomaly_config", config, "None without anomaly detectors")
     if options and not any(isinstance(method, str) for method in methods):

@@ -37,7 +37,7 @@ class CrucibleAccessor:
         self._frame = _flat(frame)
 
     def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
-        """Compute metrics of the rows; quantiles are exact.
+        """Compute metrics of the rows; quantiles are exact up to 2,048 values, then within 0.2 %.
 
         Args:
             by: Column or columns to group by; missing keys form their own group.
@@ -87,7 +87,8 @@ class CrucibleAccessor:
         """Detect incidents in the rows, in order of time.
 
         Args:
-            method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
+            method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", a detector, or
+                several of these ("z_score,iqr" or a list), whose largest score counts.
             metric: Column to score; None: latency_ms and cost_usd, if present.
             by: Columns whose groups have their own baselines.
             cooldown: Number of rows without an alarm that end an incident; None: the default of the detector.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,14 +14,18 @@ import pyarrow.compute as pc
 
 from crucible_nb.events.columns import read_column
 from crucible_nb.events.dtypes import arrow_series, is_text
+from crucible_nb.events.json_text import json_of
 from crucible_nb.events.schema import DTYPES
 from crucible_nb.files.disk import too_large
-from crucible_nb.files.layout import Column, Layout, WholeColumn
+from crucible_nb.files.layout import Column, CommaColumn, HexColumn, Layout, WholeColumn
 
 TEXT = pa.large_string()
 TIME = pa.timestamp("ns", "UTC")
-UNKNOWN = ("", "NA", "N/A", "NaN", "nan", "null", "None")
-"""Text that means "missing" in a column of numbers or booleans; in a text column each is just text."""
+UNKNOWN = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null", "\\N",
+)  # fmt: skip
+"""Text that means "missing" in a column of numbers or booleans, as in pandas; in a text column each is just text."""
 
 ARROW = {
     "category": pa.dictionary(pa.int32(), TEXT),
@@ -89,6 +94,8 @@ def plain(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     takes none.
     """
     dtype: Any = values.type
+    if isinstance(dtype, pa.UuidType):
+        return pa.chunked_array([[None if value is None else str(value) for value in values.to_pylist()]], TEXT)
     if isinstance(dtype, pa.BaseExtensionType):
         return plain(pa.chunked_array([chunk.storage for chunk in values.chunks], dtype.storage_type), name)
     if pa.types.is_dictionary(dtype):
@@ -114,8 +121,14 @@ def _numbers(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def as_json(value: Any) -> str:
-    """Write a nested value as compact JSON."""
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    """Write a nested value as compact JSON; NaN and infinity are text."""
+    try:
+        text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+        return json.dumps(value, default=str, separators=(",", ":"))
+    return json_of(value) if "null" in text else text  # orjson writes null for both None and NaN
 
 
 def known(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -165,7 +178,8 @@ def _whole(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 def _boolean(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Convert to booleans, through text so that of the numbers only 0 and 1 are accepted."""
-    return known(_text(values, name)).cast(pa.bool_())
+    texts = known(_text(values, name))
+    return pc.replace_substring_regex(texts, r"^([01])\.0*$", r"\1").cast(pa.bool_())
 
 
 def _time(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -184,17 +198,24 @@ _CASTS: dict[str, Callable[[pa.ChunkedArray, str], pa.ChunkedArray]] = {
 }
 
 
-def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.DataFrame:
+Fit = Callable[[str, pa.ChunkedArray, str], pa.ChunkedArray]
+"""Conversion of a column, by name, to the Arrow type of a kind; `fit`, or one that tolerates misfits."""
+
+
+def to_frame(
+    tables: Sequence[pa.Table], layout: Layout, max_bytes: int, fits: Sequence[Fit] | None = None
+) -> pd.DataFrame:
     """Concatenate tables to a frame of the layout's dtypes; ValueError above the limit.
 
-    A column that a table lacks is missing in its rows (JSON lines leave out what they do not know).
+    A column that a table lacks is missing in its rows (JSON lines leave out what they do not know). `fits` converts the
+    columns of each table, by default with `fit`.
     """
     rows = sum(table.num_rows for table in tables)
     if 8 * rows * len(layout.columns) + sum(map(_spread, tables)) > max_bytes:
         raise ValueError(too_large(max_bytes))
     named = [dict(zip(table.column_names, table.columns, strict=True)) for table in tables]
     sizes = [table.num_rows for table in tables]
-    parts = {column.name: _fitted(named, sizes, column) for column in layout.columns}
+    parts = {column.name: _fitted(named, sizes, column, fits or [fit] * len(tables)) for column in layout.columns}
     index = pd.RangeIndex(rows) if layout.index is None else to_index(parts.pop(layout.index), layout.index)
     kinds = {column.name: column for column in layout.columns}
     data = {name: to_pandas(part, kinds[name]) for name, part in parts.items()}
@@ -203,19 +224,33 @@ def to_frame(tables: Sequence[pa.Table], layout: Layout, max_bytes: int) -> pd.D
     return frame
 
 
-def _fitted(tables: Sequence[dict[str, pa.ChunkedArray]], sizes: Sequence[int], column: Column) -> pa.ChunkedArray:
+def _fitted(
+    tables: Sequence[dict[str, pa.ChunkedArray]], sizes: Sequence[int], column: Column, fits: Sequence[Fit]
+) -> pa.ChunkedArray:
     """Concatenate a column; each part is converted first, because their Arrow types may differ."""
     chunks: list[pa.Array] = []
-    for table, rows in zip(tables, sizes, strict=True):
+    for table, rows, fitted in zip(tables, sizes, fits, strict=True):
         values = table[column.name] if column.name in table else pa.chunked_array([pa.nulls(rows)])
-        values = _without_places(values) if isinstance(column, WholeColumn) else values
-        chunks += fit(column.name, values, column.kind).chunks
+        chunks += fitted(column.name, _prepared(values, column), column.kind).chunks
     return pa.chunked_array(chunks, ARROW[column.kind])
 
 
-def _without_places(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Remove the decimal places of whole numbers in text."""
-    return pc.replace_substring_regex(known(texts), r"\.0*$", "")
+def _prepared(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    if isinstance(column, WholeColumn):
+        return pc.replace_substring_regex(known(values), r"\.0*$", "")
+    if isinstance(column, CommaColumn):
+        return with_point(values)
+    if isinstance(column, HexColumn) and not pa.types.is_null(values.type):
+        return pa.chunked_array([[None if value is None else value.hex() for value in values.to_pylist()]], TEXT)
+    return values
+
+
+_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+([eE][-+]?[0-9]+)?)\s*$"
+
+
+def with_point(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace the decimal comma of numbers in text by a point."""
+    return pc.replace_substring_regex(texts, _COMMA, r"\1.\2") if is_text(texts.type) else texts
 
 
 def _spread(table: pa.Table) -> int:

@@ -9,6 +9,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,13 @@ MAX_BYTES = 4 << 30
 """Default limit of a file's size in memory: 4 GiB."""
 
 _FORMATS = ("parquet", "csv", "jsonl")
-_READABLE = {**{f".{name}": name for name in _FORMATS}, ".csv.gz": "csv", ".jsonl.gz": "jsonl", ".zip": "zip"}
+_SUFFIXES = {
+    **{f".{name}": name for name in (*_FORMATS, "zip")},
+    ".tsv": "csv",
+    ".json": "jsonl",
+    ".ndjson": "jsonl",
+    ".pq": "parquet",
+}
 
 
 def as_path(value: Any) -> Path:
@@ -47,21 +54,39 @@ def target_format(path: Path, wanted: str | None) -> str:
 
 
 def source_format(path: Path, wanted: str | None) -> str:
-    """Return the format to read: as requested, else by the suffix; ValueError if it is not a regular file.
+    """Return the format to read: as requested, else by the suffix, else by the content.
 
-    Pipes and devices are not opened, since a reader could wait for them forever.
+    Pipes and devices are not opened, since a reader could wait for them forever; ValueError for these and for folders.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("it is a folder" if path.is_dir() else "it is not a regular file")
     if not path.stat().st_size:
         raise ValueError("the file is empty")
     if wanted is not None:
-        return str(checks.one_of("format", wanted, (*_FORMATS, "zip")))
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    for ending in ("".join(suffixes[-2:]), "".join(suffixes[-1:])):
-        if ending in _READABLE:
-            return _READABLE[ending]
-    raise ValueError(f"unknown suffix {path.suffix!r}; expected one of {', '.join(_READABLE)}")
+        return "jsonl" if wanted == "json" else str(checks.one_of("format", wanted, (*_FORMATS, "zip")))
+    name = path.name.lower().removesuffix(".gz")
+    found = _SUFFIXES.get(Path(name).suffix) or _format_of(path)
+    if found is None:
+        expected = ", ".join(f".{name}" for name in _FORMATS)
+        raise ValueError(f"unknown suffix {path.suffix!r}, and its content is no known format; expected {expected}")
+    return found
+
+
+def _format_of(path: Path) -> str | None:
+    """Return the format that the beginning of a file is of, None if that is not certain."""
+    with open_text(path, MAX_BYTES) as stream:
+        head = bytes(stream.peek(4096)[:4096])
+    head = head[: head.rfind(b"\n")] if head.count(b"\n") > 1 else head  # whole lines
+    for magic, name in ((b"PAR1", "parquet"), (b"PK\x03\x04", "zip")):
+        if head.startswith(magic):
+            return name
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith((b"{", b"[{", b"[\n", b"[\r\n", b"[ ")):
+        return "jsonl"
+    lines = text.splitlines()[:2]
+    counts = [[line.count(mark) for mark in (b",", b";", b"\t", b"|")] for line in lines]
+    cut = any(first and first == last for first, last in zip(counts[0], counts[-1], strict=True))
+    return "csv" if cut and b"\0" not in head else None
 
 
 @contextmanager
@@ -95,11 +120,16 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a stream whose content replaces `path` atomically when the block succeeds, and is dropped otherwise."""
+def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Open a stream whose content replaces `path` atomically when the block succeeds, and is dropped otherwise.
+
+    Args:
+        path: The file.
+        mode: Its permissions, less the umask.
+    """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as stream:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

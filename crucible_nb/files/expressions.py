@@ -1,6 +1,6 @@
 """Arithmetic and conditions on columns, given as text and evaluated over Python's syntax tree.
 
-No code is executed: there are no calls, attributes or subscripts, and all names are columns.
+No code is executed: there are no calls, and all names are columns, or fields of JSON in columns.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -16,10 +17,13 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import ConfigError, CrucibleError
+from crucible_nb.files.nested import field_of, find_path, series_of
 from crucible_nb.utils import checks
 
 _MAX_LENGTH = 4_000
-_ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, is None, and, or, not and parentheses"
+_ACCEPTED = (
+    "column names, numbers, text, null, + - * / **, comparisons, in, is null, and, or, not, if else and parentheses"
+)
 _QUOTED = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|`([^`]+)`""")
 
 _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -30,8 +34,8 @@ _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 _COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+    ast.Eq: lambda left, right: _equal(left, right),  # noqa: PLW0108  defined below
+    ast.NotEq: lambda left, right: _not(_equal(left, right)) if left is None or right is None else left != right,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -46,6 +50,7 @@ _LOGIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {ast.And: operator.and_
 _NODES = (
     *(*_ARITHMETIC, *_COMPARISONS, *_SIGNS, *_LOGIC, ast.Not),
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.List, ast.Tuple, ast.Name, ast.Load),
+    *(ast.IfExp, ast.Attribute, ast.Subscript),
 )
 
 
@@ -54,7 +59,8 @@ class Formula:
     """A parsed expression, called with a frame.
 
     Missing values behave as in pandas: unequal to everything in a float or text column, unknown (so not selected) in
-    a nullable one; `column is None` finds them.
+    a nullable one; `column is null` (or None) finds them, and `null` is a missing value. A path such as
+    `usage.prompt_tokens` or `choices[0].text` is a field of the JSON objects in a column.
 
     Attributes:
         argument: Name of the argument it was given as, for messages.
@@ -100,11 +106,10 @@ class Formula:
         match node:
             case ast.Constant(value=value):
                 return value
-            case ast.Name(id=name):
-                column = self.names.get(name, name)
-                if column != frame.index.name:
-                    checks.columns(self.argument, column, frame.columns)
-                return _column(frame, column)
+            case ast.Name() | ast.Attribute() | ast.Subscript():
+                return self._at(self._path(node), frame)
+            case ast.IfExp(test=test, body=body, orelse=other):
+                return _choose(*[self._value(part, frame) for part in (test, body, other)], index=frame.index)
             case ast.BinOp(left=left, op=op, right=right):
                 return _calculate(op, self._value(left, frame), self._value(right, frame))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -120,6 +125,45 @@ class Formula:
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [self._value(item, frame) for item in items]
         raise TypeError(f"expected {_ACCEPTED}")
+
+    def _path(self, node: ast.expr) -> list[str]:
+        match node:
+            case ast.Name(id=name):
+                return [self.names.get(name, name)]
+            case ast.Attribute(value=inner, attr=field):
+                return [*self._path(inner), self.names.get(field, field)]
+            case ast.Subscript(value=inner, slice=ast.Constant(value=(int() | str()) as key)):
+                return [*self._path(inner), str(key)]
+        raise TypeError(f"expected {_ACCEPTED}")
+
+    def _at(self, path: list[str], frame: pd.DataFrame) -> Any:
+        """Return a column, a field of one, or None for null."""
+        found = find_path(frame, path)
+        if found is not None:
+            values = _column(frame, found[0])
+            field = values if not found[1] else field_of(values, found[1])
+            if field is not None:
+                return field
+        name = ".".join(path)
+        if name == frame.index.name:
+            return _column(frame, name)
+        if found is None and name in _NULLS:
+            return None
+        checks.columns(self.argument, name, frame.columns)
+        return None
+
+    def columns(self) -> set[str]:
+        """Return the names of all columns that the expression may read."""
+        found = {self.text}
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+                with suppress(TypeError):
+                    path = self._path(node)
+                    found |= {".".join(path[:end]) for end in range(1, len(path) + 1)}
+        return found - _NULLS
+
+
+_NULLS = {"null", "None"}
 
 
 def parse(text: str, argument: str) -> Formula:
@@ -141,8 +185,8 @@ def parse(text: str, argument: str) -> Formula:
         >>> parse("__import__('os')", "where")
         Traceback (most recent call last):
         ...
-        crucible_nb.errors.ConfigError: where="__import__('os')": expected column names, numbers, text, + - * / **, \
-comparisons, in, is None, and, or, not and parentheses
+        crucible_nb.errors.ConfigError: where="__import__('os')": expected column names, numbers, text, null, \
++ - * / **, comparisons, in, is null, and, or, not, if else and parentheses
     """
     names: dict[str, str] = {}
 
@@ -196,6 +240,22 @@ def _condition(value: Any) -> Any:
     return value
 
 
+def _choose(condition: Any, yes: Any, no: Any, *, index: pd.Index) -> Any:
+    """Return one of two values per row; an unknown condition is false."""
+    condition = _condition(condition)
+    if isinstance(condition, bool):
+        return yes if condition else no
+    known = condition.to_numpy(bool, na_value=False)
+    one, other = (_values(value, len(index)) for value in (yes, no))
+    return series_of([a if first else b for first, a, b in zip(known.tolist(), one, other, strict=True)], index)
+
+
+def _values(value: Any, rows: int) -> list[Any]:
+    if not isinstance(value, pd.Series):
+        return [value] * rows
+    return [None if gone else item for item, gone in zip(value.tolist(), value.isna().tolist(), strict=True)]
+
+
 def _not(value: Any) -> Any:
     return not value if isinstance(value, bool) else ~_condition(value)
 
@@ -210,6 +270,13 @@ def _is_missing(value: Any, none: Any) -> Any:
     if none is not None:
         raise TypeError("expected None after is")
     return pd.isna(value)
+
+
+def _equal(left: Any, right: Any) -> Any:
+    """Compare; `x == null` is `x is null`."""
+    if left is None or right is None:
+        return pd.isna(left if right is None else right)
+    return left == right
 
 
 def _describe(value: Any) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crucible_nb.events.dtypes import is_text
 from crucible_nb.events.schema import COLUMNS
-from crucible_nb.files.columns import known, plain
-from crucible_nb.files.layout import Column, Layout, WholeColumn
+from crucible_nb.files.columns import TEXT, TIME, known, plain
+from crucible_nb.files.layout import Column, HexColumn, Layout, WholeColumn
+from crucible_nb.files.misfits import METADATA, fits
 
 # 007 and 20-digit numbers are identifiers, not quantities, and stay text
 _WHOLE = r"^-?(0|[1-9][0-9]{0,18})$"
@@ -19,41 +21,99 @@ _WHOLE_FLOAT = r"^-?(0|[1-9][0-9]{0,17})(\.0*)?$"
 _TRUTH = r"(?i)^(true|false)$"
 
 _NULLABLE = {"count": "integer", "flag": "boolean"}
+_EXACT = 2**53
+
+_CERTAIN = {
+    "float": {"count", "long", "whole", "float"},
+    "integer": {"count", "long"},
+    "count": {"count", "long"},
+    "boolean": {"flag"},
+    "flag": {"flag"},
+    "category": {"count", "long", "whole", "float", "flag", "time", "string", "category"},
+    "string": {"count", "long", "whole", "float", "flag", "time", "string", "category"},
+}
+"""Kinds whose values all fit a known column's kind; other values are tried."""
 
 
-def guess(tables: Iterable[pa.Table], ours: Collection[str], kind_of: Callable[[pa.ChunkedArray], str]) -> Layout:
+class Guess:
+    """What the parts of a foreign file say of its columns.
+
+    Args:
+        ours: Columns that the caller's map replaces; their kind is not forced on what the file holds.
+    """
+
+    def __init__(self, ours: Collection[str]) -> None:
+        self._ours = ours
+        self._kinds: dict[str, str] = {}
+        self._odd: set[str] = set()
+
+    def see(self, name: str, kind: str, values: pa.ChunkedArray | None = None) -> None:
+        """Take in a column of a part; `values` are None where its type says all."""
+        self._kinds[name] = joined(self._kinds.get(name, "empty"), kind)
+        forced = self._forced(name)
+        certain = is_certain(name, kind) and not (values is not None and pa.types.is_duration(values.type))
+        untried = values is not None and name not in self._odd and not certain
+        if forced is not None and untried and not fits(name, values, forced):
+            self._odd.add(name)
+
+    def _forced(self, name: str) -> str | None:
+        return str(COLUMNS[name].kind) if name in COLUMNS and name not in self._ours else None
+
+    def layout(self, gaps: Collection[str]) -> Layout:
+        """Return the layout that fits all parts.
+
+        Args:
+            gaps: Columns with missing values.
+        """
+        columns = [self._column(name, kind, name in gaps) for name, kind in self._kinds.items() if kind != "none"]
+        tolerated = any(column.name in self._odd and column.kind == self._forced(column.name) for column in columns)
+        if tolerated and METADATA not in self._kinds and METADATA not in self._ours:
+            columns.append(Column(METADATA, "string"))
+        return Layout(tuple(columns))
+
+    def _column(self, name: str, kind: str, gaps: bool) -> Column:
+        forced = self._forced(name)
+        never_missing = forced in ("flag", "count")
+        if forced is not None and not (never_missing and (gaps or name in self._odd)) and kind != "hex":
+            identifiers = kind == "whole" and name.endswith("_id")
+            return (WholeColumn if identifiers else Column)(name, forced)
+        if kind == "hex":
+            return HexColumn(name, "string")
+        kind = {"empty": "float", "whole": "float", "unknown": "string", "long": "count"}.get(kind, kind)
+        return Column(name, _NULLABLE.get(kind, kind) if gaps else kind)
+
+
+def is_certain(name: str, kind: str) -> bool:
+    """Return whether values of a kind fit a column without a look at them."""
+    return name not in COLUMNS or kind in ("empty", "unknown") or kind in _CERTAIN[COLUMNS[name].kind]
+
+
+def guess(
+    tables: Iterable[pa.Table],
+    ours: Collection[str],
+    kind_of: Callable[[pa.ChunkedArray], str],
+    is_droppable: Callable[[str], bool] = lambda _: False,
+) -> Layout:
     """Infer the layout that fits all tables.
 
     Args:
         tables: Chunks of the file, in order.
-        ours: Columns that the caller's map replaces; their kind is not forced on what the file holds.
+        ours: Columns that the caller's map replaces.
         kind_of: Returns the kind of a chunk of a column: "empty" without values, "unknown" if all values are words
             such as NA.
+        is_droppable: Whether a column of this name is left out when it has no values.
     """
-    kinds: dict[str, str] = {}
-    holes: dict[str, int] = {}
+    guessed, there = Guess(ours), dict[str, int]()
     rows = 0
     for table in tables:
         for name in table.column_names:
             kind = kind_of(table[name])
-            kinds[name] = joined(kinds.get(name, "empty"), kind)
-            there = len(table) - _missing(table[name], kind)
-            holes[name] = holes.get(name, 0) + there
+            guessed.see(name, kind, table[name])
+            there[name] = there.get(name, 0) + len(table) - _missing(table[name], kind)
         rows += table.num_rows
-    return foreign({name: (kind, holes[name] < rows) for name, kind in kinds.items()}, ours)
-
-
-def foreign(kinds: dict[str, tuple[str, bool]], ours: Collection[str]) -> Layout:
-    """Build a layout from the kind of each column and whether it has missing values."""
-    return Layout(tuple(_column(name, kind, gaps, ours) for name, (kind, gaps) in kinds.items()))
-
-
-def _column(name: str, kind: str, gaps: bool, ours: Collection[str]) -> Column:
-    if name in COLUMNS and name not in ours:
-        identifiers = kind == "whole" and name.endswith("_id")
-        return (WholeColumn if identifiers else Column)(name, COLUMNS[name].kind)
-    kind = {"empty": "float", "whole": "float", "unknown": "string"}.get(kind, kind)
-    return Column(name, _NULLABLE.get(kind, kind) if gaps else kind)
+    layout = guessed.layout({name for name, count in there.items() if count < rows})
+    kept = [column for column in layout.columns if there.get(column.name) != 0 or not is_droppable(column.name)]
+    return replace(layout, columns=tuple(kept))
 
 
 def joined(one: str, other: str) -> str:
@@ -63,11 +123,15 @@ def joined(one: str, other: str) -> str:
             return one if other == weak else other
     if one == other:
         return one
+    for pair, kind in (({"long", "count"}, "long"), ({"hex", "string"}, "hex")):
+        if {one, other} == pair:
+            return kind
     return next((kind for kind in _NUMBERS if {one, other} <= _NUMBERS[kind]), "string")
 
 
 _NUMBERS = {"whole": {"count", "whole"}, "float": {"count", "whole", "float"}}
-"""Kinds of numbers that a wider kind holds; "whole" are the whole floats of a CSV, such as 1.0."""
+"""Kinds of numbers that a wider kind holds; "whole" are the whole floats of a CSV, such as 1.0. Integers of which some
+are "long", beyond 2**53, meet no fraction: a float would not hold them."""
 
 
 def _missing(values: pa.ChunkedArray, kind: str) -> int:
@@ -81,37 +145,67 @@ def kind_of_text(values: pa.ChunkedArray) -> str:
         return "empty" if pc.all(pc.equal(values, "")).as_py() is not False else "unknown"
     for kind, pattern in (("count", _WHOLE), ("whole", _WHOLE_FLOAT), ("float", _FLOAT), ("flag", _TRUTH)):
         if pc.all(pc.match_substring_regex(given, pattern)).as_py():
-            return kind if kind != "count" or _fits(given) else "string"
+            if kind == "count":
+                return _kind_of_count(given)
+            return "string" if kind in ("whole", "float") and _has_long(given) else kind
     return "string"
 
 
-def _fits(values: pa.ChunkedArray) -> bool:
+def _has_long(numbers: pa.ChunkedArray) -> bool:
+    """Return whether some of the texts are integers that a float does not hold."""
+    long = numbers.filter(pc.and_(pc.greater(pc.utf8_length(numbers), 15), pc.match_substring_regex(numbers, _WHOLE)))
+    return len(long) > 0 and _kind_of_count(long) != "count"
+
+
+def _kind_of_count(values: pa.ChunkedArray) -> str:
+    """Return the kind of integers: "count", "long" when some are beyond 2**53, "string" beyond int64."""
     try:
-        (values if is_text(values.type) else plain(values, "")).cast(pa.int64())
+        numbers = (values if is_text(values.type) else plain(values, "")).cast(pa.int64())
     except pa.ArrowInvalid:
-        return False
-    return True
+        return "string"
+    bounds = pc.min_max(numbers).as_py()
+    largest = max(abs(bounds["min"] or 0), abs(bounds["max"] or 0))
+    return "long" if largest > _EXACT else "count"
 
 
 def kind_of_values(values: pa.ChunkedArray) -> str:
     """Return the kind of a typed column."""
     kind = kind_of_type(values.type)
-    return kind if kind != "count" or not may_exceed_int64(values.type) or _fits(values) else "string"
+    if kind == "count":
+        return _kind_of_count(values)
+    if kind == "time":
+        return kind if _converts(values, TIME) else "string"
+    if kind == "bytes":
+        return "string" if _converts(plain(values, ""), TEXT) else "hex"
+    return kind
 
 
-def may_exceed_int64(arrow: pa.DataType) -> bool:
-    """Return whether an Arrow type may hold integers beyond 64 bits, so that its values decide the kind."""
+def _converts(values: pa.ChunkedArray, target: pa.DataType) -> bool:
+    try:
+        values.cast(target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def depends_on_values(arrow: pa.DataType) -> bool:
+    """Return whether an Arrow type alone does not say the kind: large integers, bytes, times beyond nanoseconds."""
     if pa.types.is_dictionary(arrow):
-        return may_exceed_int64(arrow.value_type)
-    wide = pa.types.is_decimal(arrow) and arrow.precision > _DIGITS
-    return bool(wide or pa.types.is_uint64(arrow))
+        return depends_on_values(arrow.value_type)
+    kind = kind_of_type(arrow)
+    if kind == "count":
+        return bool((pa.types.is_decimal(arrow) and arrow.precision > _DIGITS) or pa.types.is_uint64(arrow))
+    nanoseconds = pa.types.is_timestamp(arrow) and arrow.unit == "ns"
+    return kind == "bytes" or (kind == "time" and not nanoseconds) or bool(pa.types.is_duration(arrow))
 
 
 _DIGITS = 18  # that every int64 holds
 
 
 def kind_of_type(arrow: pa.DataType) -> str:
-    """Return the kind of an Arrow type; ValueError for an unsupported type."""
+    """Return the kind of an Arrow type: "bytes" for text or bytes, "none" for a type that no kind holds."""
+    if isinstance(arrow, pa.UuidType):
+        return "string"
     if isinstance(arrow, pa.BaseExtensionType):
         return kind_of_type(arrow.storage_type)
     if pa.types.is_dictionary(arrow):
@@ -121,7 +215,7 @@ def kind_of_type(arrow: pa.DataType) -> str:
     for kind, tests in _TYPES.items():
         if any(test(arrow) for test in tests):
             return kind
-    raise ValueError(f"nothing holds the type {arrow}")
+    return "none"
 
 
 _TYPES: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
@@ -130,10 +224,8 @@ _TYPES: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
     "count": (pa.types.is_integer,),
     "float": (pa.types.is_floating, pa.types.is_decimal, pa.types.is_duration),
     "time": (pa.types.is_timestamp, pa.types.is_date),
-    "string": (
-        is_text,
-        pa.types.is_time,
-        pa.types.is_nested,
+    "string": (is_text, pa.types.is_time, pa.types.is_nested),
+    "bytes": (
         pa.types.is_binary,
         pa.types.is_large_binary,
         pa.types.is_binary_view,

@@ -1,9 +1,11 @@
-"""JSON lines: one object per row; in files written by crucible_nb the first line is the header."""
+"""JSON lines: one object per row; the header of files written by crucible_nb is in a side file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,20 +18,24 @@ import pyarrow.compute as pc
 
 from crucible_nb.files.columns import TEXT, as_json, to_tables
 from crucible_nb.files.csv import iso
-from crucible_nb.files.disk import open_text
+from crucible_nb.files.disk import open_text, too_large
 from crucible_nb.files.guess import guess, kind_of_values
 from crucible_nb.files.layout import KEY, Layout, unpack
+from crucible_nb.files.side import read_side
 from crucible_nb.files.source import Source
+from crucible_nb.utils.checks import text_of
 
-_MAX_LINE = 64 << 20  # bytes of one line
+_MAX_LINE = 1 << 30  # bytes of one line
 _MAX_COLUMNS = 16_384  # named by all lines of a foreign file together
 _MAX_CELLS = 1 << 22  # of one chunk, for lines that each have other columns
 _ROWS = 16_384
+_EXACT = 2**53
 
 
-def write(frame: pd.DataFrame, layout: Layout, header: bytes, stream: BinaryIO) -> None:
-    """Write the frame as JSON lines below its header."""
-    stream.write(orjson.dumps({KEY: orjson.Fragment(header)}, option=orjson.OPT_APPEND_NEWLINE))
+def write(frame: pd.DataFrame, layout: Layout, stream: BinaryIO) -> None:
+    """Write the frame as JSON lines; without rows a blank line, since empty files are refused."""
+    if not len(frame):
+        stream.write(b"\n")
     for table in to_tables(frame, layout, _ROWS):
         columns = [_cells(values).to_pylist() for values in table.columns]
         rows = zip(*columns, strict=True)
@@ -47,31 +53,77 @@ def _cells(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def source(path: Path, max_bytes: int) -> Source:
-    """Open JSON lines, plain or gzipped; with a header line they were written by crucible_nb."""
-    with open_text(path, max_bytes) as stream:
-        number, first = next(_objects(stream), (0, {}))
-    if not number:
-        raise ValueError("it has no rows")
-    layout, facts = unpack(first[KEY]) if number == 1 and _is_header(first) else (None, {})
+    """Open JSON lines or a JSON array, plain or gzipped.
+
+    With a side file they were written by crucible_nb; in its first builds the header was the first line instead.
+    """
+    layout, facts = read_side(path)
+    if layout is None:
+        with open_text(path, max_bytes) as stream:
+            number, first = next(_objects(stream, max_bytes), (0, {}))
+        if not number:
+            raise ValueError("it has no rows")
+        if number == 1 and _is_header(first):
+            layout, facts = unpack(first[KEY])
     max_columns = max(_MAX_COLUMNS, len(layout.columns) if layout else 0)
     chunks = partial(_chunks, path, max_bytes, max_columns)
-    return Source(chunks, partial(guess, kind_of=kind_of_values), layout, facts)
+    return Source(chunks, _guess, layout, facts)
+
+
+def _guess(tables: Iterable[pa.Table], ours: Collection[str], _columns: Collection[str] | None = None) -> Layout:
+    return guess(tables, ours, kind_of_values)
 
 
 def _is_header(line: dict[str, Any]) -> bool:
     return line.keys() == {KEY} and isinstance(line[KEY], dict) and "version" in line[KEY]
 
 
-def _objects(stream: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each object with its line number; ValueError names a line that is not an object."""
-    number = 0
+def _objects(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each object with the number of its line or place; ValueError names one that is not an object."""
+    number, begun = 0, False
     while line := stream.readline(_MAX_LINE + 1):
         number += 1
         if len(line) > _MAX_LINE:
             raise ValueError(f"line {number} is longer than {_MAX_LINE >> 20} MiB")
         text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
-        if text:
-            yield number, _object(text, number)
+        if not text:
+            continue
+        if not begun:
+            begun = True
+            document = _document(text, stream, max_bytes)
+            if document is not None:
+                yield from document
+                return
+        yield number, _object(text, number)
+
+
+def _document(first: bytes, stream: BinaryIO, max_bytes: int) -> list[tuple[int, dict[str, Any]]] | None:
+    """Return the rows of a file that is one JSON value, not lines: an array, or an object over several lines."""
+    if first.startswith(b"{"):
+        with suppress(ValueError, RecursionError):
+            _parse(first)
+            return None
+    elif not first.startswith(b"["):
+        return None
+    rest = stream.read(max_bytes + 1)
+    if len(rest) > max_bytes:
+        raise ValueError(too_large(max_bytes))
+    try:
+        value = _parse(first + b"\n" + rest)
+    except (ValueError, RecursionError):
+        _object(first, 1)  # raises the error of the line if that is broken
+        raise
+    rows = value if isinstance(value, list) else _rows_in(value)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"item {number} of its array: expected an object, got {type(row).__name__}")  # noqa: TRY004
+    return list(enumerate(rows, 1))
+
+
+def _rows_in(value: dict[str, Any]) -> list[Any]:
+    """Return the only list of objects in an object, such as {"results": [...]}; else the object is one row."""
+    lists = [part for part in value.values() if isinstance(part, list) and part and isinstance(part[0], dict)]
+    return lists[0] if len(lists) == 1 else [value]
 
 
 def _object(line: bytes, number: int) -> dict[str, Any]:
@@ -92,20 +144,43 @@ def _flatten(row: dict[str, Any], number: int) -> dict[str, Any]:
         raise ValueError(f"line {number}: {error}") from error
 
 
-def _parse(line: bytes) -> Any:
+_LONG = re.compile(rb"[0-9]{20}")
+
+
+def _parse(text: bytes) -> Any:
+    """Parse JSON; also what Python's json module writes beyond it: NaN, infinity, lone surrogates, long integers."""
+    if _LONG.search(text):  # orjson reads integers beyond 64 bits as floats
+        with suppress(ValueError, RecursionError):
+            return _clean(json.loads(text))
     try:
-        return orjson.loads(line)
+        return orjson.loads(text)
     except ValueError:
-        if b"NaN" in line or b"Infinity" in line:  # not JSON, but written by Python's json module
-            return json.loads(line)
+        if b"NaN" in text or b"Infinity" in text or b"\\u" in text:
+            return _clean(json.loads(text))
         raise
 
 
-def _chunks(path: Path, max_bytes: int, max_columns: int, rows: int) -> Iterator[pa.Table]:
+def _clean(value: Any) -> Any:
+    """Escape the lone surrogates in texts, as records do."""
+    if isinstance(value, str):
+        return text_of(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return {text_of(name): _clean(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def _chunks(
+    path: Path, max_bytes: int, max_columns: int, rows: int, columns: Collection[str] | None = None
+) -> Iterator[pa.Table]:
     names: set[str] = set()
     with open_text(path, max_bytes) as stream:
-        objects = _objects(stream)
-        lines = (_flatten(row, number) for number, row in objects if number > 1 or not _is_header(row))
+        objects = _objects(stream, max_bytes)
+        chosen = (
+            (number, row if columns is None else {name: row[name] for name in columns if name in row})
+            for number, row in objects
+            if number > 1 or not _is_header(row)
+        )
+        lines = (_flatten(row, number) for number, row in chosen)
         while chunk := _next_chunk(lines, rows):
             table = _table(chunk)
             names.update(table.column_names)
@@ -138,6 +213,6 @@ def _array(values: list[Any]) -> pa.Array:
         return pa.array(values, TEXT if str in types else pa.bool_() if types else pa.null())
     if types <= {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
         return pa.array(values, pa.int64())
-    if types <= {int, float} and float in types:
+    if types <= {int, float} and float in types and not any(type(v) is int and abs(v) > _EXACT for v in values):
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
     return pa.array([v if v is None or isinstance(v, str) else as_json(v) for v in values], TEXT)

@@ -46,6 +46,16 @@ class WholeColumn(Column):
 
 
 @dataclass(frozen=True, slots=True)
+class CommaColumn(Column):
+    """A column of numbers in a foreign CSV with decimal commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class HexColumn(Column):
+    """A column of a foreign Parquet file with bytes that are no UTF-8, read as hexadecimal text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a file in order, and how the frame is rebuilt from them.
 
@@ -73,7 +83,8 @@ def describe(frame: pd.DataFrame) -> Layout:
     """Return the layout of a frame; SchemaError if the frame could not be read back equal."""
     index = _index(frame)
     names = list(frame.columns)
-    checks.texts("columns", names)
+    if not all(isinstance(name, str) for name in names):
+        raise checks.wrong("columns", names, "a list of non-empty strings")
     if len(set(names)) != len(names) or index in names:
         raise SchemaError(f"frame: expected every column name once, got {', '.join(map(repr, names))}")
     columns = [Column(index, "time")] if index is not None else []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO
@@ -11,10 +12,11 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
+from crucible_nb.errors import CrucibleWarning
 from crucible_nb.events.dtypes import is_text
 from crucible_nb.files.columns import to_table
 from crucible_nb.files.disk import too_large
-from crucible_nb.files.guess import foreign, joined, kind_of_type, kind_of_values, may_exceed_int64
+from crucible_nb.files.guess import Guess, depends_on_values, is_certain, kind_of_type, kind_of_values
 from crucible_nb.files.layout import KEY, Layout, unpack
 from crucible_nb.files.source import Source
 
@@ -55,7 +57,15 @@ def source(file: Any, max_bytes: int) -> Source:
         raise ValueError("a column name occurs more than once")
     if layout is not None and layout.names != schema.names:
         raise ValueError("its columns are not those listed in its crucible header")
-    return Source(partial(_chunks, file, texts), partial(_guess, schema, gaps), layout, facts, _pandas_index(schema))
+    return Source(
+        chunks=partial(_chunks, file, texts),
+        guess=partial(_guess, schema, gaps),
+        layout=layout,
+        facts=facts,
+        index=_pandas_index(schema),
+        names=tuple(schema.names),
+        deciding=tuple(_uncertain(schema)),
+    )
 
 
 def _input(file: Any) -> Any:
@@ -104,13 +114,36 @@ def _dictionary_columns(metadata: Any, schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if is_text(field.type) and field.name not in delta]
 
 
-def _guess(schema: pa.Schema, gaps: set[str], pieces: Iterable[pa.Table], ours: Collection[str]) -> Layout:
-    """The schema says the kinds, but for whole numbers that may be too large for one."""
-    kinds = {field.name: kind_of_type(field.type) for field in schema}
-    wide = [field.name for field in schema if may_exceed_int64(field.type)]
-    for table in pieces if wide else ():
-        kinds |= {name: joined(kinds[name], kind_of_values(table[name])) for name in wide}
-    return foreign({name: (kind, name in gaps) for name, kind in kinds.items()}, ours)
+def _uncertain(schema: Iterable[pa.Field]) -> list[str]:
+    """Return the columns whose values have to be looked at: their types alone do not say the kind, or not the fit."""
+    return [
+        field.name
+        for field in schema
+        if depends_on_values(field.type) or not is_certain(field.name, kind_of_type(field.type))
+    ]
+
+
+def _guess(
+    schema: pa.Schema,
+    gaps: set[str],
+    pieces: Iterable[pa.Table],
+    ours: Collection[str],
+    columns: Collection[str] | None = None,
+) -> Layout:
+    """The schema says the kinds, but for columns that depend on their values."""
+    fields = [field for field in schema if columns is None or field.name in columns]
+    uncertain = _uncertain(fields)
+    guessed = Guess(ours)
+    for field in fields:
+        kind = kind_of_type(field.type)
+        guessed.see(field.name, "empty" if field.name in uncertain else kind)
+        if kind == "none":
+            message = f"column {field.name!r} is left out: nothing holds values of type {field.type}"
+            warnings.warn(message, CrucibleWarning, stacklevel=2)
+    for table in pieces if uncertain else ():
+        for name in uncertain:
+            guessed.see(name, kind_of_values(table[name]), table[name])
+    return guessed.layout(gaps)
 
 
 def _pandas_index(schema: pa.Schema) -> str | None:
@@ -122,12 +155,12 @@ def _pandas_index(schema: pa.Schema) -> str | None:
     return None
 
 
-def _chunks(file: Any, texts: list[str], rows: int) -> Iterator[pa.Table]:
+def _chunks(file: Any, texts: list[str], rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Read chunks, text as dictionaries: repeated long texts take only an index until they are decoded."""
     import pyarrow.parquet  # noqa: PLC0415  slow to import, and not every session needs it
 
     options = {"read_dictionary": texts, "page_checksum_verification": True, "pre_buffer": False}
     with pyarrow.parquet.ParquetFile(_input(file), **options) as parquet:
-        for batch in parquet.iter_batches(batch_size=rows, use_threads=False):
+        for batch in parquet.iter_batches(batch_size=rows, use_threads=False, columns=columns):
             batch.validate(full=True)
             yield pa.Table.from_batches([batch])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +16,19 @@ class Source:
     """A file that can be read repeatedly.
 
     Attributes:
-        chunks: Callable (number of rows) -> the file as Arrow tables of at most so many rows.
-        guess: Callable (tables, columns replaced by the caller) -> the layout of a foreign file.
+        chunks: Callable (number of rows, columns or None for all) -> the file as Arrow tables of at most so many rows.
+        guess: Callable (tables, columns replaced by the caller, columns or None) -> the layout of a foreign file.
         layout: Layout in the file's header; None for a foreign file.
         facts: Experiment facts in the header.
         index: Column that a foreign file names as its index.
+        names: Columns of the file; None where only its rows tell.
+        deciding: Columns whose values decide the layout of a foreign file; None for all.
     """
 
-    chunks: Callable[[int], Iterator[pa.Table]]
-    guess: Callable[[Iterable[pa.Table], Collection[str]], Layout]
+    chunks: Callable[..., Iterator[pa.Table]]
+    guess: Callable[..., Layout]
     layout: Layout | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     index: str | None = None
+    names: tuple[str, ...] | None = None
+    deciding: tuple[str, ...] | None = None

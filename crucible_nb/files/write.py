@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import pandas as pd
@@ -16,6 +16,7 @@ from crucible_nb.files import csv, jsonl, parquet, zipped
 from crucible_nb.files.columns import MisfitError
 from crucible_nb.files.disk import as_path, replacing, target_format
 from crucible_nb.files.layout import KEY, Layout, describe, pack
+from crucible_nb.files.side import side_path
 from crucible_nb.utils import checks
 
 
@@ -29,16 +30,16 @@ def write_table(
 ) -> Path:
     """Write a frame so that `load` returns it equal: dtypes, missing values, order, time zone, attrs.
 
-    The file is written atomically; an existing one is replaced. An unnamed DatetimeIndex is read back as `time`,
-    other number widths as float64, int64 or Int64.
+    The file is written atomically, with the permissions of the umask; an existing one is replaced. An unnamed
+    DatetimeIndex is read back as `time`, other number widths as float64, int64 or Int64.
 
     Args:
         frame: Rows with a DatetimeIndex or a plain RangeIndex; columns of text, category, numbers, booleans or
             datetimes, with unique names.
         path: The file; its suffix tells the format.
         format: "parquet", "csv" or "jsonl", for a path with another suffix.
-        facts: Facts about the experiment that JSON can represent. They are stored in the file; for CSV in the JSON
-            file beside it (`run.csv.json`).
+        facts: Facts about the experiment that JSON can represent. They are stored in the file; for CSV and JSONL in
+            the JSON file beside it (`run.csv.json`), which also says the dtypes.
         escape_formulas: Whether texts in a CSV that a spreadsheet would run as formulas get a leading apostrophe,
             which `load` removes.
 
@@ -66,20 +67,25 @@ def write_table(
     layout = replace(describe(frame), escaped=wanted == "csv" and escape_formulas)
     header = pack(layout, facts)
     with _schema_errors():
-        if wanted == "csv":
-            _write_csv(frame, layout, header, target)
-            return target
-        write = parquet.write if wanted == "parquet" else jsonl.write
-        with replacing(target) as stream:
-            write(frame, layout, header, stream)
+        if wanted == "parquet":
+            with replacing(target) as stream:
+                parquet.write(frame, layout, header, stream)
+        else:
+            _write_text(csv.write if wanted == "csv" else jsonl.write, frame, layout, header, target)
     return target
 
 
-def _write_csv(frame: pd.DataFrame, layout: Layout, header: bytes, target: Path) -> None:
-    """Write a CSV and its side file; a crash at any time leaves no CSV beside the side file of another."""
-    side = csv.side_path(target)
+def _write_text(
+    write: Callable[[pd.DataFrame, Layout, BinaryIO], None],
+    frame: pd.DataFrame,
+    layout: Layout,
+    header: bytes,
+    target: Path,
+) -> None:
+    """Write a text file and its side file; a crash at any time leaves no file beside the side file of another."""
+    side = side_path(target)
     with replacing(side) as beside, replacing(target) as stream:
-        csv.write(frame, layout, stream)
+        write(frame, layout, stream)
         beside.write(orjson.dumps({KEY: orjson.loads(header)}, option=orjson.OPT_INDENT_2))
         stream.flush()
         with suppress(FileNotFoundError):
@@ -90,6 +96,8 @@ def archive(
     frame: pd.DataFrame, path: Any, facts: Mapping[str, Any] | None = None, more: Mapping[str, Path] | None = None
 ) -> Path:
     """Write a frame and its experiment's facts into one zip, which `load` and `read_facts` read.
+
+    Only its owner may read and write the file (mode 0600), as with the store that it comes from.
 
     Args:
         frame: As in `write_table`.
@@ -119,7 +127,7 @@ def archive(
         raise checks.wrong("path", str(target), "a name that ends in .zip")
     layout = describe(frame)
     header = pack(layout, facts)
-    with _schema_errors(), replacing(target) as stream:
+    with _schema_errors(), replacing(target, 0o600) as stream:
         zipped.write(frame, layout, header, facts or {}, stream, more)
     return target
 

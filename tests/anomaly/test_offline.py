@@ -394,3 +394,20 @@ def test_a_quiet_frame_has_no_incidents() -> None:
         "first_seq",
         "last_seq",
     ]
+
+
+def test_a_frame_takes_the_detectors_that_an_experiment_takes() -> None:
+    values = [100.0, 101.0, 102.0] * 100
+    frame = pd.DataFrame({"latency_ms": [*values, 900.0, *values, 140.0], "loss": 1.0})
+    one, two = (frame.crucible.anomalies(name) for name in ("z_score", "iqr"))
+    for method in ("z_score,iqr", ["z_score", "iqr"], ["z_score", cr.anomaly.IQR()], [cr.anomaly.Auto("latency_ms")]):
+        both = frame.crucible.anomalies(method)
+        assert 300 in both.first_seq.tolist()
+        if len(method) > 1:
+            assert both.first_seq.tolist() == [300, 601]
+            assert both.peak.tolist() == np.fmax(one.peak.reindex(range(2)), two.peak.reindex(range(2))).tolist()
+        exp = cr.start("live", anomaly=method, anomaly_config={"action": "flag"} if "Auto" in repr(method) else None)
+        exp.extend(frame)
+        assert exp.anomalies().first_seq.tolist() == both.first_seq.tolist()
+    with pytest.raises(cr.ConfigError, match=r"^method=\[\]: expected one of"):
+        frame.crucible.anomalies([])

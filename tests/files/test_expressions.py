@@ -8,7 +8,9 @@ import pytest
 from crucible_nb.errors import ConfigError, SchemaError
 from crucible_nb.files.expressions import parse
 
-ACCEPTED = "column names, numbers, text, + - * / **, comparisons, in, is None, and, or, not and parentheses"
+ACCEPTED = (
+    "column names, numbers, text, null, + - * / **, comparisons, in, is null, and, or, not, if else and parentheses"
+)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_scalars(frame):
 
 @pytest.mark.parametrize(
     "text",
-    ["f(a)", "a.b", "a[0]", "lambda: 1", "a if a else 1", "[x for x in a]", "f'{a}'", "a // 2", "a % 2", "a & 1", "~a",
+    ["f(a)", "a.b()", "a[0:1]", "lambda: 1", "[x for x in a]", "f'{a}'", "a // 2", "a % 2", "a & 1", "~a",
      "b'x'", "1j", "...", "{1: 2}", "(a := 1)", "a; b", "a = 1", "*a", "", "  ", "(", "`a", "a b",
      "'" * 3, "1" * 5_000, "(" * 500 + "1" + ")" * 500, "\0", "__import__('os').system('x')", "a @ a", "yield"],
 )  # fmt: skip
@@ -108,3 +110,31 @@ def test_missing_values_are_found_with_is_none() -> None:
     with pytest.raises(ConfigError) as error:
         parse("x is 3", "where")(frame)
     assert str(error.value) == "where='x is 3': expected None after is"
+
+
+def test_fields_of_nested_values_are_paths() -> None:
+    texts = ['{"prompt_tokens": 5, "by": {"a b": "x"}, "list": [1, 2.5]}', None, '{"prompt_tokens": null}', "free text"]
+    frame = pd.DataFrame({"usage": texts, "usage.flat": [1, 2, 3, 4]})
+    assert parse("usage.prompt_tokens * 2", "map")(frame).tolist() == [10, pd.NA, pd.NA, pd.NA]
+    assert parse("usage.list[1]", "map")(frame).tolist()[0] == 2.5
+    assert parse("usage.by['a b'] == 'x'", "where")(frame).tolist()[0]
+    assert parse("usage.by", "map")(frame).tolist()[0] == '{"a b":"x"}'
+    assert parse("usage.flat", "map")(frame).tolist() == [1, 2, 3, 4]
+    assert parse("usage.prompt_tokens is null", "where")(frame).tolist() == [False, True, True, True]
+    for text in ("usage.nothing", "usage.flat.deeper", "nothing.at.all"):
+        with pytest.raises(SchemaError, match=f"^map='{text}': no such column"):
+            parse(text, "map")(frame)
+
+
+def test_null_is_a_missing_value() -> None:
+    frame = pd.DataFrame({"status": ["SUCCEED", "PENDING", "FAILED", None], "n": [1, 2, 3, 4]})
+    success = parse("null if status == 'PENDING' or status is null else status == 'SUCCEED'", "map")(frame)
+    assert success.tolist() == [True, pd.NA, False, pd.NA]
+    assert parse("status == null", "where")(frame).tolist() == [False, False, False, True]
+    assert parse("status != null", "where")(frame).tolist() == [True, True, True, False]
+    assert parse("n * 2 if n > 2 else 0.5", "map")(frame).tolist() == [0.5, 0.5, 6, 8]
+    assert parse("'big' if n > 2 else 'small'", "map")(frame).tolist() == ["small", "small", "big", "big"]
+    frame["null"] = 7
+    assert parse("null", "map")(frame).tolist() == [7] * 4
+    with pytest.raises(ConfigError, match="expected conditions"):
+        parse("1 if n else 2", "map")(frame)

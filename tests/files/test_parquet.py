@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import datetime as dt
 import decimal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crucible_nb.errors import StoreError
+from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.files import iter_table, load, write_table
 
 
@@ -91,10 +93,46 @@ def test_a_corrupt_header_is_not(header, tmp_path):
         load(tmp_path / "odd.parquet")
 
 
-def test_binary_that_is_no_text_is_refused(tmp_path):
-    pq.write_table(pa.table({"raw": [b"\xff\xfe"]}), tmp_path / "raw.parquet")
-    with pytest.raises(StoreError, match=r"column 'raw': b'\\xff\\xfe' is not text$"):
-        load(tmp_path / "raw.parquet")
+def test_bytes_that_are_no_text_are_hexadecimal(tmp_path):
+    pq.write_table(pa.table({"raw": [b"ab", b"\xff\xfe"], "text": [b"ab", None]}), tmp_path / "raw.parquet")
+    assert load(tmp_path / "raw.parquet")["raw"].tolist() == ["6162", "fffe"]
+    assert load(tmp_path / "raw.parquet")["text"].tolist()[0] == "ab"
+    assert [chunk["raw"].item() for chunk in iter_table(tmp_path / "raw.parquet", chunk_rows=1)] == ["6162", "fffe"]
+
+
+FAR = dt.datetime(9999, 12, 31)
+ODD = {
+    "far": (pa.array([FAR], pa.timestamp("us")), "9999-12-31 00:00:00.000000"),
+    "first date": (pa.array([dt.date(1, 1, 1)]), "0001-01-01"),
+    "uint64": (pa.array([2**63 + 1], pa.uint64()), "9223372036854775809"),
+    "blob": (pa.array([b"\xff\xd8"]), "ffd8"),
+    "uuid": (pa.array([uuid.UUID(int=2**127 + 255).bytes], pa.uuid()), "80000000-0000-0000-0000-0000000000ff"),
+    "ascii uuid": (pa.array([b"0" * 16], pa.uuid()), "30303030-3030-3030-3030-303030303030"),
+    "time": (pa.array([dt.time(1, 2, 3)]), "01:02:03.000000"),
+    "id": (pa.array([decimal.Decimal(10**30)], pa.decimal128(38, 0)), str(10**30)),
+    "date": (pa.array([dt.date(2025, 1, 2)]), pd.Timestamp("2025-01-02", tz="UTC")),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_types_are_read_as_text(kind, tmp_path):
+    values, expected = ODD[kind]
+    pq.write_table(pa.table({"latency_ms": [1.0], "x": values}), tmp_path / "x.parquet")
+    assert load(tmp_path / "x.parquet")["x"].tolist() == [expected]
+    (chunk,) = iter_table(tmp_path / "x.parquet")
+    assert chunk["x"].tolist() == [expected]
+    assert load(tmp_path / "x.parquet", {"x": "latency_ms"}, columns=["latency_ms"]).x.tolist() == [1.0]
+
+
+def test_a_kind_holds_for_all_chunks(tmp_path):
+    times = pa.array([dt.datetime(2025, 1, 1), FAR], pa.timestamp("us"))
+    pq.write_table(pa.table({"x": times, "total_tokens": [1.0, 2.5]}), tmp_path / "x.parquet")
+    with pytest.warns(CrucibleWarning, match="1 of 'total_tokens'"):
+        chunks = list(iter_table(tmp_path / "x.parquet", chunk_rows=1))
+    assert [chunk["x"].item()[:10] for chunk in chunks] == ["2025-01-01", "9999-12-31"]
+    assert [chunk.columns.tolist() for chunk in chunks] == [["x", "total_tokens", "metadata"]] * 2
+    with pytest.warns(CrucibleWarning, match="1 of 'total_tokens'"):
+        pd.testing.assert_frame_equal(pd.concat(chunks, ignore_index=True), load(tmp_path / "x.parquet"))
 
 
 def test_a_run_of_one_long_text_is_refused_before_it_unfolds(tmp_path):

@@ -55,7 +55,7 @@ def test_missing_paths_and_folders(tmp_path):
     assert sentence(tmp_path / "a\0b.csv") == "embedded null byte"
     os.mkfifo(tmp_path / "pipe.csv")
     assert sentence(tmp_path / "pipe.csv") == "it is not a regular file"
-    expected = "unknown suffix '.pkl'; expected one of .parquet, .csv, .jsonl, .csv.gz, .jsonl.gz, .zip"
+    expected = "unknown suffix '.pkl', and its content is no known format; expected .parquet, .csv, .jsonl"
     (tmp_path / "a.pkl").write_bytes(pickle.dumps([1]))
     assert sentence(tmp_path / "a.pkl") == expected
     with pytest.raises(StoreError):
@@ -103,11 +103,6 @@ def test_other_contents(ending, content, tmp_path, monkeypatch):
         (b"a,b\n1,2\n1,2,3\n", "CSV parse error: Expected 2 columns, got 3: 1,2,3"),
         (b"a,a\n1,2\n", "the column name 'a' occurs more than once"),
         ("a\né\n".encode("latin-1"), "In CSV column #0: CSV conversion error to large_string: invalid UTF8 data"),
-        (b"success\ntrue\nmaybe\n", "column 'success': 'maybe' is not true or false"),
-        (b"prompt_tokens\n1\n2.5\nx\n", "column 'prompt_tokens': '2.5' is not a whole number"),
-        (b"latency_ms\n1\nfast\n", "column 'latency_ms': 'fast' is not a number"),
-        (b"a,seq\n1,\n", "column 'seq': a value is missing, expected a whole number in every row"),
-        (b"a,seq\n1,NA\n", "column 'seq': a value is missing, expected a whole number in every row"),
     ],
 )
 def test_broken_csv(text, said, tmp_path):

@@ -121,6 +121,7 @@ def outcome(path):
     return f"{len(whole)} rows"
 
 
+@pytest.mark.filterwarnings("ignore:.*values that do not fit:crucible_nb.errors.CrucibleWarning")
 @pytest.mark.parametrize("name", ["run.parquet", "run.csv", "run.csv.json", "run.jsonl", "run.zip", "foreign.csv"])
 def test_a_damaged_file_is_refused_or_read_but_nothing_else(name, tmp_path):
     rng, dice = np.random.default_rng(7), random.Random(7)
