@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.timing import machine
 
 NAMES = (
-    "recording", "looking", "windowed", "sketches", "sampling", "judging", "comparing", "sequences", "memory",
+    "recording", "looking", "frames", "windowed", "sketches", "sampling", "judging", "comparing", "sequences", "memory",
     "dashboard", "store", "postgres",
 )  # fmt: skip
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"

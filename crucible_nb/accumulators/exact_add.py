@@ -54,13 +54,24 @@ def add_runs(
             _add(squares, row, part, starts, 2 * e + shift)
 
 
-def add_totals(totals: ExactSum, row: int, x: np.ndarray, starts: np.ndarray) -> None:
-    """Add the numbers of consecutive runs to the first cells of a row, as `add_runs` without squares."""
-    far = _are_far(x)
-    for i in np.flatnonzero(far).tolist():
-        totals.add_float(row, int(np.searchsorted(starts, i, side="right")) - 1, float(x[i]))
-    y, e = _scaled(np.where(far, 0.0, x) if far.any() else x)
-    _add(totals, row, y, starts, e)
+def add_totals(
+    totals: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, w: np.ndarray | None = None, first: int = 0
+) -> None:
+    """Add the numbers of consecutive runs, times their weights, to cells of a row from `first` on; see `add_runs`."""
+    far = _are_far(x) if w is None else _are_far(x) | _are_far(w)
+    if far.any():
+        for i in np.flatnonzero(far).tolist():
+            cell = first + int(np.searchsorted(starts, i, side="right")) - 1
+            (x_int, x_exp), (w_int, w_exp) = integer_of(float(x[i])), integer_of(1.0 if w is None else float(w[i]))
+            totals.add_integer(row, cell, x_int * w_int, x_exp + w_exp)
+        x, w = np.where(far, 0.0, x), None if w is None else np.where(far, 0.0, w)
+    y, e = _scaled(x)
+    if w is None:
+        _add(totals, row, y, starts, e, first)
+        return
+    v, shift = _scaled(w)
+    for part in _product(v, y):
+        _add(totals, row, part, starts, e + shift, first)
 
 
 def _largest(x: np.ndarray) -> float:
@@ -103,13 +114,13 @@ def _product(x: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
         yield error
 
 
-def _add(table: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, exponent: int) -> None:
+def _add(table: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, exponent: int, first: int = 0) -> None:
     """Add numbers times a power of two: pieces on a grid, of few enough bits that their sums are exact."""
-    bits = 52 - (len(x) - 1).bit_length()
+    bits = min(51, 52 - (len(x) - 1).bit_length())  # with 52 the rounder would change its exponent
     while (largest := _largest(x)) > 0:
         grid = math.frexp(largest)[1] - bits
         rounder = math.ldexp(1.5, grid + 52)
         piece = (x + rounder) - rounder
         x = x - piece
         sums = np.add.reduceat(piece, starts) * 2.0**-grid
-        table.add(row, slice(0, len(starts)), exponent + grid, sums.astype(np.int64))
+        table.add(row, slice(first, first + len(starts)), exponent + grid, sums.astype(np.int64))

@@ -72,6 +72,13 @@ class ExactSum:
         self.load = 0
         self.infinite: np.ndarray | None = None
 
+    @classmethod
+    def of(cls, chunks: np.ndarray, low: int) -> Self:
+        """Make a table of these chunks, each below 2**32 but for signs."""
+        new = cls(*chunks.shape[:2])
+        new.chunks, new.low, new.load = chunks, low, 1
+        return new
+
     # -- adding -------------------------------------------------------------------------------------------------------
 
     def reserve(self, first: int, stop: int, count: int = 2) -> None:
@@ -240,6 +247,22 @@ class ExactSum:
         integer, exponent = self.integer(row, cell)
         return self.special(row, cell) or quotient(integer, 1, exponent)
 
+    def values(self, row: int) -> np.ndarray:
+        """Return the sums of a row, float64[cells], each correctly rounded."""
+        digits = ExactSum.of(self.chunks[row : row + 1].copy(), self.low)
+        digits.normalize()
+        negative = digits.chunks[0, :, -1] < 0 if digits.chunks.size else np.zeros(self.chunks.shape[1], np.bool_)
+        digits.chunks[0, negative] *= -1
+        digits.normalize()
+        values = _rounded(digits.chunks[0], digits.low)
+        values[negative] *= -1
+        if self.infinite is not None:
+            special = self.infinite[row]
+            values = np.where(special == 0, values, special)
+        for cell in np.flatnonzero((values != 0) & (np.abs(values) < _SMALL)).tolist():
+            values[cell] = self.value(row, cell)  # rounded twice otherwise
+        return values
+
     # -- state --------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
@@ -260,11 +283,36 @@ class ExactSum:
         chunks = np.array(state["chunks"], np.int64)
         if chunks.ndim != 3:
             raise ValueError(f"chunks of the shape {chunks.shape}")
-        new = cls(*chunks.shape[:2])
-        new.low, new.load = int(state["low"]), 1
-        new.chunks = np.concatenate((chunks, np.zeros((*chunks.shape[:2], 1), np.int64)), axis=2)
+        new = cls.of(chunks, int(state["low"]))
         new.infinite = None if state["infinite"] is None else np.array(state["infinite"], np.float64)
         return new
+
+
+_SMALL = 2.0**-1020
+
+
+def _rounded(digits: np.ndarray, low: int) -> np.ndarray:
+    """Round whole numbers >= 0 to float64.
+
+    Args:
+        digits: int64[n, k] in [0, 2**32), the lowest first.
+        low: Position of the first digit.
+    """
+    n, size = digits.shape
+    if not size:
+        return np.zeros(n)
+    padded = np.concatenate((np.zeros((n, 2), np.int64), digits), axis=1)
+    top = size + 1 - np.argmax(padded[:, ::-1] != 0, axis=1)  # index of the highest digit that is not 0
+    top = np.maximum(top, 2)
+    rows = np.arange(n)
+    a, b, c = (padded[rows, top - back] for back in range(3))
+    before = np.concatenate((np.zeros((n, 1), np.bool_), np.logical_or.accumulate(padded != 0, axis=1)), axis=1)
+    shift = CHUNK - np.frexp(a.astype(np.float64))[1]  # brings the highest bit to bit 63
+    bits = (a << CHUNK | b).astype(np.uint64) << shift.astype(np.uint64) | (c >> (CHUNK - shift)).astype(np.uint64)
+    sticky = ((c << shift) & _MASK != 0) | before[rows, top - 2]
+    bits |= sticky.astype(np.uint64)  # float64 keeps 53 bits: this only breaks ties
+    rounded: np.ndarray = np.ldexp(bits.astype(np.float64), CHUNK * (low + top - 3) - shift)
+    return rounded
 
 
 def _signed(chunk: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ class CrucibleAccessor:
         self._frame = _flat(frame)
 
     def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
-        """Compute metrics of the rows; quantiles are exact.
+        """Compute metrics of the rows; quantiles are exact up to 2,048 values, then within 0.2 %.
 
         Args:
             by: Column or columns to group by; missing keys form their own group.

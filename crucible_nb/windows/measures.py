@@ -19,7 +19,14 @@ EXACT = 2048
 
 
 class Measure:
-    """Measures columns over windows; results have one number per window and group, groups within windows."""
+    """Measures columns over windows; results have one number per window and group, groups within windows.
+
+    Args:
+        rows: Rows of each window.
+        weights: Their weights, None for 1 each.
+        exact: Whether quantiles are exact and sums are float64; otherwise quantiles of large windows come from
+            sketches, and sums are exact.
+    """
 
     def __init__(self, rows: Rows, weights: np.ndarray | None, *, exact: bool) -> None:
         self.rows = rows
@@ -38,7 +45,8 @@ class Measure:
         """Return the sum and the number of the known values; zeros without a column."""
         if column is None:
             return np.zeros(self.lo.size), np.zeros(self.lo.size)
-        total, known = self.panes.sums(self._sorted(column), self.weights)
+        sums = self.panes.sums if self.exact else self.panes.exact_sums
+        total, known = sums(self._sorted(column), self.weights)
         return self._by_window(total), self._by_window(known)
 
     def totals(self, column: Any) -> np.ndarray:

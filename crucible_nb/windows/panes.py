@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from crucible_nb.accumulators.exact_add import add_totals
+from crucible_nb.accumulators.exact_sum import ExactSum
 
 _BLOCK = 1 << 17
 """Rows converted at a time, so that temporary arrays stay in the cache."""
@@ -51,12 +55,40 @@ class Panes:
                     known[panes], complete = counts, False
             return self.reduce(total), self.count.astype(np.float64) if complete else self.reduce(known)
 
+    def exact_sums(self, column: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `sums` does, each sum rounded once: the same bits in any order of the rows."""
+        total, known, complete = ExactSum(2, len(self.rows)), self.rows.copy(), True
+        for panes, rows in self.blocks:
+            x, w, starts = (
+                floats(column[rows]),
+                None if weights is None else weights[rows],
+                self.cuts[panes] - rows.start,
+            )
+            low, high = x.min(), x.max()
+            if not (math.isfinite(low) and math.isfinite(high)):
+                is_known, infinite = ~np.isnan(x), np.isinf(x)
+                places = np.flatnonzero(infinite)
+                of_places = panes.start + np.searchsorted(starts, places, side="right") - 1
+                total.add_infinite(0, of_places, x[places])
+                known[panes], complete = np.add.reduceat(is_known, starts, dtype=np.int64), False
+                x, w = np.where(infinite | ~is_known, 0.0, x), None if w is None else np.where(is_known, w, 0.0)
+            add_totals(total, 0, x, starts, w, panes.start)
+            if w is not None:
+                add_totals(total, 1, w, starts, first=panes.start)
+        sums = ExactSum.of(self.reduce(total.chunks.swapaxes(0, 1)).swapaxes(0, 1), total.low)
+        if total.infinite is not None:
+            with np.errstate(invalid="ignore"):
+                sums.infinite = self.reduce(total.infinite.T).T
+        if weights is not None:
+            return sums.values(0), sums.values(1)
+        return sums.values(0), self.count.astype(np.float64) if complete else self.reduce(known).astype(np.float64)
+
     def reduce(self, table: np.ndarray) -> np.ndarray:
         """Sum a table (panes, ...) over the panes of each window: (windows, ...).
 
         Windows are composed of sums over 1, 2, 4, ... panes, so rounding errors grow with the logarithm of the length.
         """
-        result = np.zeros((len(self.first), *table.shape[1:]))
+        result = np.zeros((len(self.first), *table.shape[1:]), np.result_type(table.dtype, np.int64))
         for level, (windows, panes) in enumerate(self.steps):
             if level:
                 half = 1 << (level - 1)

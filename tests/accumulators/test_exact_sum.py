@@ -48,6 +48,25 @@ def test_sums_are_those_of_rational_arithmetic(column: str, weights: str) -> Non
         assert squares.fraction(0, cell) == sum((a * b * b for a, b in zip(ws, xs, strict=True)), Fraction(0))
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_numbers(n: int) -> None:
+    for x in np.split(COLUMNS["normal"][: 600 * n], 600):
+        totals, squares = added(x, None, [0])
+        assert totals.fraction(0, 0) == sum(map(Fraction, x.tolist()), Fraction(0))
+        assert squares.fraction(0, 0) == sum((Fraction(one) ** 2 for one in x.tolist()), Fraction(0))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e300, 1e-300, 1e-320])
+def test_many_cells_are_rounded_like_one(scale: float) -> None:
+    rng, total = np.random.default_rng(5), ExactSum(1, 300)
+    for cell in range(300):
+        for value in rng.normal(size=rng.integers(0, 6)) * 10.0 ** rng.integers(-8, 8):
+            total.add_float(0, cell, float(value) * scale)
+        if cell % 7 == 0:  # a tie
+            total.add_integer(0, cell, 2 * int(rng.integers(2**52, 2**53)) + 1, int(rng.integers(-60, 60)))
+    assert total.values(0).tolist() == [total.value(0, cell) for cell in range(300)]
+
+
 @pytest.mark.parametrize("column", [name for name in COLUMNS if name != "giant"])  # fsum overflows on the way
 def test_a_total_is_that_of_fsum(column: str) -> None:
     x = COLUMNS[column]

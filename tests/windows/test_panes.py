@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -56,3 +57,23 @@ def test_floats_are_not_copied() -> None:
     column = np.ones(3)
     assert floats(column) is column
     np.testing.assert_array_equal(floats(pd.array([1, None], dtype="Int64")), [1.0, np.nan])
+
+
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_exact_sums_are_rounded_once(rng: np.random.Generator, weighted: bool) -> None:
+    lo = np.sort(rng.integers(0, 900, 200))
+    hi = lo + rng.integers(0, 100, 200)
+    column = np.where(rng.random(1000) < 0.3, np.nan, rng.normal(size=1000) * 10.0 ** rng.integers(-200, 200, 1000))
+    weights = rng.lognormal(0, 2, 1000) if weighted else None
+    total, known = Panes(lo, hi).exact_sums(column, weights)
+    xs = [Fraction(0 if math.isnan(x) else x) for x in column.tolist()]
+    ws = [Fraction(1)] * 1000 if weights is None else list(map(Fraction, weights.tolist()))
+    for i, (a, b) in enumerate(zip(lo.tolist(), hi.tolist(), strict=True)):
+        assert total[i] == float(sum((x * w for x, w in zip(xs[a:b], ws[a:b], strict=True)), Fraction(0)))
+        there = ~np.isnan(column[a:b])
+        assert known[i] == float(sum((w for w, yes in zip(ws[a:b], there, strict=True) if yes), Fraction(0)))
+    column[[5, 50]] = np.inf, -np.inf
+    floating = Panes(lo, hi).sums(column, weights)
+    for found, expected in zip(Panes(lo, hi).exact_sums(column, weights), floating, strict=True):
+        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
