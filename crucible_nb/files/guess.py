@@ -177,8 +177,15 @@ def kind_of_values(values: pa.ChunkedArray) -> str:
     if kind == "time":
         return kind if _converts(values, TIME) else "string"
     if kind == "bytes":
-        return "string" if _converts(plain(values, ""), TEXT) else "hex"
+        return "string" if _is_printable(plain(values, "")) else "hex"
     return kind
+
+
+def _is_printable(values: pa.ChunkedArray) -> bool:
+    """Return whether bytes are UTF-8 without control characters, as they are where text is stored as bytes."""
+    if not _converts(values, TEXT):
+        return False
+    return not pc.any(pc.match_substring_regex(values.cast(TEXT), r"[\x00-\x08\x0e-\x1f]")).as_py()
 
 
 def _converts(values: pa.ChunkedArray, target: pa.DataType) -> bool:
