@@ -208,3 +208,104 @@ def test_demo_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr("crucible_nb.utils.optional.importlib.import_module", absent)
     assert main(["demo", "--out", str(tmp_path)]) == 2
     assert "pip install 'crucible_nb[anomaly]'" in capsys.readouterr().err
+
+
+def first_line(capsys: pytest.CaptureFixture, *words: str) -> str:
+    assert main(["replay", *words]) == 0
+    return capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "said"),
+    [
+        ("timestamp", "1735689600", "'timestamp' is a number, give its unit ('s', 'ms', 'us' or 'ns')"),
+        ("time", "01/02/2025 00:00", "column 'time': '01/02/2025 00:00' is not a time"),
+        ("when", "2025-01-01", "no column has the name of one; name it with time="),
+    ],
+)
+def test_a_file_without_times_says_so_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture, header: str, cells: str, said: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{header},latency_ms\n{cells},5\n{cells},7\n")
+    assert first_line(capsys, str(path)) == f"t.csv: 2 events; no time column: {said}. All have the time 1970-01-01"
+
+
+@pytest.mark.parametrize("name", ["timestamp", "created_at", "gmt_create", "ts", "started_at"])
+def test_rows_without_a_time_are_kept_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture, name: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{name},latency_ms\n2025-01-01T00:00:00,5\n,7\n")
+    assert main(["replay", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("t.csv: 2 events from 2025-01-01 00:00:00+00:00 to 2025-01-01 00:00:00+00:00")
+    assert "rows without a time, which got that of the row before: 1" in out
+
+
+def test_replay_takes_what_an_experiment_takes(
+    trace: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path, page = written(trace.sort_values("at"), tmp_path / "t.csv"), tmp_path / "page.html"
+    words = [
+        "--time",
+        "at",
+        "--unit",
+        "s",
+        "--origin",
+        "2025-01-01",
+        "--map",
+        "latency_ms=seconds*1000",
+        "--name",
+        "run",
+    ]
+    words += ["--store", str(tmp_path / "runs"), "--anomaly", "z_score,iqr", "--sampling", "uniform:rate=0.5"]
+    assert main(["replay", str(path), *words, "--by", "model", "--dashboard", str(page)]) == 0
+    assert f"written: {page}" in capsys.readouterr().out
+    assert "crucible-static" in page.read_text()
+    exp = cr.attach("run", store=tmp_path / "runs", mode="read")
+    assert exp.metrics().events == 900
+    assert 0 < len(exp.df) < 900
+    assert exp.anomaly_metrics()["total_anomalies"] > 0
+    assert main(["replay", str(path), "--sampling", "uniform:rate"]) == 2
+    assert "expected NAME:KEY=NUMBER" in capsys.readouterr().err
+
+
+def test_groups_of_any_column_count_every_event(trace: pd.DataFrame, tmp_path: Path) -> None:
+    path = written(trace, tmp_path / "t.csv")
+    exp = replay(path, time="at", unit="s", by="kind", max_events=10)
+    counts = {kind: exp.metrics(by="kind")[kind].events for kind in ("call", "other")}
+    assert counts == trace.kind.value_counts().to_dict()
+
+
+RAW = {
+    "semicolons.csv": ("ts;latency_ms\n2025-01-01;1,5\n2025-01-02;2\n", ["--decimal", ","]),
+    "tabs.tsv": ("ts\tlatency_ms\n2025-01-01\t1.5\n2025-01-02\t2\n", []),
+    "headless.csv": ("2025-01-01,1.5\n2025-01-02,2\n", ["--names", "ts", "latency_ms"]),
+    "numbered.csv": ("2025-01-01,1.5\n2025-01-02,2\n", ["--header", "none", "--time", "0", "--map", "latency_ms=`1`"]),
+    "comments.txt": ("# tool\nts|latency_ms\n2025-01-01|1.5\n2025-01-02|2\n", ["--comment", "#", "--format", "csv"]),
+    "words.csv": ("ts,latency_ms\n2025-01-01,1.5\n2025-01-02,2\n2025-01-02,gone\n", ["--na-values", "gone"]),
+    "array.json": ('[{"ts": "2025-01-01", "latency_ms": 1.5},\n {"ts": "2025-01-02", "latency_ms": 2}]', []),
+    "lines.log": ('{"ts": "2025-01-01", "latency_ms": 1.5}\n{"ts": "2025-01-02", "latency_ms": 2}\n', []),
+    "eval.json": ('{"run": 1,\n "results": [{"at": "2025-01-01", "s": 0.0015}, {"at": "2025-01-02", "s": 0.002}]}',
+                  ["--time", "at", "--map", "latency_ms=s*1000"]),
+    "nested.jsonl": ('{"m": {"at": "2025-01-01", "ms": 1.5}}\n{"m": {"at": "2025-01-02", "ms": 2}}\n',
+                     ["--time", "m.at", "--map", "latency_ms=m.ms"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_raw_files_of_ten_kinds_in_one_line_each(tmp_path: Path, capsys: pytest.CaptureFixture, name: str) -> None:
+    text, words = RAW[name]
+    (tmp_path / name).write_text(text)
+    rows = text.count("2025-01")
+    said = first_line(capsys, str(tmp_path / name), *words, "--out", str(tmp_path / "out.parquet"))
+    assert said == f"{name}: {rows} events from 2025-01-01 00:00:00+00:00 to 2025-01-02 00:00:00+00:00"
+    assert cr.load(tmp_path / "out.parquet").latency_ms.dropna().tolist() == [1.5, 2.0]
+
+
+def test_a_reader_that_leaves_is_no_error(trace: pd.DataFrame, tmp_path: Path) -> None:
+    path = written(trace, tmp_path / "t.csv")
+    command = f"{sys.executable} -m crucible_nb replay {path} --by kind | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert done.stdout.strip() == "0"

@@ -79,8 +79,9 @@ class Alerting:
         """
         intake = self._intake
         if not intake.log.records:
-            with intake.reading():
-                return
+            with intake.lock:
+                intake.view()
+            return
         with intake.lock:
             if self._checking:  # called by an action or callback of this thread
                 return
@@ -98,8 +99,7 @@ class Alerting:
         stream = intake.log.stream
         raised = monitor.on_incidents(stream.pipeline.detect.take_new_incidents())
         if monitor.rules:
-            with intake.reading() as view:
-                now = view.now
+            now = intake.view().now
             raised += monitor.check(now, self._window_metrics)
         actions = [alert.action for alert in raised if alert.action in ("pause", "stop")]
         fired = monitor.fired or bool(actions)

@@ -21,7 +21,7 @@ from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
 from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.catalog import created_ns, find, readable_facts, root_of
-from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, unpack
+from crucible_nb.store.layout import ExperimentFolder, folders, is_experiment, unpack
 from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres.address import Address, address_of
 from crucible_nb.store.postgres.connection import Connection
@@ -32,6 +32,7 @@ from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
 
 MODES = ("resume", "read", "join")
+_LONG = 4096  # characters of a path
 RUN = "CRUCIBLE_RUN"
 """Environment variable with the handle (`exp.handle`) of the experiment that a process should join."""
 
@@ -195,8 +196,8 @@ def _find_folder(name: Any, store: Any) -> ExperimentFolder:
         name = name.handle
     name = checks.text("name", name)
     if store is None:
-        path = Path(name)
-        if not (path / FACTS).exists():
+        path = Path(name).absolute()
+        if len(name) > _LONG or not is_experiment(path):
             raise StoreError(
                 f"cannot attach to {name!r}: it is not a handle (no such folder); to attach by name, pass store="
             )
@@ -275,4 +276,8 @@ def unarchive(path: Any, store: Any) -> Experiment:
         ('stopped', 1.0)
     """
     folder = Remote(path).pull(root_of(store)) if is_url(path) else unpack(as_path(path), root_of(store))
-    return open_stored(folder, "read")
+    try:
+        return open_stored(folder, "read")
+    except BaseException:
+        folder.remove()  # so that a good archive can be restored
+        raise

@@ -79,7 +79,7 @@ class Experiment:
         self.record = self._intake.record
         self._reads = Reads(config, self._log)
         self._alerting = Alerting(self._intake, self.metrics)
-        self._copies = Copies(self._log, self._intake.lock, self._intake.reading, self._move, self.summary)
+        self._copies = Copies(self._log, self._intake.lock, self._intake.view, self._move, self.summary)
 
     @property
     def _stream(self) -> Stream:
@@ -318,7 +318,8 @@ class Experiment:
         Dead means that the writing process ended without stopping the experiment. For a worker, this is the status of
         the whole experiment, unless the worker has paused or ended its own recording.
         """
-        with self._intake.status_view() as view:
+        with self._intake.lock:
+            view = self._intake.status_view()
             return view.status
 
     @property
@@ -332,37 +333,43 @@ class Experiment:
     @property
     def paused_at(self) -> pd.Timestamp | None:
         """Start of the current pause (UTC); None if the experiment is not paused."""
-        with self._intake.status_view() as view:
+        with self._intake.lock:
+            view = self._intake.status_view()
             return timestamp(view.lifecycle.paused_at())
 
     @property
     def pause_count(self) -> int:
         """Number of pauses."""
-        with self._intake.status_view() as view:
+        with self._intake.lock:
+            view = self._intake.status_view()
             return view.lifecycle.count("pause")
 
     @property
     def resume_count(self) -> int:
         """Number of resumes."""
-        with self._intake.status_view() as view:
+        with self._intake.lock:
+            view = self._intake.status_view()
             return view.lifecycle.count("resume")
 
     @property
     def started_at(self) -> pd.Timestamp | None:
         """Start time (UTC); with clock="events" the time of the first event, None before it."""
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             return timestamp(view.lifecycle.started)
 
     @property
     def stopped_at(self) -> pd.Timestamp | None:
         """End time (UTC); None until the experiment has ended."""
-        with self._intake.status_view() as view:
+        with self._intake.lock:
+            view = self._intake.status_view()
             return timestamp(view.lifecycle.ended)
 
     @property
     def paused_spans(self) -> pd.IntervalIndex:
         """Pauses as intervals of UTC time, closed on the left; an open pause ends now."""
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             return view.lifecycle.intervals(view.now)
 
     def summary(self) -> dict[str, Any]:
@@ -386,7 +393,8 @@ class Experiment:
             >>> exp.summary()["total_events"], exp.summary()["progress"]
             (1, 0.25)
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             return self._reads.summary(view, self._copies.facts())
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -411,7 +419,8 @@ class Experiment:
             >>> exp.frame(["event", "step", "loss"]).iloc[0].to_dict()
             {'event': 'train.step', 'step': 1, 'loss': 0.5}
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             frame = self._reads.frame(view)
         return frame if columns is None else frame[list(checks.columns("columns", columns, frame.columns))]
 
@@ -434,7 +443,8 @@ class Experiment:
             >>> exp.query_window(last_n=2, where="latency_ms > 2").latency_ms.tolist()
             [3.0]
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             rows = TimedRows(*self._reads.window_rows(view, arguments), view.now)
         return query_window(rows, **arguments)
 
@@ -476,7 +486,8 @@ class Experiment:
             >>> exp.metrics().latency.max, exp.metrics(by="model")["a"].latency.max
             (20.0, 10.0)
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             return self._reads.metrics(view, last, by, at)
 
     # -- alerting -----------------------------------------------------------------------------------------------------
@@ -601,7 +612,8 @@ class Experiment:
             >>> exp.anomalies()[["count", "severity", "metrics"]].values.tolist()
             [[1, 'critical', 'latency_ms']]
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             incidents = incidents_of(view)
         frame = incident_frame([incident for _, incident in incidents])
         writers = [writer for writer, _ in incidents]
@@ -617,7 +629,8 @@ class Experiment:
             >>> exp.anomaly_metrics()
             {'total_anomalies': 0, 'anomaly_rate': 0.0, 'anomalies_by_type': {}, 'anomaly_periods': []}
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             incidents = [pipeline.detect.incidents for pipeline in view.pipelines]
             return incident_summary(incidents, sum(pipeline.seq for pipeline in view.pipelines))
 
@@ -663,7 +676,8 @@ class Experiment:
             score decides at alpha 0.05, margin 0.02, after 800 events [d1c1ce69490c]
             >>> exp.stop()
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             ledger = view.own.ledger
             plan = plan_of(
                 metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
@@ -711,7 +725,8 @@ class Experiment:
             >>> exp.unpriced()
             {'my-own': 1}
         """
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             return dict(view.own.pipeline.enrich.unpriced)
 
     def reprice(self, table: Any) -> None:
@@ -810,7 +825,8 @@ class Experiment:
 
     def _file_facts(self) -> dict[str, Any]:
         """Return the facts that are written into a file beside the events."""
-        with self._intake.reading() as view:
+        with self._intake.lock:
+            view = self._intake.view()
             facts = {"id": self.id, **self._reads.summary(view, {}), "metadata": self.metadata}
             changes = [[change.verb, change.time, change.seq] for change in view.lifecycle.changes]
         del facts["store"]  # paths of this machine
@@ -840,7 +856,8 @@ def snapshot_of(
     experiment: Experiment, seen: Mapping[int, int], limit: int, span: int | None = None, *, measured: bool = True
 ) -> Snapshot:
     """Take a consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
-    with experiment._intake.reading() as view:
+    with experiment._intake.lock:
+        view = experiment._intake.view()
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
 

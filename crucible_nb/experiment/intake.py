@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import pandas as pd
@@ -175,18 +175,14 @@ class Intake:
             if not stream.lifecycle.alive:
                 self.log.finish(self._process)
 
-    @contextmanager
-    def reading(self) -> Iterator[View]:
-        """Give a view of the experiment with everything recorded so far; the lock is held while it is used."""
-        with self.lock:
-            self.process()
-            yield self.log.view()
+    def view(self) -> View:
+        """Return a view of the experiment with everything recorded so far; call it, and use it, with the lock held."""
+        self.process()
+        return self.log.view()
 
-    @contextmanager
-    def status_view(self) -> Iterator[View]:
-        """Give a view for the status only; staged events are not processed."""
-        with self.lock:
-            yield self.log.view(status_only=True)
+    def status_view(self) -> View:
+        """Return a view for the status only; staged events are not processed. Called with the lock held."""
+        return self.log.view(status_only=True)
 
     # -- forks --------------------------------------------------------------------------------------------------------
 

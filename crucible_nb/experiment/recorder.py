@@ -16,6 +16,7 @@ from crucible_nb.store.journal import Journal
 from crucible_nb.store.lines import STRICT
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import encode_row
+from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.problems import Problems
 
 
@@ -68,7 +69,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
     dumps, strict, direct = orjson.dumps, STRICT, None
     clean = None if redaction is None else redaction.fields
     if journal is not None:
-        acquire, release = journal.lock.acquire, journal.lock.release
+        lock = journal.lock
         if journal.durability == "os":
             direct = syscalls.system().write
 
@@ -76,7 +77,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         nonlocal limit
         limit = cells
 
-    def record(  # noqa: C901, PLR0912, PLR0915
+    def record(  # noqa: C901, PLR0911, PLR0912
         event: str,
         values: Mapping[str, Any] | None = None,
         /,
@@ -151,8 +152,8 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                     row = plain_cells(row)  # arrays, tensors and objects may change, or fail, until they are read
                 staged += row
                 return True
-            acquire()  # the order of lines is that of events
-            try:
+            # the order of lines is that of events; `with` leaves no instruction at which a signal finds it half taken
+            with lock:
                 try:
                     if extra is None:
                         body = dumps(
@@ -182,20 +183,20 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                     body, row = encode_row(journal.seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
                 if direct is None or journal.failure is not None:
-                    if not journal.write(data, 1):
-                        return False
-                else:
-                    size = len(data)
-                    try:
-                        if direct(journal.handle, data) != size:  # type: ignore[arg-type]
-                            raise OSError(ENOSPC, "the line was written in part only")
-                    except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
-                        return journal.undo(error)
-                    journal.size += size  # no call from here on, so no interrupt
-                    journal.seq += 1
+                    with unbroken():  # written and staged, or neither
+                        if not journal.write(data, 1):
+                            return False
+                        staged += row
+                    return True
+                size = len(data)
+                try:
+                    if direct(journal.handle, data) != size:  # type: ignore[arg-type]
+                        raise OSError(ENOSPC, "the line was written in part only")
+                except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
+                    return journal.undo(error)
+                journal.size += size  # no call from here on, so no interrupt
+                journal.seq += 1
                 staged += row
-            finally:
-                release()
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
             problems.report("errors", f"an event was not recorded: {type(error).__name__}: {error}")
             return False

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pandas as pd
 
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.session import start
 from crucible_nb.files import iter_table
+from crucible_nb.utils import checks
 
 _ROUND = ("1s", "5s", "15s", "1min", "5min", "15min", "1h", "6h", "1D", "7D", "28D", "364D")
 
@@ -29,8 +32,15 @@ def replay(
     where: Any = None,
     max_events: int | None = None,
     progress: Progress | None = None,
+    by: str | Sequence[str] = (),
+    store: Any = None,
+    anomaly: Any = None,
+    sampling: Any = None,
+    sampling_config: Mapping[str, Any] | None = None,
+    dashboard: bool = False,
+    **reading: Any,
 ) -> Experiment:
-    r"""Stream a CSV, JSONL or Parquet file into an experiment, chunk by chunk.
+    r"""Stream a CSV, JSON or Parquet file into an experiment, chunk by chunk.
 
     Args:
         path: The file, also gzipped.
@@ -42,9 +52,14 @@ def replay(
         where: Condition on the rows: "release == 'v8' and latency_s > 0".
         max_events: Rows to keep in memory; metrics count every event.
         progress: Counter updated with each chunk; None for none.
+        by: Columns whose groups are counted live, over every event.
+        store, anomaly, sampling, sampling_config: As in `cr.start`.
+        dashboard: Whether to show the dashboard while events arrive.
+        **reading: Further arguments of `cr.load`: format, columns, sep, decimal, header, names, na_values, comment.
 
     Returns:
-        The stopped experiment; its clock is the newest event time.
+        The stopped experiment; its clock is the newest event time. Rows without a time get that of the row before, and
+        are counted in `metadata["rows without a time"]`; `metadata["no time column"]` says why a file has no times.
 
     Raises:
         StoreError: The file cannot be read.
@@ -59,14 +74,48 @@ def replay(
         >>> exp.metrics().latency.mean, exp.metrics().span.end
         (1000.0, Timestamp('2025-01-01 00:01:00+0000', tz='UTC'))
     """
-    chunks = iter_table(path, map=map, time=time, event=event, unit=unit, origin=origin, where=where)
-    exp = start(name or Path(path).name, clock="events", max_events=max_events, metadata={"replay of": str(path)})
+    shape = {"map": map, "time": time, "event": event, "unit": unit, "origin": origin, "where": where}
+    chunks = iter_table(path, **shape, **reading, gaps=True)
+    first = next(chunks, pd.DataFrame())
+    groups = (by,) if isinstance(by, str) else tuple(by)
+    if len(first):
+        checks.columns("by", groups, [*first.columns, "event", "model"])
+    exp = start(
+        name or Path(path).name,
+        clock="events",
+        max_events=max_events,
+        metadata={"replay of": str(path), **_untimed(first)},
+        by=[group for group in groups if group not in ("event", "model")],
+        store=store,
+        anomaly=anomaly,
+        sampling=sampling,
+        sampling_config=sampling_config,
+    )
+    if dashboard:
+        exp.dashboard()
     with exp:
-        for chunk in chunks:
+        for chunk in itertools.chain([first], chunks):
             exp.extend(chunk)
+            _count_untimed(exp, chunk)
             if progress is not None:
                 progress.add(len(chunk))
     return exp
+
+
+_UNTIMED, _GAPS = "no time column", "rows without a time"
+
+
+def _untimed(first: pd.DataFrame) -> dict[str, str]:
+    """Return why the rows of a file have no times, as metadata."""
+    if isinstance(first.index, pd.DatetimeIndex) or not len(first):
+        return {}
+    return {_UNTIMED: str(first.attrs.get("untimed", "no column has the name of one; name it with time="))}
+
+
+def _count_untimed(exp: Experiment, chunk: pd.DataFrame) -> None:
+    gaps = int(np.count_nonzero(chunk.index.isna())) if isinstance(chunk.index, pd.DatetimeIndex) else 0
+    if gaps:
+        exp.metadata[_GAPS] = exp.metadata.get(_GAPS, 0) + gaps
 
 
 class Progress:
@@ -140,10 +189,7 @@ def report(exp: Experiment, by: str | None = None, window: str | None = None) ->
         True
     """
     metrics, facts = exp.metrics(), exp.summary()
-    parts = [
-        f"{exp.name}: {facts['total_events']:,} events from {metrics.span.start} to {metrics.span.end}",
-        repr(metrics),
-    ]
+    parts = [_headline(exp, facts["total_events"], metrics.span), repr(metrics)]
     if metrics.latency.count:
         parts.append(_quantiles(metrics.latency))
     if by is not None:
@@ -153,10 +199,18 @@ def report(exp: Experiment, by: str | None = None, window: str | None = None) ->
         "values in `metadata`": facts["misfits"],
         "errors": facts["errors"],
         "evicted rows": facts["evicted_events"],
+        f"{_GAPS}, which got that of the row before": exp.metadata.get(_GAPS, 0),
     }
     counted |= {f"without a price: {model}": count for model, count in exp.unpriced().items()}
     parts += [f"{name}: {count:,}" for name, count in counted.items() if count]
     return "\n\n".join(parts)
+
+
+def _headline(exp: Experiment, count: int, span: Any) -> str:
+    reason = exp.metadata.get(_UNTIMED)
+    if reason is not None:
+        return f"{exp.name}: {count:,} events; no time column: {reason}. All have the time 1970-01-01"
+    return f"{exp.name}: {count:,} events from {span.start} to {span.end}"
 
 
 def _quantiles(latency: Any) -> str:

@@ -30,10 +30,13 @@ _SUFFIXES = {
 
 
 def as_path(value: Any) -> Path:
-    """Convert an argument to a Path; ConfigError if it is not a path."""
+    """Convert an argument to a Path, with `~` and `~user` expanded; ConfigError if it is not a path."""
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
         with suppress(TypeError):
-            return Path(value)
+            path = Path(value)
+            with suppress(RuntimeError):  # no such user: a name that begins with a tilde
+                path = path.expanduser()
+            return path
     raise checks.wrong("path", value, "a path, as text or pathlib.Path")
 
 

@@ -153,7 +153,8 @@ def kind_of_text(values: pa.ChunkedArray) -> str:
 
 def _has_long(numbers: pa.ChunkedArray) -> bool:
     """Return whether some of the texts are integers that a float does not hold."""
-    long = numbers.filter(pc.and_(pc.greater(pc.utf8_length(numbers), 15), pc.match_substring_regex(numbers, _WHOLE)))
+    whole = numbers.filter(pc.invert(pc.match_substring(numbers, ".")))
+    long = whole.filter(pc.and_(pc.greater(pc.utf8_length(whole), 15), pc.match_substring_regex(whole, _WHOLE)))
     return len(long) > 0 and _kind_of_count(long) != "count"
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import COLUMNS, EVERY, Kind
 from crucible_nb.pipeline.columns import BufferColumn, GrowingArray, MaskedColumn, NumberColumn, empty_column
+from crucible_nb.utils.interrupts import unbroken
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
 _NEUTRAL = {"weight": 1.0, "_weight": 1.0}
@@ -90,6 +91,7 @@ class Buffer:
         self._times = GrowingArray(np.int64)
         self._start = 0
         self._sorted = True
+        self._settled = False  # whether a read would change nothing
         self._columns: dict[str, BufferColumn] = {name: self._new(name, COLUMNS[name].kind) for name in EVERY}
         self._frame: pd.DataFrame | None = None
         self._removed: list[np.ndarray] = []
@@ -124,6 +126,7 @@ class Buffer:
         last = self._times.data[start - 1] if start else times[0]
         self._sorted &= bool(times[0] >= last and (times[1:] >= times[:-1]).all())
         reserve = start + len(batch) + more if more else 0
+        self._settled = False
         self._times.append(times, reserve)
         self._columns["seq"].append(Column("count", batch.numbered()), start, reserve)
         for name, cells in batch.cells.items():
@@ -184,15 +187,25 @@ class Buffer:
     def overwrite(self, name: str, cells: Column) -> None:
         """Replace a whole column, given in time order (after repricing); frames returned earlier keep the old one."""
         self.prepare_read()
+        self._overwrite(name, cells)
+
+    def _overwrite(self, name: str, cells: Column) -> None:
         column = self._new(name, cells.kind)
         column.append(cells, self._start)
         self._columns[name] = column
-        self._frame = None
+        self._frame, self._settled = None, False
 
     # -- bringing rows into reading order -----------------------------------------------------------------------------
 
     def prepare_read(self) -> None:
         """Drop removed rows, sort by (time, seq) and update the weights, as far as anything changed since."""
+        if self._settled and not self._removed_count and self._sorted and not self.needs_reweighting:
+            return
+        with unbroken():
+            self._prepare_read()
+
+    def _prepare_read(self) -> None:
+        """Make all changes that a read needs, so that the read itself makes none and may be interrupted anywhere."""
         sample = self.sample if self.needs_reweighting else None
         self.needs_reweighting = False
         if sample is not None:
@@ -204,7 +217,11 @@ class Buffer:
             self._rebuild(self._start + np.argsort(times, kind="stable"))
             self._sorted = True
         if sample is not None:
-            self.overwrite("weight", Column("float", sample.current_weights(self.numbers("seq"))))
+            numbers = self._numbers("seq", self._start, self._times.length)
+            self._overwrite("weight", Column("float", sample.current_weights(numbers)))
+        for column in self._columns.values():
+            column.cells(self._start, self._times.length)  # fills up to this length
+        self._settled = True
 
     def _drop_removed(self) -> None:
         if self._removed_count:
@@ -219,7 +236,7 @@ class Buffer:
         times = GrowingArray(np.int64)
         times.append(self._times.data[order])
         self._columns = {name: column.take(order, length) for name, column in self._columns.items()}
-        self._times, self._start, self._frame = times, 0, None
+        self._times, self._start, self._frame, self._settled = times, 0, None, False
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

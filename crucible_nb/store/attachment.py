@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import io
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Attachment:
         prices = price_bytes(config.prices.data)
         facts = {
             **config.to_dict(), "id": identity, "durability": durability, "redact": redact, "started": started,
-            "prices_crc32": crc32(prices),
+            "created": time.time_ns(), "prices_crc32": crc32(prices),
         }  # fmt: skip
         folder = ExperimentFolder.create(root, identity, facts, prices)
         stream = Stream(config, 0, started)

@@ -17,13 +17,13 @@ from crucible_nb.utils import checks
 
 
 def root_of(store: Any) -> Path:
-    """Return the folder of a store."""
+    """Return the folder of a store; it stays the same when the working directory changes."""
     store = address_of(store)
     if isinstance(store, Address):
         return store.root
     if not isinstance(store, (str, os.PathLike)) or not os.fspath(store):
         raise checks.wrong("store", store, "a folder, such as 'runs/', 'postgresql://...' or None")
-    return as_path(store)
+    return as_path(store).absolute()
 
 
 def find(root: Path, name: str) -> ExperimentFolder | None:
@@ -32,11 +32,9 @@ def find(root: Path, name: str) -> ExperimentFolder | None:
         return ExperimentFolder(root / name)
     named = []
     for folder in folders(root):
-        try:
+        with suppress(StoreError):  # an unreadable experiment is skipped
             if folder.facts().get("name") == name:
-                named.append(((folder.path / FACTS).stat().st_mtime_ns, folder.path.name, folder))
-        except (StoreError, OSError):
-            continue  # an unreadable experiment is skipped
+                named.append((created_ns(folder), folder.path.name, folder))
     return max(named, key=lambda entry: entry[:2])[2] if named else None
 
 
@@ -55,7 +53,16 @@ def namesake(root: Path, name: str) -> ExperimentFolder | None:
 
 
 def created_ns(folder: ExperimentFolder) -> int:
-    """Return the modification time of the facts of an experiment in nanoseconds; 0 without facts."""
+    """Return the time at which an experiment was started, in UTC nanoseconds.
+
+    It is in the facts, because a copy, an archive and a checkout have new modification times; v0.1 wrote no time for
+    experiments in event time.
+    """
+    with suppress(StoreError):
+        facts = folder.facts()
+        for key in ("created", "started"):
+            if type(facts.get(key)) is int:
+                return int(facts[key])
     with suppress(OSError):
         return (folder.path / FACTS).stat().st_mtime_ns
     return 0

@@ -22,7 +22,7 @@ class Copies:
     Args:
         log: Log of the experiment.
         lock: Lock of the experiment.
-        reading: Gives a view of the experiment, with the lock held.
+        view: Returns a view of the experiment; called with the lock held.
         apply: Applies a verb.
         summary: Gives `Experiment.summary()`.
 
@@ -34,11 +34,11 @@ class Copies:
         self,
         log: EventLog,
         lock: AbstractContextManager[Any],
-        reading: Callable[[], AbstractContextManager[View]],
+        view: Callable[[], View],
         apply: Callable[[str], None],
         summary: Callable[[], dict[str, Any]],
     ) -> None:
-        self._log, self._lock, self._reading, self._apply, self._summary = log, lock, reading, apply, summary
+        self._log, self._lock, self._view, self._apply, self._summary = log, lock, view, apply, summary
         self._archives: dict[str, tuple[Remote, dict[str, Any]]] = {}
         self.replicator: Replicator | None = None
         if isinstance(log, StoredLog):
@@ -71,7 +71,8 @@ class Copies:
 
     def _streams(self) -> Sequence[Stream]:
         """Return the current state of each writer."""
-        with self._reading() as view:
+        with self._lock:
+            view = self._view()
             return list(view.streams.values())
 
     def _ended(self) -> None:
@@ -94,7 +95,8 @@ class Copies:
         folder = self._log.folder_for(f"archive {name!r} to {without_credentials(url)!r}")
         remote, facts = self._archives.setdefault(without_credentials(url), (Remote(url, folder.path.name), {}))
         self._push(remote, facts)
-        with self._reading() as view:
+        with self._lock:
+            view = self._view()
             status = view.experiment.status
         if status in ("stopped", "failed"):
             self._apply("archive")

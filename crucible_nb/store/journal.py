@@ -55,6 +55,7 @@ class Journal:
         self.failure: str | None = None
         self.size = self.synced = 0
         self._torn = False
+        self._gone = ""  # why lines would go nowhere
         self._unwritten: list[bytes] = []  # lines of durability "memory"
         self._pending: list[bytes] = []  # control lines that could not be written
         self._completed: list[int] = []  # files rotated out, until they are synced
@@ -72,6 +73,7 @@ class Journal:
                 path.unlink()
             raise
         self.path, self.handle, self.size, self.synced, self._torn = path, handle, len(first), 0, False
+        self._gone = ""
         self.first = self.seq
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -80,6 +82,8 @@ class Journal:
         """Append lines with this number of events; return whether they are acknowledged. The caller holds the lock."""
         if self.handle is None:
             return False
+        if self._gone:
+            return self._refuse(events, self._gone)
         if self.durability == "memory":
             self._unwritten.append(data)
         else:
@@ -125,7 +129,7 @@ class Journal:
             BaseException: `error` itself, if it is not an OSError (an interrupt).
         """
         self._cut_back(self.size)
-        if not isinstance(error, OSError):
+        if not isinstance(error, OSError) or error.errno is None:  # without a number: of a signal handler
             raise error
         return self._refuse(1, error.strerror or str(error))
 
@@ -172,20 +176,18 @@ class Journal:
         Raises:
             StoreError: The system cannot write or sync them.
         """
-        with self.lock:
-            if self.handle is None:
-                return
-            self._write_delayed()
-            path, size, completed = self.path, self.size, tuple(self._completed)
-            if self.synced >= size and not completed:
-                return
-            # duplicates, because lines are written and files closed while the disk syncs
-            handles = [os.dup(handle) for handle in (*completed, self.handle)]
+        handles: list[int] = []  # duplicates, because lines are written and files closed while the disk syncs
         try:
+            with self.lock:
+                if self.handle is None or not self._is_unsynced():
+                    return
+                path, size, completed = self.path, self.size, tuple(self._completed)
+                for handle in (*completed, self.handle):
+                    handles.append(os.dup(handle))  # noqa: PERF401  each is closed, also if the next one fails
             for handle in handles:
                 syscalls.system().sync(handle)
         except OSError as error:
-            raise StoreError(f"cannot sync {str(path)!r}: {error.strerror}") from error
+            raise StoreError(f"cannot sync {str(self.path)!r}: {error.strerror}") from error
         finally:
             for handle in handles:
                 os.close(handle)
@@ -196,6 +198,27 @@ class Journal:
                 if handle in self._completed:
                     self._completed.remove(handle)
                     syscalls.system().close(handle)
+
+    def _is_unsynced(self) -> bool:
+        """Write what is delayed; return whether there is anything to sync. The caller holds the lock."""
+        self.check_name()
+        if self._gone:
+            raise StoreError(f"cannot sync {str(self.path)!r}: {self._gone}")
+        self._write_delayed()
+        return self.synced < self.size or bool(self._completed)
+
+    def check_name(self) -> None:
+        """Notice that the open file has been deleted or replaced: lines written to it would go nowhere."""
+        if self.handle is None or os.fstat(self.handle).st_nlink:
+            if self._gone:
+                self._gone, self.failure = "", None
+            return
+        if not self._gone:
+            self._gone = self.failure = "its file has been deleted"
+            sentence = (
+                f"{str(self.path)!r} has been deleted: what was recorded is in memory only, and events are refused"
+            )
+            self.problems.report("store", sentence)
 
     def _write_delayed(self) -> None:
         """Write the lines kept in memory."""
@@ -227,15 +250,27 @@ class Journal:
         self.seq, self.failure = seq, None
         self._open(path, encode_line(["crucible", 1, header]))
 
-    def close(self) -> None:
-        """Sync and close the file."""
+    @property
+    def pending(self) -> bool:
+        """Whether control lines could not be written yet."""
+        return bool(self._pending)
+
+    def write_pending(self) -> bool:
+        """Write the control lines that could not be written before; return whether none is left."""
+        with self.lock:
+            return not self._pending or self.write(b"", 0)
+
+    def close(self, *, forced: bool = False) -> None:
+        """Sync and close the file; with pending control lines that cannot be written it stays open, unless forced."""
         with suppress(StoreError):
             self.sync()
         with self.lock:
-            if self.handle is not None:
+            if self.handle is not None and (self.write_pending() or forced):
+                with suppress(StoreError):
+                    self.sync()
                 for handle in (*self._completed, self.handle):
                     syscalls.system().close(handle)
-                self.handle, self.failure, self._completed = None, "the journal is closed", []
+                self.handle, self.failure, self._completed, self._pending = None, "the journal is closed", [], []
 
     def forget(self) -> None:
         """Close the inherited files in a forked child; they belong to the parent."""

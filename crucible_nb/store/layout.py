@@ -17,6 +17,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import adler32
@@ -34,6 +35,9 @@ INSIDE = "store/"
 
 VERSION = 2
 """Version of the format; each release reads all earlier versions."""
+
+_LARGE, _EXPANSION = 16 << 20, 200
+"""Bytes of a member of an archive, and the factor by which a larger one may expand."""
 
 _NAME = re.compile(r"w(\d{4})-(\d{6})\.(jsonl|parquet|state)")
 _LOCK = re.compile(r"w(\d{4})\.lock")
@@ -118,6 +122,8 @@ class ExperimentFolder:
             StoreError: The folder cannot be written; nothing is left behind.
         """
         folder = cls(root / identity)
+        if os.path.lexists(root) and not root.is_dir():
+            raise StoreError(f"cannot write {str(root)!r}: it is no folder")
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.path.mkdir(mode=0o700)
@@ -243,7 +249,9 @@ def is_experiment(path: Path) -> bool:
         if (path / FACTS).is_symlink() or (path / FACTS).exists():
             return True
         return any(_NAME.fullmatch(entry.name) for entry in list(path.iterdir()))
-    except OSError:
+    except PermissionError:
+        return True  # reading it says why it cannot be read
+    except (OSError, ValueError):
         return False
 
 
@@ -282,6 +290,11 @@ def unpack(archive: Path, root: Path) -> ExperimentFolder:
     with reading(archive), zipfile.ZipFile(archive) as packed:
         members = {info.filename.removeprefix(INSIDE): info for info in packed.infolist() if info.filename[6:]}
         members = {name: info for name, info in members.items() if info.filename == INSIDE + name}
+        for info in members.values():
+            if info.file_size > _LARGE and info.file_size > _EXPANSION * info.compress_size:
+                raise ValueError(
+                    f"the member {info.filename!r} expands to {info.file_size:,} bytes, {_EXPANSION} times its size"
+                )
         if FACTS not in members:
             raise StoreError(f"cannot unarchive {str(archive)!r}: it holds events but no store; read them with cr.load")
         check_members(str(archive), {name: info.file_size for name, info in members.items()})
@@ -322,13 +335,31 @@ def restore(
     if not _ID.fullmatch(identity):
         raise StoreError(f"cannot unarchive {source!r}: {identity!r} is not a valid id")
     folder = ExperimentFolder(root / identity)
-    if folder.path.exists():
+    if is_experiment(folder.path):
         raise StoreError(f"cannot unarchive {source!r}: {identity} is in {str(root)!r} already")
-    folder.path.mkdir(mode=0o700, parents=True)
+    unfinished = root / f".{identity}.tmp"
     try:
+        with _writing(root):
+            for path in (folder.path, unfinished):  # what a start or a restore that was cut short has left
+                shutil.rmtree(path, ignore_errors=True)
+            unfinished.mkdir(mode=0o700, parents=True)
         for name in sorted(names, key=lambda name: name == FACTS):
-            write_whole(folder.path / name, read(name))
+            content = read(name)
+            with _writing(root):
+                write_whole(unfinished / name, content)
+        with _writing(root):
+            unfinished.rename(folder.path)
+            system().sync_folder(root)
     except BaseException:
-        folder.remove()
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
     return folder
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    """Convert an OSError of writing to a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error

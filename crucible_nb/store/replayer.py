@@ -165,7 +165,7 @@ class Replayer:
 
 def line_of(cells: list[Any]) -> Line | None:
     """Return a decoded line with its number; None if it is none, although its checksum is right."""
-    head = cells[0]
+    head = cells[0] if cells else None
     if type(head) is int:
         try:
             row = row_of_cells(cells[1:])

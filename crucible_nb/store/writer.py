@@ -57,6 +57,7 @@ class Writer:
         number: Number of the open journal.
         began: Sequence number of the first event after the writer was opened.
         sealing: Whether a segment is being written.
+        ending: Whether the experiment has ended, and its last line could not be written yet.
         sampled_seqs: Sequence numbers of the rows in the newest checkpoint, which the sampler may still remove.
     """
 
@@ -72,7 +73,7 @@ class Writer:
         self.durability, self.redaction = durability, redaction
         self.journal = Journal(stream.problems, durability)
         self.number = self.began = 0
-        self.sealing = False
+        self.sealing = self.ending = False
         self.lock: Lock | None = None
         self.sampled_seqs = np.empty(0, np.int64)
         if redaction is not None:
@@ -197,7 +198,10 @@ class Writer:
 
     def flush(self) -> None:
         """Sync all acknowledged lines to disk, so that they survive a power loss."""
+        self._end_late()
         self.journal.sync()
+        if self.ending:
+            raise StoreError(f"cannot write {str(self.journal.path)!r}: {self.journal.failure}")
 
     def finish(self) -> None:
         """Close the journal, write the final segment and release the lock.
@@ -211,12 +215,26 @@ class Writer:
             seal = self.prepare_segment(self.number)
             if seal is not None:
                 seal()
+        if self.journal.pending and not self._path("parquet").exists():
+            self.ending = True  # the syncer and `flush` try again
+            why = self.journal.failure or "unknown reason"
+            sentence = (
+                f"the end of the experiment is not in the store ({why}); it is written when it can be, or by flush()"
+            )
+            self.stream.problems.report("end", sentence)
+            return
         self.release()
+
+    def _end_late(self) -> None:
+        """Write the end of the experiment, which could not be written by `finish`."""
+        if self.ending and self.journal.write_pending():
+            self.release()
 
     def release(self) -> None:
         """Close the journal and release the lock."""
+        self.ending = False
         SYNCER.remove(self)
-        self.journal.close()
+        self.journal.close(forced=True)
         if self.lock is not None:
             self.lock.release()
             self.lock = None
@@ -231,6 +249,7 @@ class Writer:
 
     def beat(self) -> None:
         """Sync the journal and renew the heartbeat of the lock; called once a second."""
+        self._end_late()
         try:
             self.journal.sync()
         except StoreError as error:

@@ -1,20 +1,27 @@
-"""Delay interrupts (Ctrl-C, the stop button of a notebook) during work that must not be cut short."""
+"""Delay signals (Ctrl-C, the stop button of a notebook, timeouts) during work that must not be cut short."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import Any
 
+_NUMBERS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGPROF")
+    if hasattr(signal, name)
+]
+"""Signals whose handlers may raise."""
 
-@contextmanager
-def unbroken() -> Iterator[None]:
-    """Delay an interrupt until the block has ended.
 
-    Python interrupts only the main thread, between any two instructions, and a batch interrupted half-way would be
-    half counted. Nothing changes in other threads, or where interrupts are handled outside Python.
+class unbroken:  # noqa: N801  used as a statement
+    """Delay signals handled by Python until the block has ended.
+
+    Python calls handlers only in the main thread, between any two instructions, and a batch interrupted half-way would
+    be half counted. Nothing changes in other threads, or where signals are handled outside Python.
+
+    A class, because a generator can be interrupted between its `yield` and the block, and would then hold what it took.
 
     Examples:
         >>> import signal
@@ -28,15 +35,52 @@ def unbroken() -> Iterator[None]:
         >>> done
         ['whole', 'then interrupted']
     """
-    handler = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
-    if not callable(handler):
-        yield
-        return
-    pending: list[tuple[Any, ...]] = []
-    signal.signal(signal.SIGINT, lambda *caught: pending.append(caught))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if pending:
-            handler(*pending[0])
+
+    __slots__ = ("_handlers", "_pending")
+    _active: unbroken | None = None  # only the main thread sets it
+
+    def __init__(self) -> None:
+        self._handlers: dict[int, Any] = {}
+        self._pending: list[tuple[int, FrameType | None]] = []
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread() or unbroken._active is not None:
+            return
+        try:
+            unbroken._active = self
+            for number in _NUMBERS:
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._delay)
+        except BaseException:
+            self._restore()
+            raise
+
+    def _delay(self, number: int, frame: FrameType | None) -> None:
+        self._pending.append((number, frame))
+
+    def _restore(self) -> None:
+        """Put all handlers back, also when one of them is called meanwhile and raises."""
+        if unbroken._active is not self:
+            return
+        try:
+            while self._handlers:
+                number, handler = next(iter(self._handlers.items()))
+                signal.signal(number, handler)
+                self._handlers.pop(number, None)
+            unbroken._active = None
+        except BaseException:
+            self._restore()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if unbroken._active is not self:
+            return
+        handlers = dict(self._handlers)
+        self._restore()
+        while self._pending:
+            number, frame = self._pending.pop(0)
+            handlers[number](number, frame)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from crucible_nb.errors import ConfigError, StoreError
-from crucible_nb.files.disk import reason
+from crucible_nb.files.disk import as_path, reason
 from crucible_nb.utils.optional import need
 
 SCHEMES = ("postgresql://", "postgres://")
@@ -22,9 +22,22 @@ _DEFAULTS = {
     "keepalives_count": "3", "tcp_user_timeout": "30000", "client_encoding": "utf8",
 }  # fmt: skip
 _NOT_A_STORE = "store='{}://...': expected a folder, such as 'runs/', 'postgresql://...' or None"
+_AMBIGUOUS = (
+    "store='postgresql://...': a host, a port or the database cannot be told from the password; in user and password, "
+    "write '/' as %2F, '@' as %40, ':' as %3A, '?' as %3F"
+)
+_AUTHORITY = re.compile(
+    r"(?:[^@]*@)?(?:(?:\[[^\]@]*\]|[^@:,\[\]]*)(?::\d*)?)(?:,(?:\[[^\]@]*\]|[^@:,\[\]]*)(?::\d*)?)*"
+)
 _SECRETS = ("password", "sslpassword", "passfile")
 _LOCATION = ("host", "hostaddr", "port", "dbname")
 _PLAIN = re.compile(r"[^A-Za-z0-9.]+")
+
+
+def _is_ambiguous(text: str) -> bool:
+    """Return whether an unescaped character of a password may be read as the end of it: parts of it would be shown."""
+    authority, _, name = text.partition("://")[2].partition("?")[0].partition("/")
+    return "@" in name or "/" in name or _AUTHORITY.fullmatch(authority) is None
 
 
 class Address:
@@ -43,6 +56,8 @@ class Address:
         self._wrong = "" if text.startswith(SCHEMES) else _NOT_A_STORE.format(text.partition("://")[0])
         try:
             self._psycopg: Any = need("psycopg", "postgres", "store='postgresql://...'")
+            if not self._wrong and _is_ambiguous(text):
+                self._wrong = _AMBIGUOUS
             if not self._wrong:
                 self._given = dict(self._psycopg.conninfo.conninfo_to_dict(text))
         except ConfigError as error:
@@ -77,7 +92,8 @@ class Address:
         location = [str(self._given.get(key) or "") for key in _LOCATION]
         readable = _PLAIN.sub("-", "-".join(filter(None, location))).strip("-.")[-60:]
         digest = sha256("\0".join(location).encode()).hexdigest()[:12]
-        return (Path(home) if home else Path.home() / ".crucible_nb") / f"postgresql-{readable}-{digest}"
+        base = as_path(home).absolute() if home else Path.home() / ".crucible_nb"
+        return base / f"postgresql-{readable}-{digest}"
 
     def connect(self) -> Any:
         """Open a connection in autocommit mode.

@@ -351,3 +351,33 @@ def test_a_dashboard_of_the_copy_shows_it_and_goes_on(url):
 
     eventually(seen)
     exp.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "u:Hunt/er2Raw@127.0.0.1:1/db", "u:Hunt@er2Raw@127.0.0.1:1/db", "u:123/er2Raw@127.0.0.1/db",
+        "u:Hunter2Raw", "u:Hunter2Raw/db", "u:Hu:er2Raw", "u:p@Hunter2Raw:x@host", "u:x@host/db/Hunter2Raw",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_parsed_safely_is_refused_without_showing_it(text: str) -> None:
+    for scheme in ("postgresql://", "postgres://"):
+        address = Address(scheme + text)
+        with pytest.raises(cr.ConfigError, match="cannot be told from the password") as error:
+            address.check()
+        with pytest.raises(cr.ConfigError):
+            _ = address.root
+        assert not any(part in repr(address) + str(error.value) for part in ("er2Raw", "Hunt", "123"))
+        with pytest.raises(cr.ConfigError):
+            cr.start("x", store=scheme + text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "/db", "host", "host/db", "host:5432/db", "u@host/db", "u:p%2F%40%3A@host:1/db", "u:p@[::1]:5432/db",
+        "u:p@one:1,two:2/db?target_session_attrs=any", "/db?host=/var/run/postgresql&user=u", "u:a:b@host/db",
+    ],
+)  # fmt: skip
+def test_addresses_of_all_forms_are_accepted(text: str) -> None:
+    Address("postgresql://" + text).check()
