@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check explore lint bench notebooks browser bundle clean
+.PHONY: demo test check coverage explore lint bench notebooks browser bundle clean
 
 JS := crucible_nb/notebook/js
 KERNELS := 6.31.0 7.1.0 7.2.0 7.3.0
@@ -17,11 +17,16 @@ demo: $(VENV)/.main
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not check" tests
 
-# everything: the laws with more examples, doctests, coverage, tutorials, browsers
-check: $(VENV)/.test lint
-	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal --cov --cov-report=term -m "not browser"
+# what `make test` leaves out: the laws with more examples, long suites, doctests, tutorials, browsers
+check: $(VENV)/.test
+	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal -m "(check or hypothesis or seeded) and not browser" tests
+	$(BIN)/python -m pytest -n auto --dist worksteal README.md docs crucible_nb
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
 	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook -m browser
+
+# which lines the tests reach
+coverage: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term -m "not browser"
 
 # the laws with new random examples; what fails becomes an explicit example
 explore: $(VENV)/.test

@@ -213,8 +213,8 @@ def largest_so_far(frame: pd.DataFrame, seeds: int) -> str:
 
 def injected_table(results: dict[str, Measured], *, ns: bool = False) -> str:
     heads = [kind.what for kind in KINDS]
-    last = ["missed, as an incident ran", "raised with nothing injected: latency", "errors", "cost"]
-    last += ["ns an event"] if ns else []
+    last = ["missed, within another incident", "raised with nothing injected: latency", "errors", "cost"]
+    last += ["ns per event"] if ns else []
     lines = ["| | " + " | ".join([*heads, "total", *last]) + " |", "|---|" + "--:|" * (len(heads) + 1 + len(last))]
     for name, found in results.items():
         total = sum(found.kinds.values(), Tally())

@@ -1,4 +1,4 @@
-"""What judging costs an event and metric in blocks of 4,096, and how soon a callback hears of an anomaly."""
+"""Cost of judging per event and metric in blocks of 4,096, and how soon a callback hears of an anomaly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def blocks(n: int, groups: int) -> list[EventColumns]:
 
 
 def cost(detector: Detector, events: list[EventColumns], compiled: bool) -> float:
-    """ns an event, warm-up aside."""
+    """ns per event, warm-up aside."""
     KERNEL._walk, KERNEL._requested = WALK if compiled else None, True
     running, spent, count = detector.begin(), 0.0, 0
     for i, block in enumerate(events):
@@ -107,7 +107,7 @@ def main(quick: bool = False) -> str:
     KERNEL._walk = WALK
     forest = [cost(IsolationForest("latency_ms"), blocks(50_000, 1), False) for _ in range(3)]
     rows.append(Row("isolation forest (scikit-learn scores)", f"{median(forest):,.0f} ns", "stated", True))
-    text = table("Judging: an event and metric", rows)
+    text = table("Judging: per event and metric", rows)
     rows = []
     for label, pause, spin in (
         ("1,000 events/s, producer waits between them", 0.001, 0),

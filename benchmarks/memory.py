@@ -32,7 +32,7 @@ print((rss() - before) / n, 7 * 8 + 1 + 2 * 4)
 
 
 def growth(n: int, kept: bool) -> tuple[float, float]:
-    """Bytes an event the process grew by, and bytes of payload."""
+    """Growth of the process in bytes per event, and bytes of payload."""
     done = subprocess.run(
         [sys.executable, "-c", _GROWTH, str(n), "kept" if kept else "gone"], capture_output=True, text=True, check=True
     )
@@ -53,11 +53,11 @@ def main(quick: bool = False) -> str:
         grown, payload = growth(n, kept=True)
         rows.append(
             at_most(
-                f"growth at {n:.0e} events, of the payload", grown / payload, 1.3, note=f" ({grown:.0f} B an event)"
+                f"growth at {n:.0e} events, of the payload", grown / payload, 1.3, note=f" ({grown:.0f} B per event)"
             )
         )
     gone, _ = growth(10**6, kept=False)
-    rows.append(at_most("growth with `max_events=1000`, an event", gone, 1, " B"))
+    rows.append(at_most("growth with `max_events=1000`, per event", gone, 1, " B"))
     pairs = [(importing("crucible_nb"), importing("pandas")) for _ in range(3 if quick else 9)]
     rows.append(
         at_most(

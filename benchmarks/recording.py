@@ -58,7 +58,7 @@ def caller(loop: Callable[..., None]) -> float:
 
 
 def full_frame(loop: Callable[..., None]) -> float:
-    """ns an event costs in a tight loop with every default consumer, the last fold included."""
+    """ns per event costs in a tight loop with every default consumer, the last fold included."""
     exp = cr.start("everything")
     start = perf_counter()
     loop(exp.record, N)
@@ -102,7 +102,7 @@ def worst_without_a_wait() -> float:
 
 
 def extend() -> tuple[float, float]:
-    """ns an event: extend of a frame with default consumers, and np.sum of its three numeric columns."""
+    """ns per event: extend of a frame with default consumers, and np.sum of its three numeric columns."""
     n, rng = 1_000_000, np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -176,7 +176,7 @@ def _timed(units: int) -> float:
 
 
 def peers() -> dict[str, Callable[[], float]]:
-    """ns an event of the trackers that are installed, on the same five values."""
+    """ns per event of the trackers that are installed, on the same five values."""
     found: dict[str, Callable[[], float]] = {}
     for name, make in (
         ("OpenTelemetry span", _otel),

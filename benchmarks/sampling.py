@@ -1,4 +1,4 @@
-"""What sampling costs an event: the stage alone, in blocks of 4,096 as `record` makes them, and end to end."""
+"""Cost of sampling per event: the stage alone, in blocks of 4,096 as `record` makes them, and end to end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def blocks(n: int) -> tuple[list[EventColumns], dict[str, Categories]]:
 
 
 def stage(sampler: Sampler, events: list[EventColumns], part: slice = slice(None)) -> float:
-    """ns an event; with `part`, of those blocks alone."""
+    """ns per event; with `part`, of those blocks alone."""
     running, spent, count = sampler.begin(1), 0.0, 0
     chosen = set(range(len(events))[part])
     for i, block in enumerate(events):
@@ -67,7 +67,7 @@ def stage(sampler: Sampler, events: list[EventColumns], part: slice = slice(None
 
 
 def whole(sampler: Sampler | None, n: int) -> float:
-    """ns an event of `record` with every consumer."""
+    """ns per event of `record` with every consumer."""
     exp = cr.start("sampled", sampling=sampler, seed=1)
     start = perf_counter()
     for _ in range(n):
@@ -83,7 +83,7 @@ def main(quick: bool = False) -> str:
     n, count = (100_000, 3) if quick else (1_000_000, 7)
     events, _ = blocks(n)
     times = rounds({name: lambda sampler=sampler: stage(sampler, events) for name, sampler in SAMPLERS.items()}, count)
-    rows = [at_most(f"{name}, stage alone", median(taken), 100, " ns an event") for name, taken in times.items()]
+    rows = [at_most(f"{name}, stage alone", median(taken), 100, " ns per event") for name, taken in times.items()]
     tenth = len(events) // 10
     early, late = (
         median([stage(SAMPLERS["Reservoir(10,000)"], events, part) for _ in range(count)])
@@ -101,7 +101,7 @@ def main(quick: bool = False) -> str:
     ends = rounds({name: lambda sampler=sampler: whole(sampler, n // 2) for name, sampler in cases.items()}, count)
     for name in list(cases)[1:]:
         more = median([a - b for a, b in zip(ends[name], ends["none"], strict=True)])
-        rows.append(at_most(f"`record()` with {name}, over no sampling", more, 100, " ns an event"))
+        rows.append(at_most(f"`record()` with {name}, over no sampling", more, 100, " ns per event"))
     return table("Sampling", rows)
 
 

@@ -163,7 +163,7 @@ def table_of(n: int, count: int) -> str:
         if ours not in taken or theirs not in taken:
             continue
         value, said = ratio(taken, theirs, ours), f"{what}, against {against}"
-        note = f" ({sorted(taken[ours])[count // 2] / n * 1e9:.1f} ns an event)"
+        note = f" ({sorted(taken[ours])[count // 2] / n * 1e9:.1f} ns per event)"
         row = Row(said, f"{value:.3g}x{note}", "", True) if target is None else at_least(said, value, target, note=note)
         rows.append(row)
     return table(f"Windowed metrics: 5 min every 10 s, {n:,} events, 100 a second", rows)

@@ -51,6 +51,15 @@ def settle(exp: Experiment) -> None:
     assert done.wait(120)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that try more in `make check`."""
+    for item in items:
+        module = getattr(item, "module", None)
+        if any(getattr(module, name, None) is getattr(tiers, name) for name in ("scaled", "seeds")):
+            item.add_marker("seeded")
+
+
 def pytest_collection_finish() -> None:
     """Exclude all imported modules from garbage collection: they stay for the whole run."""
     gc.freeze()

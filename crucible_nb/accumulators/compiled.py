@@ -21,6 +21,7 @@ _IMPLICIT = 1 << 52
 _BIAS = 1075
 _NOT_FINITE = 0x7FF
 _LIMIT = 2.0**62
+_NARROW = 1023 + 31  # exponent of 2**31
 _LOWEST_GRID = -950  # 2**950 is still a float
 _GRIDS, _STEP = 4, 9  # grids of a column, and bits between them: an integer of 62 bits holds 9 more than a mantissa
 
@@ -31,19 +32,24 @@ def jit(kernel: Kernel) -> Kernel:
 
 
 @jit
-def exponents(bits: Any) -> tuple[int, int]:
-    """Return the smallest and the largest exponent of the finite numbers that are not 0; (2047, -1) without any.
+def exponents(values: Any) -> tuple[int, int, bool]:
+    """Return the smallest and the largest exponent of the finite numbers that are not 0, (2047, -1) without any.
+
+    The third result tells whether all known numbers are whole and below 2**31.
 
     Args:
-        bits: float64[n] seen as int64.
+        values: float64[n].
     """
-    low, high = 2047, -1
-    for i in range(len(bits)):
-        magnitude = bits[i] & 0x7FFFFFFFFFFFFFFF
+    low, high, whole, words = 2047, -1, True, values.view(np.int64)
+    for i in range(len(words)):
+        magnitude = words[i] & 0x7FFFFFFFFFFFFFFF
         exponent = magnitude >> 52
         if magnitude != 0 and exponent != _NOT_FINITE:
             low, high = min(low, exponent), max(high, exponent)
-    return low, high
+        x = values[i]
+        if x == x and (exponent >= _NARROW or np.int64(x) != x):
+            whole = False
+    return low, high, whole
 
 
 def grid_of(exponent: int) -> int:
@@ -235,6 +241,27 @@ def add_runs(
 
 
 @jit
+def add_whole_runs(
+    values: Any, order: Any, starts: Any, known: Any, totals: Any, low: int, squares: Any, low_squares: int
+) -> None:
+    """Add whole numbers below 2**31, and their squares, with the arguments of `add_runs`."""
+    for cell in range(len(starts) - 1):
+        count = total = small = large = 0
+        for place in range(starts[cell], starts[cell + 1]):
+            x = values[order[place]]
+            if x != x:
+                continue
+            count += 1
+            whole: Any = np.int64(x)
+            square = whole * whole
+            total, small, large = total + whole, small + (square & _MASK), large + (square >> 32)
+        known[cell] += count
+        _add_whole(total, 0, totals, cell, low)
+        _add_whole(small, 0, squares, cell, low_squares)
+        _add_whole(large, 32, squares, cell, low_squares)
+
+
+@jit
 def counting_sort(codes: Any, size: int) -> tuple[Any, Any]:
     """Sort rows by their cell, stably.
 
@@ -368,10 +395,11 @@ def compile_all() -> None:
     x, codes, n = np.ones(1), np.zeros(1, np.int32), np.zeros(1, np.int64)
     bits, chunks = x.view(np.int64), np.zeros((1, 16), np.int64)
     count(n, np.zeros(1, np.int8), codes, np.zeros((9, 1), np.int64), np.zeros((2, 1), np.int64))
-    exponents(bits)
+    exponents(x)
     add_totals(bits, codes, chunks, -128)
     order, starts = counting_sort(codes, 1)
-    add_runs(x, order, starts, grid_of(int(exponents(bits)[1])), n, chunks, -128, chunks.copy(), -256)
+    add_runs(x, order, starts, grid_of(1023), n, chunks, -128, chunks.copy(), -256)
+    add_whole_runs(x, order, starts, n, chunks, -128, chunks.copy(), -256)
     known_in_order(x, order, starts)
     count_keys(x, 44, 1023 << 8, np.zeros(1))
     add_weighted(bits, bits, codes, chunks, -256, chunks.copy(), -256)

@@ -264,7 +264,8 @@ class Experiment:
     def archive(self, path: str | Path) -> Path | str:
         """Write a finished experiment to a zip file, or copy an experiment with a store to object storage.
 
-        The zip holds the facts as JSON, the events as Parquet and, with a store, all its files. To object storage, each
+        The zip holds the facts as JSON, the events as Parquet and, with a store, all its files; its owner alone may
+        read it (mode 0600). To object storage, each
         file of the store is copied once, under its own name: of a running experiment the sealed files, and from then
         on each file when it is sealed; of an ended experiment all files. `summary()["store"]["archived"]` gives the
         number of events copied. `cr.unarchive` restores either into a store.
@@ -764,10 +765,11 @@ class Experiment:
             self._intake.apply("prices", {"table": table})
 
     def export(self, path: str | Path, format: str | None = None, *, escape_formulas: bool = True) -> Path:
-        """Write the kept events and the facts of the experiment to a file.
+        """Write the kept events and the facts of the experiment to a file, with the permissions of the umask.
 
         Args:
-            path: File to write; .parquet, .csv (facts in `path`.json beside it) or .jsonl.
+            path: File to write; .parquet, .csv or .jsonl. The latter two hold rows alone, for any reader; the facts and
+                dtypes are in `path`.json beside them, without which `cr.load` infers the dtypes.
             format: "parquet", "csv" or "jsonl"; None to use the extension of the file.
             escape_formulas: For CSV, put a ' before cells that a spreadsheet would run; `cr.load` removes it.
 

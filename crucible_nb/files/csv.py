@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import re
@@ -84,7 +85,7 @@ def source(path: Path, max_bytes: int, dialect: Dialect | None = None) -> Source
         given = replace(given, sep=_separator(path, max_bytes, given))
     file = _File(path, max_bytes, layout, given)
     return Source(
-        file.chunks, partial(_guess, given.decimal), layout, facts, names=None if layout else tuple(file.names())
+        file.chunks, partial(_guess, given.decimal), layout, facts, names=None if layout else tuple(file.names)
     )
 
 
@@ -126,8 +127,9 @@ class _File:
         self._path, self._max_bytes, self._layout, self._dialect = path, max_bytes, layout, dialect
         self._escaped = layout is None or layout.escaped
 
+    @functools.cached_property
     def names(self) -> list[str]:
-        """Return the names of the columns; ValueError if one occurs more than once."""
+        """Names of the columns; ValueError if one occurs more than once."""
         names = self._raw_names()
         array = pa.array(names, TEXT)
         unescaped: list[str] = (_unescape(array) if self._escaped else array).to_pylist()
@@ -143,11 +145,12 @@ class _File:
     def _raw_names(self) -> list[str]:
         if self._dialect.names is not None:
             return list(self._dialect.names)
-        names = self._arrow_names()
+        names = self._arrow_names
         return names if self._dialect.header is not None else [str(place) for place in range(len(names))]
 
+    @functools.cached_property
     def _arrow_names(self) -> list[str]:
-        """Return the names by which Arrow knows the columns."""
+        """Names by which Arrow knows the columns."""
         allowed = max(_MAX_COLUMNS, 0 if self._layout is None else len(self._layout.columns))
         with self._text() as stream:
             _check_width(stream, self._dialect, allowed)
@@ -162,7 +165,7 @@ class _File:
 
     def chunks(self, rows: int, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
         """Yield the rows as text."""
-        names = self.names()
+        names = self.names
         places = [place for place, name in enumerate(names) if columns is None or name in columns]
         chosen = [names[place] for place in places]
         for batch in self._batches():
@@ -177,7 +180,7 @@ class _File:
 
     def _batches(self) -> Iterator[Any]:
         """Yield the rows as batches of text; from the row on that is longer than a block in larger blocks."""
-        names, done = self._arrow_names(), 0
+        names, done = self._arrow_names, 0
         for block in _BLOCKS:
             begin = 0
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,8 @@ def _header(header: Any, names: Any) -> int | None:
 def _words(values: Any) -> tuple[str, ...]:
     if values is None:
         return ()
+    if isinstance(values, Mapping):
+        raise checks.wrong("na_values", values, "a word or a list of words, for all columns")
     words = values if isinstance(values, Iterable) and not isinstance(values, str) else [values]
     return tuple(str(word) for word in words)
 

@@ -153,7 +153,8 @@ def kind_of_text(values: pa.ChunkedArray) -> str:
 
 def _has_long(numbers: pa.ChunkedArray) -> bool:
     """Return whether some of the texts are integers that a float does not hold."""
-    long = numbers.filter(pc.and_(pc.greater(pc.utf8_length(numbers), 15), pc.match_substring_regex(numbers, _WHOLE)))
+    whole = numbers.filter(pc.invert(pc.match_substring(numbers, ".")))
+    long = whole.filter(pc.and_(pc.greater(pc.utf8_length(whole), 15), pc.match_substring_regex(whole, _WHOLE)))
     return len(long) > 0 and _kind_of_count(long) != "count"
 
 
@@ -176,8 +177,15 @@ def kind_of_values(values: pa.ChunkedArray) -> str:
     if kind == "time":
         return kind if _converts(values, TIME) else "string"
     if kind == "bytes":
-        return "string" if _converts(plain(values, ""), TEXT) else "hex"
+        return "string" if _is_printable(plain(values, "")) else "hex"
     return kind
+
+
+def _is_printable(values: pa.ChunkedArray) -> bool:
+    """Return whether bytes are UTF-8 without control characters, as they are where text is stored as bytes."""
+    if not _converts(values, TEXT):
+        return False
+    return not pc.any(pc.match_substring_regex(values.cast(TEXT), r"[\x00-\x08\x0e-\x1f]")).as_py()
 
 
 def _converts(values: pa.ChunkedArray, target: pa.DataType) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -60,7 +60,7 @@ def source(path: Path, max_bytes: int) -> Source:
     layout, facts = read_side(path)
     if layout is None:
         with open_text(path, max_bytes) as stream:
-            number, first = next(_objects(stream, max_bytes), (0, {}))
+            number, first, _ = next(_objects(stream, max_bytes), (0, {}, b""))
         if not number:
             raise ValueError("it has no rows")
         if number == 1 and _is_header(first):
@@ -78,8 +78,8 @@ def _is_header(line: dict[str, Any]) -> bool:
     return line.keys() == {KEY} and isinstance(line[KEY], dict) and "version" in line[KEY]
 
 
-def _objects(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each object with the number of its line or place; ValueError names one that is not an object."""
+def _objects(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, dict[str, Any], bytes]]:
+    """Yield the number of each line or item, its object, and its text (of a line); ValueError names another value."""
     number, begun = 0, False
     while line := stream.readline(_MAX_LINE + 1):
         number += 1
@@ -94,10 +94,10 @@ def _objects(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, dict[str, 
             if document is not None:
                 yield from document
                 return
-        yield number, _object(text, number)
+        yield number, _object(text, number), text
 
 
-def _document(first: bytes, stream: BinaryIO, max_bytes: int) -> list[tuple[int, dict[str, Any]]] | None:
+def _document(first: bytes, stream: BinaryIO, max_bytes: int) -> list[tuple[int, dict[str, Any], bytes]] | None:
     """Return the rows of a file that is one JSON value, not lines: an array, or an object over several lines."""
     if first.startswith(b"{"):
         with suppress(ValueError, RecursionError):
@@ -109,7 +109,7 @@ def _document(first: bytes, stream: BinaryIO, max_bytes: int) -> list[tuple[int,
     if len(rest) > max_bytes:
         raise ValueError(too_large(max_bytes))
     try:
-        value = _parse(first + b"\n" + rest)
+        value = _parse_document(first + b"\n" + rest)
     except (ValueError, RecursionError):
         _object(first, 1)  # raises the error of the line if that is broken
         raise
@@ -117,7 +117,7 @@ def _document(first: bytes, stream: BinaryIO, max_bytes: int) -> list[tuple[int,
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise ValueError(f"item {number} of its array: expected an object, got {type(row).__name__}")  # noqa: TRY004
-    return list(enumerate(rows, 1))
+    return [(number, row, b"") for number, row in enumerate(rows, 1)]
 
 
 def _rows_in(value: dict[str, Any]) -> list[Any]:
@@ -136,22 +136,16 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
     return value
 
 
-def _flatten(row: dict[str, Any], number: int) -> dict[str, Any]:
-    """Convert nested values of a row to JSON text."""
-    try:
-        return {name: as_json(value) if isinstance(value, (dict, list)) else value for name, value in row.items()}
-    except TypeError as error:  # nested deeper than orjson can write
-        raise ValueError(f"line {number}: {error}") from error
-
-
 _LONG = re.compile(rb"[0-9]{20}")
 
 
+def _parse_document(text: bytes) -> Any:
+    """Parse a whole file, with integers beyond 64 bits, which orjson reads as floats."""
+    return _clean(json.loads(text)) if _LONG.search(text) else _parse(text)
+
+
 def _parse(text: bytes) -> Any:
-    """Parse JSON; also what Python's json module writes beyond it: NaN, infinity, lone surrogates, long integers."""
-    if _LONG.search(text):  # orjson reads integers beyond 64 bits as floats
-        with suppress(ValueError, RecursionError):
-            return _clean(json.loads(text))
+    """Parse JSON; also what Python's json module writes beyond it: NaN, infinity and lone surrogates."""
     try:
         return orjson.loads(text)
     except ValueError:
@@ -174,13 +168,7 @@ def _chunks(
 ) -> Iterator[pa.Table]:
     names: set[str] = set()
     with open_text(path, max_bytes) as stream:
-        objects = _objects(stream, max_bytes)
-        chosen = (
-            (number, row if columns is None else {name: row[name] for name in columns if name in row})
-            for number, row in objects
-            if number > 1 or not _is_header(row)
-        )
-        lines = (_flatten(row, number) for number, row in chosen)
+        lines = _lines(stream, max_bytes, columns)
         while chunk := _next_chunk(lines, rows):
             table = _table(chunk)
             names.update(table.column_names)
@@ -189,30 +177,66 @@ def _chunks(
             yield table
 
 
-def _next_chunk(lines: Iterator[dict[str, Any]], rows: int) -> list[dict[str, Any]]:
-    chunk: list[dict[str, Any]] = []
+Line = tuple[int, dict[str, Any], bytes]
+"""Number of a line or item, its object, and the text of a line."""
+
+
+def _lines(stream: BinaryIO, max_bytes: int, columns: Collection[str] | None) -> Iterator[Line]:
+    """Yield the lines that are rows, with the chosen fields."""
+    for number, row, text in _objects(stream, max_bytes):
+        if number > 1 or not _is_header(row):
+            chosen = row if columns is None else {name: row[name] for name in columns if name in row}
+            yield number, chosen, text
+
+
+def _next_chunk(lines: Iterator[Line], rows: int) -> list[Line]:
+    chunk: list[Line] = []
     names: set[str] = set()
     for line in islice(lines, rows):
         chunk.append(line)
-        names.update(line)
+        names.update(line[1])
         if len(names) * len(chunk) > _MAX_CELLS:
             break
     return chunk
 
 
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    arrays = [_array([row.get(name) for row in rows]) for name in names]
+def _table(chunk: Sequence[Line]) -> pa.Table:
+    names = list(dict.fromkeys(name for _, row, _ in chunk for name in row))
+    arrays = [_array(name, [row.get(name) for _, row, _ in chunk], chunk) for name in names]
     return pa.Table.from_arrays(arrays, names=names)
 
 
-def _array(values: list[Any]) -> pa.Array:
-    """Convert values to the narrowest common type; mixed types become text."""
-    types = {type(value) for value in values} - {type(None)}
+def _array(name: str, values: list[Any], chunk: Sequence[Line]) -> pa.Array:
+    """Convert values to the narrowest common type; nested values become JSON text, mixed types text."""
+    types = set(map(type, values)) - {type(None)}
     if types <= {bool} or types <= {str}:
         return pa.array(values, TEXT if str in types else pa.bool_() if types else pa.null())
     if types <= {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
         return pa.array(values, pa.int64())
-    if types <= {int, float} and float in types and not any(type(v) is int and abs(v) > _EXACT for v in values):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array([v if v is None or isinstance(v, str) else as_json(v) for v in values], TEXT)
+    if types <= {int, float} and float in types:
+        array = pa.array([None if value is None else float(value) for value in values], pa.float64())
+        if not pc.any(pc.greater_equal(pc.abs(array), float(_EXACT))).as_py():
+            return array
+        values = _exact(name, values, chunk)
+        if not any(type(value) is int and abs(value) > _EXACT for value in values):
+            return array
+    return pa.array([_as_text(value, line) for value, line in zip(values, chunk, strict=True)], TEXT)
+
+
+def _as_text(value: Any, line: Line) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return as_json(value)
+    except TypeError as error:  # nested deeper than orjson can write
+        raise ValueError(f"line {line[0]}: {error}") from error
+
+
+def _exact(name: str, values: list[Any], chunk: Sequence[Line]) -> list[Any]:
+    """Return the values with the integers beyond 64 bits, which orjson reads as floats."""
+    exact = list(values)
+    for place, (value, (_, _, text)) in enumerate(zip(values, chunk, strict=True)):
+        if type(value) is float and abs(value) >= 2**63 and text:
+            with suppress(ValueError, RecursionError):
+                exact[place] = json.loads(text)[name]
+    return exact

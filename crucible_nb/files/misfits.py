@@ -73,7 +73,7 @@ def warn_of_misfits(path: str, counts: Counter[str]) -> None:
     if counts:
         said = ", ".join(f"{count:,} of {name!r}" for name, count in counts.items())
         message = f"{path!r}: values that do not fit their column are in the column `metadata`: {said}"
-        warnings.warn(message, CrucibleWarning, stacklevel=2)
+        warnings.warn(message, CrucibleWarning, stacklevel=3)
 
 
 def fits(name: str, values: Any, kind: str) -> bool:

@@ -76,7 +76,8 @@ def load(
 
     Returns:
         A frame. Columns with standard names have the dtypes of `events.schema`; others are float64, int64, Int64 (with
-        missing values), bool, boolean, text, category or UTC datetimes. Nested values become JSON text.
+        missing values), bool, boolean, text, category or UTC datetimes. Nested values become JSON text; UUIDs, times
+        of day, bytes (hexadecimal unless they are UTF-8), integers beyond 64 bits and times beyond nanoseconds text.
 
     Raises:
         StoreError: The file is missing, corrupt, unsafe or too large.

@@ -124,25 +124,25 @@ def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     light, heavy = _BIAS, _BIAS  # a weight of 1 shifts nothing
     if w is not None:
         table.counts[ONES:KNOWN] = 0
-        light, heavy = compiled.exponents(w.view(np.int64))
+        light, heavy, _ = compiled.exponents(w)
         if heavy < 0:
             return table
         _weights(table, block, w, codes, (light, heavy), compiled)
-    ranges = {row: compiled.exponents(block.values[row].view(np.int64)) for row in block.active}
-    _reserve(table, [pair for pair in ranges.values() if pair[1] >= 0], (light - _BIAS, heavy - _BIAS), block.size)
+    ranges = {row: compiled.exponents(block.values[row]) for row in block.active}
+    _reserve(table, [one[:2] for one in ranges.values() if one[1] >= 0], (light - _BIAS, heavy - _BIAS), block.size)
     where = (table.totals, table.squares)
-    for row, (_, high) in ranges.items():
+    for row, (_, high, whole) in ranges.items():
         x, known = block.values[row], table.counts[KNOWN + row]
-        if high < 0:  # zeros alone
-            infinite = int(np.isinf(x).sum())
-            if w is None:
-                known += np.bincount(codes[~np.isnan(x)], minlength=size)
-        elif w is None:
-            chunks = (part for sums in where for part in (sums.chunks[row], CHUNK * sums.low))
-            infinite = compiled.add_runs(x, order, cells.starts, compiled.grid_of(high), known, *chunks)
-        else:
-            chunks = (part for sums in where for part in (sums.chunks[row], CHUNK * sums.low))
+        infinite = int(np.isinf(x).sum()) if high < 0 else 0  # zeros and infinite values alone
+        chunks = [part for sums in where for part in (sums.chunks[row], CHUNK * sums.low)]
+        if high < 0:
+            known += np.bincount(codes[~np.isnan(x)], minlength=size) if w is None else 0
+        elif w is not None:
             infinite = compiled.add_weighted(x.view(np.int64), w.view(np.int64), codes, *chunks)
+        elif whole:
+            compiled.add_whole_runs(x, order, cells.starts, known, *chunks)
+        else:
+            infinite = compiled.add_runs(x, order, cells.starts, compiled.grid_of(high), known, *chunks)
         if infinite:
             places = np.flatnonzero(np.isinf(x) if w is None else np.isinf(x) & (w > 0))
             table.totals.add_infinite(row, codes[places], x[places])
@@ -159,8 +159,8 @@ def _reserve(table: SumTable, ranges: list[tuple[int, int]], shifts: tuple[int, 
     if not ranges:
         return
     light, heavy = shifts
-    low = min(min(low - _BIAS, high - _BIAS - 40) for low, high in ranges)  # the finest grid is 36 bits below
-    high = max(max(high - _BIAS, _LOWEST_HIGH) for _, high in ranges)
+    low = min(0, *(min(low - _BIAS, high - _BIAS - 40) for low, high in ranges))  # the finest grid is 36 bits below
+    high = max(-52, *(max(high - _BIAS, _LOWEST_HIGH) for _, high in ranges))
     table.totals.reserve(low + light, high + heavy + 140, 16 * n)
     table.squares.reserve(2 * low + light, 2 * high + heavy + 240, 16 * n)
 

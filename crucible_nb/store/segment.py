@@ -23,11 +23,25 @@ from crucible_nb.files.disk import MAX_BYTES, reading
 from crucible_nb.files.layout import describe, pack
 from crucible_nb.store.layout import foreign
 from crucible_nb.store.syscalls import read_regular, write_whole
+from crucible_nb.utils.runtime import RUNTIME
 
 _EMPTY: dict[Kind, Any] = {"float": np.nan, "integer": 0, "boolean": False, "flag": False, "count": 0, "category": -1}
 
 
-_CODING = Lock()  # only one thread at a time may add codes to a dictionary
+class _Coding:
+    """The lock of the thread that adds codes to a dictionary; a forked process has a new one."""
+
+    lock: Lock
+
+    def __init__(self) -> None:
+        self._renew()
+        RUNTIME.in_child(self._renew)
+
+    def _renew(self) -> None:
+        self.lock = Lock()
+
+
+_CODING = _Coding()
 
 _KEY = b"crucible.crc32"
 _BLANK = b"00000000"
@@ -176,7 +190,7 @@ def _merge(batches: Sequence[Batch], kinds: Sequence[tuple[str, Kind]]) -> Batch
 def _column(column: pd.Series, kind: Kind, dictionary: Categories | None) -> Column:
     if kind == "category":
         codes = column.cat.codes.to_numpy()
-        with _CODING:
+        with _CODING.lock:
             mapped = [dictionary.code(label) for label in column.cat.categories] if dictionary is not None else []
         return Column(kind, np.array([*mapped, -1], np.int32)[codes])
     if kind == "string":

@@ -74,6 +74,7 @@ def test_decimal_commas_change_numbers_and_no_text(csv):
         ({"sep": ",", "decimal": ","}, r"^decimal=',': expected another mark than sep"),
         ({"header": "first"}, r"^header='first': expected a whole number >= 0"),
         ({"names": "a"}, r"^names='a': expected a list of non-empty strings"),
+        ({"na_values": {"a": "x"}}, r"^na_values=\{'a': 'x'\}: expected a word or a list of words"),
         ({"comment": ""}, r"^comment='': expected one ASCII character"),
         ({"columns": "a"}, r"^columns='a': expected a list of non-empty strings"),
     ],

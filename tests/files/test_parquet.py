@@ -106,6 +106,7 @@ ODD = {
     "first date": (pa.array([dt.date(1, 1, 1)]), "0001-01-01"),
     "uint64": (pa.array([2**63 + 1], pa.uint64()), "9223372036854775809"),
     "blob": (pa.array([b"\xff\xd8"]), "ffd8"),
+    "interval": (pa.array([bytes([1, 0, 0, 0] * 3)], pa.binary(12)), "01000000" * 3),  # as DuckDB writes one
     "uuid": (pa.array([uuid.UUID(int=2**127 + 255).bytes], pa.uuid()), "80000000-0000-0000-0000-0000000000ff"),
     "ascii uuid": (pa.array([b"0" * 16], pa.uuid()), "30303030-3030-3030-3030-303030303030"),
     "time": (pa.array([dt.time(1, 2, 3)]), "01:02:03.000000"),
