@@ -34,6 +34,10 @@ def _load() -> tuple[Rule, ...]:
 RULES = _load()
 """Forms of secrets, from `secret_rules.json`."""
 
+_DOTS = 2  # in a token of three parts
+_HINTS = tuple(hint for rule in RULES for hint in rule.hints if hint != ".")
+_ANY_HINT = re.compile("|".join(map(re.escape, _HINTS)))
+_LONG = 100  # characters from which searching for each hint is faster than one pattern
 _NAMED = "named value"  # the rule for NAME=VALUE
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NAMES = re.compile(
@@ -79,10 +83,18 @@ def without_secrets(text: str) -> str:
         'export DB_PASSWORD=[redacted]; epochs=3'
     """
     lower = text.lower()
+    if text.count(".") < _DOTS and not _has_hint(lower):
+        return text
     for rule in RULES:
         if any(hint in lower for hint in rule.hints):
             text = rule.pattern.sub(_named if rule.name == _NAMED else _whole, text)
     return text
+
+
+def _has_hint(lower: str) -> bool:
+    if len(lower) < _LONG:
+        return _ANY_HINT.search(lower) is not None
+    return any(hint in lower for hint in _HINTS)
 
 
 def _whole(match: re.Match[str]) -> str:
