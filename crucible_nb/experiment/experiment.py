@@ -270,6 +270,9 @@ class Experiment:
         on each file when it is sealed; of an ended experiment all files. `summary()["store"]["archived"]` gives the
         number of events copied. `cr.unarchive` restores either into a store.
 
+        An experiment that is read-only here, or archived already, is written too; only the process that started or
+        resumed it marks it as archived.
+
         Args:
             path: File to write, ending in .zip; `cr.load` reads the events back. Or a URL such as "s3://bucket/prefix",
                 or any other that fsspec supports.
@@ -294,9 +297,12 @@ class Experiment:
         if is_url(path):
             return self._copies.archive(str(path))
         with self._intake.lock:
-            self._stream.lifecycle.check("archive")
+            status = self.status  # of a reader, after reading what is new
+            if status not in ("archived", "dead"):
+                self._stream.lifecycle.check("archive")
             written = files.archive(self.frame(), path, self._file_facts(), self._log.files())
-            self._move("archive")
+            if self._log.records and status != "archived":
+                self._move("archive")
             return written
 
     def __enter__(self) -> Experiment:

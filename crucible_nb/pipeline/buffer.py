@@ -100,6 +100,7 @@ class Buffer:
         self.sample: Revising | None = None
         self.needs_reweighting = False
         self.unsaved_from: int | None = None
+        self.sampled_seqs = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return self._times.length - self._start - self._removed_count
@@ -151,7 +152,8 @@ class Buffer:
         self.prepare_read()
         count = len(self) - self._max_rows
         if self.unsaved_from is not None:
-            unsaved = self._numbers("seq", self._start, self._start + count) >= self.unsaved_from
+            seq = self._numbers("seq", self._start, self._start + count)
+            unsaved = (seq >= self.unsaved_from) | np.isin(seq, self.sampled_seqs)
             count = int(np.argmax(unsaved)) if unsaved.any() else count
         self._start += count
         self.evicted += count

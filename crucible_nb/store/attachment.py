@@ -106,6 +106,7 @@ class Attachment:
             follower.replayer.skip_replayed_incidents()
             durability = durability or folder.facts().get("durability", "os")
             writer = Writer(folder, 0, stream, durability, redaction)
+            stream.pipeline.buffer.sampled_seqs = follower.sampled_seqs
             writer.lock, writer.sampled_seqs, writer.number = lock, follower.sampled_seqs, follower.next_number() - 1
             attached = cls(folder, config, stream, writer)
             attached.report_lost_prices()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Collection
 from typing import Any
@@ -12,33 +11,14 @@ import orjson
 from crucible_nb.errors import StoreError
 from crucible_nb.events.scalars import EXTRA, PLAIN, Rest
 from crucible_nb.events.schema import COLUMNS
+from crucible_nb.store.secrets import SECRET, is_secret_name, without_secrets
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
 Hook = Callable[[str, str], str | None]
 
-SECRET = "[redacted]"
 CONTENT = "[content not stored]"
 
-PATTERNS = re.compile(
-    r"sk-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic and their like
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bgh[opusr]_[A-Za-z0-9]{20,}"
-    r"|\bgithub_pat_[A-Za-z0-9_]{20,}"
-    r"|\bhf_[A-Za-z0-9]{20,}"
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|\bAIza[A-Za-z0-9_-]{30,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JWT
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"  # user:password@
-    r"|(?i:bearer\s+)[A-Za-z0-9._~+/-]{12,}=*",
-    re.DOTALL,
-)
-_HINTS = re.compile(r"sk-|AKIA|ASIA|gh[opusr]_|github_pat_|hf_|xox|AIza|eyJ|-----BEGIN|@|(?i:bearer)")
-_SECRET_NAMES = re.compile(
-    r"(?i)(?:^|[_.\-/])(?:api_?key|secret|password|passwd|authorization|auth|credentials?|private_?key|access_?token"
-    r"|refresh_?token|id_?token|token|cookie|dsn)$"
-)
 _CONTENT_NAMES = frozenset({
     "prompt", "prompts", "completion", "messages", "response", "system_prompt", "input_messages", "output_messages",
     "gen_ai.prompt", "gen_ai.completion", "gen_ai.input.messages", "gen_ai.output.messages",
@@ -57,8 +37,9 @@ class Redaction:
     """Remove secrets and prompts from events before they are written.
 
     Checked are `error`, `metadata`, text in columns that are not registered, and values that do not fit their column
-    (a mapping as `model`); text in columns such as `event` and `model` is not. Results are cached, so a repeated text
-    costs one look-up.
+    (a mapping as `model`); text in columns such as `event` and `model` is not. Numbers and booleans are never secrets.
+    Results are cached, so a repeated text costs one look-up. Recognised are the forms in `secret_rules.json`, and texts
+    under names such as `api_key` or `DB_PASSWORD`; what is encoded (base64, percent signs) is out of reach.
 
     Args:
         hook: Callable (column, text) -> text or None, applied after the built-in rules.
@@ -129,15 +110,13 @@ class Redaction:
             return ""
         if not self.content and name in _CONTENT_NAMES:
             return CONTENT
-        return SECRET if _SECRET_NAMES.search(name) else None
+        return SECRET if is_secret_name(name) else None
 
     def _text(self, name: str, text: str) -> str | None:
         key = (name, text)
         if key in self._texts:
             return self._texts[key]
-        cleaned: str | None = text
-        if _HINTS.search(text):
-            cleaned = PATTERNS.sub(SECRET, text)
+        cleaned: str | None = without_secrets(text)
         if self.hook is not None:
             cleaned = self._apply_hook(name, cleaned or "")
         if cleaned != text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import threading
@@ -61,5 +62,12 @@ class Syncer:
                     writer.beat()
             del writers
 
+    def beat_all(self) -> None:
+        """Call every writer once more, at the normal end of the process: lines of durability "memory" are written."""
+        for writer in list(self._writers):
+            with contextlib.suppress(Exception):
+                writer.beat()
+
 
 SYNCER = Syncer()
+atexit.register(SYNCER.beat_all)

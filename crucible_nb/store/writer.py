@@ -162,7 +162,9 @@ class Writer:
         def seal() -> None:
             try:
                 self._write(number, state, rows, held if revises else None)
+                # of these rows only the checkpoint has a copy, which the next one replaces: they stay in memory
                 self.sampled_seqs = held["seq"].to_numpy() if revises else np.empty(0, np.int64)
+                buffer.sampled_seqs = self.sampled_seqs
                 buffer.unsaved_from = seq_now
             except (OSError, CrucibleError) as error:
                 self.stream.problems.report("store", f"a journal cannot be sealed now and is kept: {error}")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.store import layout
+from crucible_nb.store import layout, writer
 from crucible_nb.store.layout import ExperimentFolder
+from tests.conftest import settle
 
 pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 
@@ -170,3 +173,69 @@ def test_identity_is_that_of_the_facts(tmp_path: Path) -> None:
         1,
         0,
     )
+
+
+def test_an_ended_run_of_another_process_can_be_archived_again_and_again(tmp_path: Path) -> None:
+    code = "import sys, crucible_nb as cr\nwith cr.start('y', store=sys.argv[1]) as exp: exp.record('x', n=1)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "runs")], check=True, cwd=Path(__file__).parents[2])
+    exp = cr.attach("y", store=tmp_path / "runs")
+    for name in ("one.zip", "two.zip"):
+        assert len(cr.load(exp.archive(tmp_path / name))) == 1
+    assert exp.status == "stopped"
+    own = cr.attach("y", store=tmp_path / "runs", mode="resume")
+    own.archive(tmp_path / "three.zip")
+    assert own.status == "archived"
+    assert len(cr.unarchive(own.archive(tmp_path / "four.zip"), tmp_path / "again").df) == 1
+
+
+def test_a_dead_run_can_be_archived_and_a_running_one_not(tmp_path: Path) -> None:
+    exp = cr.start("x", store=tmp_path / "runs")
+    exp.record("x")
+    exp.flush()
+    reader = cr.attach(exp.id, store=tmp_path / "runs", mode="read")
+    for one in (exp, reader):
+        with pytest.raises(cr.LifecycleError, match="its status is 'running'"):
+            one.archive(tmp_path / "no.zip")
+    assert not (tmp_path / "no.zip").exists()
+    shutil.copytree(tmp_path / "runs", tmp_path / "copy")
+    dead = cr.attach(exp.id, store=tmp_path / "copy", mode="read")
+    assert dead.status == "dead"
+    assert len(cr.load(dead.archive(tmp_path / "dead.zip"))) == 1
+    exp.stop()
+
+
+def test_a_normal_exit_writes_what_is_in_memory(tmp_path: Path) -> None:
+    code = """
+import sys, crucible_nb as cr
+exp = cr.start("m", store=sys.argv[1], durability="memory")
+for n in range(100): exp.record("x", n=n)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
+    assert cr.attach("m", store=tmp_path, mode="read").df["n"].tolist() == list(range(100))
+
+
+def test_rows_of_an_earlier_sample_live_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 150)
+
+    def play(store: Path, wait: bool) -> list[int]:
+        clock = iter(range(10**18, 10**19, 10**6)).__next__
+        exp = cr.start("m", store=store, max_events=50, seed=7, sampling="importance",
+                       sampling_config={"size": 20, "by": "latency_ms"}, clock=clock)  # fmt: skip
+        for i in range(300):
+            exp.record("x", latency_ms=float(i % 37))
+        exp.set_sampling("uniform", {"rate": 1.0})
+        for i in range(0, 500, 50):
+            exp.extend([{"latency_ms": float(i)}] * 50)
+            exp.metrics()
+            if wait:
+                settle(exp)
+        before = exp.df["seq"].tolist()
+        exp.stop()
+        assert exp.df["seq"].tolist() == before
+        assert cr.attach(exp.id, store=store, mode="read").df["seq"].tolist() == before
+        return before
+
+    found = [play(tmp_path / str(n), wait=n % 2 == 0) for n in range(4)]
+    assert all(one == found[0] for one in found)
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 10**9)
+    assert play(tmp_path / "whole", wait=False) == found[0]
