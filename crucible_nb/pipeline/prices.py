@@ -229,8 +229,8 @@ class PriceTable:
         prefix, slash, rest = name.partition("/")
         if price is not None or not slash:
             return price
-        provider = provider_of(prefix)
-        if prefix in ROUTERS:
+        provider, rest = provider_of(prefix), rest.strip()
+        if provider in ROUTERS:
             return self._search(rest) if "/" in rest else None
         again, _, bare = rest.partition("/")
         names = (rest, bare) if bare and provider_of(again) == provider else (rest,)

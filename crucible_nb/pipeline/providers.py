@@ -7,8 +7,8 @@ import re
 _ALIASES = {
     "aws": "bedrock bedrock_converse bedrock_mantle aws_bedrock aws.bedrock amazon amazon_bedrock amazon_nova",
     "azure": "azure_ai azure_text azure_openai azure.ai.openai azure.ai.inference az.ai.openai az.ai.inference",
-    "google": "gemini vertex_ai vertex_ai_beta vertexai vertex google_genai google_vertexai google-vertex google-gla "
-    "google_ai_studio palm gcp.gemini gcp.vertex_ai gcp.gen_ai gcp.vertex_agent gen_ai.gemini",
+    "google": "gemini vertex_ai vertex_ai_beta vertexai vertex google_genai google_vertexai google_vertex_ai "
+    "google-vertex google-gla google_ai_studio palm gcp.gemini gcp.vertex_ai gcp.gen_ai gcp.vertex_agent gen_ai.gemini",
     "openai": "text-completion-openai chat-openai openai_chat",
     "anthropic": "anthropic_text",
     "x-ai": "xai x_ai",
@@ -49,12 +49,13 @@ _VERSION = re.compile(
 
 
 def provider_of(name: str) -> str:
-    """Return the provider that a name in lower case means; an unknown name is itself.
+    """Return the provider that a name in lower case means; an unknown name is itself. Spaces are underscores.
 
     Examples:
         >>> provider_of("vertex_ai"), provider_of("mycompany")
         ('google', 'mycompany')
     """
+    name = name.strip().replace(" ", "_")
     return _PROVIDERS.get(name, name)
 
 

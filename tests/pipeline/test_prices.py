@@ -97,7 +97,7 @@ def test_no_model_is_priced_by_resemblance(model: str) -> None:
         ("bedrock/converse/us-east-1/anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku"),
         ("together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "together/meta-llama/Llama-3.3-70B-Instruct-Turbo"),
         ("cohere_chat/command-r-plus", "command-r-plus"), ("moonshot/kimi-k2-0905-preview", "kimi-k2-0905-preview"),
-        ("openai/openai/gpt-4o", "gpt-4o"),
+        ("openai/openai/gpt-4o", "gpt-4o"), ("Azure OpenAI/gpt-4o", "gpt-4o"), (" OpenAI / gpt-4o ", "gpt-4o"),
     ],
 )  # fmt: skip
 def test_prefixes_of_other_tools_name_the_provider(name: str, own: str) -> None:
