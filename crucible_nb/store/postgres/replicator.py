@@ -10,6 +10,7 @@ import time
 import weakref
 from typing import Any
 
+from crucible_nb.errors import StoreError
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.postgres.address import Address
 from crucible_nb.store.postgres.changes import Source, Watermark, changes_since
@@ -26,6 +27,9 @@ STATE_SECONDS = 1.0
 
 HEARTBEAT_SECONDS = 3.0
 """Seconds between two heartbeats."""
+
+_HEALS = ("08", "22", "40", "53", "54", "55", "57", "58")
+"""Classes of SQLSTATE that pass, or for which there is another way: connection, data, resources, operator."""
 
 MAX_PAUSE = 30.0
 """Maximum seconds between two attempts to connect."""
@@ -59,12 +63,14 @@ class Replicator:
         self._complete_at = time.monotonic()
         self._watermarks: dict[int, Watermark] = {}
         self._copied_states: dict[int, Any] = {}
+        self._sent_states: dict[int, Any] = {}  # those that the status in the database is of
+        self._states_read = self._sent_read = -1.0  # when all of them had been read
         self._valid_until = dict(source.began)
         self._next_state = self._next_status = 0.0
         self._json_as_text = self._state_requested = False
         self._wake, self._progress = threading.Event(), threading.Condition()
         self.owner_pid = os.getpid()
-        self.stopped = self._given_up = False
+        self.stopped = self._given_up = self._connected = False
         self.reached = threading.Event()
         self._start()
 
@@ -94,24 +100,31 @@ class Replicator:
         return max(0, total - self.archived)
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait until everything recorded so far is in the database; return whether it is."""
+        """Wait until everything so far is in the database, the lifecycle too; return whether it is."""
         end = None if timeout is None else time.monotonic() + timeout
         with self.source.lock:
-            goal = {stream.writer_id: stream.pipeline.seq for stream in self.source.streams()}
+            asked, streams = time.monotonic(), self.source.streams()
+            goal = {stream.writer_id: _state_key(stream) for stream in streams}
+            ended = not streams[0].lifecycle.alive
         self._wake.set()
         with self._progress:
             self._state_requested = True
-            while not (copied := self._has_copied(goal)) and not self.stopped:
+            while not (copied := self._has_copied(goal, asked, ended=ended)) and not self.stopped:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     return False
                 self._progress.wait(left)
             return copied
 
-    def _has_copied(self, goal: dict[int, int]) -> bool:
-        """Return whether readers see this number of events of each writer."""
-        states = self._copied_states
-        return all(bool(writer_id in states and states[writer_id][0] >= seq) for writer_id, seq in goal.items())
+    def _has_copied(self, goal: dict[int, Any], asked: float, *, ended: bool) -> bool:
+        """Return whether readers see these states or later ones, and the end of an experiment that has ended."""
+        if ended and not self.once and (not self.stopped or self._given_up):
+            return False
+        return all(
+            copied.get(writer_id) == key or read >= asked
+            for copied, read in ((self._copied_states, self._states_read), (self._sent_states, self._sent_read))
+            for writer_id, key in goal.items()
+        )
 
     def give_up(self) -> None:
         """Stop copying; pending events stay in the journal."""
@@ -135,6 +148,7 @@ class Replicator:
                 self._copy_while_connected()
             except Exception as error:  # noqa: BLE001  a database can fail in any way; the next attempt may succeed
                 self.failure = self.address.reason(error)
+                self._report_lasting(error)
                 if _is_data_error(error):
                     self._json_as_text = True
                 pause = min(MAX_PAUSE, 0.1 * 2 ** min(self.tries, 16)) * random.uniform(0.5, 1.5)
@@ -142,6 +156,13 @@ class Replicator:
                 del error
                 self._pause(pause)
         REPLICATORS.discard(self)
+
+    def _report_lasting(self, error: Exception) -> None:
+        """Warn once of a failure that does not heal by itself: a missing permission, column or version."""
+        state = str(getattr(error, "sqlstate", None) or "")
+        if self._connected and (state[:2] not in _HEALS if state else isinstance(error, StoreError)):
+            sentence = f"nothing is copied to {self.address!r}: {self.failure}; events stay in the journal"
+            self.source.streams()[0].problems.report("copy", sentence)
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -151,7 +172,9 @@ class Replicator:
 
     def _copy_while_connected(self) -> None:
         """Connect, and copy until the connection breaks or everything is copied."""
+        self._connected = False
         connection = self.address.connect()
+        self._connected = True
         try:
             ensure(connection)
             register(connection, self.source, alive=not self.once)
@@ -188,7 +211,10 @@ class Replicator:
             streams = list(self.source.streams())
         due = self._state_requested or time.monotonic() >= self._next_state or not streams[0].lifecycle.alive
         self._state_requested = False
+        read = time.monotonic()
         moved = [self._copy(connection, stream, due=due) for stream in streams]
+        if due and not any(moved):
+            self._states_read = read
         if due:
             self._next_state = max(self._next_state, time.monotonic() + STATE_SECONDS)
         if time.monotonic() >= self._next_status or any(moved):
@@ -227,8 +253,13 @@ class Replicator:
         return True
 
     def _send_status(self, connection: Any, *, complete: bool = False) -> None:
+        with self.source.lock:
+            read, streams = time.monotonic(), self.source.streams()
+            states = {stream.writer_id: _state_key(stream) for stream in streams}
         update_status(connection, self.source, alive=not self.once, complete=complete)
+        self._sent_states, self._sent_read = states, read
         self._next_status = time.monotonic() + HEARTBEAT_SECONDS
+        self._announce()
 
     def _has_finished(self, connection: Any) -> bool:
         """Return whether the experiment has ended and is copied completely; then the thread stops."""
@@ -279,6 +310,9 @@ def _at_exit() -> None:
     end = time.monotonic() + EXIT_SECONDS
     own = [replicator for replicator in REPLICATORS if replicator.owner_pid == os.getpid()]
     for replicator in own:
-        if replicator.failure is None and not replicator.wait(max(0.0, end - time.monotonic())):
-            pending = replicator.facts()["lag_events"]
-            print(f"crucible_nb: {pending:,} events are not in {replicator.address!r} yet")  # noqa: T201
+        left = 0.0 if replicator.failure is not None else max(0.0, end - time.monotonic())
+        if replicator.wait(left):
+            continue
+        pending, why = replicator.facts()["lag_events"], replicator.failure
+        missing = f"{pending:,} events are" if pending else "the latest state is"
+        print(f"crucible_nb: {missing} not in {replicator.address!r} yet{f': {why}' if why else ''}")  # noqa: T201
