@@ -71,6 +71,8 @@ def _escape(texts: Any) -> Any:
 
 
 def _unescape(texts: Any) -> Any:
+    if not pc.any(pc.starts_with(texts, "'")).as_py():
+        return texts
     return pc.replace_substring_regex(texts, _ESCAPED, r"\1", max_replacements=1)
 
 
@@ -154,7 +156,7 @@ class _File:
         allowed = max(_MAX_COLUMNS, 0 if self._layout is None else len(self._layout.columns))
         with self._text() as stream:
             _check_width(stream, self._dialect, allowed)
-        for block in _BLOCKS:
+        for block in (1 << 20, *_BLOCKS):
             try:
                 with self._text() as stream, self._reader(stream, block, None) as reader:
                     return list(reader.schema.names)
