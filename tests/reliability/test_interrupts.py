@@ -30,7 +30,7 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
 def interrupt(work: Callable[[], None], seconds: float) -> bool:
     """Work until a timer interrupts it; return whether it did."""
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 0.05)  # again: Python drops what a destructor raises
         while True:
             work()
     except Interrupted:
