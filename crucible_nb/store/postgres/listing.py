@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import StoreError
+from crucible_nb.files.disk import reason
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.lock import MAX_SILENCE
 from crucible_nb.store.postgres.connection import Connection
@@ -26,7 +27,7 @@ def find_id(connection: Connection, name: str) -> str:
     """
     if _ID.fullmatch(name) and connection.rows("select id from crucible.experiments where id = %s", (name,)):
         return name
-    query = "select id from crucible.experiments where name = %s order by created desc, id desc limit 1"
+    query = f"select id from crucible.experiments where name = %s order by {_STARTED} desc, id desc limit 1"
     rows = connection.rows(query, (without_nul(name),))
     if not rows:
         raise StoreError(f"cannot attach to {name!r}: there is no such experiment in {connection.address!r}")
@@ -41,9 +42,13 @@ def list_experiments(connection: Connection) -> dict[str, dict[str, Any]]:
     """
     summaries = {}
     for identity, name, condition, status, silent, summary in connection.rows(_ALL):
-        facts = {"status": status, **summary, "name": name, "condition": condition}
-        for key in ("started_at", "stopped_at"):
-            facts[key] = None if facts.get(key) is None else pd.Timestamp(facts[key])
+        try:
+            facts = {"status": status, **summary, "name": name, "condition": condition}
+            for key in ("started_at", "stopped_at"):
+                facts[key] = None if facts.get(key) is None else pd.Timestamp(facts[key])
+        except (TypeError, ValueError) as error:  # one broken row hides no other
+            errors = f"its summary in the database cannot be read: {reason(error)}"
+            facts = {"name": name, "condition": condition, "status": "unreadable", "errors": errors}
         if facts["status"] in _ALIVE and _is_dead(connection, identity.hex, silent):
             facts["status"] = "dead"
         summaries[identity.hex] = facts
@@ -60,7 +65,9 @@ def complete_ids(connection: Connection) -> set[str]:
     return {identity.hex for (identity,) in connection.rows("select id from crucible.experiments where complete")}
 
 
-_ALL = """
+_STARTED = "coalesce(started_at, created)"  # a row may be made long after the start
+
+_ALL = f"""
 select id, name, condition, status, extract(epoch from now() - beat)::float8, summary from crucible.experiments
-order by created, id
+order by {_STARTED}, id
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from crucible_nb.errors import StoreError
 from crucible_nb.events.batch import Batch, Categories
-from crucible_nb.files.disk import MAX_BYTES
+from crucible_nb.files.disk import MAX_BYTES, reason
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.stream import Stream
@@ -86,13 +87,25 @@ class CopiedAttachment(Attachment):
         if not rows:
             raise StoreError(f"cannot attach to {identity!r}: there is no such experiment in {connection.address!r}")
         self.facts, prices = rows[0]
-        self._prices = prices_of(bytes(prices))
-        super().__init__(ExperimentFolder(Path(identity)), self._config(self.facts))
+        with self._reading():
+            self._prices = prices_of(bytes(prices))
+            super().__init__(ExperimentFolder(Path(identity)), self._config(self.facts))
         self._known: dict[int, StateVersion] = {}
         self._streams: dict[int, Stream] = {}
         self._until = 0.0
         self._owner = ("", 0, 0.0)
         self.catch_up()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Convert any exception of reading to a StoreError: a database is trusted no more than files."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            where = f"{self.identity} in {self.connection.address!r}"
+            raise StoreError(f"cannot read {where}: {type(error).__name__}: {reason(error)}") from error
 
     def _config(self, facts: dict[str, Any]) -> ExperimentConfig:
         policies = (facts["sampling"], *facts["detectors"])
@@ -110,7 +123,8 @@ class CopiedAttachment(Attachment):
         for writer, seq, copied in self.connection.rows(_WRITERS, (self.identity,)):
             if self._known.get(writer) != StateVersion(seq, copied):
                 *version, state = self.connection.rows(_STATE, (self.identity, writer))[0]
-                self._streams[writer] = self._stream(writer, state)
+                with self._reading():
+                    self._streams[writer] = self._stream(writer, state)
                 self._known[writer] = StateVersion(*version)
         if 0 not in self._streams:
             self._streams[0] = Stream(self.config, 0, self.facts["started"])
@@ -135,7 +149,8 @@ class CopiedAttachment(Attachment):
         kinds = stream.pipeline.buffer.kinds()
         sql, names = query.sql(kinds)
         data = self.connection.copy(sql, query.values(self.identity, writer, stream.pipeline.seq))
-        return decode_csv(data, names, stream.pipeline.columns.dictionaries)
+        with self._reading():
+            return decode_csv(data, names, stream.pipeline.columns.dictionaries)
 
     def window(self, start: int | None, stop: int | None, newest: int | None) -> pd.DataFrame:
         """Return rows of all writers in a range of time, or the newest rows, selected by the database."""

@@ -103,6 +103,7 @@ def ensure(connection: Any) -> None:
         StoreError: The tables have a later version, or this role may not create them.
     """
     if _version(connection) == VERSION:
+        _check_types(connection)
         return
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -119,6 +120,22 @@ def ensure(connection: Any) -> None:
             raise StoreError(
                 "this role may not create the tables: ask their owner to run `python -m crucible_nb postgres | psql`"
             ) from error
+
+
+_TYPES = "select attname, format_type(atttypid, null) from pg_attribute where attrelid = 'crucible.events'::regclass"
+
+
+def _check_types(connection: Any) -> None:
+    """Compare the types of the columns: rows are sent as bytes of these types, which another type would misread.
+
+    Raises:
+        StoreError: A column has another type.
+    """
+    found = dict(connection.execute(f"{_TYPES} and attnum > 0 and not attisdropped").fetchall())
+    wanted = {name: TYPES[COLUMNS[name].kind].split(" not ")[0] for name in TYPED}
+    wrong = [f"{name} is {found[name]}, not {sql}" for name, sql in wanted.items() if found.get(name, sql) != sql]
+    if wrong:
+        raise StoreError(f"columns of crucible.events have been changed: {'; '.join(wrong)}; change them back")
 
 
 def _version(connection: Any) -> int:

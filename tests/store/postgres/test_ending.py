@@ -63,3 +63,41 @@ def test_an_unreachable_database_is_said_at_the_end(home):
         "e = cr.start('q', store=url); e.record('x'); time.sleep(0.5); e.stop()", "postgresql://u@127.0.0.1:1/db"
     )
     assert "1 events are not in postgresql://127.0.0.1:1/db yet: " in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+@pytest.mark.parametrize(
+    "change", ["prompt_tokens type double precision", "latency_ms type bigint", "cost_usd type numeric"]
+)
+def test_a_column_of_another_type_is_refused_in_words(url, sql, change):
+    import psycopg
+
+    run("cr.start('first', store=url).stop()", url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"alter table crucible.events alter column {change}")
+    exp = cr.start("q", store=url)
+    exp.record("x", prompt_tokens=7, latency_ms=2.5, cost_usd=0.25)
+    assert not exp.wait_archived(3)
+    assert f"{change.split()[0]} is {change.split(' type ')[1]}" in repr(exp)
+    assert sql("select count(*) from crucible.events")[0][0] == 0
+    exp.stop()
+
+
+@pytest.mark.parametrize(
+    "change", ["summary = 'null'", "summary = '[]'", "summary = '1'", "facts = '{}'", "facts = '[]'", "prices = 'x'"]
+)
+def test_one_broken_row_hides_no_other(url, sql, change):
+    import psycopg
+
+    for name in ("good", "odd"):
+        run(f"e = cr.start({name!r}, store=url); e.record('x', n=1); e.stop()", url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"update crucible.experiments set {change} where name = 'odd'")
+    status = cr.experiments(url).set_index("name")["status"].to_dict()
+    assert status["good"] == "stopped"
+    assert len(cr.attach("good", store=url, mode="read").df) == 1
+    if change.startswith("summary"):
+        assert status["odd"] == "unreadable"
+    else:
+        with pytest.raises(cr.StoreError, match="cannot read"):
+            cr.attach("odd", store=url, mode="read")
