@@ -188,6 +188,8 @@ def test_a_home_folder_is_found(run: Any, tmp_path: Path, monkeypatch: pytest.Mo
     assert cr.experiments(tmp_path / "runs").name.tolist() == ["a"]
 
 
+NOWHERE = str(Path("nowhere").absolute())
+
 MISTAKES = {
     "%crucible fly": "argument COMMAND: invalid choice: 'fly'",
     "%crucible start": "the following arguments are required: NAME",
@@ -208,7 +210,7 @@ MISTAKES = {
     "%crucible start b --store ''": "argument --store: '': expected a path",
     "%crucible attach": "the following arguments are required: NAME",
     "%crucible attach b --mode some": "argument --mode: invalid choice: 'some'",
-    "%crucible attach b --store nowhere": "cannot attach to 'b': there is no such experiment in 'nowhere'",
+    "%crucible attach b --store nowhere": f"cannot attach to 'b': there is no such experiment in {NOWHERE!r}",
     "%%crucible\n1": "the following arguments are required: NAME",
     "%%crucible a --seed 1\n1": "'a' is running: options apply to a new experiment only, got --seed",
 }
