@@ -16,7 +16,10 @@ import pytest
 import crucible_nb as cr
 from tests.tiers import scaled
 
-pytestmark = pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # raised in a destructor
+]
 
 
 class Interrupted(BaseException):
