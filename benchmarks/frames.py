@@ -46,7 +46,7 @@ def gaps(n: int, *, objects: bool = False) -> pd.DataFrame:
         success=rng.random(n) < 0.9,
         score=holed(rng.random(n)),
         loss=holed(rng.random(n)),
-        model=rng.choice(list("abcdefgh"), n),
+        model=pd.Categorical.from_codes(rng.integers(0, 8, n, dtype=np.int8), list("abcdefgh")),
     )
     for name in ("latency_ms", "cost_usd", "prompt_tokens"):
         frame[name] = holed(frame[name].to_numpy(np.float64))

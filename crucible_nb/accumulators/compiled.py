@@ -58,25 +58,28 @@ def grid_of(exponent: int) -> int:
 
 
 @jit
-def count(time: Any, success: Any, codes: Any, counts: Any, span: Any) -> None:
-    """Count events, successes and failures of each cell, and find first and last time.
+def count(time: Any, success: Any, order: Any, starts: Any, counts: Any, span: Any) -> None:
+    """Count events, successes and failures of each run of rows, and find first and last time.
 
     Args:
         time: int64[n].
         success: Outcomes, int8[n]: 1, 0, -1 unknown.
-        codes: Cell of each event, int32[n].
-        counts: int64[4, cells]: events twice, successes, failures; increased.
-        span: int64[2, cells].
+        order: Order of the rows, int32[n].
+        starts: Start of each run in `order`, and n: int64[cells + 1]; runs may be empty.
+        counts: int64[4, cells]: events twice, successes, failures; written.
+        span: int64[2, cells]; narrowed.
     """
-    for i in range(len(time)):
-        cell = codes[i]
-        counts[0, cell] += 1
-        if success[i] >= 0:
-            counts[3 - success[i], cell] += 1
-        span[0, cell] = min(span[0, cell], time[i])
-        span[1, cell] = max(span[1, cell], time[i])
-    for cell in range(counts.shape[1]):
-        counts[1, cell] = counts[0, cell]
+    for cell in range(len(starts) - 1):
+        successes = failures = 0
+        first, last = span[0, cell], span[1, cell]
+        for place in range(starts[cell], starts[cell + 1]):
+            i = order[place]
+            successes += success[i] == 1
+            failures += success[i] == 0
+            first, last = min(first, time[i]), max(last, time[i])
+        counts[0, cell] = counts[1, cell] = starts[cell + 1] - starts[cell]
+        counts[2, cell], counts[3, cell] = successes, failures
+        span[0, cell], span[1, cell] = first, last
 
 
 @jit
@@ -394,10 +397,10 @@ def compile_all() -> None:
     """Compile all functions, or read them from the cache on disk."""
     x, codes, n = np.ones(1), np.zeros(1, np.int32), np.zeros(1, np.int64)
     bits, chunks = x.view(np.int64), np.zeros((1, 16), np.int64)
-    count(n, np.zeros(1, np.int8), codes, np.zeros((9, 1), np.int64), np.zeros((2, 1), np.int64))
     exponents(x)
     add_totals(bits, codes, chunks, -128)
     order, starts = counting_sort(codes, 1)
+    count(n, np.zeros(1, np.int8), order, starts, np.zeros((9, 1), np.int64), np.zeros((2, 1), np.int64))
     add_runs(x, order, starts, grid_of(1023), n, chunks, -128, chunks.copy(), -256)
     add_whole_runs(x, order, starts, n, chunks, -128, chunks.copy(), -256)
     known_in_order(x, order, starts)

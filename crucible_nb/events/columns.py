@@ -275,7 +275,11 @@ def tokens_of(frame: pd.DataFrame) -> np.ndarray | None:
 
 def _tokens(frame: pd.DataFrame, part: str) -> np.ndarray | None:
     name = f"{part}_tokens"
-    if name not in frame.columns or (len(frame) and one_column(frame[name], name).isna().all()):
+    if name not in frame.columns:
+        return None
+    column = one_column(frame[name], name)
+    floats = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb"
+    if not floats and len(column) and column.isna().all():  # NaN alone need no shortcut
         return None
     return numbers_of(frame[name], name)
 

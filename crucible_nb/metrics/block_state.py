@@ -26,7 +26,9 @@ def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> B
             values[row] = column
             active.append(row)
     success, weight = numbers("success"), numbers("weight")
-    known = np.full(len(time), -1, np.int8) if success is None else np.nan_to_num(success, nan=-1).astype(np.int8)
+    known = np.full(len(time), -1, np.int8)
+    if success is not None:
+        known = success.view(np.int8) if success.dtype == np.bool_ else np.nan_to_num(success, nan=-1).astype(np.int8)
     weighted = weight is not None and bool((weight != 1).any())
     return Block(time, values, active, known, weight if weighted else None)
 

@@ -120,7 +120,7 @@ def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     order = np.arange(block.size, dtype=np.int32) if cells.order is None else cells.order
     table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
     time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
-    compiled.count(time, block.success, codes, table.counts, table.span)
+    compiled.count(time, block.success, order, cells.starts, table.counts, table.span)
     light, heavy = _BIAS, _BIAS  # a weight of 1 shifts nothing
     if w is not None:
         table.counts[ONES:KNOWN] = 0

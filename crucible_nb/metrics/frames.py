@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.events.columns import group_codes, numbers_of, outcomes_of, tokens_of
+from crucible_nb.events.columns import group_codes, numbers_of, one_column, outcomes_of, tokens_of
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
 from crucible_nb.metrics.fold import cells_of, one_cell
@@ -127,9 +127,12 @@ def _keys(groups: pd.Index) -> list[Any]:
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
-    """Return a column as float64, NaN where missing; None for a missing column."""
+    """Return a column as float64, NaN where missing; outcomes may be bool; None for a missing column."""
     if name == "total_tokens":
         return tokens_of(frame)
     if name not in frame.columns:
         return None
-    return outcomes_of(frame[name]) if name == "success" else numbers_of(frame[name], name)
+    if name != "success":
+        return numbers_of(frame[name], name)
+    column = one_column(frame[name], name)
+    return column.to_numpy() if column.dtype == np.bool_ else outcomes_of(column)
