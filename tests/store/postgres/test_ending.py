@@ -11,6 +11,8 @@ import pytest
 
 import crucible_nb as cr
 
+pytestmark = pytest.mark.check  # each starts processes, and waits for the copy
+
 HERE = Path(__file__).parents[3]
 
 
