@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
@@ -37,6 +39,11 @@ def scaled(count: int) -> int:
 def examples(count: int) -> settings:
     """Settings of a Hypothesis test that tries `count` examples in `check`; without, it tries 100."""
     return settings(max_examples=max(4, scaled(count)))
+
+
+def every_third(cases: Iterable[str]) -> list[Any]:
+    """Parameters of a test that tries every third case in `make test`, and all in `make check`."""
+    return [case if i % 3 == 0 else pytest.param(case, marks=pytest.mark.check) for i, case in enumerate(cases)]
 
 
 def seeds(count: int, first: int = 0) -> list[int]:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import crucible_nb as cr
+from tests.tiers import every_third
 
 pytestmark = [
     pytest.mark.untraced,  # a law over many examples; to trace each line of them takes twice as long
@@ -227,7 +228,7 @@ def test_every_door_records_the_same(kind: str) -> None:
                 raise AssertionError(f"{kind} by {door}: {error}") from error
 
 
-@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("kind", every_third(COLUMNS))
 def test_a_store_gives_back_the_same(kind: str, tmp_path: Path) -> None:
     column = COLUMNS[kind]
     for door in ("mapping", "list", "frame"):
@@ -262,7 +263,7 @@ def analyses(frame: pd.DataFrame, name: str) -> dict[str, Callable[[], float]]:
     return calls
 
 
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("kind", every_third(NUMBERS))
 def test_every_analysis_reads_the_same_numbers(kind: str) -> None:
     column = NUMBERS[kind]
     for name in ("latency_ms", "wait", "wait_ms"):
@@ -301,7 +302,7 @@ def loaded(path: Path, name: str, values: Any) -> pd.DataFrame | None:
     return None
 
 
-@pytest.mark.parametrize("kind", [kind for kind, column in COLUMNS.items() if as_arrow(column) is not None])
+@pytest.mark.parametrize("kind", every_third(kind for kind, column in COLUMNS.items() if as_arrow(column) is not None))
 def test_a_file_gives_what_the_frame_does(kind: str, tmp_path: Path) -> None:
     for name in ("latency_ms", "x", "sample_id", "prompt_tokens"):
         rows = loaded(tmp_path / "f.parquet", name, as_arrow(COLUMNS[kind]))
