@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-SHARES = {"test": 0.15, "check": 1.0, "explore": 10.0}
+SHARES = {"test": 0.15, "check": 0.5, "explore": 10.0}
 COMMON: dict[str, Any] = {
     "deadline": None,  # how long an example takes is the machine's business
     "suppress_health_check": list(HealthCheck),
@@ -32,12 +32,12 @@ def register() -> None:
 
 
 def scaled(count: int) -> int:
-    """So many of what `check` tries `count` times; at least one."""
+    """Return the share of `count` that this run tries; at least one."""
     return max(1, round(count * SHARES[settings.get_current_profile_name()]))
 
 
 def examples(count: int) -> settings:
-    """Settings of a Hypothesis test that tries `count` examples in `check`; without, it tries 100."""
+    """Settings of a Hypothesis test that tries this share of `count` examples; without, it is of 100."""
     return settings(max_examples=max(4, scaled(count)))
 
 
@@ -47,7 +47,7 @@ def every_third(cases: Iterable[str]) -> list[Any]:
 
 
 def seeds(count: int, first: int = 0) -> list[int]:
-    """Seeds of a loop that tries `count` in `check`; those of `explore` are new every time."""
+    """Seeds of a loop that tries this share of `count`; those of `explore` are new every time."""
     if settings.get_current_profile_name() == "explore":
         return [secrets.randbelow(2**32) for _ in range(scaled(count))]
     return list(range(first, first + scaled(count)))
