@@ -209,14 +209,15 @@ def plant(kind: str) -> None:
 
     careful = Replayer._apply_line
 
-    def trusting(self: Replayer, cells: list[Any]) -> None:
+    def trusting(self: Replayer, line: Any) -> None:
+        cells = line.cells
         if cells[0] == "pause" and not (len(cells) == 3 and isinstance(cells[2], dict) and "clock" in cells[2]):
             if kind == "raises":
                 raise ValueError("planted")
             if kind == "hangs":
                 time.sleep(3600)
             os.abort()
-        careful(self, cells)
+        careful(self, line)
 
     Replayer._apply_line = trusting
 
