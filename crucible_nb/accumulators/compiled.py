@@ -371,25 +371,16 @@ def add_weighted(bits: Any, weights: Any, codes: Any, totals: Any, low: int, squ
             totals[cell, first + j] += sign * (moved & _MASK)
             totals[cell, first + j + 1] += sign * (moved >> 32)
         limbs = _product(mantissa, mantissa)
-        at = 2 * position + w_position - low_squares
-        first, shift = at >> 5, at & 31
-        w0, w1 = w & _LOW27, w >> 27
-        for j in range(4):
-            product = limbs[j] * w0
-            moved = (product & _MASK) << shift
-            squares[cell, first + j] += moved & _MASK
-            rest = (product >> 32) << shift
-            squares[cell, first + j + 1] += (moved >> 32) + (rest & _MASK)
-            squares[cell, first + j + 2] += rest >> 32
-        at += 27
-        first, shift = at >> 5, at & 31
-        for j in range(4):
-            product = limbs[j] * w1
-            moved = (product & _MASK) << shift
-            squares[cell, first + j] += moved & _MASK
-            rest = (product >> 32) << shift
-            squares[cell, first + j + 1] += (moved >> 32) + (rest & _MASK)
-            squares[cell, first + j + 2] += rest >> 32
+        for half in range(2):
+            at = 2 * position + w_position + 27 * half - low_squares
+            first, shift = at >> 5, at & 31
+            factor = (w >> (27 * half)) & _LOW27
+            for j in range(4):
+                product = limbs[j] * factor
+                moved, rest = (product & _MASK) << shift, (product >> 32) << shift
+                squares[cell, first + j] += moved & _MASK
+                squares[cell, first + j + 1] += (moved >> 32) + (rest & _MASK)
+                squares[cell, first + j + 2] += rest >> 32
     return infinite
 
 

@@ -7,7 +7,7 @@ Squares and products are pairs of numbers whose sum is exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,44 +34,39 @@ def add_runs(
         Ogita, Rump and Oishi (2005), Accurate sum and dot product. Dekker (1971), A floating-point technique for
         extending the available precision.
     """
-    far = _are_far(x) if w is None else _are_far(x) | _are_far(w)
-    if far.any():
-        for i in np.flatnonzero(far).tolist():
-            cell = int(np.searchsorted(starts, i, side="right")) - 1
-            _add_one(totals, squares, row, cell, float(x[i]), 1.0 if w is None else float(w[i]))
-        x, w = np.where(far, 0.0, x), None if w is None else np.where(far, 0.0, w)
-    y, e = _scaled(x)
-    if w is None:
-        _add(totals, row, y, starts, e)
-        for part in _product(y, y):
-            _add(squares, row, part, starts, 2 * e)
-        return
-    v, shift = _scaled(w)
-    for part in _product(v, y):
-        _add(totals, row, part, starts, e + shift)
-    for square in _product(y, y):
-        for part in _product(v, square):
-            _add(squares, row, part, starts, 2 * e + shift)
+    _add_powers(((totals, 1), (squares, 2)), row, x, starts, w)
 
 
 def add_totals(
     totals: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, w: np.ndarray | None = None, first: int = 0
 ) -> None:
     """Add the numbers of consecutive runs, times their weights, to cells of a row from `first` on; see `add_runs`."""
+    _add_powers(((totals, 1),), row, x, starts, w, first)
+
+
+def _add_powers(
+    tables: Sequence[tuple[ExactSum, int]],
+    row: int,
+    x: np.ndarray,
+    starts: np.ndarray,
+    w: np.ndarray | None,
+    first: int = 0,
+) -> None:
+    """Add the numbers of consecutive runs to the power of each table (1 or 2), times their weights."""
     far = _are_far(x) if w is None else _are_far(x) | _are_far(w)
     if far.any():
         for i in np.flatnonzero(far).tolist():
             cell = first + int(np.searchsorted(starts, i, side="right")) - 1
             (x_int, x_exp), (w_int, w_exp) = integer_of(float(x[i])), integer_of(1.0 if w is None else float(w[i]))
-            totals.add_integer(row, cell, x_int * w_int, x_exp + w_exp)
+            for table, power in tables:
+                table.add_integer(row, cell, x_int**power * w_int, power * x_exp + w_exp)
         x, w = np.where(far, 0.0, x), None if w is None else np.where(far, 0.0, w)
     y, e = _scaled(x)
-    if w is None:
-        _add(totals, row, y, starts, e, first)
-        return
-    v, shift = _scaled(w)
-    for part in _product(v, y):
-        _add(totals, row, part, starts, e + shift, first)
+    v, shift = (None, 0) if w is None else _scaled(w)
+    for table, power in tables:
+        for number in (y,) if power == 1 else _product(y, y):
+            for part in (number,) if v is None else _product(v, number):
+                _add(table, row, part, starts, power * e + shift, first)
 
 
 def _largest(x: np.ndarray) -> float:
@@ -82,12 +77,6 @@ def _are_far(x: np.ndarray) -> np.ndarray:
     """Return which numbers are so much smaller than the largest that products of them could underflow."""
     far: np.ndarray = (np.abs(x) < _largest(x) * _FAR) & (x != 0)
     return far
-
-
-def _add_one(totals: ExactSum, squares: ExactSum, row: int, cell: int, x: float, w: float) -> None:
-    (x_int, x_exp), (w_int, w_exp) = integer_of(x), integer_of(w)
-    totals.add_integer(row, cell, w_int * x_int, w_exp + x_exp)
-    squares.add_integer(row, cell, w_int * x_int * x_int, w_exp + 2 * x_exp)
 
 
 def _scaled(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -114,7 +103,7 @@ def _product(x: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
         yield error
 
 
-def _add(table: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, exponent: int, first: int = 0) -> None:
+def _add(table: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, exponent: int, first: int) -> None:
     """Add numbers times a power of two: pieces on a grid, of few enough bits that their sums are exact."""
     bits = min(51, 52 - (len(x) - 1).bit_length())  # with 52 the rounder would change its exponent
     while (largest := _largest(x)) > 0:
@@ -123,4 +112,4 @@ def _add(table: ExactSum, row: int, x: np.ndarray, starts: np.ndarray, exponent:
         piece = (x + rounder) - rounder
         x = x - piece
         sums = np.add.reduceat(piece, starts) * 2.0**-grid
-        table.add(row, slice(first, first + len(starts)), exponent + grid, sums.astype(np.int64))
+        table.add((row, slice(first, first + len(starts))), exponent + grid, sums.astype(np.int64))

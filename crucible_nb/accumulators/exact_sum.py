@@ -16,6 +16,7 @@ CHUNK = 32
 
 _MASK = (1 << CHUNK) - 1
 _HALF = 1 << (CHUNK - 1)
+_HALF_BITS = 27  # half of a mantissa; times a chunk it fits an int64
 _MAX_LOAD = 1 << 29  # chunks are below 2**32 times the load, so that two of them may be added
 
 
@@ -102,22 +103,20 @@ class ExactSum:
         chunks[:, :, self.low - low : self.low - low + size] = self.chunks
         self.chunks, self.low = chunks, low
 
-    def add(self, row: int, cells: Any, position: int, values: np.ndarray) -> None:
-        """Add whole numbers times a power of two to cells of a row.
+    def add(self, cells: Any, position: int, values: np.ndarray) -> None:
+        """Add whole numbers times a power of two to cells.
 
         Args:
-            row: The row.
-            cells: Indices of different cells, or a slice.
+            cells: Index of the table, row and cell: each cell at most once.
             position: Exponent of the power of two.
             values: int64 for each of these cells, below 2**62.
         """
         self.reserve(position, position + 63)
         first, shift = divmod(position - CHUNK * self.low, CHUNK)
         low, high = (values & _MASK) << shift, (values >> CHUNK) << shift
-        chunks = self.chunks[row]
-        chunks[cells, first] += low & _MASK
-        chunks[cells, first + 1] += (low >> CHUNK) + (high & _MASK)
-        chunks[cells, first + 2] += high >> CHUNK
+        self.chunks[(*cells, first)] += low & _MASK
+        self.chunks[(*cells, first + 1)] += (low >> CHUNK) + (high & _MASK)
+        self.chunks[(*cells, first + 2)] += high >> CHUNK
 
     def add_integer(self, row: int, cell: int, integer: int, exponent: int) -> None:
         """Add `integer * 2 ** exponent`, of any size."""
@@ -222,6 +221,23 @@ class ExactSum:
         if self.infinite is not None:
             with np.errstate(invalid="ignore"):
                 new.infinite = np.add.reduceat(self.infinite, starts, axis=1)
+        return new
+
+    def times(self, factor: float) -> Self:
+        """Return all sums times one finite number > 0, exactly."""
+        new = type(self)(*self.chunks.shape[:2])
+        new.infinite = None if self.infinite is None else self.infinite.copy()
+        self.normalize()
+        mantissa, exponent = integer_of(factor)
+        size = self.chunks.shape[2]
+        if not size:
+            return new
+        new.reserve(CHUNK * self.low + exponent, CHUNK * (self.low + size) + exponent + 64, 4 * size)
+        for half in range(2):
+            limb = (mantissa >> (_HALF_BITS * half)) & ((1 << _HALF_BITS) - 1)
+            for place in range(size):
+                position = CHUNK * (self.low + place) + exponent + _HALF_BITS * half
+                new.add((slice(None), slice(None)), position, self.chunks[:, :, place] * limb)
         return new
 
     # -- reading ------------------------------------------------------------------------------------------------------

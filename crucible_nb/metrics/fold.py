@@ -52,6 +52,9 @@ def fold(block: Block, cells: Cells, *, compiled: bool | None = None) -> SumTabl
         cells: Cells of the events.
         compiled: Whether to use numba; None uses it once it is loaded.
     """
+    few = None if block.weight is None else _few(block.weight)
+    if few is not None:
+        return _by_weight(block, cells, *few, compiled=compiled)
     kernels = KERNELS.after(block.size) if compiled is None else KERNELS.load() if compiled else None
     if kernels is not None:
         return _compiled(block, cells, kernels)
@@ -62,6 +65,35 @@ def fold(block: Block, cells: Cells, *, compiled: bool | None = None) -> SumTabl
         return runs
     table = SumTable(size)
     table.add(filled, runs)
+    return table
+
+
+_FEW = 8
+"""Number of different weights up to which rows of equal weight are summed first and multiplied then."""
+
+
+def _few(w: np.ndarray) -> tuple[list[float], np.ndarray] | None:
+    """Return the different weights and the index of each row's; None if there are many."""
+    values = np.unique(w[:256]).tolist()
+    if len(values) > _FEW:
+        return None
+    codes, found = np.zeros(len(w), np.int32), 0
+    for code, value in enumerate(values):
+        same = w == value
+        codes[same] = code
+        found += int(np.count_nonzero(same))
+    return (values, codes) if found == len(w) else None
+
+
+def _by_weight(
+    block: Block, cells: Cells, weights: list[float], codes: np.ndarray, *, compiled: bool | None
+) -> SumTable:
+    """Sum rows of equal weight, as most samplers give, without it, and multiply their sums."""
+    size, table = len(cells.starts) - 1, SumTable(len(cells.starts) - 1)
+    finer = cells_of(cells.codes * len(weights) + codes, size * len(weights)) if len(weights) > 1 else cells
+    sums = fold(block._replace(weight=None), finer, compiled=compiled)
+    for code, weight in enumerate(weights):
+        table.add(slice(None), sums.take(slice(code, None, len(weights))).times(weight))
     return table
 
 

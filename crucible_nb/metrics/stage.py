@@ -9,7 +9,7 @@ import numpy as np
 
 from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics.live_state import LiveState
-from crucible_nb.metrics.sum_table import NUMBERS, Block
+from crucible_nb.metrics.sum_table import NUMBERS, Block, joined
 
 BLOCK = 16_384
 """Maximum number of events that wait. A larger block costs less per event, a smaller one less per read; the state is
@@ -76,38 +76,25 @@ class MetricsStage:
         self.windows = tuple(windows)
         self.event_count = 0
         self._live = LiveState(len(self.groupings), self.windows)
-        self._waiting = 0
-        self._latest = 0
-        self._active: set[int] = set()
-        self._weighted = False
-        self._time = np.empty(BLOCK, np.int64)
-        self._values = np.empty((len(NUMBERS), BLOCK))
-        self._success = np.empty(BLOCK, np.int8)
-        self._weight = np.empty(BLOCK)
-        self._codes = np.empty((len(self.groupings), BLOCK), np.int32)
+        self._waiting: list[Block] = []
+        self._waiting_events = self._latest = 0
 
     def add(self, batch: Batch, latest: int | None = None) -> None:
-        """Add a batch.
+        """Add a batch of at least one event.
 
         Args:
             batch: Events as columns.
             latest: Newest time of a larger batch of which it is a part, and during which nothing is read.
         """
-        done, latest = 0, int(batch.time.max()) if latest is None else latest
+        latest = int(batch.time.max()) if latest is None else latest
+        self._latest = max(self._latest, latest) if self._waiting else latest
+        self._waiting.append(self._block_of(batch))
+        self._waiting_events += len(batch)
         self.event_count += len(batch)
-        if len(batch) >= BLOCK:
-            self.state().add(self._block_of(batch), latest)
-            return
-        while done < len(batch):
-            part = batch.slice(done, min(len(batch), done + BLOCK - self._waiting))
-            self._copy(part)
-            self._latest = latest if len(part) == self._waiting else max(self._latest, latest)
-            done += len(part)
-            if self._waiting == BLOCK:
-                self.state()
+        if self._waiting_events >= BLOCK:
+            self.state()
 
     def _block_of(self, batch: Batch) -> Block:
-        """Build a block without waiting."""
         values, active = np.empty((len(NUMBERS), len(batch))), []
         for row, name in enumerate(NUMBERS):
             cells = batch.cells.get(name)
@@ -123,43 +110,14 @@ class MetricsStage:
         codes = np.empty((len(self.groupings), len(batch)), np.int32)
         for row, grouping in enumerate(self.groupings):
             codes[row] = grouping.codes(batch)
-        return Block(batch.time, values, active, outcomes, None if weight is None else weight.values, codes)
-
-    def _copy(self, part: Batch) -> None:
-        at = slice(self._waiting, self._waiting + len(part))
-        self._time[at] = part.time
-        for row, name in enumerate(NUMBERS):
-            cells = part.cells.get(name)
-            if cells is not None:
-                if row not in self._active:
-                    self._values[row, : self._waiting] = np.nan
-                    self._active.add(row)
-                self._values[row, at] = cells.floats()
-            elif row in self._active:
-                self._values[row, at] = np.nan
-        success = part.cells.get("success")
-        self._success[at] = -1 if success is None else success.values
-        if success is not None and success.mask is not None:
-            self._success[at][success.mask] = -1
-        weight = part.cells.get("weight")
-        if weight is not None and not self._weighted:
-            self._weight[: self._waiting] = 1.0
-            self._weighted = True
-        if self._weighted:
-            self._weight[at] = 1.0 if weight is None else weight.values
-        for row, grouping in enumerate(self.groupings):
-            self._codes[row, at] = grouping.codes(part)
-        self._waiting = at.stop
+        copies = batch.time.copy(), None if weight is None else weight.values.copy()  # the user's arrays may change
+        return Block(copies[0], values, active, outcomes, copies[1], codes)
 
     def state(self) -> LiveState:
         """Return the live state of all events so far; it changes with later events."""
         if self._waiting:
-            rows = slice(0, self._waiting)
-            weight = self._weight[rows] if self._weighted else None
-            values, codes = self._values[:, rows], self._codes[:, rows]
-            block = Block(self._time[rows], values, sorted(self._active), self._success[rows], weight, codes)
-            self._waiting, self._weighted, self._active = 0, False, set()
-            self._live.add(block, self._latest)
+            blocks, self._waiting, self._waiting_events = self._waiting, [], 0
+            self._live.add(blocks[0] if len(blocks) == 1 else joined(blocks), self._latest)
         return self._live
 
     def to_dict(self) -> dict[str, Any]:

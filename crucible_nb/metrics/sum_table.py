@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -50,6 +51,24 @@ class Block(NamedTuple):
             values[row] = self.values[row][order]
         weight = None if self.weight is None else self.weight[order]
         return Block(self.time[order], values, self.active, self.success[order], weight)
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """Return the events of several blocks as one."""
+    active = sorted(set().union(*(block.active for block in blocks)))
+    for block in blocks:
+        block.values[[row for row in active if row not in block.active]] = np.nan
+    weight = None
+    if any(block.weight is not None for block in blocks):
+        weight = np.concatenate([np.ones(block.size) if block.weight is None else block.weight for block in blocks])
+    return Block(
+        time=np.concatenate([block.time for block in blocks]),
+        values=np.concatenate([block.values for block in blocks], axis=1),
+        active=active,
+        success=np.concatenate([block.success for block in blocks]),
+        weight=weight,
+        codes=None if blocks[0].codes is None else np.concatenate([block.codes for block in blocks], axis=1),
+    )
 
 
 class SumTable:
@@ -104,6 +123,17 @@ class SumTable:
             if self.base is None:
                 self.base = np.zeros((3, len(NUMBERS), len(self)))
             self.base[:, :, groups] = combine(*self.base[:, :, groups], *other.base)
+
+    def times(self, weight: float) -> SumTable:
+        """Return the table of the same events, each of this weight instead of 1."""
+        new = SumTable(len(self))
+        new.counts[EVENTS], new.span = self.counts[EVENTS], self.span
+        if weight:
+            ones = ExactSum(len(self.counts) - ONES, len(self))
+            ones.add((slice(None), slice(None)), 0, self.counts[ONES:])
+            new.weights = ones.times(weight)
+            new.totals, new.squares = self.totals.times(weight), self.squares.times(weight)
+        return new
 
     def clear(self, groups: Any) -> None:
         """Reset the groups at `groups`."""

@@ -13,7 +13,7 @@ import crucible_nb as cr
 from crucible_nb.accumulators.kernels import KERNELS, Kernels
 from crucible_nb.metrics.fold import cells_of, fold, one_cell
 from crucible_nb.metrics.live_state import finest
-from crucible_nb.metrics.sum_table import EVENTS, KNOWN, NUMBERS, Block, SumTable
+from crucible_nb.metrics.sum_table import EVENTS, KNOWN, NUMBERS, ONES, Block, SumTable
 
 N, SIZE = 3000, 7
 
@@ -85,19 +85,35 @@ def test_a_million_rows_in_any_cut() -> None:
     assert states[0].latency.mean == float(mean)
 
 
-def test_the_numbers_of_polars_and_pandas(rng: np.random.Generator) -> None:
+def test_the_numbers_of_polars_duckdb_and_pandas(rng: np.random.Generator) -> None:
     polars = pytest.importorskip("polars", reason="compares with polars")
+    duckdb = pytest.importorskip("duckdb", reason="compares with DuckDB")
     frame = pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 50_000), "model": rng.choice(list("abc"), 50_000)})
     frame.loc[rng.random(50_000) < 0.1, "latency_ms"] = np.nan
     found = frame.crucible.metrics(by="model").to_frame()
     table = polars.DataFrame({"m": frame.model.tolist(), "x": frame.latency_ms.fillna(0).tolist()})
     totals = dict(table.group_by("m").agg(polars.col("x").sum()).iter_rows())
     grouped = frame.groupby("model").latency_ms
+    clean = frame.dropna()
+    asked = "select model, avg(latency_ms), stddev_samp(latency_ms), count(*) from clean group by model"
+    with duckdb.connect() as connection:
+        connection.register("clean", clean)
+        other = {name: numbers for name, *numbers in connection.execute(asked).fetchall()}
     for model in "abc":
         row = found.loc[model]
         assert row.latency_mean * row.latency_count == pytest.approx(totals[model], rel=1e-12)
+        assert [row.latency_mean, row.latency_std, row.latency_count] == pytest.approx(other[model], rel=1e-12)
         assert row.latency_mean == pytest.approx(grouped.mean()[model], rel=1e-12)
         assert row.latency_std == pytest.approx(grouped.std()[model], rel=1e-12)
+
+
+def test_a_frame_that_changes_later_changes_no_metric() -> None:
+    frame = pd.DataFrame({"latency_ms": [1.0, 2.0], "weight": [1.0, 3.0]})
+    exp = cr.start("later", clock="events")
+    exp.extend(frame, "call")
+    frame.loc[:, :] = 100.0
+    assert exp.metrics().latency.mean == 1.75
+    exp.stop()
 
 
 def test_weighted_metrics_of_a_frame(rng: np.random.Generator) -> None:
@@ -114,6 +130,22 @@ def test_weighted_metrics_of_a_frame(rng: np.random.Generator) -> None:
     good = sum(one for one, yes in zip(ws, frame.success, strict=True) if yes)
     assert found.reliability.successful == float(good)
     assert found.estimated
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("weights", [[1 / 0.3], [1.0, 10.0], [0.0, 0.1, 3.0, 1e-300, 1e300]])
+def test_few_weights_are_the_same_sums(rng: np.random.Generator, weights: list[float], compiled: bool) -> None:
+    if compiled:
+        pytest.importorskip("numba", reason="needs the extra [fast]")
+    events, codes = block(rng), rng.integers(0, SIZE, N)
+    few = events._replace(weight=rng.choice(weights, N))
+    table = fold(few, cells_of(codes, SIZE), compiled=compiled)
+    x, w = few.values[2], few.weight
+    for group in range(SIZE):
+        of_group = [(Fraction(a), Fraction(b)) for a, b in zip(x[codes == group], w[codes == group], strict=True)]  # type: ignore[index]
+        assert table.weight(ONES, group) == sum(b for _, b in of_group)
+        assert table.totals.fraction(2, group) == sum(a * b for a, b in of_group)
+        assert table.squares.fraction(2, group) == sum(a * a * b for a, b in of_group)
 
 
 @pytest.mark.parametrize("spread", [1, 10**12])
