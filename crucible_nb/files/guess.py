@@ -36,7 +36,7 @@ _CERTAIN = {
 
 
 class Guess:
-    """What the parts of a foreign file say of its columns.
+    """Guess of the columns of a foreign file, refined part by part.
 
     Args:
         ours: Columns that the caller's map replaces; their kind is not forced on what the file holds.

@@ -11,7 +11,7 @@ _BEYOND = 1 << 62
 
 
 class Placed(NamedTuple):
-    """What to do with a line.
+    """Decision about a line.
 
     Attributes:
         use: Whether it is the next one; else it is passed over.

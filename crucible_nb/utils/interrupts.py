@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,12 +15,16 @@ _NUMBERS = [
 ]
 """Signals whose handlers may raise."""
 
+PATIENCE = 10.0
+"""Seconds that a signal waits at most, if it is sent again: a disk that never answers must not stop Ctrl-C for ever."""
+
 
 class unbroken:  # noqa: N801  used as a statement
     """Delay signals handled by Python until the block has ended.
 
     Python calls handlers only in the main thread, between any two instructions, and a batch interrupted half-way would
-    be half counted. Nothing changes in other threads, or where signals are handled outside Python.
+    be half counted. Nothing changes in other threads, or where signals are handled outside Python. A signal sent again
+    more than 10 s after it was delayed is handled at once.
 
     A class, because a generator can be interrupted between its `yield` and the block, and would then hold what it took.
 
@@ -36,12 +41,13 @@ class unbroken:  # noqa: N801  used as a statement
         ['whole', 'then interrupted']
     """
 
-    __slots__ = ("_handlers", "_pending")
+    __slots__ = ("_first", "_handlers", "_pending")
     _active: unbroken | None = None  # only the main thread sets it
 
     def __init__(self) -> None:
         self._handlers: dict[int, Any] = {}
         self._pending: list[tuple[int, FrameType | None]] = []
+        self._first: dict[int, float] = {}
 
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread() or unbroken._active is not None:
@@ -58,7 +64,12 @@ class unbroken:  # noqa: N801  used as a statement
             raise
 
     def _delay(self, number: int, frame: FrameType | None) -> None:
-        self._pending.append((number, frame))
+        now = time.monotonic()
+        if now - self._first.setdefault(number, now) < PATIENCE:
+            self._pending.append((number, frame))
+        else:
+            self._pending = [one for one in self._pending if one[0] != number]
+            self._handlers[number](number, frame)
 
     def _restore(self) -> None:
         """Put all handlers back, also when one of them is called meanwhile and raises."""
