@@ -73,12 +73,13 @@ create index events_time on crucible.events using brin (time) with (pages_per_ra
 """SQL of each migration, forward only: the n-th makes version n + 1 of version n."""
 
 VERSION = len(MIGRATIONS)
+_ADD_VERSION = "insert into crucible.version (version) values (%d)"
 
 
 def script() -> str:
     """Return SQL for psql that makes this version of any earlier one, if the writing role may not change tables."""
     steps = "".join(
-        f"if found < {version} then\n{step.strip()}\ninsert into crucible.version (version) values ({version});\nend if;\n"
+        f"if found < {version} then\n{step.strip()}\n{_ADD_VERSION % version};\nend if;\n"
         for version, step in enumerate(MIGRATIONS, 1)
     )
     return f"""do $crucible$
@@ -146,7 +147,7 @@ def _migrate(connection: Any) -> None:
         try:
             for version, step in enumerate(MIGRATIONS[now:], now + 1):
                 connection.execute(step)
-                connection.execute("insert into crucible.version (version) values (%s)", (version,))
+                connection.execute(_ADD_VERSION % version)
         except Exception as error:
             if getattr(error, "sqlstate", None) != "42501":
                 raise
