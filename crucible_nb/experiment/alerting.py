@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from crucible_nb.events.tables import frame_of
 from crucible_nb.experiment.intake import Intake
 from crucible_nb.metrics import Metrics
+from crucible_nb.pipeline.alerts import Alert
 from crucible_nb.pipeline.monitor import Monitor
 from crucible_nb.pipeline.rules import Rule
 from crucible_nb.utils.threads import TICKER
@@ -25,6 +27,7 @@ class Alerting:
     def __init__(self, intake: Intake, metrics: Callable[..., Metrics]) -> None:
         self._intake, self._metrics = intake, metrics
         self._checking = False
+        intake.before_event = self.check
         self.start_ticking()
 
     @property
@@ -41,6 +44,8 @@ class Alerting:
     def watch(self, rule: Rule, kind: str, action: str) -> None:
         """Watch a rule from now on."""
         self._intake.apply("watch", {"rule": rule, "kind": kind, "action": action})
+        if self._intake.running:
+            self._intake.open()  # where a rule acts, each event is checked at once
         self.start_ticking()
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
@@ -49,8 +54,30 @@ class Alerting:
         self.start_ticking()
         return undo
 
-    def after_transition(self) -> None:
-        """Continue checking after a resume, and raise alerts for events before a pause or the end."""
+    def extend(self, table: Any, event: str | None) -> int:
+        """Record a table; where a rule pauses or stops the experiment, no event after that one is taken."""
+        if not self.monitor.acts:
+            return self._intake.extend(table, event)
+        taken, stream = 0, self._intake.log.stream
+        while self._intake.running:
+            self.check()
+            try:
+                table = table if isinstance(table, list) else frame_of(table, event)
+                size = stream.first_action(table, event)
+            except Exception:  # noqa: BLE001  extend reports what is wrong with it
+                return taken + self._intake.extend(table, event)
+            taken += self._intake.extend(table[:size], event)
+            self.check()
+            table = table[size:]
+            if not len(table):
+                break
+        return taken
+
+    def apply(self, verb: str) -> None:
+        """Check all rules up to now, then make a transition."""
+        with self._intake.lock:
+            self._decide(final=True)
+            self._intake.apply(verb)
         self.start_ticking()
         self.check()
 
@@ -77,30 +104,31 @@ class Alerting:
 
         A read-only process shows the alerts raised by the writer; it raises none itself.
         """
-        intake = self._intake
-        if not intake.log.records:
-            with intake.lock:
-                intake.view()
-            return
-        with intake.lock:
-            if self._checking:  # called by an action or callback of this thread
-                return
-            self._checking = True
-            try:
-                self._raise_alerts()
-            finally:
-                self._checking = False
+        self._decide()
         self.monitor.alerts.deliver()
 
-    def _raise_alerts(self) -> None:
+    def _decide(self, *, final: bool = False) -> None:
+        """Raise alerts; at the last time for now (`final`), of rules over windows up to this moment."""
+        intake = self._intake
+        with intake.lock:
+            if not intake.log.records:
+                intake.view()
+            elif not self._checking:  # else called by an action or callback of this thread
+                self._checking = True
+                try:
+                    self._raise_alerts(final=final)
+                finally:
+                    self._checking = False
+
+    def _raise_alerts(self, *, final: bool) -> None:
         """Apply new alerts, then their actions. Called with the lock held."""
         intake, monitor = self._intake, self.monitor
         intake.process()
         stream = intake.log.stream
         raised = monitor.on_incidents(stream.pipeline.detect.take_new_incidents())
-        if monitor.rules:
-            now = intake.view().now
-            raised += monitor.check(now, self._window_metrics)
+        if monitor.rules and intake.running:
+            raised += self._look(final=final)
+        raised += monitor.begun
         actions = [alert.action for alert in raised if alert.action in ("pause", "stop")]
         fired = monitor.fired or bool(actions)
         for alert in raised:
@@ -113,6 +141,17 @@ class Alerting:
             status = stream.lifecycle.status
             if status == "running" or (action == "stop" and stream.lifecycle.alive):
                 intake.apply(action)
+
+    def _look(self, *, final: bool) -> list[Alert]:
+        """Check the rules at this time; in event time that adds nothing until the last event."""
+        intake, monitor = self._intake, self.monitor
+        if intake.log.stream.config.clock == "events" and not final:
+            return []
+        view = intake.view()
+        if len(view.streams) > 1:
+            return monitor.check(view.now, self._window_metrics)
+        monitor.look(view.now, view.experiment)
+        return []
 
     def _window_metrics(self, nanoseconds: int | None) -> Metrics:
         return self._metrics(last=None if nanoseconds is None else pd.Timedelta(nanoseconds, unit="ns"))

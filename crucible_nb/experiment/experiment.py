@@ -86,8 +86,7 @@ class Experiment:
         return self._log.stream
 
     def _move(self, verb: str) -> None:
-        self._intake.apply(verb)
-        self._alerting.after_transition()
+        self._alerting.apply(verb)
 
     # -- recording ----------------------------------------------------------------------------------------------------
 
@@ -114,7 +113,7 @@ class Experiment:
             2
             >>> exp.stop()
         """
-        return self._intake.extend(frame, event)
+        return self._alerting.extend(frame, event)
 
     def span(self, event: str, **fields: Any) -> Span:
         """Create a context manager that records a block of work as one event when it ends.

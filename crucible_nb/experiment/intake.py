@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -35,6 +35,7 @@ class Intake:
         lock: Lock of the experiment.
         record: Records one event; see `make_recorder`.
         running: Whether events are collected.
+        before_event: Called before each event while a rule may pause or stop the experiment.
         clock: Clock by which spans are measured; it stands still during pauses.
     """
 
@@ -42,6 +43,7 @@ class Intake:
         self.log = log
         self.lock = threading.RLock()
         self.running = False
+        self.before_event: Callable[[], object] = self.process
         self.clock = ActiveClock()
         self._forked = False
         self._fork = ExitStack()
@@ -58,7 +60,11 @@ class Intake:
     def open(self) -> None:
         """Collect events from now on."""
         self.running = True
-        self._set_limit(_STAGE)
+        self._set_limit(self._limit())
+
+    def _limit(self) -> int:
+        """Return the number of staged cells from which they are processed: at once where a rule may act."""
+        return 0 if self.log.stream.monitor.acts else _STAGE
 
     def shut(self) -> None:
         """Stop collecting events: with a limit of 0, every event calls `_admit`."""
@@ -83,6 +89,9 @@ class Intake:
             return False
         if not self.running:
             return False
+        if self.log.stream.monitor.acts:
+            self.before_event()
+            return self.running
         if len(self._staged) >= 2 * _STAGE:
             self.process()
         else:
@@ -111,7 +120,7 @@ class Intake:
                 sentence = f"events could not be processed: {type(error).__name__}: {error}"
                 self.log.stream.problems.report("errors", sentence, len(rows) // WIDTH)
         if self.running:
-            self._set_limit(_STAGE)
+            self._set_limit(self._limit())
 
     def extend(self, table: Any, event: str | None) -> int:
         """Record a table; return the number of events collected."""

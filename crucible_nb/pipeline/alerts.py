@@ -12,7 +12,8 @@ import pandas as pd
 from crucible_nb.utils.problems import Problems
 
 _MINUTE = 60 * 10**9
-_HISTORY = 10_000
+HISTORY = 10_000
+"""Number of alerts that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Alerts:
 
     def __init__(self, problems: Problems, per_minute: int = 60) -> None:
         self.problems, self.per_minute = problems, per_minute
-        self.history: deque[Alert] = deque(maxlen=_HISTORY)
+        self.history: deque[Alert] = deque(maxlen=HISTORY)
         self.callbacks: list[Callable[[Alert], Any]] = []
         self._waiting: deque[Alert] = deque()
         self._recent: deque[int] = deque()

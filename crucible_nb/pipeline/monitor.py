@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass
+from copy import deepcopy
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from crucible_nb.anomaly import Incident
+from crucible_nb.events.batch import Batch
 from crucible_nb.metrics import Metrics
-from crucible_nb.pipeline.alerts import Alert, Alerts
+from crucible_nb.pipeline.alerts import HISTORY, Alert, Alerts, alert_cells, alert_of
+from crucible_nb.pipeline.lifecycle import Lifecycle
+from crucible_nb.pipeline.rule_state import Begun, RuleState
 from crucible_nb.pipeline.rules import Rule
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
@@ -21,12 +25,31 @@ ACTIONS = ("alert", "pause", "stop")
 
 @dataclass
 class WatchedRule:
-    """A rule, its action, and whether its condition holds now: it fires once, and again only after it did not hold."""
+    """A rule, its action and its state: it fires once, and again only after its condition did not hold."""
 
     rule: Rule
     kind: str
     action: str
-    met: bool = False
+    state: RuleState = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = RuleState(self.rule)
+
+    def alert(self, time: int, value: float) -> Alert:
+        """Return an alert of this rule."""
+        return Alert(
+            time=pd.Timestamp(time, unit="ns", tz="UTC"),
+            kind=self.kind,
+            metric=self.rule.metric,
+            value=value,
+            severity="high",
+            reason=f"{self.rule.text}: it is {value:,.4g}",
+            action=self.action,
+        )
+
+    def raised(self, alert: Alert) -> bool:
+        """Return whether an alert is of this rule."""
+        return alert.kind == self.kind and alert.reason.startswith(f"{self.rule.text}: ")
 
 
 class Monitor:
@@ -40,6 +63,7 @@ class Monitor:
     Attributes:
         alerts: History and callbacks.
         rules: Rules and budgets.
+        begun: Alerts of rules that began to hold, oldest first, until they are remembered.
         fired: Whether an alert required a pause or a stop since the last resume.
     """
 
@@ -47,12 +71,61 @@ class Monitor:
         self.alerts = Alerts(problems)
         self.action = action
         self.rules: list[WatchedRule] = []
+        self.begun: list[Alert] = []
         self.fired = False
+        self._first: int | None = None
 
     @property
     def listening(self) -> bool:
         """Whether an alert has an effect: a callback, a rule, or an action of anomalies."""
         return bool(self.alerts.callbacks or self.rules) or self.action in ("alert", "pause")
+
+    @property
+    def acts(self) -> bool:
+        """Whether an alert may pause or stop the experiment."""
+        return self.action == "pause" or any(watched.action in ("pause", "stop") for watched in self.rules)
+
+    def judge(self, batch: Batch, life: Lifecycle) -> None:
+        """Check the rules among the events of a batch.
+
+        Args:
+            batch: Events in recording order, at least one.
+            life: Lifecycle of the experiment; without a start it began with the first event.
+        """
+        self._first = int(batch.time[0]) if self._first is None else self._first
+        if not self.rules:
+            return
+        life = life if life.started is not None else Lifecycle(life.name, self._first)
+        found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(batch, life)]
+        self._begin(sorted(found, key=lambda pair: pair[0].row))
+
+    def catch_up(self, watched: WatchedRule, batches: Iterable[Batch], now: int | None, life: Lifecycle) -> None:
+        """Show a new rule the events before it; it begins now if it holds after the last of them.
+
+        Args:
+            watched: The rule.
+            batches: Those events in recording order.
+            now: Time at which it is checked; None if the clock will tell.
+            life: As for `judge`.
+        """
+        life = life if life.started is not None or self._first is None else Lifecycle(life.name, self._first)
+        for batch in batches:
+            watched.state.judge(batch, life)
+        watched.state.met = False
+        if now is not None:
+            self._begin((begun, watched) for begun in watched.state.check(now, life))
+
+    def acting(self) -> list[RuleState]:
+        """Return copies of the states of all rules that pause or stop."""
+        return [deepcopy(watched.state) for watched in self.rules if watched.action in ("pause", "stop")]
+
+    def look(self, now: int, life: Lifecycle) -> None:
+        """Check the rules over windows between two events, at the time `now`."""
+        self._begin((begun, watched) for watched in self.rules for begun in watched.state.look(now, life))
+
+    def _begin(self, found: Iterable[tuple[Begun, WatchedRule]]) -> None:
+        self.begun += [watched.alert(begun.time, begun.value) for begun, watched in found]
+        del self.begun[:-HISTORY]
 
     def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> list[Alert]:
         """Return alerts for incidents that have begun."""
@@ -79,31 +152,26 @@ class Monitor:
         raised = []
         for watched in self.rules:
             value = watched.rule.value(metrics(watched.rule.window))
-            before, watched.met = watched.met, watched.rule.holds(value)
-            if watched.met and not before:
-                raised.append(
-                    Alert(
-                        time=pd.Timestamp(now, unit="ns", tz="UTC"),
-                        kind=watched.kind,
-                        metric=watched.rule.metric,
-                        value=value,
-                        severity="high",
-                        reason=f"{watched.rule.text}: it is {value:,.4g}",
-                        action=watched.action,
-                    )
-                )
+            before, watched.state.met = watched.state.met, watched.rule.holds(value)
+            if watched.state.met and not before:
+                raised.append(watched.alert(now, value))
         return raised
 
     def remember(self, alert: Alert, *, fired: bool) -> None:
-        """Add an alert to the history; its rule fires again only after its condition did not hold."""
+        """Add an alert to the history; if the events alone did not decide it, its rule holds from its time on."""
         self.alerts.remember(alert)
         self.fired = fired
-        for watched in self.rules:
-            watched.met |= alert.kind == watched.kind and alert.reason.startswith(watched.rule.text)
+        same = [one for one in self.begun if (one.kind, one.time, one.reason) == (alert.kind, alert.time, alert.reason)]
+        for watched in self.rules if not same else ():
+            if watched.raised(alert):
+                watched.state.told(alert.time.value)
+        if same:
+            self.begun.remove(same[0])
 
-    def add(self, rule: Rule, kind: str, action: str) -> None:
+    def add(self, rule: Rule, kind: str, action: str) -> WatchedRule:
         """Watch a rule from now on."""
         self.rules.append(WatchedRule(rule, kind, action))
+        return self.rules[-1]
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
         """Call a function for every alert; return a function that removes it."""
@@ -117,14 +185,27 @@ class Monitor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
-        rules = [[list(astuple(watched.rule)), watched.kind, watched.action, watched.met] for watched in self.rules]
-        return {"rules": rules, "alerts": self.alerts.to_dict(), "fired": self.fired}
+        rules = [[list(astuple(one.rule)), one.kind, one.action, one.state.met] for one in self.rules]
+        return {
+            "rules": rules,
+            "alerts": self.alerts.to_dict(),
+            "fired": self.fired,
+            "states": [watched.state.to_dict() for watched in self.rules],
+            "begun": list(map(alert_cells, self.begun)),
+            "first": self._first,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore a state of `to_dict`."""
         self.rules = [
-            WatchedRule(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS), bool(met))
-            for rule, kind, action, met in state["rules"]
+            WatchedRule(Rule.of(rule), str(kind), checks.one_of("action", action, ACTIONS))
+            for rule, kind, action, _ in state["rules"]
         ]
+        for watched, (*_, met) in zip(self.rules, state["rules"], strict=True):
+            watched.state.met = bool(met)
+        for watched, saved in zip(self.rules, state.get("states", ()), strict=False):  # release 0.1 had none
+            watched.state.load(saved)
+        self.begun = [alert_of(cells) for cells in state.get("begun", ())]
+        self._first = state.get("first")
         self.fired = state["fired"]
         self.alerts.load(state["alerts"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,6 +65,7 @@ class Pipeline:
         self.buffer = Buffer(self.columns.dictionaries, max_events)
         self.sample = SamplingStage(self.columns.dictionaries, self.buffer, problems, seed, stream)
         self.cached_results: dict[Any, Any] = {}  # results that are valid until the next event
+        self.watch: Callable[[Batch], object] | None = None  # the rules, which see every event
 
     def rows(self, rows: list[Any]) -> None:
         """Process staged rows."""
@@ -101,6 +102,9 @@ class Pipeline:
         self.cached_results.clear()
         with _stage("enrich"):
             self.enrich(batch)
+        if self.watch is not None:
+            with _stage("watch"):
+                self.watch(batch)
         with _stage("detect"):
             self.detect(batch)
         with _stage("measure"):
@@ -114,6 +118,13 @@ class Pipeline:
     def complete(self) -> bool:
         """Whether every event is in memory as a row."""
         return not (self.buffer.evicted or self.sample.is_sampling)
+
+    def earlier(self, names: Sequence[str]) -> Iterator[Batch]:
+        """Yield the kept events in recording order, with these columns."""
+        frame = self.buffer.frame()
+        order = np.argsort(frame["seq"].to_numpy(), kind="stable")
+        rows = frame[[name for name in names if name in frame.columns]].iloc[order]
+        yield from batches_of_frame(rows, 0, self.columns, self.problems)
 
     def use_prices(self, table: PriceTable) -> None:
         """Use another price table for later events."""

@@ -15,6 +15,7 @@ from crucible_nb.accumulators.exact_add import add_totals
 from crucible_nb.accumulators.exact_sum import ExactSum
 from crucible_nb.events.batch import Batch
 from crucible_nb.metrics.sliding import PANES
+from crucible_nb.metrics.sum_table import EVENTS, FAILURES, KNOWN, NUMBERS, SUCCESSES, SumTable
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.rule_terms import Terms
 from crucible_nb.pipeline.rules import Rule
@@ -119,19 +120,28 @@ class RuleState:
 
     def look(self, now: int, life: Lifecycle) -> list[Begun]:
         """Check a rule over a window between events: the panes that time has passed, and the window until now."""
-        if self._width is None or self._newest is None:
+        return [] if self._width is None else self.check(now, life)
+
+    def check(self, now: int, life: Lifecycle) -> list[Begun]:
+        """Check the rule now, and at the ends of the panes that time has passed since the newest event."""
+        if self._width is None:
+            edges, time = np.ones(1, np.int64), np.full(1, now)
+        elif self._newest is None and life.started is None:
             return []
-        pane = now // self._width
-        first = max(self._newest, self._newest if self._checked is None else self._checked) + 1
-        edges = np.arange(max(first, pane - PANES), max(first, pane + 2))
-        if not len(edges):
-            return []
-        time = np.minimum(edges * self._width, now)
-        zeros = np.zeros(len(edges), np.int64)
-        none = Parts(_NONE, np.empty((4, 0), np.int64), np.empty(0), np.empty(0), _NONE)
-        begun = self._judge(Checks(zeros, zeros, edges, time), none, np.empty(0), life)
-        self._checked = max(pane, first - 1)
-        return begun
+        else:
+            pane = now // self._width
+            newest = (life.started or 0) // self._width if self._newest is None else self._newest
+            passed = newest if self._checked is None else max(newest, self._checked)
+            stop = pane + (1 if self._detects_silence else 2)  # the window until now is not complete
+            edges = np.arange(max(passed + 1, pane - PANES), max(passed + 1, stop))
+            time = np.minimum(edges * self._width, now)
+            self._checked = max(pane, passed)
+        none, zeros = self._parts.take(_NONE), np.zeros(len(edges), np.int64)
+        return self._judge(Checks(zeros, zeros, edges, time), none, np.empty(0), life)
+
+    @property
+    def _detects_silence(self) -> bool:
+        return not self.rule.min_events and self._width is not None
 
     def told(self, time: int) -> None:
         """Note that the rule holds since an alert of this time: that is not decided again."""
@@ -170,8 +180,8 @@ class RuleState:
         counts = np.array([_running(row, entry, leave, len(checks)) for row in held.counts]).astype(np.int64)
         value = self._value(checks, counts, held, entry, leave, values, life)
         holds = self._holds(counts, value) & (counts[_KNOWN] >= self.rule.min_events)
-        if not self.rule.min_events and self._width is not None:  # silence
-            holds &= self._whole(checks, life)
+        if self._detects_silence:
+            holds &= self._spans(checks, life) == PANES * self._width  # type: ignore[operator]
         begun = np.flatnonzero(holds & ~np.concatenate(([self.met], holds[:-1]))).tolist()
         self.met = bool(holds[-1])
         found = []
@@ -196,13 +206,13 @@ class RuleState:
     def _hits(self, values: np.ndarray) -> np.ndarray:
         """Return which numbers count: outcomes, or those beyond the limit for a quantile or an extreme."""
         if self.terms.statistic not in _ORDERED:
-            return values == 1.0
+            return np.asarray(values == 1.0)
         sign, limit = self.rule.sign, self.rule.limit
         if self.terms.statistic == "min":
             beyond = values < limit if sign in ("<", ">=") else values <= limit
         else:
             beyond = values > limit if sign in (">", "<=") else values >= limit
-        return beyond
+        return np.asarray(beyond)
 
     def _value(
         self,
@@ -220,10 +230,10 @@ class RuleState:
             if statistic in _ORDERED:
                 return np.full(len(checks), np.nan)
             if statistic == "share":
-                return hits / known
+                return np.asarray(hits / known)
             per = self._per(checks, life)
             if statistic == "count":
-                return hits / per
+                return np.asarray(hits / per)
             per = known if statistic == "mean" else np.where(known > 0, per, np.nan)
             total = _running(held.amount, entry, leave, len(checks))
             slack = 4 * _EPSILON * (len(entry) + len(checks)) * np.abs(held.amount).sum()
@@ -257,16 +267,15 @@ class RuleState:
 
     def _per(self, checks: Checks, life: Lifecycle) -> np.ndarray:
         """Return what a count or a total is divided by at each check: 1, or active time."""
-        if self.terms.per is None:
-            return np.ones(len(checks))
-        window = self.rule.window
-        spans = [life.active(time - window if window else life.started or 0, time) for time in checks.time.tolist()]
-        return np.array(spans, np.float64) / self.terms.per
+        return np.ones(len(checks)) if self.terms.per is None else self._spans(checks, life) / self.terms.per
 
-    def _whole(self, checks: Checks, life: Lifecycle) -> np.ndarray:
-        """Return at which checks the experiment has been active for the whole window."""
-        window = self.rule.window or 0
-        return np.array([life.active(time - window, time) == window for time in checks.time.tolist()], np.bool_)
+    def _spans(self, checks: Checks, life: Lifecycle) -> np.ndarray:
+        """Return the active nanoseconds of the window of each check, float64."""
+        starts = np.full(len(checks), life.started or 0)
+        if self._width is not None:
+            starts = (checks.edge - PANES) * self._width
+        pairs = zip(starts.tolist(), checks.time.tolist(), strict=True)
+        return np.array([life.active(start, time) for start, time in pairs], np.float64)
 
     def _holds(self, counts: np.ndarray, value: np.ndarray) -> np.ndarray:
         statistic, sign, hits, known = self.terms.statistic, self.rule.sign, counts[_HITS], counts[_KNOWN]
@@ -275,8 +284,8 @@ class RuleState:
         if statistic == "quantile":
             q = self.terms.q
             beyond = hits * q.denominator > known * (q.denominator - q.numerator)
-            return beyond if sign in (">", ">=") else ~beyond
-        return hits > 0 if (statistic == "min") == (sign in ("<", "<=")) else hits == 0
+            return np.asarray(beyond if sign in (">", ">=") else ~beyond)
+        return np.asarray(hits > 0 if (statistic == "min") == (sign in ("<", "<=")) else hits == 0)
 
     def _ordered(self, parts: Parts) -> float:
         """Return the quantile or extreme of the values of some parts, on the side of the limit where it is."""
@@ -291,6 +300,32 @@ class RuleState:
 
     # -- state --------------------------------------------------------------------------------------------------------
 
+    def count_totals(self, table: SumTable) -> None:
+        """Begin with all events so far, of which only the totals are left; windows, quantiles and extremes begin empty.
+
+        Args:
+            table: Counts and sums with one group.
+        """
+        column, statistic = self.terms.column, self.terms.statistic
+        if self._width is not None or statistic in _ORDERED or column not in (None, "success", *NUMBERS):
+            return
+        failed, succeeded = int(table.counts[FAILURES, 0]), int(table.counts[SUCCESSES, 0])
+        hits = int(table.counts[EVENTS, 0])
+        known, sums, special = hits, ExactSum(1, 0), 0.0
+        if column == "success":
+            hits, known = (succeeded if self.terms.outcome else failed), succeeded + failed
+        elif column is not None:
+            row = NUMBERS.index(column)
+            known, hits, special = int(table.counts[KNOWN + row, 0]), 0, table.totals.special(row, 0)
+            sums = ExactSum(1, 1)
+            sums.add_integer(0, 0, *table.totals.integer(row, 0))
+            self._panes = np.zeros(1, np.int64)
+        plus, minus = (special == np.inf or special != special), (special == -np.inf or special != special)
+        counts = np.array([[hits], [known], [plus], [minus]], np.int64)
+        amount = sums.values(0) if len(self._panes) else np.zeros(1)
+        self._sums, self._newest = sums, 0
+        self._parts = Parts(np.zeros(1, np.int64), counts, amount, np.full(1, np.nan), np.full(1, known))
+
     def _absorb(self, parts: Parts, values: np.ndarray) -> None:
         """Keep what later checks will count."""
         oldest = 0 if self._width is None else (self._newest or 0) - PANES + 1
@@ -301,7 +336,9 @@ class RuleState:
             self._parts.take(self._parts.pane >= oldest).join(parts.take(kept)), self.terms.statistic
         )
         if len(self._panes):
-            self._parts = self._parts._replace(amount=self._sums.values(0)[np.searchsorted(self._panes, self._parts.pane)])
+            self._parts = self._parts._replace(
+                amount=self._sums.values(0)[np.searchsorted(self._panes, self._parts.pane)]
+            )
 
     def _absorb_sums(self, pane: np.ndarray, values: np.ndarray, oldest: int) -> None:
         stay = self._panes >= oldest

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
+from crucible_nb.events.batch import Batch
+from crucible_nb.events.kinds import Columns
+from crucible_nb.events.tables import batches_of_frame, frame_of
 from crucible_nb.pipeline.clock import SteadyClock
 from crucible_nb.pipeline.config import ExperimentConfig
+from crucible_nb.pipeline.enrich import EnrichmentStage
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.monitor import Monitor
 from crucible_nb.pipeline.policies import describe, is_restorable, rebuild
@@ -54,10 +59,14 @@ class Stream:
         self.config, self.writer_id = config, writer_id
         self.clock, self.problems = clock or config.new_clock(), problems or Problems(config.name)
         self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
+        self.pipeline.watch = self._judge
         self.monitor = Monitor(self.problems, config.action)
         self.ledger: Ledger | None = None
         self.sessions: list[str] = []
         self.lifecycle = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
+
+    def _judge(self, batch: Batch) -> None:
+        self.monitor.judge(batch, self.lifecycle)
 
     def empty_copy(self, writer_id: int, started: int | None) -> Stream:
         """Return a stream without events that shares the clock and the problem counter, to which `record` refers."""
@@ -74,6 +83,25 @@ class Stream:
     def frame(self, frame: pd.DataFrame, event: str | None = None, reading: int | None = None) -> int:
         """Process a table at a clock reading; return the number of its events."""
         return self.pipeline.frame(frame, event, reading)
+
+    def first_action(self, table: Any, event: str | None = None) -> int:
+        """Return the number of rows of a table up to the first that makes a rule pause or stop; all if none does."""
+        frame = frame_of(table, event)
+        pipeline, problems, clock = self.pipeline, Problems(self.config.name), self.config.new_clock()
+        columns = Columns()
+        columns.load(pipeline.columns.to_dict())
+        clock.load(self.clock.to_dict())
+        enrich = EnrichmentStage(columns.dictionaries, pipeline.prices)
+        rules, reading = self.monitor.acting(), self.clock.read()
+        for batch in batches_of_frame(frame, 0, columns, problems):
+            if batch.given is not None and not batch.given.all():
+                batch.time = np.where(batch.given, batch.time, reading)
+            batch.time = clock.event_times(batch.time, batch.given)
+            enrich(batch)
+            rows = [begun.row for rule in rules for begun in rule.judge(batch, self.lifecycle)]
+            if rows:
+                return batch.first_seq + min(rows) + 1
+        return len(frame)
 
     def apply(self, verb: str, facts: Mapping[str, Any]) -> None:
         """Change the experiment by a verb, at its place among the events; the live run and a replay both call this.
@@ -111,7 +139,15 @@ class Stream:
         self.pipeline.reprice(facts["table"])
 
     def _watch(self, _: str, facts: Mapping[str, Any]) -> None:
-        self.monitor.add(facts["rule"], facts["kind"], facts["action"])
+        watched, pipeline = self.monitor.add(facts["rule"], facts["kind"], facts["action"]), self.pipeline
+        if not pipeline.seq:
+            return
+        in_events = self.config.clock == "events"
+        now = self.clock.peek() if in_events else self.clock.last if watched.rule.window is None else None
+        whole, earlier = pipeline.complete, pipeline.earlier([watched.state.terms.column or "event"])
+        if not whole:
+            watched.state.count_totals(pipeline.measure.state().total.table)
+        self.monitor.catch_up(watched, earlier if whole else (), now, self.lifecycle)
 
     def _alert(self, _: str, facts: Mapping[str, Any]) -> None:
         self.monitor.remember(facts["alert"], fired=facts["fired"])
