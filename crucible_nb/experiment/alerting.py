@@ -46,6 +46,7 @@ class Alerting:
         self._intake.apply("watch", {"rule": rule, "kind": kind, "action": action})
         if self._intake.running:
             self._intake.open()  # where a rule acts, each event is checked at once
+        self._decide(at_rest=True)  # it may hold already
         self.start_ticking()
 
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
@@ -76,7 +77,7 @@ class Alerting:
     def apply(self, verb: str) -> None:
         """Check all rules up to now, then make a transition."""
         with self._intake.lock:
-            self._decide(final=True)
+            self._decide(at_rest=True)
             self._intake.apply(verb)
         self.start_ticking()
         self.check()
@@ -107,8 +108,12 @@ class Alerting:
         self._decide()
         self.monitor.alerts.deliver()
 
-    def _decide(self, *, final: bool = False) -> None:
-        """Raise alerts; at the last time for now (`final`), of rules over windows up to this moment."""
+    def _decide(self, *, at_rest: bool = False) -> None:
+        """Raise alerts.
+
+        Args:
+            at_rest: Whether no events follow for now: rules are checked at this moment also in event time.
+        """
         intake = self._intake
         with intake.lock:
             if not intake.log.records:
@@ -116,18 +121,18 @@ class Alerting:
             elif not self._checking:  # else called by an action or callback of this thread
                 self._checking = True
                 try:
-                    self._raise_alerts(final=final)
+                    self._raise_alerts(at_rest=at_rest)
                 finally:
                     self._checking = False
 
-    def _raise_alerts(self, *, final: bool) -> None:
+    def _raise_alerts(self, *, at_rest: bool) -> None:
         """Apply new alerts, then their actions. Called with the lock held."""
         intake, monitor = self._intake, self.monitor
         intake.process()
         stream = intake.log.stream
         raised = monitor.on_incidents(stream.pipeline.detect.take_new_incidents())
-        if monitor.rules and intake.running:
-            raised += self._look(final=final)
+        if monitor.rules and (at_rest or stream.config.clock != "events"):
+            raised += self._look(at_rest=at_rest)
         raised += monitor.begun
         actions = [alert.action for alert in raised if alert.action in ("pause", "stop")]
         fired = monitor.fired or bool(actions)
@@ -142,16 +147,14 @@ class Alerting:
             if status == "running" or (action == "stop" and stream.lifecycle.alive):
                 intake.apply(action)
 
-    def _look(self, *, final: bool) -> list[Alert]:
-        """Check the rules at this time; in event time that adds nothing until the last event."""
-        intake, monitor = self._intake, self.monitor
-        if intake.log.stream.config.clock == "events" and not final:
-            return []
-        view = intake.view()
-        if len(view.streams) > 1:
-            return monitor.check(view.now, self._window_metrics)
-        monitor.look(view.now, view.experiment)
-        return []
+    def _look(self, *, at_rest: bool) -> list[Alert]:
+        """Check the rules at this moment. Those over all events need it only where events do not pass this process."""
+        view, monitor = self._intake.view(), self.monitor
+        if view.lifecycle.status == "running":
+            monitor.pass_time(view.now, view.experiment)
+        everything = at_rest or len(view.streams) > 1
+        rules = [one for one in monitor.rules if everything or one.rule.window is not None]
+        return monitor.look(view.now, self._window_metrics, rules)
 
     def _window_metrics(self, nanoseconds: int | None) -> Metrics:
         return self._metrics(last=None if nanoseconds is None else pd.Timedelta(nanoseconds, unit="ns"))

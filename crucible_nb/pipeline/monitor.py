@@ -99,29 +99,19 @@ class Monitor:
         found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(batch, life)]
         self._begin(sorted(found, key=lambda pair: pair[0].row))
 
-    def catch_up(self, watched: WatchedRule, batches: Iterable[Batch], now: int | None, life: Lifecycle) -> None:
-        """Show a new rule the events before it; it begins now if it holds after the last of them.
-
-        Args:
-            watched: The rule.
-            batches: Those events in recording order.
-            now: Time at which it is checked; None if the clock will tell.
-            life: As for `judge`.
-        """
-        life = life if life.started is not None or self._first is None else Lifecycle(life.name, self._first)
+    def catch_up(self, watched: WatchedRule, batches: Iterable[Batch], life: Lifecycle) -> None:
+        """Show a new rule the events before it, in recording order."""
         for batch in batches:
             watched.state.judge(batch, life)
-        watched.state.met = False
-        if now is not None:
-            self._begin((begun, watched) for begun in watched.state.check(now, life))
+        watched.state.met = False  # whether it holds now is a question for a look
 
     def acting(self) -> list[RuleState]:
         """Return copies of the states of all rules that pause or stop."""
         return [deepcopy(watched.state) for watched in self.rules if watched.action in ("pause", "stop")]
 
-    def look(self, now: int, life: Lifecycle) -> None:
-        """Check the rules over windows between two events, at the time `now`."""
-        self._begin((begun, watched) for watched in self.rules for begun in watched.state.look(now, life))
+    def pass_time(self, now: int, life: Lifecycle) -> None:
+        """Check the rules over windows at the ends of panes that time has passed without an event."""
+        self._begin((begun, watched) for watched in self.rules for begun in watched.state.pass_time(now, life))
 
     def _begin(self, found: Iterable[tuple[Begun, WatchedRule]]) -> None:
         self.begun += [watched.alert(begun.time, begun.value) for begun, watched in found]
@@ -142,18 +132,20 @@ class Monitor:
             for incident, value in incidents
         ]
 
-    def check(self, now: int, metrics: Callable[[int | None], Metrics]) -> list[Alert]:
-        """Return alerts for rules whose condition has begun to hold.
+    def look(
+        self, now: int, metrics: Callable[[int | None], Metrics], rules: Iterable[WatchedRule] | None = None
+    ) -> list[Alert]:
+        """Return alerts for rules that begin to hold at a moment between events.
 
         Args:
-            now: Time of the alerts, UTC nanoseconds.
+            now: That moment, UTC nanoseconds.
             metrics: Callable (nanoseconds) -> metrics of that last window; None for all events.
+            rules: Rules to check; None for all.
         """
         raised = []
-        for watched in self.rules:
+        for watched in self.rules if rules is None else rules:
             value = watched.rule.value(metrics(watched.rule.window))
-            before, watched.state.met = watched.state.met, watched.rule.holds(value)
-            if watched.state.met and not before:
+            if watched.state.look(value):
                 raised.append(watched.alert(now, value))
         return raised
 

@@ -96,6 +96,7 @@ class RuleState:
     def __init__(self, rule: Rule) -> None:
         self.rule, self.terms = rule, Terms.of(rule.metric)
         self.met = False
+        self._met_now = self._was_told = False  # at the last look between events; by an earlier process
         self._width = None if rule.window is None else -(-rule.window // PANES)
         self._newest: int | None = None  # pane of the newest event
         self._checked: int | None = None  # edge of the last check
@@ -118,36 +119,33 @@ class RuleState:
         self._absorb(parts, values)
         return begun
 
-    def look(self, now: int, life: Lifecycle) -> list[Begun]:
-        """Check a rule over a window between events: the panes that time has passed, and the window until now."""
-        return [] if self._width is None else self.check(now, life)
-
-    def check(self, now: int, life: Lifecycle) -> list[Begun]:
-        """Check the rule now, and at the ends of the panes that time has passed since the newest event."""
-        if self._width is None:
-            edges, time = np.ones(1, np.int64), np.full(1, now)
-        elif self._newest is None and life.started is None:
+    def pass_time(self, now: int, life: Lifecycle) -> list[Begun]:
+        """Check a rule over a window at the ends of the panes that time has passed since the newest event."""
+        if self._width is None or (self._newest is None and life.started is None):
             return []
-        else:
-            pane = now // self._width
-            newest = (life.started or 0) // self._width if self._newest is None else self._newest
-            passed = newest if self._checked is None else max(newest, self._checked)
-            stop = pane + (1 if self._detects_silence else 2)  # the window until now is not complete
-            edges = np.arange(max(passed + 1, pane - PANES), max(passed + 1, stop))
-            time = np.minimum(edges * self._width, now)
-            self._checked = max(pane, passed)
+        pane = now // self._width
+        newest = (life.started or 0) // self._width if self._newest is None else self._newest
+        passed = newest if self._checked is None else max(newest, self._checked)
+        edges = np.arange(max(passed + 1, pane - PANES), max(passed, pane) + 1)
+        self._checked = max(pane, passed)
         none, zeros = self._parts.take(_NONE), np.zeros(len(edges), np.int64)
-        return self._judge(Checks(zeros, zeros, edges, time), none, np.empty(0), life)
+        return self._judge(Checks(zeros, zeros, edges, edges * self._width), none, np.empty(0), life)
+
+    def look(self, value: float) -> bool:
+        """Check a value of the metric between events; return whether the rule begins to hold."""
+        before, self._met_now, self._was_told = self.met or self._met_now, self.rule.holds(value), False
+        return self._met_now and not before
+
+    def told(self, time: int) -> None:
+        """Note that an earlier process raised an alert at this time: until then nothing is decided again."""
+        if not self._met_now:
+            self._met_now = self._was_told = True
+        if self._width is not None:
+            self._checked = max(time // self._width, time // self._width if self._checked is None else self._checked)
 
     @property
     def _detects_silence(self) -> bool:
         return not self.rule.min_events and self._width is not None
-
-    def told(self, time: int) -> None:
-        """Note that the rule holds since an alert of this time: that is not decided again."""
-        self.met = True
-        if self._width is not None:
-            self._checked = max(time // self._width, time // self._width if self._checked is None else self._checked)
 
     def _checks_among(self, time: np.ndarray) -> Checks:
         """Return the checks that fall among events, and move on to the newest of them."""
@@ -182,8 +180,10 @@ class RuleState:
         holds = self._holds(counts, value) & (counts[_KNOWN] >= self.rule.min_events)
         if self._detects_silence:
             holds &= self._spans(checks, life) == PANES * self._width  # type: ignore[operator]
-        begun = np.flatnonzero(holds & ~np.concatenate(([self.met], holds[:-1]))).tolist()
+        begun = np.flatnonzero(holds & ~np.concatenate(([self.met or self._met_now], holds[:-1]))).tolist()
         self.met = bool(holds[-1])
+        if self._was_told:
+            self._met_now = self._was_told = False
         found = []
         for i in begun:
             number = float(value[i])
@@ -353,6 +353,7 @@ class RuleState:
         """Return the state as plain data and arrays."""
         return {
             "met": self.met,
+            "now": [self._met_now, self._was_told],
             "newest": self._newest,
             "checked": self._checked,
             "parts": [np.array(part) for part in self._parts],
@@ -363,6 +364,7 @@ class RuleState:
     def load(self, state: dict[str, Any]) -> None:
         """Restore a state of `to_dict`."""
         self.met, self._newest, self._checked = bool(state["met"]), state["newest"], state["checked"]
+        self._met_now, self._was_told = map(bool, state["now"])
         self._parts = Parts(*(np.asarray(part) for part in state["parts"]))
         self._panes, self._sums = np.asarray(state["panes"]), ExactSum.from_dict(state["sums"])
 

@@ -140,14 +140,11 @@ class Stream:
 
     def _watch(self, _: str, facts: Mapping[str, Any]) -> None:
         watched, pipeline = self.monitor.add(facts["rule"], facts["kind"], facts["action"]), self.pipeline
-        if not pipeline.seq:
-            return
-        in_events = self.config.clock == "events"
-        now = self.clock.peek() if in_events else self.clock.last if watched.rule.window is None else None
-        whole, earlier = pipeline.complete, pipeline.earlier([watched.state.terms.column or "event"])
-        if not whole:
+        if not pipeline.complete:
             watched.state.count_totals(pipeline.measure.state().total.table)
-        self.monitor.catch_up(watched, earlier if whole else (), now, self.lifecycle)
+        elif pipeline.seq:
+            earlier = pipeline.earlier([watched.state.terms.column or "event"])
+            self.monitor.catch_up(watched, earlier, self.lifecycle)
 
     def _alert(self, _: str, facts: Mapping[str, Any]) -> None:
         self.monitor.remember(facts["alert"], fired=facts["fired"])
