@@ -24,6 +24,7 @@ _SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.
 _EPSILON = float(np.finfo(np.float64).eps)
 _HITS, _KNOWN, _PLUS, _MINUS = range(4)
 _NONE = np.empty(0, np.int64)
+_STEPS = PANES + 2  # checks without an event in between: after that many windows are empty, and only the last counts
 
 
 class Begun(NamedTuple):
@@ -126,7 +127,8 @@ class RuleState:
         pane = now // self._width
         newest = (life.started or 0) // self._width if self._newest is None else self._newest
         passed = newest if self._checked is None else max(newest, self._checked)
-        edges = np.arange(max(passed + 1, pane - PANES), max(passed, pane) + 1)
+        edges = passed + 1 + np.arange(min(max(0, pane - passed), _STEPS))
+        edges[-1:] = max(passed, pane)
         self._checked = max(pane, passed)
         none, zeros = self._parts.take(_NONE), np.zeros(len(edges), np.int64)
         return self._judge(Checks(zeros, zeros, edges, edges * self._width), none, np.empty(0), life)
@@ -158,7 +160,7 @@ class RuleState:
         before = np.concatenate(([start], newest[:-1]))
         self._newest = int(newest[-1])
         at = np.flatnonzero(newest > before)
-        steps = np.minimum(newest[at] - before[at], PANES + 1)  # then all panes are empty, until the last
+        steps = np.minimum(newest[at] - before[at], _STEPS)
         row = np.repeat(at, steps)
         nth = np.arange(len(row)) - np.repeat(np.cumsum(steps) - steps, steps) + 1
         edge = np.where(nth == np.repeat(steps, steps), newest[row], before[row] + nth)
