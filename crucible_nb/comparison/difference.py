@@ -23,9 +23,9 @@ from crucible_nb.stats.hypotests.means import paired_t_test, two_sample_t_test
 from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
+from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, values_of
 
 
 def point_estimate(values: Values, *, total: bool = True) -> float:
@@ -49,7 +49,8 @@ def point_estimate(values: Values, *, total: bool = True) -> float:
     if kind == "total" and total:
         return float(weight @ x)
     if values.per is not None:
-        return float(weight @ x) / float(weight @ np.asarray(values.per))
+        below = float(weight @ np.asarray(values.per))
+        return float(weight @ x) / below if below else math.nan
     return weighted.mean(x, weight) if values.sampled else float(x.mean())
 
 
@@ -71,7 +72,11 @@ class Difference(NamedTuple):
         why: Reason for this test.
         n: Number of values used of (control, treatment); equal for pairs.
         effect: Name and value of the effect size.
-        notes: Sentences on assumptions, exclusions and warnings.
+        notes: Assumptions, exclusions and warnings.
+        unit: Unit over which the metric is averaged, such as "items"; "" for the metric of the events.
+        of_events: The metric of the events of control and treatment, if `unit` is not "".
+        untested: Reason why there is no test; None with one.
+        identical: Whether the values of both arms are identical: of pairs, or of constant arms.
         valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
             (False); None for a test with a fixed n.
     """
@@ -85,13 +90,22 @@ class Difference(NamedTuple):
     why: str
     n: tuple[int, int]
     effect: tuple[str, float] = ("", math.nan)
-    notes: tuple[str, ...] = ()
+    notes: Notes = Notes()
+    unit: str = ""
+    of_events: tuple[float, float] | None = None
+    untested: str | None = None
+    identical: bool = False
     valid_at_every_n: bool | None = None
 
     @property
     def sequential(self) -> bool:
         """Whether the difference is by a confidence sequence."""
         return self.valid_at_every_n is not None
+
+    @property
+    def estimand(self) -> str:
+        """Name of what is compared."""
+        return f"{self.metric} (mean over {self.unit})" if self.unit else self.metric
 
 
 def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
@@ -103,25 +117,54 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
     """
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
-        return _PAIRED[pairs.control.metric.kind](pairs, design)
-    first, second = two_arms(control.frame, treatment.frame, metric, cluster=design.cluster, resample=design.resample)
-    return _INDEPENDENT[first.metric.kind](first, second, design)
+        check_size(pairs.control, "pairs")
+        difference = _PAIRED[pairs.control.metric.kind](pairs, design)._replace(identical=is_identical(*pairs[:2]))
+        return _of_items(difference, pairs)
+    frames = control.frame, treatment.frame
+    first, second = clustered_arms(frames, ARMS, metric, design.clustering, design.resample)
+    difference = _INDEPENDENT[first.metric.kind](first, second, design)
+    difference = difference._replace(identical=is_constant(first, second))
+    if design.resample is None or first.blocks:
+        return difference
+    totals = [values_of(frame, metric) for frame in frames]
+    return difference._replace(unit=f"blocks of {design.resample}", of_events=_estimates(*totals))
+
+
+def is_identical(control: Values, treatment: Values) -> bool:
+    """Return whether all pairs have equal values."""
+    same = control.per is None or treatment.per is None or np.array_equal(control.per, treatment.per)
+    return bool(np.array_equal(control.x, treatment.x) and same)
+
+
+def is_constant(control: Values, treatment: Values) -> bool:
+    """Return whether all values of both arms are equal."""
+    return control.per is None and bool((control.x == control.x[0]).all() and (treatment.x == control.x[0]).all())
+
+
+def _of_items(difference: Difference, pairs: Pairs) -> Difference:
+    """Name the mean over repeated items, and add the mean over events; other metrics are those of the events."""
+    if pairs.rows is None or pairs.control.metric.kind not in {"mean", "rate"}:
+        return difference
+    return difference._replace(unit="items", of_events=_estimates(*pairs.rows))
+
+
+def _estimates(control: Values, treatment: Values) -> tuple[float, float]:
+    return point_estimate(control), point_estimate(treatment)
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:
     test = two_sample_t_test(first, second, "two-sided", _CONFIDENCE)
     why = f"{_PLURALS[first.metric.kind]} of independent arms, variances may differ"
-    if design.resample is not None:
-        why = f"means of blocks of {design.resample}, because neighbouring events correlate"
     return _from_test(test, (first, second), why + _design_text(design), partial(t_interval, test))
 
 
 def _paired_means(pairs: Pairs, design: Design) -> Difference:
     test = paired_t_test(pairs, "two-sided", _CONFIDENCE)
+    first, second = pairs.arms
     why = (
         f"{_PLURALS[pairs.control.metric.kind]} of the same items in both arms ({design.pair_by}){_design_text(design)}"
     )
-    return _from_test(test, (pairs.control, pairs.treatment), why, partial(t_interval, test))
+    return _from_test(test, (first, second), why, partial(t_interval, test))
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
@@ -147,11 +190,6 @@ def _paired_rates(pairs: Pairs, design: Design) -> Difference:
     return _from_test(test, (pairs.control, pairs.treatment), why, limits)
 
 
-def _notes(first: Values, second: Values) -> tuple[str, ...]:
-    notes = notes_of((first, second), ARMS)
-    return (*notes.assumptions, *notes.exclusions, *notes.warnings)
-
-
 def _smallest_expected_count(first: Values, second: Values) -> float:
     """Smallest expected count of the 2x2 table of two arms of true and false."""
     hits, n = first.x.sum() + second.x.sum(), len(first.x) + len(second.x)
@@ -160,6 +198,8 @@ def _smallest_expected_count(first: Values, second: Values) -> float:
 
 def _design_text(design: Design) -> str:
     sampled = ", weighted because rows were sampled" if design.sampled else ""
+    if design.resample is not None:
+        return f"{sampled}, errors between blocks of {design.resample}, because neighbouring events correlate"
     return sampled + (f", errors clustered by {design.cluster}" if design.cluster is not None else "")
 
 
@@ -168,8 +208,8 @@ def _from_test(
 ) -> Difference:
     return Difference(
         metric=test.metric, values=(point_estimate(sides[0]), point_estimate(sides[1])), estimate=test.estimate,
-        limits=limits, pvalue=test.pvalue, test=test.test, why=why, n=(len(sides[0].x), len(sides[1].x)),
-        effect=(test.effect, test.effect_size), notes=(*test.assumptions, *test.exclusions, *test.warnings),
+        limits=limits, pvalue=test.pvalue, test=test.test, why=why, n=(sides[0].n, sides[1].n),
+        effect=(test.effect, test.effect_size), notes=Notes(test.assumptions, test.exclusions, test.warnings),
     )  # fmt: skip
 
 
@@ -199,8 +239,8 @@ def _quantiles(first: Values, second: Values, design: Design, exclusions: tuple[
     return Difference(
         metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=limits,
         pvalue=pvalue_of(estimate, limits), test="difference of quantiles (MOVER)", why=why,
-        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
-        notes=(*_notes(first, second), *exclusions),
+        n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        notes=notes_of((first, second), ARMS).plus(exclusions=exclusions),
     )  # fmt: skip
 
 
@@ -209,15 +249,26 @@ def _ratio(control: float, treatment: float) -> float:
 
 
 def _paired_quantiles(pairs: Pairs, design: Design) -> Difference:
-    return _quantiles(pairs.control, pairs.treatment, design, pairs.exclusions)
+    return _quantiles(*pairs.arms, design, pairs.exclusions)
 
 
 def _quantile_correlation(first: Values, second: Values, one: SortedArm, two: SortedArm) -> float:
-    """Correlation over pairs of being below the quantile in each arm."""
-    below = np.stack([first.x <= one.estimate, second.x <= two.estimate]).astype(np.float64)
-    if not below.std(1).all():
+    """Correlation over pairs (of repeated items: over clusters) of being below the quantile in each arm."""
+    below = [_below(arm, side) for arm, side in ((first, one), (second, two))]
+    if first.cluster is not None and second.cluster is not None:
+        present = np.bincount(first.cluster, minlength=len(below[0])) > 0
+        below = [part[present] for part in below]
+    if not all(part.std() for part in below):
         return 0.0
-    return float(np.asarray(np.corrcoef(below))[0, 1])
+    return float(np.asarray(np.corrcoef(np.stack(below)))[0, 1])
+
+
+def _below(arm: Values, side: SortedArm) -> np.ndarray:
+    """Influence of each row, or of each cluster, on the share of events below the quantile."""
+    below = (arm.x <= side.estimate) - arm.metric.q
+    if arm.cluster is None:
+        return np.asarray(below)
+    return np.bincount(arm.cluster, arm.weight * below)
 
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:
@@ -232,23 +283,25 @@ def _totals(first: Values, second: Values, design: Design) -> Difference:
         metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate,
         limits=partial(_limits_by_error, estimate, error, df), pvalue=_two_sided(estimate / error, df),
         test="difference of totals (t)", why=f"expected totals of as many events as each arm has{_design_text(design)}",
-        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
-        notes=_notes(first, second),
+        n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        notes=notes_of((first, second), ARMS),
     )  # fmt: skip
 
 
 def _paired_totals(pairs: Pairs, design: Design) -> Difference:
     """Difference of totals over the items that both arms have: their number times the mean difference."""
-    n, means = len(pairs.control.x), _paired_means(pairs, design)
+    metric = pairs.control.metric
+    control, treatment = (side._replace(metric=metric._replace(kind="mean")) for side in pairs[:2])
+    n, means = float(control.weight.sum()), _paired_means(pairs._replace(control=control, treatment=treatment), design)
 
     def limits(confidence: float) -> Interval:
         low, high = means.limits(confidence)
         return Interval(n * low, n * high)
 
     return means._replace(
-        metric=pairs.control.metric.name, values=(n * means.values[0], n * means.values[1]),
-        estimate=n * means.estimate, limits=limits,
-        why=f"totals over the {n:,} items that both arms have ({design.pair_by}){_design_text(design)}",
+        metric=metric.name, values=(n * means.values[0], n * means.values[1]), estimate=n * means.estimate,
+        limits=limits,
+        why=f"totals over the {len(control.x):,} items that both arms have ({design.pair_by}){_design_text(design)}",
     )  # fmt: skip
 
 

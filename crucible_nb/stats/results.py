@@ -87,15 +87,15 @@ class Result:
         lines = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in self._rows()]
         return "\n".join([f"| {type(self).__name__} | |", "|---|---|", *lines])
 
-    def to_latex(self) -> str:
+    def tolatex_text(self) -> str:
         """A LaTeX tabular.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_latex()
+            >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).tolatex_text()
             True
         """
-        lines = [rf"{_latex(name)} & {_latex(value)} \\" for name, value in self._rows()]
+        lines = [rf"{latex_text(name)} & {latex_text(value)} \\" for name, value in self._rows()]
         return "\n".join([r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
 
     def __repr__(self) -> str:
@@ -154,5 +154,6 @@ _LATEX = str.maketrans(
 )
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text in which the special characters of LaTeX are escaped."""
     return text.translate(_LATEX)

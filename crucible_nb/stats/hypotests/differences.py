@@ -71,7 +71,7 @@ def difference_of_arms(control: Values, treatment: Values) -> TestableDifference
     Raises:
         StatError: Constant values, a quantile or a total.
     """
-    arms, n = (control, treatment), (len(control.x), len(treatment.x))
+    arms, n = (control, treatment), (control.n, treatment.n)
     notes = notes_of(arms, ARMS)
     if is_binary(control) and is_binary(treatment):
         shares = two_shares(control, treatment)
@@ -100,6 +100,9 @@ def difference_of_pairs(pairs: Pairs) -> TestableDifference:
         StatError: Constant differences, a quantile or a total.
     """
     control, treatment = pairs.control, pairs.treatment
+    if pairs.rows is not None and control.per is not None:
+        difference = difference_of_arms(*pairs.arms)
+        return difference._replace(notes=difference.notes.plus(exclusions=pairs.exclusions))
     arm, n = differences(pairs), len(control.x)
     notes = notes_of((arm,), ("pairs",)).plus(exclusions=pairs.exclusions)
     if is_binary(control) and is_binary(treatment) and control.plain and treatment.plain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ from crucible_nb.stats.samples.arms import (
 )
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
-from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of, what_of
+from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of, what_of, what_of_pairs
 from crucible_nb.utils import checks
 
 SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
@@ -151,12 +152,12 @@ def one_sample(
     notes = notes_of((arm,), ("data",)).plus(*check_normality((arm,), ("data",), [moments_of(arm)]))
     what, unit = what_of(arm.metric), unit_of(arm.metric)
     report = joined(
-        f"One-sample t-test of {what} against {number(popmean)}{unit} (n = {len(arm.x):,}): {number(mean)}{unit}",
+        f"One-sample t-test of {what} against {number(popmean)}{unit} (n = {arm.n:,}): {number(mean)}{unit}",
         *_test_texts(test, confidence, "Cohen's d", size),
     )
     return _result(
         test, size, notes, name="one-sample t-test", metric=metric, estimand=what, effect="Cohen's d",
-        alternative=alternative, confidence=confidence, n=len(arm.x), report=report,
+        alternative=alternative, confidence=confidence, n=arm.n, report=report,
     )  # fmt: skip
 
 
@@ -188,7 +189,7 @@ def two_sample_t_test(
     size = _two_sample_effect(arms, alternative, confidence)
     name = "Student's t-test" if equal_variance else "Welch's t-test"
     name += "" if simple else " with linearised standard errors"
-    what, unit, n = what_of(control.metric), unit_of(control.metric), (len(control.x), len(treatment.x))
+    what, unit, n = what_of(control.metric), unit_of(control.metric), (control.n, treatment.n)
     moments = [moments_of(arm) for arm in arms]
     notes = notes_of(arms, ARMS).plus(*_variance_notes(arms, moments, equal_variance=equal_variance))
     notes = notes.plus(*check_normality(arms, ARMS, moments))
@@ -205,6 +206,8 @@ def two_sample_t_test(
 def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResult:
     """Paired t-test of matched pairs; see `t_test`."""
     control, treatment = pairs.control, pairs.treatment
+    if pairs.rows is not None and control.per is not None:
+        return _repeated_ratios(pairs, alternative, confidence)
     arm = differences(pairs)
     if control.per is None and (arm.x == arm.x[0]).all():
         raise StatError(
@@ -220,7 +223,7 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
     size = _NO_EFFECT
     if control.per is None:
         size = _sample_effect(arm, 0.0, alternative, confidence)
-    what, unit, n = what_of(control.metric), unit_of(control.metric), len(arm.x)
+    what, unit, n = what_of_pairs(pairs), unit_of(control.metric), len(arm.x)
     name = "paired t-test" + ("" if control.plain and control.per is None else " with linearised standard errors")
     notes = notes_of((arm,), ("pairs",)).plus(*check_normality((arm,), ("differences",), [moments_of(arm)]))
     notes = notes.plus(exclusions=pairs.exclusions)
@@ -235,6 +238,15 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
         estimand=f"mean difference of {what}, treatment - control", effect="Cohen's d_z", alternative=alternative,
         confidence=confidence, n=n, report=report,
     )  # fmt: skip
+
+
+def _repeated_ratios(pairs: Pairs, alternative: str, confidence: float) -> TestResult:
+    """T-test of the ratios over all rows of the same items, clustered by item."""
+    first, second = (rows._replace(notes=side.notes) for rows, side in zip(pairs.arms, pairs[:2], strict=True))
+    result = two_sample_t_test(first, second, alternative, confidence)
+    name = "paired t-test with linearised standard errors"
+    method = result.method.replace(result.test, f"{name[0].upper()}{name[1:]}")
+    return replace(result, test=name, method=method, exclusions=pairs.exclusions)
 
 
 def _scipy_t_test(

@@ -53,6 +53,7 @@ class Values(NamedTuple):
         notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
         known: Whether each row of the data has a value, bool[rows]; None if all have.
         lost: Weight of the rows without a value in each cluster, float64[clusters]; None without clusters.
+        blocks: Whether the clusters are time blocks.
     """
 
     metric: Metric
@@ -68,6 +69,12 @@ class Values(NamedTuple):
     notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
+    blocks: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of values, or of time blocks."""
+        return len(np.unique(self.cluster)) if self.blocks and self.cluster is not None else len(self.x)
 
     @property
     def plain(self) -> bool:
@@ -111,7 +118,12 @@ def metric_of(name: str, columns: Any = ()) -> Metric:
 
 def frame_of(data: Any) -> Any:
     """Return the rows of an experiment; other data are returned as they are."""
-    return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
+    return data.frame() if is_experiment(data) else data
+
+
+def is_experiment(data: Any) -> bool:
+    """Return whether data are an experiment; a column or label named "frame" does not make a table one."""
+    return hasattr(type(data), "frame")
 
 
 def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:

@@ -10,7 +10,7 @@ import pandas as pd
 from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
 from crucible_nb.events.sampling_info import facts_of, not_whole
-from crucible_nb.stats.samples.values import Metric, Values, metric_of, values_of
+from crucible_nb.stats.samples.values import Metric, Values, is_experiment, metric_of, values_of
 from crucible_nb.stats.sequences.arm_states import ArmState, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
 from crucible_nb.stats.sequences.running_sums import RunningSums
@@ -18,11 +18,6 @@ from crucible_nb.stats.sequences.running_sums import RunningSums
 _NEWEST = 65_536
 """Number of newest rows in which neighbours are compared, if the metric itself comes from live metrics."""
 _LIVE_COLUMNS = ("latency_ms", "cost_usd", "prompt_tokens", "completion_tokens", "total_tokens")
-
-
-def is_experiment(data: Any) -> bool:
-    """Whether the data is an experiment."""
-    return hasattr(data, "frame") and hasattr(data, "metrics") and not isinstance(data, pd.DataFrame)
 
 
 def metric_in(data: Any, name: str) -> Metric:

@@ -10,8 +10,8 @@ import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
+from crucible_nb.stats.samples.values import Metric, is_experiment
+from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, metric_in, newest_rows
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.select import check_bounds, new_arm_state
 from crucible_nb.utils import checks

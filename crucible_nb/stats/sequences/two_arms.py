@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import Metric, bare_series
-from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
+from crucible_nb.stats.samples.values import Metric, bare_series, is_experiment
+from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, metric_in, newest_rows
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.select import check_bounds, new_two_arm_state
 from crucible_nb.stats.sequences.sequence import ASYMPTOTIC, metric_from_dict
@@ -365,7 +366,7 @@ def _whole_pairs(control: Any, treatment: Any) -> list[np.ndarray]:
 
 
 def _floats(side: Any) -> np.ndarray:
-    if hasattr(side, "columns") or is_experiment(side):
+    if isinstance(side, pd.DataFrame) or is_experiment(side):
         raise StatError(
             "paired=True: expected lists, arrays or Series of the same items in the same order, got a frame or an "
             "experiment; pass one column of each, sorted by item"
