@@ -97,6 +97,18 @@ GONE |= {f"{_LOAD})"}
 NEW |= {
     f"{_LOAD}, columns=None, sep=None, decimal='.', header='infer', names=None, na_values=None, comment=None)",
 }
+_COMPARISON = "class cr.comparison.Comparison(control, treatment, metrics, design, plan=None, looked=()"
+_METRIC = (
+    "class cr.comparison.MetricComparison(metric, verdict, control, treatment, estimate, confidence_interval, confidence, "
+    "pvalue, raw_pvalue, test, why, design, effect, effect_size, n, direction, margin, correction, planned, next_sample, "
+    "assumptions, method"
+)
+_FIELDS = ("control_over_events", "estimand", "exclusions", "treatment_over_events", "warnings")
+GONE |= {f"{_COMPARISON})", f"{_METRIC})"}
+NEW |= {f"{_COMPARISON}, warnings=())", *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS)}
+NEW |= {
+    f"{_METRIC}, estimand='', control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=())",
+}
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

@@ -87,12 +87,12 @@ class Result:
         lines = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in self._rows()]
         return "\n".join([f"| {type(self).__name__} | |", "|---|---|", *lines])
 
-    def tolatex_text(self) -> str:
+    def to_latex(self) -> str:
         """A LaTeX tabular.
 
         Examples:
             >>> import crucible_nb as cr
-            >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).tolatex_text()
+            >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_latex()
             True
         """
         lines = [rf"{latex_text(name)} & {latex_text(value)} \\" for name, value in self._rows()]
