@@ -24,6 +24,7 @@ from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
+from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values, values_of
 
@@ -79,6 +80,7 @@ class Difference(NamedTuple):
         identical: Whether the values of both arms are identical: of pairs, or of constant arms.
         valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
             (False); None for a test with a fixed n.
+        kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
     """
 
     metric: str
@@ -96,6 +98,7 @@ class Difference(NamedTuple):
     untested: str | None = None
     identical: bool = False
     valid_at_every_n: bool | None = None
+    kind: Kind = "mean"
 
     @property
     def sequential(self) -> bool:
@@ -210,6 +213,7 @@ def _from_test(
         metric=test.metric, values=(point_estimate(sides[0]), point_estimate(sides[1])), estimate=test.estimate,
         limits=limits, pvalue=test.pvalue, test=test.test, why=why, n=(sides[0].n, sides[1].n),
         effect=(test.effect, test.effect_size), notes=Notes(test.assumptions, test.exclusions, test.warnings),
+        kind=sides[0].metric.kind,
     )  # fmt: skip
 
 

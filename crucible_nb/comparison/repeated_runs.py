@@ -14,7 +14,7 @@ from crucible_nb.events.columns import factorize
 from crucible_nb.stats.hypotests.means import t_test
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import Notes
-from crucible_nb.stats.samples.values import Values, values_of
+from crucible_nb.stats.samples.values import Values, same_kind, values_of
 
 _FEW = 5
 
@@ -47,6 +47,7 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         why=f"one value per run ({by}), because a new run has a new {by}", n=(len(one), len(two)),
         effect=(test.effect, test.effect_size), notes=notes, unit="runs",
         of_events=(_over_rows(control, metric), _over_rows(treatment, metric)),
+        kind=same_kind([*first, *second])[0].metric.kind,
     )  # fmt: skip
 
 

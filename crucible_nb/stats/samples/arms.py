@@ -16,7 +16,8 @@ from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import block_values, neighbours, sample_of
 from crucible_nb.stats.samples.clusters import Clustering, choose_cluster
-from crucible_nb.stats.samples.values import Values, frame_of, metric_of
+from crucible_nb.stats.samples.metric_names import metric_of
+from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")
 FEW_CLUSTERS = 30
@@ -88,7 +89,7 @@ def clustered_arms(
     notes = (*(f"{_WARNING}{warning}" for warning in clustering.warnings), *clustering.found)
     if notes:
         arms = [arm._replace(notes=(*arm.notes, *notes)) for arm in arms]
-    return tuple(arms)
+    return same_kind(arms)
 
 
 def _cluster_in(group: Any, clustering: Clustering) -> str | None:
