@@ -25,6 +25,7 @@ from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
+from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values
 
@@ -75,6 +76,7 @@ class Difference(NamedTuple):
         notes: Sentences on assumptions, exclusions and warnings.
         valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
             (False); None for a test with a fixed n.
+        kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
     """
 
     metric: str
@@ -88,6 +90,7 @@ class Difference(NamedTuple):
     effect: tuple[str, float] = ("", math.nan)
     notes: tuple[str, ...] = ()
     valid_at_every_n: bool | None = None
+    kind: Kind = "mean"
 
     @property
     def sequential(self) -> bool:
@@ -171,6 +174,7 @@ def _from_test(
         metric=test.metric, values=(point_estimate(sides[0]), point_estimate(sides[1])), estimate=test.estimate,
         limits=limits, pvalue=test.pvalue, test=test.test, why=why, n=(len(sides[0].x), len(sides[1].x)),
         effect=(test.effect, test.effect_size), notes=(*test.assumptions, *test.exclusions, *test.warnings),
+        kind=sides[0].metric.kind,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
-from crucible_nb.stats.samples.values import Values, frame_of
+from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")
 _WARNING = "warning: "
@@ -56,7 +56,7 @@ def arms_of(
         arms = _share_cluster_codes(groups, arms, cluster)
     for arm, name in zip(arms, names, strict=True):
         check_size(arm, name)
-    return tuple(arms)
+    return same_kind(arms)
 
 
 def two_arms(
