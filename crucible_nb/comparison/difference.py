@@ -13,6 +13,7 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error, difference_of_errors
 from crucible_nb.stats.estimates.binary import is_binary, newcombe, two_shares
 from crucible_nb.stats.estimates.intervals import LIMITS
 from crucible_nb.stats.estimates.mover import difference_limits, pvalue_of
@@ -277,12 +278,12 @@ def _below(arm: Values, side: SortedArm) -> np.ndarray:
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:
     one, two = (LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second))
-    estimate, error = two.estimate - one.estimate, math.hypot(one.error, two.error)
+    estimate = two.estimate - one.estimate
+    error, df = difference_of_errors(Error(one.error, one.df), Error(two.error, two.df))
     if not error > 0:
         raise StatError(
             f"{first.metric.name}: all values are equal, so the difference has no standard error to test by"
         )
-    df = min(weighted.units(len(side.x), side.cluster) for side in (first, second)) - 1
     return Difference(
         metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate,
         limits=partial(_limits_by_error, estimate, error, df), pvalue=_two_sided(estimate / error, df),
@@ -309,14 +310,14 @@ def _paired_totals(pairs: Pairs, design: Design) -> Difference:
     )  # fmt: skip
 
 
-def _limits_by_error(estimate: float, error: float, df: int, confidence: float) -> Interval:
+def _limits_by_error(estimate: float, error: float, df: float, confidence: float) -> Interval:
     from scipy import special  # noqa: PLC0415
 
     half = float(special.stdtrit(df, (1 + confidence) / 2)) * error
     return Interval(estimate - half, estimate + half)
 
 
-def _two_sided(t: float, df: int) -> float:
+def _two_sided(t: float, df: float) -> float:
     from scipy import special  # noqa: PLC0415
 
     return float(2 * special.stdtr(df, -abs(t)))

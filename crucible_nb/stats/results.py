@@ -124,7 +124,8 @@ def _plain(value: Any) -> Any:
 def _is_missing(value: Any) -> bool:
     if isinstance(value, Interval):
         return math.isnan(value.low) and math.isnan(value.high)
-    return value is None or value in ((), "") or (isinstance(value, float) and math.isnan(value))
+    empty = isinstance(value, (tuple, str)) and not value
+    return value is None or empty or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(value: Any) -> str:

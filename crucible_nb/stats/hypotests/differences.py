@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from crucible_nb.errors import StatError
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.effects.risks import EffectSize, cohens_g_of, cohens_h_of
 from crucible_nb.stats.effects.standardized import (
     UNKNOWN,
@@ -20,7 +21,6 @@ from crucible_nb.stats.hypotests.score import Variance, independent_variance, pa
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import (
     ARMS,
-    Error,
     Notes,
     arm_error,
     check_normality,

@@ -140,7 +140,8 @@ def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
         rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
     notes = _block_notes(events, _influence(events), x, rule, "the estimate is the mean over blocks")
-    return values._replace(notes=notes if total else (*notes, *_small_block_warnings(events, blocks.codes)))
+    few = (f"warning: only {len(x)} blocks",) if len(x) < _FEW_BLOCKS else ()
+    return values._replace(notes=(*notes, *few, *(() if total else _small_block_warnings(events, blocks.codes))))
 
 
 class _Blocks(NamedTuple):
@@ -210,7 +211,7 @@ def _quantile_per_block(events: Values, block: np.ndarray) -> np.ndarray:
 
 
 def _block_notes(events: Values, influence: np.ndarray, each: np.ndarray, rule: Any, what: str) -> tuple[str, ...]:
-    """Notes on the correlation of events and of blocks, and on few blocks.
+    """Notes on the correlation of events and of blocks.
 
     Args:
         events: The events.
@@ -230,8 +231,6 @@ def _block_notes(events: Values, influence: np.ndarray, each: np.ndarray, rule: 
         notes.append(f"warning: neighbouring blocks still correlate ({after:.2f}); use longer blocks")
     else:
         notes.append(f"neighbouring blocks do not correlate ({after:.2f})")
-    if len(each) < _FEW_BLOCKS:
-        notes.append(f"warning: only {len(each)} blocks")
     return tuple(notes)
 
 

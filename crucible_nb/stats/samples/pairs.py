@@ -189,6 +189,7 @@ def _matched_rows(values: Values, code: np.ndarray, clusters: np.ndarray) -> Val
     return values._replace(
         x=values.x[kept], weight=values.weight[kept], missing=0, rows_weight=float(values.weight[kept].sum()),
         cluster=cluster[kept], per=None if values.per is None else values.per[kept], known=None, lost=None,
+        lost_cluster=None,
     )  # fmt: skip
 
 
@@ -256,7 +257,7 @@ def _matched_values(control: _Items, treatment: _Items, both: np.ndarray, weight
         side.values._replace(
             metric=metric, x=x, weight=weight, missing=0, sampled=sampled, seen=None, sized=False,
             rows_weight=float(weight.sum()), cluster=cluster, per=None if side.per is None else side.per[both],
-            known=None, lost=None,
+            known=None, lost=None, lost_cluster=None,
         )
         for side, x in zip((control, treatment), parts, strict=True)
     )  # fmt: skip
