@@ -10,8 +10,7 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.noncentral import f_limits
-from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.results import Interval
+from crucible_nb.stats.results import UNKNOWN, Interval
 from crucible_nb.stats.samples.arms import check_spread, contributions, linearize, number_of_codes, shared_clusters
 from crucible_nb.stats.samples.values import Values
 

@@ -15,8 +15,6 @@ from crucible_nb.stats.samples.arms import Error, arm_error, difference_error, l
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
-UNKNOWN = Interval(math.nan, math.nan)
-
 
 class StandardizedEffect(NamedTuple):
     """An effect size with its interval.
