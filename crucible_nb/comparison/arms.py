@@ -10,7 +10,8 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.planning.plan import Ledger
-from crucible_nb.stats.samples.values import frame_of, metric_of
+from crucible_nb.stats.samples.metric_names import metric_of
+from crucible_nb.stats.samples.values import frame_of
 from crucible_nb.utils import checks
 
 

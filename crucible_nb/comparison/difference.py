@@ -34,6 +34,7 @@ from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Error, notes_of, two_arms
+from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values
 
@@ -88,6 +89,7 @@ class Difference(NamedTuple):
         limited: Reason why the verdict may be "leaning" at most; None without one.
         valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
             (False); None for a test with a fixed n.
+        kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
     """
 
     metric: str
@@ -104,6 +106,7 @@ class Difference(NamedTuple):
     margin_contrast: Contrast | None = None
     limited: str | None = None
     valid_at_every_n: bool | None = None
+    kind: Kind = "mean"
 
     @property
     def sequential(self) -> bool:
@@ -193,6 +196,7 @@ def _from_test(test: TestResult, sides: tuple[Values, Values], why: str, contras
         limits=contrast.difference, pvalue=test.pvalue, test=test.test, why=why,
         n=(len(sides[0].x), len(sides[1].x)), effect=(test.effect, test.effect_size),
         notes=(*test.assumptions, *test.exclusions, *test.warnings), contrast=contrast, limited=test.limited,
+        kind=sides[0].metric.kind,
     )  # fmt: skip
 
 

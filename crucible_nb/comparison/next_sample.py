@@ -9,7 +9,7 @@ from crucible_nb.comparison.difference import Difference
 from crucible_nb.stats.planning.economics import difference_text, more_text, total_cost
 from crucible_nb.stats.planning.item_costs import item_cost
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.values import metric_of
+from crucible_nb.stats.samples.metric_names import metric_of
 
 _POWER = 0.8
 _POINTS, _SHARE = 0.02, 0.05
@@ -30,6 +30,8 @@ def next_sample(
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
     metric = metric_of(measured.metric, control.frame.columns)
+    if metric.kind == "mean":
+        metric = metric._replace(kind=measured.kind)
     target = margin or (_POINTS if metric.kind == "rate" else _SHARE * abs(measured.values[0]))
     z = float(special.ndtri(1 - alpha / 2))
     error = (interval.high - interval.low) / (2 * z)

@@ -12,7 +12,7 @@ from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.results import number
-from crucible_nb.stats.samples.values import Values, values_of
+from crucible_nb.stats.samples.values import Values, same_kind, values_of
 from crucible_nb.utils import checks
 
 _FEW = 5
@@ -45,7 +45,7 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         limits=contrast.difference, pvalue=test.pvalue, test=f"{test.test} over runs",
         why=f"one value per run ({by}), because a new run has a new {by}", n=(len(one), len(two)),
         effect=(test.effect, test.effect_size), notes=tuple(note for note in notes if note), contrast=contrast,
-        limited=test.limited,
+        limited=test.limited, kind=same_kind([*first, *second])[0].metric.kind,
     )  # fmt: skip
 
 

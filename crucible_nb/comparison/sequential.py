@@ -11,8 +11,9 @@ from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.difference import Difference, point_estimate
 from crucible_nb.errors import StatError
 from crucible_nb.events.sampling_info import not_whole
+from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.pairs import pairs_of
-from crucible_nb.stats.samples.values import metric_of, values_of
+from crucible_nb.stats.samples.values import values_of
 from crucible_nb.stats.sequences import Difference as DifferenceSequence
 from crucible_nb.stats.sequences import DifferenceResult, difference
 

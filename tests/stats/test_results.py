@@ -10,7 +10,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.samples.values import metric_of
+from crucible_nb.stats.samples.metric_names import metric_of
 
 
 def found() -> cr.stats.Estimate:

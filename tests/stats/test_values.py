@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import crucible_nb as cr
 from crucible_nb.sampling import Uniform, sample
 from crucible_nb.stats import weighted
-from crucible_nb.stats.samples.values import clusters_of, metric_of, values_of
+from crucible_nb.stats.samples.metric_names import metric_of
+from crucible_nb.stats.samples.values import clusters_of, values_of
 from tests.tiers import examples
 
 FRAME = pd.DataFrame(

@@ -13,7 +13,7 @@ from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast
 from crucible_nb.stats.estimates.shares import beta_limits, wilson
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import arm_error, difference_error, two_arms
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, is_zero_one
 
 RARE = 10
 """Count of a cell below which proportions are tested against a margin by exact limits."""
@@ -111,7 +111,7 @@ def check_binary(values: Values, name: str) -> Values:
 
 def is_binary(values: Values) -> bool:
     """Whether all values are true or false, and the metric is a rate or a mean."""
-    return values.metric.kind in {"rate", "mean"} and bool(((values.x == 0) | (values.x == 1)).all())
+    return values.metric.kind in {"rate", "mean"} and is_zero_one(values.x)
 
 
 def share_of(values: Values) -> Share:

@@ -12,7 +12,8 @@ from crucible_nb.stats.estimates.intervals import CLUSTERS, LIMITS, Limits
 from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
-from crucible_nb.stats.samples.values import Kind, Values, frame_of
+from crucible_nb.stats.samples.metric_names import Kind
+from crucible_nb.stats.samples.values import Values, frame_of
 from crucible_nb.stats.weighted import Of, effective_size
 from crucible_nb.utils import checks
 

@@ -34,8 +34,9 @@ from crucible_nb.stats.samples.arms import (
     notes_of,
 )
 from crucible_nb.stats.samples.counts import discordant_of
+from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Metric, Values
+from crucible_nb.stats.samples.values import Values
 
 
 class MarginTest(NamedTuple):

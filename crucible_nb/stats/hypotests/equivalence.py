@@ -20,7 +20,8 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import two_arms
-from crucible_nb.stats.wording import interval_text, unit_of, what_of
+from crucible_nb.stats.samples.metric_names import unit_of
+from crucible_nb.stats.wording import interval_text, what_of
 from crucible_nb.utils import checks
 
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")

@@ -36,9 +36,10 @@ from crucible_nb.stats.samples.arms import (
     notes_of,
     two_arms,
 )
+from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
-from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of, what_of
+from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
 from crucible_nb.utils import checks
 
 SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "less"}

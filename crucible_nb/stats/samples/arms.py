@@ -15,7 +15,7 @@ from crucible_nb.stats import weighted
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
-from crucible_nb.stats.samples.values import Values, frame_of
+from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")
 FEW_CLUSTERS = 30
@@ -55,7 +55,7 @@ def arms_of(
         arms = _share_cluster_codes(groups, arms, cluster)
     for arm, name in zip(arms, names, strict=True):
         check_size(arm, name)
-    return tuple(arms)
+    return same_kind(arms)
 
 
 def two_arms(

@@ -11,8 +11,9 @@ import pandas as pd
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
 from crucible_nb.events.sampling_info import check_weights, facts_of
+from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import bare_series, clusters_of, frame_of, metric_of, weights_of
+from crucible_nb.stats.samples.values import bare_series, clusters_of, frame_of, weights_of
 from crucible_nb.utils import checks
 
 _MANY = 20

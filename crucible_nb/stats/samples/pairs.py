@@ -9,7 +9,7 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import joint_codes
-from crucible_nb.stats.samples.values import Values, frame_of, values_of
+from crucible_nb.stats.samples.values import Values, frame_of, is_zero_one, same_kind, values_of
 from crucible_nb.utils import checks
 
 
@@ -96,7 +96,7 @@ def _by_position(control: Any, treatment: Any, metric: str, cluster: str | None)
         )
     if cluster is not None:
         raise StatError(f"cluster={cluster!r}: control needs to be a DataFrame or an experiment with that column")
-    first, second = (values_of(side, metric, name) for side, name in ((control, "control"), (treatment, "treatment")))
+    first, second = same_kind([values_of(control, metric, "control"), values_of(treatment, metric, "treatment")])
     known = np.ones(len(control), bool)
     for side in (first, second):
         known &= True if side.known is None else side.known
@@ -193,8 +193,8 @@ def _pair_weights(control: _Items, treatment: _Items, both: np.ndarray) -> np.nd
 def _matched_values(control: _Items, treatment: _Items, both: np.ndarray, weight: np.ndarray) -> tuple[Values, Values]:
     cluster = None if control.cluster is None else control.cluster[both]
     parts = [side.x[both] for side in (control, treatment)]
-    metric = control.values.metric
-    if metric.kind == "rate" and not all(((x == 0) | (x == 1)).all() for x in parts):
+    metric = same_kind([control.values, treatment.values])[0].metric
+    if metric.kind == "rate" and not all(map(is_zero_one, parts)):
         metric = metric._replace(kind="mean")  # means of repeated rows lie between 0 and 1
     sampled = control.values.sampled or treatment.values.sampled
     first, second = (
