@@ -12,6 +12,7 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error, difference_of_errors
 from crucible_nb.stats.estimates.binary import (
     exact_contrast,
     is_binary,
@@ -33,7 +34,7 @@ from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import ARMS, Error, notes_of, two_arms
+from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
 from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values
@@ -230,20 +231,17 @@ def _ratio(control: float, treatment: float) -> float:
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:
     one, two = (LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second))
-    df = min(weighted.units(len(side.x), side.cluster) for side in (first, second)) - 1.0
 
     def error(a: float, b: float) -> Error:
-        return Error(math.hypot(a * one.error, b * two.error), df)
+        return difference_of_errors(Error(a * one.error, one.df), Error(b * two.error, two.df))
 
-    totals = TwoMeans(
-        one.estimate, two.estimate, error, is_positive(first, one.estimate) and is_positive(second, two.estimate)
-    )
-    estimate, standard_error = two.estimate - one.estimate, error(1.0, 1.0).error
+    positive = is_positive(first, one.estimate) and is_positive(second, two.estimate)
+    contrast = TwoMeans(one.estimate, two.estimate, error, positive).contrast
+    estimate, (standard_error, df) = two.estimate - one.estimate, error(1.0, 1.0)
     if not standard_error > 0:
         raise StatError(
             f"{first.metric.name}: all values are equal, so the difference has no standard error to test by"
         )
-    contrast = totals.contrast
     return Difference(
         metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=contrast.difference,
         pvalue=tail_probability(estimate / standard_error, "two-sided", df), test="difference of totals (t)",

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crucible_nb.stats.cluster_robust import Error, difference_of_errors
 from crucible_nb.stats.estimates.contrast import Contrast
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import Error, arm_error, difference_error, linearize, shared_clusters
+from crucible_nb.stats.samples.arms import arm_error, difference_error, linearize, shared_clusters
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
@@ -78,13 +79,14 @@ def two_means(control: Values, treatment: Values, test: str = "comparison") -> T
         StatError: A quantile or a total; the message names the `test`.
     """
     (first, left), (second, right) = linearize(control, test), linearize(treatment, test)
-    if shared_clusters((control, treatment)):
+    own = arm_error(control, left), arm_error(treatment, right)
+    shared = bool(shared_clusters((control, treatment)))
 
-        def error(a: float, b: float) -> Error:
+    def error(a: float, b: float) -> Error:
+        if shared:
             return difference_error(control, treatment, a * left, b * right)
+        return difference_of_errors(Error(abs(a) * own[0].error, own[0].df), Error(abs(b) * own[1].error, own[1].df))
 
-    else:
-        error = partial(_independent_error, arm_error(control, left), arm_error(treatment, right))
     return TwoMeans(first, second, error, is_positive(control, first) and is_positive(treatment, second))
 
 
@@ -97,13 +99,6 @@ def two_paired_means(pairs: Pairs, test: str = "comparison") -> TwoMeans:
         return arm_error(control, b * right - a * left)
 
     return TwoMeans(first, second, error, is_positive(control, first) and is_positive(treatment, second))
-
-
-def _independent_error(control: Error, treatment: Error, a: float, b: float) -> Error:
-    """Error of b * treatment - a * control for independent arms (Welch and Satterthwaite)."""
-    parts = (a * control.error) ** 2, (b * treatment.error) ** 2
-    below = sum(part**2 / error.df for part, error in zip(parts, (control, treatment), strict=True))
-    return Error(math.sqrt(sum(parts)), sum(parts) ** 2 / below if below > 0 else math.nan)
 
 
 def is_positive(arm: Values, estimate: float) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import (
     StandardizedEffect,
@@ -23,7 +24,6 @@ from crucible_nb.stats.outcome import TestResult, check_alternative, one_sided, 
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import (
     ARMS,
-    Error,
     Moments,
     Notes,
     arm_error,

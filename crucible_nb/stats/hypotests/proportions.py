@@ -162,11 +162,13 @@ def one_proportion(
         pvalue = float(stats.binomtest(int(observed.hits), observed.rows, known, alternative).pvalue)
         limits = beta_limits(observed.share, observed.n, level)
     else:
-        name, df = "one-proportion score", float(observed.units - 1)
+        name, df = "one-proportion score", observed.df
         statistic = (observed.share - known) / math.sqrt(known * (1 - known) / observed.n)
         pvalue, limits = tail_probability(statistic, alternative, df), observed.limits(level)
     interval, notes = one_sided(limits, alternative, 0.0, 1.0), notes_of((values,), ("data",))
-    size = cohens_h_of(TwoShares(Share(known, math.inf, 1, 1), observed, df=math.inf if df is None else df), level)
+    size = cohens_h_of(
+        TwoShares(Share(known, math.inf, 1, math.inf), observed, df=math.inf if df is None else df), level
+    )
     size = one_sided_size(size, alternative, -math.pi, math.pi)
     return TestResult(
         test=f"{name} test", metric=values.metric.name, estimate=observed.share, estimand="share",

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast, widest
 from crucible_nb.stats.estimates.mover import pvalue_of
 from crucible_nb.stats.estimates.two_means import TwoMeans, two_means
 from crucible_nb.stats.hypotests.means import two_sample_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import arm_error, linearize, moments_of, shared_clusters
+from crucible_nb.stats.samples.arms import linearize, shared_clusters, units_of_arm
 from crucible_nb.stats.samples.values import Values
 
 _SKEWED = 0.2
@@ -26,18 +27,20 @@ _NAME = "Welch's t-test, and the log ratio with pooled variation"
 _LIMITED = "skewed values whose shape differs between the arms: no test of such means is reliable"
 
 
-class _Unit(NamedTuple):
-    """One arm by its independent units (rows or clusters).
+class _Arm(NamedTuple):
+    """The error of one arm.
 
     Attributes:
-        n: Effective number of units (Kish).
-        skewness: Skewness of the contribution of a unit.
+        n: Number of independent rows of equal weight whose mean has the same error.
+        skewness: Skewness of such a row.
         error: Standard error of the estimate.
+        df: Degrees of freedom of the error.
     """
 
     n: float
     skewness: float
     error: float
+    df: float
 
 
 def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> tuple[TestResult, Contrast]:
@@ -62,47 +65,45 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
     contrast = means.contrast
     if shared_clusters((control, treatment)):
         return welch, contrast
-    units = _unit_of(control), _unit_of(treatment)
-    unequal = common_skewness(*units) > _SKEWED
+    arms = _arm_of(control, means.error(1.0, 0.0)), _arm_of(treatment, means.error(0.0, 1.0))
+    unequal = common_skewness(*arms) > _SKEWED
     if unequal:
-        contrast = widest(contrast, _common_shape(means, *units))
-        welch = _with_common_shape(welch, contrast, confidence, units)
-    skewed = unequal or max(abs(unit.skewness) / math.sqrt(unit.n) for unit in units) > _SKEWED
+        contrast = widest(contrast, _common_shape(means, *arms))
+        welch = _with_common_shape(welch, contrast, confidence, arms)
+    skewed = unequal or max(abs(arm.skewness) / math.sqrt(arm.n) for arm in arms) > _SKEWED
     if skewed and (unequal or welch.pvalue > _CERTAIN) and shape_pvalue(control, treatment) < _SUSPECT:
         welch = replace(welch, limited=_LIMITED, warnings=(*welch.warnings, _LIMITED))
     return welch, contrast
 
 
-def common_skewness(control: _Unit, treatment: _Unit) -> float:
+def common_skewness(control: _Arm, treatment: _Arm) -> float:
     """Absolute skewness of the difference of means if both arms have the same shape; 0 for arms of equal size."""
     n, m = control.n, treatment.n
     skewness = (n * control.skewness + m * treatment.skewness) / (n + m)
     return float(abs(skewness * (1 / n**2 - 1 / m**2)) / (1 / n + 1 / m) ** 1.5)
 
 
-def _unit_of(arm: Values) -> _Unit:
+def _arm_of(arm: Values, error: Error) -> _Arm:
     _, away = linearize(arm, "comparison")
-    error = arm_error(arm, away).error
-    if arm.plain and arm.per is None:
-        return _Unit(float(len(arm.x)), moments_of(arm).skewness, error)
-    weight, each = arm.weight, arm.weight * away
-    if arm.cluster is not None:
-        weight, each = np.bincount(arm.cluster, weight), np.bincount(arm.cluster, each)
-    n, squares = weighted.effective_size(weight), float(each @ each)
-    third = float(each**2 @ each) / squares**1.5 if squares > 0 else 0.0
-    return _Unit(n, third * math.sqrt(n), error)
+    away = away / extreme_scale(away)
+    n = float(len(away))
+    if not arm.plain:
+        units = units_of_arm(arm, away)
+        away, n = units.total, units.size
+    squares = float(away @ away)
+    skewness = float((away * away) @ away) / squares**1.5 if squares > 0 else 0.0
+    return _Arm(n, skewness * math.sqrt(n), *error)
 
 
-def _common_shape(means: TwoMeans, control: _Unit, treatment: _Unit) -> Contrast:
+def _common_shape(means: TwoMeans, control: _Arm, treatment: _Arm) -> Contrast:
     """The contrast of arms with the same coefficient of variation; with the same variance if values are negative."""
     centers = (means.control, means.treatment) if means.positive else (1.0, 1.0)
-    df = control.n + treatment.n - 2
+    df = control.df + treatment.df
     squares = [
-        (unit.n - 1) * unit.n * (unit.error / center) ** 2
-        for unit, center in zip((control, treatment), centers, strict=True)
+        arm.df * arm.n * (arm.error / center) ** 2 for arm, center in zip((control, treatment), centers, strict=True)
     ]
     spread = math.sqrt(sum(squares) / df)
-    errors = [spread / math.sqrt(unit.n) for unit in (control, treatment)]
+    errors = [spread / math.sqrt(arm.n) for arm in (control, treatment)]
     limits = _log_limits if means.positive else _limits
     sides = [
         (center, partial(limits, center, error, df))
@@ -128,13 +129,11 @@ def _quantile(df: float, confidence: float) -> float:
     return float(special.stdtrit(df, (1 + confidence) / 2))
 
 
-def _with_common_shape(
-    welch: TestResult, contrast: Contrast, confidence: float, units: tuple[_Unit, _Unit]
-) -> TestResult:
+def _with_common_shape(welch: TestResult, contrast: Contrast, confidence: float, arms: tuple[_Arm, _Arm]) -> TestResult:
     """The result of both tests together: the larger p-value, the wider interval."""
     pvalue = max(welch.pvalue, pvalue_of(welch.estimate, contrast.difference))
     change = contrast.relative(confidence)
-    skewness = " and ".join(f"{unit.skewness:.2g} in {unit.n:,.0f}" for unit in units)
+    skewness = " and ".join(f"{arm.skewness:.2g} in {arm.n:,.0f}" for arm in arms)
     note = (
         f"skewed values in arms of unequal size (skewness {skewness}): Welch's test alone would reject too often, so "
         "the log ratio with the variation of both arms pooled has to agree"
