@@ -12,8 +12,16 @@ from crucible_nb.comparison.measured_arms import MeasuredArms, MeasuredMetric
 from crucible_nb.comparison.next_sample import next_sample
 from crucible_nb.comparison.result import Comparison, MetricComparison
 from crucible_nb.comparison.untested import IDENTICAL
-from crucible_nb.comparison.verdicts import Decision, PValues, decide_fixed_n, decide_sequence, decide_untested
+from crucible_nb.comparison.verdicts import (
+    Decision,
+    PValues,
+    decide_fixed_n,
+    decide_sequence,
+    decide_untested,
+    limit_decision,
+)
 from crucible_nb.stats.adjust import adjust
+from crucible_nb.stats.estimates.contrast import NO_CHANGE
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, number
 
@@ -54,7 +62,8 @@ def _correct(pvalues: list[float], correction: str | None) -> list[float]:
 def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: PValues) -> MetricComparison:
     difference, direction, margin = measured.difference, measured.direction, measured.margin
     interval = difference.limits(1 - arms.alpha)
-    decision = _decision(arms, measured, interval, p)
+    decision = limit_decision(_decision(arms, measured, interval, p), difference.limited)
+    change = NO_CHANGE if difference.contrast is None else difference.contrast.relative(1 - arms.alpha)
     more = None
     if decision.verdict == "inconclusive" and not difference.sequential and difference.untested is None:
         more = next_sample(arms.control, arms.treatment, difference, interval, arms.alpha, margin, arms.design)
@@ -70,6 +79,7 @@ def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: PValues) -> MetricC
         assumptions=difference.notes.assumptions, method=_report(arms, difference, interval, p),
         estimand=difference.estimand, control_over_events=of_events[0], treatment_over_events=of_events[1],
         exclusions=difference.notes.exclusions, warnings=difference.notes.warnings,
+        relative_change=change.value, relative_interval=change.interval,
     )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from crucible_nb.comparison.untested import untested_difference
 from crucible_nb.comparison.verdicts import (
     better_direction,
     equivalence_pvalue,
-    margin_in_units,
     noninferiority_pvalue,
+    read_margin,
 )
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.metric_names import metric_of
@@ -143,15 +143,16 @@ def _measure(
         direction = plan.direction or direction
         margin = plan.plan.margin if margin is None else margin
     difference = _difference(first, second, metric, design, arguments, alpha)
-    width = margin_in_units(metric, margin, difference.values[0])
+    read = read_margin(metric, margin, difference.values[0])
+    width = None if read is None else read.width
     if difference.untested is not None:
         return MeasuredMetric(difference, direction, width, math.nan, math.nan)
-    if width is None or difference.sequential:
+    contrast = difference.margin_contrast or difference.contrast
+    if read is None or contrast is None:
         return MeasuredMetric(difference, direction, width)
-    equivalence_p = equivalence_pvalue(difference.estimate, difference.limits, width)
-    noninferiority_p = 1.0
+    equivalence_p, noninferiority_p = equivalence_pvalue(contrast, read), 1.0
     if direction is not None:
-        noninferiority_p = noninferiority_pvalue(difference.estimate, difference.limits, width, direction)
+        noninferiority_p = noninferiority_pvalue(contrast, read, direction)
     return MeasuredMetric(difference, direction, width, equivalence_p, noninferiority_p)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
 from crucible_nb.comparison.arms import Arm
-from crucible_nb.comparison.difference import Difference, point_estimate, t_interval
+from crucible_nb.comparison.difference import Difference, point_estimate
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
-from crucible_nb.stats.hypotests.means import t_test
+from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import Notes
 from crucible_nb.stats.samples.values import Values, same_kind, values_of
@@ -35,7 +34,8 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         if len(side) < 2:
             raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {len(side)}")
     one, two = (np.array([point_estimate(run) for run in side]) for side in (first, second))
-    test = t_test(one, two, metric=f"mean_{metric}")
+    runs = values_of(one, f"mean_{metric}"), values_of(two, f"mean_{metric}")
+    test, contrast = skew_safe_t_test(*runs, 0.95)
     notes = Notes(test.assumptions, (*one_without, *two_without), test.warnings)
     notes = notes.plus([_spread_text(control.name, one, first), _spread_text(treatment.name, two, second)])
     fewest = min(len(one), len(two))
@@ -43,9 +43,9 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         notes = notes.plus(warnings=[f"only {fewest} runs in an arm: only a large difference can be detected"])
     return Difference(
         metric=metric, values=(float(one.mean()), float(two.mean())), estimate=test.estimate,
-        limits=partial(t_interval, test), pvalue=test.pvalue, test=f"{test.test} over runs",
+        limits=contrast.difference, pvalue=test.pvalue, test=f"{test.test} over runs",
         why=f"one value per run ({by}), because a new run has a new {by}", n=(len(one), len(two)),
-        effect=(test.effect, test.effect_size), notes=notes, unit="runs",
+        effect=(test.effect, test.effect_size), notes=notes, unit="runs", contrast=contrast, limited=test.limited,
         of_events=(_over_rows(control, metric), _over_rows(treatment, metric)),
         kind=same_kind([*first, *second])[0].metric.kind,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.results import Interval, Result, latex_text, number
+from crucible_nb.stats.results import UNKNOWN, Interval, Result, latex_text, number, percent_text
 from crucible_nb.utils import html
 from crucible_nb.utils.pictures import interval_picture
 from crucible_nb.utils.text import brief
@@ -43,6 +43,9 @@ class MetricComparison(Result):
         next_sample: Further items needed, if the verdict is "inconclusive".
         assumptions: Assumptions, and the results of the checks made.
         method: One sentence for a paper.
+        relative_change: (treatment - control) / |control|; 0.1 is 10% more. NaN for a confidence sequence.
+        relative_interval: (low, high) of the relative change at `confidence`, from the log ratio; from Fieller's
+            theorem if values are negative or an estimate is 0. An open side is infinite: the control may be 0.
         estimand: Name of what is compared: the metric of the events, or its mean over items, runs or time blocks.
         control_over_events, treatment_over_events: The metric of the events of each arm, if `estimand` is another mean;
             otherwise NaN.
@@ -78,6 +81,8 @@ class MetricComparison(Result):
     next_sample: str | None
     assumptions: tuple[str, ...]
     method: str
+    relative_change: float = math.nan
+    relative_interval: Interval = UNKNOWN
     estimand: str = ""
     control_over_events: float = math.nan
     treatment_over_events: float = math.nan
@@ -222,7 +227,7 @@ def _collect(texts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 def _header(comparison: Comparison) -> list[str]:
     metrics = list(comparison.values())
     arms = [brief(comparison.control, 40), brief(comparison.treatment, 40)]
-    return ["metric", "verdict", *arms, "difference", f"{100 * metrics[0].confidence:.5g}% interval",
+    return ["metric", "verdict", *arms, "difference", f"{100 * metrics[0].confidence:.5g}% interval", "change",
             "p" if metrics[0].correction is None else f"p ({metrics[0].correction})", "why"]  # fmt: skip
 
 
@@ -231,7 +236,8 @@ def _cells(comparison: Comparison) -> list[list[str]]:
         [
             brief(metric.estimand, 60), metric.verdict, _value(metric.control, metric.control_over_events),
             _value(metric.treatment, metric.treatment_over_events), _known(metric.estimate),
-            _interval(metric.confidence_interval), p_text(metric.pvalue) if metric.test else "not tested",
+            _interval(metric.confidence_interval), percent_text(metric.relative_change, metric.relative_interval),
+            p_text(metric.pvalue) if metric.test else "not tested",
             metric.why + ("" if metric.planned is not False else " (not planned)"),
         ]
         for metric in comparison.values()

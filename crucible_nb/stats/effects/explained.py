@@ -11,8 +11,7 @@ from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import Units, paired_adjust
 from crucible_nb.stats.effects.noncentral import f_limits
-from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.results import Interval
+from crucible_nb.stats.results import UNKNOWN, Interval
 from crucible_nb.stats.samples.arms import (
     arm_error,
     check_spread,

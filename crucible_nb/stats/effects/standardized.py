@@ -16,8 +16,6 @@ from crucible_nb.stats.samples.arms import arm_error, difference_error, lineariz
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
-UNKNOWN = Interval(math.nan, math.nan)
-
 
 class StandardizedEffect(NamedTuple):
     """An effect size with its interval.

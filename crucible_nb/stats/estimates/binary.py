@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast
 from crucible_nb.stats.estimates.effective_size import size_of_share
-from crucible_nb.stats.estimates.mover import difference_limits
-from crucible_nb.stats.estimates.shares import wilson
+from crucible_nb.stats.estimates.shares import beta_limits, wilson
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import arm_error, difference_error, two_arms
 from crucible_nb.stats.samples.values import Values, is_zero_one
+
+RARE = 10
+"""Count of a cell below which proportions are tested against a margin by exact limits."""
 
 
 class Share(NamedTuple):
@@ -39,8 +42,14 @@ class Share(NamedTuple):
 
     def limits(self, confidence: float) -> Interval:
         """Wilson's interval on the effective n, widened for few clusters by the ratio of t and normal quantiles."""
-        n = self.n if self.plain else self.n / variance_inflation(confidence, self.df)
-        return wilson(self.share, n, confidence)
+        return wilson(self.share, self._size(confidence), confidence)
+
+    def exact_limits(self, confidence: float) -> Interval:
+        """Clopper and Pearson's interval on the same n: it covers at least `confidence`, however rare the outcome."""
+        return beta_limits(self.share, self._size(confidence), confidence)
+
+    def _size(self, confidence: float) -> float:
+        return self.n if self.plain else self.n / variance_inflation(confidence, self.df)
 
 
 class TwoShares(NamedTuple):
@@ -161,8 +170,43 @@ def newcombe(shares: TwoShares, confidence: float) -> Interval:
         Newcombe: Interval estimation for the difference between independent proportions. Statistics in Medicine 17
         (1998), method 10.
     """
-    sides = [(side.share, side.limits(confidence)) for side in (shares.control, shares.treatment)]
-    return difference_limits(sides[0], sides[1], shares.correlation)
+    return newcombe_contrast(shares).difference(confidence)
+
+
+def newcombe_contrast(shares: TwoShares) -> Contrast:
+    """Contrast of two proportions by Wilson's limits of each; see `newcombe`."""
+    first, second = shares.control, shares.treatment
+    return mover_contrast((first.share, first.limits), (second.share, second.limits), shares.correlation)
+
+
+def exact_contrast(shares: TwoShares) -> Contrast:
+    """Contrast of two proportions by Clopper and Pearson's limits of each, for rare outcomes.
+
+    Examples:
+        >>> low, high = exact_contrast(TwoShares(share_of_counts(0, 100), share_of_counts(0, 100))).difference(0.9)
+        >>> round(high, 4)  # no failure in 100: fewer than 2.95%, by the rule of three
+        0.0295
+    """
+    first, second = shares.control, shares.treatment
+    return mover_contrast((first.share, first.exact_limits), (second.share, second.exact_limits), shares.correlation)
+
+
+def margin_contrast(shares: TwoShares) -> Contrast:
+    """Contrast of two proportions for a test against a margin: exact limits below 10 observed or expected in a cell.
+
+    At a margin, Wilson's limits of so rare an outcome err in up to 7.9% at alpha 0.05, those of Clopper and Pearson in
+    at most 4.6% (by enumeration).
+    """
+    return exact_contrast(shares) if rarest_count(shares) < RARE else newcombe_contrast(shares)
+
+
+def rarest_count(shares: TwoShares) -> float:
+    """Smallest count of true or false in an arm, observed or expected if both arms have the same proportion."""
+    sides = (shares.control, shares.treatment)
+    observed = [cell for side in sides for cell in (side.hits, side.n - side.hits)]
+    pooled = sum(side.hits for side in sides) / sum(side.n for side in sides)
+    expected = min(side.n for side in sides) * min(pooled, 1 - pooled)
+    return float(min(*observed, expected))
 
 
 def pooled_z(shares: TwoShares) -> float:

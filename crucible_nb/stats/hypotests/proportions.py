@@ -12,6 +12,7 @@ from crucible_nb.stats.estimates.binary import (
     binary_arms,
     check_binary,
     newcombe,
+    newcombe_contrast,
     pooled_z,
     share_of,
     share_text,
@@ -82,6 +83,7 @@ def proportions_test(control: Values, treatment: Values, alternative: str, confi
     level = two_sided_level(confidence, alternative)
     interval = one_sided(newcombe(shares, level), alternative, -1.0, 1.0)
     effect = one_sided_size(cohens_h_of(shares, level), alternative, -math.pi, math.pi)
+    change = newcombe_contrast(shares).relative(level)
     notes = notes_of(arms, ARMS).plus(*_check_expected_counts(shares))
     how = "pooled variance"
     if not shares.plain:
@@ -97,6 +99,7 @@ def proportions_test(control: Values, treatment: Values, alternative: str, confi
         f"{share_text(shares.control)}) were compared by a two-proportion score test with {how}: z = {number(z)}, "
         f"{p_text(pvalue)}; the difference is {number(shares.difference)} ({interval_text(interval, confidence)}, "
         "Newcombe).",
+        relative_change=change.value, relative_interval=one_sided(change.interval, alternative, -1.0),
     )  # fmt: skip
 
 
