@@ -668,7 +668,8 @@ class Experiment:
             alpha: Accepted rate of false positives.
             direction: "up" if more is better, "down" if less is better; None derives it from the name.
             secondary: Other metrics to compare.
-            sample_size: Number of events of both arms together at the last look.
+            sample_size: Number of events of both arms together at the last look. The plan ends when each arm has half
+                of them, counted as values of the primary metric since the plan was made.
             looks: Number of looks, evenly spaced; they share alpha (O'Brien-Fleming-like spending).
             sequential: Whether to use a test that is valid at every look, in place of a sample size.
             hypothesis: Hypothesis in words; None for that of the experiment.
