@@ -11,8 +11,9 @@ from crucible_nb.comparison.difference import Difference
 from crucible_nb.comparison.measured_arms import MeasuredArms, MeasuredMetric
 from crucible_nb.comparison.next_sample import next_sample
 from crucible_nb.comparison.result import Comparison, MetricComparison
-from crucible_nb.comparison.verdicts import decide_fixed_n, decide_sequence
+from crucible_nb.comparison.verdicts import decide_fixed_n, decide_sequence, limit_decision
 from crucible_nb.stats.adjust import adjust
+from crucible_nb.stats.estimates.contrast import NO_CHANGE
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, number
 
@@ -59,6 +60,8 @@ def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: _PValues, correctio
         decision = decide_fixed_n(
             difference.estimate, p.difference, arms.alpha, direction, margin, p.equivalence, p.noninferiority
         )
+    decision = limit_decision(decision, difference.limited)
+    change = NO_CHANGE if difference.contrast is None else difference.contrast.relative(1 - arms.alpha)
     more = None
     if decision.verdict == "inconclusive" and not difference.sequential:
         more = next_sample(arms.control, arms.treatment, difference, interval, arms.alpha, margin, arms.design.pair_by)
@@ -71,6 +74,7 @@ def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: _PValues, correctio
         effect_size=effect_size, n=difference.n, direction=direction, margin=margin, correction=correction,
         planned=None if arms.planned is None else arms.planned.covers(difference.metric), next_sample=more,
         assumptions=difference.notes, method=_report(arms, difference, interval, p.difference, correction),
+        relative_change=change.value, relative_interval=change.interval,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
-from crucible_nb.stats.estimates.intervals import CLUSTERS
 from crucible_nb.utils import checks
 
 _SHARED = 0.5
@@ -97,8 +96,7 @@ def _choose_cluster(
             continue
         fewest = min(clusters for _, clusters in counts)
         if fewest >= 2:
-            few = "" if fewest >= CLUSTERS else f"; only {fewest} clusters in an arm, intervals may be too narrow"
-            return column, (*notes, f"clustered by {column}, which has several rows each{few}")
+            return column, (*notes, f"clustered by {column}, which has several rows each")
         notes.append(f"rows taken as independent: an arm has only one {column}")
     return None, tuple(notes)
 

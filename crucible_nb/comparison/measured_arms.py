@@ -16,8 +16,8 @@ from crucible_nb.comparison.verdicts import (
     Direction,
     better_direction,
     equivalence_pvalue,
-    margin_in_units,
     noninferiority_pvalue,
+    read_margin,
 )
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.metric_names import metric_of
@@ -138,11 +138,11 @@ def _measure(
         difference = compare_runs(first, second, metric, arguments.group_by)
     else:
         difference = measure_difference(first, second, metric, design)
-    width = margin_in_units(metric, margin, difference.values[0])
-    if width is None or difference.sequential:
-        return MeasuredMetric(difference, direction, width)
-    equivalence_p = equivalence_pvalue(difference.estimate, difference.limits, width)
-    noninferiority_p = 1.0
+    read = read_margin(metric, margin, difference.values[0])
+    contrast = difference.margin_contrast or difference.contrast
+    if read is None or contrast is None:
+        return MeasuredMetric(difference, direction, None if read is None else read.width)
+    equivalence_p, noninferiority_p = equivalence_pvalue(contrast, read), 1.0
     if direction is not None:
-        noninferiority_p = noninferiority_pvalue(difference.estimate, difference.limits, width, direction)
-    return MeasuredMetric(difference, direction, width, equivalence_p, noninferiority_p)
+        noninferiority_p = noninferiority_pvalue(contrast, read, direction)
+    return MeasuredMetric(difference, direction, read.width, equivalence_p, noninferiority_p)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
 from crucible_nb.comparison.arms import Arm
-from crucible_nb.comparison.difference import Difference, point_estimate, t_interval
+from crucible_nb.comparison.difference import Difference, point_estimate
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
-from crucible_nb.stats.hypotests.means import t_test
+from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.values import Values, same_kind, values_of
 from crucible_nb.utils import checks
@@ -35,17 +34,18 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         if len(side) < 2:
             raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {len(side)}")
     one, two = (np.array([point_estimate(run) for run in side]) for side in (first, second))
-    test = t_test(one, two, metric=f"mean_{metric}")
+    runs = values_of(one, f"mean_{metric}"), values_of(two, f"mean_{metric}")
+    test, contrast = skew_safe_t_test(*runs, 0.95)
     notes = [_variance_text(arm.name, side) for arm, side in ((control, first), (treatment, second))]
     fewest = min(len(one), len(two))
     if fewest < _FEW:
         notes.append(f"only {fewest} runs in an arm: only a large difference can be detected")
     return Difference(
         metric=metric, values=(float(one.mean()), float(two.mean())), estimate=test.estimate,
-        limits=partial(t_interval, test), pvalue=test.pvalue, test=f"{test.test} over runs",
+        limits=contrast.difference, pvalue=test.pvalue, test=f"{test.test} over runs",
         why=f"one value per run ({by}), because a new run has a new {by}", n=(len(one), len(two)),
-        effect=(test.effect, test.effect_size), notes=tuple(note for note in notes if note),
-        kind=same_kind([*first, *second])[0].metric.kind,
+        effect=(test.effect, test.effect_size), notes=tuple(note for note in notes if note), contrast=contrast,
+        limited=test.limited, kind=same_kind([*first, *second])[0].metric.kind,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.results import Interval, Result, number
+from crucible_nb.stats.results import UNKNOWN, Interval, Result, number, percent_text
 from crucible_nb.utils import html
 from crucible_nb.utils.pictures import interval_picture
 from crucible_nb.utils.text import brief
@@ -42,6 +43,9 @@ class MetricComparison(Result):
         next_sample: Further items needed, if the verdict is "inconclusive".
         assumptions: Sentences on assumptions, exclusions and warnings.
         method: One sentence for a paper.
+        relative_change: (treatment - control) / |control|; 0.1 is 10% more. NaN for a confidence sequence.
+        relative_interval: (low, high) of the relative change at `confidence`, from the log ratio; from Fieller's
+            theorem if values are negative or an estimate is 0. An open side is infinite: the control may be 0.
 
     Examples:
         >>> import crucible_nb as cr
@@ -72,6 +76,8 @@ class MetricComparison(Result):
     next_sample: str | None
     assumptions: tuple[str, ...]
     method: str
+    relative_change: float = math.nan
+    relative_interval: Interval = UNKNOWN
 
 
 class Comparison(Mapping[str, MetricComparison]):
@@ -187,7 +193,7 @@ class Comparison(Mapping[str, MetricComparison]):
 def _header(comparison: Comparison) -> list[str]:
     first = next(iter(comparison.values()))
     arms = [brief(comparison.control, 40), brief(comparison.treatment, 40)]
-    return ["metric", "verdict", *arms, "difference", f"{first.confidence:.0%} interval",
+    return ["metric", "verdict", *arms, "difference", f"{first.confidence:.0%} interval", "change",
             "p" if first.correction is None else f"p ({first.correction})", "why"]  # fmt: skip
 
 
@@ -196,7 +202,8 @@ def _cells(comparison: Comparison) -> list[list[str]]:
         [
             brief(name, 40), metric.verdict, number(metric.control), number(metric.treatment), number(metric.estimate),
             f"{number(metric.confidence_interval.low)} to {number(metric.confidence_interval.high)}",
-            p_text(metric.pvalue), metric.why + ("" if metric.planned is not False else " (not planned)"),
+            percent_text(metric.relative_change, metric.relative_interval), p_text(metric.pvalue),
+            metric.why + ("" if metric.planned is not False else " (not planned)"),
         ]
         for name, metric in comparison.items()
     ]  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from crucible_nb.stats.estimates.contrast import Contrast
+from crucible_nb.stats.estimates.mover import side_pvalue
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.utils import checks
 
@@ -42,8 +44,25 @@ def check_directions(value: Any) -> dict[str, Direction]:
     return {name: checks.one_of(f"direction[{name!r}]", way, ("up", "down")) for name, way in given.items()}
 
 
-def margin_in_units(metric: str, margin: Any, control: float) -> float | None:
-    """Convert the argument `margin` (a number, "5%" of the control, or a mapping of these) to the unit of a metric."""
+class Margin(NamedTuple):
+    """Smallest difference that matters.
+
+    Attributes:
+        width: In the unit of the metric; of a margin in percent, by the estimate of the control.
+        share: Of the control, e.g. 0.05; None for a margin in the unit of the metric.
+    """
+
+    width: float
+    share: float | None = None
+
+    def ratios(self, control: float) -> tuple[float, float]:
+        """The ratios (low, high) of treatment and control that bound a margin in percent."""
+        signed = math.copysign(self.share or 0.0, control)
+        return 1 - signed, 1 + signed
+
+
+def read_margin(metric: str, margin: Any, control: float) -> Margin | None:
+    """Read the argument `margin`: a number, "5%" of the control, or a mapping of these; None without one."""
     if isinstance(margin, Mapping):
         margin = margin.get(metric)
     if margin is None:
@@ -53,45 +72,58 @@ def margin_in_units(metric: str, margin: Any, control: float) -> float | None:
             share = float(margin.strip()[:-1]) / 100
         except ValueError:
             raise checks.wrong("margin", margin, "a number, or text such as '5%'") from None
-        margin = share * abs(control)
-    return checks.number("margin", margin, gt=0)
+        return Margin(checks.number("margin", share * abs(control), gt=0), share)
+    return Margin(checks.number("margin", margin, gt=0))
 
 
-def equivalence_pvalue(estimate: float, limits: Callable[[float], Interval], margin: float) -> float:
+def equivalence_pvalue(contrast: Contrast, margin: Margin) -> float:
     """P-value of two one-sided tests: the smallest alpha at which the 1 - 2 alpha interval is inside the margin.
+
+    A margin in percent is tested as treatment - (1 +- share) * control against 0, with the error of both arms.
 
     References:
         Schuirmann: A comparison of the two one-sided tests procedure and the power approach for assessing the
         equivalence of average bioavailability. J. Pharmacokinetics and Biopharmaceutics 15 (1987).
+        Hauschke, Kieser, Diletti, Burke: Sample size determination for proving equivalence based on the ratio of two
+        means for normally distributed data. Statistics in Medicine 18 (1999).
     """
-    if abs(estimate) >= margin:
-        return 1.0
-    return _smallest_level(lambda level: _is_inside(limits(1 - 2 * level), -margin, margin))
+    return max(_above_margin(contrast, margin), _below_margin(contrast, margin))
 
 
-def noninferiority_pvalue(
-    estimate: float, limits: Callable[[float], Interval], margin: float, direction: Direction
-) -> float:
+def noninferiority_pvalue(contrast: Contrast, margin: Margin, direction: Direction) -> float:
     """P-value of non-inferiority: the smallest alpha at which the 1 - 2 alpha interval excludes a loss > margin."""
-    low, high = (-margin, math.inf) if direction == "up" else (-math.inf, margin)
-    if not low < estimate < high:
+    return _above_margin(contrast, margin) if direction == "up" else _below_margin(contrast, margin)
+
+
+def _above_margin(contrast: Contrast, margin: Margin) -> float:
+    """P-value of the treatment being less than the margin below the control."""
+    if contrast.treatment - contrast.control <= -margin.width:
         return 1.0
-    return _smallest_level(lambda level: _is_inside(limits(1 - 2 * level), low, high))
+    if margin.share is None:
+        return side_pvalue(contrast.difference, -margin.width, "greater")
+    low, _ = margin.ratios(contrast.control)
+    return side_pvalue(lambda level: contrast.limits(level, low), 0.0, "greater")
+
+
+def _below_margin(contrast: Contrast, margin: Margin) -> float:
+    """P-value of the treatment being less than the margin above the control."""
+    if contrast.treatment - contrast.control >= margin.width:
+        return 1.0
+    if margin.share is None:
+        return side_pvalue(contrast.difference, margin.width, "less")
+    _, high = margin.ratios(contrast.control)
+    return side_pvalue(lambda level: contrast.limits(level, high), 0.0, "less")
 
 
 def _is_inside(interval: Interval, low: float, high: float) -> bool:
     return low < interval.low and interval.high < high
 
 
-def _smallest_level(holds: Callable[[float], bool]) -> float:
-    """Find the smallest level below 0.5 at which a monotone condition holds, by bisection on the log scale."""
-    low, high = math.log(1e-12), math.log(0.5 - 1e-9)
-    if holds(1e-12):
-        return 1e-12
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(math.exp(middle)) else (middle, high)
-    return math.exp(high)
+def limit_decision(decision: Decision, reason: str | None) -> Decision:
+    """Weaken a verdict to "leaning" if there is a reason to doubt the test."""
+    if reason is None or decision.verdict == "inconclusive":
+        return decision
+    return Decision("leaning", f"{decision.why}, but {reason}")
 
 
 def decide_fixed_n(

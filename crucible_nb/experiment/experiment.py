@@ -94,6 +94,9 @@ class Experiment:
     def extend(self, frame: Any, event: str | None = None) -> int:
         """Record many events at once, as if by one `record` per row.
 
+        A row without a time gets that of the clock, as does `record`: of this machine, or with `clock="events"` the
+        newest event time before it.
+
         Args:
             frame: DataFrame, list of mappings, or Arrow table. Times come from a DatetimeIndex or a `time` column
                 (any resolution, naive means UTC), else from the clock. A `weight` column is kept; `seq` and the
@@ -131,7 +134,7 @@ class Experiment:
             >>> exp.df.prompt_tokens.tolist()
             [311]
         """
-        return Span(self.record, event, fields, self._report_late_field)
+        return Span(self.record, event, fields, self._report_late_field, self._intake.clock)
 
     def _report_late_field(self, sentence: str) -> None:
         self._stream.problems.report("errors", sentence)
@@ -161,8 +164,7 @@ class Experiment:
             (['llm.request'], [True])
             >>> exp.stop()
         """
-        report = self._report_late_field
-        return track(lambda name, given: Span(self.record, name, given, report), event, fields)
+        return track(lambda name, given: self.span(name, **given), event, fields)
 
     def set_sampling(self, sampling: Any = None, config: Mapping[str, Any] | None = None) -> None:
         """Change the sampling policy for later events. Rows kept so far stay, with their current weights.

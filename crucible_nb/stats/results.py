@@ -28,6 +28,9 @@ class Interval(NamedTuple):
     high: float
 
 
+UNKNOWN = Interval(math.nan, math.nan)
+
+
 @dataclass(frozen=True)
 class Result:
     """Base class of results: views of the dataclass fields, in the order of the fields.
@@ -146,6 +149,19 @@ def number(value: float) -> str:
     if math.isinf(value):
         return "no limit"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def percent_text(change: float, interval: Interval) -> str:
+    """Format a relative change with its interval; "" if it is unknown.
+
+    Examples:
+        >>> percent_text(0.1234, Interval(0.05, 0.2)), percent_text(-0.5, Interval(-1.0, float("inf")))
+        ('+12.3% (+5% to +20%)', '-50% (-100% to open)')
+    """
+    if math.isnan(change):
+        return ""
+    low, high = ("open" if math.isinf(limit) else f"{100 * limit:+.3g}%" for limit in interval)
+    return f"{100 * change:+.3g}% ({low} to {high})"
 
 
 _LATEX = str.maketrans(

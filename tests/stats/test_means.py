@@ -249,7 +249,7 @@ def test_clusters_that_occur_in_both_arms_are_subtracted_before_they_are_squared
 def test_few_clusters_are_warned_of_and_one_is_refused(rng: np.random.Generator) -> None:
     some, more = clustered(rng, 12, 4), clustered(rng, 40, 4, start=50)
     got = t_test(some, more, "score", cluster="session_id")
-    assert got.warnings[0] == "control has 12 clusters: below 30 p-values are too small"
+    assert got.warnings[0] == "control: only 12 clusters: fewer than 30 give a wide interval"
     with pytest.raises(StatError, match=r"treatment: expected at least 2 clusters \(30 for a reliable result\), got 1"):
         t_test(some, clustered(rng, 1, 9), "score", cluster="session_id")
 

@@ -9,10 +9,17 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Units, paired_adjust
 from crucible_nb.stats.effects.noncentral import f_limits
-from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import check_spread, contributions, linearize, number_of_codes, shared_clusters
+from crucible_nb.stats.results import UNKNOWN, Interval
+from crucible_nb.stats.samples.arms import (
+    arm_error,
+    check_spread,
+    linearize,
+    number_of_codes,
+    shared_clusters,
+    units_of_arm,
+)
 from crucible_nb.stats.samples.values import Values
 
 _CERTAIN = 1e10
@@ -122,11 +129,9 @@ def wald_test(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarra
     """
     from statsmodels.stats.oneway import anova_generic  # noqa: PLC0415  heavy; imported where used
 
-    codes = number_of_codes(arms)
-    each = [contributions(arm, away, codes) for arm, (_, away) in zip(arms, estimates, strict=True)]
     means = np.array([estimate for estimate, _ in estimates])
-    squares = np.array([float(parts @ parts) for parts in each])
-    units = np.array([weighted.units(len(arm.x), arm.cluster) for arm in arms])
+    errors = [arm_error(arm, away) for arm, (_, away) in zip(arms, estimates, strict=True)]
+    squares = np.array([error.error**2 for error in errors])
     if not (squares > 0).all():
         raise StatError(
             f"{arms[0].metric.name}: a constant group has no standard error; leave it out, or use equal_variance=True"
@@ -134,21 +139,26 @@ def wald_test(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarra
     spread = [float(arm.weight @ away**2 / arm.weight.sum()) for arm, (_, away) in zip(arms, estimates, strict=True)]
     size = float(np.sum(np.array(spread) / squares))
     if shared_clusters(arms):
-        return _hotelling(means, np.array(each), codes), size
-    welch = anova_generic(means, squares * units, units, use_var="unequal", welch_correction=True)
+        codes = number_of_codes(arms)
+        units = [units_of_arm(arm, away, codes) for arm, (_, away) in zip(arms, estimates, strict=True)]
+        return _hotelling(means, units), size
+    sizes = np.array([error.df + 1 for error in errors])
+    welch = anova_generic(means, squares * sizes, sizes, use_var="unequal", welch_correction=True)
     between, within = map(float, welch.df)
     return FStatistic(float(welch.statistic), between, within, float(welch.pvalue)), size
 
 
-def _hotelling(means: np.ndarray, each: np.ndarray, clusters: int) -> FStatistic:
+def _hotelling(means: np.ndarray, units: Sequence[Units]) -> FStatistic:
+    """Hotelling's F of the differences from the first group; as many clusters count as the differences have df."""
     from scipy import special  # noqa: PLC0415
 
     k = len(means)
-    contrasts = np.eye(k)[1:] - np.eye(k)[0]
-    covariance = contrasts @ (each @ each.T) @ contrasts.T
-    away = contrasts @ means
+    pairs = [paired_adjust(units[0], other) for other in units[1:]]
+    each = np.array([parts for parts, _ in pairs])
+    covariance, away = each @ each.T, means[1:] - means[0]
+    clusters = min(df for _, df in pairs) + 1
     within = clusters - k + 1
     if within < 1 or np.linalg.matrix_rank(covariance) < k - 1:
-        raise StatError(f"expected more clusters than groups, got {clusters} clusters for {k} groups")
+        raise StatError(f"expected more clusters than groups, got {clusters:,.1f} effective clusters for {k} groups")
     f = float(away @ np.linalg.solve(covariance, away)) * within / ((clusters - 1) * (k - 1))
     return FStatistic(f, k - 1, within, float(special.fdtrc(k - 1, within, f)))

@@ -9,7 +9,6 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import Effect
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.binary import (
     TwoShares,
     binary_arms,
@@ -20,7 +19,7 @@ from crucible_nb.stats.estimates.binary import (
 )
 from crucible_nb.stats.estimates.shares import wilson
 from crucible_nb.stats.outcome import one_sided
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import pairs_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
-from crucible_nb.stats.estimates.intervals import CLUSTERS, LIMITS, Limits
+from crucible_nb.stats.estimates.intervals import LIMITS, Limits
+from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
@@ -104,8 +105,9 @@ def confidence_interval(
         of: "process": the process that makes the events, the default for means, rates, quantiles and ratios. "run": the
             full log of this run, the default for totals; the interval is a point if no row was dropped.
         seed: Random seed of the bootstrap.
-        cluster: Column of clusters of similar rows, e.g. "session_id": standard errors are between clusters, with
-            clusters - 1 degrees of freedom. Use it with 30 clusters or more.
+        cluster: Column of clusters of similar rows, e.g. "session_id": standard errors are between clusters, with the
+            degrees of freedom that their sizes allow. Fewer than 30 clusters of equal size, or as many unequal ones
+            as are worth 30, give a warning.
         resample: Width of time blocks, e.g. "1min", whose values replace the rows if neighbouring rows correlate.
 
     Returns:
@@ -159,17 +161,18 @@ def _check_assumptions(
     """Check the assumptions of the interval; give assumptions and warnings as sentences."""
     assumptions = [note for note in values.notes if not note.startswith("warning: ")]
     warnings = [note.removeprefix("warning: ") for note in values.notes if note.startswith("warning: ")]
+    warnings += few_units_warnings(values if population == "process" else values._replace(cluster=None))
     if values.sampled:
         assumptions.append("rows are weighted by 1 / the probability of having been kept")
-    if population == "run":
+    if population == "run" and weighted.are_inverse_probabilities(values.weight):
         assumptions.append(
             "only the sampling of rows varies, independently for each row; the rows that were kept are fixed"
         )
+    elif population == "run":
+        warnings.append("weights below 1 are not inverse probabilities: the interval is as wide as that of the process")
     elif cluster is not None:
         units = weighted.units(len(values.x), values.cluster)
         assumptions.append(f"{units:,} clusters ({cluster}) are taken as independent; rows within one need not be")
-        if units < CLUSTERS:
-            warnings.append(f"only {units} clusters: intervals from fewer than {CLUSTERS} may be too narrow")
     elif resample is None:
         correlation_note, r = neighbours(data, metric, values, estimate)
         warnings += (

@@ -10,9 +10,8 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.explained import FStatistic, explained_of, name_groups, sums_of_squares, wald_test
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.outcome import TestResult, p_text
-from crucible_nb.stats.results import number
+from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import (
     Moments,
     Notes,

@@ -11,12 +11,11 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.sizes import match_pairs
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.mover import difference_limits
 from crucible_nb.stats.estimates.sorted_arm import sort_arm
 from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments, paired_t_test, two_sample_t_test
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_spread, notes_of, shared_clusters, two_arms
 from crucible_nb.stats.samples.metric_names import Metric, unit_of
 from crucible_nb.stats.samples.pairs import Pairs

@@ -14,10 +14,10 @@ from crucible_nb.stats.effects.dominance import Dominance, below, dominance
 from crucible_nb.stats.effects.explained import FStatistic, explained_limits, name_groups, wald_test
 from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
 from crucible_nb.stats.effects.sizes import match_pairs
-from crucible_nb.stats.effects.standardized import UNKNOWN, differences
+from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
-from crucible_nb.stats.results import number
+from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_spread, difference_error, notes_of, two_arms
 from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.samples.pairs import Pairs

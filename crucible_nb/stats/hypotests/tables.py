@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.binary import TwoShares, newcombe, share_of_counts
 from crucible_nb.stats.hypotests.association import cramers_v, rao_scott
 from crucible_nb.stats.outcome import TestResult, p_text
-from crucible_nb.stats.results import number
+from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS
 from crucible_nb.stats.samples.counts import (
     Labels,

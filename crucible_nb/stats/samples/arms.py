@@ -12,25 +12,26 @@ import pandas as pd
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import id_codes
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import (
+    Error,
+    Units,
+    difference_of_errors,
+    extreme_scale,
+    paired_adjust,
+    units_of,
+)
+from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")
-FEW_CLUSTERS = 30
 _WARNING = "warning: "
 _SKEWED = 0.2
 _FEW_VALUES = 15
 _SUSPECT = 0.05
 _HEAVY_SPREAD = 1.4
-
-
-class Error(NamedTuple):
-    """The standard error of an estimate, with its degrees of freedom."""
-
-    error: float
-    df: float
 
 
 def arms_of(
@@ -86,11 +87,18 @@ def _share_cluster_codes(frames: Sequence[pd.DataFrame], arms: Sequence[Values],
     codes, known = pd.factorize(np.concatenate(named))
     joined, start, fresh = [], 0, len(known)
     for arm, names in zip(arms, named, strict=True):
-        alone = max(int(arm.cluster.max(initial=-1)) + 1 - len(names), 0) if arm.cluster is not None else 0
+        alone = max(_largest_code(arm) + 1 - len(names), 0)
         table = np.concatenate([codes[start : start + len(names)], np.arange(fresh, fresh + alone)])
-        joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64)))
+        lost = None if arm.lost_cluster is None else table[arm.lost_cluster].astype(np.int64)
+        joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64), lost_cluster=lost))
         start, fresh = start + len(names), fresh + alone
     return joined
+
+
+def _largest_code(arm: Values) -> int:
+    """Largest cluster code of any row, with or without a value; -1 without clusters."""
+    codes = (arm.cluster, arm.lost_cluster)
+    return max(-1 if code is None else int(code.max(initial=-1)) for code in codes)
 
 
 def check_size(arm: Values, name: str, least: int = 2) -> None:
@@ -154,37 +162,26 @@ def linearize(arm: Values, test: str) -> tuple[float, np.ndarray]:
     return float(mean), np.subtract(x, mean, out=away)
 
 
-def contributions(arm: Values, deviation: np.ndarray, codes: int = 0) -> np.ndarray:
-    """Contribution of each independent unit to an estimate; the squares sum to its variance.
-
-    Args:
-        arm: Values of the arm.
-        deviation: float64[n], linearised deviation of each row; the weighted sum is 0.
-        codes: Number of cluster codes over all arms, so that contributions of several arms align.
-    """
-    each = arm.weight * deviation / arm.weight.sum()
-    if arm.cluster is not None:
-        each = np.bincount(arm.cluster, each, minlength=codes)
-    n = weighted.units(len(arm.x), arm.cluster)
-    return np.asarray(np.sqrt(n / (n - 1)) * each)
+def units_of_arm(arm: Values, deviation: np.ndarray, codes: int = 0) -> Units:
+    """Independent units of an arm: rows, or clusters; see `units_of`."""
+    return units_of(deviation, arm.weight, arm.cluster, codes)
 
 
 def number_of_codes(arms: Sequence[Values]) -> int:
     """One more than the largest code of a cluster in any arm."""
-    return max(0 if arm.cluster is None else int(arm.cluster.max(initial=-1)) + 1 for arm in arms)
+    return max(_largest_code(arm) for arm in arms) + 1
 
 
 def arm_error(arm: Values, deviation: np.ndarray) -> Error:
-    """Linearised standard error of an estimate of one arm, between clusters if there are any; df is units - 1."""
-    each = contributions(arm, deviation)
-    return Error(float(np.sqrt(each @ each)), weighted.units(len(arm.x), arm.cluster) - 1.0)
+    """Linearised standard error of an estimate of one arm, between clusters if there are any; see `cluster_robust`."""
+    return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
 
 
 def difference_error(control: Values, treatment: Values, first: np.ndarray, second: np.ndarray) -> Error:
     """Linearised standard error of a difference, estimate of the treatment - estimate of the control.
 
-    Degrees of freedom by Satterthwaite over independent parts: control and treatment; with clusters, the clusters of
-    the control only, of the treatment only, and those in both, whose contributions are subtracted before squaring.
+    Independent arms have Welch's degrees of freedom; the contributions of clusters that occur in both arms are
+    subtracted before squaring.
 
     Args:
         control, treatment: The arms.
@@ -197,29 +194,24 @@ def difference_error(control: Values, treatment: Values, first: np.ndarray, seco
         >>> error = difference_error(*arms, *(arm.x - arm.x.mean() for arm in arms))
         >>> round(error.error**2, 12), round(error.df, 2)  # 1 / 3 + 4 / 3; Welch
         (1.666666666667, 2.94)
-
-    References:
-        Satterthwaite: An approximate distribution of estimates of variance components. Biometrics Bulletin 2 (1946).
     """
-    codes = number_of_codes((control, treatment))
-    left, right = contributions(control, first, codes), contributions(treatment, second, codes)
-    if control.cluster is None or treatment.cluster is None:
-        parts = [(float(left @ left), len(left)), (float(right @ right), len(right))]
-    else:
-        squares = (right - left) ** 2
-        one, two = (np.bincount(code, minlength=codes) > 0 for code in (control.cluster, treatment.cluster))
-        parts = [(float(squares[part].sum()), int(part.sum())) for part in (one & ~two, ~one & two, one & two)]
-    variance = sum(part for part, _ in parts)
-    below = sum(part**2 / max(n - 1, 1) for part, n in parts if n)
-    return Error(float(np.sqrt(variance)), variance**2 / below if below > 0 else float("nan"))
+    if not shared_clusters((control, treatment)):
+        return difference_of_errors(arm_error(control, first), arm_error(treatment, second))
+    codes, scale = number_of_codes((control, treatment)), extreme_scale(first, second)
+    each, df = paired_adjust(
+        units_of_arm(control, first / scale, codes), units_of_arm(treatment, second / scale, codes)
+    )
+    return Error(scale * float(np.sqrt(each @ each)), df)
 
 
 def shared_clusters(arms: Sequence[Values]) -> int:
     """Count the clusters that occur in more than one arm."""
+    codes = [arm.cluster for arm in arms if arm.cluster is not None]
+    if len(codes) < len(arms):
+        return 0
     present = np.zeros(number_of_codes(arms), np.int64)
-    for arm in arms:
-        if arm.cluster is not None:
-            present += np.bincount(arm.cluster, minlength=len(present)) > 0
+    for code in codes:
+        present += np.bincount(code, minlength=len(present)) > 0
     return int(np.count_nonzero(present > 1))
 
 
@@ -258,8 +250,7 @@ def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
         if arm.cluster is not None:
             clusters = weighted.units(len(arm.x), arm.cluster)
             assumptions.append(f"{len(arm.x):,} rows of {name} in {clusters:,} clusters that are independent")
-            if clusters < FEW_CLUSTERS:
-                warnings.append(f"{name} has {clusters} clusters: below {FEW_CLUSTERS} p-values are too small")
+        warnings += [f"{name}: {warning}" for warning in few_units_warnings(arm)]
     shared = shared_clusters(arms)
     if shared:
         assumptions.append(f"{shared:,} clusters occur in more than one group; their covariance is taken into account")

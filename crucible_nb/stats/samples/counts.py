@@ -100,15 +100,16 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
         checks.columns("metric", column, data.columns)
         labels = data[column]
         weight = weights_of(data)
-        sampled = bool((weight != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
+        sampled = bool((weight[weight > 0] != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
     else:
         labels = bare_series(data, name)
         weight = np.ones(len(labels))
-    known = labels.notna().to_numpy()
+    present = weight > 0  # rows of weight 0 count nowhere
+    known = present & labels.notna().to_numpy()
     if not known.any() or not weight[known].sum() > 0:
         raise StatError(f"{metric}: expected at least 1 row with a value in {name}, got 0")
     codes = None if codes is None else codes[known]
-    return Labels(labels[known].astype(object), weight[known], codes, int((~known).sum()), sampled)
+    return Labels(labels[known].astype(object), weight[known], codes, int((present & ~known).sum()), sampled)
 
 
 def joint_clusters(groups: Sequence[Any], cluster: str | None) -> list[np.ndarray | None]:

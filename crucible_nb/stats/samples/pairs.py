@@ -201,7 +201,7 @@ def _matched_values(control: _Items, treatment: _Items, both: np.ndarray, weight
         side.values._replace(
             metric=metric, x=x, weight=weight, missing=0, sampled=sampled, seen=None, sized=False,
             rows_weight=float(weight.sum()), cluster=cluster, per=None if side.per is None else side.per[both],
-            known=None, lost=None,
+            known=None, lost=None, lost_cluster=None,
         )
         for side, x in zip((control, treatment), parts, strict=True)
     )  # fmt: skip
