@@ -162,8 +162,11 @@ class Ledger:
         """Whether the last planned look was made."""
         return max(self.fractions, default=0.0) >= 1
 
-    def due(self, information: int) -> int | None:
-        """Number of the planned look that is due, from 1; None if none is due."""
+    def due(self, n: int) -> int | None:
+        """Number of the planned look that is due at `n` events, half of them in each arm, from 1; None if none is."""
+        return self._due((n + 1) // 2)
+
+    def _due(self, information: int) -> int | None:
         plan, done = self.plan, sum(look.planned for look in self.looks)
         if plan.sequential:
             return done + 1
@@ -179,10 +182,10 @@ class Ledger:
             metrics: Metrics that are compared.
             information: As in `Look`; None for half of the events.
         """
-        information = n // 2 if information is None else information
+        information = (n + 1) // 2 if information is None else information
         if self.looks and (self.looks[-1].n, self.looks[-1].information) in ((n, information), (n, None)):
             return self.looks[-1]
-        look = Look(n, tuple(metrics), self.due(information) is not None, information)
+        look = Look(n, tuple(metrics), self._due(information) is not None, information)
         self.append(look)
         return look
 
