@@ -253,12 +253,14 @@ def _totals(first: Values, second: Values, design: Design) -> Difference:
 
 def _paired_totals(pairs: Pairs, design: Design) -> Difference:
     """Difference of totals over the items that both arms have: their number times the mean difference."""
-    n, means = len(pairs.control.x), _paired_means(pairs, design)
-    contrast = two_paired_means(pairs).contrast.times(n)
+    metric, n = pairs.control.metric, float(pairs.weight.sum())
+    control, treatment = (side._replace(metric=metric._replace(kind="mean")) for side in pairs[:2])
+    items = pairs._replace(control=control, treatment=treatment)
+    means, contrast = _paired_means(items, design), two_paired_means(items).contrast.times(n)
     return means._replace(
-        metric=pairs.control.metric.name, values=(contrast.control, contrast.treatment),
+        metric=metric.name, values=(contrast.control, contrast.treatment),
         estimate=n * means.estimate, limits=contrast.difference, contrast=contrast,
-        why=f"totals over the {n:,} items that both arms have ({design.pair_by}){_design_text(design)}",
+        why=f"totals over the {len(control.x):,} items that both arms have ({design.pair_by}){_design_text(design)}",
     )  # fmt: skip
 
 
