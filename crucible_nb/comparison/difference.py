@@ -34,10 +34,10 @@ from crucible_nb.stats.hypotests.proportions import proportions_test
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
+from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
 from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, values_of
 
 
 def point_estimate(values: Values, *, total: bool = True) -> float:
@@ -61,7 +61,8 @@ def point_estimate(values: Values, *, total: bool = True) -> float:
     if kind == "total" and total:
         return float(weight @ x)
     if values.per is not None:
-        return float(weight @ x) / float(weight @ np.asarray(values.per))
+        below = float(weight @ np.asarray(values.per))
+        return float(weight @ x) / below if below else math.nan
     return weighted.mean(x, weight) if values.sampled else float(x.mean())
 
 
@@ -83,7 +84,11 @@ class Difference(NamedTuple):
         why: Reason for this test.
         n: Number of values used of (control, treatment); equal for pairs.
         effect: Name and value of the effect size.
-        notes: Sentences on assumptions, exclusions and warnings.
+        notes: Assumptions, exclusions and warnings.
+        unit: Unit over which the metric is averaged, such as "items"; "" for the metric of the events.
+        of_events: The metric of the events of control and treatment, if `unit` is not "".
+        untested: Reason why there is no test; None with one.
+        identical: Whether the values of both arms are identical: of pairs, or of constant arms.
         contrast: The estimates with the intervals of treatment - ratio * control, from which the relative change
             follows; None for a confidence sequence.
         margin_contrast: The same for a test against a margin, where its intervals differ.
@@ -102,7 +107,11 @@ class Difference(NamedTuple):
     why: str
     n: tuple[int, int]
     effect: tuple[str, float] = ("", math.nan)
-    notes: tuple[str, ...] = ()
+    notes: Notes = Notes()
+    unit: str = ""
+    of_events: tuple[float, float] | None = None
+    untested: str | None = None
+    identical: bool = False
     contrast: Contrast | None = None
     margin_contrast: Contrast | None = None
     limited: str | None = None
@@ -114,6 +123,11 @@ class Difference(NamedTuple):
         """Whether the difference is by a confidence sequence."""
         return self.valid_at_every_n is not None
 
+    @property
+    def estimand(self) -> str:
+        """Name of what is compared."""
+        return f"{self.metric} (mean over {self.unit})" if self.unit else self.metric
+
 
 def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
     """Compare one metric by a test with a fixed n.
@@ -124,16 +138,44 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
     """
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
-        return _PAIRED[pairs.control.metric.kind](pairs, design)
-    first, second = two_arms(control.frame, treatment.frame, metric, cluster=design.cluster, resample=design.resample)
-    return _INDEPENDENT[first.metric.kind](first, second, design)
+        check_size(pairs.control, "pairs")
+        difference = _PAIRED[pairs.control.metric.kind](pairs, design)._replace(identical=is_identical(*pairs[:2]))
+        return _of_items(difference, pairs)
+    frames = control.frame, treatment.frame
+    first, second = clustered_arms(frames, ARMS, metric, design.clustering, design.resample)
+    difference = _INDEPENDENT[first.metric.kind](first, second, design)
+    difference = difference._replace(identical=is_constant(first, second))
+    if design.resample is None or first.blocks:
+        return difference
+    totals = [values_of(frame, metric) for frame in frames]
+    return difference._replace(unit=f"blocks of {design.resample}", of_events=_estimates(*totals))
+
+
+def is_identical(control: Values, treatment: Values) -> bool:
+    """Return whether all pairs have equal values."""
+    same = control.per is None or treatment.per is None or np.array_equal(control.per, treatment.per)
+    return bool(np.array_equal(control.x, treatment.x) and same)
+
+
+def is_constant(control: Values, treatment: Values) -> bool:
+    """Return whether all values of both arms are equal."""
+    return control.per is None and bool((control.x == control.x[0]).all() and (treatment.x == control.x[0]).all())
+
+
+def _of_items(difference: Difference, pairs: Pairs) -> Difference:
+    """Name the mean over repeated items, and add the mean over events; other metrics are those of the events."""
+    if pairs.rows is None or pairs.control.metric.kind not in {"mean", "rate"}:
+        return difference
+    return difference._replace(unit="items", of_events=_estimates(*pairs.rows))
+
+
+def _estimates(control: Values, treatment: Values) -> tuple[float, float]:
+    return point_estimate(control), point_estimate(treatment)
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:
     test, contrast = skew_safe_t_test(first, second, _CONFIDENCE)
     why = f"{_PLURALS[first.metric.kind]} of independent arms, variances may differ"
-    if design.resample is not None:
-        why = f"means of blocks of {design.resample}, because neighbouring events correlate"
     return _from_test(test, (first, second), why + _design_text(design), contrast)
 
 
@@ -142,7 +184,7 @@ def _paired_means(pairs: Pairs, design: Design) -> Difference:
     why = (
         f"{_PLURALS[pairs.control.metric.kind]} of the same items in both arms ({design.pair_by}){_design_text(design)}"
     )
-    return _from_test(test, (pairs.control, pairs.treatment), why, two_paired_means(pairs).contrast)
+    return _from_test(test, pairs.arms, why, two_paired_means(pairs).contrast)
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
@@ -175,11 +217,6 @@ def _paired_rates(pairs: Pairs, design: Design) -> Difference:
     return difference._replace(limits=limits, margin_contrast=contrast)
 
 
-def _notes(first: Values, second: Values) -> tuple[str, ...]:
-    notes = notes_of((first, second), ARMS)
-    return (*notes.assumptions, *notes.exclusions, *notes.warnings)
-
-
 def _smallest_expected_count(first: Values, second: Values) -> float:
     """Smallest expected count of the 2x2 table of two arms of true and false."""
     hits, n = first.x.sum() + second.x.sum(), len(first.x) + len(second.x)
@@ -188,6 +225,8 @@ def _smallest_expected_count(first: Values, second: Values) -> float:
 
 def _design_text(design: Design) -> str:
     sampled = ", weighted because rows were sampled" if design.sampled else ""
+    if design.resample is not None:
+        return f"{sampled}, errors between blocks of {design.resample}, because neighbouring events correlate"
     return sampled + (f", errors clustered by {design.cluster}" if design.cluster is not None else "")
 
 
@@ -195,8 +234,8 @@ def _from_test(test: TestResult, sides: tuple[Values, Values], why: str, contras
     return Difference(
         metric=test.metric, values=(point_estimate(sides[0]), point_estimate(sides[1])), estimate=test.estimate,
         limits=contrast.difference, pvalue=test.pvalue, test=test.test, why=why,
-        n=(len(sides[0].x), len(sides[1].x)), effect=(test.effect, test.effect_size),
-        notes=(*test.assumptions, *test.exclusions, *test.warnings), contrast=contrast, limited=test.limited,
+        n=(sides[0].n, sides[1].n), effect=(test.effect, test.effect_size),
+        notes=Notes(test.assumptions, test.exclusions, test.warnings), contrast=contrast, limited=test.limited,
         kind=sides[0].metric.kind,
     )  # fmt: skip
 
@@ -207,9 +246,9 @@ def _quantiles(first: Values, second: Values, design: Design) -> Difference:
 
 def _paired_quantiles(pairs: Pairs, design: Design) -> Difference:
     contrast, correlation = paired_quantile_contrast(pairs)
-    difference = _of_quantiles((pairs.control, pairs.treatment), contrast, design)
+    difference = _of_quantiles(pairs.arms, contrast, design)
     same = f"; both arms have the same items ({design.pair_by}), so their correlation ({correlation:.2f}) is used"
-    return difference._replace(why=difference.why + same, notes=(*difference.notes, *pairs.exclusions))
+    return difference._replace(why=difference.why + same, notes=difference.notes.plus(exclusions=pairs.exclusions))
 
 
 def _of_quantiles(sides: tuple[Values, Values], contrast: Contrast, design: Design) -> Difference:
@@ -220,8 +259,8 @@ def _of_quantiles(sides: tuple[Values, Values], contrast: Contrast, design: Desi
         limits=contrast.difference, pvalue=pvalue_of(treatment - control, contrast.difference),
         test="difference of quantiles (MOVER)",
         why=f"quantiles by order statistics, valid for any distribution{_design_text(design)}",
-        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(control, treatment)),
-        notes=_notes(first, second), contrast=contrast,
+        n=(first.n, second.n), effect=("ratio", _ratio(control, treatment)),
+        notes=notes_of((first, second), ARMS), contrast=contrast,
     )  # fmt: skip
 
 
@@ -246,17 +285,18 @@ def _totals(first: Values, second: Values, design: Design) -> Difference:
         metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=contrast.difference,
         pvalue=tail_probability(estimate / standard_error, "two-sided", df), test="difference of totals (t)",
         why=f"expected totals of as many events as each arm has{_design_text(design)}",
-        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
-        notes=_notes(first, second), contrast=contrast,
+        n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        notes=notes_of((first, second), ARMS), contrast=contrast,
     )  # fmt: skip
 
 
 def _paired_totals(pairs: Pairs, design: Design) -> Difference:
     """Difference of totals over the items that both arms have: their number times the mean difference."""
-    metric, n = pairs.control.metric, float(pairs.weight.sum())
+    metric = pairs.control.metric
     control, treatment = (side._replace(metric=metric._replace(kind="mean")) for side in pairs[:2])
-    items = pairs._replace(control=control, treatment=treatment)
-    means, contrast = _paired_means(items, design), two_paired_means(items).contrast.times(n)
+    pairs = pairs._replace(control=control, treatment=treatment)
+    n, means = float(control.weight.sum()), _paired_means(pairs, design)
+    contrast = two_paired_means(pairs).contrast.times(n)
     return means._replace(
         metric=metric.name, values=(contrast.control, contrast.treatment),
         estimate=n * means.estimate, limits=contrast.difference, contrast=contrast,

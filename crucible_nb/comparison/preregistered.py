@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from crucible_nb.comparison.arguments import Direction
 from crucible_nb.comparison.arms import Arm
-from crucible_nb.comparison.verdicts import Direction
 from crucible_nb.errors import StatError
 from crucible_nb.stats.planning.plan import Ledger, Plan
 from crucible_nb.stats.sequences.spending import boundaries

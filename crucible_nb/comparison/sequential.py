@@ -11,6 +11,7 @@ from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.difference import Difference, point_estimate
 from crucible_nb.errors import StatError
 from crucible_nb.events.sampling_info import not_whole
+from crucible_nb.stats.samples.arms import Notes
 from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.pairs import pairs_of
 from crucible_nb.stats.samples.values import values_of
@@ -39,16 +40,16 @@ def sequential_difference(
     )  # fmt: skip
 
 
-def _notes(result: DifferenceResult, design: Design, *, paired: bool) -> tuple[str, ...]:
-    notes = list(result.warnings)
+def _notes(result: DifferenceResult, design: Design, *, paired: bool) -> Notes:
+    notes = Notes(warnings=result.warnings)
     if design.pair_by is not None and not paired:
-        notes.append("both arms have the same items; quantiles take the arms as independent, which is conservative")
-    if design.cluster is not None:
-        notes.append(f"rows are taken as independent, but {design.cluster} has several each: use one row per cluster")
+        notes = notes.plus(["both arms have the same items; quantiles take them as independent, which is conservative"])
     if any(result.missing):
         control, treatment = result.missing
-        notes.append(f"events without a value: {control:,} of the control, {treatment:,} of the treatment")
-    return tuple(notes)
+        notes = notes.plus(
+            exclusions=[f"events without a value: {control:,} of the control, {treatment:,} of the treatment"]
+        )
+    return notes
 
 
 def _compare_pairs(

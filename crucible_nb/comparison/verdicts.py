@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from crucible_nb.comparison.arguments import Direction
 from crucible_nb.stats.estimates.contrast import Contrast
 from crucible_nb.stats.estimates.mover import side_pvalue
+from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.utils import checks
 
 Verdict = Literal["better", "worse", "equivalent", "not worse", "different", "leaning", "inconclusive"]
-Direction = Literal["up", "down"]
 
 _DOWN = ("latency", "cost", "error", "failure")
 
@@ -72,7 +73,10 @@ def read_margin(metric: str, margin: Any, control: float) -> Margin | None:
             share = float(margin.strip()[:-1]) / 100
         except ValueError:
             raise checks.wrong("margin", margin, "a number, or text such as '5%'") from None
-        return Margin(checks.number("margin", share * abs(control), gt=0), share)
+        width = share * abs(control)
+        if not width > 0 and share > 0:  # a control of 0, or unknown
+            return None
+        return Margin(checks.number("margin", width, gt=0), share)
     return Margin(checks.number("margin", margin, gt=0))
 
 
@@ -126,35 +130,79 @@ def limit_decision(decision: Decision, reason: str | None) -> Decision:
     return Decision("leaning", f"{decision.why}, but {reason}")
 
 
+class PValues(NamedTuple):
+    """P-values of one metric.
+
+    Attributes:
+        raw: Of no difference, before the correction.
+        difference, equivalence, noninferiority: Corrected.
+        correction: Method of the correction and number of tests; None without one.
+    """
+
+    raw: float
+    difference: float
+    equivalence: float
+    noninferiority: float
+    correction: str | None
+
+
+def decide_untested(reason: str, margin: float | None, *, identical: bool) -> Decision:
+    """Decide on a metric that has no test: identical values are equivalent within any margin."""
+    return Decision("equivalent" if identical and margin is not None else "inconclusive", reason)
+
+
 def decide_fixed_n(
-    estimate: float, pvalue: float, alpha: float, direction: Direction | None, margin: float | None,
-    equivalence_p: float, noninferiority_p: float,
-) -> Decision:  # fmt: skip
+    estimate: float, interval: Interval, p: PValues, alpha: float, direction: Direction | None, margin: float | None
+) -> Decision:
     """Decide on a difference tested at a fixed n.
 
     Args:
         estimate: Difference treatment - control.
-        pvalue: P-value of no difference, corrected.
+        interval: Interval of the difference, not corrected.
+        p: P-values.
         alpha: Significance level.
         direction: Direction that is better; None if unknown.
         margin: Smallest difference that matters; None without a margin.
-        equivalence_p, noninferiority_p: P-values of equivalence and of non-inferiority, corrected.
     """
-    significant = pvalue <= alpha
+    significant = p.difference <= alpha
     sign = "higher" if estimate > 0 else "lower"
-    if margin is not None and equivalence_p <= alpha:
+    if margin is not None and p.equivalence <= alpha:
         also = f"; the sign is known nevertheless: the treatment is {sign}" if significant else ""
         return Decision("equivalent", f"the difference lies within {number(margin)} either way{also}")
     if significant:
+        covers = "; by the test, although its interval, by another method, covers zero" if _covers(interval) else ""
         if direction is None:
-            return Decision("different", f"the treatment is {sign}; no direction was given, so it is not called better")
+            why = f"the treatment is {sign}; no direction was given, so it is not called better{covers}"
+            return Decision("different", why)
         good = (estimate > 0) == (direction == "up")
         better = "higher" if direction == "up" else "lower"
-        return Decision("better" if good else "worse", f"the treatment is {sign}, and {better} is better")
-    if margin is not None and direction is not None and noninferiority_p <= alpha:
+        return Decision("better" if good else "worse", f"the treatment is {sign}, and {better} is better{covers}")
+    if margin is not None and direction is not None and p.noninferiority <= alpha:
         return Decision("not worse", f"if it is worse, then by less than {number(margin)}")
-    beyond = "" if margin is None else f", and the interval reaches beyond {number(margin)}"
-    return Decision("inconclusive", f"zero lies in the interval{beyond}; that is not evidence of no difference")
+    return Decision("inconclusive", f"{_why_open(interval, p, alpha)}{_why_not_within(interval, margin)}")
+
+
+def _covers(interval: Interval) -> bool:
+    return interval.low <= 0 <= interval.high
+
+
+def _why_open(interval: Interval, p: PValues, alpha: float) -> str:
+    """Reason why no difference is shown, in agreement with the interval."""
+    if _covers(interval):
+        return "zero lies in the interval; that is not evidence of no difference"
+    if p.raw <= alpha:
+        corrected = f"{p.correction}: {p_text(p.difference)}"
+        return f"significant alone ({p_text(p.raw)}), but not after the correction ({corrected})"
+    return f"zero lies just outside the interval, but the test, by another method, is not significant ({p_text(p.raw)})"
+
+
+def _why_not_within(interval: Interval, margin: float | None) -> str:
+    """Reason why the difference is not shown to be within the margin."""
+    if margin is None:
+        return ""
+    if _is_inside(interval, -margin, margin):
+        return f"; the interval lies within {number(margin)} either way, but not after the correction"
+    return f"; the interval reaches beyond {number(margin)}"
 
 
 def decide_sequence(
@@ -182,4 +230,5 @@ def decide_sequence(
     if decided:
         good = (estimate > 0) == (direction == "up")
         return Decision("better" if good else "worse", f"the treatment is {sign}, at any look")
-    return Decision("inconclusive", "not decided yet; look again at any time")
+    corrected = "" if _covers(interval) else "zero lies outside the interval, but not after the correction; "
+    return Decision("inconclusive", f"{corrected}not decided yet; look again at any time")

@@ -24,7 +24,8 @@ def few_units_warnings(values: Values) -> tuple[str, ...]:
     warnings = []
     if values.cluster is not None:
         size = np.bincount(values.cluster, values.weight)
-        warnings.append(_warning(int(np.count_nonzero(size)), effective_units(size), "clusters", "size", CLUSTERS))
+        what = "blocks" if values.blocks else "clusters"
+        warnings.append(_warning(int(np.count_nonzero(size)), effective_units(size), what, "size", CLUSTERS))
     if values.sampled:
         rows = weighted.effective_size(values.weight)
         warnings.append(_warning(len(values.x), rows, "weighted rows", "weight", ROWS))

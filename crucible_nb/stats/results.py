@@ -98,7 +98,7 @@ class Result:
             >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_latex()
             True
         """
-        lines = [rf"{_latex(name)} & {_latex(value)} \\" for name, value in self._rows()]
+        lines = [rf"{latex_text(name)} & {latex_text(value)} \\" for name, value in self._rows()]
         return "\n".join([r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
 
     def __repr__(self) -> str:
@@ -127,7 +127,8 @@ def _plain(value: Any) -> Any:
 def _is_missing(value: Any) -> bool:
     if isinstance(value, Interval):
         return math.isnan(value.low) and math.isnan(value.high)
-    return value is None or value in ((), "") or (isinstance(value, float) and math.isnan(value))
+    empty = isinstance(value, (tuple, str)) and not value
+    return value is None or empty or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(value: Any) -> str:
@@ -170,5 +171,6 @@ _LATEX = str.maketrans(
 )
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text in which the special characters of LaTeX are escaped."""
     return text.translate(_LATEX)

@@ -91,7 +91,12 @@ def two_means(control: Values, treatment: Values, test: str = "comparison") -> T
 
 
 def two_paired_means(pairs: Pairs, test: str = "comparison") -> TwoMeans:
-    """Estimate the means or ratios of the same items in two arms; see `two_means`."""
+    """Estimate the means or ratios of the same items in two arms; see `two_means`.
+
+    Ratios of repeated items are those of all their rows.
+    """
+    if pairs.rows is not None and pairs.control.per is not None:
+        return two_means(*pairs.rows, test)
     control, treatment = pairs.control, pairs.treatment
     (first, left), (second, right) = linearize(control, test), linearize(treatment, test)
 

@@ -22,13 +22,26 @@ def quantile_contrast(control: Values, treatment: Values) -> Contrast:
 def paired_quantile_contrast(pairs: Pairs) -> tuple[Contrast, float]:
     """Contrast of a quantile of the same items in two arms, and the correlation of being below the quantile.
 
+    Of repeated items all rows are used, clustered by item.
+
     Raises:
         StatError: Fewer than two pairs.
     """
-    one, two = sort_arm(pairs.control), sort_arm(pairs.treatment)
-    below = np.stack([pairs.control.x <= one.estimate, pairs.treatment.x <= two.estimate]).astype(np.float64)
-    correlation = float(np.asarray(np.corrcoef(below))[0, 1]) if below.std(1).all() else 0.0
+    control, treatment = pairs.arms
+    one, two = sort_arm(control), sort_arm(treatment)
+    below = [_below(control, one), _below(treatment, two)]
+    if control.cluster is not None:
+        present = np.bincount(control.cluster) > 0
+        below = [part[present] for part in below]
+    varies = all(part.std() > 0 for part in below)
+    correlation = float(np.asarray(np.corrcoef(np.stack(below)))[0, 1]) if varies else 0.0
     return _contrast(one, two, correlation), correlation
+
+
+def _below(arm: Values, side: SortedArm) -> np.ndarray:
+    """Influence of each row, or of each cluster, on the share of events below the quantile."""
+    below = (arm.x <= side.estimate) - arm.metric.q
+    return np.asarray(below if arm.cluster is None else np.bincount(arm.cluster, arm.weight * below))
 
 
 def _contrast(control: SortedArm, treatment: SortedArm, correlation: float) -> Contrast:

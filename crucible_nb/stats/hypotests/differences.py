@@ -89,7 +89,7 @@ def difference_of_arms(control: Values, treatment: Values) -> TestableDifference
     Raises:
         StatError: Constant values, or a total.
     """
-    arms, n = (control, treatment), (len(control.x), len(treatment.x))
+    arms, n = (control, treatment), (control.n, treatment.n)
     notes = notes_of(arms, ARMS)
     if control.metric.kind == "quantile":
         return _difference_of_quantiles(quantile_contrast(control, treatment), control.metric, n, notes)

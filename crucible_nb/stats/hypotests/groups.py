@@ -90,7 +90,7 @@ def anova_of(
     if explained is not None:
         effect, eta, limits = "eta squared", explained.eta, explained.eta_interval
     notes = notes_of(arms, names).plus(*_variance_notes(arms, names, equal_variance=equal_variance))
-    sizes = tuple(len(arm.x) for arm in arms)
+    sizes = tuple(arm.n for arm in arms)
     means = ", ".join(number(mean) for mean, _ in estimates)
     return TestResult(
         test=test, metric=arms[0].metric.name, estimate=math.nan, estimand="", confidence_interval=UNKNOWN,

@@ -19,7 +19,7 @@ from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_l
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.arms import Notes, arm_error, check_size, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
-from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.pairs import Pairs, clustered_pairs
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
 
@@ -96,7 +96,7 @@ def mcnemar(
         table = counts_2x2(control, "pairs")
         counts = PairCounts(float(table[0, 1]), float(table[1, 0]), int(table.sum()))
         return _unweighted(counts, "table", exact, alternative, confidence, Notes(), correction=correction)
-    pairs = pairs_of(control, treatment, metric, by=pair_by, cluster=cluster)
+    pairs = clustered_pairs(control, treatment, metric, pair_by, cluster)
     return mcnemar_test(pairs, alternative, confidence, exact=exact, correction=correction)
 
 

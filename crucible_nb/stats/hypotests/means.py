@@ -39,7 +39,7 @@ from crucible_nb.stats.samples.arms import (
 from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
-from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
+from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs
 from crucible_nb.utils import checks
 
 SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
@@ -152,12 +152,12 @@ def one_sample(
     notes = notes_of((arm,), ("data",)).plus(*check_normality((arm,), ("data",), [moments_of(arm)]))
     what, unit = what_of(arm.metric), unit_of(arm.metric)
     report = joined(
-        f"One-sample t-test of {what} against {number(popmean)}{unit} (n = {len(arm.x):,}): {number(mean)}{unit}",
+        f"One-sample t-test of {what} against {number(popmean)}{unit} (n = {arm.n:,}): {number(mean)}{unit}",
         *_test_texts(test, confidence, "Cohen's d", size),
     )
     return _result(
         test, size, notes, name="one-sample t-test", metric=metric, estimand=what, effect="Cohen's d",
-        alternative=alternative, confidence=confidence, n=len(arm.x), report=report,
+        alternative=alternative, confidence=confidence, n=arm.n, report=report,
     )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def two_sample_t_test(
     size = _two_sample_effect(arms, alternative, confidence)
     name = "Student's t-test" if equal_variance else "Welch's t-test"
     name += "" if simple else " with linearised standard errors"
-    what, unit, n = what_of(control.metric), unit_of(control.metric), (len(control.x), len(treatment.x))
+    what, unit, n = what_of(control.metric), unit_of(control.metric), (control.n, treatment.n)
     moments = [moments_of(arm) for arm in arms]
     notes = notes_of(arms, ARMS).plus(*_variance_notes(arms, moments, equal_variance=equal_variance))
     notes = notes.plus(*check_normality(arms, ARMS, moments))
@@ -221,7 +221,7 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
     size = _NO_EFFECT
     if control.per is None:
         size = _sample_effect(arm, 0.0, alternative, confidence)
-    what, unit, n = what_of(control.metric), unit_of(control.metric), len(arm.x)
+    what, unit, n = what_of_pairs(pairs), unit_of(control.metric), len(arm.x)
     name = "paired t-test" + ("" if control.plain and control.per is None else " with linearised standard errors")
     notes = notes_of((arm,), ("pairs",)).plus(*check_normality((arm,), ("differences",), [moments_of(arm)]))
     notes = notes.plus(exclusions=pairs.exclusions)

@@ -101,7 +101,7 @@ def permutation_test(
     checks.whole("n_resamples", n_resamples, ge=99)
     checks.whole("seed", seed)
     pairs = match_pairs(control, treatment, metric, pair_by, cluster, resample) if paired else None
-    arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample) if pairs is None else pairs[:2]
+    arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample) if pairs is None else pairs.arms
     _check_exchangeable(arms, paired=paired)
     estimates = (
         _estimate(*arms, alternative, confidence) if pairs is None else _estimate_pairs(pairs, alternative, confidence)
@@ -110,10 +110,14 @@ def permutation_test(
     procedure = f"all permutations of {_units_text(arms, paired=paired)}"
     if not exact:
         procedure = f"{n_resamples:,} random permutations of {_units_text(arms, paired=paired)}, seed {seed}"
-    notes = notes_of(arms, ARMS) if pairs is None else notes_of(arms[:1], ("pairs",)).plus(exclusions=pairs.exclusions)
+    notes = (
+        notes_of(arms, ARMS)
+        if pairs is None
+        else notes_of((pairs.control,), ("pairs",)).plus(exclusions=pairs.exclusions)
+    )
     null = f"under the null hypothesis both arms have the same distribution, not only the same {metric}"
     notes = notes.plus([procedure, null, estimates.note])
-    n = len(arms[0].x), len(arms[1].x)
+    n = (arms[0].n, arms[1].n) if pairs is None else (pairs.control.n, pairs.treatment.n)
     return _result(arms[0].metric, estimates, (statistic, pvalue), procedure, notes, paired=paired, n=n,
                    alternative=alternative, confidence=confidence)  # fmt: skip
 
@@ -241,9 +245,7 @@ def _estimate(control: Values, treatment: Values, alternative: str, confidence: 
 def _estimate_pairs(pairs: Pairs, alternative: str, confidence: float) -> _Estimates:
     if pairs.control.metric.kind != "quantile":
         return _estimates_of_test(paired_t_test(pairs, alternative, confidence))
-    first, second = (
-        weighted.quantile(arm.x, np.ones(len(arm.x)), arm.metric.q) for arm in (pairs.control, pairs.treatment)
-    )
+    first, second = (weighted.quantile(arm.x, np.ones(len(arm.x)), arm.metric.q) for arm in pairs.arms)
     return _Estimates(second - first, UNKNOWN, "", math.nan, UNKNOWN, "paired quantiles have no interval")
 
 

@@ -13,7 +13,7 @@ from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.dominance import Dominance, below, dominance
 from crucible_nb.stats.effects.explained import FStatistic, explained_limits, name_groups, wald_test
 from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
-from crucible_nb.stats.effects.sizes import match_pairs
+from crucible_nb.stats.effects.sizes import match_independent_pairs
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.hypotests.exact_ranks import exact_pvalue, is_small
 from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments
@@ -103,7 +103,7 @@ def mann_whitney_of(
         shown = f"t({df:.5g}) = {number(statistic)}"
     delta = one_sided(cliff.interval, alternative, -1.0, 1.0)
     share = one_sided(cliff.share_interval, alternative, 0.0, 1.0)
-    notes, n = notes_of(arms, ARMS).plus(*test_notes), (len(control.x), len(treatment.x))
+    notes, n = notes_of(arms, ARMS).plus(*test_notes), (control.n, treatment.n)
     return TestResult(
         test=test, metric=control.metric.name, estimate=cliff.share, estimand="P(treatment > control) + P(equal) / 2",
         confidence_interval=share, confidence=confidence, statistic=statistic, df=df, pvalue=pvalue,
@@ -194,7 +194,7 @@ def wilcoxon(
     """
     confidence = check_test_arguments(alternative, confidence)
     checks.one_of("method", method, METHODS)
-    pairs = match_pairs(control, treatment, metric, pair_by, None, None)
+    pairs = match_independent_pairs(control, treatment, metric, pair_by)
     return wilcoxon_of(pairs, alternative, confidence, method, continuity=continuity)
 
 
@@ -296,7 +296,7 @@ def kruskal_wallis(
 def kruskal_of(arms: Sequence[Values], names: Sequence[str], confidence: float) -> TestResult:
     """Kruskal-Wallis test of the values of groups; see `kruskal_wallis`."""
     _check_rows(arms, "kruskal_wallis", names)
-    k, sizes, notes = len(arms), tuple(len(arm.x) for arm in arms), notes_of(arms, names)
+    k, sizes, notes = len(arms), tuple(arm.n for arm in arms), notes_of(arms, names)
     n = sum(sizes)
     df: float | tuple[float, ...]
     if all(arm.plain for arm in arms):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from warnings import catch_warnings, simplefilter
 
@@ -23,7 +23,9 @@ from crucible_nb.stats.cluster_robust import (
 from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.samples.blocks import neighbours, sample_of
+from crucible_nb.stats.samples.blocks import block_values, neighbours, sample_of
+from crucible_nb.stats.samples.clusters import Clustering, choose_cluster
+from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")
@@ -37,26 +39,65 @@ _HEAVY_SPREAD = 1.4
 def arms_of(
     groups: Sequence[Any], names: Sequence[str], metric: str, *, cluster: str | None = None, resample: Any = None
 ) -> tuple[Values, ...]:
-    """Read the values of each group; a cluster that occurs in several groups has the same code in all of them.
+    """Read the values of each group, clustered as `choose_cluster` says.
 
     Args:
         groups: Experiments, frames, Series, lists or arrays.
         names: Names of the groups, for messages.
-        metric, cluster, resample: As for `sample_of`.
+        metric: As for `values_of`; with `resample`, the quantile of each block.
+        cluster: Column of clusters; None uses sessions or repeated items if they have several rows.
+        resample: Width of time blocks.
 
     Raises:
         StatError: A group with fewer than two values or clusters; see also `sample_of`.
     """
     groups = [frame_of(group) for group in groups]
+    if resample is not None:
+        return clustered_arms(groups, names, metric, Clustering(cluster, given=True), resample, read=_sample_of_test)
+    return clustered_arms(groups, names, metric, choose_cluster(groups, cluster))
+
+
+def _sample_of_test(data: Any, metric: str, name: str, *, cluster: str | None, resample: Any) -> Values:
+    """Read a sample for a test of means: of a quantile, the quantile of each time block."""
+    kind = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ()).kind
+    if kind == "quantile" and cluster is None:
+        return block_values(data, metric, name, resample)
+    return sample_of(data, metric, name, cluster=cluster, resample=resample)
+
+
+def clustered_arms(
+    groups: Sequence[Any], names: Sequence[str], metric: str, clustering: Clustering, resample: Any = None,
+    read: Callable[..., Values] = sample_of,
+) -> tuple[Values, ...]:  # fmt: skip
+    """Read the values of each group; a cluster that occurs in several groups has the same code in all of them.
+
+    Args:
+        groups: DataFrames, Series, lists or arrays.
+        names: Names of the groups, for messages.
+        metric, resample: As for `sample_of`.
+        clustering: The column of clusters. One that was not given by the user may be missing in a group.
+        read: Function that reads a group.
+    """
+    columns = [_cluster_in(group, clustering) for group in groups]
     arms = [
-        _warn_if_correlated(group, sample_of(group, metric, name, cluster=cluster, resample=resample), name)
-        for group, name in zip(groups, names, strict=True)
+        _warn_if_correlated(group, read(group, metric, name, cluster=column, resample=resample), name)
+        for group, name, column in zip(groups, names, columns, strict=True)
     ]
-    if cluster is not None:
-        arms = _share_cluster_codes(groups, arms, cluster)
+    if sum(arm.cluster is not None for arm in arms) > 1:
+        arms = _set_apart(arms) if resample is not None else _share_cluster_codes(groups, arms, columns)
     for arm, name in zip(arms, names, strict=True):
         check_size(arm, name)
+    notes = (*(f"{_WARNING}{warning}" for warning in clustering.warnings), *clustering.found)
+    if notes:
+        arms = [arm._replace(notes=(*arm.notes, *notes)) for arm in arms]
     return same_kind(arms)
+
+
+def _cluster_in(group: Any, clustering: Clustering) -> str | None:
+    column = clustering.column
+    if column is None or clustering.given:
+        return column
+    return column if isinstance(group, pd.DataFrame) and column in group.columns else None
 
 
 def two_arms(
@@ -75,24 +116,47 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     if arm.metric.kind == "quantile":
         estimate = weighted.quantile(arm.x, arm.weight, arm.metric.q)
     elif arm.per is not None:
-        estimate = float(arm.weight @ arm.x / (arm.weight @ arm.per)) if arm.per.any() else 0.0
+        below = float(arm.weight @ arm.per)
+        if not below > 0:  # no ratio, as the test will say
+            return arm
+        estimate = float(arm.weight @ arm.x) / below
     warning, _ = neighbours(data, arm.metric.name, arm, estimate)
     if warning is None:
         return arm
     return arm._replace(notes=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
 
 
-def _share_cluster_codes(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
-    named = [id_codes(frame[cluster], cluster)[1] for frame in frames]
+def _share_cluster_codes(
+    frames: Sequence[pd.DataFrame], arms: Sequence[Values], columns: Sequence[str | None]
+) -> list[Values]:
+    named = [
+        np.zeros(0, object) if column is None else id_codes(frame[column], column)[1]
+        for frame, column in zip(frames, columns, strict=True)
+    ]
     codes, known = pd.factorize(np.concatenate(named))
     joined, start, fresh = [], 0, len(known)
     for arm, names in zip(arms, named, strict=True):
+        if arm.cluster is None:
+            joined.append(arm)
+            continue
         alone = max(_largest_code(arm) + 1 - len(names), 0)
         table = np.concatenate([codes[start : start + len(names)], np.arange(fresh, fresh + alone)])
         lost = None if arm.lost_cluster is None else table[arm.lost_cluster].astype(np.int64)
         joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64), lost_cluster=lost))
         start, fresh = start + len(names), fresh + alone
     return joined
+
+
+def _set_apart(arms: Sequence[Values]) -> list[Values]:
+    """Give the clusters of each arm codes of their own."""
+    apart, start = [], 0
+    for arm in arms:
+        if arm.cluster is None:
+            apart.append(arm)
+            continue
+        apart.append(arm._replace(cluster=arm.cluster + start))
+        start += _largest_code(arm) + 1
+    return apart
 
 
 def _largest_code(arm: Values) -> int:
@@ -247,7 +311,7 @@ def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
                 f"rows of {name} were sampled and are weighted "
                 f"(effective number of rows by Kish: {weighted.effective_size(arm.weight):,.0f})"
             )
-        if arm.cluster is not None:
+        if arm.cluster is not None and not arm.blocks:
             clusters = weighted.units(len(arm.x), arm.cluster)
             assumptions.append(f"{len(arm.x):,} rows of {name} in {clusters:,} clusters that are independent")
         warnings += [f"{name}: {warning}" for warning in few_units_warnings(arm)]

@@ -34,6 +34,7 @@ class Values(NamedTuple):
         known: Whether each row of the data has a value, bool[rows]; None if all have.
         lost: Weights of the rows without a value, float64[missing]; None if there are none.
         lost_cluster: int64[missing], codes of the clusters of these rows; None without clusters.
+        blocks: Whether the clusters are time blocks.
     """
 
     metric: Metric
@@ -50,6 +51,12 @@ class Values(NamedTuple):
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
     lost_cluster: np.ndarray | None = None
+    blocks: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of values, or of time blocks."""
+        return len(np.unique(self.cluster)) if self.blocks and self.cluster is not None else len(self.x)
 
     @property
     def plain(self) -> bool:
@@ -59,7 +66,12 @@ class Values(NamedTuple):
 
 def frame_of(data: Any) -> Any:
     """Return the rows of an experiment; other data are returned as they are."""
-    return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
+    return data.frame() if is_experiment(data) else data
+
+
+def is_experiment(data: Any) -> bool:
+    """Return whether data are an experiment; a column or label named "frame" does not make a table one."""
+    return hasattr(type(data), "frame")
 
 
 def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:
