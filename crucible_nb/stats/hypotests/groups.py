@@ -88,7 +88,7 @@ def anova_of(
     explained = None if arms[0].per is not None else explained_of(arms, names, confidence)
     effect, eta, limits = ("", math.nan, UNKNOWN)
     if explained is not None:
-        effect, eta, limits = "eta squared", explained.eta, explained.interval
+        effect, eta, limits = "eta squared", explained.eta, explained.eta_interval
     notes = notes_of(arms, names).plus(*_variance_notes(arms, names, equal_variance=equal_variance))
     sizes = tuple(arm.n for arm in arms)
     means = ", ".join(number(mean) for mean, _ in estimates)

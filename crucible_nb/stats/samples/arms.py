@@ -366,7 +366,11 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         if mean > 0 and variance > (_HEAVY_SPREAD * mean) ** 2:
             warnings += [f"{name}: {warning}" for warning in heavy_tail_warnings(arm)]
     skewness = " and ".join(f"{moment.skewness:.2g} in {name}" for moment, name in zip(moments, names, strict=True))
-    if second > 0 and abs(third) / second**1.5 > _SKEWED:
+    shared = 0.0
+    if len(arms) == 2:
+        sizes = (weighted.effective_size(arm.weight) if arm.sampled else len(arm.x) for arm in arms)
+        shared = common_skewness(*sizes, *(moment.skewness for moment in moments))
+    if second > 0 and max(abs(third) / second**1.5, shared) > _SKEWED:
         warnings.append(
             f"skewness {skewness}: too large for means of so few values to be normal; mann_whitney_u, permutation_test "
             "or a quantile do not need normality"
@@ -377,6 +381,21 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         assumption = f"values are assumed to be normally distributed; {fewest} values are too few to check it"
         return Notes((assumption,), (), tuple(warnings))
     return Notes((f"skewness {skewness}: means of so many values are close to normal",), (), tuple(warnings))
+
+
+def common_skewness(n: float, m: float, first: float, second: float) -> float:
+    """Absolute skewness of the difference of two means if both arms have the same shape; 0 for arms of equal size.
+
+    Args:
+        n, m: Number of values of each arm.
+        first, second: Skewness of the values of each arm.
+
+    Examples:
+        >>> common_skewness(300, 300, 8.0, 8.0), round(common_skewness(50, 2000, 8.0, 8.0), 2)
+        (0.0, 1.09)
+    """
+    skewness = (n * first + m * second) / (n + m)
+    return float(abs(skewness * (1 / n**2 - 1 / m**2)) / (1 / n + 1 / m) ** 1.5)
 
 
 def check_equal_variances(arms: Sequence[Values], ratio: str) -> Notes:
