@@ -11,7 +11,7 @@ from crucible_nb.events.tables import frame_of
 from crucible_nb.experiment.intake import Intake
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert
-from crucible_nb.pipeline.monitor import Monitor
+from crucible_nb.pipeline.monitor import Monitor, with_missing_costs
 from crucible_nb.pipeline.rules import Rule
 from crucible_nb.utils.threads import TICKER
 
@@ -131,9 +131,12 @@ class Alerting:
         intake.process()
         stream = intake.log.stream
         raised = monitor.on_incidents(stream.pipeline.detect.take_new_incidents())
-        if monitor.rules and (at_rest or stream.config.clock != "events"):
-            raised += self._look(at_rest=at_rest)
-        raised += monitor.begun
+        if monitor.rules:
+            unpriced = stream.pipeline.enrich.unpriced
+            looks = at_rest or stream.config.clock != "events"
+            found = [*(self._look(at_rest=at_rest) if looks else ()), *monitor.begun]
+            raised += monitor.check_prices(intake.view().now, unpriced) if unpriced else []
+            raised += [with_missing_costs(alert, unpriced) for alert in found]
         actions = [alert.action for alert in raised if alert.action in ("pause", "stop")]
         fired = monitor.fired or bool(actions)
         for alert in raised:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,7 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import HISTORY, Alert, Alerts, alert_cells, alert_of
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.rule_state import Begun, RuleState
-from crucible_nb.pipeline.rules import Rule
+from crucible_nb.pipeline.rules import COSTS, Rule
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
@@ -37,15 +37,14 @@ class WatchedRule:
 
     def alert(self, time: int, value: float) -> Alert:
         """Return an alert of this rule."""
-        return Alert(
-            time=pd.Timestamp(time, unit="ns", tz="UTC"),
-            kind=self.kind,
-            metric=self.rule.metric,
-            value=value,
-            severity="high",
-            reason=f"{self.rule.text}: it is {value:,.4g}",
-            action=self.action,
-        )
+        moment = pd.Timestamp(time, unit="ns", tz="UTC")
+        return Alert(moment, self.kind, self.rule.metric, value, "high", self.rule.reason(value), self.action)
+
+    def warning(self, time: int, model: str, events: int) -> Alert:
+        """Return an alert of low rank: this rule on costs cannot count events of a model."""
+        moment = pd.Timestamp(time, unit="ns", tz="UTC")
+        reason = f"events of {model} cannot be priced, so {self.rule.text!r} does not count them; see exp.unpriced()"
+        return Alert(moment, self.kind, self.rule.metric, float(events), "medium", reason, "alert")
 
     def raised(self, alert: Alert) -> bool:
         """Return whether an alert is of this rule."""
@@ -149,11 +148,27 @@ class Monitor:
                 raised.append(watched.alert(now, value))
         return raised
 
+    def check_prices(self, now: int, unpriced: Mapping[str, int]) -> list[Alert]:
+        """Return an alert, once, for each model whose events a rule on costs cannot count.
+
+        Args:
+            now: Time of the alerts, UTC nanoseconds.
+            unpriced: Model -> number of its events whose cost is unknown.
+        """
+        rules = [watched for watched in self.rules if watched.rule.metric in COSTS] if unpriced else []
+        told = {alert.reason for alert in self.alerts.history} if rules else set()
+        found = [watched.warning(now, model, count) for watched in rules for model, count in unpriced.items()]
+        return [alert for alert in found if alert.reason not in told]
+
     def remember(self, alert: Alert, *, fired: bool) -> None:
         """Add an alert to the history; if the events alone did not decide it, its rule holds from its time on."""
         self.alerts.remember(alert)
         self.fired = fired
-        same = [one for one in self.begun if (one.kind, one.time, one.reason) == (alert.kind, alert.time, alert.reason)]
+        same = [
+            one
+            for one in self.begun
+            if (one.kind, one.time) == (alert.kind, alert.time) and alert.reason.startswith(one.reason)
+        ]
         for watched in self.rules if not same else ():
             if watched.raised(alert):
                 watched.state.told(alert.time.value)
@@ -201,3 +216,11 @@ class Monitor:
         self._first = state.get("first")
         self.fired = state["fired"]
         self.alerts.load(state["alerts"])
+
+
+def with_missing_costs(alert: Alert, unpriced: Mapping[str, int]) -> Alert:
+    """Return an alert that says which events its costs lack."""
+    if alert.metric not in COSTS or not unpriced:
+        return alert
+    missing = f", without {sum(unpriced.values()):,} events that cannot be priced ({', '.join(unpriced)})"
+    return replace(alert, reason=alert.reason + missing)

@@ -111,7 +111,7 @@ def value_of(metric: str, rows: pd.DataFrame, seconds: float) -> tuple[float, in
 
 def by_hand(frame: pd.DataFrame, text: str) -> list[tuple[pd.Timestamp, str]]:
     """Check a rule at the end of every pane, or after every event, from all rows each time."""
-    from crucible_nb.pipeline.rules import Rule  # noqa: PLC0415
+    from crucible_nb.pipeline.rules import Rule
 
     rule, times, found, met = Rule.parse(text), frame.index.asi8, [], False  # type: ignore[attr-defined]
     width = None if rule.window is None else -(-rule.window // 30)

@@ -23,7 +23,7 @@ class Values(NamedTuple):
         metric: Metric for which the values were read.
         x: Values, float64[n], without NaN.
         weight: Weights, float64[n].
-        missing: Number of rows without a value.
+        missing: Number of rows without a value; rows of weight 0 are left out and not counted.
         sampled: Whether the rows are a sample of the events.
         seen: Number of events that the whole frame represents; None if unknown.
         rows_weight: Sum of the weights of all rows, including those without a value.
@@ -32,7 +32,9 @@ class Values(NamedTuple):
         per: Denominators of a ratio, float64[n].
         notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
         known: Whether each row of the data has a value, bool[rows]; None if all have.
-        lost: Weight of the rows without a value in each cluster, float64[clusters]; None without clusters.
+        lost: Weights of the rows without a value, float64[missing]; None if there are none.
+        lost_cluster: int64[missing], codes of the clusters of these rows; None without clusters.
+        blocks: Whether the clusters are time blocks.
     """
 
     metric: Metric
@@ -48,6 +50,13 @@ class Values(NamedTuple):
     notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
+    lost_cluster: np.ndarray | None = None
+    blocks: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of values, or of time blocks."""
+        return len(np.unique(self.cluster)) if self.blocks and self.cluster is not None else len(self.x)
 
     @property
     def plain(self) -> bool:
@@ -57,7 +66,12 @@ class Values(NamedTuple):
 
 def frame_of(data: Any) -> Any:
     """Return the rows of an experiment; other data are returned as they are."""
-    return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
+    return data.frame() if is_experiment(data) else data
+
+
+def is_experiment(data: Any) -> bool:
+    """Return whether data are an experiment; a column or label named "frame" does not make a table one."""
+    return hasattr(type(data), "frame")
 
 
 def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:
@@ -151,12 +165,16 @@ def _known(
     cluster: np.ndarray | None,
     per: np.ndarray | None,
 ) -> Values:
-    known = ~np.isnan(x)
-    missing = len(x) - int(np.count_nonzero(known))
-    sampled = bool((weight != 1).any()) or len(x) < (facts.get("seen") or 0)
+    present = weight > 0  # rows of weight 0 count nowhere
+    known = present & ~np.isnan(x)
+    missing = int(np.count_nonzero(present)) - int(np.count_nonzero(known))
+    sampled = bool((weight[present] != 1).any()) or len(x) < (facts.get("seen") or 0)
     total = float(weight.sum())
-    lost = None if cluster is None else np.bincount(cluster, np.where(known, 0.0, weight))
+    whole, lost, lost_cluster = bool(known.all()), None, None
     if missing:
+        lost = weight[present & ~known]
+        lost_cluster = None if cluster is None else cluster[present & ~known]
+    if not whole:
         x, weight = x[known], weight[known]
         cluster = None if cluster is None else cluster[known]
         per = None if per is None else per[known]
@@ -174,8 +192,9 @@ def _known(
         sized=sized,
         cluster=cluster,
         per=per,
-        known=known if missing else None,
+        known=None if whole else known,
         lost=lost,
+        lost_cluster=lost_cluster,
     )
 
 
