@@ -530,17 +530,20 @@ class Experiment:
     def watch(self, rule: str, action: str = "alert", min_events: int | None = None) -> None:
         """Raise an alert when a rule on the live metrics is met.
 
+        Rules see every event, and raise the same alerts however the events were batched: a rule over a window is checked
+        by the time of the events at the end of each thirtieth of the window, a rule over all events after each of them.
+        In a live run the clock checks besides, within 100 ms.
+
         Args:
             rule: A metric, a comparison, a number, and optionally a window: "error_rate > 0.1 over 5min". Metrics are
                 error_rate, success_rate (limits from 0 to 1, or "10%"), mean_, max_, p50_, p90_, p95_ and
                 p99_latency_ms, total_ and mean_cost_usd, cost_per_hour, total_tokens, event_count, failure_count,
                 events_per_second.
-            action: "alert", "pause" or "stop".
+            action: "alert", "pause" or "stop"; the event that meets the rule is the last one that is recorded.
             min_events: Minimum number of values of the metric: known outcomes, latencies, costs. None: 10 for rates,
                 means and quantiles; 1 for counts and totals; 0 for event_count and events_per_second below a limit over
                 a window, so that "event_count < 1 over 5min" detects missing events, once the experiment has run for
-                the whole window. Windows end now; with clock="events", now is the newest event, so missing events are
-                not detected.
+                the whole window. With clock="events" that is known when the next event comes.
 
         Raises:
             ConfigError: The rule cannot be parsed, or the action is unknown.
