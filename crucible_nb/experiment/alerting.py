@@ -157,7 +157,8 @@ class Alerting:
             monitor.pass_time(view.now, view.experiment)
         everything = at_rest or len(view.streams) > 1
         rules = [one for one in monitor.rules if everything or one.rule.window is not None]
-        return monitor.look(view.now, self._window_metrics, rules)
+        in_events = self._intake.log.stream.config.clock == "events"
+        return monitor.look(view.now, self._window_metrics, rules, again=not in_events)
 
     def _window_metrics(self, nanoseconds: int | None) -> Metrics:
         return self._metrics(last=None if nanoseconds is None else pd.Timedelta(nanoseconds, unit="ns"))

@@ -96,13 +96,13 @@ class Monitor:
             return
         life = life if life.started is not None else Lifecycle(life.name, self._first)
         found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(batch, life)]
-        self._begin(sorted(found, key=lambda pair: pair[0].row))
+        self._begin(sorted(found, key=lambda pair: (pair[0].row, pair[0].time)))
 
     def catch_up(self, watched: WatchedRule, batches: Iterable[Batch], life: Lifecycle) -> None:
         """Show a new rule the events before it, in recording order."""
         for batch in batches:
             watched.state.judge(batch, life)
-        watched.state.met = False  # whether it holds now is a question for a look
+        watched.state.begin_anew()
 
     def acting(self) -> list[RuleState]:
         """Return copies of the states of all rules that pause or stop."""
@@ -132,19 +132,20 @@ class Monitor:
         ]
 
     def look(
-        self, now: int, metrics: Callable[[int | None], Metrics], rules: Iterable[WatchedRule] | None = None
+        self, now: int, metrics: Callable[[int | None], Metrics], rules: Iterable[WatchedRule], *, again: bool
     ) -> list[Alert]:
         """Return alerts for rules that begin to hold at a moment between events.
 
         Args:
             now: That moment, UTC nanoseconds.
             metrics: Callable (nanoseconds) -> metrics of that last window; None for all events.
-            rules: Rules to check; None for all.
+            rules: Rules to check.
+            again: As for `RuleState.look`.
         """
         raised = []
-        for watched in self.rules if rules is None else rules:
+        for watched in rules:
             value = watched.rule.value(metrics(watched.rule.window))
-            if watched.state.look(value):
+            if watched.state.look(value, again=again):
                 raised.append(watched.alert(now, value))
         return raised
 

@@ -97,7 +97,8 @@ class RuleState:
     def __init__(self, rule: Rule) -> None:
         self.rule, self.terms = rule, Terms.of(rule.metric)
         self.met = False
-        self._met_now = self._was_told = False  # at the last look between events; by an earlier process
+        self._met_now = self._until_check = False  # between events; whether the next check forgets that
+        self._is_new = False
         self._width = None if rule.window is None else -(-rule.window // PANES)
         self._newest: int | None = None  # pane of the newest event
         self._checked: int | None = None  # edge of the last check
@@ -125,6 +126,7 @@ class RuleState:
         if self._width is None or (self._newest is None and life.started is None):
             return []
         pane = now // self._width
+        self._skip_past(pane)
         newest = (life.started or 0) // self._width if self._newest is None else self._newest
         passed = newest if self._checked is None else max(newest, self._checked)
         edges = passed + 1 + np.arange(min(max(0, pane - passed), _STEPS))
@@ -133,21 +135,35 @@ class RuleState:
         none, zeros = self._parts.take(_NONE), np.zeros(len(edges), np.int64)
         return self._judge(Checks(zeros, zeros, edges, edges * self._width), none, np.empty(0), life)
 
-    def look(self, value: float) -> bool:
-        """Check a value of the metric between events; return whether the rule begins to hold."""
-        before, self._met_now, self._was_told = self.met or self._met_now, self.rule.holds(value), False
-        return self._met_now and not before
+    def look(self, value: float, *, again: bool) -> bool:
+        """Check a value of the metric between events; return whether the rule begins to hold.
+
+        Args:
+            value: The metric at this moment.
+            again: Whether there will be another look soon; else the next check decides anew.
+        """
+        before, holds = self.met or self._met_now, self.rule.holds(value)
+        self._met_now, self._until_check = holds and (again or not self.met), holds and not again
+        return holds and not before
+
+    def begin_anew(self) -> None:
+        """Decide from the next moment on: the events so far were recorded before the rule was watched."""
+        self.met, self._is_new = False, self._newest is not None
 
     def told(self, time: int) -> None:
         """Note that an earlier process raised an alert at this time: until then nothing is decided again."""
         if not self._met_now:
-            self._met_now = self._was_told = True
+            self._met_now = self._until_check = True
         if self._width is not None:
             self._checked = max(time // self._width, time // self._width if self._checked is None else self._checked)
 
     @property
     def _detects_silence(self) -> bool:
         return not self.rule.min_events and self._width is not None
+
+    def _skip_past(self, pane: int) -> None:
+        if self._is_new:
+            self._checked, self._is_new = pane, False
 
     def _checks_among(self, time: np.ndarray) -> Checks:
         """Return the checks that fall among events, and move on to the newest of them."""
@@ -156,6 +172,7 @@ class RuleState:
             return Checks(np.arange(1, n + 1), np.arange(n), np.ones(n, np.int64), time)
         pane = time // self._width
         start = int(pane[0]) if self._newest is None else self._newest
+        self._skip_past(int(pane[0]))
         newest = np.maximum.accumulate(np.maximum(pane, start))
         before = np.concatenate(([start], newest[:-1]))
         self._newest = int(newest[-1])
@@ -184,8 +201,8 @@ class RuleState:
             holds &= self._spans(checks, life) == PANES * self._width  # type: ignore[operator]
         begun = np.flatnonzero(holds & ~np.concatenate(([self.met or self._met_now], holds[:-1]))).tolist()
         self.met = bool(holds[-1])
-        if self._was_told:
-            self._met_now = self._was_told = False
+        if self._until_check:
+            self._met_now = self._until_check = False
         found = []
         for i in begun:
             number = float(value[i])
@@ -355,7 +372,7 @@ class RuleState:
         """Return the state as plain data and arrays."""
         return {
             "met": self.met,
-            "now": [self._met_now, self._was_told],
+            "now": [self._met_now, self._until_check, self._is_new],
             "newest": self._newest,
             "checked": self._checked,
             "parts": [np.array(part) for part in self._parts],
@@ -366,7 +383,7 @@ class RuleState:
     def load(self, state: dict[str, Any]) -> None:
         """Restore a state of `to_dict`."""
         self.met, self._newest, self._checked = bool(state["met"]), state["newest"], state["checked"]
-        self._met_now, self._was_told = map(bool, state["now"])
+        self._met_now, self._until_check, self._is_new = map(bool, state["now"])
         self._parts = Parts(*(np.asarray(part) for part in state["parts"]))
         self._panes, self._sums = np.asarray(state["panes"]), ExactSum.from_dict(state["sums"])
 

@@ -73,6 +73,7 @@ _NAMED = {
     "error_rate": Terms("share", "success", outcome=False),
     "success_rate": Terms("share", "success"),
     "failure_count": Terms("count", "success", outcome=False),
+    "total_tokens": Terms("total", "total_tokens"),
     "event_count": Terms("count", None),
     "events_per_second": Terms("count", None, per=_SECOND),
     "cost_per_hour": Terms("total", "cost_usd", per=3600 * _SECOND),
