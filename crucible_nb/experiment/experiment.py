@@ -530,9 +530,9 @@ class Experiment:
     def watch(self, rule: str, action: str = "alert", min_events: int | None = None) -> None:
         """Raise an alert when a rule on the live metrics is met.
 
-        Rules see every event, and raise the same alerts however the events were batched: a rule over a window is checked
-        by the time of the events at the end of each thirtieth of the window, a rule over all events after each of them.
-        In a live run the clock checks besides, within 100 ms.
+        Rules see every event, and raise the same alerts however the events were batched: a rule over a window is
+        checked by the time of the events at the end of each thirtieth of the window, a rule over all events after each
+        of them. In a live run the clock checks besides, within 100 ms.
 
         Args:
             rule: A metric, a comparison, a number, and optionally a window: "error_rate > 0.1 over 5min". Metrics are

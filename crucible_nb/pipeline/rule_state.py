@@ -143,7 +143,8 @@ class RuleState:
             again: Whether there will be another look soon; else the next check decides anew.
         """
         before, holds = self.met or self._met_now, self.rule.holds(value)
-        self._met_now, self._until_check = holds and (again or not self.met), holds and not again
+        self._met_now = holds and (again or not self.met)
+        self._until_check = self._met_now and not again
         return holds and not before
 
     def begin_anew(self) -> None:
