@@ -13,6 +13,7 @@ import pandas as pd
 
 from crucible_nb.events.scalars import PLAIN, is_a, plain
 from crucible_nb.utils.checks import text_of
+from crucible_nb.utils.interrupts import let_pass
 
 _LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
 
@@ -44,7 +45,8 @@ def json_of(value: Any) -> str:
         value = text_of(value)
     try:
         return orjson.dumps(_without_nan(value), default=_replacement, option=_OPTIONS).decode()
-    except Exception:  # noqa: BLE001  a user's object may raise anything
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        let_pass(error)
         return json.dumps(value if is_a(value, int) and value.bit_length() < _LONG else repr_of(value))
 
 
@@ -67,7 +69,8 @@ def repr_of(value: Any) -> str:
         return hex(value)
     try:
         return text_of(repr(value))
-    except Exception:  # noqa: BLE001  a user's object may raise anything
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        let_pass(error)
         return f"<{type(value).__module__}.{type(value).__qualname__} object>"
 
 

@@ -16,7 +16,7 @@ from crucible_nb.store.journal import Journal
 from crucible_nb.store.lines import STRICT
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import encode_row
-from crucible_nb.utils.interrupts import unbroken
+from crucible_nb.utils.interrupts import let_pass, unbroken
 from crucible_nb.utils.problems import Problems
 
 
@@ -77,7 +77,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         nonlocal limit
         limit = cells
 
-    def record(  # noqa: C901, PLR0911, PLR0912
+    def record(  # noqa: C901, PLR0911, PLR0912, PLR0915
         event: str,
         values: Mapping[str, Any] | None = None,
         /,
@@ -90,7 +90,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         completion_tokens: int | None = None,
         **fields: Any,
     ) -> bool:
-        """Record one event; never raises.
+        """Record one event; never raises, but what a signal handler raises passes through.
 
         Args:
             event: Name of the event, e.g. "llm.request"; see `cr.events` for standard names.
@@ -179,7 +179,8 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                         or type(event) is not str
                     ):
                         raise TypeError
-                except Exception:  # noqa: BLE001  NaN, lists, objects: the slow encoder, and what it encoded is staged
+                except Exception as error:  # noqa: BLE001  NaN, lists, objects: what the slow encoder wrote is staged
+                    let_pass(error)
                     body, row = encode_row(journal.seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
                 if direct is None or journal.failure is not None:
@@ -193,11 +194,13 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                     if direct(journal.handle, data) != size:  # type: ignore[arg-type]
                         raise OSError(ENOSPC, "the line was written in part only")
                 except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
+                    journal.torn, journal.failure = True, "a line was not written"  # first, as `undo` is a call
                     return journal.undo(error)
                 journal.size += size  # no call from here on, so no interrupt
                 journal.seq += 1
                 staged += row
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+            let_pass(error)
             problems.report("errors", f"an event was not recorded: {type(error).__name__}: {error}")
             return False
         return True
