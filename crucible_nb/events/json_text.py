@@ -13,7 +13,7 @@ import pandas as pd
 
 from crucible_nb.events.scalars import PLAIN, is_a, plain
 from crucible_nb.utils.checks import text_of
-from crucible_nb.utils.interrupts import let_pass
+from crucible_nb.utils.interrupts import let_pass, unbroken
 
 _LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
 
@@ -43,10 +43,14 @@ def json_of(value: Any) -> str:
     """Write one value as JSON; orjson refuses integers beyond 64 bits, circles and depth."""
     if is_a(value, str):
         value = text_of(value)
+    with unbroken():  # orjson passes on what a user's object raises without the place where it was raised
+        return _json_of(value)
+
+
+def _json_of(value: Any) -> str:
     try:
         return orjson.dumps(_without_nan(value), default=_replacement, option=_OPTIONS).decode()
-    except Exception as error:  # noqa: BLE001  a user's object may raise anything
-        let_pass(error)
+    except Exception:  # noqa: BLE001  a user's object may raise anything
         return json.dumps(value if is_a(value, int) and value.bit_length() < _LONG else repr_of(value))
 
 

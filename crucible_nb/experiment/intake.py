@@ -90,6 +90,7 @@ class Intake:
     def process(self) -> None:
         """Run all staged events through the pipeline."""
         with self.lock:
+            self.log.settle(self._staged)
             if not self._staged:
                 return
             with unbroken():

@@ -13,7 +13,7 @@ from crucible_nb.events.scalars import PLAIN
 from crucible_nb.events.staging import merged, plain_cells, plain_fields
 from crucible_nb.store import syscalls
 from crucible_nb.store.journal import Journal
-from crucible_nb.store.lines import STRICT
+from crucible_nb.store.lines import STRICT, frame_line
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import encode_row
 from crucible_nb.utils.interrupts import let_pass, unbroken
@@ -154,18 +154,21 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                 return True
             # the order of lines is that of events; `with` leaves no instruction at which a signal finds it half taken
             with lock:
+                if journal.line is not None:
+                    journal.settle(staged)
+                seq = journal.seq
                 try:
                     if extra is None:
                         body = dumps(
                             (
-                                journal.seq, time, event, latency_ms, cost_usd, success, model, prompt_tokens,
+                                seq, time, event, latency_ms, cost_usd, success, model, prompt_tokens,
                                 completion_tokens,
                             ),
                             None,
                             strict,
                         )  # fmt: skip
                     else:
-                        body = dumps((journal.seq, *row), None, strict)
+                        body = dumps((seq, *row), None, strict)
                         for value in extra.values():
                             if type(value) is float and value * 0.0 != 0.0:
                                 raise TypeError
@@ -181,24 +184,30 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                         raise TypeError
                 except Exception as error:  # noqa: BLE001  NaN, lists, objects: what the slow encoder wrote is staged
                     let_pass(error)
-                    body, row = encode_row(journal.seq, row, redaction)
+                    body, row = encode_row(seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
-                if direct is None or journal.failure is not None:
+                size = len(data)  # the last call before the write: a signal handler that records takes the number
+                if direct is None or journal.failure is not None or journal.seq != seq:
                     with unbroken():  # written and staged, or neither
+                        if journal.seq != seq:
+                            body, row = encode_row(journal.seq, row)
+                            data = frame_line(body)
                         if not journal.write(data, 1):
                             return False
                         staged += row
                     return True
-                size = len(data)
+                journal.line = data
                 try:
                     if direct(journal.handle, data) != size:  # type: ignore[arg-type]
                         raise OSError(ENOSPC, "the line was written in part only")
                 except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
                     journal.torn, journal.failure = True, "a line was not written"  # first, as `undo` is a call
                     return journal.undo(error)
-                journal.size += size  # no call from here on, so no interrupt
-                journal.seq += 1
-                staged += row
+                if journal.line is data:  # else a signal handler that recorded has done this
+                    journal.size += size  # no call from here on, so no interrupt
+                    journal.seq = seq + 1
+                    staged += row
+                    journal.line = None
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
             let_pass(error)
             problems.report("errors", f"an event was not recorded: {type(error).__name__}: {error}")

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from crucible_nb.errors import StoreError
 from crucible_nb.store import syscalls
-from crucible_nb.store.lines import encode_line, frame_line
+from crucible_nb.store.lines import decode_line, encode_line, frame_line
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.row_codec import encode_row
+from crucible_nb.store.row_codec import encode_row, row_of_cells
 from crucible_nb.utils.interrupts import let_pass, unbroken
 from crucible_nb.utils.problems import Problems
 
@@ -44,6 +44,7 @@ class Journal:
         refused: Number of events that could not be written.
         failure: Reason why writing fails at present, None if it works.
         torn: Whether the file may be longer than its acknowledged size.
+        line: The line that `record` is writing, until it is counted and staged.
         size: Acknowledged bytes of the open file.
         synced: Bytes of the open file that survive a power loss.
     """
@@ -57,6 +58,7 @@ class Journal:
         self.failure: str | None = None
         self.size = self.synced = 0
         self.torn = False
+        self.line: bytes | None = None
         self._gone = ""  # why lines would go nowhere
         self._unwritten: list[bytes] = []  # lines of durability "memory"
         self._pending: list[bytes] = []  # control lines that could not be written
@@ -131,12 +133,30 @@ class Journal:
             BaseException: `error` itself, if a signal handler raised it.
         """
         with unbroken():
-            self.failure = None
+            self.line, self.failure = None, None
             self._cut_back(self.size)
         let_pass(error)
         if not isinstance(error, OSError):
             raise error
         return self._refuse(1, error.strerror or str(error))
+
+    def settle(self, staged: list[Any]) -> None:
+        """Count and stage the line that a `record` of this thread has written, when a signal handler interrupts it.
+
+        What the handler records, or does to the experiment, comes after that event. The caller holds the lock.
+        """
+        line, self.line = self.line, None
+        if line is None or self.handle is None:
+            return
+        if os.fstat(self.handle).st_size != self.size + len(line):
+            self._cut_back(self.size)
+            return
+        cells = decode_line(line[:-1])
+        row = None if cells is None else row_of_cells(cells[1:])
+        if row is not None:
+            self.size += len(line)
+            self.seq += 1
+            staged += row
 
     def _refuse(self, events: int, why: str) -> bool:
         self.refused += events
@@ -284,7 +304,7 @@ class Journal:
             for handle in (*self._completed, self.handle):
                 os.close(handle)
         self._completed = []
-        self.handle, self._unwritten, self._pending = None, [], []
+        self.handle, self.line, self._unwritten, self._pending = None, None, [], []
         self.failure, self.refused, self.torn = "the journal belongs to the parent process", 0, False
 
     @property

@@ -63,9 +63,11 @@ class Call:
 
     Attributes:
         seconds: Longest time until a timer interrupts the calls.
+        share: Number of interrupts, relative to other calls.
     """
 
     seconds = 0.005
+    share = 3
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -251,6 +253,7 @@ class Stop(Call):
     """Experiments from their start to their end."""
 
     seconds = 0.1
+    share = 1
 
     def begin(self) -> None:
         super().begin()
@@ -285,6 +288,7 @@ class Attach(Call):
     """An experiment whose process was killed, read and resumed."""
 
     seconds = 0.1
+    share = 1
 
     def begin(self) -> None:
         super().begin()

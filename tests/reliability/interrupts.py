@@ -23,6 +23,7 @@ import threading
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
@@ -248,7 +249,15 @@ def interrupt(kinds: list[str], interrupts: int, seed: int) -> None:
 
 def run(kinds: list[str], interrupts: int, seed: int = 0) -> dict[str, Result]:
     """Interrupt so many calls of each kind, in a process of their own; what it does not report hangs."""
-    command = [sys.executable, "-m", "tests.reliability.interrupts", "--one", ",".join(kinds), str(interrupts), str(seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.reliability.interrupts",
+        "--one",
+        ",".join(kinds),
+        str(interrupts),
+        str(seed),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     print(done.stderr, end="", file=sys.stderr)
     results = {}
@@ -260,6 +269,15 @@ def run(kinds: list[str], interrupts: int, seed: int = 0) -> dict[str, Result]:
     if missing and "Timeout (" not in done.stderr:  # of faulthandler
         raise AssertionError(f"{missing[0]}: the process ended by itself")
     return {**results, **{kind: Result(hangs=1) for kind in missing[:1]}}
+
+
+def shares(kinds: list[str], interrupts: int) -> Iterator[tuple[str, int]]:
+    """Divide the interrupts among the calls: those that take long get fewer."""
+    left = sum(CALLS[kind].share for kind in kinds)
+    for kind in kinds:
+        share = round(interrupts * CALLS[kind].share / left)
+        interrupts, left = interrupts - share, left - CALLS[kind].share
+        yield kind, share
 
 
 HEAD = (
@@ -300,8 +318,7 @@ def main() -> None:
         interrupt(kinds.split(","), int(interrupts), int(seed))
         return
     kinds, lines, results, begin = args.kinds.split(","), list(HEAD), [], time.monotonic()
-    for i, kind in enumerate(kinds):
-        share = args.interrupts // len(kinds) + (i < args.interrupts % len(kinds))
+    for i, (kind, share) in enumerate(shares(kinds, args.interrupts)):
         found = run([kind], share, args.seed + i)[kind]
         results.append(found)
         lines.append(row(f"`{kind}`", found))
