@@ -65,21 +65,31 @@ class unbroken:  # noqa: N801  used as a statement
                     self._handlers[number] = handler
                     signal.signal(number, self._delay)
         except BaseException:  # of a handler that was not replaced yet
-            self._ended = True
-            self._restore()
+            self._end()
             raise
 
     def _delay(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal; once the block has ended, or after long waiting, call its handler."""
+        """Note a signal; call its handler after long waiting, and once the block has ended."""
         now = time.monotonic()
         if not self._ended and now - self._first.setdefault(number, now) < PATIENCE:
             self._pending[number] = frame
             return
         self._pending.pop(number, None)
-        self._handlers[number](number, frame)
+        try:
+            if self._ended:
+                self._restore()
+        finally:
+            self._handlers[number](number, frame)
+
+    def _end(self) -> None:
+        """Put all handlers back; should two of them raise meanwhile, the rest is put back with the next signal."""
+        try:
+            self._restore()
+        finally:
+            self._ended = True
 
     def _restore(self) -> None:
-        """Put all handlers back; one that is called meanwhile and raises does so when all are back."""
+        """Put all handlers back, also when one of them is called meanwhile and raises."""
         try:
             for number, handler in self._handlers.items():
                 if signal.getsignal(number) == self._delay:
@@ -105,9 +115,8 @@ class unbroken:  # noqa: N801  used as a statement
     ) -> None:
         if unbroken._active is not self:
             return
-        self._ended = True  # from here on `_delay` delays nothing, should the rest of this function be interrupted
         try:
-            self._restore()
+            self._end()
         finally:
             self._deliver()
 
@@ -118,8 +127,7 @@ def after_in_child() -> None:
     if active is not None:
         active._pending.clear()
         if active._thread != threading.get_ident():
-            active._ended = True
-            active._restore()
+            active._end()
 
 
 # -- exceptions of handlers --------------------------------------------------------------------------------------------

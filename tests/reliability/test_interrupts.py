@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.utils.interrupts import unbroken
 from tests.reliability.interrupted import CALLS, held_locks, locks_of
 from tests.reliability.interrupts import RAISED, AtInstruction, run
 from tests.tiers import scaled
@@ -119,6 +120,28 @@ def at_every_instruction(work: Callable[[], None], before: Callable[[], None] = 
             work()
         if at.count < place:
             return
+
+
+def test_a_block_that_delays_signals_is_whole_and_puts_the_handlers_back(alarm: Callable[[Any], Any]) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        sys.settrace(None)
+        raise RAISED[0]
+
+    def work() -> None:
+        done = []
+        try:
+            with unbroken():
+                done.append(1)
+                done.append(2)
+        except RAISED[0]:
+            pass
+        assert done in ([], [1, 2])
+        assert signal.getsignal(signal.SIGALRM) is handler
+
+    alarm(handler)
+    at_every_instruction(work)
+    with pytest.raises(RAISED[0]):
+        signal.raise_signal(signal.SIGALRM)
 
 
 @pytest.mark.parametrize("durability", [None, "os", "memory"])
