@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ def to_json(value: dict[str, Any]) -> str:
 
 
 def json_of(value: Any) -> str:
-    """Write one value as JSON; orjson refuses integers beyond 64 bits, circles and depth."""
+    """Write one value as JSON; circles and what is nested too deep become their repr."""
     if is_a(value, str):
         value = text_of(value)
     with unbroken():  # orjson passes on what a user's object raises without the place where it was raised
@@ -50,8 +51,31 @@ def json_of(value: Any) -> str:
 def _json_of(value: Any) -> str:
     try:
         return orjson.dumps(_without_nan(value), default=_replacement, option=_OPTIONS).decode()
-    except Exception:  # noqa: BLE001  a user's object may raise anything
-        return json.dumps(value if is_a(value, int) and value.bit_length() < _LONG else repr_of(value))
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        return (_of_large(value) if "64-bit" in str(error) else None) or json.dumps(repr_of(value))
+
+
+def _of_large(value: Any) -> str | None:
+    """Write a value with integers beyond 64 bits, which orjson refuses; None if Python cannot write it either."""
+    try:
+        text = json.dumps(_without_nan(value), default=_replacement, separators=(",", ":"), ensure_ascii=False)
+        text.encode()
+    except Exception:  # noqa: BLE001  as above
+        return None
+    return text
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON text; integers of any size stay integers, which orjson reads as floats beyond 64 bits.
+
+    Examples:
+        >>> parse_json('{"n": [18446744073709551616]}')
+        {'n': [18446744073709551616]}
+    """
+    return json.loads(text) if _DIGITS.search(text) else orjson.loads(text)
+
+
+_DIGITS = re.compile("[0-9]{20}")
 
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME

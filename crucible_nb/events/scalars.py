@@ -155,9 +155,9 @@ def _finite(number: float) -> float:
 
 
 def takes_durations(name: str) -> bool:
-    """Return whether a column takes durations: not one of counts, money or text."""
+    """Return whether a column takes durations: not one of counts, money, weights or text."""
     column = COLUMNS.get(name)
-    return column is None or (column.kind == "float" and column.unit in ("ms", ""))
+    return column is None or (column.kind == "float" and column.unit in ("ms", "") and name != "weight")
 
 
 def unit_of(name: str) -> int:

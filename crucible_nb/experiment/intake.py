@@ -13,6 +13,7 @@ from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.staging import row_of
 from crucible_nb.events.tables import brings_weights, frame_of, rows_of
 from crucible_nb.experiment.recorder import make_recorder
+from crucible_nb.experiment.spans import ActiveClock
 from crucible_nb.pipeline.stream import TRANSITIONS
 from crucible_nb.store.log import EventLog, View
 from crucible_nb.utils.interrupts import let_pass, unbroken
@@ -34,12 +35,14 @@ class Intake:
         lock: Lock of the experiment.
         record: Records one event; see `make_recorder`.
         running: Whether events are collected.
+        clock: Clock by which spans are measured; it stands still during pauses.
     """
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
         self.lock = threading.RLock()
         self.running = False
+        self.clock = ActiveClock()
         self._forked = False
         self._fork = ExitStack()
         self._staged: list[Any] = []
@@ -63,7 +66,9 @@ class Intake:
         self._set_limit(0)
 
     def _follow_status(self) -> None:
-        if self.log.records and self.log.stream.lifecycle.status == "running":
+        status = self.log.stream.lifecycle.status
+        self.clock.follow(paused=status == "paused")
+        if self.log.records and status == "running":
             self.open()
         else:
             self.shut()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -315,7 +316,9 @@ def span(event: str, **fields: Any) -> Span:
         >>> exp.df.event.item()
         'work'
     """
-    return Span(record, event, fields, _report_late_field)
+    experiment = current()
+    clock = time.perf_counter_ns if experiment is None else experiment._intake.clock
+    return Span(record, event, fields, _report_late_field, clock)
 
 
 def _report_late_field(sentence: str) -> None:
@@ -340,4 +343,4 @@ def track(event: Any, **fields: Any) -> Any:
         >>> exp.df.event.item()
         'double'
     """
-    return _track(lambda name, given: Span(record, name, given, _report_late_field), event, fields)
+    return _track(lambda name, given: span(name, **given), event, fields)

@@ -15,17 +15,46 @@ Record = Callable[..., bool]
 Report = Callable[[str], None]
 
 
+class ActiveClock:
+    """A monotonic clock in nanoseconds that stands still while its experiment is paused.
+
+    Examples:
+        >>> clock = ActiveClock()
+        >>> clock.follow(paused=True)
+        >>> clock() == clock()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._state: tuple[int | None, int] = None, 0  # start of the pause, and the length of all earlier ones
+
+    def __call__(self) -> int:
+        """Return nanoseconds; only differences have a meaning."""
+        begun, paused = self._state
+        return (time.perf_counter_ns() if begun is None else begun) - paused
+
+    def follow(self, *, paused: bool) -> None:
+        """Stand still from now on, or go on."""
+        begun, length = self._state
+        if paused and begun is None:
+            self._state = time.perf_counter_ns(), length
+        elif begun is not None and not paused:
+            self._state = None, length + time.perf_counter_ns() - begun
+
+
 class Span:
     """A block of work recorded as one event when it ends.
 
-    The event's time is the moment of completion. An exception is recorded (`success` False, `error` its class) and
-    propagates; a generator closed early by its consumer has not failed.
+    The event's time is the moment of completion; a pause in the block is not part of its latency. An exception is
+    recorded (`success` False, `error` its class) and propagates; a generator closed early by its consumer has not
+    failed.
 
     Args:
         record: Records the event.
         event: Name of the event.
         fields: Columns of the event.
         report: Counts a problem and warns of it.
+        clock: Returns nanoseconds, of which differences are the latency.
 
     Examples:
         >>> import crucible_nb as cr
@@ -36,10 +65,12 @@ class Span:
         {'model': 'gpt-4o', 'prompt_tokens': 311, 'success': True}
     """
 
-    __slots__ = ("_before", "_continues", "_ended", "_event", "_fields", "_record", "_report", "_start")
+    __slots__ = ("_before", "_clock", "_continues", "_ended", "_event", "_fields", "_record", "_report", "_start")
 
-    def __init__(self, record: Record, event: str, fields: dict[str, Any], report: Report) -> None:
-        self._record, self._event, self._fields, self._report = record, event, fields, report
+    def __init__(
+        self, record: Record, event: str, fields: dict[str, Any], report: Report, clock: Callable[[], int]
+    ) -> None:
+        self._record, self._event, self._fields, self._report, self._clock = record, event, fields, report, clock
         self._before = 0  # nanoseconds of the parts that ended before
         self._continues = False  # the next exit records nothing, for the span is entered again
         self._ended = False
@@ -62,13 +93,13 @@ class Span:
 
     def __enter__(self) -> Span:
         self._ended = False
-        self._start = time.perf_counter_ns() - self._before
+        self._start = self._clock() - self._before
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        elapsed = time.perf_counter_ns() - self._start
+        elapsed = self._clock() - self._start
         self._before = elapsed if self._continues else 0
         if self._continues and error is None:
             self._continues = False

@@ -220,13 +220,15 @@ def _array(name: str, values: list[Any], chunk: Sequence[Line]) -> pa.Array:
         values = _exact(name, values, chunk)
         if not any(type(value) is int and abs(value) > _EXACT for value in values):
             return array
-    return pa.array([_as_text(value, line) for value, line in zip(values, chunk, strict=True)], TEXT)
+    return pa.array([_as_text(name, value, line) for value, line in zip(values, chunk, strict=True)], TEXT)
 
 
-def _as_text(value: Any, line: Line) -> str | None:
+def _as_text(name: str, value: Any, line: Line) -> str | None:
     if value is None or isinstance(value, str):
         return value
     try:
+        if isinstance(value, (dict, list)) and _LONG.search(line[2]):
+            value = _parse_document(line[2])[name]
         return as_json(value)
     except TypeError as error:  # nested deeper than orjson can write
         raise ValueError(f"line {line[0]}: {error}") from error

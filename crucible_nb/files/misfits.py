@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import orjson
 import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.errors import CrucibleWarning
-from crucible_nb.events.json_text import to_json
+from crucible_nb.events.json_text import parse_json, to_json
 from crucible_nb.events.times import read_values
 from crucible_nb.files.columns import ARROW, UNKNOWN, MisfitError, fit, plain
 
@@ -89,7 +88,7 @@ def _mapping(text: Any) -> dict[str, Any]:
     if not isinstance(text, str):
         return {}
     try:
-        value = orjson.loads(text)
+        value = parse_json(text)
     except ValueError:
         value = text
     return value if isinstance(value, dict) else {METADATA: value}

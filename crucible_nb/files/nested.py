@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import pandas as pd
 
-from crucible_nb.events.json_text import json_of
+from crucible_nb.events.json_text import json_of, parse_json
 
 _EXACT, _INT64 = 2**53, 2**63
 
@@ -56,7 +55,7 @@ def _walk(value: Any, path: Sequence[str]) -> Any:
     if not isinstance(value, str) or not value.startswith(("{", "[")):
         return _ABSENT
     try:
-        value = orjson.loads(value)
+        value = parse_json(value)
     except ValueError:
         return _ABSENT
     for part in path:

@@ -116,6 +116,10 @@ class SteadyClock:
         reading = self.reading() if reading is None else reading
         return int(self.steady_times(np.array([reading], np.int64))[0])
 
+    def take_undated(self) -> int:
+        """Return the number of events for whose time there was nothing to go by, once it is known that this matters."""
+        return 0
+
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
         return {"last": self.last, "shift": self.shift}
@@ -156,18 +160,20 @@ class EventClock(SteadyClock):
     def __init__(self) -> None:
         super().__init__(self._newest)
         self.newest: int | None = None
+        self._undated = 0  # events without a time before the first that has one: they are at 1970-01-01
 
     def _newest(self) -> int:
         return 0 if self.newest is None else self.newest
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
-        return {**super().to_dict(), "newest": self.newest}
+        return {**super().to_dict(), "newest": self.newest, "undated": self._undated}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore the state from `to_dict`."""
         super().load(state)
         self.newest = state["newest"]
+        self._undated = state.get("undated", 0)  # v0.1 had none
 
     def advance(self, time: int) -> None:
         """Advance to the time of an event, if it is newer."""
@@ -181,5 +187,13 @@ class EventClock(SteadyClock):
             return times
         known = np.zeros(len(times), np.bool_) if given is None else given
         newest = np.maximum.accumulate(np.where(known, times, self._newest()))
+        self._undated += 0 if self.newest else int(np.count_nonzero(~known & (newest == 0)))
         self.advance(int(newest[-1]))
         return np.where(known, times, newest)
+
+    def take_undated(self) -> int:
+        """Return the number of events without a time before the first that has one, once there is such a one."""
+        if not self.newest:
+            return 0
+        count, self._undated = self._undated, 0
+        return count

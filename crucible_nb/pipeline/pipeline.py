@@ -94,6 +94,9 @@ class Pipeline:
         if not len(batch):
             return
         batch.time = self.clock.event_times(batch.time, batch.given)
+        if undated := self.clock.take_undated():
+            said = f"{undated:,} events without a time came before the first that has one; they are at 1970-01-01"
+            self.problems.report("errors", said, undated)
         self.seq += len(batch)
         self.cached_results.clear()
         with _stage("enrich"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -38,6 +39,8 @@ class Stream:
         lifecycle: Status and its transitions.
         monitor: Rules, budgets and alerts.
         ledger: Plan and interim analyses; None without a plan.
+        sessions: Random id of each time the journal was opened, the oldest first; [] in memory. Two copies of a journal
+            that are both continued differ in the last.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Stream:
         self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
         self.monitor = Monitor(self.problems, config.action)
         self.ledger: Ledger | None = None
+        self.sessions: list[str] = []
         self.lifecycle = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
 
     def empty_copy(self, writer_id: int, started: int | None) -> Stream:
@@ -164,6 +168,7 @@ class Stream:
             "ledger": _ledger_state(self.ledger),
             "kinds": [list(pair) for pair in pipeline.buffer.kinds()],
             "evicted": pipeline.buffer.evicted,
+            "sessions": list(self.sessions),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -181,11 +186,10 @@ class Stream:
             pipeline.use_prices(table_of(state["prices"], self.config.prices))
         pipeline.sample.load(rebuild(state["policy"], self.config.sampling, Sampler), state["keeping"])
         self.monitor.load(state["watching"])
+        self.sessions = list(state.get("sessions", ()))  # v0.1 had none
         if state["ledger"] is not None:
             self.ledger = Ledger(plan_of(**state["ledger"]["plan"]))
-            self.ledger.looks += [
-                Look(look["n"], tuple(look["metrics"]), look["planned"]) for look in state["ledger"]["looks"]
-            ]
+            self.ledger.looks += map(look_of, state["ledger"]["looks"])
 
     def validate(self) -> None:
         """Evaluate all restored parts once, so that a corrupt checkpoint fails here, where its file is known."""
@@ -220,7 +224,12 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
 
 def look_facts(look: Look) -> dict[str, Any]:
     """Return an interim analysis as plain data."""
-    return {"n": look.n, "metrics": list(look.metrics), "planned": look.planned}
+    return {**asdict(look), "metrics": list(look.metrics)}
+
+
+def look_of(facts: Mapping[str, Any]) -> Look:
+    """Rebuild an interim analysis from plain data."""
+    return Look(facts["n"], tuple(facts["metrics"]), facts["planned"], facts.get("information"))
 
 
 def _ledger_state(ledger: Ledger | None) -> dict[str, Any] | None:

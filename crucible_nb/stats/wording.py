@@ -5,41 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from crucible_nb.events.schema import COLUMNS
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.samples.values import Metric
-
-_UNITS = {"_ms": "ms", "_s": "s", "_usd": "USD", "_tokens": "tokens"}
-
-
-def unit_of(metric: Metric) -> str:
-    """The unit of a metric with a leading space; "" if there is none or it is unknown.
-
-    Examples:
-        >>> from crucible_nb.stats.samples.values import metric_of
-        >>> unit_of(metric_of("latency_ms")), unit_of(metric_of("loss"))
-        (' ms', '')
-    """
-    if metric.per is not None or metric.kind == "rate":
-        return ""
-    if metric.column in COLUMNS:
-        unit = COLUMNS[metric.column].unit
-    else:
-        unit = next((unit for end, unit in _UNITS.items() if metric.column.endswith(end)), "")
-    return f" {unit}" if unit else ""
+from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.stats.samples.pairs import Pairs
 
 
 def what_of(metric: Metric) -> str:
     """Name the quantity that a test of means compares.
 
     Examples:
-        >>> from crucible_nb.stats.samples.values import metric_of
+        >>> from crucible_nb.stats.samples.metric_names import metric_of
         >>> what_of(metric_of("latency_ms")), what_of(metric_of("success_rate"))
         ('mean latency_ms', 'success_rate')
     """
     if metric.kind != "mean":
         return metric.name
     return f"mean {metric.column if metric.name in {metric.column, f'mean_{metric.column}'} else metric.name}"
+
+
+def what_of_pairs(pairs: Pairs) -> str:
+    """Name the quantity that a paired test compares: of repeated items, the mean over items."""
+    what = what_of(pairs.control.metric)
+    return what if pairs.rows is None or pairs.control.per is not None else f"{what} (mean over items)"
 
 
 def interval_text(interval: Interval, confidence: float) -> str:

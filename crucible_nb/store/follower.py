@@ -191,6 +191,7 @@ class Follower:
             for frame, facts in self._reporting_unreadable(part, read):
                 frames.append(frame)
                 seq, life = max(seq, int(facts["seq"])), facts.get("life", life)
+                self.stream.sessions = list(facts.get("sessions", ()))
         self._lose(1, f"{why}; the state of {self.config.name!r} is rebuilt from its rows")
         pipeline = self.stream.pipeline
         kinds = kinds_of(frames)
@@ -334,7 +335,7 @@ class Follower:
             self._foreign = True
             self._lose(1, f"cannot read {str(path)!r}: {why}")
         else:
-            self.replayer.begin_journal(header.get("seq"))
+            self.replayer.begin_journal(header)
 
     def _skip_missing_journal(self) -> bool:
         """Skip a missing journal if it is lost; return False if it was sealed and removed."""

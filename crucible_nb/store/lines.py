@@ -6,7 +6,6 @@ zlib: on lines as short as these it detects every change of one or two bytes, at
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from zlib import adler32
@@ -121,8 +120,3 @@ def fragment(text: str) -> orjson.Fragment:
 def fragment_bytes(value: orjson.Fragment) -> bytes:
     """Return the JSON text of a fragment."""
     return orjson.dumps(value)
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON text with integers of any size."""
-    return json.loads(text)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from crucible_nb.errors import StoreError
+from crucible_nb.events.json_text import json_of, parse_json
 from crucible_nb.events.scalars import EXTRA, PLAIN, Rest
 from crucible_nb.events.schema import COLUMNS
 from crucible_nb.store.secrets import SECRET, is_secret_name, without_secrets
@@ -152,11 +153,11 @@ class Redaction:
         """
         text = str(text)  # a subclass of str is not accepted by orjson
         try:
-            inside = orjson.loads(text)
+            inside = parse_json(text)
         except ValueError:
             return str(self._inside(name, text) or "")
         cleaned = self._inside(name, inside)
-        return text if cleaned == inside else orjson.dumps(cleaned).decode()
+        return text if cleaned == inside else json_of(cleaned)
 
     def fields(self, extra: dict[Any, Any]) -> dict[Any, Any]:
         """Redact the non-standard keywords of an event; if nothing changes, the mapping itself is returned.

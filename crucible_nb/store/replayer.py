@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crucible_nb.events.rows import WIDTH
@@ -62,8 +62,11 @@ class Replayer:
         finally:
             problems.muted = False
 
-    def begin_journal(self, seq: Any) -> None:
+    def begin_journal(self, header: Mapping[str, Any]) -> None:
         """Start a journal whose header gives the number of its next event: events before it may be missing."""
+        seq, session = header.get("seq"), header.get("session")
+        if type(session) is str and session not in self.stream.sessions:
+            self.stream.sessions.append(session)
         if type(seq) is int and seq > self.numbering.expected:
             self._use(self.numbering.place(seq, 0, seq))
             self.stream.pipeline.seq = self.numbering.expected

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from crucible_nb.events.json_text import json_of
+from crucible_nb.events.json_text import json_of, parse_json
 from crucible_nb.events.staging import plain_cell
 from crucible_nb.events.tables import DROPPED, check_weights
-from crucible_nb.store.lines import decode_exact, encode_exact, encode_line, parse_json
+from crucible_nb.store.lines import decode_exact, encode_exact, encode_line
 from crucible_nb.store.row_codec import BEYOND
 from crucible_nb.utils.checks import text_of
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gzip
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -89,8 +90,9 @@ class Writer:
 
     def open(self, number: int, started: int | None = None) -> None:
         """Open a new journal."""
+        self.number, self.began = number, self.stream.pipeline.seq
+        self.stream.sessions.append(secrets.token_hex(8))
         try:
-            self.number, self.began = number, self.stream.pipeline.seq
             self.journal.begin(self._path("jsonl"), self._header(started), self.stream.pipeline.seq)
         except OSError as error:
             raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error
@@ -113,6 +115,7 @@ class Writer:
         header = {
             "experiment": self.folder.identity, "writer": self.writer_id, "part": self.number,
             "seq": self.stream.pipeline.seq, "pid": os.getpid(), "host": socket.gethostname(), "cells": NAMES,
+            "session": self.stream.sessions[-1],
         }  # fmt: skip
         return header if started is None else {**header, "started": started}
 
@@ -181,7 +184,7 @@ class Writer:
         """Write the checkpoint, then the segment, which makes both valid; then remove the files they replace."""
         place = {"experiment": self.folder.identity, "writer": self.writer_id, "part": number}
         write_checkpoint(self._path("state", number), state, sample, place)
-        facts = {**place, "seq": state["seq"], "life": state["life"]}
+        facts = {**place, "seq": state["seq"], "life": state["life"], "sessions": state["sessions"]}
         if not write_segment(self._path("parquet", number), rows, facts):
             return  # replaced files are removed with the next segment
         for part in self.folder.parts(self.writer_id):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import crucible_nb as cr
@@ -310,3 +311,66 @@ def test_standard_columns_in_any_mix_of_gaps(exp: cr.Experiment) -> None:
     for name in ("latency_ms", "success", "model", "prompt_tokens", "cost_usd"):
         got = [None if pd.isna(value) else value for value in rows[name]]
         assert got == [row.get(name) for row in expected]
+
+
+LARGE = {"a": 2**70, "deep": [{"b": -(2**64), "f": 0.1, "small": 7}]}
+
+
+@pytest.mark.filterwarnings(MISFIT)
+@pytest.mark.parametrize("stored", [False, True])
+def test_integers_beyond_64_bits_stay_integers_wherever_they_are_nested(stored: bool, tmp_path) -> None:
+    text = json.dumps(LARGE)
+    rows = [LARGE, text, {**LARGE, "password": "x"}, json.dumps({**LARGE, "password": "x"})]
+    exp = cr.start("large", store=tmp_path if stored else None)
+    for value in rows:
+        exp.record("x", metadata=value)
+    exp.record("x", settings=LARGE, metadata={"n": 1})
+    exp.extend([{"metadata": value} for value in rows])
+    exp.extend(pd.DataFrame({"metadata": rows}))
+    exp.extend(pd.DataFrame({"metadata": [json.dumps(value) for value in (LARGE, LARGE)]}))
+    read = [exp.df, cr.attach(exp.handle, mode="read").df] if stored else [exp.df]
+    for name in ("rows.jsonl", "rows.csv", "rows.parquet"):
+        exp.export(tmp_path / name)
+        read.append(cr.load(tmp_path / name))
+    for frame in read:
+        found = [json.loads(text) for text in frame.metadata]
+        assert found.pop(4) == {"n": 1, "settings": LARGE}
+        for value in found:
+            value.pop("password", None)
+        assert found == [LARGE] * 14
+
+
+def test_a_row_without_a_time_has_that_of_the_clock_by_every_door(clock) -> None:
+    """The rule of `record` and `extend`; in event time the clock is the newest event before."""
+    first = pd.Timestamp("2025-01-01", tz="UTC")
+    given = [first, None, first + pd.Timedelta("1h"), None, first + pd.Timedelta("30min"), None]
+    machine = pd.Timestamp(clock(), tz="UTC")
+    for setting, (one, two, three) in {clock: [machine] * 3, "events": [given[0], given[2], given[2]]}.items():
+        wanted = [given[0], one, given[2], two, given[4], three]
+        frame = pd.DataFrame({"i": range(6), "time": pd.Series(given, dtype="datetime64[ns, UTC]")})
+        for door in range(4):
+            with cr.start("times", clock=setting) as exp:
+                if door == 0:
+                    for row in frame.itertuples():
+                        exp.record("x", i=row.i, time=None if row.time is pd.NaT else row.time)
+                elif door == 1:
+                    exp.extend([{"i": i, "time": time} for i, time in enumerate(given)])
+                else:
+                    exp.extend(frame if door == 2 else pa.Table.from_pandas(frame))
+            assert exp.df.sort_values("i").index.tolist() == wanted
+
+
+@pytest.mark.parametrize("parts", [[4], [1, 3], [2, 2], [3, 1]])
+def test_events_before_the_first_time_are_counted(parts: list[int]) -> None:
+    """In event time there is nothing to go by: they are at 1970, and the first event with a time says so."""
+    rows = [{"i": 0}, {"i": 1}, {"i": 2, "time": pd.Timestamp("2025-01-01", tz="UTC")}, {"i": 3}]
+    exp = cr.start("undated", clock="events")
+
+    def record() -> None:
+        for size in parts:
+            exp.extend([rows.pop(0) for _ in range(size)])
+
+    with pytest.warns(cr.CrucibleWarning, match="2 events without a time came before the first that has one"):
+        record()
+    assert exp.summary()["errors"] == 2
+    assert [time.year for time in exp.df.index] == [1970, 1970, 2025, 2025]

@@ -420,3 +420,43 @@ def test_fields_after_the_end_are_counted_and_warned_of_once(exp: cr.Experiment)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         second.set(x=1)  # never breaks the code it measures
+
+
+def test_a_pause_is_not_part_of_a_latency(exp: cr.Experiment, monkeypatch) -> None:
+    """The machine's clock is set by hand: 10 ms of work, a pause of 1,000 ms, 5 ms of work."""
+    from crucible_nb.experiment import spans
+
+    now = [0]
+    monkeypatch.setattr(spans.time, "perf_counter_ns", lambda: now[0])
+
+    def work() -> None:
+        now[0] += 10_000_000
+        exp.pause()
+        now[0] += 1_000_000_000
+        exp.resume()
+        now[0] += 5_000_000
+
+    with exp.span("own"):
+        work()
+    exp.track("tracked")(work)()
+    exp.pause()
+    now[0] += 1
+    exp.resume()
+    with exp.span("after"):
+        now[0] += 1_000_000
+    with exp, cr.span("current"):
+        work()
+    assert exp.df.latency_ms.tolist() == [15.0, 15.0, 1.0, 15.0]
+
+
+def test_an_end_does_not_stop_the_clock_of_a_span(exp: cr.Experiment, monkeypatch) -> None:
+    from crucible_nb.experiment import spans
+
+    now = [0]
+    monkeypatch.setattr(spans.time, "perf_counter_ns", lambda: now[0])
+    span = exp.span("work")
+    with span:
+        exp.pause()
+        exp.stop()
+        now[0] += 3
+        assert span._clock() == 3

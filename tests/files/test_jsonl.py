@@ -172,3 +172,10 @@ def test_long_texts_come_back(tmp_path):
     frame = pd.DataFrame({"prompt": pd.array(["p" * 68_000_000, "q"], dtype="str")})
     for suffix in ("jsonl", "csv"):
         pd.testing.assert_frame_equal(load(write_table(frame, tmp_path / f"run.{suffix}")), frame)
+
+
+def test_integers_beyond_64_bits_stay_exact_in_nested_values(tmp_path):
+    usage = {"n": 2**70, "of": [-(2**65), 0.5, {"k": 1}]}
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps({"usage": usage, "i": i}) + "\n" for i in range(3)))
+    assert [json.loads(text) for text in load(tmp_path / "x.jsonl").usage] == [usage] * 3
+    assert load(tmp_path / "x.jsonl", map={"n": "usage.n"}).n.tolist() == [str(2**70)] * 3

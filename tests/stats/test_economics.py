@@ -14,7 +14,7 @@ from crucible_nb.stats.hypotests.proportions import two_proportions
 from crucible_nb.stats.planning.economics import next_sample
 from crucible_nb.stats.planning.item_costs import item_cost
 from crucible_nb.stats.planning.power import required_sample_size
-from crucible_nb.stats.samples.values import metric_of
+from crucible_nb.stats.samples.metric_names import metric_of
 
 
 def arm(n: int, share: float, start: str | None = None, **columns: object) -> pd.DataFrame:

@@ -11,16 +11,16 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.sizes import match_pairs
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.mover import difference_limits
 from crucible_nb.stats.estimates.sorted_arm import sort_arm
 from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments, paired_t_test, two_sample_t_test
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_spread, notes_of, shared_clusters, two_arms
+from crucible_nb.stats.samples.metric_names import Metric, unit_of
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Metric, Values
-from crucible_nb.stats.wording import interval_text, joined, sizes_text, unit_of, what_of
+from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
 from crucible_nb.utils import checks
 
 _CELLS = 10**7
@@ -101,7 +101,7 @@ def permutation_test(
     checks.whole("n_resamples", n_resamples, ge=99)
     checks.whole("seed", seed)
     pairs = match_pairs(control, treatment, metric, pair_by, cluster, resample) if paired else None
-    arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample) if pairs is None else pairs[:2]
+    arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample) if pairs is None else pairs.arms
     _check_exchangeable(arms, paired=paired)
     estimates = (
         _estimate(*arms, alternative, confidence) if pairs is None else _estimate_pairs(pairs, alternative, confidence)
@@ -110,10 +110,14 @@ def permutation_test(
     procedure = f"all permutations of {_units_text(arms, paired=paired)}"
     if not exact:
         procedure = f"{n_resamples:,} random permutations of {_units_text(arms, paired=paired)}, seed {seed}"
-    notes = notes_of(arms, ARMS) if pairs is None else notes_of(arms[:1], ("pairs",)).plus(exclusions=pairs.exclusions)
+    notes = (
+        notes_of(arms, ARMS)
+        if pairs is None
+        else notes_of((pairs.control,), ("pairs",)).plus(exclusions=pairs.exclusions)
+    )
     null = f"under the null hypothesis both arms have the same distribution, not only the same {metric}"
     notes = notes.plus([procedure, null, estimates.note])
-    n = len(arms[0].x), len(arms[1].x)
+    n = (arms[0].n, arms[1].n) if pairs is None else (pairs.control.n, pairs.treatment.n)
     return _result(arms[0].metric, estimates, (statistic, pvalue), procedure, notes, paired=paired, n=n,
                    alternative=alternative, confidence=confidence)  # fmt: skip
 
@@ -241,9 +245,7 @@ def _estimate(control: Values, treatment: Values, alternative: str, confidence: 
 def _estimate_pairs(pairs: Pairs, alternative: str, confidence: float) -> _Estimates:
     if pairs.control.metric.kind != "quantile":
         return _estimates_of_test(paired_t_test(pairs, alternative, confidence))
-    first, second = (
-        weighted.quantile(arm.x, np.ones(len(arm.x)), arm.metric.q) for arm in (pairs.control, pairs.treatment)
-    )
+    first, second = (weighted.quantile(arm.x, np.ones(len(arm.x)), arm.metric.q) for arm in pairs.arms)
     return _Estimates(second - first, UNKNOWN, "", math.nan, UNKNOWN, "paired quantiles have no interval")
 
 

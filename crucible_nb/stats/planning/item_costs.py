@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.events.columns import numbers_of
-from crucible_nb.stats.samples.values import Metric, frame_of
-from crucible_nb.utils import checks
+from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.stats.samples.values import frame_of, weights_of
 
 _MINUTE = 60.0
 
@@ -43,7 +43,7 @@ def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost
     if not isinstance(frame, pd.DataFrame) or metric.column not in frame.columns:
         return ItemCost(math.nan, math.nan)
     valued = frame[metric.column].notna().to_numpy()
-    weight = checks.weights(frame["weight"], len(frame)) if "weight" in frame.columns else None
+    weight = weights_of(frame) if "weight" in frame.columns else None
     items = float(valued.sum() if weight is None else weight[valued].sum())
     if pair_by is not None and pair_by in frame.columns and valued.any():
         items *= frame.loc[valued, pair_by].nunique() / int(valued.sum())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,28 +12,8 @@ from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
+from crucible_nb.stats.samples.metric_names import Kind, Metric, metric_of, unit_of
 from crucible_nb.utils import checks
-
-Kind = Literal["mean", "total", "rate", "quantile", "ratio"]
-_NAME = re.compile(r"(mean|total|p\d{1,2}(?:\.\d+)?)_(.+)")
-
-
-class Metric(NamedTuple):
-    """A metric: a statistic of a column.
-
-    Attributes:
-        name: As written.
-        kind: mean, total, rate (share of true), quantile or ratio (of two totals).
-        column: Of the frame.
-        q: The quantile, NaN for other kinds.
-        per: The column that a ratio divides by.
-    """
-
-    name: str
-    kind: Kind
-    column: str
-    q: float = float("nan")
-    per: str | None = None
 
 
 class Values(NamedTuple):
@@ -43,7 +23,7 @@ class Values(NamedTuple):
         metric: Metric for which the values were read.
         x: Values, float64[n], without NaN.
         weight: Weights, float64[n].
-        missing: Number of rows without a value.
+        missing: Number of rows without a value; rows of weight 0 are left out and not counted.
         sampled: Whether the rows are a sample of the events.
         seen: Number of events that the whole frame represents; None if unknown.
         rows_weight: Sum of the weights of all rows, including those without a value.
@@ -52,7 +32,9 @@ class Values(NamedTuple):
         per: Denominators of a ratio, float64[n].
         notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
         known: Whether each row of the data has a value, bool[rows]; None if all have.
-        lost: Weight of the rows without a value in each cluster, float64[clusters]; None without clusters.
+        lost: Weights of the rows without a value, float64[missing]; None if there are none.
+        lost_cluster: int64[missing], codes of the clusters of these rows; None without clusters.
+        blocks: Whether the clusters are time blocks.
     """
 
     metric: Metric
@@ -68,6 +50,13 @@ class Values(NamedTuple):
     notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
+    lost_cluster: np.ndarray | None = None
+    blocks: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of values, or of time blocks."""
+        return len(np.unique(self.cluster)) if self.blocks and self.cluster is not None else len(self.x)
 
     @property
     def plain(self) -> bool:
@@ -75,47 +64,20 @@ class Values(NamedTuple):
         return not self.sampled and self.cluster is None
 
 
-_OWN = {
-    "success_rate": Metric("success_rate", "rate", "success"),
-    "total_tokens": Metric("total_tokens", "total", "total_tokens"),
-    "cost_per_success": Metric("cost_per_success", "ratio", "cost_usd", per="success"),
-}
-
-
-def metric_of(name: str, columns: Any = ()) -> Metric:
-    """Read a metric name; a name that is a column itself means its mean.
-
-    Examples:
-        >>> metric_of("p95_latency_ms").q, metric_of("loss").kind
-        (0.95, 'mean')
-        >>> metric_of("cost_per_success")
-        Metric(name='cost_per_success', kind='ratio', column='cost_usd', q=nan, per='success')
-    """
-    checks.text("metric", name)
-    if name in _OWN:
-        return _OWN[name]
-    if name in columns:
-        return Metric(name, "mean", name)
-    for at in re.finditer("_per_", name):
-        column, per = name[: at.start()], name[at.end() :]
-        if column in columns and per in columns:
-            return Metric(name, "ratio", column, per=per)
-    found = _NAME.fullmatch(name)
-    if found is None:
-        return Metric(name, "mean", name)
-    what, column = found.groups()
-    if not what.startswith("p"):
-        return Metric(name, "mean" if what == "mean" else "total", column)
-    return Metric(name, "quantile", column, float(what[1:]) / 100)
-
-
 def frame_of(data: Any) -> Any:
     """Return the rows of an experiment; other data are returned as they are."""
-    return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
+    return data.frame() if is_experiment(data) else data
+
+
+def is_experiment(data: Any) -> bool:
+    """Return whether data are an experiment; a column or label named "frame" does not make a table one."""
+    return hasattr(type(data), "frame")
 
 
 def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:
-    """Read the values of a metric.
+    """Read the values of a metric; the mean of a column that holds only 0 and 1, or booleans, is read as a rate.
+
+    Amounts in a unit (latency_ms, cost_usd) stay amounts.
 
     Args:
         data: Experiment, DataFrame, Series, list or array; of plain values, `metric` only gives the kind.
@@ -125,35 +87,63 @@ def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None
         cluster: Column that identifies clusters of correlated rows, e.g. "session_id"; each missing value is a cluster.
 
     Raises:
-        SchemaError: There is no such column, or it does not contain numbers.
+        SchemaError: There is no such column, it does not contain numbers, or no metric has this name.
         StatError: Weights are negative or not finite; outcomes are not 0 or 1.
+
+    Examples:
+        >>> values_of([0, 1, 1], "correct").metric.kind, values_of([0, 1, 2], "correct").metric.kind
+        ('rate', 'mean')
     """
+    data = frame_of(data)
+    wanted = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ())
+    values = read_values(data, wanted, name, cluster=cluster)
+    amount = wanted.kind != "mean" or unit_of(wanted)
+    return values if amount or not len(values.x) or not is_zero_one(values.x) else _with_kind(values, "rate")
+
+
+def read_values(data: Any, metric: Metric, name: str = "data", *, cluster: str | None = None) -> Values:
+    """Read the values of a metric of known kind; arguments and errors as for `values_of`."""
     data = frame_of(data)
     if isinstance(data, pd.DataFrame):
         return _of_frame(data, metric, cluster)
     if cluster is not None:
         raise StatError(f"cluster={cluster!r}: {name} needs to be a DataFrame or an experiment with that column")
-    wanted = metric_of(metric)
-    if wanted.kind == "ratio":
-        raise StatError(f"{metric}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
-    x = finite_numbers(bare_series(data, name), wanted.column, name)
-    return _known(wanted, x, np.ones(len(x)), {}, None, None)
+    if metric.kind == "ratio":
+        raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
+    x = finite_numbers(bare_series(data, name), metric.column, name)
+    return _known(metric, x, np.ones(len(x)), {}, None, None)
 
 
-def _of_frame(frame: pd.DataFrame, metric: str, cluster: str | None) -> Values:
+def same_kind(arms: Sequence[Values]) -> tuple[Values, ...]:
+    """Read a metric alike in all arms: a column with other numbers than 0 and 1 in one arm is a mean in each.
+
+    Examples:
+        >>> arms = same_kind([values_of([0, 1, 1], "score"), values_of([0, 0.5, 1], "score")])
+        >>> [arm.metric.kind for arm in arms]
+        ['mean', 'mean']
+    """
+    mixed = any(arm.metric.kind == "mean" and len(arm.x) for arm in arms)
+    return tuple(_with_kind(arm, "mean") if mixed and arm.metric.kind == "rate" else arm for arm in arms)
+
+
+def is_zero_one(x: np.ndarray) -> bool:
+    """Return whether all values are 0 or 1."""
+    return all(bool(((part == 0) | (part == 1)).all()) for part in (x[:100], x))  # most columns differ at once
+
+
+def _with_kind(values: Values, kind: Kind) -> Values:
+    return values._replace(metric=values.metric._replace(kind=kind))
+
+
+def _of_frame(frame: pd.DataFrame, metric: Metric, cluster: str | None) -> Values:
     check_weights(frame)
-    wanted, have = metric_of(metric, frame.columns), frame.columns
-    checks.columns("metric", wanted.column, have)
-    x = finite_numbers(frame[wanted.column], wanted.column)
-    weight = (
-        checks.weights(numbers_of(frame["weight"], "weight"), len(frame)) if "weight" in have else np.ones(len(frame))
-    )
-    per = None
-    if wanted.per is not None:
-        checks.columns("metric", wanted.per, have)
-        per = finite_numbers(frame[wanted.per], wanted.per)
+    checks.columns("metric", metric.column, frame.columns)
+    x, per = finite_numbers(frame[metric.column], metric.column), None
+    if metric.per is not None:
+        checks.columns("metric", metric.per, frame.columns)
+        per = finite_numbers(frame[metric.per], metric.per)
         x = np.where(np.isnan(per), np.nan, x)
-    return _known(wanted, x, weight, facts_of(frame), clusters_of(frame, cluster), per)
+    return _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
 
 
 def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:
@@ -175,16 +165,20 @@ def _known(
     cluster: np.ndarray | None,
     per: np.ndarray | None,
 ) -> Values:
-    known = ~np.isnan(x)
-    missing = len(x) - int(np.count_nonzero(known))
-    sampled = bool((weight != 1).any()) or len(x) < (facts.get("seen") or 0)
+    present = weight > 0  # rows of weight 0 count nowhere
+    known = present & ~np.isnan(x)
+    missing = int(np.count_nonzero(present)) - int(np.count_nonzero(known))
+    sampled = bool((weight[present] != 1).any()) or len(x) < (facts.get("seen") or 0)
     total = float(weight.sum())
-    lost = None if cluster is None else np.bincount(cluster, np.where(known, 0.0, weight))
+    whole, lost, lost_cluster = bool(known.all()), None, None
     if missing:
+        lost = weight[present & ~known]
+        lost_cluster = None if cluster is None else cluster[present & ~known]
+    if not whole:
         x, weight = x[known], weight[known]
         cluster = None if cluster is None else cluster[known]
         per = None if per is None else per[known]
-    if wanted.kind == "rate" and not ((x == 0) | (x == 1)).all():
+    if wanted.kind == "rate" and not is_zero_one(x):
         raise StatError(f"{wanted.column}: expected true, false, 0 or 1 for {wanted.name}, got other numbers")
     sized = facts.get("sized_by") == wanted.column
     return Values(
@@ -198,8 +192,9 @@ def _known(
         sized=sized,
         cluster=cluster,
         per=per,
-        known=known if missing else None,
+        known=None if whole else known,
         lost=lost,
+        lost_cluster=lost_cluster,
     )
 
 

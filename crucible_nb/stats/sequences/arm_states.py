@@ -182,7 +182,7 @@ class Unbounded:
     @property
     def error(self) -> float:
         """Standard error of the mean; NaN for fewer than two values."""
-        return float(np.sqrt(self.sums.variance / self.n)) if self.n > 1 else float("nan")
+        return self.sums.sd / float(np.sqrt(self.n)) if self.n > 1 else float("nan")
 
     def update(self, x: np.ndarray) -> None:
         self.sums.update(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.samples.values import Metric
+from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.sequences.arm_states import ArmState, Bound, Bounded, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.two_arm_states import (
     BoundedPairs,
@@ -41,7 +41,7 @@ def new_arm_state(metric: Metric, bound: Bound | None, *, asymptotic: bool) -> A
     if metric.kind == "rate":
         return Rate()
     if metric.kind == "quantile":
-        return Quantile(_check_quantile(metric))
+        return Quantile(metric.q)
     if metric.kind == "ratio":
         _raise_no_ratio(metric)
     if bound is not None:
@@ -60,7 +60,7 @@ def new_two_arm_state(metric: Metric, bound: Bound | None, *, asymptotic: bool, 
     if metric.kind == "quantile":
         if paired:
             raise StatError(f"{metric.name}: quantiles have no paired sequence; use paired=False")
-        return TwoQuantiles(_check_quantile(metric))
+        return TwoQuantiles(metric.q)
     if metric.kind == "ratio":
         _raise_no_ratio(metric)
     if bound is not None:
@@ -70,17 +70,11 @@ def new_two_arm_state(metric: Metric, bound: Bound | None, *, asymptotic: bool, 
     return UnboundedPairs() if paired else TwoMeans()
 
 
-def _check_quantile(metric: Metric) -> float:
-    if not 0 < metric.q < 1:
-        raise StatError(f"{metric.name}: expected a quantile above p0 and below p100")
-    return metric.q
-
-
 def _raise_no_mean(metric: Metric) -> NoReturn:
     raise StatError(
         f"{metric.name}: a mean without a bound has no interval that is valid at every look (Bahadur and Savage 1956); "
-        f"use p50_{metric.column}, or bound=(lowest, highest) if both are known beforehand, or asymptotic=True for an "
-        "interval that is valid only asymptotically"
+        f"use p50_{metric.column}, or bound=(lowest, highest) if both are known beforehand ((0, 1) for 0 and 1; "
+        "booleans need none), or asymptotic=True for an interval that is valid only asymptotically"
     )
 
 

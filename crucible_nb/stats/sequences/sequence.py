@@ -10,8 +10,15 @@ import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import Metric
-from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
+from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.stats.samples.values import is_experiment
+from crucible_nb.stats.sequences.arrivals import (
+    arrivals,
+    fill_from_live,
+    last_seq,
+    metric_in,
+    newest_rows,
+)
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.select import check_bounds, new_arm_state
 from crucible_nb.utils import checks
@@ -72,11 +79,11 @@ class ConfidenceSequence:
         self, metric: str = "success_rate", confidence: float = 0.95, *, bound: Any = None, asymptotic: bool = False,
         meaning: Metric | None = None,
     ) -> None:  # fmt: skip
-        self._metric = metric_in(None, metric) if meaning is None else meaning
+        self._metric = metric_in(metric) if meaning is None else meaning
         self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.bound, self._allow_asymptotic = check_bounds(bound), bool(asymptotic)
         self._arm = new_arm_state(self._metric, self.bound, asymptotic=self._allow_asymptotic)
-        self._neighbours, self.missing = Neighbours(), 0
+        self._neighbours, self.missing, self._last_seq = Neighbours(), 0, -1
 
     @property
     def metric(self) -> str:
@@ -123,20 +130,24 @@ class ConfidenceSequence:
         """Add later values to those so far.
 
         Args:
-            values: One value, a list, array or Series, or a frame with the column; missing values are counted.
+            values: One value, a list, array or Series, or a frame with the column; missing values are counted. Rows
+                that are counted already are noticed by the column `seq`.
 
         Returns:
             The sequence itself.
 
         Raises:
-            StatError: A value is outside of the bound, or a rate has values other than true and false; none is added.
+            StatError: A value is outside of the bound, a rate has values other than true and false, or rows are counted
+                already; none is added.
 
         Examples:
             >>> ConfidenceSequence().update([True, False, None]).n
             2
         """
-        added = arrivals([values] if np.isscalar(values) else values, self.metric, "values", later=self.n > 0)
+        values = [values] if np.isscalar(values) else values
+        added = arrivals(values, self._metric, "values", later=self.n > 0, after=self._last_seq)
         self._arm.update(added.x)
+        self._last_seq = last_seq(values, self._last_seq)
         self._neighbours.update(added.x)
         self.missing += added.missing
         return self
@@ -180,7 +191,7 @@ class ConfidenceSequence:
             "kind": "confidence_sequence", "version": 1, "metric": dict(self._metric._asdict()),
             "confidence": self.confidence, "bound": None if self.bound is None else list(self.bound),
             "asymptotic": self._allow_asymptotic, "missing": self.missing, "arm": self._arm.to_dict(),
-            "neighbours": self._neighbours.to_dict(),
+            "neighbours": self._neighbours.to_dict(), "last_seq": self._last_seq,
         }  # fmt: skip
 
     @classmethod
@@ -203,6 +214,7 @@ class ConfidenceSequence:
             )
             new._arm.restore(state["arm"])
             new._neighbours = Neighbours.from_dict(state["neighbours"])
+            new._last_seq = int(state.get("last_seq", -1))
         except (KeyError, TypeError, ValueError) as error:
             raise reader.broken(error) from error
         new.missing = reader.whole("missing")
@@ -227,7 +239,8 @@ def confidence_sequence(
         data: All events so far: None or [] to start without values, values, a Series, a frame (sorted by `seq`), or an
             experiment, whose success_rate, quantiles of latency_ms and asymptotic means come from all events, also
             those that sampling dropped.
-        metric: "success_rate", "p50_", "p95_", ... and a column; "mean_", "total_" or a column name with a bound.
+        metric: "success_rate", a column of booleans, "p50_", "p95_", ... and a column; "mean_", "total_" or a column
+            name with a bound.
         confidence: Probability that the true value is inside at all looks together, in (0, 1).
         bound: (lowest, highest) possible value, known beforehand, in the unit of the column.
         asymptotic: Give means without a bound an interval that is valid only asymptotically.
@@ -255,14 +268,15 @@ def confidence_sequence(
         problems. Ann. Math. Stat. 27 (1956). See also the modules of `crucible_nb.stats.sequences`.
     """
     checks.text("metric", metric)
-    new = ConfidenceSequence(metric, confidence, bound=bound, asymptotic=asymptotic, meaning=metric_in(data, metric))
+    new = ConfidenceSequence(metric, confidence, bound=bound, asymptotic=asymptotic, meaning=metric_in(metric, data))
     if data is None:
         return new
     missing = fill_from_live(new._arm, new._metric, data.metrics()) if is_experiment(data) else None
     if missing is None:
         return new.update(data)
     new.missing = missing
-    new._neighbours.update(newest_rows(data, metric))
+    new._last_seq = last_seq(data)
+    new._neighbours.update(newest_rows(data, new._metric))
     return new
 
 

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import Metric, bare_series
-from crucible_nb.stats.sequences.arrivals import arrivals, fill_from_live, is_experiment, metric_in, newest_rows
+from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.stats.samples.values import bare_series, is_experiment
+from crucible_nb.stats.sequences.arrivals import (
+    arrivals,
+    fill_from_live,
+    last_seq,
+    metric_in,
+    newest_rows,
+)
 from crucible_nb.stats.sequences.neighbours import Neighbours
 from crucible_nb.stats.sequences.select import check_bounds, new_two_arm_state
 from crucible_nb.stats.sequences.sequence import ASYMPTOTIC, metric_from_dict
@@ -101,12 +109,12 @@ class Difference:
         paired: bool = False,
         meaning: Metric | None = None,
     ) -> None:
-        self._metric = metric_in(None, metric) if meaning is None else meaning
+        self._metric = metric_in(metric) if meaning is None else meaning
         self.confidence = checks.number("confidence", confidence, gt=0, lt=1)
         self.bound, self._allow_asymptotic, self.paired = check_bounds(bound), bool(asymptotic), bool(paired)
         self._arms = new_two_arm_state(self._metric, self.bound, asymptotic=self._allow_asymptotic, paired=self.paired)
         self._neighbours = Neighbours(), Neighbours()
-        self.missing = (0, 0)
+        self.missing, self._last_seqs = (0, 0), [-1, -1]
 
     @property
     def metric(self) -> str:
@@ -176,8 +184,8 @@ class Difference:
             The difference itself.
 
         Raises:
-            StatError: A value is outside of the bound, a rate has values other than true and false, or paired arms
-                differ in length.
+            StatError: A value is outside of the bound, a rate has values other than true and false, rows are counted
+                already (by the column `seq`), or paired arms differ in length.
 
         Examples:
             >>> Difference().update(control=[True, False], treatment=[True]).update(treatment=[True]).estimate
@@ -187,10 +195,11 @@ class Difference:
         if self.paired:
             sides = _whole_pairs(*sides)
         one, two = (
-            arrivals(side, self.metric, name, later=n > 0)
-            for side, name, n in zip(sides, ("control", "treatment"), self.n, strict=True)
+            arrivals(side, self._metric, name, later=n > 0, after=last)
+            for side, name, n, last in zip(sides, ("control", "treatment"), self.n, self._last_seqs, strict=True)
         )
         self._arms.update(one.x, two.x)
+        self._last_seqs = [last_seq(side, last) for side, last in zip(sides, self._last_seqs, strict=True)]
         for neighbours, added in zip(self._neighbours, (one, two), strict=True):
             neighbours.update(added.x)
         self.missing = (self.missing[0] + one.missing, self.missing[1] + two.missing)
@@ -233,7 +242,7 @@ class Difference:
             "kind": "difference", "version": 1, "metric": dict(self._metric._asdict()), "confidence": self.confidence,
             "bound": None if self.bound is None else list(self.bound), "asymptotic": self._allow_asymptotic,
             "paired": self.paired, "missing": list(self.missing), "duel": self._arms.to_dict(),
-            "neighbours": [neighbours.to_dict() for neighbours in self._neighbours],
+            "neighbours": [neighbours.to_dict() for neighbours in self._neighbours], "last_seqs": list(self._last_seqs),
         }  # fmt: skip
 
     @classmethod
@@ -257,6 +266,7 @@ class Difference:
             new._arms.restore(state["duel"])
             one, two = (Neighbours.from_dict(neighbours) for neighbours in state["neighbours"])
             missing = [int(count) for count in state["missing"]]
+            new._last_seqs = [int(last) for last in state.get("last_seqs", (-1, -1))]
         except (KeyError, TypeError, ValueError) as error:
             raise reader.broken(error) from error
         new._neighbours, new.missing = (one, two), (missing[0], missing[1])
@@ -301,7 +311,12 @@ def difference(
     """
     checks.text("metric", metric)
     new = Difference(
-        metric, confidence, bound=bound, asymptotic=asymptotic, paired=paired, meaning=metric_in(control, metric)
+        metric,
+        confidence,
+        bound=bound,
+        asymptotic=asymptotic,
+        paired=paired,
+        meaning=metric_in(metric, control, treatment),
     )
     has_experiment = is_experiment(control) or is_experiment(treatment)
     if looks is None and has_experiment and _fill_from_experiments(new, control, treatment):
@@ -326,12 +341,12 @@ def _fill_from_experiments(new: Difference, control: Any, treatment: Any) -> boo
     ):
         unknown = fill_from_live(arm, new._metric, data.metrics()) if is_experiment(data) else None
         if unknown is None:
-            rows = arrivals(data, new.metric, name)
+            rows = arrivals(data, new._metric, name)
             arm.update(rows.x)
             neighbours.update(rows.x)
             unknown = rows.missing
         else:
-            neighbours.update(newest_rows(data, new.metric))
+            neighbours.update(newest_rows(data, new._metric))
         missing.append(unknown)
     new.missing = (missing[0], missing[1])
     return True
@@ -340,7 +355,7 @@ def _fill_from_experiments(new: Difference, control: Any, treatment: Any) -> boo
 def _update_by_looks(new: Difference, control: Any, treatment: Any, looks: Iterable[int]) -> tuple[int, int] | None:
     """Add all values, look by look; return the numbers of values at the first look that decided."""
     sides = _whole_pairs(control, treatment) if new.paired else [control, treatment]
-    one, two = (arrivals(side, new.metric, name) for side, name in zip(sides, ("control", "treatment"), strict=True))
+    one, two = (arrivals(side, new._metric, name) for side, name in zip(sides, ("control", "treatment"), strict=True))
     decided, done = None, 0
     longest = max(len(one.x), len(two.x))
     for look in (*(look for look in looks if look < longest), longest):
@@ -365,7 +380,7 @@ def _whole_pairs(control: Any, treatment: Any) -> list[np.ndarray]:
 
 
 def _floats(side: Any) -> np.ndarray:
-    if hasattr(side, "columns") or is_experiment(side):
+    if isinstance(side, pd.DataFrame) or is_experiment(side):
         raise StatError(
             "paired=True: expected lists, arrays or Series of the same items in the same order, got a frame or an "
             "experiment; pass one column of each, sorted by item"

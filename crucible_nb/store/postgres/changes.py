@@ -51,11 +51,13 @@ class Watermark(NamedTuple):
         seq: Sequence number of the next event.
         sample: Sequence number from which rows are a sample that may still be revised; None without one.
         prices: Fingerprint of the price table of the rows.
+        session: Session of the journal that was copied last; None if it is not known.
     """
 
     seq: int = 0
     sample: int | None = None
     prices: str = ""
+    session: str | None = None
 
 
 class Changes(NamedTuple):
@@ -92,7 +94,8 @@ def changes_since(
     pipeline = stream.pipeline
     sample, buffer = pipeline.sample, pipeline.buffer
     revises = sample.sampler is not None and sample.sampler.revises
-    after = Watermark(pipeline.seq, sample.since if revises else None, _fingerprint(stream))
+    session = stream.sessions[-1] if stream.sessions else None
+    after = Watermark(pipeline.seq, sample.since if revises else None, _fingerprint(stream), session)
     lost = min(pipeline.seq, mark.seq if valid is None else valid)
     if after == mark and not with_state and lost >= mark.seq:
         return None

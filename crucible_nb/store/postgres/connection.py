@@ -11,6 +11,7 @@ from typing import Any
 
 from crucible_nb.errors import StoreError
 from crucible_nb.store.postgres.address import Address
+from crucible_nb.store.postgres.tables import find_version
 from crucible_nb.utils.interrupts import let_pass
 
 
@@ -52,8 +53,7 @@ class Connection:
         with self._lock:
             for _ in range(2):
                 if self._connection is None or self._connection.closed:
-                    self._connection = self.address.connect()
-                    self._finalizer = weakref.finalize(self, _close, self._connection)
+                    self._connect()
                 try:
                     return ask(self._connection)
                 except Exception as error:  # noqa: BLE001  raised below, outside the handler
@@ -62,6 +62,23 @@ class Connection:
                     if not self._connection.closed:
                         break
         raise StoreError(f"cannot read {self.address!r}: {why}")
+
+    def _connect(self) -> None:
+        """Connect to a database whose tables have a version that can be read; one without tables has none to misread.
+
+        Raises:
+            StoreError: It cannot be reached, or its tables cannot be read.
+        """
+        connection, why = self.address.connect(), ""
+        try:
+            find_version(connection)
+        except Exception as error:  # noqa: BLE001  raised below, outside the handler
+            why = self._reason(error)
+        if why:
+            _close(connection)
+            raise StoreError(f"cannot read {self.address!r}: {why}")
+        self._connection = connection
+        self._finalizer = weakref.finalize(self, _close, connection)
 
     def _reason(self, error: Exception) -> str:
         if getattr(error, "sqlstate", None) in ("42P01", "3F000"):

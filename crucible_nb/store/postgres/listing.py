@@ -43,9 +43,7 @@ def list_experiments(connection: Connection) -> dict[str, dict[str, Any]]:
     summaries = {}
     for identity, name, condition, status, silent, summary in connection.rows(_ALL):
         try:
-            facts = {"status": status, **summary, "name": name, "condition": condition}
-            for key in ("started_at", "stopped_at"):
-                facts[key] = None if facts.get(key) is None else pd.Timestamp(facts[key])
+            facts = {"status": status, **_checked(summary), "name": name, "condition": condition}
         except (TypeError, ValueError) as error:  # one broken row hides no other
             errors = f"its summary in the database cannot be read: {reason(error)}"
             facts = {"name": name, "condition": condition, "status": "unreadable", "errors": errors}
@@ -53,6 +51,21 @@ def list_experiments(connection: Connection) -> dict[str, dict[str, Any]]:
             facts["status"] = "dead"
         summaries[identity.hex] = facts
     return summaries
+
+
+def _checked(summary: Any) -> dict[str, Any]:
+    """Return a summary with its times as timestamps; TypeError or ValueError if it is not what was copied."""
+    if not isinstance(summary, dict):
+        raise TypeError(f"it is {type(summary).__name__}, expected a mapping")
+    for key, kinds in _KINDS.items():
+        value = summary.get(key)
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ValueError(f"{key} is {value!r}")
+    times = {key: None if summary.get(key) is None else pd.Timestamp(summary[key]) for key in _TIMES}
+    for key, time in times.items():
+        if time is not None and time.tz is None:
+            raise ValueError(f"{key} is {summary[key]!r}")
+    return {**summary, **times}
 
 
 def _is_dead(connection: Connection, identity: str, silent: float) -> bool:
@@ -65,6 +78,11 @@ def complete_ids(connection: Connection) -> set[str]:
     return {identity.hex for (identity,) in connection.rows("select id from crucible.experiments where complete")}
 
 
+_TIMES = ("started_at", "stopped_at")
+_KINDS: dict[str, Any] = {
+    "status": str, "tags": list, **dict.fromkeys(_TIMES, str),
+    **dict.fromkeys(("total_events", "kept_events", "wall_clock_duration", "active_duration", "errors"), (int, float)),
+}  # fmt: skip
 _STARTED = "coalesce(started_at, created)"  # a row may be made long after the start
 
 _ALL = f"""

@@ -51,7 +51,7 @@ def copy_changes(
         last = stop == len(starts)
         after = changes.after
         if not last:
-            after = Watermark(int(seq[stop * BLOCK - 1]) + 1, mark.sample, after.prices)
+            after = after._replace(seq=int(seq[stop * BLOCK - 1]) + 1, sample=mark.sample)
         with connection.transaction():
             _advance(connection, key, mark, after, times, changes.state if last else None)
             if changes.replace_from is not None:
@@ -120,9 +120,11 @@ ENCODER = BackgroundWorker("crucible-encode")
 
 _ADVANCE = """
 update crucible.writers set next_seq = %(seq)s, sample_from = %(sample)s, prices = %(prices)s, copied = now(),
+    session = %(session)s,
     first_time = least(first_time, to_timestamp(%(first)s)), last_time = greatest(last_time, to_timestamp(%(last)s)),
     state = coalesce(%(state)s, state), state_seq = case when %(state)s::bytea is null then state_seq else %(seq)s end
 where experiment = %(id)s and writer = %(writer)s and next_seq = %(was)s and sample_from is not distinct from %(open)s
+    and session is not distinct from %(other)s
 """
 _DELETE = "delete from crucible.events where experiment = %s and writer = %s and seq >= %s"
 
@@ -135,6 +137,7 @@ def _advance(
     values = {
         "seq": after.seq, "sample": after.sample, "prices": after.prices, "first": first, "last": last,
         "state": state, "id": key[0], "writer": key[1], "was": before.seq, "open": before.sample,
+        "session": after.session, "other": before.session,
     }  # fmt: skip
     if connection.execute(_ADVANCE, values).rowcount != 1:
         raise MovedError
@@ -151,7 +154,7 @@ def _copy(connection: Any, rows: Encoded | None) -> None:
 
 def watermarks(connection: Any, identity: str) -> dict[int, Watermark]:
     """Return the watermark of each writer by writer id."""
-    query = "select writer, next_seq, sample_from, prices from crucible.writers where experiment = %s"
+    query = "select writer, next_seq, sample_from, prices, session from crucible.writers where experiment = %s"
     return {writer: Watermark(*rest) for writer, *rest in connection.execute(query, (identity,)).fetchall()}
 
 

@@ -125,12 +125,23 @@ class CopiedAttachment(Attachment):
         for writer, seq, copied in self.connection.rows(_WRITERS, (self.identity,)):
             if self._known.get(writer) != StateVersion(seq, copied):
                 *version, state = self.connection.rows(_STATE, (self.identity, writer))[0]
-                with self._reading():
-                    self._streams[writer] = self._stream(writer, state)
+                self._streams[writer] = self._readable(writer, state)
                 self._known[writer] = StateVersion(*version)
         if 0 not in self._streams:
             self._streams[0] = Stream(self.config, 0, self.facts["started"])
         self._until = time.monotonic() + MAX_AGE
+
+    def _readable(self, writer: int, data: Any) -> Stream:
+        """Return the state of a writer; that of a worker which cannot be read hides no other, and counts as lost."""
+        try:
+            with self._reading():
+                return self._stream(writer, data)
+        except StoreError as error:
+            if writer == 0:
+                raise
+            lost = Stream(self.config, writer, self.facts["started"])
+            lost.problems.report("lost", f"{error}; its events are missing here")
+            return lost
 
     def _stream(self, writer: int, data: Any) -> Stream:
         state = _state(bytes(data))
@@ -195,11 +206,7 @@ _STATE = "select state_seq, copied, state from crucible.writers where experiment
 
 
 def _state(data: bytes) -> dict[str, Any]:
-    try:
-        unzip = zlib.decompressobj()
-        state = unpack_state(orjson.loads(unzip.decompress(data, MAX_BYTES)))
-    except (zlib.error, ValueError, TypeError, KeyError) as error:
-        raise StoreError("a state in the database cannot be read") from error
+    state = unpack_state(orjson.loads(zlib.decompressobj().decompress(data, MAX_BYTES)))
     if not isinstance(state, dict):
-        raise StoreError("a state in the database cannot be read: it holds no mapping")
+        raise ValueError(f"a state is {type(state).__name__}, expected a mapping")  # noqa: TRY004  damaged data
     return state

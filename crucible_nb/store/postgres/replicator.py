@@ -14,7 +14,7 @@ from crucible_nb.errors import StoreError
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.postgres.address import Address
 from crucible_nb.store.postgres.changes import Source, Watermark, changes_since
-from crucible_nb.store.postgres.entries import register, update_status
+from crucible_nb.store.postgres.entries import owner, register, update_status
 from crucible_nb.store.postgres.load import MovedError, copy_changes, register_writer, watermarks
 from crucible_nb.store.postgres.tables import ensure
 from crucible_nb.utils.runtime import RUNTIME
@@ -177,8 +177,8 @@ class Replicator:
         self._connected = True
         try:
             ensure(connection)
-            register(connection, self.source, alive=not self.once)
             self._load_watermarks(connection)
+            register(connection, self.source, alive=not self.once)
             self.reached.set()
             while not self.stopped:
                 try:
@@ -196,7 +196,20 @@ class Replicator:
             connection.close()
 
     def _load_watermarks(self, connection: Any) -> None:
-        self._watermarks = watermarks(connection, self.source.identity)
+        """Read how far the copy is.
+
+        Raises:
+            StoreError: The rows in the database are of another copy of this journal.
+        """
+        found = watermarks(connection, self.source.identity)
+        with self.source.lock:
+            sessions = {stream.writer_id: stream.sessions for stream in self.source.streams()}
+        for writer, mark in found.items():
+            if mark.session is not None and mark.session not in sessions.get(writer, ()):
+                raise StoreError(
+                    f"another copy of this journal, continued by {owner(connection, self.source.identity)}, is in it"
+                )
+        self._watermarks = found
         self._copied_states.clear()
         self._announce()
 

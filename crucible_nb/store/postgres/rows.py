@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,8 +145,12 @@ def _json_objects(column: pa.ChunkedArray) -> list[dict[str, Any]] | None:
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    value = orjson.loads(text)
-    return orjson.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
+    """Return the object of a row, {} if it was changed into something else."""
+    value: Any = None
+    with suppress(ValueError):
+        value = orjson.loads(text)
+        value = orjson.loads(value) if isinstance(value, str) else value
+    return value if isinstance(value, dict) else {}
 
 
 def _extra_values(extra: list[dict[str, Any]] | None, name: str, kind: Kind, rows: int) -> Any:
@@ -154,10 +159,24 @@ def _extra_values(extra: list[dict[str, Any]] | None, name: str, kind: Kind, row
         return pa.chunked_array([pa.nulls(rows, _TYPES[kind])])
     key = without_nul(name)
     values = [row.get(key) for row in extra]
+    try:
+        return pa.chunked_array([_typed_array(values, kind)])
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):  # changed by hand: it costs itself alone
+        return pa.chunked_array([pa.concat_arrays([_typed_or_null(value, kind) for value in values])])
+
+
+def _typed_array(values: list[Any], kind: Kind) -> pa.Array:
     if kind in ("float", "integer"):  # a column may have widened from booleans since
         number = float if kind == "float" else int
         values = [None if value is None else number(value) for value in values]
-    return pa.chunked_array([pa.array(values, _TYPES[kind])])
+    return pa.array(values, _TYPES[kind])
+
+
+def _typed_or_null(value: Any, kind: Kind) -> pa.Array:
+    try:
+        return _typed_array([value], kind)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return pa.nulls(1, _TYPES[kind])
 
 
 def _column(column: pa.ChunkedArray, kind: Kind, dictionary: Categories | None) -> Column:

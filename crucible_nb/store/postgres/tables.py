@@ -68,17 +68,29 @@ create table crucible.events (
 );
 create index events_time on crucible.events using brin (time) with (pages_per_range = 32);
 """,
+    "alter table crucible.writers add session text;",
 )
 """SQL of each migration, forward only: the n-th makes version n + 1 of version n."""
 
 VERSION = len(MIGRATIONS)
+_ADD_VERSION = "insert into crucible.version (version) values (%d)"
 
 
 def script() -> str:
-    """Return the SQL of all migrations for psql, for a role that may create tables if the writing role may not."""
-    steps = "".join(f"{step}insert into crucible.version (version) values ({version});\n"
-                    for version, step in enumerate(MIGRATIONS, 1))  # fmt: skip
-    return f"begin;{steps}commit;\n"
+    """Return SQL for psql that makes this version of any earlier one, if the writing role may not change tables."""
+    steps = "".join(
+        f"if found < {version} then\n{step.strip()}\n{_ADD_VERSION % version};\nend if;\n"
+        for version, step in enumerate(MIGRATIONS, 1)
+    )
+    return f"""do $crucible$
+declare found integer := 0;
+begin
+if to_regclass('crucible.version') is not null then
+found := (select max(version) from crucible.version);
+if coalesce(found, 0) < 1 then raise exception '{_UNKNOWN}'; end if;
+end if;
+{steps}end $crucible$;
+"""
 
 
 def rights(role: str) -> str:
@@ -100,20 +112,42 @@ def ensure(connection: Any) -> None:
     """Create or migrate the tables to this version; if they have it, no right to change tables is needed.
 
     Raises:
-        StoreError: The tables have a later version, or this role may not create them.
+        StoreError: The tables have another version that is unknown here, or this role may not create them.
     """
-    if _version(connection) == VERSION:
-        _check_types(connection)
-        return
+    if connection.execute("show server_encoding").fetchone()[0] != "UTF8":
+        raise StoreError("the database is not in UTF8 and cannot hold all text: create it with encoding 'UTF8'")
+    if find_version(connection) < VERSION:
+        _migrate(connection)
+    _check_types(connection)
+
+
+def find_version(connection: Any) -> int:
+    """Return the version of the tables, 0 if there are none.
+
+    Raises:
+        StoreError: The version is not known, or that of a later release.
+    """
+    if connection.execute("select to_regclass('crucible.version')").fetchone()[0] is None:
+        return 0
+    version = connection.execute("select max(version) from crucible.version").fetchone()[0]
+    if version is None or version < 1:
+        raise StoreError(_UNKNOWN)
+    if version > VERSION:
+        raise StoreError(f"the tables have version {version}, this release reads up to {VERSION}; upgrade crucible_nb")
+    return int(version)
+
+
+_UNKNOWN = "crucible.version does not say which version the tables have; put back the row that was in it"
+
+
+def _migrate(connection: Any) -> None:
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-        now = _version(connection)
-        if now > VERSION:
-            raise StoreError(f"the tables have version {now}, this release reads up to {VERSION}; upgrade crucible_nb")
+        now = find_version(connection)
         try:
             for version, step in enumerate(MIGRATIONS[now:], now + 1):
                 connection.execute(step)
-                connection.execute("insert into crucible.version (version) values (%s)", (version,))
+                connection.execute(_ADD_VERSION % version)
         except Exception as error:
             if getattr(error, "sqlstate", None) != "42501":
                 raise
@@ -129,19 +163,11 @@ def _check_types(connection: Any) -> None:
     """Compare the types of the columns: rows are sent as bytes of these types, which another type would misread.
 
     Raises:
-        StoreError: A column has another type.
+        StoreError: A column is missing or has another type.
     """
     found = dict(connection.execute(f"{_TYPES} and attnum > 0 and not attisdropped").fetchall())
     wanted = {name: TYPES[COLUMNS[name].kind].split(" not ")[0] for name in TYPED}
-    wrong = [f"{name} is {found[name]}, not {sql}" for name, sql in wanted.items() if found.get(name, sql) != sql]
+    wrong = [f"{name} is {found.get(name, 'missing')}, not {sql}" for name, sql in wanted.items()
+             if found.get(name) != sql]  # fmt: skip
     if wrong:
         raise StoreError(f"columns of crucible.events have been changed: {'; '.join(wrong)}; change them back")
-
-
-def _version(connection: Any) -> int:
-    if connection.execute("show server_encoding").fetchone()[0] != "UTF8":
-        raise StoreError("the database is not in UTF8 and cannot hold all text: create it with encoding 'UTF8'")
-    if connection.execute("select to_regclass('crucible.version')").fetchone()[0] is None:
-        return 0
-    version = connection.execute("select max(version) from crucible.version").fetchone()[0]
-    return int(version or 0)

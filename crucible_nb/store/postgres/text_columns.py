@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,15 +53,10 @@ def _contains(array: pa.Array, pattern: bytes) -> bool:
 
 def json_without_nul(text: str) -> str:
     """Return JSON text with U+FFFD in place of the character 0 in all strings."""
-    return orjson.dumps(_without_nul(orjson.loads(text))).decode()
+    return _ESCAPED_NUL.sub("\\1\ufffd", text)
 
 
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return without_nul(value)
-    if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    return [_without_nul(item) for item in value] if isinstance(value, list) else value
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # after an even number of backslashes
 
 
 def as_json_strings(column: pa.Array) -> pa.Array:

@@ -537,3 +537,69 @@ def test_a_real_difference_is_found() -> None:
     assert np.mean(found) >= 0.65
     slow, fast = rng.lognormal(6.7, 1.5, (10, 1000)), rng.lognormal(6, 1.5, (10, 1000))
     assert all(difference(one, two, "p50_latency_ms").decided for one, two in zip(slow, fast, strict=True))
+
+
+# -- later rows, and scales ------------------------------------------------------------------------------------------
+
+
+def test_rows_that_are_counted_already_are_noticed() -> None:
+    exp = cr.start("twice", clock="events")
+    exp.extend(frame())
+    rows = exp.frame()
+    for seq in (confidence_sequence(rows[:200]), confidence_sequence().update(rows[:200])):
+        before = seq.to_dict()
+        for again in (rows, rows[199:], rows[:200], exp):
+            with pytest.raises(
+                StatError, match=r"values: its rows begin with seq=\d+, but rows up to seq=199 are counted"
+            ):
+                seq.update(again)
+        assert seq.to_dict() == before
+        later = ConfidenceSequence.from_dict(seq.to_dict())
+        with pytest.raises(StatError, match="counted already"):
+            later.update(rows)
+        assert later.update(rows[200:]).interval == confidence_sequence(rows).interval
+    with pytest.raises(StatError, match="counted already"):
+        confidence_sequence(exp).update(rows)  # filled from live metrics
+
+
+def test_rows_of_either_arm_that_are_counted_already_are_noticed() -> None:
+    exp = cr.start("twice in two arms", clock="events")
+    exp.extend(frame())
+    rows = exp.frame()
+    diff = Difference().update(rows[:200], rows[:300])
+    for arms, name in (({"control": rows}, "control"), ({"treatment": rows[250:]}, "treatment")):
+        with pytest.raises(StatError, match=f"{name}: its rows begin with"):
+            Difference.from_dict(diff.to_dict()).update(**arms)
+    assert diff.update(rows[200:], rows[300:]).n == (500, 500)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-150, 1e150, 1e160, 1e300])
+@pytest.mark.parametrize(
+    ("metric", "options"), [("p50_x", {}), ("x", {"bound": (0.0, 2.0)}), ("x", {"asymptotic": True})]
+)
+def test_intervals_follow_the_scale(scale: float, metric: str, options: dict) -> None:
+    a, b = (np.random.default_rng(seed).random(300) * high for seed, high in ((0, 1.0), (1, 1.5)))
+    scaled = {name: (0.0, 2 * scale) if name == "bound" else value for name, value in options.items()}
+    one, same = confidence_sequence(a * scale, metric, **scaled), confidence_sequence(a, metric, **options)
+    np.testing.assert_allclose(np.array(one.interval) / scale, same.interval, rtol=1e-6)
+    for paired in (False, True) if metric == "x" else (False,):
+        two = difference(a * scale, b * scale, metric, paired=paired, **scaled)
+        as_one = difference(a, b, metric, paired=paired, **options)
+        np.testing.assert_allclose(np.array(two.confidence_interval) / scale, as_one.confidence_interval, rtol=1e-6)
+        assert two.evidence == pytest.approx(as_one.evidence, rel=1e-6)
+
+
+@pytest.mark.parametrize(("metric", "bound"), [("p50_x", None), ("p95_x", None), ("x", (1e9, 1e9 + 1))])
+def test_a_common_offset_costs_no_digits(metric: str, bound: Any) -> None:
+    x = np.round(np.random.default_rng(0).random(5000) * 2**20) / 2**20  # exact beside 1e9
+    plain = confidence_sequence(x[:LIMIT], metric, bound=None if bound is None else (0, 1))
+    some, every = (confidence_sequence(x[:n] + 1e9, metric, bound=bound) for n in (LIMIT, 5000))
+    np.testing.assert_allclose(np.array(some.interval) - 1e9, plain.interval, atol=1e-6)
+    width = every.interval.high - every.interval.low
+    assert width < 0.75 * (plain.interval.high - plain.interval.low)
+    assert every.interval.low < every.estimate < every.interval.high
+    in_parts = ConfidenceSequence(metric, bound=bound)
+    for part in np.array_split(x + 1e9, 7):
+        in_parts.update(part)
+    assert in_parts.interval == every.interval
+    assert ConfidenceSequence.from_dict(in_parts.to_dict()).interval == every.interval

@@ -83,23 +83,3 @@ def test_a_column_of_another_type_is_refused_in_words(url, sql, change):
     assert f"{change.split()[0]} is {change.split(' type ')[1]}" in repr(exp)
     assert sql("select count(*) from crucible.events")[0][0] == 0
     exp.stop()
-
-
-@pytest.mark.parametrize(
-    "change", ["summary = 'null'", "summary = '[]'", "summary = '1'", "facts = '{}'", "facts = '[]'", "prices = 'x'"]
-)
-def test_one_broken_row_hides_no_other(url, sql, change):
-    import psycopg
-
-    for name in ("good", "odd"):
-        run(f"e = cr.start({name!r}, store=url); e.record('x', n=1); e.stop()", url)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"update crucible.experiments set {change} where name = 'odd'")
-    status = cr.experiments(url).set_index("name")["status"].to_dict()
-    assert status["good"] == "stopped"
-    assert len(cr.attach("good", store=url, mode="read").df) == 1
-    if change.startswith("summary"):
-        assert status["odd"] == "unreadable"
-    else:
-        with pytest.raises(cr.StoreError, match="cannot read"):
-            cr.attach("odd", store=url, mode="read")
