@@ -404,9 +404,8 @@ class StoredLog(AttachedLog):
     def settle(self, staged: list[Any]) -> None:
         """Stage the event whose line is written."""
         journal = self.writer.journal
-        if journal.line is not None:
-            with journal.lock:  # an event of another thread is staged when the lock is free
-                journal.settle(staged)
+        if journal.line is not None and journal.lock._is_owned():  # else another thread is about to stage it
+            journal.settle(staged)
 
     def require_writer(self, verb: str) -> None:
         """Open a journal again after the end, for the last verbs of a finished experiment."""

@@ -187,8 +187,16 @@ def test_a_handler_may_record(tmp_path: Path, alarm: Callable[[Any], Any]) -> No
         recorded.append(exp.record("handler", n=len(recorded)))
         exp.metrics()
 
+    def look() -> None:
+        while not over.is_set():
+            exp.metrics()
+
+    over, looking = threading.Event(), threading.Thread(target=look)
+    looking.start()
     alarm(handler)
     at_every_instruction(lambda: recorded.append(exp.record("caller", n=len(recorded))))
+    over.set()
+    looking.join()
     assert all(recorded)
     live = exp.df
     again = cr.attach(exp.id, store=tmp_path, mode="read")
