@@ -404,7 +404,8 @@ class StoredLog(AttachedLog):
     def settle(self, staged: list[Any]) -> None:
         """Stage the event whose line is written."""
         journal = self.writer.journal
-        if journal.line is not None and journal.lock._is_owned():  # else another thread is about to stage it
+        # a line of another thread is left to that thread: to wait for its lock here could be to wait for each other
+        if journal.line is not None and journal.lock._is_owned():  # type: ignore[attr-defined]
             journal.settle(staged)
 
     def require_writer(self, verb: str) -> None:

@@ -144,7 +144,7 @@ def test_a_block_that_delays_signals_is_whole_and_puts_the_handlers_back(alarm: 
         signal.raise_signal(signal.SIGALRM)
 
 
-@pytest.mark.parametrize(("raises", "durability"), zip(RAISED, [None, "memory", "os"], strict=True))
+@pytest.mark.parametrize(("raises", "durability"), [*zip(RAISED, [None, "memory", "os"], strict=True)])
 def test_what_a_handler_raises_reaches_the_caller_of_record(
     tmp_path: Path, alarm: Callable[[Any], Any], raises: type[BaseException], durability: str | None
 ) -> None:
