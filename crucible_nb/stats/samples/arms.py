@@ -32,6 +32,7 @@ ARMS = ("control", "treatment")
 _WARNING = "warning: "
 _SKEWED = 0.2
 _FEW_VALUES = 15
+_TINY, _HUGE = 1e-200, 1e200  # squares and cubes of smaller or larger deviations under- or overflow
 _SUSPECT = 0.05
 _HEAVY_SPREAD = 1.4
 
@@ -245,6 +246,10 @@ def number_of_codes(arms: Sequence[Values]) -> int:
 
 def arm_error(arm: Values, deviation: np.ndarray) -> Error:
     """Linearised standard error of an estimate of one arm, between clusters if there are any; see `cluster_robust`."""
+    if arm.plain and len(deviation) > 1:
+        n, squares = len(deviation), float(deviation @ deviation)
+        if _TINY < squares < _HUGE:
+            return Error(float(np.sqrt(squares / n / (n - 1))), n - 1.0)
     return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
 
 
