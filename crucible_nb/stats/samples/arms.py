@@ -81,9 +81,11 @@ def clustered_arms(
     """
     columns = [_cluster_in(group, clustering) for group in groups]
     arms = [
-        _warn_if_correlated(group, read(group, metric, name, cluster=column, resample=resample), name)
+        read(group, metric, name, cluster=column, resample=resample)
         for group, name, column in zip(groups, names, columns, strict=True)
     ]
+    if resample is None:
+        arms = [_warn_if_correlated(group, arm, name) for group, arm, name in zip(groups, arms, names, strict=True)]
     if sum(arm.cluster is not None for arm in arms) > 1:
         arms = _set_apart(arms) if resample is not None else _share_cluster_codes(groups, arms, columns)
     for arm, name in zip(arms, names, strict=True):
@@ -110,8 +112,8 @@ def two_arms(
 
 
 def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
-    """Add a warning if neighbouring events correlate; values of time blocks have their own."""
-    if arm.notes or arm.cluster is not None or len(arm.x) < 3:
+    """Add a warning if neighbouring events correlate."""
+    if arm.cluster is not None or len(arm.x) < 3:
         return arm
     estimate = float("nan")
     if arm.metric.kind == "quantile":
@@ -124,7 +126,12 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     warning, _ = neighbours(data, arm.metric.name, arm, estimate)
     if warning is None:
         return arm
-    return arm._replace(notes=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
+    return arm._replace(
+        notes=(
+            *arm.notes,
+            f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",
+        )
+    )
 
 
 def _share_cluster_codes(
