@@ -13,6 +13,7 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert
 from crucible_nb.pipeline.monitor import Monitor, with_missing_costs
 from crucible_nb.pipeline.rules import Rule
+from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.threads import TICKER
 
 
@@ -121,7 +122,8 @@ class Alerting:
             elif not self._checking:  # else called by an action or callback of this thread
                 self._checking = True
                 try:
-                    self._raise_alerts(at_rest=at_rest)
+                    with unbroken():  # incidents are taken once
+                        self._raise_alerts(at_rest=at_rest)
                 finally:
                     self._checking = False
 
