@@ -163,12 +163,12 @@ class Writer:
         Called with the lock of the experiment held, so that no events are processed at the same time.
         """
         buffer, sample = self.stream.pipeline.buffer, self.stream.pipeline.sample
+        frame = buffer.full_frame()  # before the state, because it reduces a sample to its size
         try:
             state = self.stream.state()
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
             self.stream.problems.report("errors", f"the state cannot be saved, journals are kept: {error!r}")
             return None
-        frame = buffer.full_frame()
         seq = frame["seq"].to_numpy()
         new = (seq >= (buffer.unsaved_from or 0)) | np.isin(seq, self.sampled_seqs)
         revises = sample.sampler is not None and sample.sampler.revises
