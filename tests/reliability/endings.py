@@ -44,7 +44,11 @@ ENDS = {
 }
 """Ways in which a script ends, and the last lines of it."""
 
-STATUS = {"exception in the block": ("failed",), "no `stop()`": ("running", "dead")}
+STATUS = {
+    "`sys.exit(3)` in the block": ("failed",),
+    "exception in the block": ("failed",),
+    "no `stop()`": ("running", "dead"),
+}
 """Status that a reader on another machine finds; "stopped" for the other ends."""
 
 
@@ -88,20 +92,16 @@ def look(name: str, url: str) -> tuple[str, bool, bool]:
 
 
 def outcomes(url: str, home: Path, scripts: int) -> list[Outcome]:
-    """Run this many scripts of each end, one after the other, and read each back."""
+    """Run this many scripts in all, the ends in turn, and read each back."""
     os.environ["CRUCIBLE_DIR"] = str(home / "reader")  # another machine
-    found = []
-    for end in ENDS:
-        status = counts = lifecycle = 0
-        for number in range(scripts):
-            name = f"{end} {number}"
-            run(end, name, url, home / "writer")
-            seen, right, whole = look(name, url)
-            status += seen in STATUS.get(end, ("stopped",))
-            counts += right
-            lifecycle += whole
-        found.append(Outcome(end, scripts, status, counts, lifecycle))
-    return found
+    found = {end: [0, 0, 0, 0] for end in ENDS}
+    for number in range(scripts):
+        end, name = list(ENDS)[number % len(ENDS)], f"script {number}"
+        run(end, name, url, home / "writer")
+        status, counts, lifecycle = look(name, url)
+        results = (True, status in STATUS.get(end, ("stopped",)), counts, lifecycle)
+        found[end] = [count + right for count, right in zip(found[end], results, strict=True)]
+    return [Outcome(end, *counts) for end, counts in found.items()]
 
 
 def main() -> None:

@@ -87,5 +87,5 @@ def test_a_column_of_another_type_is_refused_in_words(url, sql, change):
 
 
 def test_every_end_of_a_script_is_in_the_database(url, home):
-    found = endings.outcomes(url, home, 1)
+    found = endings.outcomes(url, home, 6)
     assert [one for one in found if not one.clean] == []
