@@ -97,6 +97,34 @@ GONE |= {f"{_LOAD})"}
 NEW |= {
     f"{_LOAD}, columns=None, sep=None, decimal='.', header='infer', names=None, na_values=None, comment=None)",
 }
+_COMPARISON = "class cr.comparison.Comparison(control, treatment, metrics, design, plan=None, looked=()"
+_FIELDS = ("control_over_events", "estimand", "exclusions", "treatment_over_events", "warnings")
+GONE |= {f"{_COMPARISON})"}
+NEW |= {f"{_COMPARISON}, warnings=())", *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS)}
+_METRIC = (
+    "class cr.comparison.MetricComparison(metric, verdict, control, treatment, estimate, confidence_interval, confidence, "
+    "pvalue, raw_pvalue, test, why, design, effect, effect_size, n, direction, margin, correction, planned, next_sample, "
+    "assumptions, method"
+)
+_FIELDS = ("relative_change", "relative_interval")
+GONE |= {f"{_METRIC})"}
+NEW |= {
+    f"{_METRIC}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), estimand='', "
+    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=())",
+}
+NEW |= {f"cr.comparison.MetricComparison.{name}" for name in _FIELDS}
+_TEST = (
+    "class cr.stats.TestResult(test, metric, estimate, estimand, confidence_interval, confidence, statistic, df, pvalue, "
+    "effect, effect_size, effect_interval, alternative, n, assumptions=(), exclusions=(), correction=None, method='', "
+    "warnings=()"
+)
+GONE |= {f"{_TEST})"}
+NEW |= {f"{_TEST}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), limited=None)"}
+NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited")}
+
+GONE |= {"planned.take(self, n, metrics)"}
+NEW |= {"planned.take(self, n, metrics, information=None)"}
+NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

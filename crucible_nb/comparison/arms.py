@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crucible_nb.errors import StatError
+from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.stats.planning.plan import Ledger
 from crucible_nb.stats.samples.metric_names import metric_of
-from crucible_nb.stats.samples.values import frame_of
+from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
 from crucible_nb.utils import checks
 
 
@@ -41,11 +41,15 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
         metrics: Metrics to compare; None for the default ones.
 
     Raises:
-        StatError: Data without columns, and not exactly one metric.
+        SchemaError: Several columns have one name.
+        StatError: Data without columns, and not exactly one metric; weights that are no weights.
     """
     rows = frame_of(data)
     if isinstance(rows, pd.DataFrame):
-        return Arm(own_name(data) or name, data, rows, getattr(data, "planned", None))
+        _check_columns(rows, name)
+        weights_of(rows)  # raises for values that are no weights
+        ledger = getattr(data, "planned", None) if is_experiment(data) else None
+        return Arm(own_name(data) or name, data, rows, ledger)
     if metrics is None or len(metrics) != 1:
         given = None if metrics is None else list(metrics)
         raise StatError(
@@ -60,8 +64,17 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
     return Arm(name, data, pd.DataFrame({column: values}), None)
 
 
+def _check_columns(frame: pd.DataFrame, name: str) -> None:
+    if frame.columns.is_unique:
+        return
+    repeated = list(dict.fromkeys(map(str, frame.columns[frame.columns.duplicated()])))
+    raise SchemaError(f"{name}: several columns are called {', '.join(map(repr, repeated))}; rename them")
+
+
 def own_name(data: Any) -> str | None:
     """Condition or name of an experiment; None for other data."""
+    if not is_experiment(data):
+        return None
     name = getattr(data, "condition", None) or getattr(data, "name", None)
     return name if isinstance(name, str) else None
 

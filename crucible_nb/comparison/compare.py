@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.decide import decide_all
 from crucible_nb.comparison.many_arms import Comparisons, named_arms
-from crucible_nb.comparison.measured_arms import CompareArguments, measure_arms
+from crucible_nb.comparison.measured_arms import measure_all
 from crucible_nb.comparison.result import Comparison
 from crucible_nb.comparison.verdicts import check_directions
 from crucible_nb.utils import checks
@@ -45,26 +46,29 @@ def compare(
         correction: Correction of p-values over metrics (and arms): "holm", "bonferroni", "bh" or None.
         sequential: Use confidence sequences, which are valid at any look; they need every event, in order of arrival.
         bound: (low, high) of the possible values, known beforehand; or a mapping from metric. Sequential comparison of
-            means needs it.
+            means needs it; only with `sequential`.
         asymptotic: Allow sequences for means without a bound, valid only asymptotically: the verdict is at most
             "leaning".
-        margin: Smallest difference that matters: a number in the unit of the metric, "5%" of the control, or a mapping
-            from metric.
+        margin: Smallest difference that matters: a number in the unit of the metrics (of one unit), "5%" of the
+            control, or a mapping from metric.
         direction: Direction that is better, e.g. {"score": "up"}; latency, cost and errors are better down, success up.
         group_by: Column of repeated runs, e.g. "seed": whole runs are compared.
         alpha: Significance level; None is that of the plan, otherwise 0.05.
         paired: True requires pairs, False independent arms; None decides by the rows.
-        cluster: Column of clusters of similar rows; None uses `session_id` if sessions have several rows.
-        resample: Width of time blocks that are compared in place of rows, e.g. "1min".
+        cluster: Column of clusters of similar rows; None uses `session_id` if sessions have several rows, and
+            repeated items of independent arms.
+        resample: Width of time blocks, e.g. "1min", if neighbouring rows correlate: errors are between blocks. At most
+            one of `cluster`, `resample` and `group_by`.
 
     Returns:
-        Comparison: metric -> verdict, estimate (treatment - control), interval, p-value, test and reason. With several
-        arms, a mapping from arm to these.
+        Comparison: metric -> verdict, estimate (treatment - control), interval, p-value, test and reason. A metric that
+        cannot be tested (constant, too few values) is "inconclusive", with the reason. With several arms, a mapping
+        from arm to these.
 
     Raises:
-        ConfigError: An argument is not accepted.
+        ConfigError: An argument is not accepted, or not together with another one; no arm is given.
         SchemaError: No such column.
-        StatError: No test fits, or too few values; the message names a remedy.
+        StatError: The design does not fit the rows, or no metric is in both arms; the message names a remedy.
 
     Examples:
         >>> import numpy as np, pandas as pd
@@ -83,10 +87,9 @@ def compare(
         bound=bound, asymptotic=asymptotic,
     )  # fmt: skip
     arms = named_arms(treatment)
-    if arms is None:
-        return decide_all([measure_arms(control, treatment, arguments)], correction)[0]
-    measured = [measure_arms(control, arm, arguments, name) for name, arm in arms.items()]
-    return Comparisons(dict(zip(arms, decide_all(measured, correction), strict=True)))
+    measured = measure_all(control, [(None, treatment)] if arms is None else list(arms.items()), arguments)
+    decided = decide_all(measured, correction)
+    return decided[0] if arms is None else Comparisons(dict(zip(arms, decided, strict=True)))
 
 
 def _metric_names(metrics: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -1,115 +1,137 @@
-"""Design of a comparison, read from the rows: pairs, clusters, weights, time blocks."""
+"""Design of a comparison, read from the rows: pairs, clusters, weights, time blocks, repeated runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
-from crucible_nb.stats.estimates.intervals import CLUSTERS
+from crucible_nb.events.ids import joint_codes
+from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
 from crucible_nb.utils import checks
 
 _SHARED = 0.5
-_CLUSTERS = ("session_id",)
 
 
 @dataclass(frozen=True)
 class Design:
-    """Dependence of the rows of two arms.
+    """Dependence of the rows of two arms, as the comparison uses it.
 
     Attributes:
         pair_by: Column of the item ids that both arms share; None for independent arms.
-        cluster: Column of clusters of similar rows; None for independent rows.
+        clustering: Clusters of similar rows.
         sampled: Whether rows are a weighted sample of the events.
         resample: Width of time blocks; None for rows.
         notes: Sentences on how the design was chosen.
+        warnings: Reasons to doubt that rows are independent.
+        once: Column of items of which a sequence counts the first row only; None counts all rows.
     """
 
-    pair_by: str | None
-    cluster: str | None
-    sampled: bool
-    resample: str | None
-    notes: tuple[str, ...]
+    pair_by: str | None = None
+    clustering: Clustering = INDEPENDENT
+    sampled: bool = False
+    resample: str | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    once: str | None = None
+
+    @property
+    def cluster(self) -> str | None:
+        """Column of the clusters; None for independent rows."""
+        return self.clustering.column
 
 
-def read_design(
-    control: Arm, treatment: Arm, pair_by: str | None, cluster: str | None, resample: str | None, *, paired: bool | None
-) -> Design:
+def read_design(control: Arm, treatment: Arm, arguments: CompareArguments) -> Design:
     """Read the design from the rows and the arguments of `cr.compare`.
 
-    Args:
-        control, treatment: The arms.
-        pair_by: Column of item ids.
-        cluster: Column of clusters; None uses `session_id` if sessions have several rows.
-        resample: Width of time blocks.
-        paired: True requires pairs, False independent arms; None pairs if at least half of the items of the smaller
-            arm are in both.
-
     Raises:
-        StatError: Pairs are required and there are no common items, or independent arms and there are many.
+        SchemaError: No such column.
+        StatError: Pairs are required and there are no common items, or independent arms and there are many; repeated
+            runs, and fewer than two of them; time blocks of rows without times.
     """
-    notes: list[str] = []
-    shared = None if resample is not None else _shared_items(control.frame, treatment.frame, pair_by)
-    if paired and shared is None:
-        raise StatError(f"paired=True: both arms need a column {pair_by!r} with items in common")
-    if paired is False and shared is not None and shared >= _SHARED:
+    sampled = any(_is_sampled(arm.frame) for arm in (control, treatment))
+    if arguments.group_by is not None:
+        _check_runs(control, treatment, arguments.group_by)
+        by = arguments.group_by
+        return Design(sampled=sampled, notes=(f"whole runs ({by}) are compared, one value per run",))
+    if arguments.resample is not None:
+        _check_times(control, treatment, arguments.resample)
+        notes = (f"errors between time blocks of {arguments.resample}",)
+        return Design(sampled=sampled, resample=arguments.resample, notes=notes)
+    pair_by, pair_notes = _choose_pairs(control.frame, treatment.frame, arguments.pair_by, paired=arguments.paired)
+    clustering = _choose_cluster(control, treatment, arguments, pair_by)
+    if not arguments.sequential:
+        return Design(pair_by, clustering, sampled, None, (*pair_notes, *clustering.notes), clustering.warnings)
+    quantiles = () if pair_by is None else ("quantiles take the arms as independent, also those of paired items",)
+    column, item = clustering.column, arguments.pair_by or ITEM
+    once = pair_by or (item if column == item else None)
+    rows = "items" if pair_by is not None else "rows"
+    warnings = () if column in (None, once) else (
+        f"a sequence takes {rows} as independent, but {column} has several each: use one row per {column}",
+    )  # fmt: skip
+    return Design(pair_by, INDEPENDENT, sampled, None, (*pair_notes, *quantiles), warnings, once)
+
+
+def _choose_pairs(
+    control: pd.DataFrame, treatment: pd.DataFrame, by: str | None, *, paired: bool | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Choose the column of item ids, None for independent arms; with notes."""
+    shared = _shared_items(control, treatment, by)
+    if paired and not shared:
+        raise StatError(f"paired=True: both arms need a column {by!r} with items in common")
+    if shared is None:
+        return None, ()
+    if paired is False and shared >= _SHARED:
         raise StatError(
-            f"paired=False: {shared:.0%} of the items ({pair_by}) are in both arms, so the arms are not independent; "
+            f"paired=False: {shared:.0%} of the items ({by}) are in both arms, so the arms are not independent; "
             "leave out paired, or use cr.t_test(..., paired=False) to test them as independent arms nevertheless"
         )
-    by = pair_by if shared is not None and (paired or shared >= _SHARED) else None
-    if by is not None:
-        notes.append(f"paired: {shared:.0%} of the items ({by}) are in both arms")
-    elif shared:
-        notes.append(f"independent arms: only {shared:.0%} of the items ({pair_by}) are in both arms")
-    if resample is not None:
-        notes.append(f"time blocks of {resample} in place of rows")
-        return Design(None, None, _is_sampled(control, treatment), resample, tuple(notes))
-    group, cluster_notes = _choose_cluster(control, treatment, cluster, by)
-    return Design(by, group, _is_sampled(control, treatment), None, (*notes, *cluster_notes))
+    if paired or shared >= _SHARED:
+        return by, (f"paired: {shared:.0%} of the items ({by}) are in both arms",)
+    if not shared:
+        dtypes = " and ".join(dict.fromkeys(str(frame[by].dtype) for frame in (control, treatment)))
+        return None, (f"independent arms: both have {by} ({dtypes}), and no item is in both",)
+    return None, (f"independent arms: only {shared:.0%} of the items ({by}) are in both arms",)
 
 
 def _shared_items(first: pd.DataFrame, second: pd.DataFrame, by: str | None) -> float | None:
-    """Proportion of the items of the smaller arm that are in both arms; None without common items."""
+    """Proportion of the items of the smaller arm that are in both arms; None without items in an arm."""
     if by is None or by not in first.columns or by not in second.columns:
         return None
-    if not first[by].notna().any() or not second[by].notna().any():
+    one, two = (np.unique(codes[codes >= 0]) for codes in joint_codes([first[by], second[by]], by))
+    if not len(one) or not len(two):
         return None
-    one, two = (pd.Index(side[by].dropna().unique()).astype(object) for side in (first, second))
-    common = len(one.intersection(two))
-    return common / min(len(one), len(two)) if common else None
+    return len(np.intersect1d(one, two, assume_unique=True)) / min(len(one), len(two))
 
 
-def _choose_cluster(
-    control: Arm, treatment: Arm, cluster: str | None, by: str | None
-) -> tuple[str | None, tuple[str, ...]]:
-    """Choose the column of clusters: as given, otherwise the first one with several rows per value; with notes."""
-    if cluster is not None:
-        for arm in (control, treatment):
-            checks.columns("cluster", cluster, arm.frame.columns)
-        return cluster, (f"clustered by {cluster}",)
-    notes: list[str] = []
-    for column in (*_CLUSTERS, *([] if by is not None else ["sample_id"])):
-        counts = [_count_rows_and_values(arm.frame, column) for arm in (control, treatment)]
-        if not any(rows > clusters for rows, clusters in counts):
-            continue
-        fewest = min(clusters for _, clusters in counts)
-        if fewest >= 2:
-            few = "" if fewest >= CLUSTERS else f"; only {fewest} clusters in an arm, intervals may be too narrow"
-            return column, (*notes, f"clustered by {column}, which has several rows each{few}")
-        notes.append(f"rows taken as independent: an arm has only one {column}")
-    return None, tuple(notes)
+def _choose_cluster(control: Arm, treatment: Arm, arguments: CompareArguments, pair_by: str | None) -> Clustering:
+    frames = [control.frame, treatment.frame]
+    if arguments.cluster is not None:
+        for frame in frames:
+            checks.columns("cluster", arguments.cluster, frame.columns)
+    if pair_by is not None:
+        return choose_cluster(frames[:1], arguments.cluster, pair_by, paired=True)
+    return choose_cluster(frames, arguments.cluster, arguments.pair_by)
 
 
-def _count_rows_and_values(frame: pd.DataFrame, column: str) -> tuple[int, int]:
-    """Number of rows with a value in this column, and number of different values."""
-    if column not in frame.columns:
-        return 0, 0
-    known = frame[column].dropna()
-    return len(known), int(known.nunique())
+def _check_runs(control: Arm, treatment: Arm, by: str) -> None:
+    for arm in (control, treatment):
+        checks.columns("group_by", by, arm.frame.columns)
+        runs = arm.frame[by].nunique()
+        if runs < 2:
+            raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {runs}")
 
 
-def _is_sampled(*arms: Arm) -> bool:
-    return any("weight" in arm.frame.columns and bool((arm.frame["weight"] != 1).any()) for arm in arms)
+def _check_times(control: Arm, treatment: Arm, resample: str) -> None:
+    checks.duration("resample", resample)
+    for arm in (control, treatment):
+        if not isinstance(arm.frame.index, pd.DatetimeIndex):
+            raise StatError(f"resample={resample!r}: {arm.name} needs a DatetimeIndex")
+
+
+def _is_sampled(frame: pd.DataFrame) -> bool:
+    return "weight" in frame.columns and bool((frame["weight"] != 1).any())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,20 +12,32 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.binary import is_binary, newcombe, two_shares
+from crucible_nb.stats.cluster_robust import Error, difference_of_errors
+from crucible_nb.stats.estimates.binary import (
+    exact_contrast,
+    is_binary,
+    margin_contrast,
+    newcombe_contrast,
+    tail_probability,
+    two_shares,
+)
+from crucible_nb.stats.estimates.contrast import Contrast
 from crucible_nb.stats.estimates.intervals import LIMITS
-from crucible_nb.stats.estimates.mover import difference_limits, pvalue_of
-from crucible_nb.stats.estimates.sorted_arm import SortedArm, sort_arm
+from crucible_nb.stats.estimates.mover import pvalue_of
+from crucible_nb.stats.estimates.paired_shares import paired_share_contrast
+from crucible_nb.stats.estimates.two_means import TwoMeans, is_positive, two_paired_means
+from crucible_nb.stats.estimates.two_quantiles import paired_quantile_contrast, quantile_contrast
 from crucible_nb.stats.hypotests.fisher import fisher
 from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
-from crucible_nb.stats.hypotests.means import paired_t_test, two_sample_t_test
+from crucible_nb.stats.hypotests.means import paired_t_test
 from crucible_nb.stats.hypotests.proportions import proportions_test
+from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import ARMS, notes_of, two_arms
+from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
 from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, values_of
 
 
 def point_estimate(values: Values, *, total: bool = True) -> float:
@@ -50,7 +61,8 @@ def point_estimate(values: Values, *, total: bool = True) -> float:
     if kind == "total" and total:
         return float(weight @ x)
     if values.per is not None:
-        return float(weight @ x) / float(weight @ np.asarray(values.per))
+        below = float(weight @ np.asarray(values.per))
+        return float(weight @ x) / below if below else math.nan
     return weighted.mean(x, weight) if values.sampled else float(x.mean())
 
 
@@ -72,7 +84,15 @@ class Difference(NamedTuple):
         why: Reason for this test.
         n: Number of values used of (control, treatment); equal for pairs.
         effect: Name and value of the effect size.
-        notes: Sentences on assumptions, exclusions and warnings.
+        notes: Assumptions, exclusions and warnings.
+        unit: Unit over which the metric is averaged, such as "items"; "" for the metric of the events.
+        of_events: The metric of the events of control and treatment, if `unit` is not "".
+        untested: Reason why there is no test; None with one.
+        identical: Whether the values of both arms are identical: of pairs, or of constant arms.
+        contrast: The estimates with the intervals of treatment - ratio * control, from which the relative change
+            follows; None for a confidence sequence.
+        margin_contrast: The same for a test against a margin, where its intervals differ.
+        limited: Reason why the verdict may be "leaning" at most; None without one.
         valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
             (False); None for a test with a fixed n.
         kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
@@ -87,7 +107,14 @@ class Difference(NamedTuple):
     why: str
     n: tuple[int, int]
     effect: tuple[str, float] = ("", math.nan)
-    notes: tuple[str, ...] = ()
+    notes: Notes = Notes()
+    unit: str = ""
+    of_events: tuple[float, float] | None = None
+    untested: str | None = None
+    identical: bool = False
+    contrast: Contrast | None = None
+    margin_contrast: Contrast | None = None
+    limited: str | None = None
     valid_at_every_n: bool | None = None
     kind: Kind = "mean"
 
@@ -95,6 +122,11 @@ class Difference(NamedTuple):
     def sequential(self) -> bool:
         """Whether the difference is by a confidence sequence."""
         return self.valid_at_every_n is not None
+
+    @property
+    def estimand(self) -> str:
+        """Name of what is compared."""
+        return f"{self.metric} (mean over {self.unit})" if self.unit else self.metric
 
 
 def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
@@ -106,17 +138,49 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
     """
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
-        return _PAIRED[pairs.control.metric.kind](pairs, design)
-    first, second = two_arms(control.frame, treatment.frame, metric, cluster=design.cluster, resample=design.resample)
-    return _INDEPENDENT[first.metric.kind](first, second, design)
+        check_size(pairs.control, "pairs")
+        difference = _PAIRED[pairs.control.metric.kind](pairs, design)._replace(identical=is_identical(*pairs[:2]))
+        return _of_items(difference, pairs)
+    frames = control.frame, treatment.frame
+    first, second = clustered_arms(frames, ARMS, metric, design.clustering, design.resample)
+    difference = _INDEPENDENT[first.metric.kind](first, second, design)
+    difference = difference._replace(identical=is_constant(first, second))
+    if design.resample is None or first.blocks:
+        return difference
+    totals = [values_of(frame, metric) for frame in frames]
+    return difference._replace(unit=f"blocks of {design.resample}", of_events=_estimates(*totals))
+
+
+def is_identical(control: Values, treatment: Values) -> bool:
+    """Return whether all pairs have equal values."""
+    same = control.per is None or treatment.per is None or np.array_equal(control.per, treatment.per)
+    return bool(np.array_equal(control.x, treatment.x) and same)
+
+
+def is_constant(control: Values, treatment: Values) -> bool:
+    """Return whether all values of both arms are equal."""
+    first = control.x[0]
+    starts = (arm.x[:100] for arm in (control, treatment))  # most arms vary at once
+    if control.per is not None or not all((part == first).all() for part in starts):
+        return False
+    return bool((control.x == first).all() and (treatment.x == first).all())
+
+
+def _of_items(difference: Difference, pairs: Pairs) -> Difference:
+    """Name the mean over repeated items, and add the mean over events; other metrics are those of the events."""
+    if pairs.rows is None or pairs.control.metric.kind not in {"mean", "rate"}:
+        return difference
+    return difference._replace(unit="items", of_events=_estimates(*pairs.rows))
+
+
+def _estimates(control: Values, treatment: Values) -> tuple[float, float]:
+    return point_estimate(control), point_estimate(treatment)
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:
-    test = two_sample_t_test(first, second, "two-sided", _CONFIDENCE)
+    test, contrast = skew_safe_t_test(first, second, _CONFIDENCE)
     why = f"{_PLURALS[first.metric.kind]} of independent arms, variances may differ"
-    if design.resample is not None:
-        why = f"means of blocks of {design.resample}, because neighbouring events correlate"
-    return _from_test(test, (first, second), why + _design_text(design), partial(t_interval, test))
+    return _from_test(test, (first, second), why + _design_text(design), contrast)
 
 
 def _paired_means(pairs: Pairs, design: Design) -> Difference:
@@ -124,18 +188,23 @@ def _paired_means(pairs: Pairs, design: Design) -> Difference:
     why = (
         f"{_PLURALS[pairs.control.metric.kind]} of the same items in both arms ({design.pair_by}){_design_text(design)}"
     )
-    return _from_test(test, (pairs.control, pairs.treatment), why, partial(t_interval, test))
+    return _from_test(test, pairs.arms, why, two_paired_means(pairs).contrast)
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
     test, shares = proportions_test(first, second, "two-sided", _CONFIDENCE), two_shares(first, second)
     why = "shares of independent arms" + _design_text(design)
-    difference = _from_test(test, (first, second), why, partial(newcombe, shares))
+    difference = _from_test(test, (first, second), why, newcombe_contrast(shares))
+    difference = difference._replace(margin_contrast=margin_contrast(shares))
     if not shares.plain or _smallest_expected_count(first, second) >= _RARE:
         return difference
     exact = fisher(first.x.astype(bool), second.x.astype(bool))
     why = f"an expected count is below {_RARE}, so an exact test of the shares"
-    return difference._replace(pvalue=exact.pvalue, test=f"{exact.test}, Newcombe interval", why=why)
+    contrast = exact_contrast(shares)
+    return difference._replace(
+        pvalue=exact.pvalue, test=f"{exact.test}, Clopper-Pearson limits", why=why, contrast=contrast,
+        limits=contrast.difference,
+    )  # fmt: skip
 
 
 def _paired_rates(pairs: Pairs, design: Design) -> Difference:
@@ -147,12 +216,9 @@ def _paired_rates(pairs: Pairs, design: Design) -> Difference:
         return mcnemar_test(pairs, "two-sided", confidence).confidence_interval
 
     why = f"shares of the same items in both arms ({design.pair_by}){_design_text(design)}"
-    return _from_test(test, (pairs.control, pairs.treatment), why, limits)
-
-
-def _notes(first: Values, second: Values) -> tuple[str, ...]:
-    notes = notes_of((first, second), ARMS)
-    return (*notes.assumptions, *notes.exclusions, *notes.warnings)
+    contrast = paired_share_contrast(pairs)
+    difference = _from_test(test, (pairs.control, pairs.treatment), why, contrast)
+    return difference._replace(limits=limits, margin_contrast=contrast)
 
 
 def _smallest_expected_count(first: Values, second: Values) -> float:
@@ -163,48 +229,42 @@ def _smallest_expected_count(first: Values, second: Values) -> float:
 
 def _design_text(design: Design) -> str:
     sampled = ", weighted because rows were sampled" if design.sampled else ""
+    if design.resample is not None:
+        return f"{sampled}, errors between blocks of {design.resample}, because neighbouring events correlate"
     return sampled + (f", errors clustered by {design.cluster}" if design.cluster is not None else "")
 
 
-def _from_test(
-    test: TestResult, sides: tuple[Values, Values], why: str, limits: Callable[[float], Interval]
-) -> Difference:
+def _from_test(test: TestResult, sides: tuple[Values, Values], why: str, contrast: Contrast) -> Difference:
     return Difference(
         metric=test.metric, values=(point_estimate(sides[0]), point_estimate(sides[1])), estimate=test.estimate,
-        limits=limits, pvalue=test.pvalue, test=test.test, why=why, n=(len(sides[0].x), len(sides[1].x)),
-        effect=(test.effect, test.effect_size), notes=(*test.assumptions, *test.exclusions, *test.warnings),
+        limits=contrast.difference, pvalue=test.pvalue, test=test.test, why=why,
+        n=(sides[0].n, sides[1].n), effect=(test.effect, test.effect_size),
+        notes=Notes(test.assumptions, test.exclusions, test.warnings), contrast=contrast, limited=test.limited,
         kind=sides[0].metric.kind,
     )  # fmt: skip
 
 
-def t_interval(test: TestResult, confidence: float) -> Interval:
-    """The interval of a t-test at another confidence: its half-width times the ratio of the quantiles of t."""
-    from scipy import special  # noqa: PLC0415  heavy; imported where used
-
-    low, high = test.confidence_interval
-    df = test.df if isinstance(test.df, float) else math.inf
-    new, old = (float(special.stdtrit(df, (1 + level) / 2)) for level in (confidence, test.confidence))
-    scale, estimate = new / old, test.estimate
-    return Interval(estimate - scale * (estimate - low), estimate + scale * (high - estimate))
+def _quantiles(first: Values, second: Values, design: Design) -> Difference:
+    return _of_quantiles((first, second), quantile_contrast(first, second), design)
 
 
-def _quantiles(first: Values, second: Values, design: Design, exclusions: tuple[str, ...] = ()) -> Difference:
-    one, two = sort_arm(first), sort_arm(second)
-    correlation = _quantile_correlation(first, second, one, two) if design.pair_by is not None else 0.0
-    estimate = two.estimate - one.estimate
+def _paired_quantiles(pairs: Pairs, design: Design) -> Difference:
+    contrast, correlation = paired_quantile_contrast(pairs)
+    difference = _of_quantiles(pairs.arms, contrast, design)
+    same = f"; both arms have the same items ({design.pair_by}), so their correlation ({correlation:.2f}) is used"
+    return difference._replace(why=difference.why + same, notes=difference.notes.plus(exclusions=pairs.exclusions))
 
-    def limits(confidence: float) -> Interval:
-        sides = (one.estimate, one.limits(confidence)), (two.estimate, two.limits(confidence))
-        return difference_limits(*sides, correlation)
 
-    why = f"quantiles by order statistics, valid for any distribution{_design_text(design)}"
-    if design.pair_by is not None:
-        why += f"; both arms have the same items ({design.pair_by}), so their correlation ({correlation:.2f}) is used"
+def _of_quantiles(sides: tuple[Values, Values], contrast: Contrast, design: Design) -> Difference:
+    control, treatment = contrast[:2]
+    first, second = sides
     return Difference(
-        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=limits,
-        pvalue=pvalue_of(estimate, limits), test="difference of quantiles (MOVER)", why=why,
-        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
-        notes=(*_notes(first, second), *exclusions),
+        metric=first.metric.name, values=(control, treatment), estimate=treatment - control,
+        limits=contrast.difference, pvalue=pvalue_of(treatment - control, contrast.difference),
+        test="difference of quantiles (MOVER)",
+        why=f"quantiles by order statistics, valid for any distribution{_design_text(design)}",
+        n=(first.n, second.n), effect=("ratio", _ratio(control, treatment)),
+        notes=notes_of((first, second), ARMS), contrast=contrast,
     )  # fmt: skip
 
 
@@ -212,61 +272,40 @@ def _ratio(control: float, treatment: float) -> float:
     return treatment / control if control > 0 else math.nan
 
 
-def _paired_quantiles(pairs: Pairs, design: Design) -> Difference:
-    return _quantiles(pairs.control, pairs.treatment, design, pairs.exclusions)
-
-
-def _quantile_correlation(first: Values, second: Values, one: SortedArm, two: SortedArm) -> float:
-    """Correlation over pairs of being below the quantile in each arm."""
-    below = np.stack([first.x <= one.estimate, second.x <= two.estimate]).astype(np.float64)
-    if not below.std(1).all():
-        return 0.0
-    return float(np.asarray(np.corrcoef(below))[0, 1])
-
-
 def _totals(first: Values, second: Values, design: Design) -> Difference:
     one, two = (LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second))
-    estimate, error = two.estimate - one.estimate, math.hypot(one.error, two.error)
-    if not error > 0:
+
+    def error(a: float, b: float) -> Error:
+        return difference_of_errors(Error(a * one.error, one.df), Error(b * two.error, two.df))
+
+    positive = is_positive(first, one.estimate) and is_positive(second, two.estimate)
+    contrast = TwoMeans(one.estimate, two.estimate, error, positive).contrast
+    estimate, (standard_error, df) = two.estimate - one.estimate, error(1.0, 1.0)
+    if not standard_error > 0:
         raise StatError(
             f"{first.metric.name}: all values are equal, so the difference has no standard error to test by"
         )
-    df = min(weighted.units(len(side.x), side.cluster) for side in (first, second)) - 1
     return Difference(
-        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate,
-        limits=partial(_limits_by_error, estimate, error, df), pvalue=_two_sided(estimate / error, df),
-        test="difference of totals (t)", why=f"expected totals of as many events as each arm has{_design_text(design)}",
-        n=(len(first.x), len(second.x)), effect=("ratio", _ratio(one.estimate, two.estimate)),
-        notes=_notes(first, second),
+        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=contrast.difference,
+        pvalue=tail_probability(estimate / standard_error, "two-sided", df), test="difference of totals (t)",
+        why=f"expected totals of as many events as each arm has{_design_text(design)}",
+        n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        notes=notes_of((first, second), ARMS), contrast=contrast,
     )  # fmt: skip
 
 
 def _paired_totals(pairs: Pairs, design: Design) -> Difference:
     """Difference of totals over the items that both arms have: their number times the mean difference."""
-    n, means = len(pairs.control.x), _paired_means(pairs, design)
-
-    def limits(confidence: float) -> Interval:
-        low, high = means.limits(confidence)
-        return Interval(n * low, n * high)
-
+    metric = pairs.control.metric
+    control, treatment = (side._replace(metric=metric._replace(kind="mean")) for side in pairs[:2])
+    pairs = pairs._replace(control=control, treatment=treatment)
+    n, means = float(control.weight.sum()), _paired_means(pairs, design)
+    contrast = two_paired_means(pairs).contrast.times(n)
     return means._replace(
-        metric=pairs.control.metric.name, values=(n * means.values[0], n * means.values[1]),
-        estimate=n * means.estimate, limits=limits,
-        why=f"totals over the {n:,} items that both arms have ({design.pair_by}){_design_text(design)}",
+        metric=metric.name, values=(contrast.control, contrast.treatment),
+        estimate=n * means.estimate, limits=contrast.difference, contrast=contrast,
+        why=f"totals over the {len(control.x):,} items that both arms have ({design.pair_by}){_design_text(design)}",
     )  # fmt: skip
-
-
-def _limits_by_error(estimate: float, error: float, df: int, confidence: float) -> Interval:
-    from scipy import special  # noqa: PLC0415
-
-    half = float(special.stdtrit(df, (1 + confidence) / 2)) * error
-    return Interval(estimate - half, estimate + half)
-
-
-def _two_sided(t: float, df: int) -> float:
-    from scipy import special  # noqa: PLC0415
-
-    return float(2 * special.stdtr(df, -abs(t)))
 
 
 _INDEPENDENT: dict[str, Callable[[Values, Values, Design], Difference]] = {

@@ -10,7 +10,8 @@ import pandas as pd
 
 from crucible_nb.comparison.arms import own_name
 from crucible_nb.comparison.result import Comparison, table_html
-from crucible_nb.utils import html
+from crucible_nb.stats.samples.values import is_experiment
+from crucible_nb.utils import checks, html
 
 
 class Comparisons(Mapping[str, Comparison]):
@@ -88,12 +89,21 @@ class Comparisons(Mapping[str, Comparison]):
 
 
 def named_arms(treatment: Any) -> dict[str, Any] | None:
-    """Name the arms of a mapping or a list of arms; None for a single arm."""
+    """Name the arms of a mapping or a list of arms; None for a single arm.
+
+    Raises:
+        ConfigError: No arm, or two arms of one name.
+    """
+    if isinstance(treatment, (Mapping, list, tuple)) and not treatment:
+        raise checks.wrong("treatment", treatment, "at least one arm, got none")
     if isinstance(treatment, Mapping):
-        return {str(name): arm for name, arm in treatment.items()} or None
-    if not isinstance(treatment, (list, tuple)) or not treatment or not all(map(_is_arm, treatment)):
+        names = [str(name) for name in treatment]
+        if len(set(names)) < len(names):
+            raise checks.wrong("treatment", names, "a name of its own for each arm")
+        return dict(zip(names, treatment.values(), strict=True))
+    if not isinstance(treatment, (list, tuple)) or not all(map(_is_arm, treatment)):
         return None
-    names: list[str] = []
+    names = []
     for number, arm in enumerate(treatment, 1):
         name = own_name(arm)
         names.append(name if name is not None and name not in names else f"treatment {number}")
@@ -101,4 +111,4 @@ def named_arms(treatment: Any) -> dict[str, Any] | None:
 
 
 def _is_arm(value: Any) -> bool:
-    return hasattr(value, "frame") or isinstance(value, (pd.DataFrame, pd.Series, np.ndarray, list, tuple))
+    return is_experiment(value) or isinstance(value, (pd.DataFrame, pd.Series, np.ndarray, list, tuple))

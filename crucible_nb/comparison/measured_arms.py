@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from crucible_nb.comparison.arguments import CompareArguments, Direction
 from crucible_nb.comparison.arms import Arm, read_arms
 from crucible_nb.comparison.design import Design, read_design
 from crucible_nb.comparison.difference import Difference, measure_difference
 from crucible_nb.comparison.preregistered import PlannedLook, find_plan
 from crucible_nb.comparison.repeated_runs import compare_runs
 from crucible_nb.comparison.sequential import sequential_difference
+from crucible_nb.comparison.untested import untested_difference
 from crucible_nb.comparison.verdicts import (
-    Direction,
     better_direction,
     equivalence_pvalue,
-    margin_in_units,
     noninferiority_pvalue,
+    read_margin,
 )
 from crucible_nb.errors import StatError
 from crucible_nb.stats.samples.metric_names import metric_of
@@ -27,24 +28,6 @@ _DEFAULTS = ("success_rate", "p95_latency_ms", "mean_cost_usd")
 _SEQUENTIAL = ("success_rate", "p50_latency_ms", "p95_latency_ms")
 
 
-@dataclass(frozen=True)
-class CompareArguments:
-    """The checked arguments of `cr.compare`, other than the arms and the correction."""
-
-    metrics: tuple[str, ...] | None
-    direction: dict[str, Direction]
-    margin: Any
-    pair_by: str | None
-    paired: bool | None
-    cluster: str | None
-    resample: Any
-    group_by: str | None
-    alpha: float | None
-    sequential: bool
-    bound: Any
-    asymptotic: bool
-
-
 class MeasuredMetric(NamedTuple):
     """One metric of two arms.
 
@@ -52,8 +35,8 @@ class MeasuredMetric(NamedTuple):
         difference: The difference, by a test for a fixed n or by a confidence sequence.
         direction: Direction that is better; None if unknown.
         margin: Margin in the unit of the metric; None without one.
-        equivalence_p: P-value of equivalence; 1 without a margin.
-        noninferiority_p: P-value of non-inferiority; 1 without a margin or a direction.
+        equivalence_p: P-value of equivalence; 1 without a margin, NaN without a test.
+        noninferiority_p: P-value of non-inferiority; 1 without a margin or a direction, NaN without a test.
     """
 
     difference: Difference
@@ -82,40 +65,71 @@ class MeasuredArms(NamedTuple):
     metrics: dict[str, MeasuredMetric]
 
 
-def measure_arms(control: Any, treatment: Any, arguments: CompareArguments, name: str | None = None) -> MeasuredArms:
-    """Measure every metric of two arms; `name` replaces the name of the treatment."""
+class _Look(NamedTuple):
+    """Two arms, before any metric is measured; `metrics` is empty if the arms share none of the default ones."""
+
+    control: Arm
+    treatment: Arm
+    planned: PlannedLook | None
+    metrics: tuple[str, ...]
+
+
+def measure_all(
+    control: Any, treatments: Sequence[tuple[str | None, Any]], arguments: CompareArguments
+) -> list[MeasuredArms]:
+    """Measure every metric of each treatment against the control.
+
+    Args:
+        control: Data of the control.
+        treatments: (name, data) of each treatment; None keeps the name of the data.
+        arguments: Arguments of `cr.compare`.
+    """
+    looks = [_read_look(control, data, name, arguments) for name, data in treatments]
+    metrics = tuple(dict.fromkeys(metric for look in looks for metric in look.metrics))
+    if not metrics:
+        raise StatError(
+            f"metrics: none of {', '.join(_candidates(looks[0].planned, arguments))} has values in both arms; name the "
+            "metrics to compare, e.g. metrics=['score']"
+        )
+    arguments.check_metrics(metrics, looks[0].control.frame.columns)
+    return [_measure_look(look if look.metrics else look._replace(metrics=metrics), arguments) for look in looks]
+
+
+def _read_look(control: Any, treatment: Any, name: str | None, arguments: CompareArguments) -> _Look:
     first, second = read_arms(control, treatment, arguments.metrics)
     if name is not None:
         second = second._replace(name=name)
     plan = find_plan(first, second, arguments.alpha, sequential=arguments.sequential)
+    candidates = _candidates(plan, arguments)
+    shared = tuple(metric for metric in candidates if _is_shared(first, second, metric))
+    return _Look(first, second, plan, arguments.metrics or shared)
+
+
+def _candidates(plan: PlannedLook | None, arguments: CompareArguments) -> list[str]:
+    """The planned metrics, those with a direction, and the default ones."""
+    planned = plan.plan.metrics if plan is not None else ()
+    return list(dict.fromkeys([*planned, *arguments.direction, *(_SEQUENTIAL if arguments.sequential else _DEFAULTS)]))
+
+
+def _is_shared(first: Arm, second: Arm, metric: str) -> bool:
+    """Return whether both arms have the column of a metric, and at least one of them values."""
+    columns = [metric_of(metric, arm.frame.columns).column for arm in (first, second)]
+    have = [column in arm.frame.columns for arm, column in zip((first, second), columns, strict=True)]
+    return all(have) and any(bool(arm.frame[columns[0]].notna().any()) for arm in (first, second))
+
+
+def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
+    first, second, plan, metrics = look
     alpha = plan.alpha if plan is not None else 0.05 if arguments.alpha is None else arguments.alpha
     checks.number("alpha", alpha, gt=0, lt=1)
-    metrics = arguments.metrics or _shared_metrics(first, second, arguments, plan)
-    pair_by = None if arguments.group_by is not None else arguments.pair_by
-    design = read_design(first, second, pair_by, arguments.cluster, arguments.resample, paired=arguments.paired)
+    design = read_design(first, second, arguments)
     if plan is not None:
         plan.record_look(first, second, metrics)
     measured = {metric: _measure(first, second, metric, design, arguments, plan, alpha) for metric in metrics}
+    reasons = [metric.difference.untested for metric in measured.values()]
+    if arguments.sequential and all(reasons):
+        raise StatError(str(reasons[0]))
     return MeasuredArms(first, second, design, alpha, plan, measured)
-
-
-def _shared_metrics(first: Arm, second: Arm, arguments: CompareArguments, plan: PlannedLook | None) -> tuple[str, ...]:
-    """The planned and default metrics of which both arms have values."""
-    candidates = [*(plan.plan.metrics if plan is not None else ()), *arguments.direction]
-    candidates += _SEQUENTIAL if arguments.sequential else _DEFAULTS
-    names = list(dict.fromkeys(candidates))
-    shared = [metric for metric in names if _has_values(first, metric) and _has_values(second, metric)]
-    if not shared:
-        raise StatError(
-            f"metrics: none of {', '.join(names)} has values in both arms; name the metrics to compare, e.g. "
-            "metrics=['score']"
-        )
-    return tuple(shared)
-
-
-def _has_values(arm: Arm, metric: str) -> bool:
-    column = metric_of(metric, arm.frame.columns).column
-    return column in arm.frame.columns and bool(arm.frame[column].notna().any())
 
 
 def _measure(
@@ -131,18 +145,35 @@ def _measure(
     if plan is not None and metric == plan.plan.metric:
         direction = plan.direction or direction
         margin = plan.plan.margin if margin is None else margin
-    if arguments.sequential:
-        bound = arguments.bound.get(metric) if isinstance(arguments.bound, Mapping) else arguments.bound
-        difference = sequential_difference(first, second, metric, design, alpha, bound, asymptotic=arguments.asymptotic)
-    elif arguments.group_by is not None:
-        difference = compare_runs(first, second, metric, arguments.group_by)
-    else:
-        difference = measure_difference(first, second, metric, design)
-    width = margin_in_units(metric, margin, difference.values[0])
-    if width is None or difference.sequential:
+    difference = _difference(first, second, metric, design, arguments, alpha)
+    read = read_margin(metric, margin, difference.values[0])
+    width = None if read is None else read.width
+    if read is not None and read.share is not None and difference.sequential:
+        raise checks.wrong("margin", margin, f"a number in the unit of {metric} with sequential=True, known beforehand")
+    if difference.untested is not None:
+        return MeasuredMetric(difference, direction, width, math.nan, math.nan)
+    contrast = difference.margin_contrast or difference.contrast
+    if read is None or contrast is None:
         return MeasuredMetric(difference, direction, width)
-    equivalence_p = equivalence_pvalue(difference.estimate, difference.limits, width)
-    noninferiority_p = 1.0
+    equivalence_p, noninferiority_p = equivalence_pvalue(contrast, read), 1.0
     if direction is not None:
-        noninferiority_p = noninferiority_pvalue(difference.estimate, difference.limits, width, direction)
+        noninferiority_p = noninferiority_pvalue(contrast, read, direction)
     return MeasuredMetric(difference, direction, width, equivalence_p, noninferiority_p)
+
+
+def _difference(
+    first: Arm, second: Arm, metric: str, design: Design, arguments: CompareArguments, alpha: float
+) -> Difference:
+    """Compare one metric; one that cannot be tested costs only itself."""
+    bound = arguments.bound.get(metric) if isinstance(arguments.bound, Mapping) else arguments.bound
+    empty = next((arm.name for arm in (first, second) if not len(arm.frame)), None)
+    if empty is not None and not arguments.sequential:
+        return untested_difference(first, second, metric, design, f"{empty} has no rows")
+    try:
+        if arguments.sequential:
+            return sequential_difference(first, second, metric, design, alpha, bound, asymptotic=arguments.asymptotic)
+        if arguments.group_by is not None:
+            return compare_runs(first, second, metric, arguments.group_by)
+        return measure_difference(first, second, metric, design)
+    except StatError as error:
+        return untested_difference(first, second, metric, design, str(error))

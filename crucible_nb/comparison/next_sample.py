@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from crucible_nb.comparison.arms import Arm
+from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.difference import Difference
 from crucible_nb.stats.planning.economics import difference_text, more_text, total_cost
 from crucible_nb.stats.planning.item_costs import item_cost
@@ -17,7 +18,7 @@ _POINTS, _SHARE = 0.02, 0.05
 
 def next_sample(
     control: Arm, treatment: Arm, measured: Difference, interval: Interval, alpha: float, margin: float | None,
-    pair_by: str | None,
+    design: Design,
 ) -> str | None:  # fmt: skip
     """Estimate the number, cost and duration of further items, as text; None if that is impossible.
 
@@ -39,6 +40,10 @@ def next_sample(
         return None
     factor = ((z + float(special.ndtri(_POWER))) * error / target) ** 2
     more = [max(math.ceil(n * factor) - n, 0) for n in measured.n]
-    usd, minutes = total_cost(more, [item_cost(arm.frame, metric, pair_by) for arm in (control, treatment)])
-    needed = more_text(more, usd, minutes, paired=pair_by is not None)
+    counted = measured.unit if design.resample is None else f"blocks of {design.resample}"
+    if counted not in {"", "items"}:
+        needed = f"{more_text(more, math.nan, math.nan, paired=False)}, counted in {counted}"
+    else:
+        usd, minutes = total_cost(more, [item_cost(arm.frame, metric, design.pair_by) for arm in (control, treatment)])
+        needed = more_text(more, usd, minutes, paired=design.pair_by is not None)
     return f"to find a difference of {difference_text(metric, target)} with {_POWER:.0%} power{needed}"

@@ -1,20 +1,19 @@
-"""Comparison of repeated runs: one value per run, and the variance between and within runs."""
+"""Comparison of repeated runs: one value per run, and the standard deviation between and within runs."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
 from crucible_nb.comparison.arms import Arm
-from crucible_nb.comparison.difference import Difference, point_estimate, t_interval
+from crucible_nb.comparison.difference import Difference, point_estimate
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
-from crucible_nb.stats.hypotests.means import t_test
+from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.results import number
+from crucible_nb.stats.samples.arms import Notes
 from crucible_nb.stats.samples.values import Values, same_kind, values_of
-from crucible_nb.utils import checks
 
 _FEW = 5
 
@@ -28,61 +27,53 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         by: Column that identifies runs, e.g. "seed".
 
     Raises:
-        StatError: Fewer than two runs in an arm, or all values equal.
+        StatError: Fewer than two runs with a value in an arm, or all values equal.
     """
-    first, second = (_split_runs(arm, metric, by) for arm in (control, treatment))
+    (first, one_without), (second, two_without) = (_split_runs(arm, metric, by) for arm in (control, treatment))
     for arm, side in ((control, first), (treatment, second)):
         if len(side) < 2:
             raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {len(side)}")
     one, two = (np.array([point_estimate(run) for run in side]) for side in (first, second))
-    test = t_test(one, two, metric=f"mean_{metric}")
-    notes = [_variance_text(arm.name, side) for arm, side in ((control, first), (treatment, second))]
+    runs = values_of(one, f"mean_{metric}"), values_of(two, f"mean_{metric}")
+    test, contrast = skew_safe_t_test(*runs, 0.95)
+    notes = Notes(test.assumptions, (*one_without, *two_without), test.warnings)
+    notes = notes.plus([_spread_text(control.name, one, first), _spread_text(treatment.name, two, second)])
     fewest = min(len(one), len(two))
     if fewest < _FEW:
-        notes.append(f"only {fewest} runs in an arm: only a large difference can be detected")
+        notes = notes.plus(warnings=[f"only {fewest} runs in an arm: only a large difference can be detected"])
     return Difference(
         metric=metric, values=(float(one.mean()), float(two.mean())), estimate=test.estimate,
-        limits=partial(t_interval, test), pvalue=test.pvalue, test=f"{test.test} over runs",
+        limits=contrast.difference, pvalue=test.pvalue, test=f"{test.test} over runs",
         why=f"one value per run ({by}), because a new run has a new {by}", n=(len(one), len(two)),
-        effect=(test.effect, test.effect_size), notes=tuple(note for note in notes if note),
+        effect=(test.effect, test.effect_size), notes=notes, unit="runs", contrast=contrast, limited=test.limited,
+        of_events=(_over_rows(control, metric), _over_rows(treatment, metric)),
         kind=same_kind([*first, *second])[0].metric.kind,
     )  # fmt: skip
 
 
-def _split_runs(arm: Arm, metric: str, by: str) -> list[Values]:
-    checks.columns("group_by", by, arm.frame.columns)
+def _split_runs(arm: Arm, metric: str, by: str) -> tuple[list[Values], list[str]]:
+    """Values of each run, and sentences on rows and runs left out."""
     codes, _ = factorize(arm.frame[by], by)
     known = codes >= 0
     groups = arm.frame[known].groupby(codes[known], sort=False)
     runs = [values_of(rows, metric, arm.name) for _, rows in groups]
-    return [run for run in runs if len(run.x)]
+    used = [run for run in runs if not math.isnan(point_estimate(run))]
+    left_out = {
+        f"{int((~known).sum()):,} rows of {arm.name} without {by} are left out": not known.all(),
+        f"{len(runs) - len(used):,} runs of {arm.name} without a value of {metric}": len(used) < len(runs),
+        f"{sum(run.missing for run in used):,} rows of {arm.name} without a value": any(run.missing for run in used),
+    }
+    return used, [text for text, holds in left_out.items() if holds]
 
 
-def _variance_text(name: str, runs: list[Values]) -> str:
-    between, within = variance_components([run.x for run in runs])
-    if math.isnan(within):
-        return ""
-    return f"{name}: sd between runs {number(between)}, within a run {number(within)}"
+def _over_rows(arm: Arm, metric: str) -> float:
+    return point_estimate(values_of(arm.frame, metric, arm.name))
 
 
-def variance_components(runs: list[np.ndarray]) -> tuple[float, float]:
-    """Standard deviations between and within runs by a one-way random-effects model; NaN for one value per run.
-
-    Examples:
-        >>> import numpy as np
-        >>> between, within = variance_components([np.array([1.0, 3.0]), np.array([11.0, 13.0])])
-        >>> round(between, 3), round(within, 3)
-        (7.0, 1.414)
-
-    References:
-        Searle, Casella, McCulloch: Variance Components, section 3.6. Wiley (1992).
-    """
-    sizes = np.array([len(run) for run in runs], np.float64)
-    n, groups = sizes.sum(), len(runs)
-    if n <= groups:
-        return float("nan"), float("nan")
-    means = np.array([run.mean() for run in runs])
-    within = sum(float(((run - mean) ** 2).sum()) for run, mean in zip(runs, means, strict=True)) / (n - groups)
-    between = float((sizes * (means - (sizes @ means) / n) ** 2).sum()) / (groups - 1)
-    mean_size = (n - float((sizes**2).sum()) / n) / (groups - 1)
-    return math.sqrt(max((between - within) / mean_size, 0.0)), math.sqrt(within)
+def _spread_text(name: str, values: np.ndarray, runs: list[Values]) -> str:
+    """Standard deviation of the values that are compared, and pooled over the rows within runs."""
+    between = float(values.std(ddof=1))
+    n = sum(len(run.x) for run in runs) - len(runs)
+    squares = sum(float(((run.x - run.x.mean()) ** 2).sum()) for run in runs)
+    within = f", within a run {number(math.sqrt(squares / n))}" if n else ""
+    return f"{name}: sd between runs {number(between)}{within}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.results import Interval, Result, number
+from crucible_nb.stats.results import UNKNOWN, Interval, Result, latex_text, number, percent_text
 from crucible_nb.utils import html
 from crucible_nb.utils.pictures import interval_picture
 from crucible_nb.utils.text import brief
@@ -40,8 +41,16 @@ class MetricComparison(Result):
         correction: Method of the correction and number of tests; None for a single metric.
         planned: Whether the metric is in the plan; None without a plan.
         next_sample: Further items needed, if the verdict is "inconclusive".
-        assumptions: Sentences on assumptions, exclusions and warnings.
+        assumptions: Assumptions, and the results of the checks made.
         method: One sentence for a paper.
+        relative_change: (treatment - control) / |control|; 0.1 is 10% more. NaN for a confidence sequence.
+        relative_interval: (low, high) of the relative change at `confidence`, from the log ratio; from Fieller's
+            theorem if values are negative or an estimate is 0. An open side is infinite: the control may be 0.
+        estimand: Name of what is compared: the metric of the events, or its mean over items, runs or time blocks.
+        control_over_events, treatment_over_events: The metric of the events of each arm, if `estimand` is another mean;
+            otherwise NaN.
+        exclusions: Values that were left out, with the reason.
+        warnings: Reasons to doubt the result.
 
     Examples:
         >>> import crucible_nb as cr
@@ -72,6 +81,13 @@ class MetricComparison(Result):
     next_sample: str | None
     assumptions: tuple[str, ...]
     method: str
+    relative_change: float = math.nan
+    relative_interval: Interval = UNKNOWN
+    estimand: str = ""
+    control_over_events: float = math.nan
+    treatment_over_events: float = math.nan
+    exclusions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Comparison(Mapping[str, MetricComparison]):
@@ -82,6 +98,8 @@ class Comparison(Mapping[str, MetricComparison]):
         design: Sentences on the design that was read from the rows.
         plan: The plan as text; None without a plan.
         looked: Sentences on deviations from the plan.
+        warnings: Reasons to doubt the design or a metric.
+        exclusions: Values that were left out, with the reason.
 
     Examples:
         >>> import crucible_nb as cr
@@ -92,10 +110,12 @@ class Comparison(Mapping[str, MetricComparison]):
 
     def __init__(
         self, control: str, treatment: str, metrics: Mapping[str, MetricComparison], design: tuple[str, ...],
-        plan: str | None = None, looked: tuple[str, ...] = (),
+        plan: str | None = None, looked: tuple[str, ...] = (), warnings: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.control, self.treatment, self.design, self.plan, self.looked = control, treatment, design, plan, looked
         self._metrics = dict(metrics)
+        self.warnings = (*warnings, *_collect({name: metric.warnings for name, metric in metrics.items()}))
+        self.exclusions = _collect({name: metric.exclusions for name, metric in metrics.items()})
 
     def __getitem__(self, metric: str) -> MetricComparison:
         return self._metrics[metric]
@@ -133,7 +153,8 @@ class Comparison(Mapping[str, MetricComparison]):
         """
         return {
             "control": self.control, "treatment": self.treatment, "design": list(self.design), "plan": self.plan,
-            "looked": list(self.looked), "metrics": {name: metric.to_dict() for name, metric in self.items()},
+            "looked": list(self.looked), "warnings": list(self.warnings), "exclusions": list(self.exclusions),
+            "metrics": {name: metric.to_dict() for name, metric in self.items()},
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
@@ -170,10 +191,12 @@ class Comparison(Mapping[str, MetricComparison]):
         """
         cells = [[cell.replace("|", "\\|") for cell in row] for row in [_header(self), *_cells(self)]]
         lines = [f"| {' | '.join(row)} |" for row in cells]
-        return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
+        table = "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
+        notes = "\n".join(f"- {note}" for note in _notes(self))
+        return f"{table}\n\n{notes}" if notes else table
 
     def to_latex(self) -> str:
-        """A LaTeX tabular.
+        """A LaTeX tabular; notes are rows below it.
 
         Examples:
             >>> import crucible_nb as cr
@@ -181,31 +204,65 @@ class Comparison(Mapping[str, MetricComparison]):
             >>> "worse" in result.to_latex()
             True
         """
-        return self.to_frame()[["verdict", "control", "treatment", "estimate", "pvalue"]].to_latex(float_format="%.4g")
+        header, *rows = [" & ".join(map(latex_text, row)) + r" \\" for row in [_header(self), *_cells(self)]]
+        width = len(_header(self))
+        notes = [rf"\multicolumn{{{width}}}{{p{{\linewidth}}}}{{{latex_text(note)}}} \\" for note in _notes(self)]
+        columns = "l" * (width - 1) + r"p{0.3\linewidth}"
+        begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
+        return "\n".join([begin, r"\hline", header, r"\hline", *rows, r"\hline", *notes, end])
+
+
+def _collect(texts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Sentences of all metrics: once if all have it, otherwise with the names of the metrics."""
+    metrics: dict[str, list[str]] = {}
+    for metric, sentences in texts.items():
+        for sentence in dict.fromkeys(sentences):
+            metrics.setdefault(sentence, []).append(metric)
+    return tuple(
+        sentence if len(names) == len(texts) > 1 else f"{', '.join(names)}: {sentence}"
+        for sentence, names in metrics.items()
+    )
 
 
 def _header(comparison: Comparison) -> list[str]:
-    first = next(iter(comparison.values()))
+    metrics = list(comparison.values())
     arms = [brief(comparison.control, 40), brief(comparison.treatment, 40)]
-    return ["metric", "verdict", *arms, "difference", f"{first.confidence:.0%} interval",
-            "p" if first.correction is None else f"p ({first.correction})", "why"]  # fmt: skip
+    return ["metric", "verdict", *arms, "difference", f"{100 * metrics[0].confidence:.5g}% interval", "change",
+            "p" if metrics[0].correction is None else f"p ({metrics[0].correction})", "why"]  # fmt: skip
 
 
 def _cells(comparison: Comparison) -> list[list[str]]:
     return [
         [
-            brief(name, 40), metric.verdict, number(metric.control), number(metric.treatment), number(metric.estimate),
-            f"{number(metric.confidence_interval.low)} to {number(metric.confidence_interval.high)}",
-            p_text(metric.pvalue), metric.why + ("" if metric.planned is not False else " (not planned)"),
+            brief(metric.estimand, 60), metric.verdict, _value(metric.control, metric.control_over_events),
+            _value(metric.treatment, metric.treatment_over_events), _known(metric.estimate),
+            _interval(metric.confidence_interval), percent_text(metric.relative_change, metric.relative_interval),
+            p_text(metric.pvalue) if metric.test else "not tested",
+            metric.why + ("" if metric.planned is not False else " (not planned)"),
         ]
-        for name, metric in comparison.items()
+        for metric in comparison.values()
     ]  # fmt: skip
 
 
+def _value(value: float, over_events: float) -> str:
+    return _known(value) + ("" if math.isnan(over_events) else f" (over events {number(over_events)})")
+
+
+def _known(value: float) -> str:
+    return "unknown" if math.isnan(value) else number(value)
+
+
+def _interval(interval: Interval) -> str:
+    low, high = interval
+    return "none" if math.isnan(low) and math.isnan(high) else f"{number(low)} to {number(high)}"
+
+
 def _notes(comparison: Comparison) -> list[str]:
-    notes = [*comparison.design, *([comparison.plan] if comparison.plan else []), *comparison.looked]
+    """Sentences below the table."""
+    plan = [comparison.plan] if comparison.plan else []
+    warnings = [f"warning: {text}" for text in comparison.warnings]
     needed = [f"{brief(name)}: {metric.next_sample}" for name, metric in comparison.items() if metric.next_sample]
-    return [*notes, *needed]
+    return [*comparison.design, *plan, *comparison.looked, *warnings, *comparison.exclusions, *needed]
 
 
 def table_html(comparison: Comparison) -> str:
@@ -218,5 +275,7 @@ def table_html(comparison: Comparison) -> str:
 
 def _picture(metric: MetricComparison) -> str:
     low, high = metric.confidence_interval
+    if math.isnan(low) or math.isnan(high):
+        return ""
     title = f"difference {number(metric.estimate)}, interval {number(low)} to {number(high)}"
     return interval_picture(low, high, metric.estimate, title, metric.margin)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from crucible_nb.comparison.arguments import Direction
+from crucible_nb.stats.estimates.contrast import Contrast
+from crucible_nb.stats.estimates.mover import side_pvalue
+from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.utils import checks
 
 Verdict = Literal["better", "worse", "equivalent", "not worse", "different", "leaning", "inconclusive"]
-Direction = Literal["up", "down"]
 
 _DOWN = ("latency", "cost", "error", "failure")
 
@@ -42,8 +45,25 @@ def check_directions(value: Any) -> dict[str, Direction]:
     return {name: checks.one_of(f"direction[{name!r}]", way, ("up", "down")) for name, way in given.items()}
 
 
-def margin_in_units(metric: str, margin: Any, control: float) -> float | None:
-    """Convert the argument `margin` (a number, "5%" of the control, or a mapping of these) to the unit of a metric."""
+class Margin(NamedTuple):
+    """Smallest difference that matters.
+
+    Attributes:
+        width: In the unit of the metric; of a margin in percent, by the estimate of the control.
+        share: Of the control, e.g. 0.05; None for a margin in the unit of the metric.
+    """
+
+    width: float
+    share: float | None = None
+
+    def ratios(self, control: float) -> tuple[float, float]:
+        """The ratios (low, high) of treatment and control that bound a margin in percent."""
+        signed = math.copysign(self.share or 0.0, control)
+        return 1 - signed, 1 + signed
+
+
+def read_margin(metric: str, margin: Any, control: float) -> Margin | None:
+    """Read the argument `margin`: a number, "5%" of the control, or a mapping of these; None without one."""
     if isinstance(margin, Mapping):
         margin = margin.get(metric)
     if margin is None:
@@ -53,76 +73,136 @@ def margin_in_units(metric: str, margin: Any, control: float) -> float | None:
             share = float(margin.strip()[:-1]) / 100
         except ValueError:
             raise checks.wrong("margin", margin, "a number, or text such as '5%'") from None
-        margin = share * abs(control)
-    return checks.number("margin", margin, gt=0)
+        width = share * abs(control)
+        if not width > 0 and share > 0:  # a control of 0, or unknown
+            return None
+        return Margin(checks.number("margin", width, gt=0), share)
+    return Margin(checks.number("margin", margin, gt=0))
 
 
-def equivalence_pvalue(estimate: float, limits: Callable[[float], Interval], margin: float) -> float:
+def equivalence_pvalue(contrast: Contrast, margin: Margin) -> float:
     """P-value of two one-sided tests: the smallest alpha at which the 1 - 2 alpha interval is inside the margin.
+
+    A margin in percent is tested as treatment - (1 +- share) * control against 0, with the error of both arms.
 
     References:
         Schuirmann: A comparison of the two one-sided tests procedure and the power approach for assessing the
         equivalence of average bioavailability. J. Pharmacokinetics and Biopharmaceutics 15 (1987).
+        Hauschke, Kieser, Diletti, Burke: Sample size determination for proving equivalence based on the ratio of two
+        means for normally distributed data. Statistics in Medicine 18 (1999).
     """
-    if abs(estimate) >= margin:
-        return 1.0
-    return _smallest_level(lambda level: _is_inside(limits(1 - 2 * level), -margin, margin))
+    return max(_above_margin(contrast, margin), _below_margin(contrast, margin))
 
 
-def noninferiority_pvalue(
-    estimate: float, limits: Callable[[float], Interval], margin: float, direction: Direction
-) -> float:
+def noninferiority_pvalue(contrast: Contrast, margin: Margin, direction: Direction) -> float:
     """P-value of non-inferiority: the smallest alpha at which the 1 - 2 alpha interval excludes a loss > margin."""
-    low, high = (-margin, math.inf) if direction == "up" else (-math.inf, margin)
-    if not low < estimate < high:
+    return _above_margin(contrast, margin) if direction == "up" else _below_margin(contrast, margin)
+
+
+def _above_margin(contrast: Contrast, margin: Margin) -> float:
+    """P-value of the treatment being less than the margin below the control."""
+    if contrast.treatment - contrast.control <= -margin.width:
         return 1.0
-    return _smallest_level(lambda level: _is_inside(limits(1 - 2 * level), low, high))
+    if margin.share is None:
+        return side_pvalue(contrast.difference, -margin.width, "greater")
+    low, _ = margin.ratios(contrast.control)
+    return side_pvalue(lambda level: contrast.limits(level, low), 0.0, "greater")
+
+
+def _below_margin(contrast: Contrast, margin: Margin) -> float:
+    """P-value of the treatment being less than the margin above the control."""
+    if contrast.treatment - contrast.control >= margin.width:
+        return 1.0
+    if margin.share is None:
+        return side_pvalue(contrast.difference, margin.width, "less")
+    _, high = margin.ratios(contrast.control)
+    return side_pvalue(lambda level: contrast.limits(level, high), 0.0, "less")
 
 
 def _is_inside(interval: Interval, low: float, high: float) -> bool:
     return low < interval.low and interval.high < high
 
 
-def _smallest_level(holds: Callable[[float], bool]) -> float:
-    """Find the smallest level below 0.5 at which a monotone condition holds, by bisection on the log scale."""
-    low, high = math.log(1e-12), math.log(0.5 - 1e-9)
-    if holds(1e-12):
-        return 1e-12
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(math.exp(middle)) else (middle, high)
-    return math.exp(high)
+def limit_decision(decision: Decision, reason: str | None) -> Decision:
+    """Weaken a verdict to "leaning" if there is a reason to doubt the test."""
+    if reason is None or decision.verdict == "inconclusive":
+        return decision
+    return Decision("leaning", f"{decision.why}, but {reason}")
+
+
+class PValues(NamedTuple):
+    """P-values of one metric.
+
+    Attributes:
+        raw: Of no difference, before the correction.
+        difference, equivalence, noninferiority: Corrected.
+        correction: Method of the correction and number of tests; None without one.
+    """
+
+    raw: float
+    difference: float
+    equivalence: float
+    noninferiority: float
+    correction: str | None
+
+
+def decide_untested(reason: str, margin: float | None, *, identical: bool) -> Decision:
+    """Decide on a metric that has no test: identical values are equivalent within any margin."""
+    return Decision("equivalent" if identical and margin is not None else "inconclusive", reason)
 
 
 def decide_fixed_n(
-    estimate: float, pvalue: float, alpha: float, direction: Direction | None, margin: float | None,
-    equivalence_p: float, noninferiority_p: float,
-) -> Decision:  # fmt: skip
+    estimate: float, interval: Interval, p: PValues, alpha: float, direction: Direction | None, margin: float | None
+) -> Decision:
     """Decide on a difference tested at a fixed n.
 
     Args:
         estimate: Difference treatment - control.
-        pvalue: P-value of no difference, corrected.
+        interval: Interval of the difference, not corrected.
+        p: P-values.
         alpha: Significance level.
         direction: Direction that is better; None if unknown.
         margin: Smallest difference that matters; None without a margin.
-        equivalence_p, noninferiority_p: P-values of equivalence and of non-inferiority, corrected.
     """
-    significant = pvalue <= alpha
+    significant = p.difference <= alpha
     sign = "higher" if estimate > 0 else "lower"
-    if margin is not None and equivalence_p <= alpha:
+    if margin is not None and p.equivalence <= alpha:
         also = f"; the sign is known nevertheless: the treatment is {sign}" if significant else ""
         return Decision("equivalent", f"the difference lies within {number(margin)} either way{also}")
     if significant:
+        covers = "; by the test, although its interval, by another method, covers zero" if _covers(interval) else ""
         if direction is None:
-            return Decision("different", f"the treatment is {sign}; no direction was given, so it is not called better")
+            why = f"the treatment is {sign}; no direction was given, so it is not called better{covers}"
+            return Decision("different", why)
         good = (estimate > 0) == (direction == "up")
         better = "higher" if direction == "up" else "lower"
-        return Decision("better" if good else "worse", f"the treatment is {sign}, and {better} is better")
-    if margin is not None and direction is not None and noninferiority_p <= alpha:
+        return Decision("better" if good else "worse", f"the treatment is {sign}, and {better} is better{covers}")
+    if margin is not None and direction is not None and p.noninferiority <= alpha:
         return Decision("not worse", f"if it is worse, then by less than {number(margin)}")
-    beyond = "" if margin is None else f", and the interval reaches beyond {number(margin)}"
-    return Decision("inconclusive", f"zero lies in the interval{beyond}; that is not evidence of no difference")
+    return Decision("inconclusive", f"{_why_open(interval, p, alpha)}{_why_not_within(interval, margin)}")
+
+
+def _covers(interval: Interval) -> bool:
+    return interval.low <= 0 <= interval.high
+
+
+def _why_open(interval: Interval, p: PValues, alpha: float) -> str:
+    """Reason why no difference is shown, in agreement with the interval."""
+    if _covers(interval):
+        return "zero lies in the interval; that is not evidence of no difference"
+    if p.raw <= alpha:
+        corrected = f"{p.correction}: {p_text(p.difference)}"
+        return f"significant alone ({p_text(p.raw)}), but not after the correction ({corrected})"
+    return f"zero lies just outside the interval, but the test, by another method, is not significant ({p_text(p.raw)})"
+
+
+def _why_not_within(interval: Interval, margin: float | None) -> str:
+    """Reason why the difference is not shown to be within the margin."""
+    if margin is None:
+        return ""
+    if _is_inside(interval, -margin, margin):
+        return f"; the interval lies within {number(margin)} either way, but not after the correction"
+    return f"; the interval reaches beyond {number(margin)}"
 
 
 def decide_sequence(
@@ -150,4 +230,5 @@ def decide_sequence(
     if decided:
         good = (estimate > 0) == (direction == "up")
         return Decision("better" if good else "worse", f"the treatment is {sign}, at any look")
-    return Decision("inconclusive", "not decided yet; look again at any time")
+    corrected = "" if _covers(interval) else "zero lies outside the interval, but not after the correction; "
+    return Decision("inconclusive", f"{corrected}not decided yet; look again at any time")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from crucible_nb.stats.results import Interval, Result
+from crucible_nb.stats.results import UNKNOWN, Interval, Result
 from crucible_nb.utils import checks
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -39,6 +40,10 @@ class TestResult(Result):
         correction: Number of tests the p-value was corrected for, and the method; None if it was not corrected.
         method: One sentence for a paper.
         warnings: Reasons to doubt the result.
+        relative_change: (treatment - control) / |control|; 0.1 is 10 % more. NaN if the test has none.
+        relative_interval: (low, high) of the relative change, from the log ratio; from Fieller's theorem if a value is
+            negative or an estimate is 0. An open side is infinite: the control may be 0.
+        limited: Reason why a comparison should call this result "leaning" at most; None without one.
 
     Examples:
         >>> import crucible_nb as cr
@@ -68,6 +73,9 @@ class TestResult(Result):
     correction: str | None = None
     method: str = ""
     warnings: tuple[str, ...] = ()
+    relative_change: float = math.nan
+    relative_interval: Interval = UNKNOWN
+    limited: str | None = None
 
     @property
     def significant(self) -> bool:

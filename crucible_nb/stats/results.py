@@ -28,6 +28,9 @@ class Interval(NamedTuple):
     high: float
 
 
+UNKNOWN = Interval(math.nan, math.nan)
+
+
 @dataclass(frozen=True)
 class Result:
     """Base class of results: views of the dataclass fields, in the order of the fields.
@@ -95,7 +98,7 @@ class Result:
             >>> "Welch" in cr.t_test([1.0, 2.0, 3.0], [2.0, 3.0, 4.5]).to_latex()
             True
         """
-        lines = [rf"{_latex(name)} & {_latex(value)} \\" for name, value in self._rows()]
+        lines = [rf"{latex_text(name)} & {latex_text(value)} \\" for name, value in self._rows()]
         return "\n".join([r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline", *lines, r"\hline", r"\end{tabular}"])
 
     def __repr__(self) -> str:
@@ -124,7 +127,8 @@ def _plain(value: Any) -> Any:
 def _is_missing(value: Any) -> bool:
     if isinstance(value, Interval):
         return math.isnan(value.low) and math.isnan(value.high)
-    return value is None or value in ((), "") or (isinstance(value, float) and math.isnan(value))
+    empty = isinstance(value, (tuple, str)) and not value
+    return value is None or empty or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(value: Any) -> str:
@@ -148,11 +152,25 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def percent_text(change: float, interval: Interval) -> str:
+    """Format a relative change with its interval; "" if it is unknown.
+
+    Examples:
+        >>> percent_text(0.1234, Interval(0.05, 0.2)), percent_text(-0.5, Interval(-1.0, float("inf")))
+        ('+12.3% (+5% to +20%)', '-50% (-100% to open)')
+    """
+    if math.isnan(change):
+        return ""
+    low, high = ("open" if math.isinf(limit) else f"{100 * limit:+.3g}%" for limit in interval)
+    return f"{100 * change:+.3g}% ({low} to {high})"
+
+
 _LATEX = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 )
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text in which the special characters of LaTeX are escaped."""
     return text.translate(_LATEX)

@@ -6,36 +6,49 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 
 from crucible_nb.accumulators import quantile_of_sorted
+from crucible_nb.stats.cluster_robust import Error, adjust, extreme_scale, units_of
 from crucible_nb.stats.samples.values import Values
 
 Of = Literal["process", "run"]
+_ROUNDING = 1e-9
 
 
 def variance_factor(weight: np.ndarray, of: Of) -> np.ndarray:
-    """Factor of each squared deviation in a variance: w^2 for the process, w (w - 1) for the run."""
-    return np.asarray(weight * (weight if of == "process" else weight - 1))
+    """Factor of each squared deviation in a variance: w^2 for the process, w (w - 1) for the run.
+
+    Weights below 1 are not inverse probabilities, so the run is unknown: its variance is then that of the process.
+    """
+    run = of == "run" and are_inverse_probabilities(weight)
+    return np.asarray(weight * np.maximum(weight - run, 0.0))
+
+
+def are_inverse_probabilities(weight: np.ndarray) -> bool:
+    """Whether no weight is below 1, as the inverse of a probability cannot be."""
+    return bool(weight.min(initial=1.0) >= 1 - _ROUNDING)
 
 
 def mean(x: np.ndarray, weight: np.ndarray) -> float:
-    """Hajek's mean: sum(w x) / sum(w).
+    """Hajek's mean, sum(w x) / sum(w); never outside of the values by rounding.
 
     Examples:
-        >>> mean(np.array([1.0, 3.0]), np.array([3.0, 1.0]))
-        1.5
+        >>> mean(np.array([1.0, 3.0]), np.array([3.0, 1.0])), mean(np.ones(3), np.array([0.1, 0.2, 0.7]))
+        (1.5, 1.0)
     """
-    return float(weight @ x / weight.sum())
+    return min(max(float(weight @ x / weight.sum()), float(x.min())), float(x.max()))
 
 
 def standard_error(x: np.ndarray, weight: np.ndarray, of: Of = "process", cluster: np.ndarray | None = None) -> float:
-    """Standard error of Hajek's mean: sqrt(n / (n - 1) sum(s (x - m)^2)) / sum(w), s = `variance_factor`.
+    """Standard error of Hajek's mean: the root of sum(s (x - m)^2) / sum(w)^2, s = `variance_factor`.
 
-    NaN for less than two rows. With weights of 1 and of="process" it is sd / sqrt(n). Clustered rows are summed within
-    their cluster before squaring, and n counts clusters; the sampling variance (of="run") ignores clusters.
+    Corrected for weights and clusters of unequal size (CR2, see `cluster_robust`). NaN for less than two rows. With
+    weights of 1 and of="process" it is sd / sqrt(n). Clustered rows are summed within their cluster before squaring;
+    the sampling variance (of="run") ignores clusters.
 
     Examples:
         >>> round(standard_error(np.array([1.0, 2.0, 3.0]), np.ones(3)) * np.sqrt(3), 12)
@@ -44,19 +57,19 @@ def standard_error(x: np.ndarray, weight: np.ndarray, of: Of = "process", cluste
     References:
         Sarndal, Swensson, Wretman: Model Assisted Survey Sampling, section 5.7. Springer (1992).
     """
-    return error_of(x - mean(x, weight), weight, of, cluster)
+    return error_of(x - mean(x, weight), weight, of, cluster).error
 
 
-def error_of(deviation: np.ndarray, weight: np.ndarray, of: Of, cluster: np.ndarray | None) -> float:
-    """Standard error of a mean, from deviations whose weighted sum is about 0; see `standard_error`."""
-    if cluster is not None and of == "process":
-        totals = np.bincount(cluster, weight * deviation)
-        n, squares = int(np.count_nonzero(np.bincount(cluster))), float(totals @ totals)
-    else:
-        n, squares = len(deviation), float(variance_factor(weight, of) @ deviation**2)
-    if n < 2:
-        return float("nan")
-    return float(np.sqrt(n / (n - 1) * squares) / weight.sum())
+def error_of(deviation: np.ndarray, weight: np.ndarray, of: Of, cluster: np.ndarray | None) -> Error:
+    """Standard error and its df of a mean, from deviations whose weighted sum is about 0; see `standard_error`."""
+    cluster = cluster if of == "process" else None
+    if units(len(deviation), cluster) < 2:
+        return Error(math.nan, math.nan)
+    scale = extreme_scale(deviation)
+    each, df = adjust(units_of(deviation / scale, weight, cluster))
+    if of == "run":
+        each = each * np.sqrt(variance_factor(weight, of)) / weight
+    return Error(scale * float(np.sqrt(each @ each)), df)
 
 
 def units(n: int, cluster: np.ndarray | None) -> int:
@@ -82,22 +95,6 @@ def share_size(share: float, error: float) -> float:
     return share * (1 - share) / error**2 if error > 0 else float("inf")
 
 
-def reduce_for_clusters(size: float, values: Values, of: Of, confidence: float) -> float:
-    """Reduce an effective n for few clusters, by the factor (t quantile with n - 1 df / with clusters - 1 df)^2.
-
-    References:
-        Korn, Graubard: Confidence intervals for proportions with small expected number of positive counts
-        estimated from survey data. Survey Methodology 24 (1998).
-    """
-    from scipy import special  # noqa: PLC0415  heavy; imported where used
-
-    if values.cluster is None or of == "run":
-        return size
-    tail, n = (1 + confidence) / 2, len(values.x)
-    many, few = (float(special.stdtrit(units(n, code) - 1, tail)) for code in (None, values.cluster))
-    return size * (many / few) ** 2
-
-
 def influence(values: Values, estimate: float) -> np.ndarray:
     """Influence of each value on the estimate, up to a factor: the value, x <= quantile, or (a - R b) / mean(b)."""
     if values.metric.kind == "quantile":
@@ -109,15 +106,15 @@ def influence(values: Values, estimate: float) -> np.ndarray:
 
 def quantile_error(
     x: np.ndarray, weight: np.ndarray, at: float, q: float, of: Of = "process", cluster: np.ndarray | None = None
-) -> float:
-    """Standard error of the proportion of events below the q-quantile `at`.
+) -> Error:
+    """Standard error and its df of the proportion of events below the q-quantile `at`.
 
     Values equal to `at` count as randomly split below and above so that a proportion q lies below: rounding latencies
     does not make the quantile more precise.
 
     Examples:
         >>> x = np.arange(1.0, 101.0)
-        >>> share_size(0.5, quantile_error(x, np.ones(100), 50.5, 0.5)).__round__(6)
+        >>> share_size(0.5, quantile_error(x, np.ones(100), 50.5, 0.5).error).__round__(6)
         99.0
     """
     tied, total = x == at, float(weight.sum())
@@ -126,7 +123,8 @@ def quantile_error(
     share = min(max((q * total - float(weight @ below)) / tied_weight, 0.0), 1.0) if tied_weight > 0 else 0.0
     below[tied] = share
     split_variance = share * (1 - share) * float(variance_factor(weight[tied], of).sum())
-    return float(np.hypot(error_of(below - q, weight, of, cluster), np.sqrt(split_variance) / total))
+    error, df = error_of(below - q, weight, of, cluster)
+    return Error(float(np.hypot(error, np.sqrt(split_variance) / total)), df)
 
 
 def quantile(x: np.ndarray, weight: np.ndarray, q: float) -> float:
@@ -136,4 +134,9 @@ def quantile(x: np.ndarray, weight: np.ndarray, q: float) -> float:
         partitioned = np.partition(x, [below, min(below + 1, len(x) - 1)])  # the two values read are in place
         return float(quantile_of_sorted(partitioned, q))
     order = np.argsort(x, kind="stable")
-    return float(quantile_of_sorted(x[order], q, weight[order]))
+    return sorted_quantile(x[order], weight[order], q)
+
+
+def sorted_quantile(x: np.ndarray, weight: np.ndarray, q: float) -> float:
+    """The quantile of sorted values; weights below 1 are scaled up, because a row stands for at least one event."""
+    return float(quantile_of_sorted(x, q, weight / min(float(weight.min(initial=1.0)), 1.0)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.stats.samples.pairs import Pairs
 
 
 def what_of(metric: Metric) -> str:
@@ -20,6 +21,12 @@ def what_of(metric: Metric) -> str:
     if metric.kind != "mean":
         return metric.name
     return f"mean {metric.column if metric.name in {metric.column, f'mean_{metric.column}'} else metric.name}"
+
+
+def what_of_pairs(pairs: Pairs) -> str:
+    """Name the quantity that a paired test compares: of repeated items, the mean over items."""
+    what = what_of(pairs.control.metric)
+    return what if pairs.rows is None or pairs.control.per is not None else f"{what} (mean over items)"
 
 
 def interval_text(interval: Interval, confidence: float) -> str:

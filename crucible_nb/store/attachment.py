@@ -146,10 +146,10 @@ class Attachment:
     ) -> Attachment:
         """Write to a running experiment from a second process, as a writer with its own id."""
         config = config_of(folder, given)
+        started, durability = config.start_reading(), durability or folder.facts().get("durability", "os")
         writer_id, lock = claim(folder)
-        started = config.start_reading()
         stream = Stream(config, writer_id, started)
-        writer = Writer(folder, writer_id, stream, durability or folder.facts().get("durability", "os"), redaction)
+        writer = Writer(folder, writer_id, stream, durability, redaction)
         writer.lock = lock
         with writer.released_on_failure():
             folder.remove_unfinished(lambda writer_id: writer_is_running(folder, writer_id))

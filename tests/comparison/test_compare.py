@@ -37,7 +37,7 @@ def test_pairs_items_that_are_on_both_sides(rng) -> None:
 def test_reports_items_without_a_partner(rng) -> None:
     control, treatment = scores(rng)
     found = cr.compare(control.iloc[:390], treatment, metrics=["score"])["score"]
-    assert any("have no partner" in line for line in found.assumptions)
+    assert any("have no partner" in line for line in found.exclusions)
     assert found.n == (390, 390)
 
 
@@ -223,17 +223,12 @@ def test_seeds_are_the_units_when_runs_are_repeated(rng) -> None:
         cr.compare(a[a.seed == 0], b, metrics=["loss"], group_by="seed")
 
 
-def test_variance_components_agree_with_a_mixed_model(rng) -> None:
-    from crucible_nb.comparison.repeated_runs import variance_components
-
-    runs = [rng.normal(level, 0.5, 30) for level in rng.normal(0, 1, 40)]
-    between, within = variance_components(runs)
-    import statsmodels.api as sm
-
-    long = pd.DataFrame({"y": np.concatenate(runs), "run": np.repeat(np.arange(40), 30)})
-    fit = sm.MixedLM(long.y, np.ones((len(long), 1)), groups=long.run).fit(reml=True)
-    assert within == pytest.approx(np.sqrt(fit.scale), rel=1e-4)
-    assert between == pytest.approx(np.sqrt(float(fit.cov_re.iloc[0, 0])), rel=1e-3)
+def test_the_sd_between_runs_is_that_of_the_values_compared(rng) -> None:
+    curves = [3 * np.exp(-np.arange(200) / 50) + level for level in rng.normal(1, 0.02, 5)]
+    arm = pd.concat([pd.DataFrame({"seed": seed, "loss": curve}) for seed, curve in enumerate(curves)])
+    found = cr.compare(arm, arm.assign(loss=arm.loss + 0.01), metrics=["loss"], group_by="seed")["loss"]
+    sd = np.std([curve.mean() for curve in curves], ddof=1)
+    assert any(line.startswith(f"control: sd between runs {sd:.4g}, within a run") for line in found.assumptions)
 
 
 def test_default_metrics(rng) -> None:

@@ -54,7 +54,7 @@ def test_pairs_are_statsmodels(pairs: list[tuple[float, float]], margin: float) 
 
 
 @examples(60)
-@given(*[st.integers(1, 60)] * 4, st.floats(0.02, 0.4))
+@given(*[st.integers(10, 60)] * 4, st.floats(0.02, 0.4))
 def test_rates_are_judged_at_the_margin_by_the_most_likely_shares(
     a: int, b: int, c: int, d: int, margin: float
 ) -> None:
@@ -129,9 +129,9 @@ def test_margins() -> None:
     control, treatment = [99.0, 100.0, 101.0] * 10, [100.0, 101.0, 102.0] * 10
     relative = equivalence(control, treatment, margin="5%")
     assert relative.margin == pytest.approx((-5.0, 5.0))
-    assert "(5% of the control's, taken as known)" in relative.method
+    assert "(5% of the control, as a test of the ratio)" in relative.method
     assert " ms" in relative.method
-    assert relative.pvalue == equivalence(control, treatment, margin=5.0).pvalue
+    assert relative.significant
     lopsided = equivalence(control, treatment, margin=(-0.5, 2.0))
     assert lopsided.significant
     assert not equivalence(control, treatment, margin=1.0).significant
@@ -186,8 +186,8 @@ def test_constant_values_are_refused() -> None:
         equivalence([1.0, 1.0], [2.0, 2.0], metric="score", margin=2)
     with pytest.raises(cr.StatError, match="no variance"):
         equivalence([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], metric="score", margin=2, paired=True)
-    with pytest.raises(cr.StatError, match="quantile"):
-        equivalence([1.0, 2.0], [2.0, 3.0], metric="p95_latency_ms", margin=2)
+    with pytest.raises(cr.StatError, match="total"):
+        equivalence([1.0, 2.0], [2.0, 3.0], metric="total_latency_ms", margin=2)
 
 
 @pytest.mark.check
@@ -226,8 +226,8 @@ def test_clusters_and_blocks_pass_through() -> None:
               for _ in range(2)]  # fmt: skip
     assert equivalence(*frames, margin="2%", resample="1min").n == (50, 50)
     rates = equivalence(*frames, metric="success_rate", margin=0.05, resample="1min")
-    assert "t-test" in rates.method
-    with pytest.raises(cr.StatError, match="time blocks cannot be paired by item"):
+    assert "score test" in rates.method
+    with pytest.raises(cr.ConfigError, match="time blocks cannot be paired by item"):
         equivalence(*frames, margin=1, paired=True, resample="1min")
     ratio = [frame.assign(cost_usd=rng.gamma(2, 0.01, 3000)) for frame in frames]
     got = equivalence(*ratio, metric="cost_per_success", margin="20%")

@@ -82,16 +82,13 @@ def test_agreement_with_scipy_and_statsmodels(seed: int, n: int, confidence: flo
 
 @examples(30)
 @given(seed=st.integers(0, 10**6), groups=st.integers(5, 60))
-def test_clustered_intervals_are_statsmodels(seed: int, groups: int) -> None:
-    from statsmodels.api import OLS
-
+def test_intervals_between_clusters_of_equal_size_are_those_of_their_means(seed: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {"y": rng.normal(size=5 * groups), "g": np.r_[np.arange(groups), rng.integers(0, groups, 4 * groups)]}
-    )
-    theirs = OLS(frame.y, np.ones(len(frame))).fit(cov_type="cluster", cov_kwds={"groups": frame.g}, use_t=True)
+    frame = pd.DataFrame({"y": rng.normal(size=5 * groups), "g": rng.permutation(np.repeat(np.arange(groups), 5))})
+    means = frame.groupby("g").y.mean()
+    expected = stats.t.interval(0.95, groups - 1, means.mean(), means.std() / np.sqrt(groups))
     got = cr.confidence_interval(frame, "y", method="t", cluster="g")
-    np.testing.assert_allclose(got.confidence_interval, theirs.conf_int().to_numpy()[0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(got.confidence_interval, expected, rtol=1e-12, atol=1e-12)
 
 
 def entries(folder: Path, kind: str) -> list[dict]:
@@ -416,7 +413,7 @@ def test_clusters_in_a_result() -> None:
     assert "600 rows in 60 clusters by session_id" in found.text
     assert found.warnings == ()
     few = cr.confidence_interval(calls(groups=12), "mean_latency_ms", cluster="session_id")
-    assert few.warnings == ("only 12 clusters: intervals from fewer than 30 may be too narrow",)
+    assert few.warnings == ("12 clusters are worth 11.7 of equal size: fewer than 30 give a wide interval",)
 
 
 def test_a_run_knows_no_clusters() -> None:
@@ -438,13 +435,13 @@ def test_missing_values_of_clusters_add_nothing_to_a_total() -> None:
 def test_all_successes_of_clusters_are_as_many_as_the_clusters() -> None:
     frame = calls().assign(success=True)
     found = cr.confidence_interval(frame, cluster="session_id").confidence_interval
-    plain = cr.confidence_interval(frame, method="clopper_pearson").confidence_interval
+    plain = cr.confidence_interval(frame.success, method="clopper_pearson").confidence_interval
     assert found.high == plain.high == 1.0
     assert found.low < 0.95 < plain.low
 
 
 def test_a_ratio_is_the_linearised_one() -> None:
-    frame = calls()
+    frame = calls().drop(columns="session_id")
     paid, ok = frame.cost_usd.to_numpy(), frame.success.to_numpy(float)
     got = cr.confidence_interval(frame, "cost_per_success", method="t")
     assert got.estimate == pytest.approx(paid.sum() / ok.sum(), rel=1e-14)
@@ -466,7 +463,7 @@ def test_a_ratio_to_a_constant_is_a_mean() -> None:
 
 
 def test_fieller_solves_its_equation() -> None:
-    frame = calls(40)
+    frame = calls(40).drop(columns="session_id")
     found = cr.confidence_interval(frame, "cost_per_success", method="fieller")
     for limit in found.confidence_interval:
         distance = frame.cost_usd - limit * frame.success
@@ -494,7 +491,8 @@ def test_weights_of_a_ratio() -> None:
     every = frame.loc[frame.index.repeat(frame.weight.astype(int))]
     found, whole = (cr.confidence_interval(data, "cost_per_success", method="t", cluster="session_id") for data in (frame, every.drop(columns="weight")))  # fmt: skip
     assert found.estimate == pytest.approx(whole.estimate, rel=1e-12)
-    assert found.standard_error == pytest.approx(whole.standard_error, rel=1e-12)
+    # a row of weight 3 is one observation, three equal rows correlate: the working models differ a little
+    assert found.standard_error == pytest.approx(whole.standard_error, rel=1e-3)
     exact = cr.confidence_interval(every.drop(columns="weight"), "cost_per_success", of="run")
     assert exact.confidence_interval == (exact.estimate, exact.estimate)
     run = cr.confidence_interval(frame, "cost_per_success", of="run", method="t")

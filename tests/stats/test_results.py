@@ -81,7 +81,7 @@ def test_what_issue_five_asks_of_an_estimate() -> None:
     assert (got.n, got.missing) == (3, 1)
     assert got.exclusions == ("1 rows without latency_ms",)
     assert got.assumptions[0] == "3 clusters (user) are taken as independent; rows within one need not be"
-    assert got.warnings == ("only 3 clusters: intervals from fewer than 30 may be too narrow",)
+    assert got.warnings == ("only 3 clusters: fewer than 30 give a wide interval",)
     assert got.text == (
         "latency_ms was 2.333 (95% confidence interval -1.461 to 6.128 by Student's t, 3 rows in 3 clusters by user)."
     )

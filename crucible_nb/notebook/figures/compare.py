@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LEVELS = np.arange(1, 200) / 200
 """Quantile levels drawn."""
+_NOTE_WIDTH, _LINE = 110, 15  # characters of a line of notes, its height in pixels
 _DISTRIBUTIONS, _METRIC, _GAP = 210, 46, 62  # heights in pixels: distributions, one metric, space between two
 _STATISTICS = ("mean", "total", "p50", "p90", "p95", "p99")
 _DIRECTIONS = {"up": "more is better", "down": "less is better"}
@@ -51,7 +53,22 @@ def comparison_figure(control: Experiment, treatment: Any, theme: str | None, op
         _draw_distributions(figure, arms, names, palette)
     for row, result in enumerate(comparison.values(), 1 + len(above)):
         _draw_difference(figure, result, palette, row)
-    return figure.update_layout(margin={"l": 24, "r": 190})
+    notes = [*(f"warning: {text}" for text in comparison.warnings), *comparison.exclusions]
+    return _add_notes(figure.update_layout(margin={"l": 24, "r": 190}), notes, palette)
+
+
+def _add_notes(figure: go.Figure, notes: list[str], palette: Palette) -> go.Figure:
+    """Write sentences below the panels."""
+    lines = [escape(line) for note in notes for line in textwrap.wrap(note, _NOTE_WIDTH)]
+    if not lines:
+        return figure
+    room = _LINE * len(lines)
+    figure.add_annotation(
+        text="<br>".join(lines), x=0, y=0, xref="paper", yref="paper", xanchor="left", yanchor="top", align="left",
+        yshift=-56, showarrow=False, font={"color": palette.text, "size": 11},
+    )  # fmt: skip
+    below = (figure.layout.margin.b or 80) + room
+    return figure.update_layout(height=figure.layout.height + room, margin={"b": below})
 
 
 def _frame_metrics(frame: pd.DataFrame) -> Metrics:
@@ -62,7 +79,7 @@ def _frame_metrics(frame: pd.DataFrame) -> Metrics:
 def _subtitle(comparison: Comparison, arms: list[Metrics]) -> str:
     first = next(iter(comparison.values()))
     counts = " and ".join(f"{arm.events:,.0f}" for arm in arms)
-    return f"{counts} events; bars are {first.confidence:.0%} intervals of treatment - control"
+    return f"{counts} events; bars are {100 * first.confidence:.5g}% intervals of treatment - control"
 
 
 def _draw_distributions(figure: go.Figure, arms: list[Metrics], names: list[str], palette: Palette) -> None:
@@ -94,10 +111,10 @@ def _draw_difference(figure: go.Figure, result: MetricComparison, palette: Palet
     values = [factor * value for value in (interval.low, result.estimate, interval.high)]
     margin = factor * (result.margin or 0.0)
     reach = 1.15 * max([abs(value) for value in (*values, margin) if math.isfinite(value)], default=1.0) or 1.0
-    low, estimate, high = (min(max(value, -reach), reach) for value in values)
+    low, estimate, high = (value if math.isnan(value) else min(max(value, -reach), reach) for value in values)
     symbol = "diamond" if result.verdict in _SIGNIFICANT else "diamond-open"
     figure.add_scatter(
-        x=[low, estimate, high], y=[0, 0, 0], mode="lines+markers", name=escape(result.metric), hoverinfo="text",
+        x=[low, estimate, high], y=[0, 0, 0], mode="lines+markers", name=escape(result.estimand), hoverinfo="text",
         line={"color": palette.p50, "width": 2.5}, hovertext=escape(result.why, 200),
         marker={"size": [0, 12, 0], "opacity": 1, "symbol": symbol, "color": palette.p50}, **at,
     )  # fmt: skip
@@ -105,12 +122,15 @@ def _draw_difference(figure: go.Figure, result: MetricComparison, palette: Palet
     if margin:
         figure.add_vrect(x0=-margin, x1=margin, fillcolor=palette.shade, line_width=0, layer="below", **at)
     change = f"{number(factor * result.control)} → {number(factor * result.treatment)} {unit}"
+    if not math.isnan(result.control_over_events):
+        over = [number(factor * value) for value in (result.control_over_events, result.treatment_over_events)]
+        change += f"<br>over events {' → '.join(over)} {unit}"
     figure.add_annotation(
         text=f"<b>{escape(result.verdict)}</b><br>{change}", x=1, y=0, xref=f"x{suffix} domain", yref=f"y{suffix}",
         xanchor="left", xshift=10, showarrow=False, align="left", font={"color": palette.text, "size": 12},
     )  # fmt: skip
     direction = [f"<i>{_DIRECTIONS[result.direction]}</i>"] if result.direction else []
-    label = "<br>".join([escape(result.metric, 30), *direction])
+    label = "<br>".join([escape(result.estimand, 45), *direction])
     figure.update_yaxes(tickvals=[0], ticktext=[label], range=[-1, 1], showgrid=False, zeroline=False, **at)
     figure.update_xaxes(range=[-reach, reach], showgrid=True, nticks=7, title_text=_axis_title(unit), **at)
 

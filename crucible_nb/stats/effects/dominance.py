@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import Error, difference_error
+from crucible_nb.stats.samples.arms import difference_error
 from crucible_nb.stats.samples.values import Values
 
 
@@ -84,7 +85,7 @@ def dominance(control: Values, treatment: Values, confidence: float) -> Dominanc
     error = Error(2 * error.error, error.df)
     if error.error > 0 and abs(delta) < 1:
         return Dominance(delta, feng_cliff_limits(delta, error, confidence), error)
-    first, second = (weighted.units(len(arm.x), arm.cluster) for arm in (control, treatment))
+    first, second = (math.ceil(weighted.unit_size(arm.weight, "process", arm.cluster)) for arm in (control, treatment))
     return Dominance(delta, _newcombe(delta, first, second, confidence), error)
 
 

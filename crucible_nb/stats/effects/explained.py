@@ -9,10 +9,17 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Units, paired_adjust
 from crucible_nb.stats.effects.noncentral import f_limits
-from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import check_spread, contributions, linearize, number_of_codes, shared_clusters
+from crucible_nb.stats.results import UNKNOWN, Interval
+from crucible_nb.stats.samples.arms import (
+    arm_error,
+    check_spread,
+    linearize,
+    number_of_codes,
+    shared_clusters,
+    units_of_arm,
+)
 from crucible_nb.stats.samples.values import Values
 
 _CERTAIN = 1e10
@@ -33,13 +40,15 @@ class Explained(NamedTuple):
     Attributes:
         eta: Eta squared, sum of squares between groups / total.
         omega: Omega squared, eta squared corrected for chance.
-        interval: Confidence interval of the population proportion, by the noncentral F.
+        eta_interval, omega_interval: Confidence interval of the population proportion, by the noncentral F. If F is so
+            small that no proportion fits, the interval ends at the estimate, so that it always contains it.
         within: Degrees of freedom within groups.
     """
 
     eta: float
     omega: float
-    interval: Interval
+    eta_interval: Interval
+    omega_interval: Interval
     within: float
 
 
@@ -79,7 +88,8 @@ def explained_of(arms: Sequence[Values], names: Sequence[str], confidence: float
         size = float(n)
     else:
         test, size = wald_test(arms, [linearize(arm, "anova") for arm in arms])
-    return Explained(eta, omega, explained_limits(test, size, confidence), test.within)
+    limits = explained_limits(test, size, confidence)
+    return Explained(eta, omega, with_estimate(limits, eta), with_estimate(limits, omega), test.within)
 
 
 def explained_limits(test: FStatistic, n: float, confidence: float) -> Interval:
@@ -91,6 +101,16 @@ def explained_limits(test: FStatistic, n: float, confidence: float) -> Interval:
         return UNKNOWN
     low, high = f_limits(test.f, test.between, test.within, confidence)
     return Interval(low / (low + n), high / (high + n))
+
+
+def with_estimate(limits: Interval, estimate: float) -> Interval:
+    """Extend an interval to its estimate, which lies outside if F is too small for any proportion.
+
+    Examples:
+        >>> with_estimate(Interval(0.0, 0.0), -0.02)
+        Interval(low=-0.02, high=0.0)
+    """
+    return Interval(min(limits.low, estimate), max(limits.high, estimate))
 
 
 def sums_of_squares(arms: Sequence[Values]) -> tuple[float, float]:
@@ -122,11 +142,9 @@ def wald_test(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarra
     """
     from statsmodels.stats.oneway import anova_generic  # noqa: PLC0415  heavy; imported where used
 
-    codes = number_of_codes(arms)
-    each = [contributions(arm, away, codes) for arm, (_, away) in zip(arms, estimates, strict=True)]
     means = np.array([estimate for estimate, _ in estimates])
-    squares = np.array([float(parts @ parts) for parts in each])
-    units = np.array([weighted.units(len(arm.x), arm.cluster) for arm in arms])
+    errors = [arm_error(arm, away) for arm, (_, away) in zip(arms, estimates, strict=True)]
+    squares = np.array([error.error**2 for error in errors])
     if not (squares > 0).all():
         raise StatError(
             f"{arms[0].metric.name}: a constant group has no standard error; leave it out, or use equal_variance=True"
@@ -134,21 +152,26 @@ def wald_test(arms: Sequence[Values], estimates: Sequence[tuple[float, np.ndarra
     spread = [float(arm.weight @ away**2 / arm.weight.sum()) for arm, (_, away) in zip(arms, estimates, strict=True)]
     size = float(np.sum(np.array(spread) / squares))
     if shared_clusters(arms):
-        return _hotelling(means, np.array(each), codes), size
-    welch = anova_generic(means, squares * units, units, use_var="unequal", welch_correction=True)
+        codes = number_of_codes(arms)
+        units = [units_of_arm(arm, away, codes) for arm, (_, away) in zip(arms, estimates, strict=True)]
+        return _hotelling(means, units), size
+    sizes = np.array([error.df + 1 for error in errors])
+    welch = anova_generic(means, squares * sizes, sizes, use_var="unequal", welch_correction=True)
     between, within = map(float, welch.df)
     return FStatistic(float(welch.statistic), between, within, float(welch.pvalue)), size
 
 
-def _hotelling(means: np.ndarray, each: np.ndarray, clusters: int) -> FStatistic:
+def _hotelling(means: np.ndarray, units: Sequence[Units]) -> FStatistic:
+    """Hotelling's F of the differences from the first group; as many clusters count as the differences have df."""
     from scipy import special  # noqa: PLC0415
 
     k = len(means)
-    contrasts = np.eye(k)[1:] - np.eye(k)[0]
-    covariance = contrasts @ (each @ each.T) @ contrasts.T
-    away = contrasts @ means
+    pairs = [paired_adjust(units[0], other) for other in units[1:]]
+    each = np.array([parts for parts, _ in pairs])
+    covariance, away = each @ each.T, means[1:] - means[0]
+    clusters = min(df for _, df in pairs) + 1
     within = clusters - k + 1
     if within < 1 or np.linalg.matrix_rank(covariance) < k - 1:
-        raise StatError(f"expected more clusters than groups, got {clusters} clusters for {k} groups")
+        raise StatError(f"expected more clusters than groups, got {clusters:,.1f} effective clusters for {k} groups")
     f = float(away @ np.linalg.solve(covariance, away)) * within / ((clusters - 1) * (k - 1))
     return FStatistic(f, k - 1, within, float(special.fdtrc(k - 1, within, f)))

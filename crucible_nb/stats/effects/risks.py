@@ -9,7 +9,6 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.sizes import Effect
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.binary import (
     TwoShares,
     binary_arms,
@@ -20,10 +19,10 @@ from crucible_nb.stats.estimates.binary import (
 )
 from crucible_nb.stats.estimates.shares import wilson
 from crucible_nb.stats.outcome import one_sided
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
-from crucible_nb.stats.samples.pairs import pairs_of
+from crucible_nb.stats.samples.pairs import independent_pairs
 from crucible_nb.stats.wording import interval_text, joined
 from crucible_nb.utils import checks
 
@@ -153,7 +152,7 @@ def cohens_g(
         table = counts_2x2(control, "pairs")
         control_only, treatment_only, n = float(table[0, 1]), float(table[1, 0]), int(table.sum())
     else:
-        pairs = pairs_of(control, treatment, metric, by=pair_by)
+        pairs = independent_pairs(control, treatment, metric, pair_by)
         check_binary(pairs.control, "control")
         check_binary(pairs.treatment, "treatment")
         if not (pairs.control.plain and pairs.treatment.plain):
@@ -161,7 +160,7 @@ def cohens_g(
                 "cohens_g: the rows are a weighted sample, and cohens_g has no weighted form. Use cohens_h."
             )
         control_only, treatment_only = discordant_of(pairs)
-        n, notes = len(pairs.control.x), Notes(exclusions=pairs.exclusions)
+        n, notes = len(pairs.control.x), notes_of((pairs.control,), ("pairs",)).plus(exclusions=pairs.exclusions)
     size = cohens_g_of(control_only, treatment_only, confidence)
     return _effect("Cohen's g", metric, size, confidence, n, "Wilson's interval", notes)
 

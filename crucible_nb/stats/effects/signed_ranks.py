@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.effects.dominance import feng_cliff_limits
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import Error
 
 _EXACT = 50
 _MATERIALIZED = 1000

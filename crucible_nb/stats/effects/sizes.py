@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crucible_nb.errors import StatError
+from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.stats.effects.dominance import dominance
 from crucible_nb.stats.effects.explained import explained_of, name_groups
 from crucible_nb.stats.effects.noncentral import hedges_factor
@@ -22,7 +22,7 @@ from crucible_nb.stats.effects.standardized import (
 )
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_size, notes_of, two_arms
-from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.pairs import Pairs, clustered_pairs, independent_pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
@@ -253,7 +253,7 @@ def rank_biserial(
     options = _Options(metric, confidence, resample, cluster)
     if not paired:
         return _of_arms("rank-biserial correlation", _cliffs_delta_of, control, treatment, options)
-    pairs = options.pairs(control, treatment, pair_by)
+    pairs = options.independent_pairs(control, treatment, pair_by)
     arm = differences(pairs)
     if not arm.plain:
         raise StatError(
@@ -342,18 +342,31 @@ class _Options:
     def pairs(self, control: Any, treatment: Any, by: str) -> Pairs:
         return match_pairs(control, treatment, self.metric, by, self.cluster, self.resample)
 
+    def independent_pairs(self, control: Any, treatment: Any, by: str) -> Pairs:
+        if self.cluster is not None or self.resample is not None:
+            return self.pairs(control, treatment, by)
+        return match_independent_pairs(control, treatment, self.metric, by)
+
 
 def match_pairs(control: Any, treatment: Any, metric: str, by: str, cluster: str | None, resample: Any) -> Pairs:
     """Match the items of two arms; at least two pairs.
 
     Raises:
-        StatError: `resample` is given, or fewer than two pairs; see also `pairs_of`.
+        ConfigError: `resample` is given.
+        StatError: Fewer than two pairs; see also `pairs_of`.
     """
     if resample is not None:
-        raise StatError(
+        raise ConfigError(
             f"resample={resample!r}: time blocks cannot be paired by item. Use paired=False, or leave out resample."
         )
-    pairs = pairs_of(control, treatment, metric, by, cluster)
+    pairs = clustered_pairs(control, treatment, metric, by, cluster)
+    check_size(pairs.control, "pairs")
+    return pairs
+
+
+def match_independent_pairs(control: Any, treatment: Any, metric: str, by: str) -> Pairs:
+    """Match the items of two arms for a test without clusters; at least two pairs."""
+    pairs = independent_pairs(control, treatment, metric, by)
     check_size(pairs.control, "pairs")
     return pairs
 
@@ -395,13 +408,15 @@ def _of_groups(name: str, groups: tuple[Any, ...], options: _Options) -> Effect:
     names = name_groups(groups, name.replace(" ", "_"))
     arms = options.arms(groups, names)
     explained = explained_of(arms, names, options.confidence)
-    value = explained.eta if name.startswith("eta") else explained.omega
-    effect = StandardizedEffect(value, explained.interval, explained.within, "noncentral F")
+    value, interval = explained.eta, explained.eta_interval
+    if name.startswith("omega"):
+        value, interval = explained.omega, explained.omega_interval
+    effect = StandardizedEffect(value, interval, explained.within, "noncentral F")
     return _effect(name, effect, arms, options, notes_of(arms, names))
 
 
 def _effect(name: str, effect: StandardizedEffect, arms: tuple[Values, ...], options: _Options, notes: Notes) -> Effect:
-    n = tuple(len(arm.x) for arm in arms)
+    n = tuple(arm.n for arm in arms)
     sizes = f"{n[0]:,} pairs" if len(n) == 1 else "n = " + " and ".join(f"{size:,}" for size in n)
     limits = interval_text(effect.interval, options.confidence)
     return Effect(

@@ -9,13 +9,12 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.effects.noncentral import hedges_factor, t_limits
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import Error, arm_error, difference_error, linearize
+from crucible_nb.stats.samples.arms import arm_error, difference_error, linearize
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
-
-UNKNOWN = Interval(math.nan, math.nan)
 
 
 class StandardizedEffect(NamedTuple):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.mover import difference_limits
-from crucible_nb.stats.estimates.shares import wilson
+from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast
+from crucible_nb.stats.estimates.effective_size import size_of_share
+from crucible_nb.stats.estimates.shares import beta_limits, wilson
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import arm_error, difference_error, two_arms
 from crucible_nb.stats.samples.values import Values, is_zero_one
+
+RARE = 10
+"""Count of a cell below which proportions are tested against a margin by exact limits."""
 
 
 class Share(NamedTuple):
@@ -23,14 +25,14 @@ class Share(NamedTuple):
         share: The proportion, in [0, 1].
         n: Effective number of independent values; the number of values for unweighted, independent rows.
         rows: Number of values used.
-        units: Number of independent units: clusters if rows are clustered, otherwise rows.
+        df: Degrees of freedom of its standard error.
         plain: Whether rows are neither weighted nor clustered.
     """
 
     share: float
     n: float
     rows: int
-    units: int
+    df: float
     plain: bool = True
 
     @property
@@ -40,8 +42,14 @@ class Share(NamedTuple):
 
     def limits(self, confidence: float) -> Interval:
         """Wilson's interval on the effective n, widened for few clusters by the ratio of t and normal quantiles."""
-        n = self.n if self.plain else self.n / variance_inflation(confidence, self.units - 1)
-        return wilson(self.share, n, confidence)
+        return wilson(self.share, self._size(confidence), confidence)
+
+    def exact_limits(self, confidence: float) -> Interval:
+        """Clopper and Pearson's interval on the same n: it covers at least `confidence`, however rare the outcome."""
+        return beta_limits(self.share, self._size(confidence), confidence)
+
+    def _size(self, confidence: float) -> float:
+        return self.n if self.plain else self.n / variance_inflation(confidence, self.df)
 
 
 class TwoShares(NamedTuple):
@@ -77,7 +85,7 @@ def share_of_counts(hits: float, n: float) -> Share:
     """
     if not n > 0:
         raise StatError("table: expected counts in both rows, got a row of zeros")
-    return Share(hits / n, float(n), int(n), int(n))
+    return Share(hits / n, float(n), int(n), n - 1.0)
 
 
 def binary_arms(control: Any, treatment: Any, metric: str, cluster: str | None = None) -> tuple[Values, Values]:
@@ -108,22 +116,16 @@ def is_binary(values: Values) -> bool:
 def share_of(values: Values) -> Share:
     """The proportion of true values, with the n at which an unweighted proportion has the same standard error.
 
-    If all values are equal, the standard error is 0, and n is Kish's effective size of the rows or clusters.
+    See `size_of_share`.
 
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
         >>> share_of(values_of([True, True, False], "success_rate"))
-        Share(share=0.6666666666666666, n=3.0, rows=3, units=3, plain=True)
+        Share(share=0.6666666666666666, n=3.0, rows=3, df=2.0, plain=True)
     """
-    x, weight, rows = values.x, values.weight, len(values.x)
-    if values.plain:
-        return Share(float(x.sum()) / rows, float(rows), rows, rows)
-    share, units = weighted.mean(x, weight), weighted.units(rows, values.cluster)
-    if 0 < share < 1:
-        n = weighted.share_size(share, arm_error(values, x - share).error)
-    else:
-        n = weighted.effective_size(weight if values.cluster is None else np.bincount(values.cluster, weight))
-    return Share(min(max(share, 0.0), 1.0), n if math.isfinite(n) else float(rows), rows, units, plain=False)
+    share = weighted.mean(values.x, values.weight)
+    size = size_of_share(values, share)
+    return Share(share, size.size, size.rows, size.df, plain=values.plain)
 
 
 def two_shares(control: Values, treatment: Values) -> TwoShares:
@@ -134,7 +136,7 @@ def two_shares(control: Values, treatment: Values) -> TwoShares:
     away = control.x - first.share, treatment.x - second.share
     own = [arm_error(arm, deviation).error for arm, deviation in zip((control, treatment), away, strict=True)]
     both = difference_error(control, treatment, *away)
-    df = both.df if math.isfinite(both.df) else first.units + second.units - 2.0
+    df = both.df if math.isfinite(both.df) else first.df + second.df
     if not own[0] * own[1] > 0:
         return TwoShares(first, second, 0.0, df)
     correlation = (own[0] ** 2 + own[1] ** 2 - both.error**2) / (2 * own[0] * own[1])
@@ -168,8 +170,43 @@ def newcombe(shares: TwoShares, confidence: float) -> Interval:
         Newcombe: Interval estimation for the difference between independent proportions. Statistics in Medicine 17
         (1998), method 10.
     """
-    sides = [(side.share, side.limits(confidence)) for side in (shares.control, shares.treatment)]
-    return difference_limits(sides[0], sides[1], shares.correlation)
+    return newcombe_contrast(shares).difference(confidence)
+
+
+def newcombe_contrast(shares: TwoShares) -> Contrast:
+    """Contrast of two proportions by Wilson's limits of each; see `newcombe`."""
+    first, second = shares.control, shares.treatment
+    return mover_contrast((first.share, first.limits), (second.share, second.limits), shares.correlation)
+
+
+def exact_contrast(shares: TwoShares) -> Contrast:
+    """Contrast of two proportions by Clopper and Pearson's limits of each, for rare outcomes.
+
+    Examples:
+        >>> low, high = exact_contrast(TwoShares(share_of_counts(0, 100), share_of_counts(0, 100))).difference(0.9)
+        >>> round(high, 4)  # no failure in 100: fewer than 2.95%, by the rule of three
+        0.0295
+    """
+    first, second = shares.control, shares.treatment
+    return mover_contrast((first.share, first.exact_limits), (second.share, second.exact_limits), shares.correlation)
+
+
+def margin_contrast(shares: TwoShares) -> Contrast:
+    """Contrast of two proportions for a test against a margin: exact limits below 10 observed or expected in a cell.
+
+    At a margin, Wilson's limits of so rare an outcome err in up to 7.9% at alpha 0.05, those of Clopper and Pearson in
+    at most 4.6% (by enumeration).
+    """
+    return exact_contrast(shares) if rarest_count(shares) < RARE else newcombe_contrast(shares)
+
+
+def rarest_count(shares: TwoShares) -> float:
+    """Smallest count of true or false in an arm, observed or expected if both arms have the same proportion."""
+    sides = (shares.control, shares.treatment)
+    observed = [cell for side in sides for cell in (side.hits, side.n - side.hits)]
+    pooled = sum(side.hits for side in sides) / sum(side.n for side in sides)
+    expected = min(side.n for side in sides) * min(pooled, 1 - pooled)
+    return float(min(*observed, expected))
 
 
 def pooled_z(shares: TwoShares) -> float:

@@ -10,7 +10,9 @@ import numpy as np
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.estimates.effective_size import size_of_quantile
 from crucible_nb.stats.estimates.limits import Limits, require_units
+from crucible_nb.stats.estimates.quantiles import open_ends, rows_at_nearer_end
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
@@ -62,8 +64,19 @@ def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples
         weighted.quantile(values.x, values.weight, metric.q) if quantile
         else weighted.mean(values.x, values.weight) if under is None else float(values.weight @ values.x / under)
     )  # fmt: skip
-    error = float(bootstrap.standard_error)
-    return Limits(estimate, Interval(low, high), error, "bootstrap", heavy_tail_warnings(values))
+    interval, reasons = Interval(low, high), heavy_tail_warnings(values)
+    if quantile:
+        interval, reasons = open_ends(interval, values, _rows_at_the_end(values, estimate, confidence), confidence)
+    return Limits(estimate, interval, float(bootstrap.standard_error), "bootstrap", reasons)
+
+
+def _rows_at_the_end(values: Values, estimate: float, confidence: float) -> float:
+    """Effective number of rows at the end of the sample that is nearer to the quantile."""
+    if values.plain:
+        return float(len(values.x))
+    q, order = values.metric.q, np.argsort(values.x, kind="stable")
+    size = size_of_quantile(values.x, values.weight, values.cluster, estimate, q, "process").at(confidence)
+    return min(size, rows_at_nearer_end(values.weight[order], q))
 
 
 def _unit_codes(values: Values, max_units: int, rng: np.random.Generator) -> np.ndarray:
@@ -94,7 +107,7 @@ def _bootstrap_quantile(
     x, weight, unit = values.x[order], values.weight[order], unit[order]
     n, cumulated = int(unit.max()) + 1, np.cumsum(weight) / weight.sum()
     reach = (
-        _FAR * weighted.quantile_error(x, weight, float(quantile_of_sorted(x, q, weight)), q, "process", unit)
+        _FAR * weighted.quantile_error(x, weight, float(quantile_of_sorted(x, q, weight)), q, "process", unit).error
         + _FAR / n
     )
     low, high = np.searchsorted(cumulated, [q - reach, q + reach]).tolist()

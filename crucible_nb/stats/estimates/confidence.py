@@ -8,10 +8,12 @@ from typing import Any
 
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
-from crucible_nb.stats.estimates.intervals import CLUSTERS, LIMITS, Limits
+from crucible_nb.stats.estimates.intervals import LIMITS, Limits
+from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
+from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
 from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.values import Values, frame_of
 from crucible_nb.stats.weighted import Of, effective_size
@@ -104,9 +106,12 @@ def confidence_interval(
         of: "process": the process that makes the events, the default for means, rates, quantiles and ratios. "run": the
             full log of this run, the default for totals; the interval is a point if no row was dropped.
         seed: Random seed of the bootstrap.
-        cluster: Column of clusters of similar rows, e.g. "session_id": standard errors are between clusters, with
-            clusters - 1 degrees of freedom. Use it with 30 clusters or more.
-        resample: Width of time blocks, e.g. "1min", whose values replace the rows if neighbouring rows correlate.
+        cluster: Column of clusters of similar rows, e.g. "session_id": standard errors are between clusters, with the
+            degrees of freedom that their sizes allow. Fewer than 30 clusters of equal size, or as many unequal ones
+            as are worth 30, give a warning. None uses `session_id`, else `sample_id`, if it has several rows per
+            value; pass the column alone to take its rows as independent.
+        resample: Width of time blocks, e.g. "1min", for neighbouring rows that correlate: standard errors are between
+            blocks. Of a total, the mean total of a block.
 
     Returns:
         Estimate, in the unit of the column.
@@ -130,7 +135,8 @@ def confidence_interval(
     """
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     data = frame_of(data)
-    values = sample_of(data, metric, cluster=cluster, resample=resample)
+    clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)
+    values = sample_of(data, metric, cluster=clustering.column, resample=resample)
     kind = values.metric.kind
     checks.one_of("method", method, (None, *_METHODS[kind]))
     checks.one_of("of", of, (None, "process", "run"))
@@ -143,33 +149,38 @@ def confidence_interval(
         limits = bootstrap_limits(values, confidence, checks.whole("seed", seed))
     else:
         limits = LIMITS[kind](values, confidence, population, method)
-    assumptions, warnings = _check_assumptions(data, metric, values, population, limits.estimate, cluster, resample)
+    design = clustering if population == "process" else INDEPENDENT
+    assumptions, warnings = _check_assumptions(data, metric, values, population, limits.estimate, design, resample)
     return Estimate(
         metric=metric, estimate=limits.estimate, confidence_interval=limits.interval, confidence=confidence,
-        of=population, method=limits.method, standard_error=limits.error, n=len(values.x),
+        of=population, method=limits.method, standard_error=limits.error, n=values.n,
         effective_n=effective_size(values.weight), missing=values.missing, warnings=(*limits.warnings, *warnings),
         assumptions=assumptions, exclusions=_exclusions(values),
-        text=_text(metric, values, limits, confidence, population, cluster, resample),
+        text=_text(metric, values, limits, confidence, population, design, resample),
     )  # fmt: skip
 
 
 def _check_assumptions(
-    data: Any, metric: str, values: Values, population: Of, estimate: float, cluster: str | None, resample: Any
+    data: Any, metric: str, values: Values, population: Of, estimate: float, clustering: Clustering, resample: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Check the assumptions of the interval; give assumptions and warnings as sentences."""
     assumptions = [note for note in values.notes if not note.startswith("warning: ")]
     warnings = [note.removeprefix("warning: ") for note in values.notes if note.startswith("warning: ")]
+    warnings += few_units_warnings(values if population == "process" else values._replace(cluster=None))
     if values.sampled:
         assumptions.append("rows are weighted by 1 / the probability of having been kept")
-    if population == "run":
+    if population == "run" and weighted.are_inverse_probabilities(values.weight):
         assumptions.append(
             "only the sampling of rows varies, independently for each row; the rows that were kept are fixed"
         )
-    elif cluster is not None:
+    elif population == "run":
+        warnings.append("weights below 1 are not inverse probabilities: the interval is as wide as that of the process")
+    elif clustering.column is not None:
         units = weighted.units(len(values.x), values.cluster)
-        assumptions.append(f"{units:,} clusters ({cluster}) are taken as independent; rows within one need not be")
-        if units < CLUSTERS:
-            warnings.append(f"only {units} clusters: intervals from fewer than {CLUSTERS} may be too narrow")
+        assumptions += clustering.found
+        assumptions.append(
+            f"{units:,} clusters ({clustering.column}) are taken as independent; rows within one need not be"
+        )
     elif resample is None:
         correlation_note, r = neighbours(data, metric, values, estimate)
         warnings += (
@@ -179,6 +190,7 @@ def _check_assumptions(
         if not correlation_note and not math.isnan(r):
             checked = f"; neighbours do not correlate more than by chance ({r:.2f})"
         assumptions.append(f"rows are taken as independent{checked}")
+    warnings += clustering.warnings
     share = top_share(values.x, values.weight) if values.metric.kind in {"mean", "total", "ratio"} else math.nan
     if share > 0 and resample is None:
         assumptions.append(f"the largest 1% of events carry {share:.0%} of the total")
@@ -191,15 +203,21 @@ def _exclusions(values: Values) -> tuple[str, ...]:
 
 
 def _text(
-    metric: str, values: Values, limits: Limits, confidence: float, population: Of, cluster: str | None, resample: Any
+    metric: str,
+    values: Values,
+    limits: Limits,
+    confidence: float,
+    population: Of,
+    clustering: Clustering,
+    resample: Any,
 ) -> str:
     """Report the estimate in one sentence for a paper."""
-    rows = f"{len(values.x):,} rows" if resample is None else f"{len(values.x):,} blocks of {resample}"
-    if cluster is not None and population == "process":
-        rows += f" in {weighted.units(len(values.x), values.cluster):,} clusters by {cluster}"
+    rows = f"{values.n:,} rows" if resample is None else f"{values.n:,} blocks of {resample}"
+    if clustering.column is not None:
+        rows += f" in {weighted.units(len(values.x), values.cluster):,} clusters by {clustering.column}"
     rows += ", weighted for sampling" if values.sampled else ""
     run = " of the run" if population == "run" else ""
-    mean = " per block on average" if resample is not None else ""
+    mean = " per block on average" if resample is not None and not values.blocks else ""
     estimate = f"{metric}{run} was {number(limits.estimate)}{mean}"
     if limits.method == "exact":
         return f"{estimate}, known exactly ({rows})."

@@ -6,7 +6,8 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import CLUSTERS, Limits, exact_limits, require_units, symmetric_limits
+from crucible_nb.stats.cluster_robust import Error
+from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units, symmetric_limits
 from crucible_nb.stats.estimates.quantiles import quantile_limits, rank_limits
 from crucible_nb.stats.estimates.ratios import ratio_limits
 from crucible_nb.stats.estimates.shares import beta_limits, rate_limits, wilson
@@ -15,7 +16,7 @@ from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
 __all__ = [
-    "CLUSTERS", "LIMITS", "Limits", "beta_limits", "heavy_tail_warnings", "mean_limits", "quantile_limits",
+    "LIMITS", "Limits", "beta_limits", "complete", "heavy_tail_warnings", "mean_limits", "quantile_limits",
     "rank_limits", "rate_limits", "ratio_limits", "total_limits", "wilson",
 ]  # fmt: skip
 
@@ -40,9 +41,9 @@ def mean_limits(values: Values, confidence: float, of: Of, method: str | None = 
     estimate = weighted.mean(x, weight)
     if of == "run" and not values.sampled:
         return exact_limits(estimate)
-    units = require_units(values, 2, of)
-    error = weighted.standard_error(x, weight, of, values.cluster)
-    return symmetric_limits(estimate, error, units - 1, confidence, _scale(values, method), heavy_tail_warnings(values))
+    require_units(values, 2, of)
+    error = weighted.error_of(x - estimate, weight, of, values.cluster)
+    return symmetric_limits(estimate, error, confidence, _scale(values, method), heavy_tail_warnings(values))
 
 
 def total_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
@@ -61,42 +62,35 @@ def total_limits(values: Values, confidence: float, of: Of, method: str | None =
     x, weight = values.x, values.weight
     if of == "run" and not values.sampled:
         return exact_limits(float(weight @ x))
-    units = require_units(values, 2, of)
-    if values.seen is None or values.sized:
-        scale, center = 1.0, 0.0 if of == "run" else weighted.mean(x, weight)
-        missing_value = 0.0
-    else:
-        # rows without a value count 0, so that the weights of all rows add up to all events
-        scale = values.seen / values.rows_weight
-        missing_value = center = float(weight @ x) / values.rows_weight
-    error = scale * float(np.sqrt(_squared_error(values, center, missing_value, of)))
+    require_units(values, 2, of)
+    scale, rows = complete(values)
+    horvitz_thompson = of == "run" and (values.seen is None or values.sized)
+    center = 0.0 if horvitz_thompson else weighted.mean(rows.x, rows.weight)
+    error, df = weighted.error_of(rows.x - center, rows.weight, of, rows.cluster)
+    total = scale * float(rows.weight.sum())
     return symmetric_limits(
-        scale * float(weight @ x), error, units - 1, confidence, _scale(values, method), heavy_tail_warnings(values)
+        scale * float(weight @ x), Error(total * error, df), confidence, _scale(values, method),
+        heavy_tail_warnings(values),
+    )  # fmt: skip
+
+
+def complete(values: Values) -> tuple[float, Values]:
+    """Rows whose weighted sum is the total, and the factor from it to the total of all events.
+
+    Rows without a value count 0, so that the weights of all rows add up to all events. A column that sampling depends
+    on has a total without them, and needs no factor.
+    """
+    if values.seen is None or values.sized:
+        return 1.0, values
+    scale = values.seen / values.rows_weight
+    if values.lost is None:
+        return scale, values
+    cluster = values.cluster
+    if cluster is not None and values.lost_cluster is not None:
+        cluster = np.append(cluster, values.lost_cluster)
+    return scale, values._replace(
+        x=np.append(values.x, np.zeros(len(values.lost))), weight=np.append(values.weight, values.lost), cluster=cluster
     )
-
-
-def _squared_error(values: Values, center: float, missing_value: float, of: Of) -> float:
-    """Squared standard error of sum(w (x - center)), in which each row without a value adds -w missing_value."""
-    if values.cluster is not None and of == "process":
-        absent = np.zeros(0) if values.lost is None or missing_value == 0 else values.lost
-        totals: np.ndarray = np.bincount(values.cluster, values.weight * (values.x - center), minlength=len(absent))
-        totals[: len(absent)] -= missing_value * absent
-        present = np.bincount(values.cluster, minlength=len(absent)) > 0
-        present[: len(absent)] |= absent > 0
-        n, squares = int(np.count_nonzero(present)), float(totals @ totals)
-    else:
-        n = len(values.x) + values.missing
-        squares = float(weighted.variance_factor(values.weight, of) @ (values.x - center) ** 2)
-        squares += _missing_factor(values, of) * missing_value**2
-    return n / (n - 1) * squares
-
-
-def _missing_factor(values: Values, of: Of) -> float:
-    """Sum of `variance_factor` over rows without a value, whose weights are taken as equal."""
-    if not values.missing:
-        return 0.0
-    weight = (values.rows_weight - values.weight.sum()) / values.missing
-    return float(values.missing * weighted.variance_factor(np.array([weight]), of)[0])
 
 
 def _scale(values: Values, method: str | None) -> str:

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
-CLUSTERS = 30
-"""Number of clusters below which an interval gets a warning."""
 _LARGEST = 700.0  # exp of more is infinite
 
 
@@ -25,6 +24,7 @@ class Limits(NamedTuple):
         error: Standard error of the estimate; NaN if the method has none.
         method: Name of the method of the interval.
         warnings: Reasons to doubt the interval.
+        df: Degrees of freedom of the standard error; infinite for an estimate that is exact.
     """
 
     estimate: float
@@ -32,25 +32,28 @@ class Limits(NamedTuple):
     error: float
     method: str
     warnings: tuple[str, ...] = ()
+    df: float = math.inf
 
 
 def symmetric_limits(
-    estimate: float, error: float, df: int, confidence: float, method: str, warnings: tuple[str, ...] = ()
+    estimate: float, error: Error, confidence: float, method: str, warnings: tuple[str, ...] = ()
 ) -> Limits:
     """The interval of an estimate from its standard error: by t, or by t on the log scale for method="log".
 
     Examples:
-        >>> low, high = symmetric_limits(1.0, 0.1, 10**6, 0.95, "log").interval
+        >>> low, high = symmetric_limits(1.0, Error(0.1, 10**6), 0.95, "log").interval
         >>> round(low, 3), round(high, 3)
         (0.822, 1.217)
     """
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
-    half = float(special.stdtrit(df, (1 + confidence) / 2)) * error
-    if method != "log":
-        return Limits(estimate, Interval(estimate - half, estimate + half), error, method, warnings)
-    factor = math.exp(min(half / estimate, _LARGEST))
-    return Limits(estimate, Interval(estimate / factor, estimate * factor), error, method, warnings)
+    half = float(special.stdtrit(error.df, (1 + confidence) / 2)) * error.error
+    if method == "log":
+        factor = math.exp(min(half / estimate, _LARGEST))
+        interval = Interval(estimate / factor, estimate * factor)
+    else:
+        interval = Interval(estimate - half, estimate + half)
+    return Limits(estimate, interval, error.error, method, warnings, error.df)
 
 
 def exact_limits(estimate: float) -> Limits:

@@ -69,10 +69,36 @@ def pvalue_of(estimate: float, limits: Limit, null: float = 0.0) -> float:
         low, high = limits(1 - level)
         return not low <= null <= high
 
-    if excludes_null(_LEAST):
+    return smallest_level(excludes_null, 1.0)
+
+
+def side_pvalue(limits: Limit, null: float, side: str) -> float:
+    """One-sided p-value of an interval: the smallest alpha at which the 1 - 2 alpha interval excludes `null`.
+
+    Args:
+        limits: Function from confidence to the interval of an estimate.
+        null: Value under the null hypothesis.
+        side: "greater" (the estimate is larger, so the lower limit decides) or "less".
+
+    Returns:
+        The p-value; if the estimate is not on that side, 1 - the p-value of the other side.
+    """
+    low, high = limits(2e-9)
+    if low > null:
+        above = smallest_level(lambda level: limits(1 - 2 * level).low > null, 0.5 - 1e-9)
+        return above if side == "greater" else 1 - above
+    if high < null:
+        below = smallest_level(lambda level: limits(1 - 2 * level).high < null, 0.5 - 1e-9)
+        return below if side == "less" else 1 - below
+    return 0.5
+
+
+def smallest_level(holds: Callable[[float], bool], largest: float) -> float:
+    """Find the smallest level, at most `largest`, at which a monotone condition holds, by bisection of its log."""
+    if holds(_LEAST):
         return _LEAST
-    low, high = math.log(_LEAST), 0.0  # at low the interval covers null; at high it is a point and does not
+    low, high = math.log(_LEAST), math.log(largest)
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if excludes_null(math.exp(middle)) else (middle, high)
+        low, high = (low, middle) if holds(math.exp(middle)) else (middle, high)
     return math.exp(high)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from crucible_nb.stats import weighted
+from crucible_nb.stats.estimates.effective_size import size_of_quantile
 from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
@@ -35,20 +36,36 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
     require_units(values, 1, of)
     order = np.argsort(values.x, kind="stable")
     x, weight, q = values.x[order], values.weight[order], values.metric.q
-    estimate = weighted.quantile(x, weight, q)
+    estimate = weighted.sorted_quantile(x, weight, q)
     if of == "run" and not values.sampled:
         return exact_limits(estimate)
-    cluster = None if values.cluster is None else values.cluster[order]
-    size = float(len(x))
+    size, df = float(len(x)), len(x) - 1.0
     if not values.plain:
-        size = weighted.reduce_for_clusters(quantile_size(x, weight, cluster, estimate, q, of), values, of, confidence)
+        cluster = None if values.cluster is None else values.cluster[order]
+        effective = size_of_quantile(x, weight, cluster, estimate, q, of)
+        size, df = effective.at(confidence), effective.df
     ends = min(size, rows_at_nearer_end(weight, q))
     ranks = rank_limits(q, size, confidence)
     low, high = _values_at(x, weight, ranks.low / size, ranks.high / size, plain=values.plain)
-    tail = (1 - confidence) / 2
-    interval = Interval(low if (1 - q) ** ends <= tail else -math.inf, high if q**ends <= tail else math.inf)
-    warnings = () if np.isfinite(interval).all() else (_open_interval_text(values, ends, q, confidence),)
-    return Limits(estimate, interval, math.nan, "quantile", warnings)
+    interval, warnings = open_ends(Interval(low, high), values, ends, confidence)
+    return Limits(estimate, interval, math.nan, "quantile", warnings, df)
+
+
+def open_ends(interval: Interval, values: Values, ends: float, confidence: float) -> tuple[Interval, tuple[str, ...]]:
+    """Open the sides of an interval on which the quantile may lie beyond all values; warn if there is one.
+
+    Args:
+        interval: Limits of the quantile.
+        values: Values of a quantile metric.
+        ends: Effective number of rows at the nearer end; see `rows_at_nearer_end`.
+        confidence: Coverage.
+    """
+    q, tail = values.metric.q, (1 - confidence) / 2
+    interval = Interval(
+        interval.low if (1 - q) ** ends <= tail else -math.inf, interval.high if q**ends <= tail else math.inf
+    )
+    closed = math.isfinite(interval.low) and math.isfinite(interval.high)
+    return interval, () if closed else (_open_interval_text(values, ends, q, confidence),)
 
 
 def _values_at(x: np.ndarray, weight: np.ndarray, low: float, high: float, *, plain: bool) -> Interval:
@@ -61,14 +78,6 @@ def _values_at(x: np.ndarray, weight: np.ndarray, low: float, high: float, *, pl
         -math.inf if below < 0 else float(x[below] if plain else np.interp(low, cumulated, x)),
         math.inf if above >= len(x) else float(x[above] if plain else np.interp(high, cumulated, x)),
     )
-
-
-def quantile_size(
-    x: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None, estimate: float, q: float, of: Of
-) -> float:
-    """Effective number of independent rows for the proportion of events below a quantile."""
-    size = weighted.share_size(q, weighted.quantile_error(x, weight, estimate, q, of, cluster))
-    return weighted.unit_size(weight, of, cluster) if math.isinf(size) else size
 
 
 def rows_at_nearer_end(weight: np.ndarray, q: float) -> float:

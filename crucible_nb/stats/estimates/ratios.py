@@ -38,7 +38,8 @@ def ratio_limits(values: Values, confidence: float, of: Of, method: str | None =
     estimate = ratio(values)
     if of == "run" and not values.sampled:
         return exact_limits(estimate)
-    units, per = require_units(values, 2, of), np.asarray(values.per)
+    require_units(values, 2, of)
+    per = np.asarray(values.per)
     positive = estimate > 0 and bool((values.x >= 0).all() and (per >= 0).all())
     if method == "log" and not positive:
         raise StatError(
@@ -46,10 +47,10 @@ def ratio_limits(values: Values, confidence: float, of: Of, method: str | None =
             "use method='t'"
         )
     if method == "fieller":
-        return _fieller(values, estimate, units - 1, confidence, of)
+        return _fieller(values, estimate, confidence, of)
     error = weighted.error_of(weighted.influence(values, estimate), values.weight, of, values.cluster)
     return symmetric_limits(
-        estimate, error, units - 1, confidence, method or ("log" if positive else "t"), heavy_tail_warnings(values)
+        estimate, error, confidence, method or ("log" if positive else "t"), heavy_tail_warnings(values)
     )
 
 
@@ -65,7 +66,7 @@ def ratio(values: Values) -> float:
     return float(values.weight @ values.x) / under
 
 
-def _fieller(values: Values, estimate: float, df: int, confidence: float, of: Of) -> Limits:
+def _fieller(values: Values, estimate: float, confidence: float, of: Of) -> Limits:
     """Interval of all ratios rho for which the mean of a - rho b is within t standard errors of 0."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
@@ -73,14 +74,14 @@ def _fieller(values: Values, estimate: float, df: int, confidence: float, of: Of
     center = weighted.mean(per, weight)
     a, b = values.x / center, per / center  # the mean of b is 1, that of a the ratio
     a, b = a - estimate, b - 1
-    error = weighted.error_of(weighted.influence(values, estimate), weight, of, values.cluster)
-    variances = [weighted.error_of(part, weight, of, values.cluster) ** 2 for part in (a, b, a - estimate * b)]
+    error, df = weighted.error_of(weighted.influence(values, estimate), weight, of, values.cluster)
+    variances = [weighted.error_of(part, weight, of, values.cluster).error ** 2 for part in (a, b, a - estimate * b)]
     covariance = (variances[0] + estimate**2 * variances[1] - variances[2]) / (2 * estimate) if estimate else 0.0
     t = float(special.stdtrit(df, (1 + confidence) / 2)) ** 2
     square, middle, last = 1 - t * variances[1], estimate - t * covariance, estimate**2 - t * variances[0]
     root = middle**2 - square * last
     if square <= 0 or root < 0:
         warning = f"{values.metric.name}: the total of {values.metric.per} may be 0, so the ratio has no finite limits"
-        return Limits(estimate, Interval(-math.inf, math.inf), error, "fieller", (warning,))
+        return Limits(estimate, Interval(-math.inf, math.inf), error, "fieller", (warning,), df)
     low, high = (middle - math.sqrt(root)) / square, (middle + math.sqrt(root)) / square
-    return Limits(estimate, Interval(low, high), error, "fieller", heavy_tail_warnings(values))
+    return Limits(estimate, Interval(low, high), error, "fieller", heavy_tail_warnings(values), df)

@@ -6,6 +6,7 @@ import math
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.estimates.effective_size import size_of_share
 from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
@@ -38,18 +39,8 @@ def rate_limits(values: Values, confidence: float, of: Of, method: str | None = 
         )
     error = weighted.standard_error(values.x, values.weight, of, values.cluster)
     method = method or ("wilson" if values.plain else "clopper_pearson")
-    return Limits(share, SHARES[method](share, _size(values, share, error, of, confidence), confidence), error, method)
-
-
-def _size(values: Values, share: float, error: float, of: Of, confidence: float) -> float:
-    """The effective n of a proportion; from the weights only if all values are equal."""
-    if values.plain:
-        return float(len(values.x))
-    if 0 < share < 1 and error > 0:
-        size = weighted.share_size(share, error)
-    else:
-        size = weighted.unit_size(values.weight, of, values.cluster)
-    return weighted.reduce_for_clusters(size, values, of, confidence)
+    size = size_of_share(values, share, of)
+    return Limits(share, SHARES[method](share, size.at(confidence), confidence), error, method, (), size.df)
 
 
 def wilson(share: float, n: float, confidence: float) -> Interval:
@@ -66,7 +57,7 @@ def wilson(share: float, n: float, confidence: float) -> Interval:
     z = _z(confidence)
     center, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low, high = (center - half) / (1 + z * z / n), (center + half) / (1 + z * z / n)
-    return Interval(0.0 if share == 0 else low, 1.0 if share == 1 else high)
+    return Interval(0.0 if share == 0 else max(low, 0.0), 1.0 if share == 1 else min(high, 1.0))
 
 
 def wilson_cc(share: float, n: float, confidence: float) -> Interval:

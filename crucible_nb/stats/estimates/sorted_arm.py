@@ -10,7 +10,8 @@ import numpy as np
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.quantiles import quantile_size, rank_limits, rows_at_nearer_end
+from crucible_nb.stats.estimates.effective_size import EffectiveSize, size_of_quantile
+from crucible_nb.stats.estimates.quantiles import open_ends, rank_limits, rows_at_nearer_end
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 
@@ -23,7 +24,7 @@ class SortedArm(NamedTuple):
         cumulated: float64[n], proportion of the events at or below each value; None if all rows have equal weight.
         values: Values of the arm, in order of arrival.
         estimate: The quantile of the values.
-        size: Effective number of independent rows for the proportion below the quantile; see `quantile_size`.
+        size: Effective number of independent rows for the proportion below the quantile; see `size_of_quantile`.
         ends: Total weight divided by the largest weight near the nearer end; see `rows_at_nearer_end`.
     """
 
@@ -31,7 +32,7 @@ class SortedArm(NamedTuple):
     cumulated: np.ndarray | None
     values: Values
     estimate: float
-    size: float
+    size: EffectiveSize
     ends: float
 
     def limits(self, confidence: float) -> Interval:
@@ -45,13 +46,10 @@ class SortedArm(NamedTuple):
             Hettmansperger, Sheather: Confidence intervals based on interpolated order statistics. Statistics and
             Probability Letters 4 (1986).
         """
-        q, tail = self.values.metric.q, (1 - confidence) / 2
-        size = weighted.reduce_for_clusters(self.size, self.values, "process", confidence)
-        ranks, ends = rank_limits(q, size, confidence), min(size, self.ends)
-        return Interval(
-            self._at(ranks.low / size) if (1 - q) ** ends <= tail else -math.inf,
-            self._at(ranks.high / size) if q**ends <= tail else math.inf,
-        )
+        size = self.size.at(confidence)
+        ranks = rank_limits(self.values.metric.q, size, confidence)
+        interval = Interval(self._at(ranks.low / size), self._at(ranks.high / size))
+        return open_ends(interval, self.values, min(size, self.ends), confidence)[0]
 
     def _at(self, share: float) -> float:
         """The value below which a proportion `share` of the events lies."""
@@ -82,10 +80,10 @@ def sort_arm(values: Values) -> SortedArm:
         raise StatError(f"{values.metric.name}: expected at least 2 values, got {len(x)}")
     if values.plain:
         x, n = np.sort(x), float(len(x))
-        return SortedArm(x, None, values, float(quantile_of_sorted(x, q)), n, n)
+        return SortedArm(x, None, values, float(quantile_of_sorted(x, q)), EffectiveSize(n, n - 1, len(x)), n)
     order = np.argsort(x, kind="stable")
     x, weight = x[order], values.weight[order]
-    estimate = float(quantile_of_sorted(x, q, weight if values.sampled else None))
+    estimate = weighted.sorted_quantile(x, weight, q) if values.sampled else float(quantile_of_sorted(x, q))
     cluster = None if values.cluster is None else values.cluster[order]
-    size = quantile_size(x, weight, cluster, estimate, q, "process")
+    size = size_of_quantile(x, weight, cluster, estimate, q, "process")
     return SortedArm(x, np.cumsum(weight) / weight.sum(), values, estimate, size, rows_at_nearer_end(weight, q))

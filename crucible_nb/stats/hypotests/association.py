@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import effective_units
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.counts import Labels, positions
 
@@ -121,20 +122,20 @@ def rao_scott(arms: Sequence[Labels], categories: Sequence[Any]) -> RaoScott:
             "chi_square: the categories do not vary within arms or clusters, so there is no error to test by"
         )
     df = trace**2 / float(np.trace(effects @ effects))
-    units = _all_units(arms) - len(arms)
+    units = _degrees_of_freedom(arms)
     f = pearson / trace
     pvalue = float(special.fdtrc(df, df * units, f))
     return RaoScott(f, (df, df * units), pvalue, pearson, trace / len(difference), shares)
 
 
-def _units(arm: Labels) -> int:
-    return weighted.units(len(arm.values), arm.cluster)
-
-
-def _all_units(arms: Sequence[Labels]) -> int:
-    """Number of independent units of all arms; a cluster that occurs in several arms counts once."""
+def _degrees_of_freedom(arms: Sequence[Labels]) -> float:
+    """Effective number of independent units, minus arms; a cluster that occurs in several arms counts once."""
+    parts = [arm.weight / arm.weight.sum() for arm in arms]
     codes = [arm.cluster for arm in arms if arm.cluster is not None]
-    return len(np.unique(np.concatenate(codes))) if codes else sum(_units(arm) for arm in arms)
+    if len(codes) < len(arms):
+        return sum(effective_units(part) for part in parts) - len(arms)
+    sizes = np.bincount(np.concatenate(codes), np.concatenate(parts))
+    return max(effective_units(sizes) - len(arms), 1.0)
 
 
 def _covariance(arms: Sequence[Labels], away: Sequence[np.ndarray]) -> np.ndarray:
@@ -143,9 +144,9 @@ def _covariance(arms: Sequence[Labels], away: Sequence[np.ndarray]) -> np.ndarra
     whole = np.zeros((k * len(arms), k * len(arms)))
     sums = np.zeros((codes, k * len(arms)))
     for i, (arm, deviation) in enumerate(zip(arms, away, strict=True)):
-        n = _units(arm)
-        if n < 2:
+        if weighted.units(len(arm.values), arm.cluster) < 2:
             raise StatError("chi_square: expected at least 2 rows, or clusters, in every arm, got 1")
+        n = weighted.unit_size(arm.weight, "process", arm.cluster)
         each = math.sqrt(n / (n - 1)) * arm.weight[:, None] * deviation / arm.weight.sum()
         part = slice(i * k, (i + 1) * k)
         if arm.cluster is None:

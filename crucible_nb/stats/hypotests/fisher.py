@@ -9,12 +9,12 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.risks import cohens_h_of, odds_ratio_of, one_sided_size
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.estimates.binary import TwoShares, binary_arms, share_of_counts, two_shares
 from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
+from crucible_nb.stats.samples.clusters import ITEM, SESSION
 from crucible_nb.stats.samples.counts import counts_of
 from crucible_nb.stats.samples.values import frame_of
 from crucible_nb.stats.wording import interval_text
@@ -71,7 +71,10 @@ def fisher(
         return _exact(TwoShares(first, second), "table", "table", alternative, confidence, Notes())
     arms = binary_arms(control, treatment, metric)
     if not (arms[0].plain and arms[1].plain):
-        raise StatError("fisher: the rows are a weighted sample, and fisher has no weighted form. Use two_proportions.")
+        raise StatError(
+            f"fisher: rows were sampled, or several share a {SESSION} or {ITEM}, and fisher has no form for them. Use "
+            "two_proportions."
+        )
     return _exact(two_shares(*arms), "arms", arms[0].metric.name, alternative, confidence, notes_of(arms, ARMS))
 
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.explained import FStatistic, explained_of, name_groups, sums_of_squares, wald_test
-from crucible_nb.stats.effects.standardized import UNKNOWN
 from crucible_nb.stats.outcome import TestResult, p_text
-from crucible_nb.stats.results import number
+from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import (
     Moments,
     Notes,
@@ -89,9 +88,9 @@ def anova_of(
     explained = None if arms[0].per is not None else explained_of(arms, names, confidence)
     effect, eta, limits = ("", math.nan, UNKNOWN)
     if explained is not None:
-        effect, eta, limits = "eta squared", explained.eta, explained.interval
+        effect, eta, limits = "eta squared", explained.eta, explained.eta_interval
     notes = notes_of(arms, names).plus(*_variance_notes(arms, names, equal_variance=equal_variance))
-    sizes = tuple(len(arm.x) for arm in arms)
+    sizes = tuple(arm.n for arm in arms)
     means = ", ".join(number(mean) for mean, _ in estimates)
     return TestResult(
         test=test, metric=arms[0].metric.name, estimate=math.nan, estimand="", confidence_interval=UNKNOWN,

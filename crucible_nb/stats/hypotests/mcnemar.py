@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +12,14 @@ from crucible_nb.errors import StatError
 from crucible_nb.stats.effects.risks import cohens_g_of, one_sided_size
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.estimates.binary import check_binary, tail_probability, variance_inflation
+from crucible_nb.stats.estimates.paired_shares import paired_share_contrast
 from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.hypotests.score import paired_variance, score_limits
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.arms import Notes, arm_error, check_size, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
-from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.pairs import Pairs, clustered_pairs
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
 
@@ -94,7 +96,7 @@ def mcnemar(
         table = counts_2x2(control, "pairs")
         counts = PairCounts(float(table[0, 1]), float(table[1, 0]), int(table.sum()))
         return _unweighted(counts, "table", exact, alternative, confidence, Notes(), correction=correction)
-    pairs = pairs_of(control, treatment, metric, by=pair_by, cluster=cluster)
+    pairs = clustered_pairs(control, treatment, metric, pair_by, cluster)
     return mcnemar_test(pairs, alternative, confidence, exact=exact, correction=correction)
 
 
@@ -111,9 +113,13 @@ def mcnemar_test(
                 "mcnemar: exact=True is for rows that are neither sampled nor clustered. "
                 "Leave it out for the score test."
             )
-        return _weighted(pairs, alternative, confidence, notes)
-    counts = PairCounts(*discordant_of(pairs), len(pairs.control.x))
-    return _unweighted(counts, pairs.control.metric.name, exact, alternative, confidence, notes, correction=correction)
+        result = _weighted(pairs, alternative, confidence, notes)
+    else:
+        counts, metric = PairCounts(*discordant_of(pairs), len(pairs.control.x)), pairs.control.metric.name
+        result = _unweighted(counts, metric, exact, alternative, confidence, notes, correction=correction)
+    change = paired_share_contrast(pairs).relative(two_sided_level(confidence, alternative))
+    interval = one_sided(change.interval, alternative, -1.0)
+    return replace(result, relative_change=change.value, relative_interval=interval)
 
 
 def _unweighted(

@@ -9,20 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import (
-    UNKNOWN,
     StandardizedEffect,
     cohens_d_of_sample,
     differences,
     has_standard_deviation,
     hedges_g_of,
 )
+from crucible_nb.stats.estimates.contrast import NO_CHANGE
+from crucible_nb.stats.estimates.two_means import TwoMeans, two_means, two_paired_means
 from crucible_nb.stats.outcome import TestResult, check_alternative, one_sided, p_text, two_sided_level
-from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import (
     ARMS,
-    Error,
     Moments,
     Notes,
     arm_error,
@@ -30,7 +31,6 @@ from crucible_nb.stats.samples.arms import (
     check_equal_variances,
     check_normality,
     check_spread,
-    difference_error,
     linearize,
     moments_of,
     notes_of,
@@ -39,7 +39,7 @@ from crucible_nb.stats.samples.arms import (
 from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
-from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
+from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs
 from crucible_nb.utils import checks
 
 SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "less"}
@@ -152,12 +152,12 @@ def one_sample(
     notes = notes_of((arm,), ("data",)).plus(*check_normality((arm,), ("data",), [moments_of(arm)]))
     what, unit = what_of(arm.metric), unit_of(arm.metric)
     report = joined(
-        f"One-sample t-test of {what} against {number(popmean)}{unit} (n = {len(arm.x):,}): {number(mean)}{unit}",
+        f"One-sample t-test of {what} against {number(popmean)}{unit} (n = {arm.n:,}): {number(mean)}{unit}",
         *_test_texts(test, confidence, "Cohen's d", size),
     )
     return _result(
         test, size, notes, name="one-sample t-test", metric=metric, estimand=what, effect="Cohen's d",
-        alternative=alternative, confidence=confidence, n=len(arm.x), report=report,
+        alternative=alternative, confidence=confidence, n=arm.n, report=report,
     )  # fmt: skip
 
 
@@ -171,9 +171,18 @@ def two_sample_t_test(
     control: Values, treatment: Values, alternative: str, confidence: float, *, equal_variance: bool = False
 ) -> TestResult:
     """Two-sample t-test of the values of two arms; see `t_test`."""
+    means = two_means(control, treatment, "t_test")
+    return t_test_of_means(control, treatment, means, alternative, confidence, equal_variance=equal_variance)
+
+
+def t_test_of_means(
+    control: Values, treatment: Values, means: TwoMeans, alternative: str, confidence: float, *,
+    equal_variance: bool = False,
+) -> TestResult:  # fmt: skip
+    """Two-sample t-test of the values of two arms whose means are known; see `t_test`."""
     arms = (control, treatment)
     check_spread(arms, ARMS)
-    (first, left), (second, right) = linearize(control, "t_test"), linearize(treatment, "t_test")
+    first, second = means.control, means.treatment
     simple = control.plain and treatment.plain and control.per is None
     if equal_variance and not simple:
         raise StatError(
@@ -184,12 +193,11 @@ def two_sample_t_test(
             control.x, treatment.x, second - first, alternative, confidence, equal_variance=equal_variance
         )
     else:
-        error = difference_error(control, treatment, left, right)
-        test = _t_test_by_error(second - first, 0.0, error, alternative, confidence, reverse_sign=True)
+        test = _t_test_by_error(second - first, 0.0, means.error(1.0, 1.0), alternative, confidence, reverse_sign=True)
     size = _two_sample_effect(arms, alternative, confidence)
     name = "Student's t-test" if equal_variance else "Welch's t-test"
     name += "" if simple else " with linearised standard errors"
-    what, unit, n = what_of(control.metric), unit_of(control.metric), (len(control.x), len(treatment.x))
+    what, unit, n = what_of(control.metric), unit_of(control.metric), (control.n, treatment.n)
     moments = [moments_of(arm) for arm in arms]
     notes = notes_of(arms, ARMS).plus(*_variance_notes(arms, moments, equal_variance=equal_variance))
     notes = notes.plus(*check_normality(arms, ARMS, moments))
@@ -199,7 +207,7 @@ def two_sample_t_test(
     )
     return _result(
         test, size, notes, name=name, metric=control.metric.name, estimand=f"difference of {what}, treatment - control",
-        effect="Hedges' g", alternative=alternative, confidence=confidence, n=n, report=report,
+        effect="Hedges' g", alternative=alternative, confidence=confidence, n=n, report=report, means=means,
     )  # fmt: skip
 
 
@@ -212,16 +220,16 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
             f"{control.metric.name}: every pair differs by exactly {arm.x[0]:g}, so there is no variance to test "
             "against; compare the numbers as they are"
         )
-    (first, left), (second, right) = linearize(control, "t_test"), linearize(treatment, "t_test")
+    means = two_paired_means(pairs, "t_test")
+    first, second = means.control, means.treatment
     if control.plain and control.per is None:
         test = _scipy_t_test(control.x, treatment.x, second - first, alternative, confidence, paired=True)
     else:
-        error = arm_error(control, right - left)
-        test = _t_test_by_error(second - first, 0.0, error, alternative, confidence, reverse_sign=True)
+        test = _t_test_by_error(second - first, 0.0, means.error(1.0, 1.0), alternative, confidence, reverse_sign=True)
     size = _NO_EFFECT
     if control.per is None:
         size = _sample_effect(arm, 0.0, alternative, confidence)
-    what, unit, n = what_of(control.metric), unit_of(control.metric), len(arm.x)
+    what, unit, n = what_of_pairs(pairs), unit_of(control.metric), len(arm.x)
     name = "paired t-test" + ("" if control.plain and control.per is None else " with linearised standard errors")
     notes = notes_of((arm,), ("pairs",)).plus(*check_normality((arm,), ("differences",), [moments_of(arm)]))
     notes = notes.plus(exclusions=pairs.exclusions)
@@ -234,7 +242,7 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
     return _result(
         test, size, notes, name=name, metric=control.metric.name,
         estimand=f"mean difference of {what}, treatment - control", effect="Cohen's d_z", alternative=alternative,
-        confidence=confidence, n=n, report=report,
+        confidence=confidence, n=n, report=report, means=means,
     )  # fmt: skip
 
 
@@ -328,12 +336,14 @@ def _test_texts(test: _Test, confidence: float, effect: str, size: StandardizedE
 
 def _result(
     test: _Test, size: StandardizedEffect, notes: Notes, *, name: str, metric: str, estimand: str, effect: str,
-    alternative: str, confidence: float, n: int | tuple[int, ...], report: str,
+    alternative: str, confidence: float, n: int | tuple[int, ...], report: str, means: TwoMeans | None = None,
 ) -> TestResult:  # fmt: skip
+    change = NO_CHANGE if means is None else means.contrast.relative(two_sided_level(confidence, alternative))
     return TestResult(
         test=name, metric=metric, estimate=test.estimate, estimand=estimand, confidence_interval=test.interval,
         confidence=confidence, statistic=test.statistic, df=test.df, pvalue=test.pvalue,
         effect="" if math.isnan(size.value) else effect, effect_size=size.value, effect_interval=size.interval,
         alternative=alternative, n=n, assumptions=notes.assumptions, exclusions=notes.exclusions, method=report,
-        warnings=notes.warnings,
+        warnings=notes.warnings, relative_change=change.value,
+        relative_interval=one_sided(change.interval, alternative),
     )  # fmt: skip

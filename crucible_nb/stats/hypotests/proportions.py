@@ -12,6 +12,7 @@ from crucible_nb.stats.estimates.binary import (
     binary_arms,
     check_binary,
     newcombe,
+    newcombe_contrast,
     pooled_z,
     share_of,
     share_text,
@@ -82,6 +83,7 @@ def proportions_test(control: Values, treatment: Values, alternative: str, confi
     level = two_sided_level(confidence, alternative)
     interval = one_sided(newcombe(shares, level), alternative, -1.0, 1.0)
     effect = one_sided_size(cohens_h_of(shares, level), alternative, -math.pi, math.pi)
+    change = newcombe_contrast(shares).relative(level)
     notes = notes_of(arms, ARMS).plus(*_check_expected_counts(shares))
     how = "pooled variance"
     if not shares.plain:
@@ -97,6 +99,7 @@ def proportions_test(control: Values, treatment: Values, alternative: str, confi
         f"{share_text(shares.control)}) were compared by a two-proportion score test with {how}: z = {number(z)}, "
         f"{p_text(pvalue)}; the difference is {number(shares.difference)} ({interval_text(interval, confidence)}, "
         "Newcombe).",
+        relative_change=change.value, relative_interval=one_sided(change.interval, alternative, -1.0),
     )  # fmt: skip
 
 
@@ -159,11 +162,13 @@ def one_proportion(
         pvalue = float(stats.binomtest(int(observed.hits), observed.rows, known, alternative).pvalue)
         limits = beta_limits(observed.share, observed.n, level)
     else:
-        name, df = "one-proportion score", float(observed.units - 1)
+        name, df = "one-proportion score", observed.df
         statistic = (observed.share - known) / math.sqrt(known * (1 - known) / observed.n)
         pvalue, limits = tail_probability(statistic, alternative, df), observed.limits(level)
     interval, notes = one_sided(limits, alternative, 0.0, 1.0), notes_of((values,), ("data",))
-    size = cohens_h_of(TwoShares(Share(known, math.inf, 1, 1), observed, df=math.inf if df is None else df), level)
+    size = cohens_h_of(
+        TwoShares(Share(known, math.inf, 1, math.inf), observed, df=math.inf if df is None else df), level
+    )
     size = one_sided_size(size, alternative, -math.pi, math.pi)
     return TestResult(
         test=f"{name} test", metric=values.metric.name, estimate=observed.share, estimand="share",

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.effects.standardized import UNKNOWN
-from crucible_nb.stats.estimates.binary import TwoShares, newcombe, share_of_counts
+from crucible_nb.stats.estimates.binary import TwoShares, newcombe_contrast, share_of_counts
 from crucible_nb.stats.hypotests.association import cramers_v, rao_scott
 from crucible_nb.stats.outcome import TestResult, p_text
-from crucible_nb.stats.results import number
+from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS
+from crucible_nb.stats.samples.clusters import ITEM, SESSION
 from crucible_nb.stats.samples.counts import (
     Labels,
     categories_of,
@@ -92,16 +92,18 @@ def _test_arms(
     groups: Sequence[Any], metric: str, cluster: str | None, *, correction: bool, confidence: float
 ) -> TestResult:
     names = ARMS if len(groups) == 2 else [f"group {i}" for i in range(1, len(groups) + 1)]
-    codes = joint_clusters(groups, cluster)
+    codes, clustering = joint_clusters(groups, cluster)
     arms = [labels_of(group, metric, name, code) for group, name, code in zip(groups, names, codes, strict=True)]
     categories = categories_of(arms, metric)
     exclusions = tuple(f"{arm.missing:,} rows of {name} without a value"
                        for arm, name in zip(arms, names, strict=True) if arm.missing)  # fmt: skip
     if not all(arm.plain for arm in arms):
-        return _test_weighted_arms(arms, categories, metric, exclusions, confidence)
+        result = _test_weighted_arms(arms, categories, metric, exclusions, confidence)
+        return replace(result, assumptions=(*clustering.notes, *result.assumptions))
     counts = np.array([weighted_counts(arm, categories) for arm in arms])
     result = _test_table(counts.astype(np.int64), metric, correction=correction, confidence=confidence)
-    return _add_difference(replace(result, exclusions=exclusions), counts, categories)
+    result = replace(result, exclusions=exclusions, warnings=(*clustering.warnings, *result.warnings))
+    return _add_difference(result, counts, categories)
 
 
 def _add_difference(result: TestResult, counts: np.ndarray, categories: Sequence[Any]) -> TestResult:
@@ -110,9 +112,12 @@ def _add_difference(result: TestResult, counts: np.ndarray, categories: Sequence
         return result
     first, second = (share_of_counts(float(row[1]), float(row.sum())) for row in counts)
     shares = TwoShares(first, second)
+    contrast = newcombe_contrast(shares)
+    change = contrast.relative(result.confidence)
     return replace(
         result, estimate=shares.difference, estimand="difference of shares, treatment - control",
-        confidence_interval=newcombe(shares, result.confidence),
+        confidence_interval=contrast.difference(result.confidence), relative_change=change.value,
+        relative_interval=change.interval,
     )  # fmt: skip
 
 
@@ -180,10 +185,11 @@ def _test_weighted_arms(
 
 def _count_labels(data: Any, metric: str, expected: Mapping[Any, float]) -> tuple[np.ndarray, np.ndarray, str]:
     """Count the labels of one arm; also give the expected proportions and the metric."""
-    arm, categories = labels_of(data, metric, "data"), list(expected)
+    arm, categories = labels_of(data, metric, "data", joint_clusters([data], None)[0][0]), list(expected)
     if not arm.plain:
         raise StatError(
-            f"{metric}: the rows are a weighted sample, and goodness of fit has no weighted form. Use one_proportion."
+            f"{metric}: rows were sampled, or several share a {SESSION} or {ITEM}, and goodness of fit has no form for "
+            "them. Use one_proportion."
         )
     unknown = sorted({*arm.values} - {*categories}, key=str)
     if unknown:

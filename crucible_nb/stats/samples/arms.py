@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from warnings import catch_warnings, simplefilter
 
@@ -12,50 +12,95 @@ import pandas as pd
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import id_codes
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import (
+    Error,
+    Units,
+    difference_of_errors,
+    extreme_scale,
+    paired_adjust,
+    units_of,
+)
+from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.samples.blocks import neighbours, sample_of
+from crucible_nb.stats.samples.blocks import block_values, neighbours, sample_of
+from crucible_nb.stats.samples.clusters import Clustering, choose_cluster
+from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")
-FEW_CLUSTERS = 30
 _WARNING = "warning: "
 _SKEWED = 0.2
 _FEW_VALUES = 15
+_TINY, _HUGE = 1e-200, 1e200  # squares and cubes of smaller or larger deviations under- or overflow
 _SUSPECT = 0.05
 _HEAVY_SPREAD = 1.4
-
-
-class Error(NamedTuple):
-    """The standard error of an estimate, with its degrees of freedom."""
-
-    error: float
-    df: float
 
 
 def arms_of(
     groups: Sequence[Any], names: Sequence[str], metric: str, *, cluster: str | None = None, resample: Any = None
 ) -> tuple[Values, ...]:
-    """Read the values of each group; a cluster that occurs in several groups has the same code in all of them.
+    """Read the values of each group, clustered as `choose_cluster` says.
 
     Args:
         groups: Experiments, frames, Series, lists or arrays.
         names: Names of the groups, for messages.
-        metric, cluster, resample: As for `sample_of`.
+        metric: As for `values_of`; with `resample`, the quantile of each block.
+        cluster: Column of clusters; None uses sessions or repeated items if they have several rows.
+        resample: Width of time blocks.
 
     Raises:
         StatError: A group with fewer than two values or clusters; see also `sample_of`.
     """
     groups = [frame_of(group) for group in groups]
+    if resample is not None:
+        return clustered_arms(groups, names, metric, Clustering(cluster, given=True), resample, read=_sample_of_test)
+    return clustered_arms(groups, names, metric, choose_cluster(groups, cluster))
+
+
+def _sample_of_test(data: Any, metric: str, name: str, *, cluster: str | None, resample: Any) -> Values:
+    """Read a sample for a test of means: of a quantile, the quantile of each time block."""
+    kind = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ()).kind
+    if kind == "quantile" and cluster is None:
+        return block_values(data, metric, name, resample)
+    return sample_of(data, metric, name, cluster=cluster, resample=resample)
+
+
+def clustered_arms(
+    groups: Sequence[Any], names: Sequence[str], metric: str, clustering: Clustering, resample: Any = None,
+    read: Callable[..., Values] = sample_of,
+) -> tuple[Values, ...]:  # fmt: skip
+    """Read the values of each group; a cluster that occurs in several groups has the same code in all of them.
+
+    Args:
+        groups: DataFrames, Series, lists or arrays.
+        names: Names of the groups, for messages.
+        metric, resample: As for `sample_of`.
+        clustering: The column of clusters. One that was not given by the user may be missing in a group.
+        read: Function that reads a group.
+    """
+    columns = [_cluster_in(group, clustering) for group in groups]
     arms = [
-        _warn_if_correlated(group, sample_of(group, metric, name, cluster=cluster, resample=resample), name)
-        for group, name in zip(groups, names, strict=True)
+        read(group, metric, name, cluster=column, resample=resample)
+        for group, name, column in zip(groups, names, columns, strict=True)
     ]
-    if cluster is not None:
-        arms = _share_cluster_codes(groups, arms, cluster)
+    if resample is None:
+        arms = [_warn_if_correlated(group, arm, name) for group, arm, name in zip(groups, arms, names, strict=True)]
+    if sum(arm.cluster is not None for arm in arms) > 1:
+        arms = _set_apart(arms) if resample is not None else _share_cluster_codes(groups, arms, columns)
     for arm, name in zip(arms, names, strict=True):
         check_size(arm, name)
+    notes = (*(f"{_WARNING}{warning}" for warning in clustering.warnings), *clustering.found)
+    if notes:
+        arms = [arm._replace(notes=(*arm.notes, *notes)) for arm in arms]
     return same_kind(arms)
+
+
+def _cluster_in(group: Any, clustering: Clustering) -> str | None:
+    column = clustering.column
+    if column is None or clustering.given:
+        return column
+    return column if isinstance(group, pd.DataFrame) and column in group.columns else None
 
 
 def two_arms(
@@ -67,30 +112,65 @@ def two_arms(
 
 
 def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
-    """Add a warning if neighbouring events correlate; values of time blocks have their own."""
-    if arm.notes or arm.cluster is not None or len(arm.x) < 3:
+    """Add a warning if neighbouring events correlate."""
+    if arm.cluster is not None or len(arm.x) < 3:
         return arm
     estimate = float("nan")
     if arm.metric.kind == "quantile":
         estimate = weighted.quantile(arm.x, arm.weight, arm.metric.q)
     elif arm.per is not None:
-        estimate = float(arm.weight @ arm.x / (arm.weight @ arm.per)) if arm.per.any() else 0.0
+        below = float(arm.weight @ arm.per)
+        if not below > 0:  # no ratio, as the test will say
+            return arm
+        estimate = float(arm.weight @ arm.x) / below
     warning, _ = neighbours(data, arm.metric.name, arm, estimate)
     if warning is None:
         return arm
-    return arm._replace(notes=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
+    return arm._replace(
+        notes=(
+            *arm.notes,
+            f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",
+        )
+    )
 
 
-def _share_cluster_codes(frames: Sequence[pd.DataFrame], arms: Sequence[Values], cluster: str) -> list[Values]:
-    named = [id_codes(frame[cluster], cluster)[1] for frame in frames]
+def _share_cluster_codes(
+    frames: Sequence[pd.DataFrame], arms: Sequence[Values], columns: Sequence[str | None]
+) -> list[Values]:
+    named = [
+        np.zeros(0, object) if column is None else id_codes(frame[column], column)[1]
+        for frame, column in zip(frames, columns, strict=True)
+    ]
     codes, known = pd.factorize(np.concatenate(named))
     joined, start, fresh = [], 0, len(known)
     for arm, names in zip(arms, named, strict=True):
-        alone = max(int(arm.cluster.max(initial=-1)) + 1 - len(names), 0) if arm.cluster is not None else 0
+        if arm.cluster is None:
+            joined.append(arm)
+            continue
+        alone = max(_largest_code(arm) + 1 - len(names), 0)
         table = np.concatenate([codes[start : start + len(names)], np.arange(fresh, fresh + alone)])
-        joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64)))
+        lost = None if arm.lost_cluster is None else table[arm.lost_cluster].astype(np.int64)
+        joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64), lost_cluster=lost))
         start, fresh = start + len(names), fresh + alone
     return joined
+
+
+def _set_apart(arms: Sequence[Values]) -> list[Values]:
+    """Give the clusters of each arm codes of their own."""
+    apart, start = [], 0
+    for arm in arms:
+        if arm.cluster is None:
+            apart.append(arm)
+            continue
+        apart.append(arm._replace(cluster=arm.cluster + start))
+        start += _largest_code(arm) + 1
+    return apart
+
+
+def _largest_code(arm: Values) -> int:
+    """Largest cluster code of any row, with or without a value; -1 without clusters."""
+    codes = (arm.cluster, arm.lost_cluster)
+    return max(-1 if code is None else int(code.max(initial=-1)) for code in codes)
 
 
 def check_size(arm: Values, name: str, least: int = 2) -> None:
@@ -154,37 +234,30 @@ def linearize(arm: Values, test: str) -> tuple[float, np.ndarray]:
     return float(mean), np.subtract(x, mean, out=away)
 
 
-def contributions(arm: Values, deviation: np.ndarray, codes: int = 0) -> np.ndarray:
-    """Contribution of each independent unit to an estimate; the squares sum to its variance.
-
-    Args:
-        arm: Values of the arm.
-        deviation: float64[n], linearised deviation of each row; the weighted sum is 0.
-        codes: Number of cluster codes over all arms, so that contributions of several arms align.
-    """
-    each = arm.weight * deviation / arm.weight.sum()
-    if arm.cluster is not None:
-        each = np.bincount(arm.cluster, each, minlength=codes)
-    n = weighted.units(len(arm.x), arm.cluster)
-    return np.asarray(np.sqrt(n / (n - 1)) * each)
+def units_of_arm(arm: Values, deviation: np.ndarray, codes: int = 0) -> Units:
+    """Independent units of an arm: rows, or clusters; see `units_of`."""
+    return units_of(deviation, arm.weight, arm.cluster, codes)
 
 
 def number_of_codes(arms: Sequence[Values]) -> int:
     """One more than the largest code of a cluster in any arm."""
-    return max(0 if arm.cluster is None else int(arm.cluster.max(initial=-1)) + 1 for arm in arms)
+    return max(_largest_code(arm) for arm in arms) + 1
 
 
 def arm_error(arm: Values, deviation: np.ndarray) -> Error:
-    """Linearised standard error of an estimate of one arm, between clusters if there are any; df is units - 1."""
-    each = contributions(arm, deviation)
-    return Error(float(np.sqrt(each @ each)), weighted.units(len(arm.x), arm.cluster) - 1.0)
+    """Linearised standard error of an estimate of one arm, between clusters if there are any; see `cluster_robust`."""
+    if arm.plain and len(deviation) > 1:
+        n, squares = len(deviation), float(deviation @ deviation)
+        if _TINY < squares < _HUGE:
+            return Error(float(np.sqrt(squares / n / (n - 1))), n - 1.0)
+    return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
 
 
 def difference_error(control: Values, treatment: Values, first: np.ndarray, second: np.ndarray) -> Error:
     """Linearised standard error of a difference, estimate of the treatment - estimate of the control.
 
-    Degrees of freedom by Satterthwaite over independent parts: control and treatment; with clusters, the clusters of
-    the control only, of the treatment only, and those in both, whose contributions are subtracted before squaring.
+    Independent arms have Welch's degrees of freedom; the contributions of clusters that occur in both arms are
+    subtracted before squaring.
 
     Args:
         control, treatment: The arms.
@@ -197,29 +270,24 @@ def difference_error(control: Values, treatment: Values, first: np.ndarray, seco
         >>> error = difference_error(*arms, *(arm.x - arm.x.mean() for arm in arms))
         >>> round(error.error**2, 12), round(error.df, 2)  # 1 / 3 + 4 / 3; Welch
         (1.666666666667, 2.94)
-
-    References:
-        Satterthwaite: An approximate distribution of estimates of variance components. Biometrics Bulletin 2 (1946).
     """
-    codes = number_of_codes((control, treatment))
-    left, right = contributions(control, first, codes), contributions(treatment, second, codes)
-    if control.cluster is None or treatment.cluster is None:
-        parts = [(float(left @ left), len(left)), (float(right @ right), len(right))]
-    else:
-        squares = (right - left) ** 2
-        one, two = (np.bincount(code, minlength=codes) > 0 for code in (control.cluster, treatment.cluster))
-        parts = [(float(squares[part].sum()), int(part.sum())) for part in (one & ~two, ~one & two, one & two)]
-    variance = sum(part for part, _ in parts)
-    below = sum(part**2 / max(n - 1, 1) for part, n in parts if n)
-    return Error(float(np.sqrt(variance)), variance**2 / below if below > 0 else float("nan"))
+    if not shared_clusters((control, treatment)):
+        return difference_of_errors(arm_error(control, first), arm_error(treatment, second))
+    codes, scale = number_of_codes((control, treatment)), extreme_scale(first, second)
+    each, df = paired_adjust(
+        units_of_arm(control, first / scale, codes), units_of_arm(treatment, second / scale, codes)
+    )
+    return Error(scale * float(np.sqrt(each @ each)), df)
 
 
 def shared_clusters(arms: Sequence[Values]) -> int:
     """Count the clusters that occur in more than one arm."""
+    codes = [arm.cluster for arm in arms if arm.cluster is not None]
+    if len(codes) < len(arms):
+        return 0
     present = np.zeros(number_of_codes(arms), np.int64)
-    for arm in arms:
-        if arm.cluster is not None:
-            present += np.bincount(arm.cluster, minlength=len(present)) > 0
+    for code in codes:
+        present += np.bincount(code, minlength=len(present)) > 0
     return int(np.count_nonzero(present > 1))
 
 
@@ -255,11 +323,10 @@ def notes_of(arms: Sequence[Values], names: Sequence[str]) -> Notes:
                 f"rows of {name} were sampled and are weighted "
                 f"(effective number of rows by Kish: {weighted.effective_size(arm.weight):,.0f})"
             )
-        if arm.cluster is not None:
+        if arm.cluster is not None and not arm.blocks:
             clusters = weighted.units(len(arm.x), arm.cluster)
             assumptions.append(f"{len(arm.x):,} rows of {name} in {clusters:,} clusters that are independent")
-            if clusters < FEW_CLUSTERS:
-                warnings.append(f"{name} has {clusters} clusters: below {FEW_CLUSTERS} p-values are too small")
+        warnings += [f"{name}: {warning}" for warning in few_units_warnings(arm)]
     shared = shared_clusters(arms)
     if shared:
         assumptions.append(f"{shared:,} clusters occur in more than one group; their covariance is taken into account")
@@ -311,7 +378,11 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         if mean > 0 and variance > (_HEAVY_SPREAD * mean) ** 2:
             warnings += [f"{name}: {warning}" for warning in heavy_tail_warnings(arm)]
     skewness = " and ".join(f"{moment.skewness:.2g} in {name}" for moment, name in zip(moments, names, strict=True))
-    if second > 0 and abs(third) / second**1.5 > _SKEWED:
+    shared = 0.0
+    if len(arms) == 2:
+        sizes = (weighted.effective_size(arm.weight) if arm.sampled else len(arm.x) for arm in arms)
+        shared = common_skewness(*sizes, *(moment.skewness for moment in moments))
+    if second > 0 and max(abs(third) / second**1.5, shared) > _SKEWED:
         warnings.append(
             f"skewness {skewness}: too large for means of so few values to be normal; mann_whitney_u, permutation_test "
             "or a quantile do not need normality"
@@ -322,6 +393,21 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         assumption = f"values are assumed to be normally distributed; {fewest} values are too few to check it"
         return Notes((assumption,), (), tuple(warnings))
     return Notes((f"skewness {skewness}: means of so many values are close to normal",), (), tuple(warnings))
+
+
+def common_skewness(n: float, m: float, first: float, second: float) -> float:
+    """Absolute skewness of the difference of two means if both arms have the same shape; 0 for arms of equal size.
+
+    Args:
+        n, m: Number of values of each arm.
+        first, second: Skewness of the values of each arm.
+
+    Examples:
+        >>> common_skewness(300, 300, 8.0, 8.0), round(common_skewness(50, 2000, 8.0, 8.0), 2)
+        (0.0, 1.09)
+    """
+    skewness = (n * first + m * second) / (n + m)
+    return float(abs(skewness * (1 / n**2 - 1 / m**2)) / (1 / n + 1 / m) ** 1.5)
 
 
 def check_equal_variances(arms: Sequence[Values], ratio: str) -> Notes:

@@ -1,4 +1,4 @@
-"""Time blocks: one value per block in place of the rows, for series whose neighbouring events correlate."""
+"""Time blocks: clusters of neighbouring events, for series in which these correlate."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.errors import StatError
+from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
 
@@ -91,37 +92,56 @@ def _sort_by_time(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
     return data if data.index.is_monotonic_increasing else data.sort_index(kind="stable")
 
 
-def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
-    """The metric of each time block, in order of time; blocks without a value are left out.
+def block_rows(data: Any, metric: str, name: str, rule: Any) -> Values:
+    """The rows of a mean, rate, ratio or quantile, clustered by time block.
 
-    A block without events has no mean, rate or quantile, but a total of 0. The first and the last block, which may be
-    incomplete, are left out of totals.
+    The estimate is that of the events, sum / count, however many a block has; only its error is between blocks.
 
     Args:
-        data: DataFrame, Series or experiment with a DatetimeIndex.
-        metric: As for `values_of`; each block has its own mean, rate, quantile, total or ratio.
+        data: DataFrame, Series or experiment with a DatetimeIndex; rows are sorted by time.
+        metric: As for `values_of`.
         name: Name of the argument, for messages.
-        rule: Width of a block in time, as for pandas `resample`.
+        rule: Width of the blocks in time, as for pandas `resample`.
+
+    Raises:
+        StatError: No DatetimeIndex, or fewer than ten blocks.
+
+    References:
+        Künsch: The jackknife and the bootstrap for general stationary observations. Annals of Statistics 17 (1989).
+    """
+    events, blocks = _read_blocks(data, metric, name, rule)
+    cluster = np.unique(blocks.codes, return_inverse=True)[1]
+    _check_blocks(int(cluster.max(initial=-1)) + 1, rule, name)
+    influence = _influence(events)
+    center = weighted.mean(influence, events.weight)
+    totals = np.bincount(cluster, events.weight * (influence - center))
+    text = "the estimate is that of the events, its error is between blocks"
+    return events._replace(cluster=cluster, blocks=True, notes=_block_notes(events, influence, totals, rule, text))
+
+
+def block_values(data: Any, metric: str, name: str, rule: Any) -> Values:
+    """The total or quantile of each time block, in order of time; blocks without a value are left out.
+
+    A block without events has no quantile, but a total of 0. The first and the last block, which may be incomplete,
+    are left out of totals.
+
+    Args:
+        data, metric, name, rule: As for `block_rows`.
 
     Raises:
         StatError: No DatetimeIndex, or fewer than ten blocks.
     """
-    width, data = checks.duration("resample", rule), frame_of(data)
-    if not isinstance(data, (pd.DataFrame, pd.Series)) or not isinstance(data.index, pd.DatetimeIndex):
-        raise StatError(f"resample={rule!r}: {name} needs a DatetimeIndex, got {type(data).__name__} without one")
-    data = _sort_by_time(data)
-    events = values_of(data, metric, name)
-    blocks = _assign_blocks(data.index, pd.Timedelta(width, "ns"), events)
-    x = _metric_per_block(blocks, events)
-    if len(x) < LEAST:
-        raise StatError(
-            f"resample={rule!r}: expected at least {LEAST} blocks with a value, {name} has {len(x)}; use shorter blocks"
-        )
+    events, blocks = _read_blocks(data, metric, name, rule)
+    total = events.metric.kind == "total"
+    x = _total_per_block(blocks, events) if total else _quantile_per_block(events, blocks.codes)
+    _check_blocks(len(x), rule, name)
     values = events._replace(
         metric=events.metric._replace(kind="mean"), x=x, weight=np.ones(len(x)), sampled=False, seen=None, sized=False,
         rows_weight=float(len(x)), per=None, known=None,
     )  # fmt: skip
-    return values._replace(notes=_block_notes(events, x, blocks.codes, rule))
+    notes = _block_notes(events, _influence(events), x, rule, "the estimate is the mean over blocks")
+    few = (f"warning: only {len(x)} blocks",) if len(x) < _FEW_BLOCKS else ()
+    return values._replace(notes=(*notes, *few, *(() if total else _small_block_warnings(events, blocks.codes))))
 
 
 class _Blocks(NamedTuple):
@@ -136,6 +156,22 @@ class _Blocks(NamedTuple):
     rows: np.ndarray
 
 
+def _read_blocks(data: Any, metric: str, name: str, rule: Any) -> tuple[Values, _Blocks]:
+    width, data = checks.duration("resample", rule), frame_of(data)
+    if not isinstance(data, (pd.DataFrame, pd.Series)) or not isinstance(data.index, pd.DatetimeIndex):
+        raise StatError(f"resample={rule!r}: {name} needs a DatetimeIndex, got {type(data).__name__} without one")
+    data = _sort_by_time(data)
+    events = values_of(data, metric, name)
+    return events, _assign_blocks(data.index, pd.Timedelta(width, "ns"), events)
+
+
+def _check_blocks(n: int, rule: Any, name: str) -> None:
+    if n < LEAST:
+        raise StatError(
+            f"resample={rule!r}: expected at least {LEAST} blocks with a value, {name} has {n}; use shorter blocks"
+        )
+
+
 def _assign_blocks(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values) -> _Blocks:
     """Assign values to blocks that begin where pandas `resample` begins them."""
     rows = pd.Series(1, times).resample(width).sum().to_numpy()
@@ -143,18 +179,25 @@ def _assign_blocks(times: pd.DatetimeIndex, width: pd.Timedelta, events: Values)
     return _Blocks(codes if events.known is None else codes[events.known], rows)
 
 
-def _metric_per_block(blocks: _Blocks, events: Values) -> np.ndarray:
-    """Compute the metric of each block."""
-    metric, weight, count = events.metric, events.weight, len(blocks.rows)
-    if metric.kind == "quantile":
-        return _quantile_per_block(events, blocks.codes)
-    top = np.bincount(blocks.codes, weight * events.x, minlength=count)
-    if metric.kind == "total":
-        complete = (np.bincount(blocks.codes, minlength=count) > 0) | (blocks.rows == 0)
-        complete[[0, -1]] = False
-        return np.asarray(top[complete])
-    under = np.bincount(blocks.codes, weight * (1.0 if events.per is None else events.per), minlength=count)
-    return np.asarray(top[under != 0] / under[under != 0])
+def _total_per_block(blocks: _Blocks, events: Values) -> np.ndarray:
+    count = len(blocks.rows)
+    total = np.bincount(blocks.codes, events.weight * events.x, minlength=count)
+    complete = (np.bincount(blocks.codes, minlength=count) > 0) | (blocks.rows == 0)
+    complete[[0, -1]] = False
+    return np.asarray(total[complete])
+
+
+def _influence(events: Values) -> np.ndarray:
+    """Influence of each event on the metric; see `weighted.influence`."""
+    estimate = float("nan")
+    if events.metric.kind == "quantile":
+        estimate = weighted.quantile(events.x, events.weight, events.metric.q)
+    elif events.per is not None:
+        below = float(events.weight @ events.per)
+        if not below > 0:
+            raise StatError(f"{events.metric.per} adds up to 0, so {events.metric.name} is unknown; record more")
+        estimate = float(events.weight @ events.x) / below
+    return weighted.influence(events, estimate)
 
 
 def _quantile_per_block(events: Values, block: np.ndarray) -> np.ndarray:
@@ -167,16 +210,18 @@ def _quantile_per_block(events: Values, block: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
-def _block_notes(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) -> tuple[str, ...]:
-    """Notes on the correlation of events and of blocks, on few blocks and on few rows per block."""
-    metric = events.metric
-    estimate = float("nan")
-    if metric.kind == "quantile":
-        estimate = weighted.quantile(events.x, events.weight, metric.q)
-    elif events.per is not None:
-        estimate = float(events.weight @ events.x / (events.weight @ events.per))
-    before, after = lag1(weighted.influence(events, estimate)), lag1(x)
-    notes = [f"{len(events.x):,} events in {len(x):,} blocks of {rule}; the estimate is the mean over blocks"]
+def _block_notes(events: Values, influence: np.ndarray, each: np.ndarray, rule: Any, what: str) -> tuple[str, ...]:
+    """Notes on the correlation of events and of blocks.
+
+    Args:
+        events: The events.
+        influence: float64[n], influence of each event.
+        each: float64[blocks], what each block contributes to the estimate.
+        rule: Width of the blocks.
+        what: Sentence on the estimate.
+    """
+    before, after = lag1(influence), lag1(each)
+    notes = [f"{len(events.x):,} events in {len(each):,} blocks of {rule}; {what}"]
     if before > _CORRELATED:
         notes.append(
             f"neighbouring events correlate ({before:.2f}): they are worth about "
@@ -186,23 +231,15 @@ def _block_notes(events: Values, x: np.ndarray, block: np.ndarray, rule: Any) ->
         notes.append(f"warning: neighbouring blocks still correlate ({after:.2f}); use longer blocks")
     else:
         notes.append(f"neighbouring blocks do not correlate ({after:.2f})")
-    if len(x) < _FEW_BLOCKS:
-        notes.append(f"warning: only {len(x)} blocks")
-    excluded = len(np.unique(block)) - len(x) if metric.kind == "ratio" else 0
-    if excluded:
-        notes.append(f"warning: {excluded:,} blocks in which {metric.per} adds up to 0 are left out; use longer blocks")
-    return (*notes, *_small_block_warnings(events, block))
+    return tuple(notes)
 
 
 def _small_block_warnings(events: Values, block: np.ndarray) -> tuple[str, ...]:
-    """Warn of few rows per block: a quantile, ratio or weighted mean of few rows is biased, and so is their mean."""
+    """Warn of few rows per block: the quantile of few rows is biased, and so is the mean of such quantiles."""
     metric, weight = events.metric, events.weight
-    plain = events.per is None and not events.sampled
-    if metric.kind == "total" or (plain and metric.kind != "quantile"):
-        return ()
     sums, squares = np.bincount(block, weight), np.bincount(block, weight**2)
     rows = float(np.median(sums[squares > 0] ** 2 / squares[squares > 0]))
-    needed = _FEW_ROWS if metric.kind != "quantile" else _FEW_ROWS / 2 / min(metric.q, 1 - metric.q)
+    needed = _FEW_ROWS / 2 / min(metric.q, 1 - metric.q)
     if rows >= needed * (1 - 1e-9):
         return ()
     return (
@@ -214,17 +251,20 @@ def _small_block_warnings(events: Values, block: np.ndarray) -> tuple[str, ...]:
 def sample_of(
     data: Any, metric: str, name: str = "data", *, cluster: str | None = None, resample: Any = None
 ) -> Values:
-    """Read the values of a metric, as rows, clustered rows or time blocks.
+    """Read the values of a metric: rows, rows clustered by a column or by time block, or the totals of time blocks.
 
     Args:
         data, metric, name, cluster: As for `values_of`.
-        resample: Width of time blocks whose values replace the rows, e.g. "1min".
+        resample: Width of time blocks, e.g. "1min".
 
     Raises:
-        StatError: Both cluster and resample are given; see also `values_of` and `block_values`.
+        ConfigError: Both cluster and resample are given.
+        SchemaError, StatError: See `values_of` and `block_rows`.
     """
     if resample is None:
         return values_of(data, metric, name, cluster=cluster)
     if cluster is not None:
-        raise StatError("cluster and resample: expected one of them, got both")
-    return block_values(data, metric, name, resample)
+        raise ConfigError(f"cluster={cluster!r}, resample={resample!r}: expected one of them, got both")
+    data = frame_of(data)
+    kind = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ()).kind
+    return (block_values if kind == "total" else block_rows)(data, metric, name, resample)

@@ -10,10 +10,12 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
+from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
+from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
 from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import bare_series, clusters_of, frame_of, weights_of
+from crucible_nb.stats.samples.values import bare_series, frame_of, weights_of
 from crucible_nb.utils import checks
 
 _MANY = 20
@@ -100,33 +102,44 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
         checks.columns("metric", column, data.columns)
         labels = data[column]
         weight = weights_of(data)
-        sampled = bool((weight != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
+        sampled = bool((weight[weight > 0] != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
     else:
         labels = bare_series(data, name)
         weight = np.ones(len(labels))
-    known = labels.notna().to_numpy()
+    present = weight > 0  # rows of weight 0 count nowhere
+    known = present & labels.notna().to_numpy()
     if not known.any() or not weight[known].sum() > 0:
         raise StatError(f"{metric}: expected at least 1 row with a value in {name}, got 0")
     codes = None if codes is None else codes[known]
-    return Labels(labels[known].astype(object), weight[known], codes, int((~known).sum()), sampled)
+    return Labels(labels[known].astype(object), weight[known], codes, int((present & ~known).sum()), sampled)
 
 
-def joint_clusters(groups: Sequence[Any], cluster: str | None) -> list[np.ndarray | None]:
-    """Codes of the clusters of each group; a cluster that occurs in several groups has the same code in all of them.
+def joint_clusters(groups: Sequence[Any], cluster: str | None) -> tuple[list[np.ndarray | None], Clustering]:
+    """Codes of the clusters of each group, and how the clusters were chosen; see `choose_cluster`.
+
+    A cluster that occurs in several groups has the same code in all of them.
 
     Raises:
         SchemaError: No such column.
         StatError: A group without columns.
     """
-    if cluster is None:
-        return [None] * len(groups)
     frames = [frame_of(group) for group in groups]
+    clustering = choose_cluster(frames, cluster)
+    if clustering.column is None:
+        return [None] * len(groups), clustering
     if not all(isinstance(frame, pd.DataFrame) for frame in frames):
+        if not clustering.given:
+            return [None] * len(groups), INDEPENDENT
         raise StatError(f"cluster={cluster!r}: every group needs to be a DataFrame or an experiment with that column")
+    column, columns = clustering.column, []
     for frame in frames:
-        checks.columns("cluster", cluster, frame.columns)
-    codes = clusters_of(pd.concat([frame[[cluster]].astype(object) for frame in frames]), cluster)
-    return [] if codes is None else list(np.split(codes, np.cumsum([len(frame) for frame in frames])[:-1]))
+        if clustering.given:
+            checks.columns("cluster", column, frame.columns)
+        columns.append(frame[column] if column in frame.columns else pd.Series([None] * len(frame), dtype=object))
+    codes = np.concatenate(joint_codes(columns, column))
+    alone = codes < 0
+    codes[alone] = np.arange(int(alone.sum())) + codes.max(initial=-1) + 1
+    return list(np.split(codes, np.cumsum([len(frame) for frame in frames])[:-1])), clustering
 
 
 def categories_of(arms: Sequence[Labels], metric: str) -> list[Any]:

@@ -9,8 +9,14 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import joint_codes
+from crucible_nb.stats.samples.clusters import choose_cluster
 from crucible_nb.stats.samples.values import Values, frame_of, is_zero_one, same_kind, values_of
 from crucible_nb.utils import checks
+
+_REPEATS = {
+    "mean": ", taken as their means", "rate": ", taken as their means", "total": ", taken as their sums",
+    "quantile": "", "ratio": "",
+}  # fmt: skip
 
 
 class Pairs(NamedTuple):
@@ -21,11 +27,20 @@ class Pairs(NamedTuple):
         treatment: Values of the treatment; `treatment.x[i]` and `control.x[i]` are of the same item. Weight and cluster
             are those of the pair, equal in both arms.
         exclusions: Sentences on rows left out, and on repeated rows that were averaged.
+        rows: All rows of these items, clustered by item (or by `cluster`); None if no item has several rows.
     """
 
     control: Values
     treatment: Values
     exclusions: tuple[str, ...]
+    rows: tuple[Values, Values] | None = None
+
+    @property
+    def arms(self) -> tuple[Values, Values]:
+        """Values of which the metric is computed: quantiles and ratios of repeated items need all their rows."""
+        if self.rows is not None and self.control.metric.kind in {"quantile", "ratio"}:
+            return self.rows
+        return self.control, self.treatment
 
     @property
     def difference(self) -> np.ndarray:
@@ -66,7 +81,7 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
             paired by position.
         metric: As for `values_of`.
         by: Column of item ids; items in one arm only, and rows without an id, are left out and counted. Several rows
-            of one item (repeats) are replaced by their weighted mean.
+            of one item (repeats) are replaced by their weighted mean, those of a total by their sum.
         cluster: Column of clusters of similar items, read from the control.
 
     Raises:
@@ -86,6 +101,31 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
     if not all(framed):
         raise StatError("paired: expected two frames with items in common, or two lists of equal length")
     return _by_item(control, treatment, metric, by, cluster)
+
+
+def clustered_pairs(
+    control: Any, treatment: Any, metric: str, by: str = "sample_id", cluster: str | None = None
+) -> Pairs:
+    """Match the values of two arms by item, clustered as `choose_cluster` says; see `pairs_of`."""
+    control, treatment = frame_of(control), frame_of(treatment)
+    clustering = choose_cluster([control], cluster, by, paired=True)
+    pairs = pairs_of(control, treatment, metric, by, clustering.column)
+    return _with_notes(pairs, (*(f"warning: {text}" for text in clustering.warnings), *clustering.found))
+
+
+def independent_pairs(control: Any, treatment: Any, metric: str, by: str = "sample_id") -> Pairs:
+    """Match the values of two arms by item, with a warning if items lie in clusters; for tests without clusters."""
+    control, treatment = frame_of(control), frame_of(treatment)
+    column = choose_cluster([control], None, by, paired=True).column
+    pairs = pairs_of(control, treatment, metric, by)
+    if column is None:
+        return pairs
+    return _with_notes(pairs, (f"warning: pairs are taken as independent, although {column} has several items each",))
+
+
+def _with_notes(pairs: Pairs, notes: tuple[str, ...]) -> Pairs:
+    control, treatment = (side._replace(notes=(*side.notes, *notes)) for side in pairs[:2])
+    return pairs._replace(control=control, treatment=treatment)
 
 
 def _by_position(control: Any, treatment: Any, metric: str, cluster: str | None) -> Pairs:
@@ -112,15 +152,17 @@ def _by_position(control: Any, treatment: Any, metric: str, cluster: str | None)
 def _by_item(control: pd.DataFrame, treatment: pd.DataFrame, metric: str, by: str, cluster: str | None) -> Pairs:
     checks.columns("pair_by", by, control.columns)
     checks.columns("pair_by", by, treatment.columns)
-    codes, exclusions = _item_codes(control[by], treatment[by]), []
-    names, arms = ("control", "treatment"), []
+    codes, exclusions = joint_codes([control[by], treatment[by]], by), []
+    names, arms, valued = ("control", "treatment"), [], []
     items = int(max(side.max(initial=-1) for side in codes)) + 1
     for name, side, code in zip(names, (control, treatment), codes, strict=True):
         values = values_of(side, metric, name, cluster=cluster if name == "control" else None)
         without_id = int(np.count_nonzero(code < 0))
         if without_id:
             exclusions.append(f"{without_id:,} rows of the {name} without {by}")
-        arms.append(_aggregate(values, code if values.known is None else code[values.known], items))
+        known = code if values.known is None else code[values.known]
+        arms.append(_aggregate(values, known, items))
+        valued.append(known)
         exclusions += _row_exclusions(arms[-1], name)
     both = np.flatnonzero((arms[0].rows > 0) & (arms[1].rows > 0))
     for name, arm in zip(names, arms, strict=True):
@@ -131,13 +173,24 @@ def _by_item(control: pd.DataFrame, treatment: pd.DataFrame, metric: str, by: st
         kinds = " and ".join(dict.fromkeys(str(side[by].dtype) for side in (control, treatment)))
         raise StatError(f"paired: control and treatment have no {by} ({kinds}) in common; use paired=False")
     weight = _pair_weights(arms[0], arms[1], both)
-    return Pairs(*_matched_values(arms[0], arms[1], both, weight), tuple(exclusions))
+    rows = None
+    if any((arm.rows[both] > 1).any() for arm in arms):
+        clusters = np.full(items, -1)
+        clusters[both] = both if arms[0].cluster is None else arms[0].cluster[both]
+        first, second = (_matched_rows(arm.values, code, clusters) for arm, code in zip(arms, valued, strict=True))
+        rows = first, second
+    return Pairs(*_matched_values(arms[0], arms[1], both, weight), tuple(exclusions), rows)
 
 
-def _item_codes(control: pd.Series, treatment: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the items of both arms, from 0 in order of first appearance; -1 for rows without an id."""
-    first, second = joint_codes([control, treatment], str(control.name))
-    return first, second
+def _matched_rows(values: Values, code: np.ndarray, clusters: np.ndarray) -> Values:
+    """The rows of matched items, with the cluster of their item."""
+    cluster = np.append(clusters, -1)[code]
+    kept = cluster >= 0
+    return values._replace(
+        x=values.x[kept], weight=values.weight[kept], missing=0, rows_weight=float(values.weight[kept].sum()),
+        cluster=cluster[kept], per=None if values.per is None else values.per[kept], known=None, lost=None,
+        lost_cluster=None,
+    )  # fmt: skip
 
 
 def _aggregate(values: Values, code: np.ndarray, items: int) -> _Items:
@@ -163,14 +216,17 @@ def _aggregate(values: Values, code: np.ndarray, items: int) -> _Items:
     if cluster is not None:
         groups = np.full(items, -1)
         groups[code[::-1]] = cluster[::-1]  # the cluster of the first row
-    return _Items(values, count, mean(x), total / np.maximum(count, 1), None if per is None else mean(per), groups)
+    each = mean(x) * count if values.metric.kind == "total" else mean(x)
+    return _Items(values, count, each, total / np.maximum(count, 1), None if per is None else mean(per), groups)
 
 
 def _row_exclusions(arm: _Items, name: str) -> list[str]:
     """Sentences on repeated rows and rows without a value."""
     rows, items, exclusions = int(arm.rows.sum()), int(np.count_nonzero(arm.rows)), []
     if rows > items:
-        exclusions.append(f"{rows:,} rows of the {name} are repeats of {items:,} items, taken as their means")
+        exclusions.append(
+            f"{rows:,} rows of the {name} are repeats of {items:,} items{_REPEATS[arm.values.metric.kind]}"
+        )
     if arm.values.missing:
         exclusions.append(f"{arm.values.missing:,} rows of the {name} without a value")
     return exclusions
@@ -201,7 +257,7 @@ def _matched_values(control: _Items, treatment: _Items, both: np.ndarray, weight
         side.values._replace(
             metric=metric, x=x, weight=weight, missing=0, sampled=sampled, seen=None, sized=False,
             rows_weight=float(weight.sum()), cluster=cluster, per=None if side.per is None else side.per[both],
-            known=None, lost=None,
+            known=None, lost=None, lost_cluster=None,
         )
         for side, x in zip((control, treatment), parts, strict=True)
     )  # fmt: skip

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.columns import numbers_of
+from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.metric_names import Kind, Metric, metric_of, unit_of
@@ -23,16 +24,19 @@ class Values(NamedTuple):
         metric: Metric for which the values were read.
         x: Values, float64[n], without NaN.
         weight: Weights, float64[n].
-        missing: Number of rows without a value.
+        missing: Number of rows without a value; rows of weight 0 are left out and not counted.
         sampled: Whether the rows are a sample of the events.
         seen: Number of events that the whole frame represents; None if unknown.
         rows_weight: Sum of the weights of all rows, including those without a value.
         sized: Whether the sampling probabilities depended on this column.
         cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
         per: Denominators of a ratio, float64[n].
-        notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
+        notes: Sentences on units, neighbours that correlate and time blocks; those that begin with "warning: " are
+            warnings.
         known: Whether each row of the data has a value, bool[rows]; None if all have.
-        lost: Weight of the rows without a value in each cluster, float64[clusters]; None without clusters.
+        lost: Weights of the rows without a value, float64[missing]; None if there are none.
+        lost_cluster: int64[missing], codes of the clusters of these rows; None without clusters.
+        blocks: Whether the clusters are time blocks.
     """
 
     metric: Metric
@@ -48,6 +52,13 @@ class Values(NamedTuple):
     notes: tuple[str, ...] = ()
     known: np.ndarray | None = None
     lost: np.ndarray | None = None
+    lost_cluster: np.ndarray | None = None
+    blocks: bool = False
+
+    @property
+    def n(self) -> int:
+        """Number of values, or of time blocks."""
+        return len(np.unique(self.cluster)) if self.blocks and self.cluster is not None else len(self.x)
 
     @property
     def plain(self) -> bool:
@@ -57,7 +68,12 @@ class Values(NamedTuple):
 
 def frame_of(data: Any) -> Any:
     """Return the rows of an experiment; other data are returned as they are."""
-    return data.frame() if hasattr(data, "frame") and not isinstance(data, pd.DataFrame) else data
+    return data.frame() if is_experiment(data) else data
+
+
+def is_experiment(data: Any) -> bool:
+    """Return whether data are an experiment; a column or label named "frame" does not make a table one."""
+    return hasattr(type(data), "frame")
 
 
 def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None = None) -> Values:
@@ -96,8 +112,9 @@ def read_values(data: Any, metric: Metric, name: str = "data", *, cluster: str |
         raise StatError(f"cluster={cluster!r}: {name} needs to be a DataFrame or an experiment with that column")
     if metric.kind == "ratio":
         raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
-    x = finite_numbers(bare_series(data, name), metric.column, name)
-    return _known(metric, x, np.ones(len(x)), {}, None, None)
+    series = bare_series(data, name)
+    x = finite_numbers(series, metric.column, name)
+    return _known(metric, x, np.ones(len(x)), {}, None, None)._replace(notes=_unit_notes(metric.column, series))
 
 
 def same_kind(arms: Sequence[Values]) -> tuple[Values, ...]:
@@ -129,7 +146,17 @@ def _of_frame(frame: pd.DataFrame, metric: Metric, cluster: str | None) -> Value
         checks.columns("metric", metric.per, frame.columns)
         per = finite_numbers(frame[metric.per], metric.per)
         x = np.where(np.isnan(per), np.nan, x)
-    return _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
+    values = _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
+    columns = [column for column in (metric.column, metric.per) if column is not None]
+    notes = [note for column in columns for note in _unit_notes(column, frame[column])]
+    return values._replace(notes=tuple(notes)) if notes else values
+
+
+def _unit_notes(name: str, column: pd.Series) -> tuple[str, ...]:
+    """Name the unit of durations, which have none as numbers."""
+    if family_of(column.dtype) != "duration":
+        return ()
+    return (f"{name} holds durations, in {'milliseconds' if name.endswith('_ms') else 'seconds'}",)
 
 
 def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:
@@ -151,12 +178,16 @@ def _known(
     cluster: np.ndarray | None,
     per: np.ndarray | None,
 ) -> Values:
-    known = ~np.isnan(x)
-    missing = len(x) - int(np.count_nonzero(known))
-    sampled = bool((weight != 1).any()) or len(x) < (facts.get("seen") or 0)
+    present = weight > 0  # rows of weight 0 count nowhere
+    known = present & ~np.isnan(x)
+    missing = int(np.count_nonzero(present)) - int(np.count_nonzero(known))
+    sampled = bool((weight[present] != 1).any()) or len(x) < (facts.get("seen") or 0)
     total = float(weight.sum())
-    lost = None if cluster is None else np.bincount(cluster, np.where(known, 0.0, weight))
+    whole, lost, lost_cluster = bool(known.all()), None, None
     if missing:
+        lost = weight[present & ~known]
+        lost_cluster = None if cluster is None else cluster[present & ~known]
+    if not whole:
         x, weight = x[known], weight[known]
         cluster = None if cluster is None else cluster[known]
         per = None if per is None else per[known]
@@ -174,8 +205,9 @@ def _known(
         sized=sized,
         cluster=cluster,
         per=per,
-        known=known if missing else None,
+        known=None if whole else known,
         lost=lost,
+        lost_cluster=lost_cluster,
     )
 
 

@@ -13,7 +13,7 @@ from crucible_nb.events.batch import Column
 from crucible_nb.events.columns import one_column, read_column
 from crucible_nb.events.sampling_info import facts_of, not_whole
 from crucible_nb.stats.samples.metric_names import Metric, metric_of
-from crucible_nb.stats.samples.values import Values, bare_series, read_values
+from crucible_nb.stats.samples.values import Values, bare_series, is_experiment, read_values
 from crucible_nb.stats.sequences.arm_states import ArmState, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.quantile_grid import QuantileGrid
 from crucible_nb.stats.sequences.running_sums import RunningSums
@@ -22,11 +22,6 @@ from crucible_nb.utils import checks
 _NEWEST = 65_536
 """Number of newest rows in which neighbours are compared, if the metric itself comes from live metrics."""
 _LIVE_COLUMNS = ("latency_ms", "cost_usd", "prompt_tokens", "completion_tokens", "total_tokens")
-
-
-def is_experiment(data: Any) -> bool:
-    """Whether the data is an experiment."""
-    return hasattr(data, "frame") and hasattr(data, "metrics") and not isinstance(data, pd.DataFrame)
 
 
 def rows_of(data: Any) -> Any:

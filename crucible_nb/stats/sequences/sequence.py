@@ -11,10 +11,10 @@ import numpy as np
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.stats.samples.values import is_experiment
 from crucible_nb.stats.sequences.arrivals import (
     arrivals,
     fill_from_live,
-    is_experiment,
     last_seq,
     metric_in,
     newest_rows,

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.stats.results import Interval, Result
 from crucible_nb.stats.samples.metric_names import Metric
-from crucible_nb.stats.samples.values import bare_series
+from crucible_nb.stats.samples.values import bare_series, is_experiment
 from crucible_nb.stats.sequences.arrivals import (
     arrivals,
     fill_from_live,
-    is_experiment,
     last_seq,
     metric_in,
     newest_rows,
@@ -380,7 +380,7 @@ def _whole_pairs(control: Any, treatment: Any) -> list[np.ndarray]:
 
 
 def _floats(side: Any) -> np.ndarray:
-    if hasattr(side, "columns") or is_experiment(side):
+    if isinstance(side, pd.DataFrame) or is_experiment(side):
         raise StatError(
             "paired=True: expected lists, arrays or Series of the same items in the same order, got a frame or an "
             "experiment; pass one column of each, sorted by item"

@@ -1,0 +1,96 @@
+"""Clusters of similar rows: the column that identifies them, as given, else read from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+SESSION, ITEM = "session_id", "sample_id"
+
+
+class Clustering(NamedTuple):
+    """The column of clusters.
+
+    Attributes:
+        column: Name of the column; None if rows are independent.
+        notes: Sentences on how it was chosen.
+        warnings: Reasons to doubt that rows are independent.
+        given: Whether the user named the column.
+    """
+
+    column: str | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    given: bool = False
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The notes, unless the user named the column."""
+        return () if self.given else self.notes
+
+
+INDEPENDENT = Clustering()
+"""No clusters."""
+
+
+def choose_cluster(
+    groups: Sequence[Any], given: str | None = None, item: str | None = None, *, paired: bool = False
+) -> Clustering:
+    """Choose the column of clusters: as given, else sessions or repeated items if they have several rows.
+
+    Sessions of which each belongs to one item (attempts at a task) leave the item as the cluster. In pairs an item is
+    the unit already, and only sessions with several items are clusters.
+
+    Args:
+        groups: Data of each group; data without columns have no clusters.
+        given: Column given by the user.
+        item: Column of item ids; None is `sample_id`.
+        paired: Whether items are compared in pairs.
+
+    Examples:
+        >>> epochs = pd.DataFrame({"sample_id": [1, 2, 1, 2], "score": [0.5, 0.9, 0.4, 0.8]})
+        >>> choose_cluster([epochs]).notes
+        ('clustered by sample_id, which has several rows each',)
+    """
+    if given is not None:
+        return Clustering(given, (f"clustered by {given}",), given=True)
+    frames = [group for group in groups if isinstance(group, pd.DataFrame)]
+    warnings: list[str] = []
+    for column in _candidates(frames, item or ITEM, paired=paired):
+        if min(_known_values(frame, column) for frame in frames if column in frame.columns) < 2:
+            warnings.append(f"rows are taken as independent, although a group has a single {column}")
+            continue
+        what = "items" if paired else "rows"
+        return Clustering(column, (f"clustered by {column}, which has several {what} each",), tuple(warnings))
+    return Clustering(warnings=tuple(warnings))
+
+
+def _candidates(frames: Sequence[pd.DataFrame], item: str, *, paired: bool) -> Iterator[str]:
+    """Columns with several rows (of pairs: items) per value, the coarsest first."""
+    repeated = any(_is_repeated(frame, item) for frame in frames)
+    of_items = paired or repeated
+    if any(_is_repeated(frame, SESSION) and not (of_items and _is_inside(frame, SESSION, item)) for frame in frames):
+        yield SESSION
+    if repeated and not paired:
+        yield item
+
+
+def _is_repeated(frame: pd.DataFrame, column: str) -> bool:
+    """Return whether a value of the column has several rows."""
+    return column in frame.columns and bool(frame[column].dropna().duplicated().any())
+
+
+def _is_inside(frame: pd.DataFrame, inner: str, outer: str) -> bool:
+    """Return whether each value of one column comes with a single value of the other one."""
+    if outer not in frame.columns:
+        return False
+    both = frame[[inner, outer]].dropna(subset=[inner])
+    return not both.drop_duplicates()[inner].duplicated().any()
+
+
+def _known_values(frame: pd.DataFrame, column: str) -> int:
+    """Number of different values; rows without one count as many."""
+    values = frame[column]
+    return int(values.nunique()) + int(values.isna().sum())
