@@ -122,7 +122,8 @@ def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
     first, second, plan, metrics = look
     alpha = plan.alpha if plan is not None else 0.05 if arguments.alpha is None else arguments.alpha
     checks.number("alpha", alpha, gt=0, lt=1)
-    design = read_design(first, second, arguments)
+    empty = not arguments.sequential and not (len(first.frame) and len(second.frame))
+    design = Design() if empty else read_design(first, second, arguments)
     if plan is not None:
         plan.record_look(first, second, metrics)
     measured = {metric: _measure(first, second, metric, design, arguments, plan, alpha) for metric in metrics}
@@ -148,6 +149,8 @@ def _measure(
     difference = _difference(first, second, metric, design, arguments, alpha)
     read = read_margin(metric, margin, difference.values[0])
     width = None if read is None else read.width
+    if read is not None and read.share is not None and difference.sequential:
+        raise checks.wrong("margin", margin, f"a number in the unit of {metric} with sequential=True, known beforehand")
     if difference.untested is not None:
         return MeasuredMetric(difference, direction, width, math.nan, math.nan)
     contrast = difference.margin_contrast or difference.contrast
@@ -174,4 +177,6 @@ def _difference(
             return compare_runs(first, second, metric, arguments.group_by)
         return measure_difference(first, second, metric, design)
     except StatError as error:
-        return untested_difference(first, second, metric, design, str(error))
+        difference = untested_difference(first, second, metric, design, str(error))
+        # identical so far is no result at any later look
+        return difference._replace(untested=str(error), identical=False) if arguments.sequential else difference
