@@ -73,16 +73,34 @@ def units_of(deviation: np.ndarray, weight: np.ndarray, cluster: np.ndarray | No
         cluster: int64[n], cluster codes; None if each row is a unit.
         codes: Number of cluster codes over all arms, so that units of several arms align.
     """
-    share = weight / weight.sum()
-    each = share * deviation
     if cluster is None:
-        return Units(each, share, share * share)
-    total, size = (np.bincount(cluster, part, minlength=codes) for part in (each, share))
-    squares, own = (np.bincount(cluster, part, minlength=codes) for part in (each * each, share * share))
+        share = weight / weight.sum()
+        return Units(share * deviation, share, share * share)
+    total, size, squares, own = _cluster_sums(deviation, weight, cluster, codes)
     between, within = _working_variances(total, size, squares, own)
     if not between + within > 0:
         between = 1.0  # rows of equal values: nothing shows that rows of a cluster differ
     return Units(total, size, within * own + between * size * size, between, within)
+
+
+def _cluster_sums(
+    deviation: np.ndarray, weight: np.ndarray, cluster: np.ndarray, codes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Sums over the rows of each cluster of w d, w, (w d)^2 and w^2, with weights that add up to 1."""
+    if (weight == weight[0]).all():  # in half the time
+        n, count = len(deviation), np.bincount(cluster, minlength=codes)
+        sums = [np.bincount(cluster, part, minlength=codes) for part in (deviation, deviation * deviation)]
+        total, size, squares, own = sums[0] / n, np.divide(count, n), sums[1] / n**2, np.divide(count, n**2)
+    else:
+        share = weight / weight.sum()
+        each = share * deviation
+        total, size, squares, own = (
+            np.bincount(cluster, part, minlength=codes) for part in (each, share, each * each, share * share)
+        )
+    if codes or size.all():
+        return total, size, squares, own
+    there = size > 0
+    return total[there], size[there], squares[there], own[there]
 
 
 def _working_variances(

@@ -72,11 +72,9 @@ def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples
 
 def _rows_at_the_end(values: Values, estimate: float, confidence: float) -> float:
     """Effective number of rows at the end of the sample that is nearer to the quantile."""
-    if values.plain:
-        return float(len(values.x))
-    q, order = values.metric.q, np.argsort(values.x, kind="stable")
-    size = size_of_quantile(values.x, values.weight, values.cluster, estimate, q, "process").at(confidence)
-    return min(size, rows_at_nearer_end(values.weight[order], q))
+    order = np.argsort(values.x, kind="stable")
+    size = size_of_quantile(values, estimate, "process").at(confidence)
+    return min(size, rows_at_nearer_end(values.weight[order], values.metric.q))
 
 
 def _unit_codes(values: Values, max_units: int, rng: np.random.Generator) -> np.ndarray:

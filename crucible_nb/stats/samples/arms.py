@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
-from crucible_nb.events.ids import id_codes
+from crucible_nb.events.ids import dense_numbers, id_codes
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import (
     Error,
@@ -129,8 +130,10 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
 def _share_cluster_codes(
     frames: Sequence[pd.DataFrame], arms: Sequence[Values], columns: Sequence[str | None]
 ) -> list[Values]:
+    if all(column is not None and _is_dense(frame[column]) for frame, column in zip(frames, columns, strict=True)):
+        return list(arms)  # the numbers are the codes
     named = [
-        np.zeros(0, object) if column is None else id_codes(frame[column], column)[1]
+        np.zeros(0, object) if column is None else _names_of_codes(frame[column], column)
         for frame, column in zip(frames, columns, strict=True)
     ]
     codes, known = pd.factorize(np.concatenate(named))
@@ -145,6 +148,16 @@ def _share_cluster_codes(
         joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64), lost_cluster=lost))
         start, fresh = start + len(names), fresh + alone
     return joined
+
+
+def _is_dense(column: pd.Series) -> bool:
+    return dense_numbers(column) is not None
+
+
+def _names_of_codes(column: pd.Series, name: str) -> np.ndarray:
+    """The item of each cluster code."""
+    numbers = dense_numbers(column)
+    return id_codes(column, name)[1] if numbers is None else np.arange(numbers.max() + 1).astype(str).astype(object)
 
 
 def _set_apart(arms: Sequence[Values]) -> list[Values]:
@@ -238,7 +251,12 @@ def number_of_codes(arms: Sequence[Values]) -> int:
 
 def arm_error(arm: Values, deviation: np.ndarray) -> Error:
     """Linearised standard error of an estimate of one arm, between clusters if there are any; see `cluster_robust`."""
-    return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
+    if not arm.plain:
+        return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
+    n, scale = len(deviation), extreme_scale(deviation)
+    if scale != 1:
+        deviation = deviation / scale
+    return Error(scale * math.sqrt(float(deviation @ deviation) / (n - 1) / n), n - 1.0)
 
 
 def difference_error(control: Values, treatment: Values, first: np.ndarray, second: np.ndarray) -> Error:
@@ -273,6 +291,8 @@ def shared_clusters(arms: Sequence[Values]) -> int:
     codes = [arm.cluster for arm in arms if arm.cluster is not None]
     if len(codes) < len(arms):
         return 0
+    if len(codes) == 2 and codes[0].max(initial=-1) < codes[1].min(initial=codes[1].max(initial=0)):
+        return 0  # faster than counting
     present = np.zeros(number_of_codes(arms), np.int64)
     for code in codes:
         present += np.bincount(code, minlength=len(present)) > 0
