@@ -87,20 +87,17 @@ def _cluster_sums(
     deviation: np.ndarray, weight: np.ndarray, cluster: np.ndarray, codes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Sums over the rows of each cluster of w d, w, (w d)^2 and w^2, with weights that add up to 1."""
+    sums: list[np.ndarray]
     if (weight == weight[0]).all():  # in half the time
         n, count = len(deviation), np.bincount(cluster, minlength=codes)
-        sums = [np.bincount(cluster, part, minlength=codes) for part in (deviation, deviation * deviation)]
-        total, size, squares, own = sums[0] / n, np.divide(count, n), sums[1] / n**2, np.divide(count, n**2)
+        total, squares = (np.bincount(cluster, part, minlength=codes) for part in (deviation, deviation * deviation))
+        sums = [total / n, count / n, squares / n**2, count / n**2]
     else:
         share = weight / weight.sum()
         each = share * deviation
-        total, size, squares, own = (
-            np.bincount(cluster, part, minlength=codes) for part in (each, share, each * each, share * share)
-        )
-    if codes or size.all():
-        return total, size, squares, own
-    there = size > 0
-    return total[there], size[there], squares[there], own[there]
+        sums = [np.bincount(cluster, part, minlength=codes) for part in (each, share, each * each, share * share)]
+    there = slice(None) if codes or sums[1].all() else sums[1] > 0
+    return sums[0][there], sums[1][there], sums[2][there], sums[3][there]
 
 
 def _working_variances(
