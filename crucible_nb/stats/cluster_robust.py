@@ -173,6 +173,9 @@ def paired_adjust(control: Units, treatment: Units) -> tuple[np.ndarray, float]:
     form[0, 1] = form[1, 0] = -common.sum()
     form[0, 2] = form[2, 0] = form[1, 3] = form[3, 1] = -1.0
     variance = np.maximum(first + second, 0.0)
+    if (one == two).all() and _is_equal(one) and _is_equal(variance):
+        n = int(np.count_nonzero(one))
+        return math.sqrt(n / (n - 1)) * (treatment.total - control.total), n - 1.0
     return _adjust(treatment.total - control.total, variance, np.stack([one, two, first, second]), form)
 
 
@@ -206,7 +209,7 @@ def _adjust(total: np.ndarray, variance: np.ndarray, factors: np.ndarray, form: 
     inner = form @ ((factors * rest) @ factors.T)
     squares = float(variance @ variance) + 2 * pairs + float(np.sum(inner * inner.T)) - float(rest**2 @ shift**2)
     df = float(variance.sum()) ** 2 / squares if squares > 0 else 1.0
-    return np.sqrt(ratio) * total, max(df, 1.0)
+    return np.sqrt(ratio) * total, max(float(df), 1.0)
 
 
 def difference_of_errors(control: Error, treatment: Error) -> Error:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.stats.cluster_robust import Error, adjust, extreme_scale, units_of
+from crucible_nb.stats.cluster_robust import Error, adjust, effective_units, extreme_scale, units_of
 from crucible_nb.stats.samples.values import Values
 
 Of = Literal["process", "run"]
@@ -81,7 +81,7 @@ def units(n: int, cluster: np.ndarray | None) -> int:
 
 def effective_size(weight: np.ndarray) -> float:
     """Kish's effective sample size (sum w)^2 / sum w^2; shown to the reader, never used as n."""
-    return float(weight.sum() ** 2 / (weight @ weight)) if len(weight) else 0.0
+    return effective_units(weight / weight.max()) if len(weight) else 0.0
 
 
 def unit_size(weight: np.ndarray, of: Of, cluster: np.ndarray | None) -> float:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from statsmodels.stats.effect_size import _noncentrality_f, _noncentrality_t
 
+import crucible_nb as cr
 from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.sampling import Stratified, sample
 from crucible_nb.stats.effects.dominance import dominance
@@ -251,3 +252,36 @@ def test_effects_print_and_convert(rng: np.random.Generator) -> None:
     assert got.method.endswith("by noncentral t, n = 30 and 30.")
     assert got.to_dict()["n"] == [30, 30]
     assert "Cohen's d" in repr(got)
+
+
+@pytest.mark.parametrize(("t", "df"), [(50.0, 10.0), (1000.0, 10.0), (2e3, 4.0), (1e6, 4.0), (1e15, 2.0), (3e3, 1e6)])
+def test_limits_of_a_large_t_by_quadrature(t: float, df: float) -> None:
+    for sign in (1, -1):
+        limits = t_limits(sign * t, df, 0.95)
+        low, high = (limits.low, limits.high) if sign > 0 else (-limits.high, -limits.low)
+        # P(T < t | nc) = E Phi(t S - nc), S = chi / sqrt(df), by the midpoints of 20,000 equal parts of the chi-square
+        share = np.sqrt(stats.chi2.ppf((np.arange(20_000) + 0.5) / 20_000, df) / df)
+        for nc, chance in ((low, 0.975), (high, 0.025)):
+            assert stats.norm.cdf(t * share - nc).mean() == pytest.approx(chance, abs=3e-4)
+
+
+def test_an_effect_interval_never_takes_a_test_down(rng: np.random.Generator) -> None:
+    shifted = cr.t_test([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], metric="score", paired=True)  # equal up to rounding
+    assert shifted.pvalue < 1e-20
+    assert shifted.effect_interval.low < shifted.effect_size < shifted.effect_interval.high
+    x = rng.normal(0, 1, 50)
+    almost = cr.t_test(x, x + 1 + 1e-6 * rng.normal(0, 1, 50), metric="score", paired=True)
+    width = np.subtract(*almost.effect_interval[::-1]) / almost.effect_size
+    assert width == pytest.approx(0.4, abs=0.03)  # the chi-square limits of the standard deviation
+    low, high = cohens_d([-1, 0, 1], [999_999, 1e6, 1_000_001], metric="score").confidence_interval
+    assert (low, high) == pytest.approx((348_000.9, 1_669_078.1), rel=1e-6)
+    far = f_limits(1e9, 2.0, 30.0, 0.95)
+    shares = stats.chi2.ppf([0.025, 0.975], 30) / 30
+    assert far == pytest.approx(2e9 * shares, rel=1e-4)
+
+
+def test_intervals_of_explained_variance_contain_their_estimate() -> None:
+    groups = [1, 2, 3, 4.0], [1.1, 2.1, 2.9, 4.0], [1, 2, 3, 3.9]
+    omega, eta = omega_squared(*groups, metric="y"), eta_squared(*groups, metric="y")
+    assert omega.confidence_interval.low == float(omega) < 0 == omega.confidence_interval.high
+    assert 0 == eta.confidence_interval.low < float(eta) == eta.confidence_interval.high

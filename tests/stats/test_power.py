@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
 import crucible_nb as cr
@@ -124,7 +125,7 @@ def test_what_is_refused(options: dict, message: str) -> None:
 
 def test_what_cannot_be_found() -> None:
     with pytest.raises(cr.StatError, match="no number of values is large enough"):
-        required_sample_size(1e-8)
+        required_sample_size(1e-10)
     with pytest.raises(cr.StatError, match="no effect is large enough"):
         minimum_detectable_effect(2, test="proportions", p1=0.9)
     with pytest.raises(cr.ConfigError, match="n=1"):
@@ -140,3 +141,17 @@ def test_power_by_simulation() -> None:
     n = int(required_sample_size(test="proportions", p1=0.5, p2=0.75, method="pooled"))
     hits = sum(two_proportions(rng.random(n) < 0.5, rng.random(n) < 0.75).pvalue <= 0.05 for _ in range(400))
     assert 0.73 < hits / 400 < 0.87
+
+
+@pytest.mark.parametrize("n", [1.5e7, 1.6e7, 2e7, 1e9, 1e12])
+def test_the_smallest_effect_of_many_values(n: float) -> None:
+    z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)  # the t is normal, and the other tail is empty
+    assert float(minimum_detectable_effect(n)) == pytest.approx(z * np.sqrt(2 / n), rel=1e-5)
+    assert float(minimum_detectable_effect(n, test="proportions", p1=0.5).difference) == pytest.approx(
+        z * np.sqrt(0.5 / n), rel=1e-3
+    )
+
+
+def test_values_needed_for_a_tiny_effect() -> None:
+    z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+    assert required_sample_size(1e-6).exact == pytest.approx(2 * z**2 * 1e12, rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +106,10 @@ def test_what_was_done_is_said() -> None:
     large = mann_whitney_u(np.arange(30.0), np.arange(30.0), "score")
     assert "p-value: normal approximation with continuity correction, corrected for ties" in large.assumptions
     pairs = wilcoxon([1.0, 2.0, 3.0, 4.0, None], [1.0, 3.0, 5.0, 7.0, 9.0], "score", method="exact")
-    assert "1 pairs without a difference are left out of the test" in pairs.exclusions
+    assert "1 pairs without a difference are left out of the test and its interval" in pairs.exclusions
     assert "1 pairs with a missing value" in pairs.exclusions
     assert any("use method='asymptotic'" in said for said in pairs.warnings)
-    assert pairs.n == 4
+    assert pairs.n == 3
 
 
 def test_one_sided(rng: np.random.Generator) -> None:
@@ -208,3 +209,47 @@ def test_errors_say_what_to_do(call, said: str) -> None:
 def test_a_method_that_does_not_exist() -> None:
     with pytest.raises(ConfigError, match="method='auto': expected one of None, 'exact', 'asymptotic'"):
         mann_whitney_u([1, 2], [3, 4], "score", method="auto")
+
+
+def test_wilcoxons_p_and_interval_are_of_the_same_pairs() -> None:
+    rng = np.random.default_rng(3)
+    control = rng.integers(1, 11, 160)
+    treatment = control.copy()
+    moved = rng.choice(160, 65, replace=False)
+    treatment[moved] = np.clip(control[moved] + rng.integers(-2, 6, 65), 1, 10)
+    got = wilcoxon(control, treatment, metric="grade")
+    differ = treatment != control
+    alone = wilcoxon(control[differ], treatment[differ], metric="grade")
+    assert got.n == alone.n == int(differ.sum())
+    assert (got.pvalue, got.estimate, got.confidence_interval) == (
+        alone.pvalue,
+        alone.estimate,
+        alone.confidence_interval,
+    )
+    assert got.pvalue < 0.05
+    assert got.confidence_interval.low > 0
+    assert f"{160 - got.n} pairs without a difference are left out of the test and its interval" in got.exclusions
+
+
+@pytest.mark.parametrize(
+    "groups", [([1, 2, 3, 9], [4, 5, 6, 7]), ([1, 1, 2, 5], [2, 3, 3, 8], [4, 4, 6]), ([1, 2], [3, 4], [5, 6])]
+)
+def test_small_kruskal_wallis_is_exact(groups: tuple[list[float], ...]) -> None:
+    ranks = stats.rankdata(np.concatenate(groups))
+    ends = np.cumsum([len(group) for group in groups])
+
+    def between(order: tuple[int, ...]) -> float:
+        return sum(ranks[list(part)].sum() ** 2 / len(part) for part in np.split(np.array(order), ends[:-1]))
+
+    n, rng = len(ranks), np.random.default_rng(0)
+    orders = permutations(range(n)) if n <= 6 else (tuple(rng.permutation(n)) for _ in range(20_000))
+    found = [between(order) >= between(tuple(range(n))) - 1e-9 for order in orders]
+    got = kruskal_wallis(*groups, metric="score")
+    assert got.pvalue == pytest.approx(np.mean(found), abs=1e-12 if n <= 6 else 0.015)
+    if len(groups) == 2:
+        assert got.pvalue == pytest.approx(stats.mannwhitneyu(*groups, method="exact").pvalue)
+
+
+def test_few_values_in_a_group_are_said_where_the_p_value_is_not_exact() -> None:
+    got = kruskal_wallis([1.0, 2.0, 3.0], np.arange(20.0), np.arange(30.0), metric="score")
+    assert any("fewer than 5 values" in warning for warning in got.warnings)

@@ -40,13 +40,15 @@ class Explained(NamedTuple):
     Attributes:
         eta: Eta squared, sum of squares between groups / total.
         omega: Omega squared, eta squared corrected for chance.
-        interval: Confidence interval of the population proportion, by the noncentral F.
+        eta_interval, omega_interval: Confidence interval of the population proportion, by the noncentral F. If F is so
+            small that no proportion fits, the interval ends at the estimate, so that it always contains it.
         within: Degrees of freedom within groups.
     """
 
     eta: float
     omega: float
-    interval: Interval
+    eta_interval: Interval
+    omega_interval: Interval
     within: float
 
 
@@ -86,7 +88,8 @@ def explained_of(arms: Sequence[Values], names: Sequence[str], confidence: float
         size = float(n)
     else:
         test, size = wald_test(arms, [linearize(arm, "anova") for arm in arms])
-    return Explained(eta, omega, explained_limits(test, size, confidence), test.within)
+    limits = explained_limits(test, size, confidence)
+    return Explained(eta, omega, with_estimate(limits, eta), with_estimate(limits, omega), test.within)
 
 
 def explained_limits(test: FStatistic, n: float, confidence: float) -> Interval:
@@ -98,6 +101,16 @@ def explained_limits(test: FStatistic, n: float, confidence: float) -> Interval:
         return UNKNOWN
     low, high = f_limits(test.f, test.between, test.within, confidence)
     return Interval(low / (low + n), high / (high + n))
+
+
+def with_estimate(limits: Interval, estimate: float) -> Interval:
+    """Extend an interval to its estimate, which lies outside if F is too small for any proportion.
+
+    Examples:
+        >>> with_estimate(Interval(0.0, 0.0), -0.02)
+        Interval(low=-0.02, high=0.0)
+    """
+    return Interval(min(limits.low, estimate), max(limits.high, estimate))
 
 
 def sums_of_squares(arms: Sequence[Values]) -> tuple[float, float]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from crucible_nb.stats.results import Interval
+from crucible_nb.stats.results import UNKNOWN, Interval
 
 _FAR = 1e12
+_LARGE = 1000.0
 
 
 def t_limits(t: float, df: float, confidence: float) -> Interval:
@@ -27,22 +28,43 @@ def t_limits(t: float, df: float, confidence: float) -> Interval:
         Steiger, Fouladi: Noncentrality interval estimation and the evaluation of statistical models. In: Harlow et
         al. (eds.), What if there were no significance tests? (1997).
     """
+    if t < 0:
+        low, high = t_limits(-t, df, confidence)
+        return Interval(-high, -low)
+    if t > _LARGE:
+        return _large_t_limits(t, df, confidence)
+    limits = Interval(*(_t_limit(t, df, chance) for chance in ((1 + confidence) / 2, (1 - confidence) / 2)))
+    return _large_t_limits(t, df, confidence) if any(map(math.isnan, limits)) else limits
+
+
+def _t_limit(t: float, df: float, chance: float) -> float:
+    """The noncentrality at which a value up to `t` has this probability; NaN if none is found."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
-    tail = (1 - confidence) / 2
     spread = math.sqrt(1 + t * t / (2 * df))
-    center = t * (1 - 1 / (4 * df))
+    guess = t * (1 - 1 / (4 * df)) - float(special.ndtri(chance)) * spread
 
-    def below(nc: float) -> float:
-        chance = float(special.nctdtr(df, nc, t))
+    def off(nc: float) -> float:
+        below = float(special.nctdtr(df, nc, t))
         # scipy returns NaN if t and nc differ in sign and the probability on one side is 0
-        return chance if not math.isnan(chance) else float(nc < t)
+        return (below if not math.isnan(below) else float(nc < t)) - chance
 
-    def at(chance: float) -> float:
-        guess = center - float(special.ndtri(chance)) * spread
-        return _root(lambda nc: below(nc) - chance, guess, spread)
+    return _root(off, guess, spread)
 
-    return Interval(at(1 - tail), at(tail))
+
+def _large_t_limits(t: float, df: float, confidence: float) -> Interval:
+    """Limits for a large t, of which scipy's distribution is inaccurate: those of t S - Z, joined by squares (MOVER).
+
+    S is the estimated standard deviation / the true one, whose limits are those of chi, and Z is normal. For t > 1,000
+    they are right to five digits.
+    """
+    from scipy import special  # noqa: PLC0415
+
+    tail = (1 - confidence) / 2
+    z = float(special.ndtri(1 - tail))
+    shares = (math.sqrt(2 * special.gammaincinv(df / 2, chance) / df) for chance in (tail, 1 - tail))
+    low, high = (math.hypot(t * (1 - share), z) for share in shares)
+    return Interval(t - low, t + high)
 
 
 def f_limits(f: float, between: float, within: float, confidence: float) -> Interval:
@@ -77,11 +99,23 @@ def f_limits(f: float, between: float, within: float, confidence: float) -> Inte
         spread = math.sqrt(2 * between + 4 * f * between + 2 * (f * between) ** 2 / within) + 1
         return _root(off, max(between * (f - 1), 0.0), spread, floor=0.0)
 
-    return Interval(at(1 - tail), at(tail))
+    limits = Interval(at(1 - tail), at(tail)) if f < _LARGE**2 else UNKNOWN
+    return _large_f_limits(f, between, within, confidence) if any(map(math.isnan, limits)) else limits
+
+
+def _large_f_limits(f: float, between: float, within: float, confidence: float) -> Interval:
+    """Limits for a large F, as for a large t: those of f V - Y, V a chi-square / df, Y normal with its variance."""
+    from scipy import special  # noqa: PLC0415
+
+    tail = (1 - confidence) / 2
+    z, nc = float(special.ndtri(1 - tail)), between * f
+    shares = (2 * special.gammaincinv(within / 2, chance) / within for chance in (tail, 1 - tail))
+    low, high = (math.hypot(nc * (1 - float(share)), z * math.sqrt(2 * between + 4 * nc)) for share in shares)
+    return Interval(max(nc - low, 0.0), nc + high)
 
 
 def _root(off: Callable[[float], float], guess: float, step: float, floor: float = -math.inf) -> float:
-    """Find the root of a decreasing function, starting from a guess."""
+    """Find the root of a decreasing function, starting from a guess; NaN if there is none within reach."""
     from scipy import optimize  # noqa: PLC0415
 
     low, high = max(guess - step, floor), guess + step
@@ -91,6 +125,8 @@ def _root(off: Callable[[float], float], guess: float, step: float, floor: float
     while off(high) > 0 and step < _FAR:
         step *= 2
         high += step
+    if not (off(low) >= 0 >= off(high)):
+        return math.nan
     return float(optimize.brentq(off, low, high, xtol=1e-10, rtol=1e-12))
 
 

@@ -408,8 +408,10 @@ def _of_groups(name: str, groups: tuple[Any, ...], options: _Options) -> Effect:
     names = name_groups(groups, name.replace(" ", "_"))
     arms = options.arms(groups, names)
     explained = explained_of(arms, names, options.confidence)
-    value = explained.eta if name.startswith("eta") else explained.omega
-    effect = StandardizedEffect(value, explained.interval, explained.within, "noncentral F")
+    value, interval = explained.eta, explained.eta_interval
+    if name.startswith("omega"):
+        value, interval = explained.omega, explained.omega_interval
+    effect = StandardizedEffect(value, interval, explained.within, "noncentral F")
     return _effect(name, effect, arms, options, notes_of(arms, names))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import extreme_scale
 from crucible_nb.stats.estimates.effective_size import size_of_quantile
 from crucible_nb.stats.estimates.limits import Limits, require_units
 from crucible_nb.stats.estimates.quantiles import open_ends, rows_at_nearer_end
@@ -47,6 +48,11 @@ def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples
     if units < 10 or (values.per is None and (values.x == values.x[0]).all()):
         what = "ten values" if values.cluster is None else "ten clusters with values"
         raise StatError(f"{metric.name}: a bootstrap needs at least {what} that are not all equal, got {units}")
+    scale = extreme_scale(values.x)
+    if scale != 1:
+        limits = bootstrap_limits(values._replace(x=values.x / scale), confidence, seed, resamples)
+        interval = Interval(scale * limits.interval.low, scale * limits.interval.high)
+        return limits._replace(estimate=scale * limits.estimate, interval=interval, error=scale * limits.error)
     rng = np.random.default_rng(seed)
     quantile = metric.kind == "quantile"
     max_units, default = _QUANTILE if quantile else _SUMS

@@ -64,8 +64,8 @@ def total_limits(values: Values, confidence: float, of: Of, method: str | None =
         return exact_limits(float(weight @ x))
     require_units(values, 2, of)
     scale, rows = complete(values)
-    horvitz_thompson = of == "run" and (values.seen is None or values.sized)
-    center = 0.0 if horvitz_thompson else weighted.mean(rows.x, rows.weight)
+    sums_only = of == "run" and (values.seen is None or values.sized) and weighted.are_inverse_probabilities(weight)
+    center = 0.0 if sums_only else weighted.mean(rows.x, rows.weight)
     error, df = weighted.error_of(rows.x - center, rows.weight, of, rows.cluster)
     total = scale * float(rows.weight.sum())
     return symmetric_limits(

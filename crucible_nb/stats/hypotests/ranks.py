@@ -15,6 +15,7 @@ from crucible_nb.stats.effects.explained import FStatistic, explained_limits, na
 from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
 from crucible_nb.stats.effects.sizes import match_independent_pairs
 from crucible_nb.stats.effects.standardized import differences
+from crucible_nb.stats.hypotests.exact_ranks import exact_pvalue, is_small
 from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, number
@@ -26,6 +27,7 @@ from crucible_nb.stats.wording import interval_text, joined, sizes_text
 from crucible_nb.utils import checks
 
 METHODS = (None, "exact", "asymptotic")
+_FEW = 5
 
 
 def mann_whitney_u(
@@ -174,8 +176,8 @@ def wilcoxon(
 
     Returns:
         TestResult. `estimate` is the Hodges-Lehmann pseudomedian of treatment - control; the effect size is the
-        matched-pairs rank-biserial correlation. Pairs that are equal are left out of the test, and their number is
-        reported.
+        matched-pairs rank-biserial correlation. Pairs that are equal are left out of all of them (p-value, estimate,
+        interval and `n`), and their number is reported.
 
     Raises:
         StatError: Mismatched pairs, all pairs equal, sampled rows.
@@ -215,13 +217,15 @@ def wilcoxon_of(
             method=method or "auto",
         )  # fmt: skip
     level = two_sided_level(confidence, alternative)
-    center, effect = pseudomedian(arm.x, level), matched_rank_biserial(arm.x, level)
+    unequal = arm.x[arm.x != 0]
+    center, effect = pseudomedian(unequal, level), matched_rank_biserial(unequal, level)
     interval, statistic, pvalue = one_sided(center.interval, alternative), float(test.statistic), float(test.pvalue)
     notes = notes_of((arm,), ("pairs",)).plus(exclusions=pairs.exclusions).plus(*_signed_rank_notes(arm.x, method))
-    n = len(arm.x)
+    n = len(unequal)
+    equal = "" if n == len(arm.x) else " of the pairs that differ"
     return TestResult(
         test="Wilcoxon signed-rank test", metric=arm.metric.name, estimate=center.value,
-        estimand="pseudomedian of treatment - control", confidence_interval=interval, confidence=confidence,
+        estimand=f"pseudomedian of treatment - control{equal}", confidence_interval=interval, confidence=confidence,
         statistic=statistic, df=None, pvalue=pvalue, effect="matched-pairs rank-biserial correlation",
         effect_size=effect.value, effect_interval=one_sided(effect.interval, alternative, -1.0, 1.0),
         alternative=alternative, n=n, assumptions=notes.assumptions, exclusions=notes.exclusions,
@@ -238,7 +242,7 @@ def _signed_rank_notes(difference: np.ndarray, method: str | None) -> Notes:
     equal = int(np.count_nonzero(difference == 0))
     sizes = np.abs(difference[difference != 0])
     tied = len(np.unique(sizes)) < len(sizes)
-    exclusions = (f"{equal:,} pairs without a difference are left out of the test",) if equal else ()
+    exclusions = (f"{equal:,} pairs without a difference are left out of the test and its interval",) if equal else ()
     warnings_: tuple[str, ...] = ()
     if method == "exact" and (tied or equal):
         warnings_ = ("the exact p-value ignores ties and equal pairs: use method='asymptotic'",)
@@ -256,7 +260,8 @@ def kruskal_wallis(
     """Test whether values of some groups tend to be larger than those of other groups: the Kruskal-Wallis test.
 
     Sampled or clustered rows are tested as in `mann_whitney_u`: mean ranks, estimated with the weights, are compared
-    by Welch's formula with linearised standard errors.
+    by Welch's formula with linearised standard errors. The p-value is exact up to 50,000 arrangements of the ranks (4
+    values in each of three groups); above by chi-square.
 
     Args:
         *groups: Two or more experiments, frames, Series, lists or arrays.
@@ -299,6 +304,13 @@ def kruskal_of(arms: Sequence[Values], names: Sequence[str], confidence: float) 
 
         h_test = stats.kruskal(*(arm.x for arm in arms))
         statistic, pvalue, df = float(h_test.statistic), float(h_test.pvalue), float(k - 1)
+        if is_small(sizes):
+            pvalue = exact_pvalue(stats.rankdata(np.concatenate([arm.x for arm in arms])), sizes)
+            notes = notes.plus([f"p-value: exact, from all arrangements of {n} ranks"])
+        elif min(sizes) < _FEW:
+            notes = notes.plus(
+                warnings=[f"p-value: chi-square approximation, rough for groups of fewer than {_FEW} values"]
+            )
         share = statistic / (n - 1)
         f = FStatistic(share / (1 - share) * (n - k) / (k - 1) if share < 1 else math.inf, k - 1, n - k, pvalue)
         test, shown, effective_n = "Kruskal-Wallis test", f"H({k - 1}) = {number(statistic)}", float(n)

@@ -17,7 +17,7 @@ from crucible_nb.stats.estimates.two_means import TwoMeans, two_means
 from crucible_nb.stats.hypotests.means import two_sample_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import linearize, shared_clusters, units_of_arm
+from crucible_nb.stats.samples.arms import common_skewness, linearize, shared_clusters, units_of_arm
 from crucible_nb.stats.samples.values import Values
 
 _SKEWED = 0.2
@@ -66,7 +66,7 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
     if shared_clusters((control, treatment)):
         return welch, contrast
     arms = _arm_of(control, means.error(1.0, 0.0)), _arm_of(treatment, means.error(0.0, 1.0))
-    unequal = common_skewness(*arms) > _SKEWED
+    unequal = common_skewness(arms[0].n, arms[1].n, arms[0].skewness, arms[1].skewness) > _SKEWED
     if unequal:
         contrast = widest(contrast, _common_shape(means, *arms))
         welch = _with_common_shape(welch, contrast, confidence, arms)
@@ -74,13 +74,6 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
     if skewed and (unequal or welch.pvalue > _CERTAIN) and shape_pvalue(control, treatment) < _SUSPECT:
         welch = replace(welch, limited=_LIMITED, warnings=(*welch.warnings, _LIMITED))
     return welch, contrast
-
-
-def common_skewness(control: _Arm, treatment: _Arm) -> float:
-    """Absolute skewness of the difference of means if both arms have the same shape; 0 for arms of equal size."""
-    n, m = control.n, treatment.n
-    skewness = (n * control.skewness + m * treatment.skewness) / (n + m)
-    return float(abs(skewness * (1 / n**2 - 1 / m**2)) / (1 / n + 1 / m) ** 1.5)
 
 
 def _arm_of(arm: Values, error: Error) -> _Arm:

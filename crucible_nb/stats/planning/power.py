@@ -11,7 +11,8 @@ from crucible_nb.stats.planning.designs import Design, make_design
 from crucible_nb.stats.results import Result, number
 from crucible_nb.utils import checks
 
-_LARGEST_N = 1e12
+_LARGEST_N = 1e18
+_STEP = 1e3
 
 
 @dataclass(frozen=True, repr=False)
@@ -254,6 +255,8 @@ def minimum_detectable_effect(
     highest = (1 - p1 if sign > 0 else p1) * (1 - 1e-9) if p1 is not None else math.pi if test == "proportions" else 1e6
     lowest = highest * 1e-9
     n = checks.number("n", n, ge=design_for(sign * lowest).min_n)
+    while design_for(sign * lowest).power(n, alpha) >= power:
+        lowest /= _STEP
     size = sign * _find_root(lambda s: design_for(sign * s).power(n, alpha) - power, lowest, highest, "effect")
     design = design_for(size)
     difference = size if shares else size * sd if sd is not None else math.nan
@@ -293,4 +296,4 @@ def _find_root(function: Any, low: float, highest: float, what: str) -> float:
         if high >= highest:
             raise StatError(f"power: no {what} is large enough; ask for less power, or a larger effect")
         low, high = high, min(2 * high, highest)
-    return float(optimize.brentq(function, low, high, xtol=1e-12, rtol=1e-13))
+    return float(optimize.brentq(function, low, high, xtol=1e-13 * low, rtol=1e-13))

@@ -361,13 +361,29 @@ def moments_of(arm: Values) -> Moments:
     """
     n, pivot = len(arm.x), arm.x[0]
     away = arm.x - pivot
+    scale = extreme_scale(away)
+    if scale != 1:
+        away /= scale
     share = arm.weight / arm.weight.sum() if arm.sampled else None
     center = float(away.mean() if share is None else share @ away)
     away -= center
     squares = away * away
     variance = float(squares.mean() if share is None else share @ squares)
     third = float(squares @ away / n if share is None else share @ (squares * away))
-    return Moments(float(pivot + center), variance * n / (n - 1), third / variance**1.5 if variance > 0 else 0.0)
+    skewness = third / variance**1.5 if variance > 0 else 0.0
+    return Moments(float(pivot + scale * center), scale**2 * variance * n / (n - 1), skewness)
+
+
+def in_moderate_unit(*arms: Values) -> list[Values]:
+    """The arms in a unit in which squares neither over- nor underflow; unchanged if they are in one.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> in_moderate_unit(values_of([3e-150, 4e-150], "loss"))[0].x.max() > 0.1
+        True
+    """
+    scale = extreme_scale(*(arm.x for arm in arms))
+    return [arm if scale == 1 else arm._replace(x=arm.x / scale) for arm in arms]
 
 
 def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moments]) -> Notes:
@@ -377,16 +393,21 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         Cochran: Sampling Techniques, section 2.15 (n > 25 times the squared skewness). Wiley (1977).
     """
     third, second, warnings = 0.0, 0.0, []
+    largest = max(moment.variance for moment in moments) or 1.0
     for i, (arm, name, (mean, variance, skew)) in enumerate(zip(arms, names, moments, strict=True)):
         n = weighted.effective_size(arm.weight) if arm.sampled else len(arm.x)
         # in a difference, the skewness of the two arms cancels
-        third += (1 if i else -1) * skew * variance**1.5 / n**2
-        second += variance / n
+        third += (1 if i else -1) * skew * (variance / largest) ** 1.5 / n**2
+        second += variance / largest / n
         # the largest 1% can carry 15% only if the sd is 1.4 times the mean: most arms need no sorting
-        if mean > 0 and variance > (_HEAVY_SPREAD * mean) ** 2:
+        if mean > 0 and math.sqrt(variance) > _HEAVY_SPREAD * mean:
             warnings += [f"{name}: {warning}" for warning in heavy_tail_warnings(arm)]
     skewness = " and ".join(f"{moment.skewness:.2g} in {name}" for moment, name in zip(moments, names, strict=True))
-    if second > 0 and abs(third) / second**1.5 > _SKEWED:
+    shared = 0.0
+    if len(arms) == 2:
+        sizes = (weighted.effective_size(arm.weight) if arm.sampled else len(arm.x) for arm in arms)
+        shared = common_skewness(*sizes, *(moment.skewness for moment in moments))
+    if second > 0 and max(abs(third) / second**1.5, shared) > _SKEWED:
         warnings.append(
             f"skewness {skewness}: too large for means of so few values to be normal; mann_whitney_u, permutation_test "
             "or a quantile do not need normality"
@@ -397,6 +418,21 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         assumption = f"values are assumed to be normally distributed; {fewest} values are too few to check it"
         return Notes((assumption,), (), tuple(warnings))
     return Notes((f"skewness {skewness}: means of so many values are close to normal",), (), tuple(warnings))
+
+
+def common_skewness(n: float, m: float, first: float, second: float) -> float:
+    """Absolute skewness of the difference of two means if both arms have the same shape; 0 for arms of equal size.
+
+    Args:
+        n, m: Number of values of each arm.
+        first, second: Skewness of the values of each arm.
+
+    Examples:
+        >>> common_skewness(300, 300, 8.0, 8.0), round(common_skewness(50, 2000, 8.0, 8.0), 2)
+        (0.0, 1.09)
+    """
+    skewness = (n * first + m * second) / (n + m)
+    return float(abs(skewness * (1 / n**2 - 1 / m**2)) / (1 / n + 1 / m) ** 1.5)
 
 
 def check_equal_variances(arms: Sequence[Values], ratio: str) -> Notes:
