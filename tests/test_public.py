@@ -122,6 +122,10 @@ GONE |= {f"{_TEST})"}
 NEW |= {f"{_TEST}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), limited=None)"}
 NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited")}
 
+GONE |= {"planned.take(self, n, metrics)"}
+NEW |= {"planned.take(self, n, metrics, information=None)"}
+NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
+
 
 def test_names_and_arguments_are_those_of_v01() -> None:
     before, today = set(GOLDEN.read_text().splitlines()), set(face.lines())

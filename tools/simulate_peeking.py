@@ -1,4 +1,4 @@
-"""Errors and power under continuous peeking: `python tools/simulate_peeking.py [--runs N] [--write]`.
+"""Errors and power under continuous peeking: `python tools/simulate_peeking.py [--runs N] [--write] [--plans]`.
 
 Two arms, looked at every 20 events an arm; a run counts as decided at its first look that decides. Every run has its
 own seed: [scenario, run]. The figures come from the functions behind `cr.compare(sequential=True)`; looks that cannot
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from crucible_nb.comparison.preregistered import look_level
+from crucible_nb.stats.planning.plan import Ledger, plan_of
 from crucible_nb.stats.sequences import asymptotic, quantiles, rates
 from crucible_nb.stats.sequences.betting import BETS
 from crucible_nb.stats.sequences.mixture import log_mixture, log_sides
@@ -26,6 +28,7 @@ from crucible_nb.stats.sequences.rates import SuccessCounts
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "statistics.md"
 BEGIN, END = "<!-- peeking -->\n", "<!-- /peeking -->\n"
+PLANS_BEGIN, PLANS_END = "<!-- plans -->\n", "<!-- /plans -->\n"
 ALPHA, EVERY = 0.05, 20
 LIMIT = -math.log(ALPHA)
 NEVER = 10**9
@@ -414,23 +417,106 @@ def tables(runs: int, pool: Any) -> str:
     return "\n".join([*parts, ""])
 
 
+# -- planned looks ------------------------------------------------------------------------------------------------
+
+
+class PlannedLooks(NamedTuple):
+    """Looks at a plan of 1,000 events.
+
+    Attributes:
+        name: How the looks differ from the plan.
+        looks: Planned number of looks.
+        at: Events of (control, treatment) at each look that is taken.
+    """
+
+    name: str
+    looks: int
+    at: tuple[tuple[int, int], ...]
+
+
+def even(*sizes: int) -> tuple[tuple[int, int], ...]:
+    """Looks at which both arms have as many events."""
+    return tuple((size, size) for size in sizes)
+
+
+PLANS = [
+    PlannedLooks("five even looks", 5, even(100, 200, 300, 400, 500)),
+    PlannedLooks("a hundred looks", 100, even(*range(5, 501, 5))),
+    PlannedLooks("the first look late, at 60 %", 5, even(300, 400, 500)),
+    PlannedLooks("one look, late, at 140 %", 5, even(700)),
+    PlannedLooks("the last look late, at 140 %", 2, even(250, 700)),
+    PlannedLooks("early looks, at 2, 10, 20 and 40 % of a plan of one", 1, even(10, 50, 100, 200, 500)),
+    PlannedLooks("uneven looks, at 21, 22, 78, 80 and 100 %", 5, even(105, 110, 390, 400, 500)),
+    PlannedLooks("the treatment grows at half the speed", 5, tuple((2 * n, n) for n in range(100, 501, 100))),
+    PlannedLooks("a finished control of 5,000 events", 5, tuple((5000, n) for n in range(100, 501, 100))),
+]
+
+
+def plan_levels(case: PlannedLooks) -> np.ndarray:
+    """Levels that `cr.compare` gives these looks."""
+    ledger, levels = Ledger(plan_of("score", sample_size=1000, looks=case.looks)), []
+    for control, treatment in case.at:
+        levels.append(look_level(ledger, min(control, treatment)))
+        ledger.take(control + treatment, ["score"], min(control, treatment))
+    return np.array(levels)
+
+
+def plan_errors(case: PlannedLooks, place: int, runs: int) -> float:
+    """Share of runs in which any of the looks told equal arms apart."""
+    n, levels = np.array(case.at).T, plan_levels(case)
+    found = []
+    for run in range(runs):
+        rng = np.random.default_rng([place, run])
+        moments = []
+        for size in n:
+            x = rng.normal(size=size[-1])
+            mean = x.cumsum()[size - 1] / size
+            moments.append((mean, ((x**2).cumsum()[size - 1] - size * mean**2) / (size - 1), size))
+        (one, first_variance, m), (two, second_variance, k) = moments
+        error = np.sqrt(first_variance / m + second_variance / k)
+        df = error**4 / ((first_variance / m) ** 2 / (m - 1) + (second_variance / k) ** 2 / (k - 1))
+        found.append(2 * stats.t.sf(np.abs(two - one) / error, df) <= levels)
+    return float(np.array(found).any(axis=1).mean())
+
+
+def plan_table(runs: int) -> str:
+    """Errors of every way of looking at a plan."""
+    rows = ["| looks at a plan of 1,000 events | planned | wrong at any look | runs |", "|---|--:|--:|--:|"]
+    for place, case in enumerate(PLANS):
+        wrong = plan_errors(case, place, runs)
+        rows.append(f"| {case.name} | {case.looks} | {wrong:.1%} | {runs:,} |")
+    return "\n".join([*rows, ""])
+
+
+def write(text: str, begin: str, end: str) -> None:
+    """Put a table into its place in the guide."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, after = page.split(begin)[0], page.split(end)[1]
+    PAGE.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/guides/statistics.md")
+    parser.add_argument("--plans", action="store_true", help="only the table of planned looks")
     args = parser.parse_args()
+    plans = plan_table(args.runs)
+    print(plans)
+    if args.write:
+        write(plans, PLANS_BEGIN, PLANS_END)
+    if args.plans:
+        return
     with ProcessPoolExecutor() as pool:
         text = tables(args.runs, pool)
     print(text)
     if args.write:
-        page = PAGE.read_text(encoding="utf-8")
-        before, after = page.split(BEGIN)[0], page.split(END)[1]
         said = (
             "`python tools/simulate_peeking.py --write` recomputes these tables; the seed of a run is "
             "[table, line, run], counted from 0.\n\n"
         )
-        PAGE.write_text(f"{before}{BEGIN}{said}{text}{END}{after}", encoding="utf-8")
+        write(said + text, BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import joint_codes
-from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
+from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
 from crucible_nb.utils import checks
 
 _SHARED = 0.5
@@ -28,6 +28,7 @@ class Design:
         resample: Width of time blocks; None for rows.
         notes: Sentences on how the design was chosen.
         warnings: Reasons to doubt that rows are independent.
+        once: Column of items of which a sequence counts the first row only; None counts all rows.
     """
 
     pair_by: str | None = None
@@ -36,6 +37,7 @@ class Design:
     resample: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    once: str | None = None
 
     @property
     def cluster(self) -> str | None:
@@ -65,12 +67,13 @@ def read_design(control: Arm, treatment: Arm, arguments: CompareArguments) -> De
     if not arguments.sequential:
         return Design(pair_by, clustering, sampled, None, (*pair_notes, *clustering.notes), clustering.warnings)
     quantiles = () if pair_by is None else ("quantiles take the arms as independent, also those of paired items",)
-    column = clustering.column
+    column, item = clustering.column, arguments.pair_by or ITEM
+    once = pair_by or (item if column == item else None)
     rows = "items" if pair_by is not None else "rows"
-    warnings = () if column is None else (
+    warnings = () if column in (None, once) else (
         f"a sequence takes {rows} as independent, but {column} has several each: use one row per {column}",
     )  # fmt: skip
-    return Design(pair_by, INDEPENDENT, sampled, None, (*pair_notes, *quantiles), warnings)
+    return Design(pair_by, INDEPENDENT, sampled, None, (*pair_notes, *quantiles), warnings, once)
 
 
 def _choose_pairs(

@@ -128,6 +128,9 @@ def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
     if design.cluster is not None and design.pair_by is None and not arguments.sequential:
         first, second = number_clusters(first, second, design.cluster)
     measured = {metric: _measure(first, second, metric, design, arguments, plan, alpha) for metric in metrics}
+    reasons = [metric.difference.untested for metric in measured.values()]
+    if arguments.sequential and all(reasons):
+        raise StatError(str(reasons[0]))
     return MeasuredArms(first, second, design, alpha, plan, measured)
 
 
@@ -162,13 +165,13 @@ def _difference(
     first: Arm, second: Arm, metric: str, design: Design, arguments: CompareArguments, alpha: float
 ) -> Difference:
     """Compare one metric; one that cannot be tested costs only itself."""
-    if arguments.sequential:
-        bound = arguments.bound.get(metric) if isinstance(arguments.bound, Mapping) else arguments.bound
-        return sequential_difference(first, second, metric, design, alpha, bound, asymptotic=arguments.asymptotic)
-    for arm in (first, second):
-        if not len(arm.frame):
-            return untested_difference(first, second, metric, design, f"{arm.name} has no rows")
+    bound = arguments.bound.get(metric) if isinstance(arguments.bound, Mapping) else arguments.bound
+    empty = next((arm.name for arm in (first, second) if not len(arm.frame)), None)
+    if empty is not None and not arguments.sequential:
+        return untested_difference(first, second, metric, design, f"{empty} has no rows")
     try:
+        if arguments.sequential:
+            return sequential_difference(first, second, metric, design, alpha, bound, asymptotic=arguments.asymptotic)
         if arguments.group_by is not None:
             return compare_runs(first, second, metric, arguments.group_by)
         return measure_difference(first, second, metric, design)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from crucible_nb.comparison.arguments import Direction
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.stats.planning.plan import Ledger, Plan
-from crucible_nb.stats.sequences.spending import boundaries
+from crucible_nb.stats.samples.metric_names import metric_of
+from crucible_nb.stats.sequences.spending import boundaries_at
+
+_LEAST = 1e-12
+"""Smallest level of a look: below, 1 - level is 1 in float64."""
 
 
 class PlannedLook:
@@ -15,12 +21,14 @@ class PlannedLook:
     Attributes:
         ledger: The plan with the looks so far.
         plan: The plan.
+        information: Number of values of the primary metric since the plan was made, in the smaller arm.
         alpha: Significance level of this look; below that of the plan if several looks share it.
         deviations: Sentences on looks and metrics that are not in the plan.
     """
 
-    def __init__(self, ledger: Ledger, alpha: float) -> None:
-        self.ledger, self.plan, self.alpha = ledger, ledger.plan, alpha
+    def __init__(self, ledger: Ledger, information: int, *, sequential: bool) -> None:
+        self.ledger, self.plan, self.information = ledger, ledger.plan, information
+        self.alpha = ledger.plan.alpha if sequential else look_level(ledger, information)
         self.deviations: tuple[str, ...] = ()
 
     @property
@@ -35,16 +43,21 @@ class PlannedLook:
     def record_look(self, control: Arm, treatment: Arm, metrics: tuple[str, ...]) -> None:
         """Record this look in the ledger, and its deviations from the plan."""
         n, deviations = len(control.frame) + len(treatment.frame), []
-        look = self.ledger.take(n, metrics)
-        if not look.planned:
-            deviations.append(
-                f"this look, at {n:,} events, was not planned, so its p-values are not covered by the plan; use "
-                "sequential=True to look at any time"
-            )
+        ended = self.ledger.ended
+        if not self.ledger.take(n, metrics, self.information).planned:
+            deviations.append(self._unplanned_text(ended=ended))
         extra = [metric for metric in metrics if not self.covers(metric)]
         if extra:
             deviations.append(f"not in the plan: {', '.join(extra)}")
         self.deviations = tuple(deviations)
+
+    def _unplanned_text(self, *, ended: bool) -> str:
+        look = (
+            f"this look, at {self.information:,} new values of {self.plan.metric} in the smaller arm, was not planned"
+        )
+        if self.plan.sample_size is None or ended:
+            return f"{look}, so its p-values are not covered by the plan; use sequential=True to look at any time"
+        return f"{look}: it is tested at the level {self.alpha:.2g}, which is spent and missing at later looks"
 
 
 def find_plan(control: Arm, treatment: Arm, alpha: float | None, *, sequential: bool) -> PlannedLook | None:
@@ -67,25 +80,37 @@ def find_plan(control: Arm, treatment: Arm, alpha: float | None, *, sequential: 
         raise StatError(f"alpha={alpha}: the plan has alpha={plan.alpha}; leave out alpha")
     if plan.sequential and not sequential:
         raise StatError("sequential=False: the plan is sequential; use sequential=True")
-    return PlannedLook(ledger, _level(ledger, len(control.frame) + len(treatment.frame), sequential=sequential))
+    information = min(_new_values(arm, plan) for arm in (control, treatment))
+    return PlannedLook(ledger, information, sequential=sequential)
 
 
-def _level(ledger: Ledger, n: int, *, sequential: bool) -> float:
-    """Significance level of this look: that of the plan, or its part if the plan has several looks."""
-    plan: Plan = ledger.plan
-    if plan.looks == 1 or sequential or plan.sample_size is None:
-        return plan.alpha
-    due = ledger.due(n)
-    done = [look.n for look in ledger.looks if look.planned]
-    if due is None:
-        return _levels(plan, done)[-1] if done and n == done[-1] else plan.alpha
-    return _levels(plan, [*done, n])[-1]
+def _new_values(arm: Arm, plan: Plan) -> int:
+    """Count the rows with a value of the primary metric; of the arm with the plan, those recorded after it."""
+    metric, frame = metric_of(plan.metric, arm.frame.columns), arm.frame
+    columns = [column for column in (metric.column, metric.per) if column is not None]
+    if not set(columns) <= set(frame.columns):
+        return 0
+    known = frame[columns].notna().all(axis=1).to_numpy()
+    if arm.ledger is not None and "seq" in frame.columns:
+        known = known & (frame["seq"].to_numpy() >= arm.ledger.plan.events)
+    return int(np.count_nonzero(known))
 
 
-def _levels(plan: Plan, looks: list[int]) -> list[float]:
+def look_level(ledger: Ledger, information: int) -> float:
+    """Significance level of a look at a plan with a sample size.
+
+    Every look up to the end, planned or not, spends alpha by its information, so that all of them together err in at
+    most alpha. Looks after the end have the level of the plan, which they do not keep.
+
+    References:
+        Lan and DeMets: Discrete sequential boundaries for clinical trials. Biometrika 70 (1983).
+    """
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
-    fractions = [min(n / float(plan.sample_size or 1), 1.0) for n in looks]
-    final = [] if fractions[-1] == 1.0 else [1.0]  # later looks do not change the level of this one
-    limits = boundaries([*fractions, *final], plan.alpha)[: len(looks)]
-    return [float(2 * special.ndtr(-limit)) for limit in limits]
+    plan, now = ledger.plan, ledger.fraction(information)
+    before = sorted({fraction for fraction in ledger.fractions if 0 < fraction < now})
+    if plan.sequential or plan.sample_size is None or max(before, default=0.0) >= 1:
+        return plan.alpha
+    if not now > 0:
+        return _LEAST
+    return max(float(2 * special.ndtr(-boundaries_at([*before, now], plan.alpha)[-1])), _LEAST)

@@ -100,7 +100,7 @@ class Alerting:
         raised = monitor.on_incidents(stream.pipeline.detect.take_new_incidents())
         if monitor.rules:
             now = intake.view().now
-            raised += monitor.check(now, self._window_metrics)
+            raised += monitor.check(now, self._window_metrics, stream.pipeline.enrich.unpriced)
         actions = [alert.action for alert in raised if alert.action in ("pause", "stop")]
         fired = monitor.fired or bool(actions)
         for alert in raised:

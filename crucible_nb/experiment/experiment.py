@@ -533,13 +533,15 @@ class Experiment:
 
         Args:
             rule: A metric, a comparison, a number, and optionally a window: "error_rate > 0.1 over 5min". Metrics are
-                error_rate, success_rate, mean_, max_, p50_, p90_, p95_ and p99_latency_ms, total_ and mean_cost_usd,
-                cost_per_hour, total_tokens, event_count, failure_count, events_per_second.
+                error_rate, success_rate (limits from 0 to 1, or "10%"), mean_, max_, p50_, p90_, p95_ and
+                p99_latency_ms, total_ and mean_cost_usd, cost_per_hour, total_tokens, event_count, failure_count,
+                events_per_second.
             action: "alert", "pause" or "stop".
-            min_events: Minimum number of events. None: 10 for rates, means and quantiles; 1 for counts and totals; 0
-                for event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
-                detects missing events, once the experiment has run for the whole window. Windows end now; with
-                clock="events", now is the newest event, so missing events are not detected.
+            min_events: Minimum number of values of the metric: known outcomes, latencies, costs. None: 10 for rates,
+                means and quantiles; 1 for counts and totals; 0 for event_count and events_per_second below a limit over
+                a window, so that "event_count < 1 over 5min" detects missing events, once the experiment has run for
+                the whole window. Windows end now; with clock="events", now is the newest event, so missing events are
+                not detected.
 
         Raises:
             ConfigError: The rule cannot be parsed, or the action is unknown.
@@ -559,7 +561,9 @@ class Experiment:
         self._alerting.watch(parsed, "rule", checks.one_of("action", action, ACTIONS))
 
     def budget(self, usd: float, action: str = "pause") -> None:
-        """Raise an alert when the total cost reaches a limit. Events without a price are not counted; see `unpriced()`.
+        """Raise an alert when the total cost reaches a limit.
+
+        Events without a price are not counted; another alert tells of each model that has none. See `unpriced()`.
 
         Args:
             usd: Limit in USD.
@@ -666,7 +670,8 @@ class Experiment:
             alpha: Accepted rate of false positives.
             direction: "up" if more is better, "down" if less is better; None derives it from the name.
             secondary: Other metrics to compare.
-            sample_size: Number of events of both arms together at the last look.
+            sample_size: Number of events of both arms together at the last look. The plan ends when each arm has half
+                of them, counted as values of the primary metric since the plan was made.
             looks: Number of looks, evenly spaced; they share alpha (O'Brien-Fleming-like spending).
             sequential: Whether to use a test that is valid at every look, in place of a sample size.
             hypothesis: Hypothesis in words; None for that of the experiment.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from crucible_nb.anomaly import Incident
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert, Alerts
-from crucible_nb.pipeline.rules import Rule
+from crucible_nb.pipeline.rules import COSTS, Rule
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
@@ -69,30 +69,33 @@ class Monitor:
             for incident, value in incidents
         ]
 
-    def check(self, now: int, metrics: Callable[[int | None], Metrics]) -> list[Alert]:
-        """Return alerts for rules whose condition has begun to hold.
+    def check(self, now: int, metrics: Callable[[int | None], Metrics], unpriced: Mapping[str, int]) -> list[Alert]:
+        """Return alerts for rules whose condition has begun to hold, and for costs that they cannot know.
 
         Args:
             now: Time of the alerts, UTC nanoseconds.
             metrics: Callable (nanoseconds) -> metrics of that last window; None for all events.
+            unpriced: Model -> number of its events whose cost is unknown.
         """
-        raised = []
+        raised = self._check_prices(now, unpriced)
         for watched in self.rules:
             value = watched.rule.value(metrics(watched.rule.window))
             before, watched.met = watched.met, watched.rule.holds(value)
             if watched.met and not before:
-                raised.append(
-                    Alert(
-                        time=pd.Timestamp(now, unit="ns", tz="UTC"),
-                        kind=watched.kind,
-                        metric=watched.rule.metric,
-                        value=value,
-                        severity="high",
-                        reason=f"{watched.rule.text}: it is {value:,.4g}",
-                        action=watched.action,
-                    )
-                )
+                reason = watched.rule.reason(value) + _missing_costs(watched.rule, unpriced)
+                raised.append(_alert(now, watched, value, "high", reason, watched.action))
         return raised
+
+    def _check_prices(self, now: int, unpriced: Mapping[str, int]) -> list[Alert]:
+        """Return an alert, once, for each model whose events a rule on costs cannot count."""
+        rules = [watched for watched in self.rules if watched.rule.metric in COSTS] if unpriced else []
+        told = {alert.reason for alert in self.alerts.history} if rules else set()
+        found = [(watched, model, _unpriced(watched.rule, model)) for watched in rules for model in unpriced]
+        return [
+            _alert(now, watched, unpriced[model], "medium", reason, "alert")
+            for watched, model, reason in found
+            if reason not in told
+        ]
 
     def remember(self, alert: Alert, *, fired: bool) -> None:
         """Add an alert to the history; its rule fires again only after its condition did not hold."""
@@ -128,3 +131,18 @@ class Monitor:
         ]
         self.fired = state["fired"]
         self.alerts.load(state["alerts"])
+
+
+def _alert(now: int, watched: WatchedRule, value: float, severity: str, reason: str, action: str) -> Alert:
+    time = pd.Timestamp(now, unit="ns", tz="UTC")
+    return Alert(time, watched.kind, watched.rule.metric, float(value), severity, reason, action)
+
+
+def _unpriced(rule: Rule, model: str) -> str:
+    return f"events of {model} cannot be priced, so {rule.text!r} does not count them; see exp.unpriced()"
+
+
+def _missing_costs(rule: Rule, unpriced: Mapping[str, int]) -> str:
+    if rule.metric not in COSTS or not unpriced:
+        return ""
+    return f", without {sum(unpriced.values()):,} events that cannot be priced ({', '.join(unpriced)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -188,9 +189,7 @@ class Stream:
         self.sessions = list(state.get("sessions", ()))  # v0.1 had none
         if state["ledger"] is not None:
             self.ledger = Ledger(plan_of(**state["ledger"]["plan"]))
-            self.ledger.looks += [
-                Look(look["n"], tuple(look["metrics"]), look["planned"]) for look in state["ledger"]["looks"]
-            ]
+            self.ledger.looks += map(look_of, state["ledger"]["looks"])
 
     def validate(self) -> None:
         """Evaluate all restored parts once, so that a corrupt checkpoint fails here, where its file is known."""
@@ -225,7 +224,12 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
 
 def look_facts(look: Look) -> dict[str, Any]:
     """Return an interim analysis as plain data."""
-    return {"n": look.n, "metrics": list(look.metrics), "planned": look.planned}
+    return {**asdict(look), "metrics": list(look.metrics)}
+
+
+def look_of(facts: Mapping[str, Any]) -> Look:
+    """Rebuild an interim analysis from plain data."""
+    return Look(facts["n"], tuple(facts["metrics"]), facts["planned"], facts.get("information"))
 
 
 def _ledger_state(ledger: Ledger | None) -> dict[str, Any] | None:

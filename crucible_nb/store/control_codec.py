@@ -11,9 +11,9 @@ from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.monitor import ACTIONS
 from crucible_nb.pipeline.policies import describe, rebuild
 from crucible_nb.pipeline.rules import Rule
-from crucible_nb.pipeline.stream import look_facts, plan_facts, price_facts, table_of
+from crucible_nb.pipeline.stream import look_facts, look_of, plan_facts, price_facts, table_of
 from crucible_nb.sampling import Sampler
-from crucible_nb.stats.planning.plan import Look, plan_of
+from crucible_nb.stats.planning.plan import plan_of
 from crucible_nb.store.lines import decode_exact, encode_exact
 from crucible_nb.utils import checks
 
@@ -67,6 +67,6 @@ _CODECS: dict[str, tuple[Codec, Codec]] = {
     ),
     "look": (
         lambda facts, _: look_facts(facts["look"]),
-        lambda data, _: {"look": Look(data["n"], tuple(data["metrics"]), data["planned"])},
+        lambda data, _: {"look": look_of(data)},
     ),
 }

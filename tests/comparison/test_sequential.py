@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,3 +97,80 @@ def test_pvalues_are_corrected_over_metrics(rng) -> None:
     one = found["success_rate"]
     assert one.pvalue == pytest.approx(min(1.0, 3 * one.raw_pvalue))
     assert np.isfinite(one.estimate)
+
+
+# -- repeated items ------------------------------------------------------------------------------------------------------
+
+
+def epochs(seed: int, p: float, repeats: int = 4, items: int = 50, **columns: Any) -> pd.DataFrame:
+    """Every item once, then every item again, and so on."""
+    rng = np.random.default_rng(seed)
+    item = np.arange(items * repeats) % items
+    return pd.DataFrame({"success": rng.random(len(item)) < p, "sample_id": item, **columns})
+
+
+@pytest.mark.parametrize("options", [{}, {"bound": (0, 1)}, {"metrics": ["success_rate"]}, {"pair_by": None}])
+def test_rates_of_repeated_items_have_a_sequence(options: dict[str, Any]) -> None:
+    a, b = epochs(0, 0.9), epochs(1, 0.4)
+    row = cr.compare(a, b, sequential=True, **options)["success_rate"]
+    once = cr.compare(a[:50], b[:50], sequential=True, **options)["success_rate"]
+    assert (row.n, row.verdict) == ((50, 50), "worse")
+    assert (row.estimate, row.confidence_interval, row.pvalue) == (once.estimate, once.confidence_interval, once.pvalue)
+    assert row.estimate == pytest.approx(b.success[:50].mean() - a.success[:50].mean())
+    assert any("150 rows of the control are repeats of items (sample_id)" in text for text in row.exclusions)
+
+
+def test_later_repeats_do_not_change_an_earlier_pair() -> None:
+    a, b = epochs(0, 0.9), epochs(1, 0.4)
+    b["sample_id"] = b.sample_id.astype(str)
+    before = cr.compare(a[:80], b[:70], sequential=True)["success_rate"]
+    for n in (100, 150, 200):
+        later = cr.compare(a[:n], b[: n - 1], sequential=True)["success_rate"]
+        assert (later.n, later.pvalue) == (before.n, before.pvalue)
+
+
+def test_the_first_known_value_of_an_item_counts() -> None:
+    a, b = epochs(0, 0.9, repeats=2), epochs(1, 0.4, repeats=2)
+    a["success"] = a.success.astype("boolean").mask(a.index < 10)
+    expected = b.success[:50].mean() - np.r_[a.success[50:60], a.success[10:50]].astype(float).mean()
+    assert cr.compare(a, b, sequential=True)["success_rate"].estimate == pytest.approx(expected)
+
+
+def test_scores_and_quantiles_of_repeated_items_count_them_once_too() -> None:
+    a, b = (
+        epochs(seed, 0.5, score=np.random.default_rng(seed).random(200), latency_ms=np.arange(200.0)) for seed in (0, 1)
+    )
+    rows = cr.compare(a, b, metrics=["score", "p50_latency_ms"], sequential=True, bound={"score": (0, 1)})
+    assert rows["score"].estimate == pytest.approx((b.score[:50] - a.score[:50]).mean())
+    assert (rows["p50_latency_ms"].n, rows["p50_latency_ms"].control) == ((50, 50), 24.5)
+
+
+def test_one_bad_metric_costs_itself_only() -> None:
+    a, b = (
+        epochs(seed, p, score=np.arange(200) / 200 * p, cost_usd=[np.inf] * 200) for seed, p in ((0, 0.9), (1, 0.4))
+    )
+    rows = cr.compare(a, b, metrics=["success_rate", "score", "mean_cost_usd"], sequential=True)
+    assert (rows["success_rate"].verdict, rows["score"].verdict) == ("worse", "inconclusive")
+    assert "Bahadur and Savage" in rows["score"].why
+    outside = cr.compare(a, b, metrics=["success_rate", "score"], sequential=True, bound={"score": (0.2, 1)})
+    assert "outside" in outside["score"].why
+    with pytest.raises(cr.StatError, match="Bahadur and Savage"):
+        cr.compare(a, b, metrics=["score"], sequential=True)
+
+
+@pytest.mark.check
+def test_repeated_items_keep_the_level() -> None:
+    wrong = 0
+    for run in range(40):
+        rng = np.random.default_rng([3, run])
+        arms = [np.repeat(rng.random(60) < 0.5, 5) for _ in range(2)]  # all repeats of an item agree
+        sides = [
+            pd.DataFrame({"success": arm, "sample_id": np.repeat(np.arange(60) + 100 * i, 5)})
+            for i, arm in enumerate(arms)
+        ]
+        wrong += any(
+            cr.compare(sides[0][:n], sides[1][:n], ["success_rate"], sequential=True)["success_rate"].verdict
+            != "inconclusive"
+            for n in (150, 300)
+        )
+    assert wrong <= 4  # 7 of 40 with all rows as independent

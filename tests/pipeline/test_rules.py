@@ -32,6 +32,10 @@ TOTALS = ["max_latency_ms", "total_cost_usd", "total_tokens", "event_count", "fa
         ("error_rate>0.1", ("error_rate", ">", 0.1, None)),
         ("  p95_latency_ms   >=  2e3  over  1h ", ("p95_latency_ms", ">=", 2000.0, 60 * MINUTE)),
         ("success_rate < .95 over 30s", ("success_rate", "<", 0.95, 30 * SECOND)),
+        ("success_rate < 95% over 30s", ("success_rate", "<", 0.95, 30 * SECOND)),
+        ("success_rate<99.9 %", ("success_rate", "<", 0.999, None)),
+        ("error_rate > 1e1%", ("error_rate", ">", 0.1, None)),
+        ("error_rate >= 100%", ("error_rate", ">=", 1.0, None)),
         ("event_count <= 1_000", ("event_count", "<=", 1000.0, None)),
         ("total_cost_usd > +1.5e-3 over 1D", ("total_cost_usd", ">", 0.0015, 24 * 60 * MINUTE)),
         ("mean_cost_usd > -1 over 1h30min", ("mean_cost_usd", ">", -1.0, 90 * MINUTE)),
@@ -67,7 +71,13 @@ def test_too_few_events_in_a_window_need_none(metric: str, sign: str) -> None:
     [
         ("error rate > 0.1", "rule='error rate > 0.1': expected a sentence such as 'error_rate > 0.1 over 5min'"),
         ("error_rate = 0.1", "rule='error_rate = 0.1': expected a sentence such as 'error_rate > 0.1 over 5min'"),
-        ("error_rate > 10%", "rule='error_rate > 10%': expected a sentence such as 'error_rate > 0.1 over 5min'"),
+        ("error_rate > 10", "rule='error_rate > 10': expected a share from 0 to 1 or from 0% to 100%, as error_rate is one"),
+        ("success_rate < 95", "rule='success_rate < 95': expected a share from 0 to 1 or from 0% to 100%, as success_rate is one"),
+        ("error_rate > 100.1%", "rule='error_rate > 100.1%': expected a share from 0 to 1 or from 0% to 100%, as error_rate is one"),
+        ("error_rate > -1%", "rule='error_rate > -1%': expected a share from 0 to 1 or from 0% to 100%, as error_rate is one"),
+        ("error_rate > 1e3", "rule='error_rate > 1e3': expected a share from 0 to 1 or from 0% to 100%, as error_rate is one"),
+        ("p95_latency_ms > 10%", "rule='p95_latency_ms > 10%': expected a number without %, as p95_latency_ms is no share"),
+        ("event_count > 10 % over 5min", "rule='event_count > 10 % over 5min': expected a number without %, as event_count is no share"),
         ("error_rate > nan", "rule='error_rate > nan': expected a sentence such as 'error_rate > 0.1 over 5min'"),
         ("error_rate > 0.1 over", "rule='error_rate > 0.1 over': expected a sentence such as 'error_rate > 0.1 over 5min'"),
         ("error_rate > 0.1 for 5min", "rule='error_rate > 0.1 for 5min': expected a sentence such as 'error_rate > 0.1 over 5min'"),
@@ -204,11 +214,91 @@ def test_a_metric_that_is_unknown_meets_no_rule() -> None:
     exp = cr.start("unknown")
     for metric in METRICS:
         if metric not in ("event_count", "events_per_second", "failure_count"):
-            exp.watch(f"{metric} <= 1e12")
+            exp.watch(f"{metric} <= {1 if metric.endswith('_rate') else 1e12}")
             exp.watch(f"{metric} >= 0")
     for _ in range(50):
         exp.record("tick")
     assert exp.alerts().empty
+    exp.stop()
+
+
+KNOWN = {
+    "success": ["error_rate", "success_rate", "failure_count"],
+    "latency_ms": ["mean_latency_ms", "max_latency_ms", "p50_latency_ms", "p90_latency_ms", "p95_latency_ms", "p99_latency_ms"],
+    "cost_usd": ["total_cost_usd", "mean_cost_usd", "cost_per_hour"],
+    "total_tokens": ["total_tokens"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("column", "metric"), [(column, metric) for column, names in KNOWN.items() for metric in names]
+)
+def test_a_rule_waits_for_values_of_its_own_metric(column: str, metric: str) -> None:
+    exp = cr.start("others", clock="events")
+    exp.watch(f"{metric} >= 0 over 5min")
+    needed, met = 1 if metric in TOTALS else 10, []
+    for i in range(40):
+        exp.record("train.step", loss=1.0, time=NOON + 2 * i * SECOND)
+    for i in range(12):
+        exp.record("call", time=NOON + (80 + i) * SECOND, **{column: False if column == "success" else 3})
+        met.append(len(exp.alerts()))
+    assert met.index(1) + 1 == needed
+    exp.stop()
+
+
+def test_one_known_outcome_is_no_error_rate() -> None:
+    with cr.start("one failure", clock="events") as exp:
+        exp.watch("error_rate > 10% over 5min")
+        exp.record("x", success=False, time=NOON)
+        for i in range(20):
+            exp.record("x", latency_ms=1.0, time=NOON + i * SECOND)
+        assert exp.alerts().empty
+        for i in range(9):
+            exp.record("x", success=False, time=NOON + (20 + i) * SECOND)
+        assert exp.alerts().reason.item() == "error_rate > 10% over 5min: it is 100%"
+
+
+# -- costs that are unknown ----------------------------------------------------------------------------------------------
+
+
+def unpriced_call(exp: cr.Experiment, model: str) -> None:
+    exp.record("llm.request", model=model, prompt_tokens=10**9, completion_tokens=10**9)
+
+
+def test_a_budget_tells_once_of_each_model_without_a_price(tmp_path: Any) -> None:
+    heard: list[str] = []
+    exp = cr.start("budget", store=tmp_path)
+    exp.on_anomaly(lambda alert: heard.append(alert.reason))
+    exp.budget(usd=1)
+    for model in ("my-own", "my-own", "gpt-4o-of-mine", "my-own"):
+        unpriced_call(exp, model)
+        exp.alerts()
+    said = [f"events of {model} cannot be priced, so 'budget of 1 USD' does not count them; see exp.unpriced()"
+            for model in ("my-own", "gpt-4o-of-mine")]  # fmt: skip
+    assert heard == said
+    assert exp.alerts()[["kind", "metric", "value", "action"]].iloc[0].tolist() == [
+        "budget",
+        "total_cost_usd",
+        1.0,
+        "alert",
+    ]
+    assert exp.status == "running"
+    exp.record("llm.request", cost_usd=2.0)
+    assert exp.should_stop
+    told = "budget of 1 USD: it is 2, without 4 events that cannot be priced (my-own, gpt-4o-of-mine)"
+    assert exp.alerts().reason.tolist() == [*said, told]
+    assert cr.attach(exp.handle, mode="read").alerts().reason.tolist() == [*said, told]
+    exp.stop()
+
+
+def test_models_that_came_before_the_budget_are_told_of() -> None:
+    exp = cr.start("late budget")
+    unpriced_call(exp, "my-own")
+    assert exp.alerts().empty
+    exp.budget(usd=1)
+    exp.watch("mean_cost_usd > 5")
+    exp.watch("event_count > 100")
+    assert [reason.split("'")[1] for reason in exp.alerts().reason] == ["budget of 1 USD", "mean_cost_usd > 5"]
     exp.stop()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -19,11 +20,14 @@ class Look:
         n: Number of events of both arms at the time.
         metrics: Metrics that were compared.
         planned: Whether the plan includes this look.
+        information: Number of values of the primary metric since the plan was made, in the smaller arm; None in looks
+            of release 0.1, which counted n.
     """
 
     n: int
     metrics: tuple[str, ...]
     planned: bool
+    information: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Plan:
         alpha: Significance level.
         direction: "up" if more is better, "down" if less is better; None uses the name of the metric.
         secondary: Secondary metrics.
-        sample_size: Number of events of both arms at the final look; None for a sequential test.
+        sample_size: Number of events of both arms at the final look, half of them in each; None for a sequential test.
         looks: Number of looks up to the final one, equally spaced.
         sequential: Whether the test is valid at any look.
         events: Number of events that had been recorded when the plan was made.
@@ -139,20 +143,49 @@ class Ledger:
         early = sum(not look.planned for look in self.looks)
         return f"{self.plan}: {len(self.looks)} looks, {early} of them not planned"
 
+    def fraction(self, information: int) -> float:
+        """Fraction of the planned sample size, of which the smaller arm has its half when the plan ends.
+
+        Examples:
+            >>> Ledger(plan_of("score", sample_size=1000)).fraction(250)
+            0.5
+        """
+        return 2 * information / float(self.plan.sample_size or math.inf)
+
+    @property
+    def fractions(self) -> list[float]:
+        """Fractions of the planned sample size at the looks so far."""
+        return [self.fraction(look.n // 2 if look.information is None else look.information) for look in self.looks]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last planned look was made."""
+        return max(self.fractions, default=0.0) >= 1
+
     def due(self, n: int) -> int | None:
-        """Number of the planned look that is due at `n` events, from 1; None if none is due."""
+        """Number of the planned look that is due at `n` events, half of them in each arm, from 1; None if none is."""
+        return self._due((n + 1) // 2)
+
+    def _due(self, information: int) -> int | None:
         plan, done = self.plan, sum(look.planned for look in self.looks)
         if plan.sequential:
             return done + 1
-        if plan.sample_size is None or done == plan.looks or n * plan.looks < plan.sample_size * (done + 1):
+        if self.ended or plan.sample_size is None or 2 * information * plan.looks < plan.sample_size * (done + 1):
             return None
         return done + 1
 
-    def take(self, n: int, metrics: Sequence[str]) -> Look:
-        """Record a look; a second one at the same number of events is the same look."""
-        if self.looks and self.looks[-1].n == n:
+    def take(self, n: int, metrics: Sequence[str], information: int | None = None) -> Look:
+        """Record a look; a second one at the same number of events is the same look.
+
+        Args:
+            n: Number of events of both arms.
+            metrics: Metrics that are compared.
+            information: As in `Look`; None for half of the events.
+        """
+        information = (n + 1) // 2 if information is None else information
+        if self.looks and (self.looks[-1].n, self.looks[-1].information) in ((n, information), (n, None)):
             return self.looks[-1]
-        look = Look(n, tuple(metrics), planned=self.due(n) is not None)
+        look = Look(n, tuple(metrics), self._due(information) is not None, information)
         self.append(look)
         return look
 

@@ -28,12 +28,22 @@ class Bins(NamedTuple):
     counts: np.ndarray
 
 
+_NARROW = 0.25
+
+
+def _pivot(values: np.ndarray) -> float:
+    """Median of ascending values if they differ by less than a quarter of their size; else 0."""
+    size = max(abs(values[0]), abs(values[-1]))
+    return float(values[len(values) // 2]) if values[-1] - values[0] < _NARROW * size else 0.0
+
+
 class QuantileGrid:
     """Counts of values, independent of their order, in bounded memory.
 
     Up to `LIMIT` different values are stored exactly. From the next one on they are counted in the buckets of a
     `LogHistogram`, each at most 1/256 of its values wide: counts at the edges of buckets are exact; inside a bucket the
-    position of a value is unknown.
+    position of a value is unknown. Values that differ little for their size (a common offset) are counted by their
+    distance from the median of the first ones.
 
     Examples:
         >>> grid = QuantileGrid().update(np.array([2.0, 1.0, 2.0]))
@@ -46,6 +56,7 @@ class QuantileGrid:
         self._values: np.ndarray = np.empty(0)
         self._counts: np.ndarray = np.empty(0)
         self._histogram: LogHistogram | None = None
+        self._pivot = 0.0
 
     @property
     def exact(self) -> bool:
@@ -56,7 +67,7 @@ class QuantileGrid:
         """Add finite values."""
         self.n += len(x)
         if self._histogram is not None:
-            self._histogram.update(x)
+            self._histogram.update(x - self._pivot)
         elif len(x):
             self._merge(x)
         if self._histogram is not None:
@@ -64,11 +75,13 @@ class QuantileGrid:
         return self
 
     def _merge(self, x: np.ndarray) -> None:
-        values, place = np.unique(np.concatenate((self._values, x + 0.0)), return_inverse=True)
+        all_values = np.concatenate((self._values, x + 0.0))
+        values, first, place = np.unique(all_values, return_index=True, return_inverse=True)
         counts = np.concatenate((self._counts, np.ones(len(x))))
         self._values, self._counts = values, np.bincount(place, counts, len(values))
         if len(values) > LIMIT:
-            self._histogram = LogHistogram().update(self._values, self._counts)
+            self._pivot = _pivot(values[first <= np.sort(first)[LIMIT]])  # the same however values came in blocks
+            self._histogram = LogHistogram().update(self._values - self._pivot, self._counts)
             self._values, self._counts = np.empty(0), np.empty(0)
 
     @classmethod
@@ -90,27 +103,28 @@ class QuantileGrid:
         """The bins, in ascending order."""
         if self._histogram is None:
             return Bins(self._values, self._values, self._counts)
-        return Bins(*self._histogram.intervals())
+        low, high, counts = self._histogram.intervals()
+        return Bins(low + self._pivot, high + self._pivot, counts)
 
     def quantile(self, q: float) -> float:
         """The quantile of the values, exact or within 0.2 %; NaN without values."""
         if self._histogram is not None:
-            return float(self._histogram.quantile(q))
+            return float(self._histogram.quantile(q)) + self._pivot
         return float(quantile_of_sorted(self._values, q, self._counts))
 
     def to_dict(self) -> dict[str, Any]:
         """The state as plain data."""
         histogram = None if self._histogram is None else self._histogram.to_dict()
         return {"kind": "ladder", "version": 1, "values": self._values.tolist(), "counts": self._counts.tolist(),
-                "histogram": histogram, "n": self.n}  # fmt: skip
+                "histogram": histogram, "n": self.n, "pivot": self._pivot}  # fmt: skip
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
         """Load the state that `to_dict` gave; StoreError if it is broken."""
-        reader, new = StateReader(state, "ladder"), cls()
+        reader, new = StateReader({"pivot": 0.0, **state}, "ladder"), cls()  # release 0.1 had no pivot
         new._values = reader.ascending("values")
         new._counts = reader.weights("counts", len(new._values))
         histogram = reader.part("histogram")
         new._histogram = None if histogram is None else LogHistogram.from_dict(histogram)
-        new.n = reader.whole("n")
+        new.n, new._pivot = reader.whole("n"), reader.number("pivot")
         return new

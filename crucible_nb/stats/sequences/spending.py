@@ -68,17 +68,37 @@ def boundaries(looks: Any, alpha: float = 0.05, spending: str = "obrien_fleming"
         Lan and DeMets (1983). Armitage, McPherson and Rowe: Repeated significance tests on accumulating data. JRSS A
         132 (1969). Jennison and Turnbull: Group Sequential Methods, chapters 7 and 19. Chapman and Hall (2000).
     """
+    t = fractions_of(looks)
+    return boundaries_at(t, checks.number("alpha", alpha, gt=0, lt=1), spending)
+
+
+def boundaries_at(t: Any, alpha: float = 0.05, spending: str = "obrien_fleming") -> np.ndarray:
+    """Boundaries of |z| at looks that need not be those of a plan: early, uneven, or later than its end.
+
+    Args:
+        t: Fractions of the planned events, ascending, above 0; the first look at or above 1 spends the rest of alpha.
+        alpha, spending: As for `boundaries`.
+
+    Returns:
+        float64[k]; 32 where next to no alpha is spent.
+
+    Examples:
+        >>> boundaries_at([0.5, 1.0]).round(3).tolist(), boundaries_at([0.5, 1.2]).round(3).tolist()
+        ([2.963, 1.969], [2.963, 1.972])
+
+    References:
+        Lan and DeMets (1983).
+    """
     from scipy.optimize import brentq  # noqa: PLC0415
 
-    t = fractions_of(looks)
-    alpha = checks.number("alpha", alpha, gt=0, lt=1)
-    steps = np.diff(spent(t, alpha, spending), prepend=0.0) / 2
+    steps = np.diff(spent(np.minimum(t, 1.0), alpha, spending), prepend=0.0) / 2
     process, bounds = _ScoreProcess(), []
     for fraction, step in zip(t, steps, strict=True):
-        moving = process.move_to(float(fraction))
-        bound = brentq(lambda z, p=moving, s=step: p.above(z) - s, -_FAR, 4 * _FAR, xtol=1e-12)
-        bounds.append(abs(bound))
-        process = moving.stop_beyond(abs(bound))
+        moving, bound = process.move_to(float(fraction)), 4 * _FAR
+        if step > moving.above(bound):
+            bound = abs(brentq(lambda z, p=moving, s=step: p.above(z) - s, -_FAR, 4 * _FAR, xtol=1e-12))
+        bounds.append(bound)
+        process = moving.stop_beyond(bound)
     return np.array(bounds)
 
 

@@ -587,3 +587,19 @@ def test_intervals_follow_the_scale(scale: float, metric: str, options: dict) ->
         as_one = difference(a, b, metric, paired=paired, **options)
         np.testing.assert_allclose(np.array(two.confidence_interval) / scale, as_one.confidence_interval, rtol=1e-6)
         assert two.evidence == pytest.approx(as_one.evidence, rel=1e-6)
+
+
+@pytest.mark.parametrize(("metric", "bound"), [("p50_x", None), ("p95_x", None), ("x", (1e9, 1e9 + 1))])
+def test_a_common_offset_costs_no_digits(metric: str, bound: Any) -> None:
+    x = np.round(np.random.default_rng(0).random(5000) * 2**20) / 2**20  # exact beside 1e9
+    plain = confidence_sequence(x[:LIMIT], metric, bound=None if bound is None else (0, 1))
+    some, every = (confidence_sequence(x[:n] + 1e9, metric, bound=bound) for n in (LIMIT, 5000))
+    np.testing.assert_allclose(np.array(some.interval) - 1e9, plain.interval, atol=1e-6)
+    width = every.interval.high - every.interval.low
+    assert width < 0.75 * (plain.interval.high - plain.interval.low)
+    assert every.interval.low < every.estimate < every.interval.high
+    in_parts = ConfidenceSequence(metric, bound=bound)
+    for part in np.array_split(x + 1e9, 7):
+        in_parts.update(part)
+    assert in_parts.interval == every.interval
+    assert ConfidenceSequence.from_dict(in_parts.to_dict()).interval == every.interval
