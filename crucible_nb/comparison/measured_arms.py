@@ -150,6 +150,8 @@ def _measure(
     difference = _difference(first, second, metric, design, arguments, alpha)
     read = read_margin(metric, margin, difference.values[0])
     width = None if read is None else read.width
+    if read is not None and read.share is not None and difference.sequential:
+        raise checks.wrong("margin", margin, f"a number in the unit of {metric} with sequential=True, known beforehand")
     if difference.untested is not None:
         return MeasuredMetric(difference, direction, width, math.nan, math.nan)
     contrast = difference.margin_contrast or difference.contrast

@@ -14,6 +14,7 @@ import pandas as pd
 
 from crucible_nb.events.scalars import PLAIN, is_a, plain
 from crucible_nb.utils.checks import text_of
+from crucible_nb.utils.interrupts import let_pass, unbroken
 
 _LONG = 10_000  # bits of whole numbers that Python writes with hexadecimal digits only
 
@@ -43,6 +44,11 @@ def json_of(value: Any) -> str:
     """Write one value as JSON; circles and what is nested too deep become their repr."""
     if is_a(value, str):
         value = text_of(value)
+    with unbroken():  # orjson passes on what a user's object raises without the place where it was raised
+        return _json_of(value)
+
+
+def _json_of(value: Any) -> str:
     try:
         return orjson.dumps(_without_nan(value), default=_replacement, option=_OPTIONS).decode()
     except Exception as error:  # noqa: BLE001  a user's object may raise anything
@@ -91,7 +97,8 @@ def repr_of(value: Any) -> str:
         return hex(value)
     try:
         return text_of(repr(value))
-    except Exception:  # noqa: BLE001  a user's object may raise anything
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        let_pass(error)
         return f"<{type(value).__module__}.{type(value).__qualname__} object>"
 
 

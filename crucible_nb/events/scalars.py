@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.events.schema import COLUMNS
+from crucible_nb.utils.interrupts import let_pass
 
 PLAIN = frozenset({float, int, str, bool, NoneType})
 """Types of plain values; None is missing."""
@@ -54,7 +55,8 @@ def plain(value: Any, name: str = "") -> Any:
         return value
     try:
         return _plain(value, name)
-    except Exception:  # noqa: BLE001  a user's object may raise anything
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        let_pass(error)
         return value
 
 
@@ -62,7 +64,8 @@ def is_a(value: Any, types: Any) -> bool:
     """Return isinstance(value, types), False for an object that raises."""
     try:
         return isinstance(value, types)
-    except Exception:  # noqa: BLE001  a user's object may raise anything
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        let_pass(error)
         return False
 
 

@@ -11,6 +11,7 @@ from crucible_nb.experiment.intake import Intake
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.monitor import Monitor
 from crucible_nb.pipeline.rules import Rule
+from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.threads import TICKER
 
 
@@ -87,7 +88,8 @@ class Alerting:
                 return
             self._checking = True
             try:
-                self._raise_alerts()
+                with unbroken():  # incidents are taken once
+                    self._raise_alerts()
             finally:
                 self._checking = False
         self.monitor.alerts.deliver()

@@ -30,6 +30,7 @@ from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
+from crucible_nb.utils.interrupts import unbroken
 
 MODES = ("resume", "read", "join")
 _LONG = 4096  # characters of a path
@@ -96,11 +97,14 @@ def attach(
         if not attachment.dead():
             return _register(_experiment(attachment))
         mode = "resume"
-    redaction = None if mode == "read" else rebuild_redaction(folder.facts().get("redact"), redact)
-    experiment = open_stored(folder, mode, given, durability, redaction)
-    if isinstance(store, Address) and mode == "resume":
-        copy_to_database(experiment, store)
-    return _register(experiment)
+    if mode == "read":
+        return _register(open_stored(folder, mode, given))
+    redaction = rebuild_redaction(folder.facts().get("redact"), redact)
+    with unbroken():  # opened and known, or neither
+        experiment = _register(open_stored(folder, mode, given, durability, redaction))
+        if isinstance(store, Address) and mode == "resume":
+            copy_to_database(experiment, store)
+    return experiment
 
 
 def _register(experiment: Experiment) -> Experiment:

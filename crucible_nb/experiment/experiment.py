@@ -38,6 +38,7 @@ from crucible_nb.store.log import EventLog, MemoryLog, open_log
 from crucible_nb.store.merge import WRITER
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.utils import checks, html
+from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
 from crucible_nb.utils.signatures import signature_of
 from crucible_nb.utils.text import brief
@@ -310,15 +311,21 @@ class Experiment:
     def __enter__(self) -> Experiment:
         if not self._stream.lifecycle.alive:
             self._stream.lifecycle.check("enter")
-        CURRENT.push(self)
+        try:
+            CURRENT.push(self)
+        except BaseException:  # of a signal handler: what was not entered is not left
+            CURRENT.pop(self)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        CURRENT.pop(self)
-        if self._stream.lifecycle.alive:
-            self._move("stop" if error is None else "fail")
+        try:
+            CURRENT.pop(self)
+        finally:
+            if self._stream.lifecycle.alive:
+                self._move("stop" if error is None else "fail")
 
     @property
     def status(self) -> Status:
@@ -906,8 +913,9 @@ def arrived(handle: str, redaction: Redaction | None = None) -> Experiment:
     if recording is not None:
         return recording
     if handle not in _ARRIVED:
-        log = open_log(Attachment.join(folder, None, None, redaction))
-        _ARRIVED[handle] = Experiment(log.config, log)
+        with unbroken():  # joined and known, or neither
+            log = open_log(Attachment.join(folder, None, None, redaction))
+            _ARRIVED[handle] = Experiment(log.config, log)
     return _ARRIVED[handle]
 
 

@@ -16,7 +16,7 @@ from crucible_nb.experiment.recorder import make_recorder
 from crucible_nb.experiment.spans import ActiveClock
 from crucible_nb.pipeline.stream import TRANSITIONS
 from crucible_nb.store.log import EventLog, View
-from crucible_nb.utils.interrupts import unbroken
+from crucible_nb.utils.interrupts import let_pass, unbroken
 from crucible_nb.utils.runtime import RUNTIME
 from crucible_nb.utils.threads import PROCESSOR
 
@@ -95,6 +95,7 @@ class Intake:
     def process(self) -> None:
         """Run all staged events through the pipeline."""
         with self.lock:
+            self.log.settle(self._staged)
             if not self._staged:
                 return
             with unbroken():
@@ -108,6 +109,7 @@ class Intake:
             try:
                 self.log.stream.rows(rows)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                let_pass(error)
                 sentence = f"events could not be processed: {type(error).__name__}: {error}"
                 self.log.stream.problems.report("errors", sentence, len(rows) // WIDTH)
         if self.running:
@@ -126,6 +128,7 @@ class Intake:
                     return self._extend_rows(table, event)
                 return self._extend_frame(frame_of(table, event), event)
             except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                let_pass(error)
                 size = len(table) if hasattr(table, "__len__") else 1
                 sentence = f"extend() recorded nothing: {type(error).__name__}: {error}"
                 self.log.stream.problems.report("errors", sentence, size)
@@ -217,7 +220,7 @@ class Intake:
 
     def _join_after_fork(self) -> str | None:
         """Join as a writer with its own id in a forked process; return the reason if that is not possible."""
-        with self.lock:
+        with self.lock, unbroken():
             if not self._forked:
                 return None
             reason = self.log.become_writer_after_fork()

@@ -13,10 +13,10 @@ from crucible_nb.events.scalars import PLAIN
 from crucible_nb.events.staging import merged, plain_cells, plain_fields
 from crucible_nb.store import syscalls
 from crucible_nb.store.journal import Journal
-from crucible_nb.store.lines import STRICT
+from crucible_nb.store.lines import STRICT, frame_line
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.row_codec import encode_row
-from crucible_nb.utils.interrupts import unbroken
+from crucible_nb.utils.interrupts import let_pass, unbroken
 from crucible_nb.utils.problems import Problems
 
 
@@ -77,7 +77,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         nonlocal limit
         limit = cells
 
-    def record(  # noqa: C901, PLR0911, PLR0912
+    def record(  # noqa: C901, PLR0911, PLR0912, PLR0915
         event: str,
         values: Mapping[str, Any] | None = None,
         /,
@@ -90,7 +90,7 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
         completion_tokens: int | None = None,
         **fields: Any,
     ) -> bool:
-        """Record one event; never raises.
+        """Record one event; never raises, but what a signal handler raises passes through.
 
         Args:
             event: Name of the event, e.g. "llm.request"; see `cr.events` for standard names.
@@ -154,18 +154,21 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                 return True
             # the order of lines is that of events; `with` leaves no instruction at which a signal finds it half taken
             with lock:
+                if journal.line is not None:
+                    journal.settle(staged)
+                seq = journal.seq
                 try:
                     if extra is None:
                         body = dumps(
                             (
-                                journal.seq, time, event, latency_ms, cost_usd, success, model, prompt_tokens,
+                                seq, time, event, latency_ms, cost_usd, success, model, prompt_tokens,
                                 completion_tokens,
                             ),
                             None,
                             strict,
                         )  # fmt: skip
                     else:
-                        body = dumps((journal.seq, *row), None, strict)
+                        body = dumps((seq, *row), None, strict)
                         for value in extra.values():
                             if type(value) is float and value * 0.0 != 0.0:
                                 raise TypeError
@@ -179,25 +182,34 @@ def make_recorder(  # noqa: C901, PLR0915  every call saved here is saved at eve
                         or type(event) is not str
                     ):
                         raise TypeError
-                except Exception:  # noqa: BLE001  NaN, lists, objects: the slow encoder, and what it encoded is staged
-                    body, row = encode_row(journal.seq, row, redaction)
+                except Exception as error:  # noqa: BLE001  NaN, lists, objects: what the slow encoder wrote is staged
+                    let_pass(error)
+                    body, row = encode_row(seq, row, redaction)
                 data = b"[%d,%b]\n" % (adler32(body), body)
-                if direct is None or journal.failure is not None:
+                size = len(data)  # the last call before the write: a signal handler that records takes the number
+                if direct is None or journal.failure is not None or journal.seq != seq:
                     with unbroken():  # written and staged, or neither
+                        if journal.seq != seq:
+                            body, row = encode_row(journal.seq, row)
+                            data = frame_line(body)
                         if not journal.write(data, 1):
                             return False
                         staged += row
                     return True
-                size = len(data)
+                journal.line = data
                 try:
                     if direct(journal.handle, data) != size:  # type: ignore[arg-type]
                         raise OSError(ENOSPC, "the line was written in part only")
                 except BaseException as error:  # noqa: BLE001  also an interrupt right behind the call
+                    journal.torn, journal.failure = True, "a line was not written"  # first, as `undo` is a call
                     return journal.undo(error)
-                journal.size += size  # no call from here on, so no interrupt
-                journal.seq += 1
-                staged += row
+                if journal.line is data:  # else a signal handler that recorded has done this
+                    journal.size += size  # no call from here on, so no interrupt
+                    journal.seq = seq + 1
+                    staged += row
+                    journal.line = None
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+            let_pass(error)
             problems.report("errors", f"an event was not recorded: {type(error).__name__}: {error}")
             return False
         return True

@@ -39,6 +39,7 @@ from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres import Address, address_of
 from crucible_nb.store.redaction import Redaction, redaction_of
 from crucible_nb.utils import checks, html
+from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
 
 
@@ -146,9 +147,10 @@ def start(
         action=action,
         clock=_clock(clock),
     )
-    experiment = _open(config, store, durability, redact, on_exists)
-    if default:
-        CURRENT.default = experiment
+    with unbroken():  # opened and known, or neither
+        experiment = _open(config, store, durability, redact, on_exists)
+        if default:
+            CURRENT.default = experiment
     return experiment
 
 

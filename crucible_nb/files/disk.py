@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from crucible_nb.errors import ConfigError, CrucibleError, StoreError
 from crucible_nb.utils import checks
+from crucible_nb.utils.interrupts import let_pass
 
 MAX_BYTES = 4 << 30
 """Default limit of a file's size in memory: 4 GiB."""
@@ -107,6 +108,7 @@ def reading(
     except unchanged:
         raise
     except converted as error:
+        let_pass(error)
         raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error
 
 
@@ -137,6 +139,7 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        let_pass(error)
         if isinstance(error, OSError):
             raise StoreError(f"cannot write {str(path)!r}: {_write_failure(path, error)}") from error
         raise

@@ -11,6 +11,7 @@ from crucible_nb.accumulators.exact_add import add_runs, add_totals
 from crucible_nb.accumulators.exact_sum import CHUNK
 from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, KNOWN, ONES, SUCCESSES, Block, SumTable
+from crucible_nb.utils.interrupts import unbroken
 
 
 class Cells(NamedTuple):
@@ -34,7 +35,8 @@ def cells_of(codes: np.ndarray, size: int) -> Cells:
         return Cells(codes, None, np.searchsorted(codes, np.arange(size + 1)))
     kernels = KERNELS.after(0)
     if kernels is not None:
-        return Cells(codes, *kernels.counting_sort(codes, size))
+        with unbroken():  # where numba makes arrays, it turns what a signal handler raises into a SystemError
+            return Cells(codes, *kernels.counting_sort(codes, size))
     order = np.argsort(codes.astype(np.min_scalar_type(size)), kind="stable")  # short integers are sorted by counting
     return Cells(codes, order, np.concatenate(([0], np.cumsum(np.bincount(codes, minlength=size)))))
 

@@ -15,6 +15,7 @@ from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.accumulators.shared_values import SharedValues
 from crucible_nb.metrics.fold import Cells
 from crucible_nb.metrics.sum_table import EVENTS, FAILURES, NUMBERS, ONES, SUCCESSES, Block, SumTable
+from crucible_nb.utils.interrupts import unbroken
 
 _LATENCY = 0
 
@@ -42,7 +43,8 @@ def latencies_of(block: Block, cells: Cells | None = None) -> Latencies:
         starts = np.append(cells.starts[keys], block.size)
         kernels = KERNELS.after(0) if weights is None and cells.order is not None else None
         if kernels is not None:
-            known, cuts = kernels.known_in_order(values, cells.order, starts)
+            with unbroken():  # as where codes are sorted
+                known, cuts = kernels.known_in_order(values, cells.order, starts)
             return Latencies(keys, _divided(known, None, cuts, starts - cuts))
         if cells.order is not None:
             values, weights = values[cells.order], None if weights is None else weights[cells.order]

@@ -10,6 +10,7 @@ import numpy as np
 from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics.live_state import LiveState
 from crucible_nb.metrics.sum_table import NUMBERS, Block, joined
+from crucible_nb.utils.interrupts import unbroken
 
 BLOCK = 16_384
 """Maximum number of events that wait. A larger block costs less per event, a smaller one less per read; the state is
@@ -116,9 +117,13 @@ class MetricsStage:
     def state(self) -> LiveState:
         """Return the live state of all events so far; it changes with later events."""
         if self._waiting:
-            blocks, self._waiting, self._waiting_events = self._waiting, [], 0
-            self._live.add(blocks[0] if len(blocks) == 1 else joined(blocks), self._latest)
+            with unbroken():
+                self._add_waiting()
         return self._live
+
+    def _add_waiting(self) -> None:
+        blocks, self._waiting, self._waiting_events = self._waiting, [], 0
+        self._live.add(blocks[0] if len(blocks) == 1 else joined(blocks), self._latest)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data and arrays."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.utils.interrupts import unbroken
 
 _HEADER = re.compile(r"%%crucible(?:[ \t]+(?P<arguments>.*[^?\s]))?[ \t]*\n?\Z")
 
@@ -46,8 +47,8 @@ def cell_span(experiment: Experiment) -> Iterator[None]:
         ['tick', 'cell']
         >>> exp.stop()
     """
-    CURRENT.push(experiment)
     try:
+        CURRENT.push(experiment)
         with experiment.span("cell"):
             yield
     finally:
@@ -62,8 +63,9 @@ class OpenCells:
 
     def begin(self, context: AbstractContextManager[Any]) -> None:
         """Enter the context of the running cell."""
-        context.__enter__()
-        self._open.append(context)
+        with unbroken():  # what was entered is left
+            context.__enter__()
+            self._open.append(context)
 
     def end(self, result: Any) -> None:
         """Leave the context after its cell (`post_run_cell`), with the cell's error if there was one."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from crucible_nb.utils.interrupts import let_pass
 from crucible_nb.utils.problems import Problems
 
 _MINUTE = 60 * 10**9
@@ -97,6 +98,7 @@ class Alerts:
                 try:
                     callback(alert)
                 except (Exception, SystemExit) as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                    let_pass(error)
                     self.problems.report("errors", f"a callback failed: {type(error).__name__}: {error}")
 
     def frame(self) -> pd.DataFrame:

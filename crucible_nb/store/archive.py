@@ -20,6 +20,7 @@ from crucible_nb.files import parquet
 from crucible_nb.files.disk import MAX_BYTES, reason
 from crucible_nb.store.layout import FACTS, PRICES, ExperimentFolder, check_members, restore
 from crucible_nb.store.segment import check_bytes
+from crucible_nb.utils.interrupts import let_pass
 from crucible_nb.utils.optional import need
 
 _CREDENTIALS = re.compile(r"://[^/@]*@")
@@ -161,4 +162,5 @@ def _reaching(url: str) -> Iterator[None]:
         missing = reason(error)
         raise ConfigError(f"{url!r} needs more than fsspec ({missing}): pip install 'crucible_nb[s3]'") from error
     except Exception as error:
+        let_pass(error)
         raise StoreError(f"cannot archive to or from {url!r}: {_CREDENTIALS.sub('://', reason(error))}") from error

@@ -81,7 +81,7 @@ class Attachment:
         try:
             writer.acquire()
             writer.open(1, started)
-        except StoreError:
+        except BaseException:
             writer.release()
             folder.remove()
             raise
@@ -143,12 +143,16 @@ class Attachment:
     ) -> Attachment:
         """Write to a running experiment from a second process, as a writer with its own id."""
         config = config_of(folder, given)
+        started, durability = config.start_reading(), durability or folder.facts().get("durability", "os")
         writer_id, lock = claim(folder)
-        started = config.start_reading()
         stream = Stream(config, writer_id, started)
-        writer = Writer(folder, writer_id, stream, durability or folder.facts().get("durability", "os"), redaction)
+        writer = Writer(folder, writer_id, stream, durability, redaction)
         writer.lock = lock
-        writer.open(1, started)
+        try:
+            writer.open(1, started)
+        except BaseException:
+            writer.release()
+            raise
         return cls(folder, config, stream, writer)
 
     @classmethod

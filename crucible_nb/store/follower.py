@@ -24,7 +24,7 @@ from crucible_nb.store.lock import is_held
 from crucible_nb.store.replayer import Replayer
 from crucible_nb.store.segment import batch_of_frame, in_order, kinds_of, read_segment, read_segment_facts
 from crucible_nb.store.tail import Tail
-from crucible_nb.utils.interrupts import unbroken
+from crucible_nb.utils.interrupts import let_pass, unbroken
 
 _READERS = 4  # threads that read segments; most of the work is outside the interpreter lock
 _TRIES = 5  # a writer may seal and remove a journal while it is being read
@@ -282,6 +282,7 @@ class Follower:
                 self._skip_journal("a link to nowhere")
                 continue
             except OSError as error:
+                let_pass(error)
                 if error.errno != EINVAL:
                     raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error
                 self._skip_journal(reason(error))

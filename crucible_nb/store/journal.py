@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from crucible_nb.errors import StoreError
 from crucible_nb.store import syscalls
-from crucible_nb.store.lines import encode_line, frame_line
+from crucible_nb.store.lines import decode_line, encode_line, frame_line
 from crucible_nb.store.redaction import Redaction
-from crucible_nb.store.row_codec import encode_row
+from crucible_nb.store.row_codec import encode_row, row_of_cells
+from crucible_nb.utils.interrupts import let_pass, unbroken
 from crucible_nb.utils.problems import Problems
 
 Durability = Literal["os", "disk", "memory"]
@@ -42,6 +43,8 @@ class Journal:
         first: Sequence number of the first event of the open file.
         refused: Number of events that could not be written.
         failure: Reason why writing fails at present, None if it works.
+        torn: Whether the file may be longer than its acknowledged size.
+        line: The line that `record` is writing, until it is counted and staged.
         size: Acknowledged bytes of the open file.
         synced: Bytes of the open file that survive a power loss.
     """
@@ -54,7 +57,8 @@ class Journal:
         self.refused = 0
         self.failure: str | None = None
         self.size = self.synced = 0
-        self._torn = False
+        self.torn = False
+        self.line: bytes | None = None
         self._gone = ""  # why lines would go nowhere
         self._unwritten: list[bytes] = []  # lines of durability "memory"
         self._pending: list[bytes] = []  # control lines that could not be written
@@ -72,7 +76,7 @@ class Journal:
             with suppress(OSError):
                 path.unlink()
             raise
-        self.path, self.handle, self.size, self.synced, self._torn = path, handle, len(first), 0, False
+        self.path, self.handle, self.size, self.synced, self.torn = path, handle, len(first), 0, False
         self._gone = ""
         self.first = self.seq
 
@@ -101,9 +105,9 @@ class Journal:
         """Append all of the bytes, or none; first cut off what an earlier write left."""
         now, handle, begin = syscalls.system(), self.handle or 0, self.size
         try:
-            if self._torn:
+            if self.torn:
                 now.truncate(handle, begin)
-                self._torn = False
+                self.torn = False
             syscalls.write_all(handle, data)
             self.size = begin + len(data)
             if self.durability == "disk":
@@ -115,23 +119,44 @@ class Journal:
 
     def _cut_back(self, size: int) -> None:
         """Cut the file back to its acknowledged size."""
-        self.size, self._torn = size, True
+        self.size, self.torn = size, True
         with suppress(OSError):
             syscalls.system().truncate(self.handle or 0, size)
-            self._torn = False
-        if self._torn:
+            self.torn = False
+        if self.torn:
             self.failure = "a partly written line cannot be cut off"
 
     def undo(self, error: BaseException) -> bool:
         """Cut off an event whose write failed, wrote only a part, or was interrupted; the event is refused.
 
         Raises:
-            BaseException: `error` itself, if it is not an OSError (an interrupt).
+            BaseException: `error` itself, if a signal handler raised it.
         """
-        self._cut_back(self.size)
-        if not isinstance(error, OSError) or error.errno is None:  # without a number: of a signal handler
+        with unbroken():
+            self.line, self.failure = None, None
+            self._cut_back(self.size)
+        let_pass(error)
+        if not isinstance(error, OSError):
             raise error
         return self._refuse(1, error.strerror or str(error))
+
+    def settle(self, staged: list[Any]) -> None:
+        """Count and stage the line that a `record` of this thread has written, when a signal handler interrupts it.
+
+        What the handler records, or does to the experiment, comes after that event. The caller holds the lock.
+        """
+        line, self.line = self.line, None
+        if line is None or self.handle is None:
+            return
+        if os.fstat(self.handle).st_size != self.size + len(line):
+            self._cut_back(self.size)
+            return
+        cells = decode_line(line[:-1])
+        row = None if cells is None else row_of_cells(cells[1:])
+        if row is not None:
+            self.size += len(line)
+            self.seq += 1
+            staged += row
 
     def _refuse(self, events: int, why: str) -> bool:
         self.refused += events
@@ -187,6 +212,7 @@ class Journal:
             for handle in handles:
                 syscalls.system().sync(handle)
         except OSError as error:
+            let_pass(error)
             raise StoreError(f"cannot sync {str(self.path)!r}: {error.strerror}") from error
         finally:
             for handle in handles:
@@ -237,9 +263,9 @@ class Journal:
             StoreError, OSError: The new file cannot be written; the old one stays open.
         """
         self._write_delayed()
-        if self._torn:
+        if self.torn:
             syscalls.system().truncate(self.handle or 0, self.size)
-            self._torn = False
+            self.torn = False
         old, self.failure = self.handle, None
         self._open(path, encode_line(["crucible", 1, header]))
         if old is not None:
@@ -278,8 +304,8 @@ class Journal:
             for handle in (*self._completed, self.handle):
                 os.close(handle)
         self._completed = []
-        self.handle, self._unwritten, self._pending = None, [], []
-        self.failure, self.refused, self._torn = "the journal belongs to the parent process", 0, False
+        self.handle, self.line, self._unwritten, self._pending = None, None, [], []
+        self.failure, self.refused, self.torn = "the journal belongs to the parent process", 0, False
 
     @property
     def events(self) -> int:

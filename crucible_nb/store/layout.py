@@ -27,6 +27,7 @@ import orjson
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import MAX_BYTES, reading, reason
 from crucible_nb.store.syscalls import read_regular, system, write_whole
+from crucible_nb.utils.interrupts import let_pass
 
 FACTS = "experiment.json"
 PRICES = "prices.json.gz"
@@ -362,4 +363,5 @@ def _writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        let_pass(error)
         raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error

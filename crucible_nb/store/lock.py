@@ -13,6 +13,7 @@ import orjson
 
 from crucible_nb.errors import StoreError
 from crucible_nb.files.disk import reason
+from crucible_nb.utils.interrupts import unbroken
 
 try:
     import fcntl
@@ -110,6 +111,11 @@ class Lock:
 
 def is_held(path: Path) -> bool:
     """Return whether a living process holds the lock."""
+    with unbroken():  # the shared lock of this test is given back
+        return _is_held(path)
+
+
+def _is_held(path: Path) -> bool:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
     except OSError:
@@ -130,6 +136,11 @@ def is_held(path: Path) -> bool:
 
 def holder(path: Path) -> Holder | None:
     """Return the current or last holder of the lock, None if unknown."""
+    with unbroken():
+        return _holder(path)
+
+
+def _holder(path: Path) -> Holder | None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _NONBLOCK)
     except OSError:

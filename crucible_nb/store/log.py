@@ -86,6 +86,9 @@ class EventLog(ABC):
         """Return the journal and redaction with which `record` writes each event before it is staged."""
         return None, None
 
+    def settle(self, staged: list[Any]) -> None:  # noqa: B027  there is nothing to do without a journal
+        """Stage the event in the middle of whose `record` a signal handler calls this."""
+
     @abstractmethod
     def require_writer(self, verb: str) -> None:
         """Raise unless this process can write a verb now.
@@ -397,6 +400,13 @@ class StoredLog(AttachedLog):
     def journal(self) -> tuple[Journal | None, Redaction | None]:
         """The journal of this process."""
         return self.writer.journal, self.writer.redaction
+
+    def settle(self, staged: list[Any]) -> None:
+        """Stage the event whose line is written."""
+        journal = self.writer.journal
+        # a line of another thread is left to that thread: to wait for its lock here could be to wait for each other
+        if journal.line is not None and journal.lock._is_owned():  # type: ignore[attr-defined]
+            journal.settle(staged)
 
     def require_writer(self, verb: str) -> None:
         """Open a journal again after the end, for the last verbs of a finished experiment."""

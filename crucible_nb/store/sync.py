@@ -41,8 +41,8 @@ class Syncer:
         with self._lock:
             self._writers.add(writer)
             if self._owner != os.getpid():
-                self._owner = os.getpid()
                 threading.Thread(target=self._run, name="crucible-sync", daemon=True).start()
+                self._owner = os.getpid()  # last: an interrupt before it costs a second thread, not the only one
 
     def remove(self, writer: OpenWriter) -> None:
         """Stop calling a writer."""

@@ -105,7 +105,11 @@ class Writer:
         """Open a new journal for a finished experiment, to which one more line is written."""
         if self.journal.handle is None:
             self.acquire()
-            self.open(self.number + 1)
+            try:
+                self.open(self.number + 1)
+            except BaseException:
+                self.release()
+                raise
 
     def _header(self, started: int | None = None) -> dict[str, Any]:
         header = {

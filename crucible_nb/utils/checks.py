@@ -12,6 +12,7 @@ import pandas as pd
 
 from crucible_nb.errors import ConfigError, CrucibleError, SchemaError, StatError
 from crucible_nb.utils.instants import ACCEPTED, nanoseconds
+from crucible_nb.utils.interrupts import let_pass
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -22,7 +23,8 @@ def short(value: object) -> str:
     """Return the repr of any value, shortened; its class where the repr fails."""
     try:
         return _short.repr(value)
-    except Exception:  # noqa: BLE001  a user's object may raise anything
+    except Exception as error:  # noqa: BLE001  a user's object may raise anything
+        let_pass(error)
         return f"<{type(value).__name__} object>"
 
 

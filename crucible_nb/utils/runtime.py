@@ -8,6 +8,9 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol, TypeVar, runtime_checkable
 
+from crucible_nb.utils import interrupts
+from crucible_nb.utils.interrupts import unbroken
+
 
 class ForkAware(Protocol):
     """An object whose locks must not be held by another thread while the process forks."""
@@ -55,6 +58,7 @@ class Runtime:
         self._objects: weakref.WeakSet[ForkAware] = weakref.WeakSet()
         self._forking = threading.RLock()  # one thread forks at a time
         self._held: list[ForkAware] = []
+        self._signals: unbroken | None = None
 
     def add(self, singleton: T) -> T:
         """Register an object for the lifetime of the process; return it."""
@@ -75,26 +79,39 @@ class Runtime:
         """Register a function that drops threads and files of the parent in a forked process."""
         self._in_child.append(forget)
 
+    # Locks are held from one hook to the next, which no `with` can do. So signals are delayed first: without that, a
+    # handler that raises would leave locks held, since Python only prints what a hook raises, and goes on.
+
     def before_fork(self) -> None:
         """Take all locks, so that none is held by a thread that the child will not have."""
+        signals = unbroken()
+        signals.__enter__()
         self._forking.__enter__()
+        self._signals = signals
         for part in tuple(self._objects):
-            part.before_fork()
             self._held.append(part)
+            part.before_fork()
 
     def after_in_parent(self) -> None:
         """Release the locks in the parent."""
         while self._held:
             self._held.pop().after_in_parent()
-        self._forking.__exit__(None, None, None)
+        self._end_fork()
 
     def after_in_child(self) -> None:
-        """Release the locks in the child, and drop threads and files of the parent."""
+        """Release the locks in the child, and drop signals, threads and files of the parent."""
+        interrupts.after_in_child()
         for forget in self._in_child:
             forget()
         while self._held:
             self._held.pop().after_in_child()
-        self._forking.__exit__(None, None, None)
+        self._end_fork()
+
+    def _end_fork(self) -> None:
+        signals, self._signals = self._signals, None
+        if signals is not None:  # None: `before_fork` was interrupted before it took anything
+            self._forking.__exit__(None, None, None)
+            signals.__exit__(None, None, None)
 
 
 RUNTIME = Runtime()

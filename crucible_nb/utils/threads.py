@@ -77,8 +77,9 @@ class Ticker:
         """Call a bound method from now on, until its object is deleted or it returns False."""
         with self._lock:
             if self._owner != os.getpid():
-                self._owner, self._due, self._wanted = os.getpid(), {}, threading.Event()
+                self._due, self._wanted = {}, threading.Event()
                 threading.Thread(target=self._run, args=(self._wanted,), name="crucible-tick", daemon=True).start()
+                self._owner = os.getpid()  # last: an interrupt before it costs a second thread, not the only one
             self._due.setdefault(weakref.WeakMethod(tick), 0.0)
             self._wanted.set()
 

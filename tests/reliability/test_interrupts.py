@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.utils.interrupts import unbroken
+from tests.reliability.interrupted import CALLS, held_locks, locks_of
+from tests.reliability.interrupts import RAISED, AtInstruction, run
 from tests.tiers import scaled
 
 pytestmark = [
@@ -94,3 +102,170 @@ def test_a_timer_at_random_places(tmp_path: Path, kind: str, durability: str | N
         pd.testing.assert_frame_equal(again.df, exp.df)
     else:
         exp.stop()
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[Any], Any]]:
+    """Set the handler of SIGALRM."""
+    before = signal.getsignal(signal.SIGALRM)
+    yield partial(signal.signal, signal.SIGALRM)
+    signal.signal(signal.SIGALRM, before)
+
+
+def at_every_instruction(work: Callable[[], None], before: Callable[[], None] = lambda: None, *, step: int = 1) -> None:
+    """Send SIGALRM at the first instruction of some work, the next after `step`, and so on to its end."""
+    for place in itertools.count(1, step):
+        before()
+        with AtInstruction(signal.SIGALRM, place) as at:
+            work()
+        if at.count < place:
+            return
+
+
+def test_a_block_that_delays_signals_is_whole_and_puts_the_handlers_back(alarm: Callable[[Any], Any]) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        sys.settrace(None)
+        raise RAISED[0]
+
+    def work() -> None:
+        done = []
+        try:
+            with unbroken():
+                done.append(1)
+                done.append(2)
+        except RAISED[0]:
+            pass
+        assert done in ([], [1, 2])
+        assert signal.getsignal(signal.SIGALRM) is handler
+
+    alarm(handler)
+    at_every_instruction(work)
+    with pytest.raises(RAISED[0]):
+        signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.mark.parametrize(("raises", "durability"), [*zip(RAISED, [None, "memory", "os"], strict=True)])
+def test_what_a_handler_raises_reaches_the_caller_of_record(
+    tmp_path: Path, alarm: Callable[[Any], Any], raises: type[BaseException], durability: str | None
+) -> None:
+    exp = cr.start("timeouts", **({} if durability is None else {"store": tmp_path, "durability": durability}))
+    acknowledged, came, reached = [], 0, 0
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        sys.settrace(None)
+        came += 1
+        raise raises
+
+    def record() -> None:
+        nonlocal reached
+        try:
+            if exp.record("x", {"a/b": Path("a")}, n=len(acknowledged), latency_ms=float("nan")):
+                acknowledged.append(1)
+        except raises:
+            reached += 1
+
+    alarm(handler)
+    at_every_instruction(record, step=2)
+    assert reached == came > 100
+    events = exp.metrics().events
+    assert len(acknowledged) <= events <= len(acknowledged) + came
+    if durability is not None:
+        exp.flush()
+        again = cr.attach(exp.id, store=tmp_path, mode="read")
+        assert (len(again.df), again.summary()["lost"]) == (events, 0)
+    assert exp.summary()["errors"] == 0
+    exp.stop()
+
+
+def test_a_handler_may_record(tmp_path: Path, alarm: Callable[[Any], Any]) -> None:
+    exp = cr.start("handler", store=tmp_path)
+    recorded = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        sys.settrace(None)
+        recorded.append(exp.record("handler", n=len(recorded)))
+        exp.metrics()
+
+    def look() -> None:
+        while not over.is_set():
+            exp.metrics()
+
+    over, looking = threading.Event(), threading.Thread(target=look)
+    looking.start()
+    alarm(handler)
+    at_every_instruction(lambda: recorded.append(exp.record("caller", n=len(recorded))))
+    over.set()
+    looking.join()
+    assert all(recorded)
+    live = exp.df
+    again = cr.attach(exp.id, store=tmp_path, mode="read")
+    assert (len(live), again.summary()["lost"]) == (len(recorded), 0)
+    pd.testing.assert_frame_equal(again.df, live)
+    exp.stop()
+
+
+def test_a_handler_may_stop_the_experiment(tmp_path: Path, alarm: Callable[[Any], Any]) -> None:
+    exp: Any = None
+    acknowledged = 0
+
+    def begin() -> None:
+        nonlocal exp, acknowledged
+        end()
+        exp, acknowledged = cr.start("ended", store=tmp_path), 0
+
+    def end() -> None:
+        if exp is not None:
+            if exp.status == "running":
+                exp.stop()
+            again = cr.attach(exp.id, store=tmp_path, mode="read")
+            assert acknowledged <= len(again.df) == len(exp.df) <= 1
+            assert (again.status, again.summary()["lost"]) == ("stopped", 0)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        sys.settrace(None)
+        exp.stop()
+
+    def record() -> None:
+        nonlocal acknowledged
+        acknowledged += exp.record("x")
+
+    alarm(handler)
+    at_every_instruction(record, begin, step=17)
+    end()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forks with threads
+def test_a_fork_that_is_interrupted_leaves_no_lock_held(tmp_path: Path, alarm: Callable[[Any], Any]) -> None:
+    exp = cr.start("forked", store=tmp_path)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        sys.settrace(None)
+        raise RAISED[0]
+
+    def fork() -> None:
+        try:
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+        except RAISED[0]:
+            pass
+
+    alarm(handler)
+    at_every_instruction(fork, step=23)
+    assert held_locks(locks_of(exp)) == 0
+    assert exp.record("x")
+    exp.stop()
+
+
+FAST = ["record", "extend", "look"]
+
+
+@pytest.mark.parametrize("kinds", [FAST, *(pytest.param([kind], marks=pytest.mark.check) for kind in CALLS)])
+def test_the_harness_finds_nothing(kinds: list[str]) -> None:
+    interrupts = scaled(40)
+    for found in run(kinds, interrupts).values():
+        assert found.by_instruction + found.by_timer == interrupts
+        assert found.clean, found

@@ -113,6 +113,13 @@ def test_arms_on_a_margin_in_percent(metric: str) -> None:
     assert wrong <= 15  # 5 % and 2.8 standard errors
 
 
+def test_a_sequence_has_a_margin_in_the_unit() -> None:
+    rng = np.random.default_rng(0)
+    arms = rng.random(200) < 0.9, rng.random(200) < 0.9
+    with pytest.raises(cr.ConfigError, match="unit of success_rate"):
+        cr.compare(*arms, metrics=["success_rate"], sequential=True, margin="5%")
+
+
 def test_equivalence_of_quantiles() -> None:
     rng = np.random.default_rng(2)
     control, treatment = rng.lognormal(6, 0.5, 2000), rng.lognormal(6, 0.5, 2000)

@@ -53,6 +53,26 @@ def test_rates_by_hand() -> None:
     assert got.relative_interval == pytest.approx((math.expm1(low), math.expm1(high)))
 
 
+def test_every_test_of_a_difference_has_its_relative_change() -> None:
+    rng = np.random.default_rng(9)
+    control, treatment = rng.gamma(4, 1, 60), rng.gamma(4, 1.3, 60)
+    welch = cr.t_test(control, treatment, metric="loss")
+    assert cr.permutation_test(control, treatment, metric="loss").relative_interval == welch.relative_interval
+    median = cr.permutation_test(control, treatment, metric="p50_loss")
+    ratio = np.median(treatment) / np.median(control)
+    assert median.relative_change == pytest.approx(ratio - 1)
+    assert median.relative_interval.low < ratio - 1 < median.relative_interval.high
+    shares = [True] * 30 + [False] * 70, [True] * 45 + [False] * 55
+    assert (
+        cr.chi_square(*shares, metric="success_rate").relative_interval == cr.two_proportions(*shares).relative_interval
+    )
+    one_sided = cr.t_test(control, treatment, metric="loss", alternative="greater")
+    assert one_sided.relative_interval.high == math.inf
+    assert one_sided.relative_interval.low > welch.relative_interval.low
+    margin = cr.equivalence(control, treatment, metric="loss", margin=5)
+    assert margin.relative_change == pytest.approx(welch.relative_change)
+
+
 def test_where_the_logarithm_is_impossible_fieller_says_open() -> None:
     rng = np.random.default_rng(2)
     unknown = cr.t_test(rng.normal(0.1, 1, 30), rng.normal(0.5, 1, 30), metric="score")

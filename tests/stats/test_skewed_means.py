@@ -57,6 +57,7 @@ def test_equal_means_of_other_shapes_are_at_most_leaning() -> None:
         if got.verdict == "leaning":
             limited += 1
             assert "shape differs between the arms" in got.why
+            assert any("shape differs" in sentence for sentence in got.warnings)
     assert wrong <= 8
     assert limited >= 3
 

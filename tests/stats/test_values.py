@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,3 +128,57 @@ def test_errors_at_a_quantile_count_ties_as_coins() -> None:
 def test_few_degrees_of_freedom_are_worth_less() -> None:
     assert EffectiveSize(100.0, 29.0, 300).at(0.95) == pytest.approx(100 * (1.9679 / 2.0452) ** 2, rel=1e-3)
     assert EffectiveSize(100.0, 299.0, 300).at(0.95) == 100.0
+
+
+# -- durations and what is no number -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "dtype", ["timedelta64[s]", "timedelta64[ms]", "timedelta64[us]", "timedelta64[ns]", "duration[us][pyarrow]"]
+)
+def test_durations_are_seconds_or_the_unit_of_the_name(dtype: str) -> None:
+    waits = pd.Series(pd.to_timedelta([2, 3, 4, 9], unit="s")).astype(dtype)
+    frame = pd.DataFrame({"wait": waits, "wait_ms": waits})
+    for data, name, factor, unit in (
+        (frame, "wait", 1, "seconds"), (waits, "wait", 1, "seconds"), (frame, "p50_wait_ms", 1000, "milliseconds"),
+        (waits, "wait_ms", 1000, "milliseconds"),
+    ):  # fmt: skip
+        got = cr.confidence_interval(data, metric=name)
+        assert got.estimate == factor * (3.5 if name.startswith("p50") else 4.5)
+        column = name.removeprefix("p50_")
+        assert f"{column} holds durations, in {unit}" in got.assumptions
+    row = cr.compare(frame, frame.assign(wait=waits * 2 if "pyarrow" not in dtype else waits), metrics=["wait"])["wait"]
+    assert row.control == 4.5
+    assert cr.confidence_sequence(waits, "p50_wait").estimate == 3.5
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["1", "0", "1", "1"], pd.Categorical(["1", "0", "1", "1"]), [1 + 0j, 0, 1, 1], [1, 0, 1 + 2j, 1],
+        pd.to_datetime(["2025-01-01"] * 4), pd.period_range("2025", periods=4, freq="D"), [b"1", b"0", b"1", b"1"],
+        [{"a": 1}, 1, 0, 1],
+    ],
+    ids=["text", "category", "complex", "objects", "times", "periods", "bytes", "mapping"],
+)  # fmt: skip
+def test_what_is_no_number_is_refused(column: Any) -> None:
+    frame = pd.DataFrame({"x": column, "success": column, "y": 1.0, "weight": column})
+    rows = frame.drop(columns="weight")
+    for call in (
+        lambda: cr.confidence_interval(rows, metric="x"),
+        lambda: cr.confidence_interval(rows),
+        lambda: cr.confidence_interval(frame, metric="y"),
+        lambda: cr.t_test(rows, rows, metric="x"),
+        lambda: cr.compare(rows, rows, metrics=["x"]),
+        lambda: cr.confidence_sequence(rows, "p50_x"),
+        lambda: cr.confidence_sequence(rows),
+        lambda: cr.confidence_sequence(list(column), "p50_x"),
+    ):
+        with pytest.raises(cr.SchemaError, match="expected numbers"):
+            call()
+
+
+def test_durations_are_no_weights() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0], "weight": pd.to_timedelta([1, 2], unit="s")})
+    with pytest.raises(cr.SchemaError, match="weight: expected numbers"):
+        cr.confidence_interval(frame, metric="x")

@@ -24,12 +24,14 @@ class TwoMeans(NamedTuple):
         control, treatment: The estimates.
         error: Function of (a, b) that gives the standard error of b * treatment - a * control.
         positive: Whether all values are at least 0 and both estimates are above 0, so that the ratio has a logarithm.
+        deviations: Linearised deviations of the rows of control and treatment.
     """
 
     control: float
     treatment: float
     error: Callable[[float, float], Error]
     positive: bool
+    deviations: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def contrast(self) -> Contrast:
@@ -87,7 +89,8 @@ def two_means(control: Values, treatment: Values, test: str = "comparison") -> T
             return difference_error(control, treatment, a * left, b * right)
         return difference_of_errors(Error(abs(a) * own[0].error, own[0].df), Error(abs(b) * own[1].error, own[1].df))
 
-    return TwoMeans(first, second, error, is_positive(control, first) and is_positive(treatment, second))
+    positive = is_positive(control, first) and is_positive(treatment, second)
+    return TwoMeans(first, second, error, positive, (left, right))
 
 
 def two_paired_means(pairs: Pairs, test: str = "comparison") -> TwoMeans:

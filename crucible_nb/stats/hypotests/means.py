@@ -171,9 +171,17 @@ def two_sample_t_test(
     control: Values, treatment: Values, alternative: str, confidence: float, *, equal_variance: bool = False
 ) -> TestResult:
     """Two-sample t-test of the values of two arms; see `t_test`."""
+    means = two_means(control, treatment, "t_test")
+    return t_test_of_means(control, treatment, means, alternative, confidence, equal_variance=equal_variance)
+
+
+def t_test_of_means(
+    control: Values, treatment: Values, means: TwoMeans, alternative: str, confidence: float, *,
+    equal_variance: bool = False,
+) -> TestResult:  # fmt: skip
+    """Two-sample t-test of the values of two arms whose means are known; see `t_test`."""
     arms = (control, treatment)
     check_spread(arms, ARMS)
-    means = two_means(control, treatment, "t_test")
     first, second = means.control, means.treatment
     simple = control.plain and treatment.plain and control.per is None
     if equal_variance and not simple:

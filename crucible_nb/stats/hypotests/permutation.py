@@ -11,8 +11,8 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.sizes import match_pairs
-from crucible_nb.stats.estimates.mover import difference_limits
-from crucible_nb.stats.estimates.sorted_arm import sort_arm
+from crucible_nb.stats.estimates.contrast import NO_CHANGE, RelativeChange
+from crucible_nb.stats.estimates.two_quantiles import quantile_contrast
 from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_arguments, paired_t_test, two_sample_t_test
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, Interval, number
@@ -46,6 +46,7 @@ class _Estimates(NamedTuple):
     effect: str
     size: float
     size_interval: Interval
+    change: RelativeChange
     note: str
 
 
@@ -141,6 +142,7 @@ def _result(
             f"difference {number(estimates.estimate)}{unit}", interval_text(estimates.interval, confidence),
             p_text(pvalue), f"{estimates.effect} = {number(estimates.size)}" if estimates.effect else "",
         ),
+        relative_change=estimates.change.value, relative_interval=estimates.change.interval,
     )  # fmt: skip
 
 
@@ -234,23 +236,25 @@ def _units_text(arms: tuple[Values, Values], *, paired: bool) -> str:
 def _estimate(control: Values, treatment: Values, alternative: str, confidence: float) -> _Estimates:
     if control.metric.kind != "quantile":
         return _estimates_of_test(two_sample_t_test(control, treatment, alternative, confidence))
-    sides = [sort_arm(arm) for arm in (control, treatment)]
-    level = two_sided_level(confidence, alternative)
-    first, second = ((side.estimate, side.limits(level)) for side in sides)
-    interval = one_sided(difference_limits(first, second), alternative)
-    return _Estimates(second[0] - first[0], interval, "", math.nan, UNKNOWN,
-                      "the interval comes from order statistics of each arm, not from permutation")  # fmt: skip
+    contrast, level = quantile_contrast(control, treatment), two_sided_level(confidence, alternative)
+    change = contrast.relative(level)
+    return _Estimates(
+        contrast.treatment - contrast.control, one_sided(contrast.difference(level), alternative), "", math.nan,
+        UNKNOWN, change._replace(interval=one_sided(change.interval, alternative)),
+        "the interval comes from order statistics of each arm, not from permutation",
+    )  # fmt: skip
 
 
 def _estimate_pairs(pairs: Pairs, alternative: str, confidence: float) -> _Estimates:
     if pairs.control.metric.kind != "quantile":
         return _estimates_of_test(paired_t_test(pairs, alternative, confidence))
     first, second = (weighted.quantile(arm.x, np.ones(len(arm.x)), arm.metric.q) for arm in pairs.arms)
-    return _Estimates(second - first, UNKNOWN, "", math.nan, UNKNOWN, "paired quantiles have no interval")
+    return _Estimates(second - first, UNKNOWN, "", math.nan, UNKNOWN, NO_CHANGE, "paired quantiles have no interval")
 
 
 def _estimates_of_test(result: TestResult) -> _Estimates:
     return _Estimates(
         result.estimate, result.confidence_interval, result.effect, result.effect_size, result.effect_interval,
+        RelativeChange(result.relative_change, result.relative_interval),
         f"the interval is that of the {result.test}, not from permutation",
     )  # fmt: skip

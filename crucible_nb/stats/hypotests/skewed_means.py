@@ -14,7 +14,7 @@ from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast, widest
 from crucible_nb.stats.estimates.mover import pvalue_of
 from crucible_nb.stats.estimates.two_means import TwoMeans, two_means
-from crucible_nb.stats.hypotests.means import two_sample_t_test
+from crucible_nb.stats.hypotests.means import t_test_of_means
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import common_skewness, linearize, shared_clusters, units_of_arm
@@ -61,11 +61,12 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
         Cressie, Whitford: How to use the two sample t-test. Biometrical Journal 28 (1986). Brown, Forsythe: Robust
         tests for the equality of variances. JASA 69 (1974).
     """
-    welch, means = two_sample_t_test(control, treatment, "two-sided", confidence), two_means(control, treatment)
-    contrast = means.contrast
-    if shared_clusters((control, treatment)):
+    means = two_means(control, treatment, "t_test")
+    welch, contrast = t_test_of_means(control, treatment, means, "two-sided", confidence), means.contrast
+    if means.deviations is None or shared_clusters((control, treatment)):
         return welch, contrast
-    arms = _arm_of(control, means.error(1.0, 0.0)), _arm_of(treatment, means.error(0.0, 1.0))
+    left, right = means.deviations
+    arms = _arm_of(control, left, means.error(1.0, 0.0)), _arm_of(treatment, right, means.error(0.0, 1.0))
     unequal = common_skewness(arms[0].n, arms[1].n, arms[0].skewness, arms[1].skewness) > _SKEWED
     if unequal:
         contrast = widest(contrast, _common_shape(means, *arms))
@@ -76,14 +77,15 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
     return welch, contrast
 
 
-def _arm_of(arm: Values, error: Error) -> _Arm:
-    _, away = linearize(arm, "comparison")
-    away = away / extreme_scale(away)
+def _arm_of(arm: Values, away: np.ndarray, error: Error) -> _Arm:
     n = float(len(away))
     if not arm.plain:
-        units = units_of_arm(arm, away)
+        units = units_of_arm(arm, away / extreme_scale(away))
         away, n = units.total, units.size
     squares = float(away @ away)
+    if not 1e-200 < squares < 1e200:  # so that the cubes neither under- nor overflow
+        away = away / extreme_scale(away)
+        squares = float(away @ away)
     skewness = float((away * away) @ away) / squares**1.5 if squares > 0 else 0.0
     return _Arm(n, skewness * math.sqrt(n), *error)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.estimates.binary import TwoShares, newcombe, share_of_counts
+from crucible_nb.stats.estimates.binary import TwoShares, newcombe_contrast, share_of_counts
 from crucible_nb.stats.hypotests.association import cramers_v, rao_scott
 from crucible_nb.stats.outcome import TestResult, p_text
 from crucible_nb.stats.results import UNKNOWN, number
@@ -112,9 +112,12 @@ def _add_difference(result: TestResult, counts: np.ndarray, categories: Sequence
         return result
     first, second = (share_of_counts(float(row[1]), float(row.sum())) for row in counts)
     shares = TwoShares(first, second)
+    contrast = newcombe_contrast(shares)
+    change = contrast.relative(result.confidence)
     return replace(
         result, estimate=shares.difference, estimand="difference of shares, treatment - control",
-        confidence_interval=newcombe(shares, result.confidence),
+        confidence_interval=contrast.difference(result.confidence), relative_change=change.value,
+        relative_interval=change.interval,
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ ARMS = ("control", "treatment")
 _WARNING = "warning: "
 _SKEWED = 0.2
 _FEW_VALUES = 15
+_TINY, _HUGE = 1e-200, 1e200  # squares and cubes of smaller or larger deviations under- or overflow
 _SUSPECT = 0.05
 _HEAVY_SPREAD = 1.4
 
@@ -81,9 +82,11 @@ def clustered_arms(
     """
     columns = [_cluster_in(group, clustering) for group in groups]
     arms = [
-        _warn_if_correlated(group, read(group, metric, name, cluster=column, resample=resample), name)
+        read(group, metric, name, cluster=column, resample=resample)
         for group, name, column in zip(groups, names, columns, strict=True)
     ]
+    if resample is None:
+        arms = [_warn_if_correlated(group, arm, name) for group, arm, name in zip(groups, arms, names, strict=True)]
     if sum(arm.cluster is not None for arm in arms) > 1:
         arms = _set_apart(arms) if resample is not None else _share_cluster_codes(groups, arms, columns)
     for arm, name in zip(arms, names, strict=True):
@@ -110,8 +113,8 @@ def two_arms(
 
 
 def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
-    """Add a warning if neighbouring events correlate; values of time blocks have their own."""
-    if arm.notes or arm.cluster is not None or len(arm.x) < 3:
+    """Add a warning if neighbouring events correlate."""
+    if arm.cluster is not None or len(arm.x) < 3:
         return arm
     estimate = float("nan")
     if arm.metric.kind == "quantile":
@@ -124,7 +127,12 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     warning, _ = neighbours(data, arm.metric.name, arm, estimate)
     if warning is None:
         return arm
-    return arm._replace(notes=(f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",))
+    return arm._replace(
+        notes=(
+            *arm.notes,
+            f"{_WARNING}{name}: {warning}; use resample='1min' or cluster='session_id'",
+        )
+    )
 
 
 def _share_cluster_codes(
@@ -251,12 +259,11 @@ def number_of_codes(arms: Sequence[Values]) -> int:
 
 def arm_error(arm: Values, deviation: np.ndarray) -> Error:
     """Linearised standard error of an estimate of one arm, between clusters if there are any; see `cluster_robust`."""
-    if not arm.plain:
-        return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
-    n, scale = len(deviation), extreme_scale(deviation)
-    if scale != 1:
-        deviation = deviation / scale
-    return Error(scale * math.sqrt(float(deviation @ deviation) / (n - 1) / n), n - 1.0)
+    if arm.plain and len(deviation) > 1:
+        n, squares = len(deviation), float(deviation @ deviation)
+        if _TINY < squares < _HUGE:
+            return Error(float(np.sqrt(squares / n / (n - 1))), n - 1.0)
+    return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
 
 
 def difference_error(control: Values, treatment: Values, first: np.ndarray, second: np.ndarray) -> Error:

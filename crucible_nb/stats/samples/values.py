@@ -10,6 +10,7 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.columns import numbers_of
+from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.ids import dense_numbers, joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.metric_names import Kind, Metric, metric_of, unit_of
@@ -30,7 +31,8 @@ class Values(NamedTuple):
         sized: Whether the sampling probabilities depended on this column.
         cluster: int64[n], codes of the clusters that the values lie in, counted from 0; None for independent values.
         per: Denominators of a ratio, float64[n].
-        notes: Sentences on correlated neighbours and time blocks; those that begin with "warning: " are warnings.
+        notes: Sentences on units, neighbours that correlate and time blocks; those that begin with "warning: " are
+            warnings.
         known: Whether each row of the data has a value, bool[rows]; None if all have.
         lost: Weights of the rows without a value, float64[missing]; None if there are none.
         lost_cluster: int64[missing], codes of the clusters of these rows; None without clusters.
@@ -110,8 +112,9 @@ def read_values(data: Any, metric: Metric, name: str = "data", *, cluster: str |
         raise StatError(f"cluster={cluster!r}: {name} needs to be a DataFrame or an experiment with that column")
     if metric.kind == "ratio":
         raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
-    x = finite_numbers(bare_series(data, name), metric.column, name)
-    return _known(metric, x, np.ones(len(x)), {}, None, None)
+    series = bare_series(data, name)
+    x = finite_numbers(series, metric.column, name)
+    return _known(metric, x, np.ones(len(x)), {}, None, None)._replace(notes=_unit_notes(metric.column, series))
 
 
 def same_kind(arms: Sequence[Values]) -> tuple[Values, ...]:
@@ -143,7 +146,17 @@ def _of_frame(frame: pd.DataFrame, metric: Metric, cluster: str | None) -> Value
         checks.columns("metric", metric.per, frame.columns)
         per = finite_numbers(frame[metric.per], metric.per)
         x = np.where(np.isnan(per), np.nan, x)
-    return _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
+    values = _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
+    columns = [column for column in (metric.column, metric.per) if column is not None]
+    notes = [note for column in columns for note in _unit_notes(column, frame[column])]
+    return values._replace(notes=tuple(notes)) if notes else values
+
+
+def _unit_notes(name: str, column: pd.Series) -> tuple[str, ...]:
+    """Name the unit of durations, which have none as numbers."""
+    if family_of(column.dtype) != "duration":
+        return ()
+    return (f"{name} holds durations, in {'milliseconds' if name.endswith('_ms') else 'seconds'}",)
 
 
 def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from typing import Any
 from crucible_nb.errors import StoreError
 from crucible_nb.store.postgres.address import Address
 from crucible_nb.store.postgres.tables import find_version
+from crucible_nb.utils.interrupts import let_pass
 
 
 class Connection:
@@ -56,6 +57,7 @@ class Connection:
                 try:
                     return ask(self._connection)
                 except Exception as error:  # noqa: BLE001  raised below, outside the handler
+                    let_pass(error)
                     why = self._reason(error)
                     if not self._connection.closed:
                         break

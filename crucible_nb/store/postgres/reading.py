@@ -25,6 +25,7 @@ from crucible_nb.store.lock import MAX_SILENCE
 from crucible_nb.store.merge import merge_writers
 from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.rows import RowQuery, decode_csv
+from crucible_nb.utils.interrupts import let_pass
 
 
 class RemoteBuffer(Buffer):
@@ -104,6 +105,7 @@ class CopiedAttachment(Attachment):
         except StoreError:
             raise
         except Exception as error:
+            let_pass(error)
             where = f"{self.identity} in {self.connection.address!r}"
             raise StoreError(f"cannot read {where}: {type(error).__name__}: {reason(error)}") from error
 
