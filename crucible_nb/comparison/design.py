@@ -12,6 +12,7 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
+from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.utils import checks
 
 _SHARED = 0.5
@@ -60,20 +61,34 @@ def read_design(control: Arm, treatment: Arm, arguments: CompareArguments) -> De
         return Design(sampled=sampled, notes=(f"whole runs ({by}) are compared, one value per run",))
     if arguments.resample is not None:
         _check_times(control, treatment, arguments.resample)
-        notes = (f"errors between time blocks of {arguments.resample}",)
-        return Design(sampled=sampled, resample=arguments.resample, notes=notes)
+        blocks = f"errors between time blocks of {arguments.resample}"
+        return Design(sampled=sampled, resample=arguments.resample, notes=(blocks,))
     pair_by, pair_notes = _choose_pairs(control.frame, treatment.frame, arguments.pair_by, paired=arguments.paired)
     clustering = _choose_cluster(control, treatment, arguments, pair_by)
-    if not arguments.sequential:
-        return Design(pair_by, clustering, sampled, None, (*pair_notes, *clustering.notes), clustering.warnings)
-    quantiles = () if pair_by is None else ("quantiles take the arms as independent, also those of paired items",)
+    if arguments.sequential:
+        quantiles = arguments.metrics is None or any(
+            metric_of(name, control.frame.columns).kind == "quantile" for name in arguments.metrics
+        )
+        return _sequential_design(arguments, pair_by, clustering, pair_notes, sampled=sampled, quantiles=quantiles)
+    notes, once = (*pair_notes, *clustering.notes), clustering._replace(warnings=())
+    return Design(pair_by, once, sampled, None, notes, clustering.warnings)
+
+
+def _sequential_design(
+    arguments: CompareArguments, pair_by: str | None, clustering: Clustering, notes: tuple[str, ...], *, sampled: bool,
+    quantiles: bool,
+) -> Design:  # fmt: skip
+    """Design of a sequence, which has pairs but no clusters, and counts an item once."""
+    if pair_by is not None and quantiles:
+        notes = (*notes, "quantiles take the arms as independent, also those of paired items")
     column, item = clustering.column, arguments.pair_by or ITEM
     once = pair_by or (item if column == item else None)
-    rows = "items" if pair_by is not None else "rows"
-    warnings = () if column in (None, once) else (
-        f"a sequence takes {rows} as independent, but {column} has several each: use one row per {column}",
-    )  # fmt: skip
-    return Design(pair_by, INDEPENDENT, sampled, None, (*pair_notes, *quantiles), warnings, once)
+    warnings: tuple[str, ...] = ()
+    if column not in {None, once}:
+        rows = "items" if pair_by is not None else "rows"
+        warning = f"a sequence takes {rows} as independent, but {column} has several each: use one row per {column}"
+        warnings = (warning,)
+    return Design(pair_by, INDEPENDENT, sampled, None, notes, warnings, once)
 
 
 def _choose_pairs(

@@ -122,7 +122,8 @@ def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
     first, second, plan, metrics = look
     alpha = plan.alpha if plan is not None else 0.05 if arguments.alpha is None else arguments.alpha
     checks.number("alpha", alpha, gt=0, lt=1)
-    design = read_design(first, second, arguments)
+    empty = not arguments.sequential and not (len(first.frame) and len(second.frame))
+    design = Design() if empty else read_design(first, second, arguments)
     if plan is not None:
         plan.record_look(first, second, metrics)
     if design.cluster is not None and design.pair_by is None and not arguments.sequential:
@@ -178,4 +179,6 @@ def _difference(
             return compare_runs(first, second, metric, arguments.group_by)
         return measure_difference(first, second, metric, design)
     except StatError as error:
-        return untested_difference(first, second, metric, design, str(error))
+        difference = untested_difference(first, second, metric, design, str(error))
+        # identical so far is no result at any later look
+        return difference._replace(untested=str(error), identical=False) if arguments.sequential else difference

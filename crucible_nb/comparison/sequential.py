@@ -42,7 +42,7 @@ def sequential_difference(
         limits=lambda _: result.confidence_interval, pvalue=result.pvalue, test="confidence sequence",
         why=result.method, n=result.n, effect=("evidence", result.evidence),
         notes=_notes(result, design, repeats), valid_at_every_n=not result.asymptotic,
-        unit="first rows of items" if any(repeats) else "",
+        unit="first rows of items" if any(repeats) else "events" if meaning.kind == "total" else "",
         of_events=_point_estimates(control, treatment, metric) if any(repeats) else None,
     )  # fmt: skip
 

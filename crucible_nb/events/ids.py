@@ -109,6 +109,7 @@ def joint_codes(columns: Sequence[pd.Series], name: str) -> list[np.ndarray]:
         >>> joint_codes([pd.Series(["7", "8"]), pd.Series([8, 9])], "sample_id")
         [array([0, 1]), array([1, 2])]
     """
+    columns = [one_column(column, name) for column in columns]
     if len({column.dtype for column in columns}) == 1 and _is_settled(columns[0].dtype):
         codes = [factorize(pd.concat(columns, ignore_index=True), name)[0].astype(np.int64)]
         return np.split(codes[0], np.cumsum([len(column) for column in columns])[:-1])

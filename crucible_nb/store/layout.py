@@ -17,7 +17,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import adler32
@@ -41,6 +41,9 @@ _LARGE, _EXPANSION = 16 << 20, 200
 """Bytes of a member of an archive, and the factor by which a larger one may expand."""
 
 _NAME = re.compile(r"w(\d{4})-(\d{6})\.(jsonl|parquet|state)")
+_UNFINISHED = re.compile(  # names of `write_whole`
+    rf"\.(?:w(\d{{4}})-\d{{6}}\.(?:parquet|state)|{re.escape(FACTS)}|{re.escape(PRICES)})\.\d+\.tmp"
+)
 _LOCK = re.compile(r"w(\d{4})\.lock")
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -131,8 +134,10 @@ class ExperimentFolder:
             write_whole(folder.path / PRICES, prices)
             folder.write_facts(facts)
             system().sync_folder(root)
-        except OSError as error:
+        except BaseException as error:
             folder.remove()
+            if not isinstance(error, OSError):
+                raise
             raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error
         return folder
 
@@ -200,6 +205,19 @@ class ExperimentFolder:
     def files(self) -> dict[str, Path]:
         """Return the files to archive by their names in the archive, from a new listing."""
         return self.scan().files()
+
+    def remove_unfinished(self, is_running: Callable[[int], bool]) -> None:
+        """Remove the temporary files that writers left when they were killed, and no other file.
+
+        Args:
+            is_running: Callable (writer id) -> whether the writer may still be writing.
+        """
+        with suppress(OSError):
+            for entry in list(os.scandir(self.path)):
+                match = _UNFINISHED.fullmatch(entry.name)
+                if match and entry.is_file(follow_symlinks=False) and not is_running(int(match[1] or 0)):
+                    with suppress(OSError):
+                        system().unlink(Path(entry.path))
 
     def sync(self, writer: int) -> None:
         """Sync the journals that a dead process left, so that they survive a power loss.

@@ -487,9 +487,10 @@ class StoredLog(AttachedLog):
         writer, config = self.writer, self.config
         started = None if config.clock == "events" else self.stream.clock.reading()
         writer.claim()
-        stream = self.stream.empty_copy(writer.writer_id, started)
-        self.stream = self.attachment.stream = writer.stream = stream
-        writer.open(1, started)
+        with writer.released_on_failure():
+            stream = self.stream.empty_copy(writer.writer_id, started)
+            self.stream = self.attachment.stream = writer.stream = stream
+            writer.open(1, started)
         self.owned = False
         return None
 

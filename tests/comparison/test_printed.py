@@ -327,6 +327,14 @@ def test_an_empty_arm_among_several(rng, empty: pd.DataFrame, metrics: list[str]
     assert found["c"]["success_rate"].why == "c has no rows"
 
 
+@pytest.mark.parametrize("options", [{"group_by": "seed"}, {"resample": "10s"}, {"cluster": "seed"}, {"paired": True}], ids=str)  # fmt: skip
+def test_an_empty_arm_of_any_design(rng, options: dict) -> None:
+    frame = calls(rng, 0.1).assign(seed=np.arange(200) % 8, sample_id=np.arange(200))
+    frame.index = pd.date_range("2025", periods=200, freq="s", tz="UTC")
+    found = cr.compare(frame, {"b": frame, "c": frame[:0], "d": pd.DataFrame()}, metrics=["success_rate"], **options)
+    assert [arm["success_rate"].test != "" for arm in found.values()] == [True, False, False]
+
+
 @pytest.mark.parametrize("metric", ["mean_latency_ms", "score", "total_cost_usd", "cost_per_token"])
 def test_identical_pairs(rng, metric: str) -> None:
     answers = pd.DataFrame({"sample_id": NUMBERS, "latency_ms": rng.lognormal(6, 1, N), "score": rng.random(N)})
@@ -363,6 +371,17 @@ def test_columns_of_one_name(rng) -> None:
     twice = pd.concat([calls(rng, 0.1), calls(rng, 0.1)[["cost_usd"]]], axis=1)
     with pytest.raises(cr.SchemaError, match="control: several columns are called 'cost_usd'"):
         cr.compare(twice, calls(rng, 0.1))
+
+
+def test_ids_of_one_name(rng) -> None:
+    ids = pd.Series(range(200), name="sample_id")
+    twice = pd.concat([calls(rng, 0.1), ids, ids], axis=1)
+    for call in (cr.confidence_interval, cr.one_proportion):
+        with pytest.raises(cr.SchemaError, match="sample_id: expected one column of this name, got 2"):
+            call(twice, *([0.5] if call is cr.one_proportion else []))
+    for paired in (True, False):
+        with pytest.raises(cr.SchemaError, match="sample_id: expected one column of this name, got 2"):
+            cr.t_test(twice, twice, "latency_ms", paired=paired)
 
 
 def test_columns_may_have_any_name(rng) -> None:
@@ -415,3 +434,64 @@ def test_rows_without_a_seed_are_counted(rng) -> None:
     for name, face in faces(found).items():
         assert "50 rows of treatment without seed are left out" in face, name
     assert found["success_rate"].n == (4, 3)
+
+
+# -- intervals and single tests -----------------------------------------------------------------------------------
+
+
+def questions(rng: np.random.Generator, repeats: int = 10) -> pd.DataFrame:
+    share = rng.beta(0.6, 0.6, 300)
+    answers = rng.random((repeats, 300)) < share
+    return pd.DataFrame({"sample_id": np.tile(np.arange(300), repeats), "success": answers.ravel()})
+
+
+def test_the_interval_of_an_accuracy_over_epochs_covers(rng) -> None:
+    covered = 0
+    for _ in range(100):
+        found = cr.confidence_interval(questions(rng), "success_rate")
+        covered += found.confidence_interval.low <= 0.5 <= found.confidence_interval.high
+    assert covered >= 88  # of 100 at 95%, with 99.9% certainty; rows as independent cover 56
+    assert found.assumptions[0] == "clustered by sample_id, which has several rows each"
+    assert "3,000 rows in 300 clusters by sample_id" in found.text
+
+
+def test_single_tests_cluster_as_compare_does(rng) -> None:
+    one, two = questions(rng), questions(rng)
+    two["sample_id"] += 1000
+    want = cr.compare(one, two, metrics=["success_rate"])["success_rate"].raw_pvalue
+    assert cr.two_proportions(one, two).pvalue == pytest.approx(want, rel=1e-9)
+    for test in (
+        cr.t_test,
+        cr.two_proportions,
+        cr.mann_whitney_u,
+        cr.anova,
+        cr.kruskal_wallis,
+        cr.cohens_d,
+        cr.cohens_h,
+    ):
+        found = test(one, two, metric="success_rate")
+        assert any("clustered by sample_id, which has several rows each" in line for line in found.assumptions), test
+    assert (
+        "clustered by sample_id, which has several rows each" in cr.chi_square(one, two, metric="success").assumptions
+    )
+    with pytest.raises(cr.StatError, match="several share a session_id or sample_id"):
+        cr.fisher(one, two)
+    plain = cr.two_proportions(one.success, two.success)
+    assert plain.pvalue < cr.two_proportions(one, two).pvalue
+
+
+def test_tests_without_clusters_warn_of_them(rng) -> None:
+    one = pd.DataFrame({"sample_id": range(60), "session_id": np.arange(60) // 6, "score": rng.random(60)})
+    two = one.assign(score=rng.random(60))
+    warning = "pairs are taken as independent, although session_id has several items each"
+    assert warning in cr.wilcoxon(one, two, metric="score").warnings
+    assert warning in cr.rank_biserial(one, two, metric="score", paired=True).warnings
+    assert any("in 10 clusters" in line for line in cr.t_test(one, two, "score", paired=True).assumptions)
+
+
+def test_one_session_is_no_cluster(rng) -> None:
+    frame = pd.DataFrame({"session_id": "a", "score": rng.random(60)})
+    found = cr.confidence_interval(frame, "score")
+    assert found.warnings == ("rows are taken as independent, although a group has a single session_id",)
+    compared = cr.compare(frame, frame.assign(score=rng.random(60)), metrics=["score"])
+    assert compared.warnings == found.warnings

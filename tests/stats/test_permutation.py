@@ -93,7 +93,8 @@ def test_clusters_are_permuted_whole() -> None:
             for arm in range(2)
         ]  # fmt: skip
         rejected += permutation_test(*arms, "score", cluster="session_id", n_resamples=199).pvalue < 0.05
-        naive += permutation_test(*arms, "score", n_resamples=199).pvalue < 0.05
+        rows = [arm[["score"]] for arm in arms]
+        naive += permutation_test(*rows, "score", n_resamples=199).pvalue < 0.05
     assert rejected <= 15, rejected
     assert naive > 25, naive
 

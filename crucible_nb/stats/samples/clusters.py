@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from crucible_nb.events.columns import one_column
+
 SESSION, ITEM = "session_id", "sample_id"
 
 
@@ -79,7 +81,7 @@ def _candidates(frames: Sequence[pd.DataFrame], item: str, *, paired: bool) -> I
 
 def _is_repeated(frame: pd.DataFrame, column: str) -> bool:
     """Return whether a value of the column has several rows."""
-    return column in frame.columns and bool(frame[column].dropna().duplicated().any())
+    return column in frame.columns and bool(one_column(frame[column], column).dropna().duplicated().any())
 
 
 def _is_inside(frame: pd.DataFrame, inner: str, outer: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
-from crucible_nb.events.columns import factorize
+from crucible_nb.events.columns import factorize, one_column
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
@@ -100,7 +100,7 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
         check_weights(data)
         column = metric_of(metric, data.columns).column
         checks.columns("metric", column, data.columns)
-        labels = data[column]
+        labels = one_column(data[column], column)
         weight = weights_of(data)
         sampled = bool((weight[weight > 0] != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
     else:
