@@ -28,6 +28,11 @@ class Columns:
     A registered column has its kind, a column whose name ends in `_id` is text, any other takes the kind of its first
     known value. It widens from booleans to whole numbers to floats when it meets a number that it cannot hold, as
     long as every whole number so far is exact as a float.
+
+    Attributes:
+        kinds: Kind of each column.
+        dictionaries: Dictionary of each category column.
+        appeared: Columns that have been in a batch, whose order is fixed.
     """
 
     def __init__(self) -> None:
@@ -35,6 +40,7 @@ class Columns:
         self.dictionaries: dict[str, Categories] = {
             name: Categories() for name, column in COLUMNS.items() if column.kind == "category"
         }
+        self.appeared: set[str] = set()
         self._large: set[str] = set()
 
     def dictionary(self, name: str) -> Categories | None:

@@ -55,8 +55,40 @@ def _batch(rows: list[Any], first_seq: int, columns: Columns, problems: Problems
     extras = rows[WIDTH - 1 :: WIDTH]
     if extras.count(None) < len(extras):
         _add_extras(batch, extras, columns, misfits)
-    add_misfits(batch, misfits, problems)
+    add_misfits(batch, {row: _as_given(values, extras[row]) for row, values in misfits.items()}, problems)
+    _sort_by_appearance(batch, extras, columns.appeared)
     return batch
+
+
+def _as_given(values: dict[str, Any], extra: dict[Any, Any] | None) -> dict[str, Any]:
+    """Return the misfits of an event in the order of its keywords, not in that of the columns of its batch."""
+    names = (*STANDARD, *(text_of(key) for key in extra or () if key is not EXTRA))
+    return {name: values[name] for name in names if name in values}
+
+
+def _sort_by_appearance(batch: Batch, extras: list[dict[Any, Any] | None], appeared: set[str]) -> None:
+    """Sort new columns by the event in which each has its first value, so that the order is the same over any cut.
+
+    In an event, columns are in the order of its keywords, and `metadata` is the last.
+    """
+    new = [name for name in batch.cells if name not in appeared]
+    if not new:
+        return
+    appeared.update(new)
+    order = [name for name in new if name in STANDARD]
+    left = set(new).difference(order)
+    texts = batch.cells["metadata"].values if "metadata" in left else []
+    for row, extra in enumerate(extras):
+        if not left:
+            break
+        names = [text_of(key) for key, value in (extra or {}).items() if key is not EXTRA and value is not None]
+        found = [name for name in names if name in left and name != "metadata"]
+        if "metadata" in left and texts[row].is_valid:
+            found.append("metadata")
+        order += found
+        left.difference_update(found)
+    cells = {name: batch.cells[name] for name in dict.fromkeys((*order, *new))}
+    batch.cells = {**{name: cell for name, cell in batch.cells.items() if name not in cells}, **cells}
 
 
 def _are_none(values: list[Any]) -> bool:

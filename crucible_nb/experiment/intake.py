@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from crucible_nb.errors import StoreError
 from crucible_nb.events.rows import WIDTH
 from crucible_nb.events.staging import row_of
 from crucible_nb.events.tables import brings_weights, frame_of, rows_of
@@ -222,7 +223,10 @@ class Intake:
             self.log.after_in_child()
 
     def _accepts_after_fork(self) -> bool:
-        reason = self._join_after_fork()
+        try:
+            reason = self._join_after_fork()
+        except StoreError as error:  # tried again with the next event
+            reason = str(error)
         if reason is not None:
             self.log.stream.problems.report("refused", reason)
         return reason is None

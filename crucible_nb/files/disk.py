@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,6 +18,13 @@ from typing import Any, BinaryIO
 from crucible_nb.errors import ConfigError, CrucibleError, StoreError
 from crucible_nb.utils import checks
 from crucible_nb.utils.interrupts import let_pass
+
+try:
+    import fcntl
+
+    _LOCKS = True
+except ImportError:  # pragma: no cover  systems without flock keep what a killed process left
+    _LOCKS = False
 
 MAX_BYTES = 4 << 30
 """Default limit of a file's size in memory: 4 GiB."""
@@ -129,9 +138,11 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
         path: The file.
         mode: Its permissions, less the umask.
     """
+    _remove_unfinished(path)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb", opener=partial(os.open, mode=mode)) as stream:
+            _lock(stream.fileno())
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -144,6 +155,37 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
             raise StoreError(f"cannot write {str(path)!r}: {_write_failure(path, error)}") from error
         raise
     _sync_folder(path.parent)
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed have left beside a file; a file that is being written is locked."""
+    name = re.compile(re.escape(f".{path.name[:100]}.") + r"[0-9a-f]{16}\.tmp")
+    with suppress(OSError):
+        for entry in list(os.scandir(path.parent)):
+            if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_if_free(Path(entry.path))
+
+
+def _remove_if_free(path: Path) -> None:
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            if time.time() - os.fstat(handle).st_mtime > _FRESH and _lock(handle):
+                path.unlink()
+        finally:
+            os.close(handle)
+
+
+_FRESH = 5.0  # seconds in which a new file may not be locked yet
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed; return False if another process has it, or locks do not work."""
+    with suppress(OSError):
+        if _LOCKS:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _LOCKS
+    return False
 
 
 def _write_failure(path: Path, error: OSError) -> str:

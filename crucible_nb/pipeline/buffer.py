@@ -121,6 +121,9 @@ class Buffer:
             batch: Rows in recording order.
             more: Rows known to follow, for which space is reserved.
         """
+        for name, cells in batch.cells.items():
+            self._column(name, cells.kind)  # also if a sampler kept no row: where batches end changes no column
+        self._frame = None
         if not len(batch):
             return
         start, times = self._times.length, batch.time
@@ -131,8 +134,7 @@ class Buffer:
         self._times.append(times, reserve)
         self._columns["seq"].append(Column("count", batch.numbered()), start, reserve)
         for name, cells in batch.cells.items():
-            self._column(name, cells.kind).append(cells, start, reserve)
-        self._frame = None
+            self._columns[name].append(cells, start, reserve)
         self._evict()
 
     def _column(self, name: str, kind: Any) -> BufferColumn:

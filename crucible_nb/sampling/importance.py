@@ -67,9 +67,9 @@ class Priorities:
         return np.asarray(removed[np.isin(removed, outside, invert=True)], np.int64)
 
     def set_sizes(self, size: float) -> None:
-        """Set the size of all events so far."""
-        self.settle()
-        self._rows[1] = size
+        """Set the size of all events so far, which have been of one size, so that their order stays."""
+        for rows in (self._rows, *self._waiting):
+            rows[1] = size
         self.threshold = size / self._rows[2, self.size] if self._rows.shape[1] > self.size else 0.0
 
     def members(self) -> tuple[np.ndarray, np.ndarray]:

@@ -89,6 +89,7 @@ class Remote:
         """
         with _reaching(self.url):
             self._system.makedirs(self._root, exist_ok=True)
+            self._make_private("", 0o700)
             there = {**self._list(), **self._known}
             copied = 0
             events: dict[str, int] = {}
@@ -99,12 +100,18 @@ class Remote:
                     continue  # sealed and removed since the listing
                 if there.get(path.name) != len(data):
                     self._system.pipe_file(f"{self._root}/{path.name}", data)
+                    self._make_private(f"/{path.name}", 0o600)
                     copied += 1
                 self._known[path.name] = len(data)
                 if path.suffix == ".parquet":
                     writer = path.name[:5]
                     events[writer] = max(events.get(writer, 0), _seq(data))
             return Archived(len({*there, *self._known}), copied, sum(events.values()))
+
+    def _make_private(self, name: str, mode: int) -> None:
+        """Keep a copy on a local file system from other users; elsewhere the storage has rights of its own."""
+        if "file" in self._system.protocol:
+            Path(f"{self._root}{name}").chmod(mode)
 
     def _list(self) -> dict[str, int]:
         self._system.invalidate_cache()

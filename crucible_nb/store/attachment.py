@@ -27,6 +27,7 @@ from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.segment import read_segment
 from crucible_nb.store.syscalls import read_regular
 from crucible_nb.store.writer import Writer, claim, price_bytes, writer_is_running
+from crucible_nb.utils.interrupts import let_pass
 
 _PRICES = 64 << 20  # bytes that a price file may expand to
 
@@ -79,10 +80,10 @@ class Attachment:
         stream = Stream(config, 0, started)
         writer = Writer(folder, 0, stream, durability, redaction)
         try:
-            writer.acquire()
-            writer.open(1, started)
+            with writer.released_on_failure():
+                writer.acquire()
+                writer.open(1, started)
         except BaseException:
-            writer.release()
             folder.remove()
             raise
         return cls(folder, config, stream, writer)
@@ -98,6 +99,7 @@ class Attachment:
         """
         beat = last_heartbeat(folder.lock_path(0))  # of the earlier process: taking the lock renews it
         lock = Lock(folder.lock_path(0)) if not writer_is_running(folder) else _raise_in_use(folder)
+        release = lock.release
         try:
             config = config_of(folder, given)
             seen = beat if config.clock is None else None
@@ -108,8 +110,10 @@ class Attachment:
             writer = Writer(folder, 0, stream, durability, redaction)
             stream.pipeline.buffer.sampled_seqs = follower.sampled_seqs
             writer.lock, writer.sampled_seqs, writer.number = lock, follower.sampled_seqs, follower.next_number() - 1
+            release = writer.release
             attached = cls(folder, config, stream, writer)
             attached.report_lost_prices()
+            folder.remove_unfinished(lambda writer_id: writer_id != 0 and writer_is_running(folder, writer_id))
             if stream.lifecycle.alive:
                 folder.sync(0)
                 writer.open(follower.next_number())
@@ -117,10 +121,10 @@ class Attachment:
             else:
                 writer.release()
         except OSError as error:
-            lock.release()
+            release()
             raise StoreError(f"cannot sync {str(folder.path)!r}: {error.strerror}") from error
         except BaseException:
-            lock.release()
+            release()
             raise
         return attached
 
@@ -148,11 +152,9 @@ class Attachment:
         stream = Stream(config, writer_id, started)
         writer = Writer(folder, writer_id, stream, durability, redaction)
         writer.lock = lock
-        try:
+        with writer.released_on_failure():
+            folder.remove_unfinished(lambda writer_id: writer_is_running(folder, writer_id))
             writer.open(1, started)
-        except BaseException:
-            writer.release()
-            raise
         return cls(folder, config, stream, writer)
 
     @classmethod
@@ -261,6 +263,7 @@ def _readable(paths: Iterable[Path], stream: Stream, identity: str) -> Iterator[
         try:
             yield read_segment(path, identity)
         except StoreError as error:
+            let_pass(error)
             stream.problems.report("lost", str(error))
 
 
@@ -271,6 +274,7 @@ def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -
         prices = stored_prices(folder)
         folder.price_failure = ""
     except StoreError as error:
+        let_pass(error)
         prices, folder.price_failure = PriceTable.default(), str(error)
     with reading(folder.path / FACTS, unchanged=StoreError):
         return ExperimentConfig.from_dict(facts, prices, given)

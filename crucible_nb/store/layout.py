@@ -17,7 +17,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import adler32
@@ -41,6 +41,9 @@ _LARGE, _EXPANSION = 16 << 20, 200
 """Bytes of a member of an archive, and the factor by which a larger one may expand."""
 
 _NAME = re.compile(r"w(\d{4})-(\d{6})\.(jsonl|parquet|state)")
+_UNFINISHED = re.compile(  # names of `write_whole`
+    rf"\.(?:w(\d{{4}})-\d{{6}}\.(?:parquet|state)|{re.escape(FACTS)}|{re.escape(PRICES)})\.\d+\.tmp"
+)
 _LOCK = re.compile(r"w(\d{4})\.lock")
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -131,8 +134,11 @@ class ExperimentFolder:
             write_whole(folder.path / PRICES, prices)
             folder.write_facts(facts)
             system().sync_folder(root)
-        except OSError as error:
+        except BaseException as error:
             folder.remove()
+            let_pass(error)
+            if not isinstance(error, OSError):
+                raise
             raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error
         return folder
 
@@ -168,6 +174,7 @@ class ExperimentFolder:
             facts, version = whole["facts"], whole["crucible"]
             sound = adler32(orjson.dumps(facts)) == whole["checksum"] and isinstance(facts, dict)
         except (OSError, ValueError, KeyError, TypeError) as error:
+            let_pass(error)
             raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error
         if not isinstance(version, int) or version > VERSION:
             raise StoreError(
@@ -186,6 +193,7 @@ class ExperimentFolder:
         try:
             names = [entry.name for entry in os.scandir(self.path)]
         except OSError as error:
+            let_pass(error)
             raise StoreError(f"cannot read {str(self.path)!r}: {reason(error)}") from error
         return FolderListing(self.path, names)
 
@@ -200,6 +208,19 @@ class ExperimentFolder:
     def files(self) -> dict[str, Path]:
         """Return the files to archive by their names in the archive, from a new listing."""
         return self.scan().files()
+
+    def remove_unfinished(self, is_running: Callable[[int], bool]) -> None:
+        """Remove the temporary files that writers left when they were killed, and no other file.
+
+        Args:
+            is_running: Callable (writer id) -> whether the writer may still be writing.
+        """
+        with suppress(OSError):
+            for entry in list(os.scandir(self.path)):
+                match = _UNFINISHED.fullmatch(entry.name)
+                if match and entry.is_file(follow_symlinks=False) and not is_running(int(match[1] or 0)):
+                    with suppress(OSError):
+                        system().unlink(Path(entry.path))
 
     def sync(self, writer: int) -> None:
         """Sync the journals that a dead process left, so that they survive a power loss.
@@ -233,6 +254,7 @@ def folders(root: Path) -> Iterator[ExperimentFolder]:
     except FileNotFoundError:
         return
     except OSError as error:
+        let_pass(error)
         raise StoreError(f"cannot read {str(root)!r}: {reason(error)}") from error
     for name in names:
         if is_id(name) and is_experiment(root / name):
@@ -252,7 +274,8 @@ def is_experiment(path: Path) -> bool:
         return any(_NAME.fullmatch(entry.name) for entry in list(path.iterdir()))
     except PermissionError:
         return True  # reading it says why it cannot be read
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        let_pass(error)
         return False
 
 

@@ -59,14 +59,17 @@ class Lock:
             self._handle: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"cannot write {str(path)!r}: {reason(error)}") from error
-        self.locked = self._take()
-        facts = {"pid": os.getpid(), "host": socket.gethostname(), "locked": self.locked}
         try:
-            os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, orjson.dumps(facts), 0)
+            self.locked = self._take()
+            facts = {"pid": os.getpid(), "host": socket.gethostname(), "locked": self.locked}
+            os.ftruncate(self._handle or 0, 0)
+            os.pwrite(self._handle or 0, orjson.dumps(facts), 0)
         except OSError as error:
             self.release()
             raise StoreError(f"cannot write {str(path)!r}: {reason(error)}") from error
+        except BaseException:
+            self.release()
+            raise
 
     def _take(self) -> bool:
         """Take the lock; return False if locks do not work here and heartbeats are used instead."""

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Writer:
         number: Number of the open journal.
         began: Sequence number of the first event after the writer was opened.
         sealing: Whether a segment is being written.
+        seal_failure: Reason why the last segment could not be written, None if it was.
         ending: Whether the experiment has ended, and its last line could not be written yet.
         sampled_seqs: Sequence numbers of the rows in the newest checkpoint, which the sampler may still remove.
     """
@@ -75,6 +76,7 @@ class Writer:
         self.journal = Journal(stream.problems, durability)
         self.number = self.began = 0
         self.sealing = self.ending = False
+        self.seal_failure: str | None = None
         self.lock: Lock | None = None
         self.sampled_seqs = np.empty(0, np.int64)
         if redaction is not None:
@@ -89,12 +91,16 @@ class Writer:
         self.writer_id, self.lock = claim(self.folder)
 
     def open(self, number: int, started: int | None = None) -> None:
-        """Open a new journal."""
-        self.number, self.began = number, self.stream.pipeline.seq
+        """Open a new journal; if that fails, its number is free for the next try."""
+        before, self.number, self.began = self.number, number, self.stream.pipeline.seq
         self.stream.sessions.append(secrets.token_hex(8))
         try:
             self.journal.begin(self._path("jsonl"), self._header(started), self.stream.pipeline.seq)
-        except OSError as error:
+        except BaseException as error:
+            self.number = before
+            self.stream.sessions.pop()
+            if not isinstance(error, OSError):
+                raise
             raise StoreError(f"cannot write {str(self.folder.path)!r}: {reason(error)}") from error
         buffer = self.stream.pipeline.buffer
         if buffer.unsaved_from is None and self.stream.is_restorable:
@@ -102,14 +108,20 @@ class Writer:
         SYNCER.add(self)
 
     def ensure_open(self) -> None:
-        """Open a new journal for a finished experiment, to which one more line is written."""
+        """Open a new journal for one more line of a finished experiment; if that fails, nothing is held."""
         if self.journal.handle is None:
             self.acquire()
-            try:
+            with self.released_on_failure():
                 self.open(self.number + 1)
-            except BaseException:
-                self.release()
-                raise
+
+    @contextlib.contextmanager
+    def released_on_failure(self) -> Iterator[None]:
+        """Close the journal and release the lock if the block raises anything, an interrupt too."""
+        try:
+            yield
+        except BaseException:
+            self.release()
+            raise
 
     def _header(self, started: int | None = None) -> dict[str, Any]:
         header = {
@@ -151,12 +163,12 @@ class Writer:
         Called with the lock of the experiment held, so that no events are processed at the same time.
         """
         buffer, sample = self.stream.pipeline.buffer, self.stream.pipeline.sample
+        frame = buffer.full_frame()  # before the state, because it reduces a sample to its size
         try:
             state = self.stream.state()
         except Exception as error:  # noqa: BLE001  a user's sampler or detector
             self.stream.problems.report("errors", f"the state cannot be saved, journals are kept: {error!r}")
             return None
-        frame = buffer.full_frame()
         seq = frame["seq"].to_numpy()
         new = (seq >= (buffer.unsaved_from or 0)) | np.isin(seq, self.sampled_seqs)
         revises = sample.sampler is not None and sample.sampler.revises
@@ -173,12 +185,22 @@ class Writer:
                 self.sampled_seqs = held["seq"].to_numpy() if revises else np.empty(0, np.int64)
                 buffer.sampled_seqs = self.sampled_seqs
                 buffer.unsaved_from = seq_now
+                self._report_sealing(None)
             except (OSError, CrucibleError) as error:
-                self.stream.problems.report("store", f"a journal cannot be sealed now and is kept: {error}")
+                self._report_sealing(str(error))
             finally:
                 self.sealing = False
 
         return seal
+
+    def _report_sealing(self, failure: str | None) -> None:
+        """Say that a journal could not be sealed, and that it works again."""
+        problems = self.stream.problems
+        if failure is not None:
+            problems.report("store", f"a journal cannot be sealed now and is kept: {failure}")
+        elif self.seal_failure is not None:
+            problems.report("sealed", "journals are sealed again; those that were kept are in the new segment")
+        self.seal_failure = failure
 
     def _write(self, number: int, state: dict[str, Any], rows: pd.DataFrame, sample: pd.DataFrame | None) -> None:
         """Write the checkpoint, then the segment, which makes both valid; then remove the files they replace."""
@@ -202,7 +224,7 @@ class Writer:
         return {
             "path": str(self.folder.path), "writer": self.writer_id, "durability": self.durability,
             "acknowledged": journal.size, "synced": journal.synced,
-            "failure": journal.failure if journal.handle is not None else None,
+            "failure": journal.failure if journal.handle is not None else None, "sealing": self.seal_failure,
         }  # fmt: skip
 
     def flush(self) -> None:

@@ -13,13 +13,13 @@ import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
+from pyarrow import csv
 
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import Kind
 from crucible_nb.pipeline.buffer import HIDDEN
 from crucible_nb.store.postgres.tables import TYPED
 from crucible_nb.store.postgres.text_columns import without_nul
-from crucible_nb.utils.optional import need
 
 _TYPES = {
     "category": pa.large_string(), "string": pa.large_string(), "float": pa.float64(), "integer": pa.int64(),
@@ -104,7 +104,6 @@ def decode_csv(data: bytes, kinds: Sequence[tuple[str, Kind]], dictionaries: Map
 
 
 def _table(data: bytes, kinds: Sequence[tuple[str, Kind]]) -> pa.Table:
-    csv = need("pyarrow.csv", "postgres", "reading from PostgreSQL")
     named = dict(kinds)
     names = ["time", "nanos", *(name for name in named if name in TYPED)]
     types = {name: _TYPES[named[name]] for name in names[2:]} | {"time": _TIME, "nanos": pa.int64()}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import crucible_nb as cr
+from tests.reliability import endings
 
 pytestmark = pytest.mark.check  # each starts processes, and waits for the copy
 
@@ -83,3 +84,8 @@ def test_a_column_of_another_type_is_refused_in_words(url, sql, change):
     assert f"{change.split()[0]} is {change.split(' type ')[1]}" in repr(exp)
     assert sql("select count(*) from crucible.events")[0][0] == 0
     exp.stop()
+
+
+def test_every_end_of_a_script_is_in_the_database(url, home):
+    found = endings.outcomes(url, home, 6)
+    assert [one for one in found if not one.clean] == []
