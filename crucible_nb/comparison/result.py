@@ -108,6 +108,9 @@ class Comparison(Mapping[str, MetricComparison]):
         (['latency_ms'], 'control')
     """
 
+    warnings: tuple[str, ...] = ()  # pickles of release 0.1 have none
+    exclusions: tuple[str, ...] = ()
+
     def __init__(
         self, control: str, treatment: str, metrics: Mapping[str, MetricComparison], design: tuple[str, ...],
         plan: str | None = None, looked: tuple[str, ...] = (), warnings: tuple[str, ...] = (),

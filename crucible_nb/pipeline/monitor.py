@@ -193,7 +193,7 @@ class Monitor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
-        rules = [[list(astuple(one.rule)), one.kind, one.action, one.state.met] for one in self.rules]
+        rules = [[list(astuple(one.rule)), one.kind, one.action, one.state.holds] for one in self.rules]
         return {
             "rules": rules,
             "alerts": self.alerts.to_dict(),

@@ -91,7 +91,7 @@ class RuleState:
         rule: The rule.
 
     Attributes:
-        met: Whether it held at the last check.
+        met: Whether it held at the last check among the events.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -142,10 +142,15 @@ class RuleState:
             value: The metric at this moment.
             again: Whether there will be another look soon; else the next check decides anew.
         """
-        before, holds = self.met or self._met_now, self.rule.holds(value)
+        before, holds = self.holds, self.rule.holds(value)
         self._met_now = holds and (again or not self.met)
         self._until_check = self._met_now and not again
         return holds and not before
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule held when it was last checked, among the events or between them."""
+        return self.met or self._met_now
 
     def begin_anew(self) -> None:
         """Decide from the next moment on: the events so far were recorded before the rule was watched."""
@@ -200,7 +205,7 @@ class RuleState:
         holds = self._holds(counts, value) & (counts[_KNOWN] >= self.rule.min_events)
         if self._detects_silence:
             holds &= self._spans(checks, life) == PANES * self._width  # type: ignore[operator]
-        begun = np.flatnonzero(holds & ~np.concatenate(([self.met or self._met_now], holds[:-1]))).tolist()
+        begun = np.flatnonzero(holds & ~np.concatenate(([self.holds], holds[:-1]))).tolist()
         self.met = bool(holds[-1])
         if self._until_check:
             self._met_now = self._until_check = False
