@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError, StatError
+from crucible_nb.events.ids import joint_codes
 from crucible_nb.stats.planning.plan import Ledger
 from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
@@ -77,6 +78,21 @@ def own_name(data: Any) -> str | None:
         return None
     name = getattr(data, "condition", None) or getattr(data, "name", None)
     return name if isinstance(name, str) else None
+
+
+def number_clusters(control: Arm, treatment: Arm, cluster: str) -> tuple[Arm, Arm]:
+    """Replace the values of a column of clusters by numbers that all metrics share, which is done once."""
+    arms = control, treatment
+    if not all(cluster in arm.frame.columns for arm in arms):
+        return arms
+    codes = np.concatenate(joint_codes([arm.frame[cluster] for arm in arms], cluster))
+    alone = codes < 0
+    codes[alone] = np.arange(int(alone.sum())) + codes.max(initial=-1) + 1  # a row without a value is a cluster
+    parts = np.split(codes, [len(control.frame)])
+    first, second = (
+        arm._replace(frame=arm.frame.assign(**{cluster: part})) for arm, part in zip(arms, parts, strict=True)
+    )
+    return first, second
 
 
 def read_arms(control: Any, treatment: Any, metrics: Sequence[str] | None) -> tuple[Arm, Arm]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crucible_nb.comparison.arguments import CompareArguments, Direction
-from crucible_nb.comparison.arms import Arm, read_arms
+from crucible_nb.comparison.arms import Arm, number_clusters, read_arms
 from crucible_nb.comparison.design import Design, read_design
 from crucible_nb.comparison.difference import Difference, measure_difference
 from crucible_nb.comparison.preregistered import PlannedLook, find_plan
@@ -126,6 +126,8 @@ def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
     design = Design() if empty else read_design(first, second, arguments)
     if plan is not None:
         plan.record_look(first, second, metrics)
+    if design.cluster is not None and design.pair_by is None and not arguments.sequential:
+        first, second = number_clusters(first, second, design.cluster)
     measured = {metric: _measure(first, second, metric, design, arguments, plan, alpha) for metric in metrics}
     reasons = [metric.difference.untested for metric in measured.values()]
     if arguments.sequential and all(reasons):

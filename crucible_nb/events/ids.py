@@ -84,6 +84,19 @@ def id_codes(column: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     return codes.astype(np.int64), np.array(values, object)
 
 
+def dense_numbers(column: pd.Series) -> np.ndarray | None:
+    """Return whole numbers from 0 below n, which may serve as codes, int64[n]; None for other columns.
+
+    Examples:
+        >>> dense_numbers(pd.Series([2, 0, 2])), dense_numbers(pd.Series([10**9, 1])), dense_numbers(pd.Series(["a"]))
+        (array([2, 0, 2]), None, None)
+    """
+    if column.dtype != np.int64 or not len(column):
+        return None
+    numbers = column.to_numpy()
+    return numbers if numbers.min() >= 0 and numbers.max() < len(numbers) else None
+
+
 def _is_settled(dtype: Any) -> bool:
     """Return whether two values of the dtype are the same item exactly if they are equal."""
     return isinstance(dtype, pd.StringDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "iufbmM")

@@ -30,7 +30,7 @@ from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
-from crucible_nb.utils.interrupts import unbroken
+from crucible_nb.utils.interrupts import let_pass, unbroken
 
 MODES = ("resume", "read", "join")
 _LONG = 4096  # characters of a path
@@ -186,6 +186,7 @@ def join_from_environment() -> Experiment | None:
         folder = _find_folder(handle, None)
         return arrived(str(folder.path), rebuild_redaction(folder.facts().get("redact")))
     except StoreError as error:
+        let_pass(error)
         _FAILED.add(handle)
         warnings.warn(f"{RUN}: {error}", CrucibleWarning, stacklevel=3)
         return None
@@ -249,6 +250,7 @@ def list_stored(store: Any) -> pd.DataFrame:
             facts["kept_events"] += attachment.unread
             dated.append((start, folder.path.name, facts))
         except StoreError as error:
+            let_pass(error)
             if not folder.path.exists():  # removed in the meantime
                 continue
             facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}

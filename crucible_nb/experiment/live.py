@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crucible_nb.store.log import EventLog
+from crucible_nb.utils.interrupts import let_pass
 from crucible_nb.utils.runtime import RUNTIME
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def _is_same(one: Path, other: Path) -> bool:
     """Return whether two paths name the same folder, by whatever links."""
     try:
         return one.samefile(other)
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return one.absolute() == other.absolute()
 
 

@@ -73,16 +73,31 @@ def units_of(deviation: np.ndarray, weight: np.ndarray, cluster: np.ndarray | No
         cluster: int64[n], cluster codes; None if each row is a unit.
         codes: Number of cluster codes over all arms, so that units of several arms align.
     """
-    share = weight / weight.sum()
-    each = share * deviation
     if cluster is None:
-        return Units(each, share, share * share)
-    total, size = (np.bincount(cluster, part, minlength=codes) for part in (each, share))
-    squares, own = (np.bincount(cluster, part, minlength=codes) for part in (each * each, share * share))
+        share = weight / weight.sum()
+        return Units(share * deviation, share, share * share)
+    total, size, squares, own = _cluster_sums(deviation, weight, cluster, codes)
     between, within = _working_variances(total, size, squares, own)
     if not between + within > 0:
         between = 1.0  # rows of equal values: nothing shows that rows of a cluster differ
     return Units(total, size, within * own + between * size * size, between, within)
+
+
+def _cluster_sums(
+    deviation: np.ndarray, weight: np.ndarray, cluster: np.ndarray, codes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Sums over the rows of each cluster of w d, w, (w d)^2 and w^2, with weights that add up to 1."""
+    sums: list[np.ndarray]
+    if (weight == weight[0]).all():  # in half the time
+        n, count = len(deviation), np.bincount(cluster, minlength=codes)
+        total, squares = (np.bincount(cluster, part, minlength=codes) for part in (deviation, deviation * deviation))
+        sums = [total / n, count / n, squares / n**2, count / n**2]
+    else:
+        share = weight / weight.sum()
+        each = share * deviation
+        sums = [np.bincount(cluster, part, minlength=codes) for part in (each, share, each * each, share * share)]
+    there = slice(None) if codes or sums[1].all() else sums[1] > 0
+    return sums[0][there], sums[1][there], sums[2][there], sums[3][there]
 
 
 def _working_variances(
@@ -158,6 +173,9 @@ def paired_adjust(control: Units, treatment: Units) -> tuple[np.ndarray, float]:
     form[0, 1] = form[1, 0] = -common.sum()
     form[0, 2] = form[2, 0] = form[1, 3] = form[3, 1] = -1.0
     variance = np.maximum(first + second, 0.0)
+    if (one == two).all() and _is_equal(one) and _is_equal(variance):
+        n = int(np.count_nonzero(one))
+        return math.sqrt(n / (n - 1)) * (treatment.total - control.total), n - 1.0
     return _adjust(treatment.total - control.total, variance, np.stack([one, two, first, second]), form)
 
 
@@ -191,7 +209,7 @@ def _adjust(total: np.ndarray, variance: np.ndarray, factors: np.ndarray, form: 
     inner = form @ ((factors * rest) @ factors.T)
     squares = float(variance @ variance) + 2 * pairs + float(np.sum(inner * inner.T)) - float(rest**2 @ shift**2)
     df = float(variance.sum()) ** 2 / squares if squares > 0 else 1.0
-    return np.sqrt(ratio) * total, max(df, 1.0)
+    return np.sqrt(ratio) * total, max(float(df), 1.0)
 
 
 def difference_of_errors(control: Error, treatment: Error) -> Error:

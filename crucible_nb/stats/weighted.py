@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from crucible_nb.accumulators import quantile_of_sorted
-from crucible_nb.stats.cluster_robust import Error, adjust, extreme_scale, units_of
+from crucible_nb.stats.cluster_robust import Error, adjust, effective_units, extreme_scale, units_of
 from crucible_nb.stats.samples.values import Values
 
 Of = Literal["process", "run"]
@@ -62,11 +62,13 @@ def standard_error(x: np.ndarray, weight: np.ndarray, of: Of = "process", cluste
 
 def error_of(deviation: np.ndarray, weight: np.ndarray, of: Of, cluster: np.ndarray | None) -> Error:
     """Standard error and its df of a mean, from deviations whose weighted sum is about 0; see `standard_error`."""
-    cluster = cluster if of == "process" else None
-    if units(len(deviation), cluster) < 2:
+    if len(deviation) < 2:
         return Error(math.nan, math.nan)
     scale = extreme_scale(deviation)
-    each, df = adjust(units_of(deviation / scale, weight, cluster))
+    parts = units_of(deviation if scale == 1 else deviation / scale, weight, cluster if of == "process" else None)
+    if np.count_nonzero(parts.share) < 2:
+        return Error(math.nan, math.nan)
+    each, df = adjust(parts)
     if of == "run":
         each = each * np.sqrt(variance_factor(weight, of)) / weight
     return Error(scale * float(np.sqrt(each @ each)), df)
@@ -79,7 +81,7 @@ def units(n: int, cluster: np.ndarray | None) -> int:
 
 def effective_size(weight: np.ndarray) -> float:
     """Kish's effective sample size (sum w)^2 / sum w^2; shown to the reader, never used as n."""
-    return float(weight.sum() ** 2 / (weight @ weight)) if len(weight) else 0.0
+    return effective_units(weight / weight.max()) if len(weight) else 0.0
 
 
 def unit_size(weight: np.ndarray, of: Of, cluster: np.ndarray | None) -> float:

@@ -27,6 +27,7 @@ from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.segment import read_segment
 from crucible_nb.store.syscalls import read_regular
 from crucible_nb.store.writer import Writer, claim, price_bytes, writer_is_running
+from crucible_nb.utils.interrupts import let_pass
 
 _PRICES = 64 << 20  # bytes that a price file may expand to
 
@@ -262,6 +263,7 @@ def _readable(paths: Iterable[Path], stream: Stream, identity: str) -> Iterator[
         try:
             yield read_segment(path, identity)
         except StoreError as error:
+            let_pass(error)
             stream.problems.report("lost", str(error))
 
 
@@ -272,6 +274,7 @@ def config_of(folder: ExperimentFolder, given: ExperimentConfig | None = None) -
         prices = stored_prices(folder)
         folder.price_failure = ""
     except StoreError as error:
+        let_pass(error)
         prices, folder.price_failure = PriceTable.default(), str(error)
     with reading(folder.path / FACTS, unchanged=StoreError):
         return ExperimentConfig.from_dict(facts, prices, given)

@@ -14,6 +14,7 @@ from crucible_nb.store.layout import FACTS, ExperimentFolder, folders, is_experi
 from crucible_nb.store.postgres.address import Address, address_of
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
+from crucible_nb.utils.interrupts import let_pass
 
 
 def root_of(store: Any) -> Path:
@@ -72,7 +73,8 @@ def readable_facts(folder: ExperimentFolder) -> dict[str, Any]:
     """Return name, condition and tags of an experiment; {} if its facts cannot be read."""
     try:
         facts = folder.facts()
-    except StoreError:
+    except StoreError as error:
+        let_pass(error)
         return {}
     shown = {"name": str, "condition": str, "tags": list}
     return {key: facts[key] for key, kind in shown.items() if isinstance(facts.get(key), kind)}

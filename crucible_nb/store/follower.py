@@ -91,6 +91,7 @@ class Follower:
                 self._load(last_try=not left)
                 return
             except StoreError as error:
+                let_pass(error)
                 if not left or not isinstance(error.__cause__, FileNotFoundError):
                     raise
                 self._listing = None
@@ -108,6 +109,7 @@ class Follower:
                 self._read_sealed(sealed)
                 self.stream.validate()
         except StoreError as error:
+            let_pass(error)
             if isinstance(error.__cause__, FileNotFoundError) and not last_try:
                 raise
             self._begin(parts)
@@ -137,7 +139,8 @@ class Follower:
         tail = Tail(journals[0])
         try:
             tail.read()
-        except OSError:
+        except OSError as error:
+            let_pass(error)
             return None  # reported when it is read
         started = (tail.header or {}).get("started")
         return started if isinstance(started, int) else None
@@ -228,6 +231,7 @@ class Follower:
         try:
             return [read(part.segment)]
         except StoreError as error:
+            let_pass(error)
             if isinstance(error.__cause__, FileNotFoundError) and not os.path.lexists(part.segment):
                 raise
             self._broken = True

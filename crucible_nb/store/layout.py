@@ -136,6 +136,7 @@ class ExperimentFolder:
             system().sync_folder(root)
         except BaseException as error:
             folder.remove()
+            let_pass(error)
             if not isinstance(error, OSError):
                 raise
             raise StoreError(f"cannot write {str(root)!r}: {reason(error)}") from error
@@ -173,6 +174,7 @@ class ExperimentFolder:
             facts, version = whole["facts"], whole["crucible"]
             sound = adler32(orjson.dumps(facts)) == whole["checksum"] and isinstance(facts, dict)
         except (OSError, ValueError, KeyError, TypeError) as error:
+            let_pass(error)
             raise StoreError(f"cannot read {str(path)!r}: {reason(error)}") from error
         if not isinstance(version, int) or version > VERSION:
             raise StoreError(
@@ -191,6 +193,7 @@ class ExperimentFolder:
         try:
             names = [entry.name for entry in os.scandir(self.path)]
         except OSError as error:
+            let_pass(error)
             raise StoreError(f"cannot read {str(self.path)!r}: {reason(error)}") from error
         return FolderListing(self.path, names)
 
@@ -251,6 +254,7 @@ def folders(root: Path) -> Iterator[ExperimentFolder]:
     except FileNotFoundError:
         return
     except OSError as error:
+        let_pass(error)
         raise StoreError(f"cannot read {str(root)!r}: {reason(error)}") from error
     for name in names:
         if is_id(name) and is_experiment(root / name):
@@ -270,7 +274,8 @@ def is_experiment(path: Path) -> bool:
         return any(_NAME.fullmatch(entry.name) for entry in list(path.iterdir()))
     except PermissionError:
         return True  # reading it says why it cannot be read
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        let_pass(error)
         return False
 
 

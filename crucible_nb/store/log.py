@@ -28,6 +28,7 @@ from crucible_nb.store.merge import merge_writers
 from crucible_nb.store.redaction import Redaction
 from crucible_nb.store.table_codec import encode_table
 from crucible_nb.store.writer import SEALER, Writer
+from crucible_nb.utils.interrupts import let_pass
 from crucible_nb.windows.query import Edges
 
 
@@ -442,6 +443,7 @@ class StoredLog(AttachedLog):
         try:
             yield
         except StoreError as error:
+            let_pass(error)
             self.stream.problems.report("store", str(error))
 
     def seal_if_due(self, process: Callable[[], None]) -> None:

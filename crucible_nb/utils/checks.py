@@ -12,7 +12,7 @@ import pandas as pd
 
 from crucible_nb.errors import ConfigError, CrucibleError, SchemaError, StatError
 from crucible_nb.utils.instants import ACCEPTED, nanoseconds
-from crucible_nb.utils.interrupts import let_pass
+from crucible_nb.utils.interrupts import unbroken
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -21,10 +21,14 @@ _ABSENT = object()
 
 def short(value: object) -> str:
     """Return the repr of any value, shortened; its class where the repr fails."""
+    with unbroken():  # reprlib contains what a repr raises
+        return _short_repr(value)
+
+
+def _short_repr(value: object) -> str:
     try:
         return _short.repr(value)
-    except Exception as error:  # noqa: BLE001  a user's object may raise anything
-        let_pass(error)
+    except Exception:  # noqa: BLE001  a user's object may raise anything
         return f"<{type(value).__name__} object>"
 
 

@@ -257,31 +257,26 @@ class Stop(Call):
 
     def begin(self) -> None:
         super().begin()
-        self.turn = 0
         self.wrong: Counter[str] = Counter()
-        self.again()
+        self._begin_turn(1)
 
-    def again(self) -> None:
-        self.settle()
+    def _begin_turn(self, turn: int) -> None:
+        self.turn, self.store, self.done = turn, self.folder / str(turn), 0
 
     def __call__(self) -> None:
-        self.store, self.done = self.folder / str(self.turn), 0
         with cr.start("short", store=self.store, on_exists="resume") as exp:
             for _ in range(3):
                 self.done += exp.record("x", latency_ms=1.0)
 
     def settle(self) -> None:
         """Go on with what was interrupted; it has to be there, and to end."""
-        if not self.turn:
-            self.turn = 1
-            return
-        self.turn += 1
         with cr.start("short", store=self.store, on_exists="resume") as exp:
             self.done += exp.record("x", latency_ms=1.0)
         listed = cr.experiments(self.store)
         self.wrong["not stopped or failed"] += not listed.status.isin(["stopped", "failed"]).all()
         self.wrong["events missing"] += not self.done <= listed.total_events.sum() <= self.done + 1
         shutil.rmtree(self.store)
+        self._begin_turn(self.turn + 1)
 
 
 class Attach(Call):
@@ -305,9 +300,6 @@ class Attach(Call):
         self.turn += 1
         self.store = self.folder / f"dead{self.turn}"
         shutil.copytree(self.folder / "dead", self.store)
-
-    def again(self) -> None:
-        self.settle()
 
     def __call__(self) -> None:
         self.record()

@@ -178,6 +178,32 @@ def test_what_a_handler_raises_reaches_the_caller_of_record(
     exp.stop()
 
 
+def test_a_timeout_reaches_the_caller_of_a_read(tmp_path: Path, alarm: Callable[[Any], Any]) -> None:
+    """TimeoutError is an OSError, which readers of files convert, report or take for a missing file."""
+    exp = cr.start("read", store=tmp_path)
+    assert exp.record("x", n=1)
+    came = reached = 0
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        sys.settrace(None)
+        came += 1
+        raise TimeoutError
+
+    def read() -> None:
+        nonlocal reached
+        try:
+            again = cr.attach("read", store=tmp_path, mode="read")
+            assert (again.status, again.summary()["lost"]) == ("running", 0)
+        except TimeoutError:
+            reached += 1
+
+    alarm(handler)
+    at_every_instruction(read, step=397)
+    assert reached == came > 20
+    exp.stop()
+
+
 def test_a_handler_may_record(tmp_path: Path, alarm: Callable[[Any], Any]) -> None:
     exp = cr.start("handler", store=tmp_path)
     recorded = []

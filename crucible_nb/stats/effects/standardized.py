@@ -9,10 +9,10 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.cluster_robust import Error
+from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.effects.noncentral import hedges_factor, t_limits
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import arm_error, difference_error, linearize
+from crucible_nb.stats.samples.arms import arm_error, difference_error, in_moderate_unit, linearize
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
@@ -49,6 +49,7 @@ def cohens_d_of(control: Values, treatment: Values, confidence: float) -> Standa
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences. Erlbaum (1988).
     """
+    control, treatment = in_moderate_unit(control, treatment)
     first, left = _mean_of(control)
     second, right = _mean_of(treatment)
     sizes = [_size(arm) for arm in (control, treatment)]
@@ -82,6 +83,7 @@ def glass_delta_of(control: Values, treatment: Values, confidence: float) -> Sta
     References:
         Glass: Primary, secondary, and meta-analysis of research. Educational Researcher 5 (1976).
     """
+    control, treatment = in_moderate_unit(control, treatment)
     first, left = _mean_of(control)
     second, right = _mean_of(treatment)
     n, m = len(control.x), len(treatment.x)
@@ -96,6 +98,9 @@ def glass_delta_of(control: Values, treatment: Values, confidence: float) -> Sta
 
 def cohens_d_of_sample(arm: Values, popmean: float, confidence: float) -> StandardizedEffect:
     """Cohen's d of one sample, (mean - popmean) / standard deviation; d_z if the sample is paired differences."""
+    scale = extreme_scale(arm.x)
+    if scale != 1:
+        arm, popmean = arm._replace(x=arm.x / scale), popmean / scale
     mean, away = _mean_of(arm)
     s = math.sqrt(_squares(arm, away) / _size(arm))
     d = (mean - popmean) / _positive(s, arm)
@@ -110,7 +115,7 @@ def cohens_d_av_of(pairs: Pairs, confidence: float) -> StandardizedEffect:
     References:
         Cumming: Understanding the New Statistics, chapter 11. Routledge (2012).
     """
-    control, treatment = pairs.control, pairs.treatment
+    control, treatment = in_moderate_unit(pairs.control, pairs.treatment)
     first, left = _mean_of(control)
     second, right = _mean_of(treatment)
     s = math.sqrt(sum(_squares(arm, away) / _size(arm) for arm, away in ((control, left), (treatment, right))) / 2)

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import Error, difference_of_errors
 from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast
 from crucible_nb.stats.estimates.effective_size import size_of_share
 from crucible_nb.stats.estimates.shares import beta_limits, wilson
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import arm_error, difference_error, two_arms
+from crucible_nb.stats.samples.arms import difference_error, shared_clusters, two_arms
 from crucible_nb.stats.samples.values import Values, is_zero_one
 
 RARE = 10
@@ -27,6 +28,7 @@ class Share(NamedTuple):
         rows: Number of values used.
         df: Degrees of freedom of its standard error.
         plain: Whether rows are neither weighted nor clustered.
+        error: Standard error of the proportion.
     """
 
     share: float
@@ -34,6 +36,7 @@ class Share(NamedTuple):
     rows: int
     df: float
     plain: bool = True
+    error: float = math.nan
 
     @property
     def hits(self) -> float:
@@ -121,11 +124,11 @@ def share_of(values: Values) -> Share:
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
         >>> share_of(values_of([True, True, False], "success_rate"))
-        Share(share=0.6666666666666666, n=3.0, rows=3, df=2.0, plain=True)
+        Share(share=0.6666666666666666, n=3.0, rows=3, df=2.0, plain=True, error=0.33333333333333337)
     """
     share = weighted.mean(values.x, values.weight)
     size = size_of_share(values, share)
-    return Share(share, size.size, size.rows, size.df, plain=values.plain)
+    return Share(share, size.size, size.rows, size.df, values.plain, size.error)
 
 
 def two_shares(control: Values, treatment: Values) -> TwoShares:
@@ -133,14 +136,16 @@ def two_shares(control: Values, treatment: Values) -> TwoShares:
     first, second = share_of(control), share_of(treatment)
     if first.plain and second.plain:
         return TwoShares(first, second)
-    away = control.x - first.share, treatment.x - second.share
-    own = [arm_error(arm, deviation).error for arm, deviation in zip((control, treatment), away, strict=True)]
-    both = difference_error(control, treatment, *away)
+    own = [Error(side.error, side.df) for side in (first, second)]
+    shared = shared_clusters((control, treatment)) > 0
+    both = difference_of_errors(*own)
+    if shared:
+        both = difference_error(control, treatment, control.x - first.share, treatment.x - second.share)
     df = both.df if math.isfinite(both.df) else first.df + second.df
-    if not own[0] * own[1] > 0:
+    if not (shared and first.error * second.error > 0):
         return TwoShares(first, second, 0.0, df)
-    correlation = (own[0] ** 2 + own[1] ** 2 - both.error**2) / (2 * own[0] * own[1])
-    return TwoShares(first, second, 0.0 if abs(correlation) < 1e-9 else min(max(correlation, -1.0), 1.0), df)
+    correlation = (first.error**2 + second.error**2 - both.error**2) / (2 * first.error * second.error)
+    return TwoShares(first, second, min(max(correlation, -1.0), 1.0), df)
 
 
 def variance_inflation(confidence: float, df: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
+from crucible_nb.stats.cluster_robust import extreme_scale
 from crucible_nb.stats.estimates.effective_size import size_of_quantile
 from crucible_nb.stats.estimates.limits import Limits, require_units
 from crucible_nb.stats.estimates.quantiles import open_ends, rows_at_nearer_end
@@ -47,6 +48,11 @@ def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples
     if units < 10 or (values.per is None and (values.x == values.x[0]).all()):
         what = "ten values" if values.cluster is None else "ten clusters with values"
         raise StatError(f"{metric.name}: a bootstrap needs at least {what} that are not all equal, got {units}")
+    scale = extreme_scale(values.x)
+    if scale != 1:
+        limits = bootstrap_limits(values._replace(x=values.x / scale), confidence, seed, resamples)
+        interval = Interval(scale * limits.interval.low, scale * limits.interval.high)
+        return limits._replace(estimate=scale * limits.estimate, interval=interval, error=scale * limits.error)
     rng = np.random.default_rng(seed)
     quantile = metric.kind == "quantile"
     max_units, default = _QUANTILE if quantile else _SUMS
@@ -72,11 +78,9 @@ def bootstrap_limits(values: Values, confidence: float, seed: int = 0, resamples
 
 def _rows_at_the_end(values: Values, estimate: float, confidence: float) -> float:
     """Effective number of rows at the end of the sample that is nearer to the quantile."""
-    if values.plain:
-        return float(len(values.x))
-    q, order = values.metric.q, np.argsort(values.x, kind="stable")
-    size = size_of_quantile(values.x, values.weight, values.cluster, estimate, q, "process").at(confidence)
-    return min(size, rows_at_nearer_end(values.weight[order], q))
+    order = np.argsort(values.x, kind="stable")
+    size = size_of_quantile(values, estimate, "process").at(confidence)
+    return min(size, rows_at_nearer_end(values.weight[order], values.metric.q))
 
 
 def _unit_codes(values: Values, max_units: int, rng: np.random.Generator) -> np.ndarray:

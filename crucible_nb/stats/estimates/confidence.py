@@ -101,8 +101,8 @@ def confidence_interval(
         confidence: Coverage, in (0, 1).
         method: Means: "t" or "log"; rates: "wilson", "wilson_cc", "clopper_pearson" or "agresti_coull"; quantiles:
             "quantile" (order statistics); ratios: "log", "t" or "fieller"; all but totals: "bootstrap" (BCa). None
-            chooses: "log" for positive data, otherwise "t"; "wilson" for rows that are neither sampled nor clustered,
-            otherwise "clopper_pearson" on the effective n.
+            chooses: "log" for positive data (if unequal clusters or weights leave 4 degrees of freedom), otherwise "t";
+            "wilson" for rows that are neither sampled nor clustered, otherwise "clopper_pearson" on the effective n.
         of: "process": the process that makes the events, the default for means, rates, quantiles and ratios. "run": the
             full log of this run, the default for totals; the interval is a point if no row was dropped.
         seed: Random seed of the bootstrap.

@@ -22,11 +22,13 @@ class EffectiveSize(NamedTuple):
         size: Effective number of independent rows.
         df: Degrees of freedom of the standard error.
         rows: Number of rows.
+        error: Standard error of the proportion.
     """
 
     size: float
     df: float
     rows: int
+    error: float = math.nan
 
     def at(self, confidence: float) -> float:
         """The size, reduced for few degrees of freedom by (t quantile with rows - 1 df / with df)^2.
@@ -48,7 +50,8 @@ def size_of_share(values: Values, share: float, of: Of = "process") -> Effective
     """The effective size of a proportion of values 0 and 1.
 
     If fewer than five rows have the rarer outcome, the standard error depends on the weights that these few happen to
-    have; the size is then at most the one that follows from all weights and the correlation within clusters.
+    have; the size is then at most the one that follows from all weights and the correlation within clusters. Weights
+    that depend on the outcome alone are known from one row.
 
     Args:
         values: Values 0 and 1.
@@ -57,23 +60,34 @@ def size_of_share(values: Values, share: float, of: Of = "process") -> Effective
     """
     x, weight, rows = values.x, values.weight, len(values.x)
     if values.plain or rows < 2:
-        return EffectiveSize(float(rows), rows - 1.0, rows)
+        error = math.sqrt(share * (1 - share) / (rows - 1)) if rows > 1 else math.nan
+        return EffectiveSize(float(rows), rows - 1.0, rows, error)
     ones = int(np.count_nonzero(x))
     error, df = weighted.error_of(x - share, weight, of, values.cluster)
     size = weighted.share_size(share, error)
-    if min(ones, rows - ones) < _FEW or not 0 < size < math.inf:
+    few = min(ones, rows - ones) < _FEW and not _depend_on_outcome(values)
+    if few or not 0 < size < math.inf:
         cap = (
             weighted.unit_size(weight, of, None) if of == "run" or values.cluster is None
             else units_of(x - share, weight, values.cluster).size
         )  # fmt: skip
         size = min(size, cap) if size > 0 else cap
-    return EffectiveSize(size, df, rows)
+    return EffectiveSize(size, df, rows, error)
 
 
-def size_of_quantile(
-    x: np.ndarray, weight: np.ndarray, cluster: np.ndarray | None, estimate: float, q: float, of: Of
-) -> EffectiveSize:
-    """The effective size of the proportion of events below a quantile."""
-    error, df = weighted.quantile_error(x, weight, estimate, q, of, cluster)
+def _depend_on_outcome(values: Values) -> bool:
+    """Whether rows are independent, and those of one outcome have equal weights."""
+    if values.cluster is not None:
+        return False
+    outcomes = (values.weight[values.x == outcome] for outcome in (0, 1))
+    return all(len(weight) > 0 and bool((weight == weight[0]).all()) for weight in outcomes)
+
+
+def size_of_quantile(values: Values, estimate: float, of: Of) -> EffectiveSize:
+    """The effective size of the proportion of events below the estimate of a quantile."""
+    x, weight, q, rows = values.x, values.weight, values.metric.q, len(values.x)
+    if values.plain:
+        return EffectiveSize(float(rows), rows - 1.0, rows)
+    error, df = weighted.quantile_error(x, weight, estimate, q, of, values.cluster)
     size = weighted.share_size(q, error)
-    return EffectiveSize(weighted.unit_size(weight, of, cluster) if math.isinf(size) else size, df, len(x))
+    return EffectiveSize(weighted.unit_size(weight, of, values.cluster) if math.isinf(size) else size, df, rows, error)

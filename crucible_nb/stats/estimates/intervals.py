@@ -7,7 +7,7 @@ import numpy as np
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import Error
-from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units, symmetric_limits
+from crucible_nb.stats.estimates.limits import Limits, choose_scale, exact_limits, require_units, symmetric_limits
 from crucible_nb.stats.estimates.quantiles import quantile_limits, rank_limits
 from crucible_nb.stats.estimates.ratios import ratio_limits
 from crucible_nb.stats.estimates.shares import beta_limits, rate_limits, wilson
@@ -43,7 +43,7 @@ def mean_limits(values: Values, confidence: float, of: Of, method: str | None = 
         return exact_limits(estimate)
     require_units(values, 2, of)
     error = weighted.error_of(x - estimate, weight, of, values.cluster)
-    return symmetric_limits(estimate, error, confidence, _scale(values, method), heavy_tail_warnings(values))
+    return symmetric_limits(estimate, error, confidence, _scale(values, method, error.df), heavy_tail_warnings(values))
 
 
 def total_limits(values: Values, confidence: float, of: Of, method: str | None = None) -> Limits:
@@ -64,12 +64,12 @@ def total_limits(values: Values, confidence: float, of: Of, method: str | None =
         return exact_limits(float(weight @ x))
     require_units(values, 2, of)
     scale, rows = complete(values)
-    horvitz_thompson = of == "run" and (values.seen is None or values.sized)
-    center = 0.0 if horvitz_thompson else weighted.mean(rows.x, rows.weight)
+    sums_only = of == "run" and (values.seen is None or values.sized) and weighted.are_inverse_probabilities(weight)
+    center = 0.0 if sums_only else weighted.mean(rows.x, rows.weight)
     error, df = weighted.error_of(rows.x - center, rows.weight, of, rows.cluster)
     total = scale * float(rows.weight.sum())
     return symmetric_limits(
-        scale * float(weight @ x), Error(total * error, df), confidence, _scale(values, method),
+        scale * float(weight @ x), Error(total * error, df), confidence, _scale(values, method, df),
         heavy_tail_warnings(values),
     )  # fmt: skip
 
@@ -93,14 +93,14 @@ def complete(values: Values) -> tuple[float, Values]:
     )
 
 
-def _scale(values: Values, method: str | None) -> str:
-    """Choose the scale on which the interval is symmetric: "log" for positive values, otherwise "t"."""
+def _scale(values: Values, method: str | None, df: float) -> str:
+    """The method, if it fits the values; None chooses the scale."""
     positive = bool((values.x > 0).all())
     if method == "log" and not positive:
         raise StatError(
             f"method='log' needs positive values, {values.metric.name} has {values.x.min():g}; use method='t'"
         )
-    return method or ("log" if positive else "t")
+    return method or choose_scale(values, df, positive=positive)
 
 
 LIMITS = {

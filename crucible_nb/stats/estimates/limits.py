@@ -12,6 +12,7 @@ from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
+_LOG_DF = 4.0
 _LARGEST = 700.0  # exp of more is infinite
 
 
@@ -54,6 +55,14 @@ def symmetric_limits(
     else:
         interval = Interval(estimate - half, estimate + half)
     return Limits(estimate, interval, error.error, method, warnings, error.df)
+
+
+def choose_scale(values: Values, df: float, *, positive: bool) -> str:
+    """Choose the scale on which an interval is symmetric: "log" for positive values, otherwise "t".
+
+    Unequal clusters or weights may leave so few degrees of freedom that an upper limit on the log scale says nothing.
+    """
+    return "log" if positive and (values.plain or df >= _LOG_DF) else "t"
 
 
 def exact_limits(estimate: float) -> Limits:

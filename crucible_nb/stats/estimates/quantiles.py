@@ -39,16 +39,13 @@ def quantile_limits(values: Values, confidence: float, of: Of, method: str | Non
     estimate = weighted.sorted_quantile(x, weight, q)
     if of == "run" and not values.sampled:
         return exact_limits(estimate)
-    size, df = float(len(x)), len(x) - 1.0
-    if not values.plain:
-        cluster = None if values.cluster is None else values.cluster[order]
-        effective = size_of_quantile(x, weight, cluster, estimate, q, of)
-        size, df = effective.at(confidence), effective.df
+    effective = size_of_quantile(values, estimate, of)
+    size = effective.at(confidence)
     ends = min(size, rows_at_nearer_end(weight, q))
     ranks = rank_limits(q, size, confidence)
     low, high = _values_at(x, weight, ranks.low / size, ranks.high / size, plain=values.plain)
     interval, warnings = open_ends(Interval(low, high), values, ends, confidence)
-    return Limits(estimate, interval, math.nan, "quantile", warnings, df)
+    return Limits(estimate, interval, math.nan, "quantile", warnings, effective.df)
 
 
 def open_ends(interval: Interval, values: Values, ends: float, confidence: float) -> tuple[Interval, tuple[str, ...]]:

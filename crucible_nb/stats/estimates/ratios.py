@@ -8,7 +8,7 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
-from crucible_nb.stats.estimates.limits import Limits, exact_limits, require_units, symmetric_limits
+from crucible_nb.stats.estimates.limits import Limits, choose_scale, exact_limits, require_units, symmetric_limits
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.values import Values
@@ -50,7 +50,11 @@ def ratio_limits(values: Values, confidence: float, of: Of, method: str | None =
         return _fieller(values, estimate, confidence, of)
     error = weighted.error_of(weighted.influence(values, estimate), values.weight, of, values.cluster)
     return symmetric_limits(
-        estimate, error, confidence, method or ("log" if positive else "t"), heavy_tail_warnings(values)
+        estimate,
+        error,
+        confidence,
+        method or choose_scale(values, error.df, positive=positive),
+        heavy_tail_warnings(values),
     )
 
 

@@ -37,10 +37,9 @@ def rate_limits(values: Values, confidence: float, of: Of, method: str | None = 
         raise StatError(
             f"method={method!r} is for rows that were not sampled, and these were; use 'clopper_pearson' or method=None"
         )
-    error = weighted.standard_error(values.x, values.weight, of, values.cluster)
     method = method or ("wilson" if values.plain else "clopper_pearson")
     size = size_of_share(values, share, of)
-    return Limits(share, SHARES[method](share, size.at(confidence), confidence), error, method, (), size.df)
+    return Limits(share, SHARES[method](share, size.at(confidence), confidence), size.error, method, (), size.df)
 
 
 def wilson(share: float, n: float, confidence: float) -> Interval:

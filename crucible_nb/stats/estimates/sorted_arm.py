@@ -78,12 +78,12 @@ def sort_arm(values: Values) -> SortedArm:
     q, x = values.metric.q, values.x
     if len(x) < 2:
         raise StatError(f"{values.metric.name}: expected at least 2 values, got {len(x)}")
-    if values.plain:
-        x, n = np.sort(x), float(len(x))
-        return SortedArm(x, None, values, float(quantile_of_sorted(x, q)), EffectiveSize(n, n - 1, len(x)), n)
-    order = np.argsort(x, kind="stable")
-    x, weight = x[order], values.weight[order]
-    estimate = weighted.sorted_quantile(x, weight, q) if values.sampled else float(quantile_of_sorted(x, q))
-    cluster = None if values.cluster is None else values.cluster[order]
-    size = size_of_quantile(x, weight, cluster, estimate, q, "process")
-    return SortedArm(x, np.cumsum(weight) / weight.sum(), values, estimate, size, rows_at_nearer_end(weight, q))
+    if values.sampled:
+        order = np.argsort(x, kind="stable")
+        x, weight = x[order], values.weight[order]
+        estimate = weighted.sorted_quantile(x, weight, q)
+        size = size_of_quantile(values, estimate, "process")
+        return SortedArm(x, np.cumsum(weight) / weight.sum(), values, estimate, size, rows_at_nearer_end(weight, q))
+    x, n = np.sort(x), float(len(x))
+    estimate = float(quantile_of_sorted(x, q))
+    return SortedArm(x, None, values, estimate, size_of_quantile(values, estimate, "process"), n)

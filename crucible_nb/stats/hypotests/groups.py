@@ -18,6 +18,7 @@ from crucible_nb.stats.samples.arms import (
     arms_of,
     check_equal_variances,
     check_spread,
+    in_moderate_unit,
     linearize,
     moments_of,
     notes_of,
@@ -76,6 +77,8 @@ def anova_of(
 ) -> TestResult:
     """One-way analysis of variance of values; see `anova`."""
     check_spread(arms, names)
+    means = ", ".join(number(linearize(arm, "anova")[0]) for arm in arms)
+    arms = in_moderate_unit(*arms)
     estimates = [linearize(arm, "anova") for arm in arms]
     simple = all(arm.plain and arm.per is None for arm in arms)
     if equal_variance and not simple:
@@ -91,7 +94,6 @@ def anova_of(
         effect, eta, limits = "eta squared", explained.eta, explained.eta_interval
     notes = notes_of(arms, names).plus(*_variance_notes(arms, names, equal_variance=equal_variance))
     sizes = tuple(arm.n for arm in arms)
-    means = ", ".join(number(mean) for mean, _ in estimates)
     return TestResult(
         test=test, metric=arms[0].metric.name, estimate=math.nan, estimand="", confidence_interval=UNKNOWN,
         confidence=confidence, statistic=f, df=(between, within), pvalue=pvalue, effect=effect, effect_size=eta,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.cluster_robust import Error
+from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import (
     StandardizedEffect,
@@ -189,9 +189,7 @@ def t_test_of_means(
             "equal_variance=True is for rows that are neither sampled nor clustered. Leave it out for Welch's test."
         )
     if simple:
-        test = _scipy_t_test(
-            control.x, treatment.x, second - first, alternative, confidence, equal_variance=equal_variance
-        )
+        test = _scipy_t_test(control.x, treatment.x, alternative, confidence, equal_variance=equal_variance)
     else:
         test = _t_test_by_error(second - first, 0.0, means.error(1.0, 1.0), alternative, confidence, reverse_sign=True)
     size = _two_sample_effect(arms, alternative, confidence)
@@ -223,7 +221,7 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
     means = two_paired_means(pairs, "t_test")
     first, second = means.control, means.treatment
     if control.plain and control.per is None:
-        test = _scipy_t_test(control.x, treatment.x, second - first, alternative, confidence, paired=True)
+        test = _scipy_t_test(control.x, treatment.x, alternative, confidence, paired=True)
     else:
         test = _t_test_by_error(second - first, 0.0, means.error(1.0, 1.0), alternative, confidence, reverse_sign=True)
     size = _NO_EFFECT
@@ -247,12 +245,16 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
 
 
 def _scipy_t_test(
-    control: np.ndarray, treatment: np.ndarray, estimate: float, alternative: str, confidence: float, *,
+    control: np.ndarray, treatment: np.ndarray, alternative: str, confidence: float, *,
     equal_variance: bool = False, paired: bool = False,
 ) -> _Test:  # fmt: skip
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
-    side = SCIPY_ALTERNATIVE[alternative]
+    side, scale = SCIPY_ALTERNATIVE[alternative], extreme_scale(control, treatment)
+    if scale != 1:
+        control, treatment = control / scale, treatment / scale
+    pivot = treatment if paired else control[0]  # subtracted, so that a large common offset costs no digits
+    control, treatment = control - pivot, treatment - pivot
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a constant arm: the test is valid, and the result has a warning of its own
         if paired:
@@ -260,8 +262,8 @@ def _scipy_t_test(
         else:
             test = stats.ttest_ind(control, treatment, equal_var=equal_variance, alternative=side)
         low, high = test.confidence_interval(confidence)
-    interval = Interval(-float(high), -float(low))
-    return _Test(estimate, interval, float(test.statistic), float(test.df), float(test.pvalue))
+    interval, estimate = Interval(-scale * float(high), -scale * float(low)), float(treatment.mean() - control.mean())
+    return _Test(scale * estimate, interval, float(test.statistic), float(test.df), float(test.pvalue))
 
 
 def _one_sample(
@@ -273,9 +275,11 @@ def _one_sample(
         return _t_test_by_error(mean, popmean, arm_error(arm, away), alternative, confidence)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        test = stats.ttest_1samp(arm.x, popmean, alternative=alternative)
+        scale = extreme_scale(arm.x)
+        test = stats.ttest_1samp((arm.x - popmean) / scale, 0.0, alternative=alternative)
         low, high = test.confidence_interval(confidence)
-    return _Test(mean, Interval(float(low), float(high)), float(test.statistic), float(test.df), float(test.pvalue))
+    interval = Interval(popmean + scale * float(low), popmean + scale * float(high))
+    return _Test(mean, interval, float(test.statistic), float(test.df), float(test.pvalue))
 
 
 def _t_test_by_error(

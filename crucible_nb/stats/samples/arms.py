@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
-from crucible_nb.events.ids import id_codes
+from crucible_nb.events.ids import dense_numbers, id_codes
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import (
     Error,
@@ -137,8 +138,10 @@ def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
 def _share_cluster_codes(
     frames: Sequence[pd.DataFrame], arms: Sequence[Values], columns: Sequence[str | None]
 ) -> list[Values]:
+    if all(column is not None and _is_dense(frame[column]) for frame, column in zip(frames, columns, strict=True)):
+        return list(arms)  # the numbers are the codes
     named = [
-        np.zeros(0, object) if column is None else id_codes(frame[column], column)[1]
+        np.zeros(0, object) if column is None else _names_of_codes(frame[column], column)
         for frame, column in zip(frames, columns, strict=True)
     ]
     codes, known = pd.factorize(np.concatenate(named))
@@ -153,6 +156,16 @@ def _share_cluster_codes(
         joined.append(arm._replace(cluster=table[arm.cluster].astype(np.int64), lost_cluster=lost))
         start, fresh = start + len(names), fresh + alone
     return joined
+
+
+def _is_dense(column: pd.Series) -> bool:
+    return dense_numbers(column) is not None
+
+
+def _names_of_codes(column: pd.Series, name: str) -> np.ndarray:
+    """The item of each cluster code."""
+    numbers = dense_numbers(column)
+    return id_codes(column, name)[1] if numbers is None else np.arange(numbers.max() + 1).astype(str).astype(object)
 
 
 def _set_apart(arms: Sequence[Values]) -> list[Values]:
@@ -285,6 +298,8 @@ def shared_clusters(arms: Sequence[Values]) -> int:
     codes = [arm.cluster for arm in arms if arm.cluster is not None]
     if len(codes) < len(arms):
         return 0
+    if len(codes) == 2 and codes[0].max(initial=-1) < codes[1].min(initial=codes[1].max(initial=0)):
+        return 0  # faster than counting
     present = np.zeros(number_of_codes(arms), np.int64)
     for code in codes:
         present += np.bincount(code, minlength=len(present)) > 0
@@ -353,13 +368,29 @@ def moments_of(arm: Values) -> Moments:
     """
     n, pivot = len(arm.x), arm.x[0]
     away = arm.x - pivot
+    scale = extreme_scale(away)
+    if scale != 1:
+        away /= scale
     share = arm.weight / arm.weight.sum() if arm.sampled else None
     center = float(away.mean() if share is None else share @ away)
     away -= center
     squares = away * away
     variance = float(squares.mean() if share is None else share @ squares)
     third = float(squares @ away / n if share is None else share @ (squares * away))
-    return Moments(float(pivot + center), variance * n / (n - 1), third / variance**1.5 if variance > 0 else 0.0)
+    skewness = third / variance**1.5 if variance > 0 else 0.0
+    return Moments(float(pivot + scale * center), scale**2 * variance * n / (n - 1), skewness)
+
+
+def in_moderate_unit(*arms: Values) -> list[Values]:
+    """The arms in a unit in which squares neither over- nor underflow; unchanged if they are in one.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> in_moderate_unit(values_of([3e-150, 4e-150], "loss"))[0].x.max() > 0.1
+        True
+    """
+    scale = extreme_scale(*(arm.x for arm in arms))
+    return [arm if scale == 1 else arm._replace(x=arm.x / scale) for arm in arms]
 
 
 def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Sequence[Moments]) -> Notes:
@@ -369,13 +400,14 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
         Cochran: Sampling Techniques, section 2.15 (n > 25 times the squared skewness). Wiley (1977).
     """
     third, second, warnings = 0.0, 0.0, []
+    largest = max(moment.variance for moment in moments) or 1.0
     for i, (arm, name, (mean, variance, skew)) in enumerate(zip(arms, names, moments, strict=True)):
         n = weighted.effective_size(arm.weight) if arm.sampled else len(arm.x)
         # in a difference, the skewness of the two arms cancels
-        third += (1 if i else -1) * skew * variance**1.5 / n**2
-        second += variance / n
+        third += (1 if i else -1) * skew * (variance / largest) ** 1.5 / n**2
+        second += variance / largest / n
         # the largest 1% can carry 15% only if the sd is 1.4 times the mean: most arms need no sorting
-        if mean > 0 and variance > (_HEAVY_SPREAD * mean) ** 2:
+        if mean > 0 and math.sqrt(variance) > _HEAVY_SPREAD * mean:
             warnings += [f"{name}: {warning}" for warning in heavy_tail_warnings(arm)]
     skewness = " and ".join(f"{moment.skewness:.2g} in {name}" for moment, name in zip(moments, names, strict=True))
     shared = 0.0

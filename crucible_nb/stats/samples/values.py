@@ -11,7 +11,7 @@ import pandas as pd
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.dtypes import family_of
-from crucible_nb.events.ids import joint_codes
+from crucible_nb.events.ids import dense_numbers, joint_codes
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.metric_names import Kind, Metric, metric_of, unit_of
 from crucible_nb.utils import checks
@@ -164,6 +164,9 @@ def clusters_of(frame: pd.DataFrame, cluster: str | None) -> np.ndarray | None:
     if cluster is None:
         return None
     checks.columns("cluster", cluster, frame.columns)
+    numbers = dense_numbers(frame[cluster])
+    if numbers is not None:
+        return numbers
     codes = joint_codes([frame[cluster]], cluster)[0]
     alone = codes < 0
     codes[alone] = np.arange(int(alone.sum())) + codes.max(initial=-1) + 1
@@ -178,15 +181,16 @@ def _known(
     cluster: np.ndarray | None,
     per: np.ndarray | None,
 ) -> Values:
-    present = weight > 0  # rows of weight 0 count nowhere
-    known = present & ~np.isnan(x)
-    missing = int(np.count_nonzero(present)) - int(np.count_nonzero(known))
-    sampled = bool((weight[present] != 1).any()) or len(x) < (facts.get("seen") or 0)
+    known = ~np.isnan(x)
+    if not weight.all():  # rows of weight 0 count nowhere
+        known &= weight > 0
+    whole, missing, lost, lost_cluster = bool(known.all()), 0, None, None
+    if not whole:
+        left_out = ~known & (weight > 0)
+        missing, lost = int(np.count_nonzero(left_out)), weight[left_out]
+        lost_cluster = None if cluster is None else cluster[left_out]
+    sampled = bool(((weight != 1) & (weight != 0)).any()) or len(x) < (facts.get("seen") or 0)
     total = float(weight.sum())
-    whole, lost, lost_cluster = bool(known.all()), None, None
-    if missing:
-        lost = weight[present & ~known]
-        lost_cluster = None if cluster is None else cluster[present & ~known]
     if not whole:
         x, weight = x[known], weight[known]
         cluster = None if cluster is None else cluster[known]
