@@ -82,6 +82,8 @@ NEW = {
     "class cr.testing.PowerLossDisk()",
     "dir(cr) extensions",
     "cr.anomaly.Incident.from_list(values)",
+    "cr.comparison.Comparison.exclusions",
+    "cr.comparison.Comparison.warnings",
 }
 DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore", "ZScore")
 NEW |= {f"cr.anomaly.{name}.restorable" for name in DETECTORS}
