@@ -168,7 +168,8 @@ def _came_from_handler(error: BaseException) -> bool:
     while trace is not None:
         names, variadic, _, values = inspect.getargvalues(trace.tb_frame)
         given = [*map(values.get, names), *(values.get(variadic, ()) if variadic else ())]
-        if any(isinstance(number, int) and isinstance(frame, FrameType) for number, frame in pairwise(given)):
+        # by type(): the class of a value of the user may raise
+        if any(issubclass(type(number), int) and type(frame) is FrameType for number, frame in pairwise(given)):
             return True
         trace = trace.tb_next
     return False
