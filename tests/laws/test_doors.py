@@ -251,10 +251,12 @@ def mean_by_record(name: str, column: pd.Series) -> float:
 
 
 def analyses(frame: pd.DataFrame, name: str) -> dict[str, Callable[[], float]]:
-    """The mean of a column by every door of analysis."""
+    """The mean of a column by every door of analysis; booleans have rates."""
+    values = cr.sampling.Events.of_frame(frame)[name]
+    of_mean = {"method": None if np.isin(values[~np.isnan(values)], (0, 1)).all() else "t"}
     calls = {
         "windows": lambda: frame.crucible.windowed_metrics("1D", columns=[name])[f"mean_{name}"].iloc[0],
-        "interval": lambda: cr.confidence_interval(frame, metric=name, method="t").estimate,
+        "interval": lambda: cr.confidence_interval(frame, metric=name, **of_mean).estimate,
         "test": lambda: cr.one_sample(frame, 0.0, metric=name).estimate,
         "detector": lambda: float(np.nanmean(cr.sampling.Events.of_frame(frame)[name])),
     }

@@ -96,7 +96,7 @@ def test_what_issue_five_asks_of_an_estimate() -> None:
             {"metric": "p50_latency_ms", "cluster": "user"},
             "by order statistics on the effective number of events, 48 rows",
         ),
-        ({"metric": "latency_ms", "resample": "4s"}, "latency_ms was 23.5 per block on average (95%"),
+        ({"metric": "latency_ms", "resample": "4s"}, "by Student's t, 12 blocks of 4s)."),
         ({"metric": "latency_ms", "confidence": 0.999}, "(99.9% confidence interval"),
     ],
 )
