@@ -10,7 +10,7 @@ import pandas as pd
 from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
-from crucible_nb.events.ids import joint_codes
+from crucible_nb.events.ids import id_codes, joint_codes
 from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
 from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.utils import checks
@@ -136,7 +136,7 @@ def _choose_cluster(control: Arm, treatment: Arm, arguments: CompareArguments, p
 def _check_runs(control: Arm, treatment: Arm, by: str) -> None:
     for arm in (control, treatment):
         checks.columns("group_by", by, arm.frame.columns)
-        runs = arm.frame[by].nunique()
+        runs = len(id_codes(arm.frame[by], by)[1])
         if runs < 2:
             raise StatError(f"group_by={by!r}: expected at least 2 runs in each arm, {arm.name} has {runs}")
 
