@@ -14,7 +14,7 @@ from crucible_nb.events.batch import Batch
 from crucible_nb.events.coerce import text_cells
 from crucible_nb.events.json_text import is_object, to_json
 from crucible_nb.events.kinds import Columns
-from crucible_nb.events.scalars import EXTRA
+from crucible_nb.events.scalars import EXTRA, NO_SCALARS
 from crucible_nb.events.schema import RESERVED
 from crucible_nb.events.times import read_values
 from crucible_nb.utils.checks import short, text_of
@@ -56,6 +56,9 @@ def _batch(rows: list[Any], first_seq: int, columns: Columns, problems: Problems
     if extras.count(None) < len(extras):
         _add_extras(batch, extras, columns, misfits)
     add_misfits(batch, {row: _as_given(values, extras[row]) for row, values in misfits.items()}, problems)
+    unsupported = sum(extra[EXTRA].unsupported for extra in extras if extra is not None and EXTRA in extra)
+    if unsupported:  # counted with their events, so that a checkpoint counts those of its own events
+        problems.report("misfits", NO_SCALARS, unsupported)
     _sort_by_appearance(batch, extras, columns.appeared)
     return batch
 

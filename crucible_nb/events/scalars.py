@@ -183,6 +183,8 @@ def _timedelta64(value: dt.timedelta) -> np.timedelta64:
 EXTRA = None
 """Key of the JSON text of unsupported values in a staged mapping."""
 
+NO_SCALARS = "values that are no scalars went to `metadata` as JSON"
+
 
 class Rest(str):
     """JSON text for the column `metadata`, with the number of values in it that should have had a column."""

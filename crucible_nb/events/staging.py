@@ -13,7 +13,7 @@ import pandas as pd
 
 from crucible_nb.events.json_text import json_of, to_json
 from crucible_nb.events.rows import STANDARD
-from crucible_nb.events.scalars import EXTRA, PLAIN, Rest, is_a, plain
+from crucible_nb.events.scalars import EXTRA, NO_SCALARS, PLAIN, Rest, is_a, plain
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
@@ -33,7 +33,7 @@ def plain_cell(name: str, value: Any) -> Any:
 
 
 def plain_fields(fields: dict[str, Any], problems: Problems) -> dict[Any, Any]:
-    """Convert fields to plain values; unsupported values go to `metadata`, counted."""
+    """Convert fields to plain values; unsupported values go to `metadata`, and are counted with their batch."""
     scalars: dict[Any, Any] = {}
     others: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
@@ -51,8 +51,7 @@ def plain_fields(fields: dict[str, Any], problems: Problems) -> dict[Any, Any]:
         scalars[EXTRA] = Rest(to_json({**metadata, **others}), len(others))
     if others:
         name, value = next(iter(others.items()))
-        said = f"values that are no scalars went to `metadata` as JSON (first: {name}={checks.short(value)})"
-        problems.report("misfits", said, len(others))
+        problems.warn("misfits", f"{NO_SCALARS} (first: {name}={checks.short(value)})")
     return scalars
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crucible_nb.events.rows import WIDTH
-from crucible_nb.events.scalars import EXTRA
 from crucible_nb.pipeline.stream import Stream
 from crucible_nb.store.control_codec import decode_facts
 from crucible_nb.store.numbering import Numbering, Placed
@@ -107,8 +106,6 @@ class Replayer:
             elif line.row is None:
                 self._apply_line(line)
             else:
-                if line.row[-1] is not None and EXTRA in line.row[-1] and line.row[-1][EXTRA].unsupported:
-                    self.stream.problems.report("misfits", "", line.row[-1][EXTRA].unsupported)
                 first = first if staged else line.seq
                 staged += line.row
         self._process(staged, first)

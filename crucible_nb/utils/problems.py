@@ -32,6 +32,7 @@ class Problems:
         self.name = name
         self.counts: Counter[str] = Counter()
         self.muted = False
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
 
     def report(self, kind: str, sentence: str, count: int = 1) -> None:
@@ -39,6 +40,14 @@ class Problems:
         with self._lock:
             first = not self.counts[kind]
             self.counts[kind] += count
+        if first:
+            self.warn(kind, sentence)
+
+    def warn(self, kind: str, sentence: str) -> None:
+        """Warn with the sentence, unless there was a problem of this kind already; it is counted elsewhere."""
+        with self._lock:
+            first = kind not in self._warned
+            self._warned.add(kind)
         if first and not self.muted:
             with contextlib.suppress(CrucibleWarning):  # telemetry never breaks the code it measures
                 warnings.warn(f"experiment {self.name!r}: {sentence}", CrucibleWarning, stacklevel=_users_level())
