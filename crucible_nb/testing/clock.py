@@ -21,6 +21,7 @@ class ManualClock:
         >>> clock.tick(2.5)
         >>> exp.summary()["active_duration"]
         2.5
+        >>> exp.stop()
     """
 
     def __init__(self, now: int = 1_735_732_800_000_000_000) -> None:

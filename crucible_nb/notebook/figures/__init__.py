@@ -149,7 +149,7 @@ class Plot:
             ...         _ = arm.record("call", latency_ms=ms + i % 7, time=i)
             ...     arm.stop()
             >>> figure = arms[0].plot.compare(arms[1], metrics=["mean_latency_ms"])
-            >>> figure.layout.title.text, figure.layout.annotations[-1].text
+            >>> figure.layout.title.text, figure.layout.annotations[2].text
             ('mini against base', '<b>better</b><br>103 → 82.97 ms')
         """
         from crucible_nb.notebook.figures.compare import comparison_figure  # noqa: PLC0415

@@ -386,7 +386,7 @@ def in_moderate_unit(*arms: Values) -> list[Values]:
 
     Examples:
         >>> from crucible_nb.stats.samples.values import values_of
-        >>> in_moderate_unit(values_of([3e-150, 4e-150], "loss"))[0].x.max() > 0.1
+        >>> bool(in_moderate_unit(values_of([3e-150, 4e-150], "loss"))[0].x.max() > 0.1)
         True
     """
     scale = extreme_scale(*(arm.x for arm in arms))
