@@ -139,8 +139,8 @@ def by_hand(frame: pd.DataFrame, text: str) -> list[tuple[pd.Timestamp, str]]:
 @pytest.mark.seeded
 def test_alerts_are_those_of_checking_every_pane_by_hand() -> None:
     for seed in seeds(6, first=20):
-        frame = events(seed)
-        found, _ = run(frame, [0, 100, 350, len(frame)])
+        frame = events(seed, 300)
+        found, _ = run(frame, [0, 50, 175, len(frame)])
         assert found == sorted(alert for rule in RULES for alert in by_hand(frame, rule))
 
 
