@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +122,31 @@ def test_few_effective_clusters_are_said_and_wide() -> None:
     )
     low, high = got.confidence_interval
     assert high - low > 2 * 1.2 * stats.t.ppf(0.975, 99) * got.standard_error
+
+
+@pytest.mark.parametrize("metric", ["mean_cost_usd", "cost_per_success"])
+def test_the_error_of_weighted_clusters_is_the_dense_form(metric: str) -> None:
+    rng = np.random.default_rng(4)
+    cluster = np.repeat(np.arange(35), rng.integers(1, 12, 35))
+    n = len(cluster)
+    frame = pd.DataFrame({
+        "cost_usd": rng.lognormal(size=n) * rng.lognormal(size=35)[cluster], "success": rng.random(n) < 0.8,
+        "session_id": cluster, "weight": rng.integers(1, 5, n).astype(float),
+    })  # fmt: skip
+    got = cr.confidence_interval(frame, metric, method="t", cluster="session_id")
+    x, share = frame.cost_usd.to_numpy(), (frame.weight / frame.weight.sum()).to_numpy()
+    below = frame.success.to_numpy(float) if metric == "cost_per_success" else np.ones(n)
+    deviation = (x - got.estimate * below) / (share @ below)
+    same = cluster[:, None] == cluster[None, :]
+    total = (same * share).sum(1)  # of the cluster of each row
+    pairs = np.outer(share / total, share / total) * (same & ~np.eye(n, dtype=bool))
+    whole = (share * deviation) @ (share * deviation) / (share @ share)
+    between = min(max((pairs * np.outer(deviation, deviation)).sum() / pairs.sum(), 0.0), whole)
+    covariance = between * same + (whole - between) * np.eye(n)
+    residuals, squares = np.eye(n) - share[None, :], []
+    for code in range(35):
+        row = np.where(cluster == code, share, 0.0)
+        left = row @ residuals
+        squares.append((row @ deviation) ** 2 * (row @ covariance @ row) / (left @ covariance @ left))
+    assert got.estimate == pytest.approx((share @ x) / (share @ below), rel=1e-12)
+    assert got.standard_error == pytest.approx(math.sqrt(sum(squares)), rel=1e-9)

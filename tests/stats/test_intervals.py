@@ -491,7 +491,8 @@ def test_weights_of_a_ratio() -> None:
     every = frame.loc[frame.index.repeat(frame.weight.astype(int))]
     found, whole = (cr.confidence_interval(data, "cost_per_success", method="t", cluster="session_id") for data in (frame, every.drop(columns="weight")))  # fmt: skip
     assert found.estimate == pytest.approx(whole.estimate, rel=1e-12)
-    # a row of weight 3 is one observation, three equal rows correlate: the working models differ a little
+    # a row of weight 3 is one observation, three equal rows correlate: the working models differ a little;
+    # exactly, the error of weighted clusters is that of dense matrices (test_cluster_robust)
     assert found.standard_error == pytest.approx(whole.standard_error, rel=1e-3)
     exact = cr.confidence_interval(every.drop(columns="weight"), "cost_per_success", of="run")
     assert exact.confidence_interval == (exact.estimate, exact.estimate)
