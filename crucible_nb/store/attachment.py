@@ -81,7 +81,7 @@ class Attachment:
         writer = Writer(folder, 0, stream, durability, redaction)
         try:
             with writer.released_on_failure():
-                writer.acquire()
+                writer.take_lock()
                 writer.open(1, started)
         except BaseException:
             folder.remove()
@@ -231,7 +231,7 @@ class Attachment:
                 continue
             writer = Writer(self.folder, follower.writer_id, follower.stream, "os", None)
             try:
-                writer.acquire()
+                writer.take_lock()
                 follower.catch_up()
                 writer.sampled_seqs = follower.sampled_seqs
                 seal = writer.prepare_segment(follower.number)

@@ -488,8 +488,8 @@ class StoredLog(AttachedLog):
         """Write as a new writer, with the first event."""
         writer, config = self.writer, self.config
         started = None if config.clock == "events" else self.stream.clock.reading()
-        writer.claim()
         with writer.released_on_failure():
+            writer.claim()
             stream = self.stream.empty_copy(writer.writer_id, started)
             self.stream = self.attachment.stream = writer.stream = stream
             writer.open(1, started)

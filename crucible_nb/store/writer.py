@@ -82,8 +82,8 @@ class Writer:
         if redaction is not None:
             redaction.problems = stream.problems
 
-    def acquire(self) -> None:
-        """Take the lock; StoreError if another process holds it."""
+    def take_lock(self) -> None:
+        """Take the lock; StoreError if another process holds it. Called inside `released_on_failure`, or a `try`."""
         self.lock = Lock(self.folder.lock_path(self.writer_id))
 
     def claim(self) -> None:
@@ -110,8 +110,8 @@ class Writer:
     def ensure_open(self) -> None:
         """Open a new journal for one more line of a finished experiment; if that fails, nothing is held."""
         if self.journal.handle is None:
-            self.acquire()
             with self.released_on_failure():
+                self.take_lock()
                 self.open(self.number + 1)
 
     @contextlib.contextmanager
