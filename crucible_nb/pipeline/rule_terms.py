@@ -1,4 +1,4 @@
-"""Terms of a rule: which events count towards its metric, which numbers are added, and how both become a value."""
+"""Terms of a rule: its statistic, and the numbers of each event that count towards it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUM = re.compile(r"(mean|total)_(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a metric is made of.
+    """The statistic and the column of the metric of a rule.
 
     Attributes:
         statistic: "share", "count", "total", "mean", "quantile", "min" or "max".
