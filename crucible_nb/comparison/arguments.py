@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.stats.samples.metric_names import metric_of, unit_of
+from crucible_nb.events.metric_names import metric_of, unit_of
 from crucible_nb.utils import checks
 
 Direction = Literal["up", "down"]

@@ -10,8 +10,8 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.ids import joint_codes
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.planning.plan import Ledger
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
 from crucible_nb.utils import checks
 

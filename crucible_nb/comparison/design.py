@@ -11,8 +11,8 @@ from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import id_codes, joint_codes
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.utils import checks
 
 _SHARED = 0.5

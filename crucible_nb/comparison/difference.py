@@ -11,6 +11,7 @@ import numpy as np
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import Kind
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import Error, difference_of_errors
 from crucible_nb.stats.estimates.binary import (
@@ -35,7 +36,6 @@ from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
-from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.pairs import Pairs, pairs_of
 from crucible_nb.stats.samples.values import Values, values_of
 

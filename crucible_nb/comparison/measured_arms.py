@@ -21,7 +21,7 @@ from crucible_nb.comparison.verdicts import (
     read_margin,
 )
 from crucible_nb.errors import StatError
-from crucible_nb.stats.samples.metric_names import metric_of
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.utils import checks
 
 _DEFAULTS = ("success_rate", "p95_latency_ms", "mean_cost_usd")

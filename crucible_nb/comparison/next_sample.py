@@ -7,10 +7,10 @@ import math
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.difference import Difference
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.planning.economics import difference_text, more_text, total_cost
 from crucible_nb.stats.planning.item_costs import item_cost
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.metric_names import metric_of
 
 _POWER = 0.8
 _POINTS, _SHARE = 0.02, 0.05

@@ -7,8 +7,8 @@ import numpy as np
 from crucible_nb.comparison.arguments import Direction
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.planning.plan import Ledger, Plan
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.sequences.spending import boundaries_at
 
 _LEAST = 1e-12

@@ -8,10 +8,10 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.comparison.difference import Difference, point_estimate
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.events.sampling_info import not_whole
 from crucible_nb.stats.samples.arms import Notes
 from crucible_nb.stats.samples.first_rows import first_rows
-from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.samples.pairs import pairs_of
 from crucible_nb.stats.samples.values import values_of
 from crucible_nb.stats.sequences import Difference as DifferenceSequence

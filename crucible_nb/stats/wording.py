@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.samples.pairs import Pairs
 
 
@@ -14,7 +14,7 @@ def what_of(metric: Metric) -> str:
     """Name the quantity that a test of means compares.
 
     Examples:
-        >>> from crucible_nb.stats.samples.metric_names import metric_of
+        >>> from crucible_nb.events.metric_names import metric_of
         >>> what_of(metric_of("latency_ms")), what_of(metric_of("success_rate"))
         ('mean latency_ms', 'success_rate')
     """

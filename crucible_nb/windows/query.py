@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from crucible_nb.errors import ConfigError, SchemaError
+from crucible_nb.errors import ConfigError
+from crucible_nb.events.where import Where, select
 from crucible_nb.utils import checks
 from crucible_nb.windows import sliding_frames
-
-Where = str | Callable[[pd.DataFrame], Any] | None
 
 Selected = pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]
 """Result of `query_window`: the rows, or with `sliding` (window_start, window_end, rows) of each window."""
@@ -100,7 +99,7 @@ def query_window(
         raise ConfigError(f"step={step!r}: accepted only together with sliding=")
     if sliding is not None:
         windows = sliding_frames(frame, sliding, sliding if step is None else step)
-        return ((window_start, window_end, _filter(part, where)) for window_start, window_end, part in windows)
+        return ((window_start, window_end, select(part, where)) for window_start, window_end, part in windows)
     if last_n is not None:
         first, stop = max(0, len(frame) - checks.whole("last_n", last_n)), len(frame)
     elif last is not None:
@@ -110,7 +109,7 @@ def query_window(
     else:
         first = 0 if start is None else int(np.searchsorted(times, checks.instant("start", start)))
         stop = len(times) if end is None else int(np.searchsorted(times, checks.instant("end", end)))
-    return _filter(frame.iloc[first : max(first, stop)], where)
+    return select(frame.iloc[first : max(first, stop)], where)
 
 
 def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any) -> None:
@@ -119,19 +118,3 @@ def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any) -> 
         given = [name for name, used in zip(("last", "last_n", "start/end", "sliding"), forms, strict=True) if used]
         expected = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding="
         raise ConfigError(f"{expected}, got {' and '.join(given) or 'none'}")
-
-
-def _filter(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """Return the rows for which the condition is true; unknown (NA) counts as false."""
-    if where is None:
-        return rows
-    try:
-        mask = where(rows) if callable(where) else rows.eval(where, engine="python")
-    except (NameError, KeyError, SyntaxError, TypeError, ValueError, pd.errors.UndefinedVariableError) as error:
-        if callable(where) and isinstance(error, (TypeError, ValueError)):
-            raise
-        raise SchemaError(f"where={where!r}: {error}; columns: {', '.join(rows.columns)}") from error
-    mask = pd.Series(mask, index=rows.index) if isinstance(mask, np.ndarray) and mask.shape == (len(rows),) else mask
-    if not isinstance(mask, pd.Series) or not pd.api.types.is_bool_dtype(mask.dtype):
-        raise checks.wrong("where", where, "a condition that is true or false for every row")
-    return rows[mask.fillna(False).to_numpy(np.bool_)]

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.hypotests.means import t_test
 from crucible_nb.stats.hypotests.proportions import two_proportions
 from crucible_nb.stats.planning.economics import next_sample
 from crucible_nb.stats.planning.item_costs import item_cost
 from crucible_nb.stats.planning.power import required_sample_size
-from crucible_nb.stats.samples.metric_names import metric_of
 
 
 def arm(n: int, share: float, start: str | None = None, **columns: object) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.results import Interval, number
-from crucible_nb.stats.samples.metric_names import metric_of
 
 
 def found() -> cr.stats.Estimate:

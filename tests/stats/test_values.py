@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.sampling import Uniform, sample
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.effective_size import EffectiveSize
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import clusters_of, values_of
 from tests.tiers import examples
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from crucible_nb.events.metric_names import Kind
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
 from crucible_nb.stats.estimates.intervals import LIMITS, Limits
@@ -14,7 +15,6 @@ from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
-from crucible_nb.stats.samples.metric_names import Kind
 from crucible_nb.stats.samples.values import Values, frame_of
 from crucible_nb.stats.weighted import Of, effective_size
 from crucible_nb.utils import checks

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.effects.risks import EffectSize, cohens_g_of, cohens_h_of
 from crucible_nb.stats.effects.standardized import cohens_d_of, cohens_d_of_sample, differences, has_standard_deviation
 from crucible_nb.stats.estimates.binary import (
@@ -34,7 +35,6 @@ from crucible_nb.stats.samples.arms import (
     notes_of,
 )
 from crucible_nb.stats.samples.counts import discordant_of
-from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 

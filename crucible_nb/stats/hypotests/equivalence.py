@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import unit_of
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.estimates.contrast import RelativeChange, fieller_change
 from crucible_nb.stats.hypotests.differences import (
@@ -20,7 +21,6 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import two_arms
-from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.wording import interval_text, what_of
 from crucible_nb.utils import checks
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import unit_of
 from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import (
@@ -36,7 +37,6 @@ from crucible_nb.stats.samples.arms import (
     notes_of,
     two_arms,
 )
-from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import Metric, unit_of
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.estimates.contrast import NO_CHANGE, RelativeChange
@@ -17,7 +18,6 @@ from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_argu
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_spread, notes_of, shared_clusters, two_arms
-from crucible_nb.stats.samples.metric_names import Metric, unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import unit_of
 from crucible_nb.stats.effects.dominance import Dominance, below, dominance
 from crucible_nb.stats.effects.explained import FStatistic, explained_limits, name_groups, wald_test
 from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
@@ -20,7 +21,6 @@ from crucible_nb.stats.hypotests.means import SCIPY_ALTERNATIVE, check_test_argu
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_spread, difference_error, notes_of, two_arms
-from crucible_nb.stats.samples.metric_names import unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.wording import interval_text, joined, sizes_text

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import Metric, unit_of
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.estimates.binary import is_binary, share_of
@@ -16,7 +17,6 @@ from crucible_nb.stats.planning.item_costs import ItemCost, item_cost
 from crucible_nb.stats.planning.power import check_power_and_alpha, required_n
 from crucible_nb.stats.results import Result, number
 from crucible_nb.stats.samples.arms import ARMS, arm_error, check_spread, linearize, two_arms
-from crucible_nb.stats.samples.metric_names import Metric, unit_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.utils import checks
@@ -222,7 +222,7 @@ def difference_text(metric: Metric, difference: float) -> str:
     """Format a difference with its unit; for rates, in points.
 
     Examples:
-        >>> from crucible_nb.stats.samples.metric_names import metric_of
+        >>> from crucible_nb.events.metric_names import metric_of
         >>> difference_text(metric_of("success_rate"), 0.02), difference_text(metric_of("latency_ms"), 50.0)
         ('2 points', '50 ms')
     """

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.events.columns import numbers_of
-from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.samples.values import frame_of, weights_of
 
 _MINUTE = 60.0

@@ -12,6 +12,7 @@ import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import dense_numbers, id_codes
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import (
     Error,
@@ -26,7 +27,6 @@ from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.samples.blocks import block_values, neighbours, sample_of
 from crucible_nb.stats.samples.clusters import Clustering, choose_cluster
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import Values, frame_of, same_kind
 
 ARMS = ("control", "treatment")

@@ -9,8 +9,8 @@ import pandas as pd
 
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import ConfigError, StatError
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats import weighted
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
 

@@ -11,9 +11,9 @@ import pandas as pd
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize, one_column
 from crucible_nb.events.ids import joint_codes
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
-from crucible_nb.stats.samples.metric_names import metric_of
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import bare_series, frame_of, weights_of
 from crucible_nb.utils import checks

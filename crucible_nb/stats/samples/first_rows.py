@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.events.ids import id_codes
-from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.events.metric_names import Metric
 
 
 def first_rows(frame: pd.DataFrame, metric: Metric, by: str) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def first_rows(frame: pd.DataFrame, metric: Metric, by: str) -> pd.DataFrame:
         by: Column of item ids; a frame without it is returned as it is.
 
     Examples:
-        >>> from crucible_nb.stats.samples.metric_names import metric_of
+        >>> from crucible_nb.events.metric_names import metric_of
         >>> arm = pd.DataFrame({"sample_id": [1, 2, 1, 2], "score": [0.0, None, 1.0, 0.5]})
         >>> first_rows(arm, metric_of("score", arm), "sample_id").score.tolist()
         [0.0, nan, 0.5]

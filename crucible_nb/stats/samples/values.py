@@ -12,8 +12,8 @@ from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.ids import dense_numbers, joint_codes
+from crucible_nb.events.metric_names import Kind, Metric, metric_of, unit_of
 from crucible_nb.events.sampling_info import check_weights, facts_of
-from crucible_nb.stats.samples.metric_names import Kind, Metric, metric_of, unit_of
 from crucible_nb.utils import checks
 
 

@@ -11,8 +11,8 @@ from crucible_nb.accumulators import Proportion
 from crucible_nb.errors import StatError
 from crucible_nb.events.batch import Column
 from crucible_nb.events.columns import one_column, read_column
+from crucible_nb.events.metric_names import Metric, metric_of
 from crucible_nb.events.sampling_info import facts_of, not_whole
-from crucible_nb.stats.samples.metric_names import Metric, metric_of
 from crucible_nb.stats.samples.values import Values, bare_series, is_experiment, read_values
 from crucible_nb.stats.sequences.arm_states import ArmState, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.quantile_grid import QuantileGrid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from crucible_nb.errors import StatError
-from crucible_nb.stats.samples.metric_names import Metric
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.sequences.arm_states import ArmState, Bound, Bounded, Quantile, Rate, Unbounded
 from crucible_nb.stats.sequences.two_arm_states import (
     BoundedPairs,

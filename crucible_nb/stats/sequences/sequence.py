@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.samples.values import is_experiment
 from crucible_nb.stats.sequences.arrivals import (
     arrivals,

@@ -13,8 +13,8 @@ import pandas as pd
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import numbers_of
+from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.metric_names import Metric
 from crucible_nb.stats.samples.values import bare_series, is_experiment
 from crucible_nb.stats.sequences.arrivals import (
     arrivals,

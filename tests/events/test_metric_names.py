@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 import crucible_nb as cr
-from crucible_nb.stats.samples.metric_names import metric_of
+from crucible_nb.events.metric_names import metric_of
 
 X = np.random.default_rng(1).lognormal(0, 1, 2000)
 DOORS = [
