@@ -11,6 +11,7 @@ import pandas as pd
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_values import require_estimate
 from crucible_nb.stats.planning.plan import Ledger
 from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
 from crucible_nb.utils import checks
@@ -56,7 +57,11 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
         raise StatError(
             f"metrics={given!r}: {name} has no columns; name its values by one metric, e.g. metrics=['latency_ms']"
         )
-    column = metric_of(metrics[0]).column
+    metric = metric_of(metrics[0])
+    require_estimate(metric)
+    if metric.kind == "per_time" or metric.name.startswith("share("):
+        raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
+    column = metric.column
     if isinstance(rows, pd.Series):
         return Arm(name, data, rows.to_frame(column), None)
     values = np.asarray(rows)

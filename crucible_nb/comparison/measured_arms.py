@@ -23,6 +23,7 @@ from crucible_nb.comparison.verdicts import (
 )
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_values import has_columns
 from crucible_nb.utils import checks
 
 _DEFAULTS = ("success_rate", "p95_latency_ms", "mean_cost_usd")
@@ -114,9 +115,10 @@ def _candidates(plan: PlannedLook | None, arguments: CompareArguments) -> list[s
 
 def _is_shared(first: Arm, second: Arm, metric: str) -> bool:
     """Return whether both arms have the column of a metric, and at least one of them values."""
-    columns = [metric_of(metric, arm.frame.columns).column for arm in (first, second)]
-    have = [column in arm.frame.columns for arm, column in zip((first, second), columns, strict=True)]
-    return all(have) and any(bool(arm.frame[columns[0]].notna().any()) for arm in (first, second))
+    found = [metric_of(metric, arm.frame.columns) for arm in (first, second)]
+    if not all(has_columns(arm.frame, one) for arm, one in zip((first, second), found, strict=True)):
+        return False
+    return any(all(bool(arm.frame[name].notna().any()) for name in found[0].columns) for arm in (first, second))
 
 
 def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:

@@ -217,10 +217,10 @@ class Experiment:
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stop collecting until `resume`; the paused time does not count as active.
+        """Stop collecting until `resume`; the paused time does not count as active. While paused it does nothing.
 
         Raises:
-            LifecycleError: The experiment is not running.
+            LifecycleError: The experiment has ended, or is read-only here.
 
         Examples:
             >>> import crucible_nb as cr
@@ -233,10 +233,10 @@ class Experiment:
         self._move("pause")
 
     def resume(self) -> None:
-        """Continue collecting after a pause.
+        """Continue collecting after a pause; without a pause it does nothing.
 
         Raises:
-            LifecycleError: The experiment is not paused.
+            LifecycleError: The experiment has ended, or is read-only here.
 
         Examples:
             >>> import crucible_nb as cr
@@ -249,17 +249,18 @@ class Experiment:
         self._move("resume")
 
     def stop(self) -> None:
-        """End the experiment; everything recorded stays readable.
+        """End the experiment; everything recorded stays readable. Once it has ended, by a rule too, it does nothing.
 
         Raises:
-            LifecycleError: The experiment has already ended.
+            LifecycleError: The experiment is read-only here.
 
         Examples:
             >>> import crucible_nb as cr
             >>> exp = cr.start("demo")
+            >>> exp.watch("event_count >= 1", action="stop")
+            >>> exp.record("tick"), exp.status
+            (True, 'stopped')
             >>> exp.stop()
-            >>> exp.status
-            'stopped'
         """
         self._move("stop")
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.metric_names import Metric
+from crucible_nb.events.metric_values import has_columns, known_rows
 from crucible_nb.stats.samples.values import frame_of, weights_of
 
 _MINUTE = 60.0
@@ -40,9 +41,9 @@ def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost
         pair_by: Column of item ids, if an item may have several rows.
     """
     frame, paused = frame_of(data), getattr(data, "paused_spans", None)
-    if not isinstance(frame, pd.DataFrame) or metric.column not in frame.columns:
+    if not isinstance(frame, pd.DataFrame) or not has_columns(frame, metric):
         return ItemCost(math.nan, math.nan)
-    valued = frame[metric.column].notna().to_numpy()
+    valued = known_rows(frame, metric)
     weight = weights_of(frame) if "weight" in frame.columns else None
     items = float(valued.sum() if weight is None else weight[valued].sum())
     if pair_by is not None and pair_by in frame.columns and valued.any():

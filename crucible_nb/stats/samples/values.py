@@ -13,6 +13,7 @@ from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.ids import dense_numbers, joint_codes
 from crucible_nb.events.metric_names import Kind, Metric, metric_of, unit_of
+from crucible_nb.events.metric_values import metric_numbers, require_estimate
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.utils import checks
 
@@ -106,11 +107,14 @@ def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None
 def read_values(data: Any, metric: Metric, name: str = "data", *, cluster: str | None = None) -> Values:
     """Read the values of a metric of known kind; arguments and errors as for `values_of`."""
     data = frame_of(data)
+    require_estimate(metric)
+    if metric.kind == "per_time":
+        raise StatError(f"{metric.name}: a rate per time has no value per row")
     if isinstance(data, pd.DataFrame):
         return _of_frame(data, metric, cluster)
     if cluster is not None:
         raise StatError(f"cluster={cluster!r}: {name} needs to be a DataFrame or an experiment with that column")
-    if metric.kind == "ratio":
+    if metric.kind == "ratio" or metric.name.startswith("share("):
         raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
     series = bare_series(data, name)
     x = finite_numbers(series, metric.column, name)
@@ -140,15 +144,15 @@ def _with_kind(values: Values, kind: Kind) -> Values:
 
 def _of_frame(frame: pd.DataFrame, metric: Metric, cluster: str | None) -> Values:
     check_weights(frame)
-    checks.columns("metric", metric.column, frame.columns)
-    x, per = finite_numbers(frame[metric.column], metric.column), None
+    x, per = metric_numbers(frame, metric), None
+    require_finite(x, metric.column)
     if metric.per is not None:
         checks.columns("metric", metric.per, frame.columns)
         per = finite_numbers(frame[metric.per], metric.per)
         x = np.where(np.isnan(per), np.nan, x)
     values = _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
     columns = [column for column in (metric.column, metric.per) if column is not None]
-    notes = [note for column in columns for note in _unit_notes(column, frame[column])]
+    notes = [note for column in columns if column in frame.columns for note in _unit_notes(column, frame[column])]
     return values._replace(notes=tuple(notes)) if notes else values
 
 
@@ -246,6 +250,15 @@ def finite_numbers(column: Any, name: str, argument: str | None = None) -> np.nd
         StatError: It holds infinite numbers.
     """
     x = numbers_of(column, name, argument)
-    if np.isinf(x).any():
-        raise StatError(f"{argument or name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")
+    require_finite(x, argument or name)
     return x
+
+
+def require_finite(x: np.ndarray, name: str) -> None:
+    """Refuse infinite numbers; NaN is a missing value.
+
+    Raises:
+        StatError: A number is infinite.
+    """
+    if np.isinf(x).any():
+        raise StatError(f"{name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")
