@@ -121,7 +121,9 @@ _TEST = (
     "warnings=()"
 )
 GONE |= {f"{_TEST})"}
-NEW |= {f"{_TEST}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), limited=None, standard_error=nan)"}
+NEW |= {
+    f"{_TEST}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), limited=None, standard_error=nan)"
+}
 NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited", "standard_error")}
 
 GONE |= {"planned.take(self, n, metrics)"}

@@ -47,10 +47,10 @@ def one_run_reason(control: Arm, treatment: Arm, metric: str, design: Design) ->
 
 
 def _is_one_run(frame: pd.DataFrame, metric: str) -> bool:
-    column = metric_of(metric, frame.columns).column
-    if column not in frame.columns or not frame.columns.is_unique:
+    columns = metric_of(metric, frame.columns).columns
+    if not (set(columns) <= set(frame.columns) and frame.columns.is_unique):
         return False
-    rows = frame[frame[column].notna()]
+    rows = frame[frame[list(columns)].notna().all(axis=1)]
     return not _is_other_work(rows) and any(_is_counted_once(rows, step) for step in _STEPS)
 
 
