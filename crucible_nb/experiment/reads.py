@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.durations import Observed, set_observed
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.where import Where, select
 from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
 from crucible_nb.metrics import Metrics
-from crucible_nb.metrics.frames import frame_metrics
+from crucible_nb.metrics.frames import ActiveTime, EventTime, frame_metrics
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.log import EventLog, View
 from crucible_nb.utils import checks
@@ -37,7 +38,9 @@ class Reads:
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return all kept rows; see `Experiment.frame`."""
-        frame = self._log.rows(view).iloc[:]
+        frame, life = self._log.rows(view).iloc[:], self._life(view)
+        if life.started is not None:
+            set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
@@ -64,17 +67,24 @@ class Reads:
             [by] = by
         pipelines = view.pipelines
         if where is not None:
-            return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now, where)
+            return self._row_metrics(view, by, None if span is None else now - span, now, where)
         if by is None and at is None and span is None:
-            return total_metrics(lives_of(pipelines), view.experiment, now)
+            return total_metrics(lives_of(pipelines), self._life(view), now)
         remote = self._log.rows_are_remote and all(pipeline.complete for pipeline in pipelines)
         if by is None and span is not None and not remote:
             return self._window_metrics(view, now - span, now)
         if isinstance(by, str) and span is None and at is None:
-            grouped = group_metrics(pipelines, view.experiment, now, by)
+            grouped = group_metrics(pipelines, self._life(view), now, by)
             if grouped is not None:
                 return grouped
-        return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now)
+        return self._row_metrics(view, by, self._life(view).started if span is None else now - span, now)
+
+    def _life(self, view: View) -> ActiveTime:
+        """Return the lifecycle; in event time it begins with the first start of an event."""
+        if self._config.clock != "events" or view.experiment.started is None:
+            return view.experiment
+        began = min(int(pipeline.measure.state().total.table.span[2, 0]) for pipeline in view.pipelines)
+        return EventTime(view.experiment, began)
 
     def _window_metrics(self, view: View, start: int, stop: int) -> Metrics:
         """Compute metrics of a window; the result is cached until the next event."""
@@ -83,19 +93,19 @@ class Reads:
         if key not in cached:
             if len(cached) >= _MAX_CACHED:
                 cached.clear()
-            cached[key] = window_metrics(pipelines, lives_of(pipelines), view.experiment, start, stop)
+            cached[key] = window_metrics(pipelines, lives_of(pipelines), self._life(view), start, stop)
         metrics: Metrics = cached[key]
         return metrics
 
     def _row_metrics(
         self, view: View, by: str | Sequence[str] | None, start: int | None, now: int, where: Where = None
     ) -> Metrics:
-        """Compute metrics of kept rows."""
+        """Compute metrics of kept rows, over their own duration if there is no start."""
         kept = self._log.rows(view, (start, now + 1, None))
         first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
         partial = not all(pipeline.complete for pipeline in view.pipelines)
         rows = select(kept.iloc[int(first) : int(stop)], where)
-        return frame_metrics(rows, by, view.experiment, (start, now), partial=partial)
+        return frame_metrics(rows, by, self._life(view), (start, now), partial=partial)
 
     # -- summary and snapshot -----------------------------------------------------------------------------------------
 
@@ -160,9 +170,9 @@ class Reads:
         total = window = None
         if measured:
             lives = lives_of(view.pipelines)
-            total = window = total_metrics(lives, view.experiment, view.now)
+            total = window = total_metrics(lives, self._life(view), view.now)
             if span is not None:
-                window = window_metrics(view.pipelines, lives, view.experiment, view.now - span, view.now)
+                window = window_metrics(view.pipelines, lives, self._life(view), view.now - span, view.now)
         return Snapshot(
             facts=facts,
             rows={
