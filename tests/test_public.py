@@ -126,6 +126,14 @@ NEW |= {
 }
 NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited", "standard_error")}
 
+_START = (
+    "cr.start(name, *, condition=None, hypothesis=None, tags=(), metadata=None, sample_size=None, sampling=None, "
+    "sampling_config=None, anomaly=None, anomaly_config=None, windows=('1min', '5min', '1h'), by=(), max_events=None, "
+    "seed=None, clock=None, store=None, durability='os', on_exists='new', default=False, redact=None"
+)
+GONE |= {f"{_START})"}
+NEW |= {f"{_START}, unit=None, cluster=None)"}
+
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}

@@ -42,7 +42,8 @@ def compare(
         metrics: Names as in `windowed_metrics`, or columns for their means. None compares those with values: success
             rate, p95 latency, mean cost (with `sequential`: success rate, p50 and p95 latency) and the metrics of
             `direction`.
-        pair_by: Column of item ids; arms that have at least half of their items in common are compared in pairs.
+        pair_by: Column of item ids, "sample_id" or the unit that `cr.start(unit=)` declared; arms that have at least
+            half of their items in common are compared in pairs.
         correction: Correction of p-values over metrics (and arms): "holm", "bonferroni", "bh" or None.
         sequential: Use confidence sequences, which are valid at any look; they need every event, in order of arrival.
         bound: (low, high) of the possible values, known beforehand; or a mapping from metric. Sequential comparison of

@@ -56,6 +56,7 @@ class Experiment:
         name: Name, any text.
         condition, hypothesis, tags, metadata, sample_size: Arguments of `cr.start`, metadata as JSON; with a store,
             without secrets.
+        unit, cluster: Columns of items and of clusters of items that were declared; None without.
         record: Function that records one event; see its own help.
 
     Examples:
@@ -76,6 +77,7 @@ class Experiment:
         self.id = self._log.identity
         self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
         self.tags, self.metadata, self.sample_size = tuple(config.tags), dict(config.metadata), config.sample_size
+        self.unit, self.cluster = config.unit, config.cluster
         self._intake = Intake(self._log)
         self.record = self._intake.record
         self._reads = Reads(config, self._log)

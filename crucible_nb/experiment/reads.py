@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.declared import declare
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
@@ -36,7 +37,7 @@ class Reads:
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return all kept rows; see `Experiment.frame`."""
-        frame = self._log.rows(view).iloc[:]
+        frame = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster)
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
@@ -51,7 +52,8 @@ class Reads:
         """
         frame = self._log.rows(view, edges_of(view.now, **form))
         times = frame.index.asi8  # type: ignore[attr-defined]
-        return mark(frame.iloc[:], {**view.own.pipeline.sample.facts(), "windowed": True}), times
+        rows = declare(frame.iloc[:], self._config.unit, self._config.cluster)
+        return mark(rows, {**view.own.pipeline.sample.facts(), "windowed": True}), times
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 
