@@ -20,7 +20,7 @@ import crucible_nb.testing
 from tests.golden import face
 
 MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, cr.stats, crucible_nb.comparison, crucible_nb.testing]
-RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary")
+RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary", "NumericColumn", "NumericColumns")
 
 
 def public() -> Iterator[tuple[str, Any]]:
@@ -127,6 +127,8 @@ NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited")}
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
+
+NEW |= {"cr.Experiment.last(self, column)"}
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:
