@@ -112,17 +112,19 @@ _FIELDS = ("relative_change", "relative_interval")
 GONE |= {f"{_METRIC})"}
 NEW |= {
     f"{_METRIC}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), estimand='', "
-    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=())",
+    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan)",
 }
-NEW |= {f"cr.comparison.MetricComparison.{name}" for name in _FIELDS}
+NEW |= {f"cr.comparison.MetricComparison.{name}" for name in (*_FIELDS, "standard_error")}
 _TEST = (
     "class cr.stats.TestResult(test, metric, estimate, estimand, confidence_interval, confidence, statistic, df, pvalue, "
     "effect, effect_size, effect_interval, alternative, n, assumptions=(), exclusions=(), correction=None, method='', "
     "warnings=()"
 )
 GONE |= {f"{_TEST})"}
-NEW |= {f"{_TEST}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), limited=None)"}
-NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited")}
+NEW |= {
+    f"{_TEST}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), limited=None, standard_error=nan)"
+}
+NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited", "standard_error")}
 
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}

@@ -30,6 +30,7 @@ class Design:
         notes: Sentences on how the design was chosen.
         warnings: Reasons to doubt that rows are independent.
         once: Column of items of which a sequence counts the first row only; None counts all rows.
+        of_runs: Whether whole runs are compared, one value per run.
     """
 
     pair_by: str | None = None
@@ -39,6 +40,7 @@ class Design:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     once: str | None = None
+    of_runs: bool = False
 
     @property
     def cluster(self) -> str | None:
@@ -58,7 +60,7 @@ def read_design(control: Arm, treatment: Arm, arguments: CompareArguments) -> De
     if arguments.group_by is not None:
         _check_runs(control, treatment, arguments.group_by)
         by = arguments.group_by
-        return Design(sampled=sampled, notes=(f"whole runs ({by}) are compared, one value per run",))
+        return Design(sampled=sampled, notes=(f"whole runs ({by}) are compared, one value per run",), of_runs=True)
     if arguments.resample is not None:
         _check_times(control, treatment, arguments.resample)
         blocks = f"errors between time blocks of {arguments.resample}"

@@ -247,6 +247,7 @@ def _result(
         method=f"{procedure}: difference {number(difference.estimate)}{unit_of(metric)}, "
         f"{interval_text(interval, level)}, {p_text(pvalue)}; {verdict} at alpha {alpha:g}.",
         relative_change=change.value, relative_interval=shown[1], margin=bounds.within, alpha=alpha,
+        standard_error=difference.error,
     )  # fmt: skip
 
 

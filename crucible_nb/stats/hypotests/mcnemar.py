@@ -43,6 +43,12 @@ class PairCounts(NamedTuple):
         """Difference of the two proportions, treatment - control."""
         return (self.treatment_only - self.control_only) / self.n
 
+    @property
+    def error(self) -> float:
+        """Standard error of the difference; NaN for a single pair."""
+        squares = max(self.discordant - self.n * self.difference**2, 0.0)
+        return math.sqrt(squares / self.n / (self.n - 1)) if self.n > 1 else math.nan
+
 
 def mcnemar(
     control: Any,
@@ -137,7 +143,7 @@ def _unweighted(
     variance = paired_variance(counts.control_only, counts.treatment_only, counts.n)
     limits = score_limits(counts.difference, variance, two_sided_level(confidence, alternative))
     kind = "exact" if exact else "chi-square with continuity correction" if correction else "chi-square"
-    test = _Test(statistic, None if exact else 1.0, pvalue, limits, kind, "Tango")
+    test = _Test(statistic, None if exact else 1.0, pvalue, limits, kind, "Tango", counts.error)
     return _result(counts, metric, test, alternative, confidence, notes)
 
 
@@ -183,6 +189,7 @@ def _weighted(pairs: Pairs, alternative: str, confidence: float, notes: Notes) -
         statistic=z * z, df=(1.0, error.df), pvalue=tail_probability(z, alternative, error.df),
         limits=Interval(max(mean - half, -1.0), min(mean + half, 1.0)),
         kind="score test with the variance of weighted or clustered pairs", interval_method="linearised",
+        error=error.error,
     )  # fmt: skip
     return _result(counts, pairs.control.metric.name, test, alternative, confidence, notes)
 
@@ -194,7 +201,7 @@ def _z(level: float) -> float:
 
 
 class _Test(NamedTuple):
-    """Statistic, degrees of freedom, p-value and two-sided limits, with the names of test and interval method."""
+    """Statistic, degrees of freedom, p-value, two-sided limits, names of test and interval method, standard error."""
 
     statistic: float
     df: float | tuple[float, ...] | None
@@ -202,6 +209,7 @@ class _Test(NamedTuple):
     limits: Interval
     kind: str
     interval_method: str
+    error: float
 
 
 def _result(
@@ -227,4 +235,5 @@ def _result(
         method=f"Paired shares were compared by McNemar's test ({test.kind}): {outcome}, {p_text(test.pvalue)}; the "
         f"shares differ by {number(counts.difference)} ({interval_text(interval, confidence)}, "
         f"{test.interval_method}).",
+        standard_error=test.error,
     )  # fmt: skip

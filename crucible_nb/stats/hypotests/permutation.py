@@ -48,6 +48,7 @@ class _Estimates(NamedTuple):
     size_interval: Interval
     change: RelativeChange
     note: str
+    error: float = math.nan
 
 
 def permutation_test(
@@ -143,6 +144,7 @@ def _result(
             p_text(pvalue), f"{estimates.effect} = {number(estimates.size)}" if estimates.effect else "",
         ),
         relative_change=estimates.change.value, relative_interval=estimates.change.interval,
+        standard_error=estimates.error,
     )  # fmt: skip
 
 
@@ -256,5 +258,5 @@ def _estimates_of_test(result: TestResult) -> _Estimates:
     return _Estimates(
         result.estimate, result.confidence_interval, result.effect, result.effect_size, result.effect_interval,
         RelativeChange(result.relative_change, result.relative_interval),
-        f"the interval is that of the {result.test}, not from permutation",
+        f"the interval is that of the {result.test}, not from permutation", result.standard_error,
     )  # fmt: skip

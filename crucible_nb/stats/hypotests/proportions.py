@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
+
+import pandas as pd
 
 from crucible_nb.stats.effects.risks import cohens_h_of, one_sided_size
 from crucible_nb.stats.estimates.binary import (
@@ -24,10 +27,12 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, notes_of
-from crucible_nb.stats.samples.values import Values
-from crucible_nb.stats.wording import interval_text
+from crucible_nb.stats.samples.values import Values, frame_of
+from crucible_nb.stats.wording import interval_text, own_name
 from crucible_nb.utils import checks
 
+RATE = "success_rate"
+"""The default metric of tests of proportions."""
 _FEW = 5
 
 
@@ -73,7 +78,21 @@ def two_proportions(
         survey data. Annals of Statistics 12 (1984).
     """
     confidence = check_test_arguments(alternative, confidence)
-    return proportions_test(*binary_arms(control, treatment, metric, cluster), alternative, confidence)
+    result = proportions_test(*binary_arms(control, treatment, metric, cluster), alternative, confidence)
+    return renamed(result, own_name(metric, RATE, control, treatment), bare=is_bare(control, treatment))
+
+
+def renamed(result: TestResult, name: str, *, bare: bool) -> TestResult:
+    """Name the values of a test of proportions in its text: those of a Series by its name, of a list as true values."""
+    if not bare or result.metric not in {RATE, name}:
+        return result
+    values = "true values" if name == RATE else name
+    return replace(result, metric=name, method=result.method.replace(" of success (", f" of {values} (", 1))
+
+
+def is_bare(*data: Any) -> bool:
+    """Whether data have no columns, so that only a name of their own tells what they are."""
+    return not any(isinstance(frame_of(part), pd.DataFrame) for part in data)
 
 
 def proportions_test(control: Values, treatment: Values, alternative: str, confidence: float) -> TestResult:
@@ -100,6 +119,7 @@ def proportions_test(control: Values, treatment: Values, alternative: str, confi
         f"{p_text(pvalue)}; the difference is {number(shares.difference)} ({interval_text(interval, confidence)}, "
         "Newcombe).",
         relative_change=change.value, relative_interval=one_sided(change.interval, alternative, -1.0),
+        standard_error=shares.error,
     )  # fmt: skip
 
 
@@ -170,11 +190,13 @@ def one_proportion(
         TwoShares(Share(known, math.inf, 1, math.inf), observed, df=math.inf if df is None else df), level
     )
     size = one_sided_size(size, alternative, -math.pi, math.pi)
-    return TestResult(
+    result = TestResult(
         test=f"{name} test", metric=values.metric.name, estimate=observed.share, estimand="share",
         confidence_interval=interval, confidence=confidence, statistic=statistic, df=df, pvalue=pvalue,
         effect="Cohen's h", effect_size=size.value, effect_interval=size.interval, alternative=alternative,
         n=observed.rows, assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings,
         method=f"The share of {values.metric.column} ({share_text(observed)}) was compared with {number(known)} by the "
         f"{name} test: {p_text(pvalue)} ({interval_text(interval, confidence)}).",
+        standard_error=observed.error,
     )  # fmt: skip
+    return renamed(result, own_name(metric, RATE, data), bare=is_bare(data))

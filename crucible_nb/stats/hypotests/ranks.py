@@ -114,6 +114,7 @@ def mann_whitney_of(
             f"with probability {number(cliff.share)}", interval_text(share, confidence), shown, p_text(pvalue),
             f"rank-biserial correlation = {number(cliff.delta)}",
         ),
+        standard_error=cliff.error.error / 2,
     )  # fmt: skip
 
 

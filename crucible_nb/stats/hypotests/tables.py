@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.errors import StatError
 from crucible_nb.stats.estimates.binary import TwoShares, newcombe_contrast, share_of_counts
@@ -25,8 +26,10 @@ from crucible_nb.stats.samples.counts import (
     weighted_counts,
 )
 from crucible_nb.stats.samples.values import frame_of
+from crucible_nb.stats.wording import own_name
 from crucible_nb.utils import checks
 
+_RATE = "success_rate"
 _FEW = 5
 
 
@@ -82,7 +85,10 @@ def chi_square(
         return _goodness_of_fit(*_count_labels(groups[0], metric, expected), confidence)
     counts = counts_of(frame_of(groups[0]))
     if counts.ndim == 1:
-        return _goodness_of_fit(counts, _proportions(expected, len(counts)), metric, confidence)
+        name = own_name(metric, _RATE, groups[0])
+        return _goodness_of_fit(
+            counts, _proportions(expected, len(counts)), "counts" if name == _RATE else name, confidence
+        )
     if expected is not None:
         raise checks.wrong("expected", expected, "None with a table")
     return _test_table(counts, "table", correction=correction, confidence=confidence)
@@ -195,7 +201,12 @@ def _count_labels(data: Any, metric: str, expected: Mapping[Any, float]) -> tupl
     if unknown:
         raise checks.wrong("expected", dict(expected), f"a share for each label; {unknown[0]!r} has none", StatError)
     shares = _proportions(list(expected.values()), len(categories))
-    return weighted_counts(arm, categories).astype(np.int64), shares, metric
+    name = own_name(metric, _RATE, data)
+    return weighted_counts(arm, categories).astype(np.int64), shares, "labels" if _is_unnamed(name, data) else name
+
+
+def _is_unnamed(name: str, data: Any) -> bool:
+    return name == _RATE and not isinstance(frame_of(data), pd.DataFrame)
 
 
 def _proportions(expected: Any, length: int) -> np.ndarray:
@@ -219,7 +230,8 @@ def _goodness_of_fit(counts: np.ndarray, shares: np.ndarray, metric: str, confid
         test="chi-square goodness of fit", metric=metric, estimate=math.nan, estimand="", confidence_interval=UNKNOWN,
         confidence=confidence, statistic=statistic, df=df, pvalue=pvalue, effect="Cohen's w", effect_size=effect,
         effect_interval=interval, alternative="two-sided", n=n, assumptions=assumptions,
-        method=f"Frequencies of {len(counts)} categories were compared with given shares by Pearson's chi-square test: "
+        method=f"Frequencies of {len(counts)} categories{'' if metric == 'counts' else f' of {metric}'} were compared "
+        "with given shares by Pearson's chi-square test: "
         f"chi2({df:g}, N = {n:,}) = {number(statistic)}, {p_text(pvalue)}, Cohen's w = {number(effect)}.",
         warnings=warnings,
     )  # fmt: skip
