@@ -258,8 +258,8 @@ class Experiment:
             >>> import crucible_nb as cr
             >>> exp = cr.start("demo")
             >>> exp.watch("event_count >= 1", action="stop")
-            >>> exp.record("tick"), exp.status
-            (True, 'stopped')
+            >>> exp.record("tick"), exp.record("tick"), exp.status
+            (True, False, 'stopped')
             >>> exp.stop()
         """
         self._move("stop")

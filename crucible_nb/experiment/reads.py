@@ -99,7 +99,7 @@ class Reads:
         pipelines = view.pipelines
         if any(pipeline.own.missed for pipeline in pipelines):
             rows = self._log.rows(view)
-            known = rows[name].dropna() if name in rows.columns else ()
+            known = rows[name].dropna() if name in rows.columns else pd.Series()
             return plain(known.iloc[-1]) if len(known) else None
         found = [newest for one in pipelines if (newest := one.own.newest(name)) is not None]
         if not found:

@@ -217,7 +217,7 @@ def own_columns(frame: pd.DataFrame) -> Sequence[str]:
     """Return the numeric columns of a frame that are not standard ones, without those that hold other values too."""
     found = []
     for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if not isinstance(name, str) or not is_own(name) or not isinstance(frame[name], pd.Series):
+        if type(name) is not str or not is_own(name) or frame[name].ndim > 1:
             continue
         objects = dtype.kind == "O" and pd.api.types.infer_dtype(frame[name], skipna=True) in _OBJECTS
         if objects or family_of(dtype) in _NUMBERS:
