@@ -98,7 +98,7 @@ def measure_all(
 
 
 def _read_look(control: Any, treatment: Any, name: str | None, arguments: CompareArguments) -> _Look:
-    first, second = read_arms(control, treatment, arguments.metrics)
+    first, second = read_arms(control, treatment, arguments.metrics, arguments.where)
     if name is not None:
         second = second._replace(name=name)
     plan = find_plan(first, second, arguments.alpha, sequential=arguments.sequential)

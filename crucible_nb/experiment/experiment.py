@@ -12,6 +12,7 @@ import pandas as pd
 from crucible_nb import files
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.intake import Intake
@@ -478,7 +479,9 @@ class Experiment:
         """
         return windowed_metrics(self.frame(), *args, **kwargs)
 
-    def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
+    def metrics(
+        self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None, where: Where = None
+    ) -> Metrics:
         """Compute metrics over all events, including those without a kept row.
 
         Args:
@@ -487,6 +490,8 @@ class Experiment:
             by: Column to group by: event, model and `cr.start(by=...)` use all events; other columns, several
                 columns, or `by` with `last` use the kept rows.
             at: End of the window; default now, or the end of an experiment that has ended.
+            where: Condition on the events, as for `query_window`: computed from the kept rows for which it is true,
+                weighted, and marked as estimated if rows are missing.
 
         Returns:
             Metrics; with `by` indexable by group.
@@ -501,10 +506,12 @@ class Experiment:
             ...     _ = exp.record("llm.request", model="b", latency_ms=20.0)
             >>> exp.metrics().latency.max, exp.metrics(by="model")["a"].latency.max
             (20.0, 10.0)
+            >>> exp.metrics(where="model == 'a'").events
+            1
         """
         with self._intake.lock:
             view = self._intake.view()
-            return self._reads.metrics(view, last, by, at)
+            return self._reads.metrics(view, last, by, at, where)
 
     def last(self, column: str) -> Any:
         """Return the newest known value of a column, such as the epoch at which to go on; None if there is none.

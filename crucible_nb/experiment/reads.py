@@ -11,6 +11,7 @@ import pandas as pd
 
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.scalars import plain
+from crucible_nb.events.where import Where, select
 from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
 from crucible_nb.metrics import Metrics, NumericColumns
@@ -60,13 +61,15 @@ class Reads:
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 
-    def metrics(self, view: View, last: Any, by: str | Sequence[str] | None, at: Any) -> Metrics:
+    def metrics(self, view: View, last: Any, by: str | Sequence[str] | None, at: Any, where: Where = None) -> Metrics:
         """Compute metrics; see `Experiment.metrics`."""
         span = None if last is None else checks.duration("last", last)
         now = view.now if at is None else checks.instant("at", at)
         if isinstance(by, (list, tuple)) and len(by) == 1:
             [by] = by
         pipelines = view.pipelines
+        if where is not None:
+            return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now, where)
         if by is None and at is None and span is None:
             return self._total(view, now)
         remote = self._log.rows_are_remote and all(pipeline.complete for pipeline in pipelines)
@@ -122,12 +125,15 @@ class Reads:
         found: Metrics = cached[key]
         return found
 
-    def _row_metrics(self, view: View, by: str | Sequence[str] | None, start: int | None, now: int) -> Metrics:
+    def _row_metrics(
+        self, view: View, by: str | Sequence[str] | None, start: int | None, now: int, where: Where = None
+    ) -> Metrics:
         """Compute metrics of kept rows."""
         kept = self._log.rows(view, (start, now + 1, None))
         first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
         partial = not all(pipeline.complete for pipeline in view.pipelines)
-        return frame_metrics(kept.iloc[int(first) : int(stop)], by, view.experiment, (start, now), partial=partial)
+        rows = select(kept.iloc[int(first) : int(stop)], where)
+        return frame_metrics(rows, by, view.experiment, (start, now), partial=partial)
 
     # -- summary and snapshot -----------------------------------------------------------------------------------------
 

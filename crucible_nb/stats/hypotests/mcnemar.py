@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_g_of, one_sided_size
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.estimates.binary import check_binary, tail_probability, variance_inflation
@@ -20,6 +21,7 @@ from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.arms import Notes, arm_error, check_size, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import Pairs, clustered_pairs
+from crucible_nb.stats.samples.values import rows_where
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
 
@@ -61,6 +63,7 @@ def mcnemar(
     alternative: str = "two-sided",
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether two proportions of the same items differ, from the discordant pairs (McNemar's test).
 
@@ -75,6 +78,7 @@ def mcnemar(
         cluster: Column of clusters of similar items. With clusters, and for sampled rows, a score test sums the
             differences within each cluster before squaring.
         confidence: Coverage of the intervals.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is treatment - control with Tango's interval, the effect size Cohen's g. Without
@@ -96,6 +100,7 @@ def mcnemar(
         Psychometrika 12 (1947). Yang, Sun, Hardin: A note on the tests for clustered matched-pair binary data.
         Biometrical Journal 52 (2010).
     """
+    control, treatment = rows_where(where, control, treatment)
     checks.one_of("exact", exact, (None, True, False))
     confidence = check_test_arguments(alternative, confidence)
     if treatment is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import unit_of
+from crucible_nb.events.where import Where
 from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import (
@@ -38,7 +39,7 @@ from crucible_nb.stats.samples.arms import (
     two_arms,
 )
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs
 from crucible_nb.utils import checks
 
@@ -68,6 +69,8 @@ def t_test(
     cluster: str | None = None,
     equal_variance: bool = False,
     pair_by: str = "sample_id",
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether the means of two arms differ: Welch's t-test by default.
 
@@ -84,6 +87,7 @@ def t_test(
         cluster: Column of clusters of similar rows, e.g. "session_id"; a cluster may occur in both arms.
         equal_variance: Use Student's t-test; only for rows that are neither sampled nor clustered.
         pair_by: Column of item ids, with `paired`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult: `estimate`, intervals and effect size (Hedges' g; Cohen's d_z for pairs) are of
@@ -103,6 +107,7 @@ def t_test(
         Welch: The generalization of Student's problem when several different population variances are involved.
         Biometrika 34 (1947). Korn, Graubard: Analysis of Health Surveys, section 3.3. Wiley (1999).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     if paired:
         pairs = match_pairs(control, treatment, metric, pair_by, cluster, resample)
@@ -119,6 +124,8 @@ def one_sample(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether the mean of one sample differs from a given number: one-sample t-test.
 
@@ -127,6 +134,7 @@ def one_sample(
         popmean: Mean under the null hypothesis, in the unit of the metric.
         metric, confidence, resample, cluster: As for `t_test`.
         alternative: "two-sided", "greater" (the mean is above `popmean`) or "less".
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult: `estimate` is the mean; the effect size is Cohen's d, (mean - popmean) / sd.
@@ -143,6 +151,7 @@ def one_sample(
     References:
         Student: The probable error of a mean. Biometrika 6 (1908).
     """
+    [data] = rows_where(where, data)
     confidence = check_test_arguments(alternative, confidence)
     popmean = checks.number("popmean", popmean)
     (arm,) = arms_of((data,), ("data",), metric, cluster=cluster, resample=resample)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_h_of, one_sided_size
 from crucible_nb.stats.estimates.binary import (
     Share,
@@ -27,7 +28,7 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, notes_of
-from crucible_nb.stats.samples.values import Values, frame_of
+from crucible_nb.stats.samples.values import Values, frame_of, rows_where
 from crucible_nb.stats.wording import interval_text, own_name
 from crucible_nb.utils import checks
 
@@ -44,6 +45,7 @@ def two_proportions(
     alternative: str = "two-sided",
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether two independent proportions differ: score (pooled z) test, with Newcombe's interval.
 
@@ -56,6 +58,7 @@ def two_proportions(
         alternative: "two-sided", "greater" (the treatment has more) or "less".
         cluster: Column of clusters of similar rows, e.g. "session_id".
         confidence: Coverage of the intervals.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is treatment - control, the effect size Cohen's h. Two arms without any success, or
@@ -77,6 +80,7 @@ def two_proportions(
         (1998). Rao, Scott: On chi-squared tests for multiway contingency tables with cell proportions estimated from
         survey data. Annals of Statistics 12 (1984).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     result = proportions_test(*binary_arms(control, treatment, metric, cluster), alternative, confidence)
     return renamed(result, own_name(metric, RATE, control, treatment), bare=is_bare(control, treatment))
@@ -144,6 +148,7 @@ def one_proportion(
     alternative: str = "two-sided",
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether a proportion of true values differs from a known one: exact binomial test.
 
@@ -153,6 +158,7 @@ def one_proportion(
         data: Experiment, DataFrame, Series, list or array of true and false.
         share: Known proportion, in (0, 1).
         metric, alternative, cluster, confidence: As for `two_proportions`; "greater" is above the known proportion.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is the proportion with Clopper and Pearson's interval, the effect size Cohen's h.
@@ -171,6 +177,7 @@ def one_proportion(
         Clopper, Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial.
         Biometrika 26 (1934).
     """
+    [data] = rows_where(where, data)
     confidence = check_test_arguments(alternative, confidence)
     known = checks.number("share", share, gt=0, lt=1)
     (values,) = arms_of((data,), ("data",), metric, cluster=cluster)

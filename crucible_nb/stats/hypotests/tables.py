@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.where import Where
 from crucible_nb.stats.estimates.binary import TwoShares, newcombe_contrast, share_of_counts
 from crucible_nb.stats.hypotests.association import cramers_v, rao_scott
 from crucible_nb.stats.outcome import TestResult, p_text
@@ -25,7 +26,7 @@ from crucible_nb.stats.samples.counts import (
     labels_of,
     weighted_counts,
 )
-from crucible_nb.stats.samples.values import frame_of
+from crucible_nb.stats.samples.values import frame_of, rows_where
 from crucible_nb.stats.wording import own_name
 from crucible_nb.utils import checks
 
@@ -40,6 +41,7 @@ def chi_square(
     correction: bool = True,
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether arms or rows of a table differ in the proportions of categories, or counts from given proportions.
 
@@ -52,6 +54,7 @@ def chi_square(
         correction: Correct 2 x 2 tables for continuity (Yates), as scipy does.
         cluster: Column of clusters of similar rows, e.g. "session_id".
         confidence: Coverage of the intervals.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the effect size is Cramer's V, for one list of counts Cohen's w, from the uncorrected statistic. The
@@ -74,6 +77,7 @@ def chi_square(
     References:
         Pearson: On the criterion that a given system of deviations ... Philosophical Magazine 50 (1900).
     """
+    groups = rows_where(where, *groups)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     if len(groups) > 1:
         if expected is not None:
