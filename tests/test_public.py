@@ -20,7 +20,7 @@ import crucible_nb.testing
 from tests.golden import face
 
 MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, cr.stats, crucible_nb.comparison, crucible_nb.testing]
-RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary")
+RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary", "NumericColumn", "NumericColumns")
 
 
 def public() -> Iterator[tuple[str, Any]]:
@@ -137,6 +137,8 @@ NEW |= {f"{_START}, unit=None, cluster=None)"}
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
+
+NEW |= {"cr.Experiment.last(self, column)"}
 
 
 ADDED = ("where=None",)

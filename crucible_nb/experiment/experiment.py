@@ -261,8 +261,8 @@ class Experiment:
             >>> import crucible_nb as cr
             >>> exp = cr.start("demo")
             >>> exp.watch("event_count >= 1", action="stop")
-            >>> exp.record("tick"), exp.status
-            (True, 'stopped')
+            >>> exp.record("tick"), exp.record("tick"), exp.status
+            (True, False, 'stopped')
             >>> exp.stop()
         """
         self._move("stop")
@@ -514,6 +514,37 @@ class Experiment:
         with self._intake.lock:
             view = self._intake.view()
             return self._reads.metrics(view, last, by, at, where)
+
+    def last(self, column: str) -> Any:
+        """Return the newest known value of a column, such as the epoch at which to go on; None if there is none.
+
+        It is the value of the newest event by time, and by order of recording among events of the same time; events
+        that sampling dropped count too. With `cr.attach` and `on_exists="resume"` those of earlier processes as well.
+
+        Args:
+            column: Name of a column.
+
+        Returns:
+            A number, a boolean or text.
+
+        Raises:
+            ConfigError: `column` is no text.
+
+        Examples:
+            >>> import tempfile
+            >>> import crucible_nb as cr
+            >>> place = tempfile.mkdtemp()
+            >>> with cr.start("training", store=place) as exp:
+            ...     for epoch in range(3):
+            ...         _ = exp.record("train.epoch", epoch=epoch, val_loss=1 / (epoch + 1))
+            >>> exp = cr.attach("training", store=place)
+            >>> exp.last("epoch"), exp.last("checkpoint_path")
+            (2, None)
+        """
+        name = checks.text("column", column)
+        with self._intake.lock:
+            view = self._intake.view()
+            return self._reads.last(view, name)
 
     # -- alerting -----------------------------------------------------------------------------------------------------
 
