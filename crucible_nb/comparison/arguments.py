@@ -9,6 +9,7 @@ from typing import Any, Literal
 from crucible_nb.errors import ConfigError
 from crucible_nb.events.metric_names import metric_of, unit_of
 from crucible_nb.events.metric_values import require_estimate
+from crucible_nb.events.where import Where
 from crucible_nb.utils import checks
 
 Direction = Literal["up", "down"]
@@ -30,6 +31,7 @@ class CompareArguments:
     sequential: bool
     bound: Any
     asymptotic: bool
+    where: Where = None
 
     def __post_init__(self) -> None:
         _refuse_together({"group_by": self.group_by, "resample": self.resample, "cluster": self.cluster})

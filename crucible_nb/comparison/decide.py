@@ -56,7 +56,8 @@ def _decide(row: Row, p: PValues) -> MetricComparison:
         assumptions=difference.notes.assumptions, method=_report(arms, difference, interval, p),
         estimand=difference.estimand, control_over_events=of_events[0], treatment_over_events=of_events[1],
         exclusions=difference.notes.exclusions, warnings=difference.notes.warnings,
-        relative_change=change.value, relative_interval=change.interval, role=row.role,
+        relative_change=change.value, relative_interval=change.interval, standard_error=difference.error.error,
+        role=row.role,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from crucible_nb.comparison.difference import Difference, measure_difference
 from crucible_nb.comparison.preregistered import PlannedLook, find_plan
 from crucible_nb.comparison.repeated_runs import compare_runs
 from crucible_nb.comparison.sequential import sequential_difference
+from crucible_nb.comparison.training_runs import one_run_reason
 from crucible_nb.comparison.untested import untested_difference
 from crucible_nb.comparison.verdicts import (
     better_direction,
@@ -97,7 +98,7 @@ def measure_all(
 
 
 def _read_look(control: Any, treatment: Any, name: str | None, arguments: CompareArguments) -> _Look:
-    first, second = read_arms(control, treatment, arguments.metrics)
+    first, second = read_arms(control, treatment, arguments.metrics, arguments.where)
     if name is not None:
         second = second._replace(name=name)
     plan = find_plan(first, second, arguments.alpha, sequential=arguments.sequential)
@@ -151,6 +152,7 @@ def _measure(
         margin = plan.margin(metric, margin)
         direction = (plan.direction if metric == plan.plan.metric else None) or direction
     difference = _difference(first, second, metric, design, arguments, alpha)
+    difference = difference._replace(limited=difference.limited or one_run_reason(first, second, metric, design))
     read = read_margin(metric, margin, difference.values[0])
     width = None if read is None else read.width
     if read is not None and read.share is not None and difference.sequential:

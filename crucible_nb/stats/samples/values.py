@@ -15,6 +15,7 @@ from crucible_nb.events.ids import dense_numbers, joint_codes
 from crucible_nb.events.metric_names import Kind, Metric, metric_of, unit_of
 from crucible_nb.events.metric_values import metric_numbers, require_estimate
 from crucible_nb.events.sampling_info import check_weights, facts_of
+from crucible_nb.events.where import Where, select
 from crucible_nb.utils import checks
 
 
@@ -70,6 +71,32 @@ class Values(NamedTuple):
 def frame_of(data: Any) -> Any:
     """Return the rows of an experiment; other data are returned as they are."""
     return data.frame() if is_experiment(data) else data
+
+
+def rows_where(where: Where, *groups: Any) -> tuple[Any, ...]:
+    """Select the rows of each group for which a condition is true; see `crucible_nb.events.where.select`.
+
+    Args:
+        where: Text, or a callable (frame) -> mask; None returns the groups as they are.
+        groups: Experiments or DataFrames; None stays None.
+
+    Raises:
+        SchemaError, ConfigError: See `select`.
+        StatError: A group without columns.
+
+    Examples:
+        >>> calls = pd.DataFrame({"event": ["call", "warmup"], "latency_ms": [10.0, 900.0]})
+        >>> rows_where("event == 'call'", calls)[0].latency_ms.tolist()
+        [10.0]
+    """
+    return groups if where is None else tuple(_rows_where(where, data) for data in groups)
+
+
+def _rows_where(where: Where, data: Any) -> Any:
+    rows = frame_of(data)
+    if rows is not None and not isinstance(rows, pd.DataFrame):
+        raise StatError(f"where={where!r}: expected experiments or DataFrames, got {type(data).__name__}")
+    return None if rows is None else select(rows, where)
 
 
 def is_experiment(data: Any) -> bool:
