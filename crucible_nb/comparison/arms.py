@@ -11,6 +11,7 @@ import pandas as pd
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.metric_names import metric_of
+from crucible_nb.stats.planning.item_costs import Spending
 from crucible_nb.stats.planning.plan import Ledger
 from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
 from crucible_nb.utils import checks
@@ -24,12 +25,14 @@ class Arm(NamedTuple):
         source: Data as given by the user.
         frame: Rows of the arm.
         ledger: Plan and looks of the experiment; None without a plan.
+        spending: Cost and time of the rows.
     """
 
     name: str
     source: Any
     frame: pd.DataFrame
     ledger: Ledger | None
+    spending: Spending
 
 
 def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
@@ -50,7 +53,7 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
         _check_columns(rows, name)
         weights_of(rows)  # raises for values that are no weights
         ledger = getattr(data, "planned", None) if is_experiment(data) else None
-        return Arm(own_name(data) or name, data, rows, ledger)
+        return Arm(own_name(data) or name, data, rows, ledger, Spending(rows))
     if metrics is None or len(metrics) != 1:
         given = None if metrics is None else list(metrics)
         raise StatError(
@@ -58,11 +61,13 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
         )
     column = metric_of(metrics[0]).column
     if isinstance(rows, pd.Series):
-        return Arm(name, data, rows.to_frame(column), None)
-    values = np.asarray(rows)
-    if values.ndim != 1:
-        raise checks.wrong(name, data, "an experiment, DataFrame, Series, list or one-dimensional array", StatError)
-    return Arm(name, data, pd.DataFrame({column: values}), None)
+        frame = rows.to_frame(column)
+    else:
+        values = np.asarray(rows)
+        if values.ndim != 1:
+            raise checks.wrong(name, data, "an experiment, DataFrame, Series, list or one-dimensional array", StatError)
+        frame = pd.DataFrame({column: values})
+    return Arm(name, data, frame, None, Spending(frame))
 
 
 def _check_columns(frame: pd.DataFrame, name: str) -> None:
