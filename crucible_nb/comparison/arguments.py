@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from crucible_nb.errors import ConfigError
 from crucible_nb.events.metric_names import metric_of, unit_of
+from crucible_nb.events.metric_values import require_estimate
+from crucible_nb.events.where import Where
 from crucible_nb.utils import checks
 
 Direction = Literal["up", "down"]
@@ -29,6 +31,7 @@ class CompareArguments:
     sequential: bool
     bound: Any
     asymptotic: bool
+    where: Where = None
 
     def __post_init__(self) -> None:
         _refuse_together({"group_by": self.group_by, "resample": self.resample, "cluster": self.cluster})
@@ -48,6 +51,7 @@ class CompareArguments:
 
         Raises:
             ConfigError: A mapping names another metric; one margin or bound is given for several units.
+            StatError: A metric that has no standard error, such as max_latency_ms.
         """
         for name, value in {"margin": self.margin, "direction": self.direction, "bound": self.bound}.items():
             unknown = [key for key in value if key not in metrics] if isinstance(value, Mapping) else []
@@ -55,6 +59,8 @@ class CompareArguments:
                 accepted = f"metrics that are compared ({', '.join(metrics)})"
                 raise checks.wrong(name, unknown[0], accepted)
         found = [metric_of(metric, columns) for metric in metrics]
+        for metric in found:
+            require_estimate(metric)
         if isinstance(self.margin, (int, float)) and not isinstance(self.margin, bool):
             _require_one_unit("margin", self.margin, [(metric.name, _unit(metric)) for metric in found], ", or '5%'")
         if isinstance(self.bound, Sequence):

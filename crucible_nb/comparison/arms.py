@@ -11,9 +11,11 @@ import pandas as pd
 from crucible_nb.errors import SchemaError, StatError
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_values import require_estimate
+from crucible_nb.events.where import Where
 from crucible_nb.stats.planning.item_costs import Spending
 from crucible_nb.stats.planning.plan import Ledger
-from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
+from crucible_nb.stats.samples.values import frame_of, is_experiment, rows_where, weights_of
 from crucible_nb.utils import checks
 
 
@@ -35,7 +37,7 @@ class Arm(NamedTuple):
     spending: Spending
 
 
-def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
+def read_arm(data: Any, name: str, metrics: Sequence[str] | None, where: Where = None) -> Arm:
     """Read one arm.
 
     Args:
@@ -43,23 +45,28 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None) -> Arm:
             them.
         name: Name of the argument.
         metrics: Metrics to compare; None for the default ones.
+        where: Condition on the rows.
 
     Raises:
         SchemaError: Several columns have one name.
         StatError: Data without columns, and not exactly one metric; weights that are no weights.
     """
-    rows = frame_of(data)
+    [rows] = rows_where(where, frame_of(data))
     if isinstance(rows, pd.DataFrame):
         _check_columns(rows, name)
         weights_of(rows)  # raises for values that are no weights
         ledger = getattr(data, "planned", None) if is_experiment(data) else None
-        return Arm(own_name(data) or name, data, rows, ledger, Spending(rows))
+        return Arm(own_name(data) or name, data if where is None else rows, rows, ledger, Spending(rows))
     if metrics is None or len(metrics) != 1:
         given = None if metrics is None else list(metrics)
         raise StatError(
             f"metrics={given!r}: {name} has no columns; name its values by one metric, e.g. metrics=['latency_ms']"
         )
-    column = metric_of(metrics[0]).column
+    metric = metric_of(metrics[0])
+    require_estimate(metric)
+    if metric.kind == "per_time" or metric.name.startswith("share("):
+        raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
+    column = metric.column
     if isinstance(rows, pd.Series):
         frame = rows.to_frame(column)
     else:
@@ -100,9 +107,11 @@ def number_clusters(control: Arm, treatment: Arm, cluster: str) -> tuple[Arm, Ar
     return first, second
 
 
-def read_arms(control: Any, treatment: Any, metrics: Sequence[str] | None) -> tuple[Arm, Arm]:
+def read_arms(control: Any, treatment: Any, metrics: Sequence[str] | None, where: Where = None) -> tuple[Arm, Arm]:
     """Read control and treatment; name them "control" and "treatment" if their names are equal."""
-    first, second = read_arm(control, "control", metrics), read_arm(treatment, "treatment", metrics)
+    first, second = (
+        read_arm(data, name, metrics, where) for data, name in ((control, "control"), (treatment, "treatment"))
+    )
     if first.name == second.name:
         first, second = first._replace(name="control"), second._replace(name="treatment")
     return first, second

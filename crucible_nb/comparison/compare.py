@@ -11,6 +11,7 @@ from crucible_nb.comparison.many_arms import Comparisons, named_arms
 from crucible_nb.comparison.measured_arms import measure_all
 from crucible_nb.comparison.result import Comparison
 from crucible_nb.comparison.verdicts import check_directions
+from crucible_nb.events.where import Where
 from crucible_nb.utils import checks
 
 CORRECTIONS = ("holm", "bonferroni", "bh", None)
@@ -33,6 +34,7 @@ def compare(
     paired: bool | None = None,
     cluster: str | None = None,
     resample: Any = None,
+    where: Where = None,
 ) -> Comparison | Comparisons:
     """Compare two arms or more, with tests chosen by the design that the rows show.
 
@@ -42,7 +44,8 @@ def compare(
         metrics: Names as in `windowed_metrics`, or columns for their means. None compares those with values: success
             rate, p95 latency, mean cost (with `sequential`: success rate, p50 and p95 latency) and the metrics of
             `direction`.
-        pair_by: Column of item ids; arms that have at least half of their items in common are compared in pairs.
+        pair_by: Column of item ids, "sample_id" or the unit that `cr.start(unit=)` declared; arms that have at least
+            half of their items in common are compared in pairs.
         correction: Correction of p-values over metrics (and arms): "holm", "bonferroni", "bh" or None.
         sequential: Use confidence sequences, which are valid at any look; they need every event, in order of arrival.
         bound: (low, high) of the possible values, known beforehand; or a mapping from metric. Sequential comparison of
@@ -59,6 +62,7 @@ def compare(
             repeated items of independent arms.
         resample: Width of time blocks, e.g. "1min", if neighbouring rows correlate: errors are between blocks. At most
             one of `cluster`, `resample` and `group_by`.
+        where: Condition on the rows of all arms, as for `query_window`, before anything else.
 
     Returns:
         Comparison: metric -> verdict, estimate (treatment - control), interval, p-value, test and reason. A metric that
@@ -84,7 +88,7 @@ def compare(
     arguments = CompareArguments(
         metrics=_metric_names(metrics), direction=check_directions(direction), margin=margin, pair_by=pair_by,
         paired=paired, cluster=cluster, resample=resample, group_by=group_by, alpha=alpha, sequential=sequential,
-        bound=bound, asymptotic=asymptotic,
+        bound=bound, asymptotic=asymptotic, where=where,
     )  # fmt: skip
     arms = named_arms(treatment)
     measured = measure_all(control, [(None, treatment)] if arms is None else list(arms.items()), arguments)

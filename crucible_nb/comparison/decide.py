@@ -79,7 +79,7 @@ def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: PValues) -> MetricC
         assumptions=difference.notes.assumptions, method=_report(arms, difference, interval, p),
         estimand=difference.estimand, control_over_events=of_events[0], treatment_over_events=of_events[1],
         exclusions=difference.notes.exclusions, warnings=difference.notes.warnings,
-        relative_change=change.value, relative_interval=change.interval,
+        relative_change=change.value, relative_interval=change.interval, standard_error=difference.error.error,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,10 @@ import pandas as pd
 from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import ITEM, item_column
 from crucible_nb.events.ids import id_codes, joint_codes
 from crucible_nb.events.metric_names import metric_of
-from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
+from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
 from crucible_nb.utils import checks
 
 _SHARED = 0.5
@@ -30,6 +31,7 @@ class Design:
         notes: Sentences on how the design was chosen.
         warnings: Reasons to doubt that rows are independent.
         once: Column of items of which a sequence counts the first row only; None counts all rows.
+        of_runs: Whether whole runs are compared, one value per run.
     """
 
     pair_by: str | None = None
@@ -39,6 +41,7 @@ class Design:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     once: str | None = None
+    of_runs: bool = False
 
     @property
     def cluster(self) -> str | None:
@@ -55,10 +58,11 @@ def read_design(control: Arm, treatment: Arm, arguments: CompareArguments) -> De
             runs, and fewer than two of them; time blocks of rows without times.
     """
     sampled = any(_is_sampled(arm.frame) for arm in (control, treatment))
+    arguments = replace(arguments, pair_by=item_column((control.frame, treatment.frame), arguments.pair_by))
     if arguments.group_by is not None:
         _check_runs(control, treatment, arguments.group_by)
         by = arguments.group_by
-        return Design(sampled=sampled, notes=(f"whole runs ({by}) are compared, one value per run",))
+        return Design(sampled=sampled, notes=(f"whole runs ({by}) are compared, one value per run",), of_runs=True)
     if arguments.resample is not None:
         _check_times(control, treatment, arguments.resample)
         blocks = f"errors between time blocks of {arguments.resample}"

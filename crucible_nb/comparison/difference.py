@@ -96,6 +96,7 @@ class Difference(NamedTuple):
         valid_at_every_n: For a confidence sequence, whether it is valid at every n (True) or only asymptotically
             (False); None for a test with a fixed n.
         kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
+        error: Standard error of the difference with its degrees of freedom; NaN where the test has none.
     """
 
     metric: str
@@ -117,6 +118,7 @@ class Difference(NamedTuple):
     limited: str | None = None
     valid_at_every_n: bool | None = None
     kind: Kind = "mean"
+    error: Error = Error(math.nan, math.nan)
 
     @property
     def sequential(self) -> bool:
@@ -241,8 +243,16 @@ def _from_test(test: TestResult, sides: tuple[Values, Values], why: str, contras
         limits=contrast.difference, pvalue=test.pvalue, test=test.test, why=why,
         n=(sides[0].n, sides[1].n), effect=(test.effect, test.effect_size),
         notes=Notes(test.assumptions, test.exclusions, test.warnings), contrast=contrast, limited=test.limited,
-        kind=sides[0].metric.kind,
+        kind=sides[0].metric.kind, error=error_of(test),
     )  # fmt: skip
+
+
+def error_of(test: TestResult) -> Error:
+    """Standard error of a test with its degrees of freedom, infinite for a normal or an exact test."""
+    if isinstance(test.df, tuple):
+        return Error(test.standard_error, float(test.df[-1]))
+    by_t = test.df is not None and test.test != "McNemar"  # which has the one of a chi-square
+    return Error(test.standard_error, float(test.df) if by_t and test.df is not None else math.inf)
 
 
 def _quantiles(first: Values, second: Values, design: Design) -> Difference:
@@ -291,7 +301,7 @@ def _totals(first: Values, second: Values, design: Design) -> Difference:
         pvalue=tail_probability(estimate / standard_error, "two-sided", df), test="difference of totals (t)",
         why=f"expected totals of as many events as each arm has{_design_text(design)}",
         n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
-        notes=notes_of((first, second), ARMS), contrast=contrast,
+        notes=notes_of((first, second), ARMS), contrast=contrast, error=Error(standard_error, df),
     )  # fmt: skip
 
 
@@ -304,7 +314,8 @@ def _paired_totals(pairs: Pairs, design: Design) -> Difference:
     contrast = two_paired_means(pairs).contrast.times(n)
     return means._replace(
         metric=metric.name, values=(contrast.control, contrast.treatment),
-        estimate=n * means.estimate, limits=contrast.difference, contrast=contrast,
+        estimate=n * means.estimate, error=Error(n * means.error.error, means.error.df),
+        limits=contrast.difference, contrast=contrast,
         why=f"totals over the {len(control.x):,} items that both arms have ({design.pair_by}){_design_text(design)}",
     )  # fmt: skip
 

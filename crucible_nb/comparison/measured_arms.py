@@ -13,6 +13,7 @@ from crucible_nb.comparison.difference import Difference, measure_difference
 from crucible_nb.comparison.preregistered import PlannedLook, find_plan
 from crucible_nb.comparison.repeated_runs import compare_runs
 from crucible_nb.comparison.sequential import sequential_difference
+from crucible_nb.comparison.training_runs import one_run_reason
 from crucible_nb.comparison.untested import untested_difference
 from crucible_nb.comparison.verdicts import (
     better_direction,
@@ -22,6 +23,7 @@ from crucible_nb.comparison.verdicts import (
 )
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_values import has_columns
 from crucible_nb.utils import checks
 
 _DEFAULTS = ("success_rate", "p95_latency_ms", "mean_cost_usd")
@@ -96,7 +98,7 @@ def measure_all(
 
 
 def _read_look(control: Any, treatment: Any, name: str | None, arguments: CompareArguments) -> _Look:
-    first, second = read_arms(control, treatment, arguments.metrics)
+    first, second = read_arms(control, treatment, arguments.metrics, arguments.where)
     if name is not None:
         second = second._replace(name=name)
     plan = find_plan(first, second, arguments.alpha, sequential=arguments.sequential)
@@ -113,9 +115,10 @@ def _candidates(plan: PlannedLook | None, arguments: CompareArguments) -> list[s
 
 def _is_shared(first: Arm, second: Arm, metric: str) -> bool:
     """Return whether both arms have the column of a metric, and at least one of them values."""
-    columns = [metric_of(metric, arm.frame.columns).column for arm in (first, second)]
-    have = [column in arm.frame.columns for arm, column in zip((first, second), columns, strict=True)]
-    return all(have) and any(bool(arm.frame[columns[0]].notna().any()) for arm in (first, second))
+    found = [metric_of(metric, arm.frame.columns) for arm in (first, second)]
+    if not all(has_columns(arm.frame, one) for arm, one in zip((first, second), found, strict=True)):
+        return False
+    return any(all(bool(arm.frame[name].notna().any()) for name in found[0].columns) for arm in (first, second))
 
 
 def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
@@ -149,6 +152,7 @@ def _measure(
         direction = plan.direction or direction
         margin = plan.plan.margin if margin is None else margin
     difference = _difference(first, second, metric, design, arguments, alpha)
+    difference = difference._replace(limited=difference.limited or one_run_reason(first, second, metric, design))
     read = read_margin(metric, margin, difference.values[0])
     width = None if read is None else read.width
     if read is not None and read.share is not None and difference.sequential:

@@ -14,6 +14,7 @@ from crucible_nb.stats.results import Interval
 
 _POWER = 0.8
 _POINTS, _SHARE = 0.02, 0.05
+_FEWEST = 5  # the standard error of fewer values is too rough to plan by
 
 
 def next_sample(
@@ -21,6 +22,8 @@ def next_sample(
     design: Design,
 ) -> str | None:  # fmt: skip
     """Estimate the number, cost and duration of further items, as text; None if that is impossible.
+
+    An arm of fewer than five values gives none: their standard error is too rough to plan by.
 
     The standard error is that of the comparison, which includes pairs, clusters and weights; it decreases with the
     square root of n. The difference to detect is the margin, otherwise two points of a rate, or 5% of the control.
@@ -30,6 +33,8 @@ def next_sample(
     """
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
+    if min(measured.n) < _FEWEST:
+        return None
     metric = metric_of(measured.metric, control.frame.columns)
     if metric.kind == "mean":
         metric = metric._replace(kind=measured.kind)

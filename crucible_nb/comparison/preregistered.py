@@ -8,6 +8,7 @@ from crucible_nb.comparison.arguments import Direction
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_values import has_columns, known_rows
 from crucible_nb.stats.planning.plan import Ledger, Plan
 from crucible_nb.stats.sequences.spending import boundaries_at
 
@@ -87,10 +88,9 @@ def find_plan(control: Arm, treatment: Arm, alpha: float | None, *, sequential: 
 def _new_values(arm: Arm, plan: Plan) -> int:
     """Count the rows with a value of the primary metric; of the arm with the plan, those recorded after it."""
     metric, frame = metric_of(plan.metric, arm.frame.columns), arm.frame
-    columns = [column for column in (metric.column, metric.per) if column is not None]
-    if not set(columns) <= set(frame.columns):
+    if not has_columns(frame, metric):
         return 0
-    known = frame[columns].notna().all(axis=1).to_numpy()
+    known = known_rows(frame, metric)
     if arm.ledger is not None and "seq" in frame.columns:
         known = known & (frame["seq"].to_numpy() >= arm.ledger.plan.events)
     return int(np.count_nonzero(known))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from crucible_nb.comparison.arms import Arm
-from crucible_nb.comparison.difference import Difference, point_estimate
+from crucible_nb.comparison.difference import Difference, error_of, point_estimate
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
@@ -47,7 +47,7 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
         why=f"one value per run ({by}), because a new run has a new {by}", n=(len(one), len(two)),
         effect=(test.effect, test.effect_size), notes=notes, unit="runs", contrast=contrast, limited=test.limited,
         of_events=(_over_rows(control, metric), _over_rows(treatment, metric)),
-        kind=same_kind([*first, *second])[0].metric.kind,
+        kind=same_kind([*first, *second])[0].metric.kind, error=error_of(test),
     )  # fmt: skip
 
 

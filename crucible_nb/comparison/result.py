@@ -51,6 +51,8 @@ class MetricComparison(Result):
             otherwise NaN.
         exclusions: Values that were left out, with the reason.
         warnings: Reasons to doubt the result.
+        standard_error: Standard error of the difference, in the unit of the metric. NaN for quantiles, whose interval
+            comes from order statistics, for confidence sequences, and without a test.
 
     Examples:
         >>> import crucible_nb as cr
@@ -88,6 +90,7 @@ class MetricComparison(Result):
     treatment_over_events: float = math.nan
     exclusions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    standard_error: float = math.nan
 
 
 class Comparison(Mapping[str, MetricComparison]):

@@ -15,7 +15,7 @@ from crucible_nb.utils import checks
 
 Verdict = Literal["better", "worse", "equivalent", "not worse", "different", "leaning", "inconclusive"]
 
-_DOWN = ("latency", "cost", "error", "failure")
+_DOWN = ("latency", "cost", "usd", "error", "failure")
 
 
 class Decision(NamedTuple):
@@ -28,6 +28,8 @@ class Decision(NamedTuple):
 def better_direction(metric: str, given: Mapping[str, Direction]) -> Direction | None:
     """Direction that is better: as given, otherwise down for latency, cost and errors, up for success; else None.
 
+    That of a share of a condition is unknown.
+
     Examples:
         >>> better_direction("p95_latency_ms", {}), better_direction("success_rate", {}), better_direction("score", {})
         ('down', 'up', None)
@@ -36,6 +38,8 @@ def better_direction(metric: str, given: Mapping[str, Direction]) -> Direction |
         return given[metric]
     if metric == "success_rate":
         return "up"
+    if metric.startswith("share("):  # the share of a condition may be better up or down
+        return None
     return "down" if any(word in metric for word in _DOWN) else None
 
 

@@ -1,4 +1,7 @@
-"""Names of metrics: a statistic of a column, such as "p95_latency_ms", or a column for its mean; and their units."""
+"""Names of metrics: a statistic of a column ("p95_latency_ms"), a share, a ratio, a rate per time; and their units.
+
+One grammar for rules, windows, intervals, comparisons, tables and figures; docs/guides/metric_names.md lists it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from crucible_nb.errors import SchemaError, StatError
+from crucible_nb.events.conditions import parse_condition
 from crucible_nb.events.schema import COLUMNS
 from crucible_nb.utils import checks
 
-Kind = Literal["mean", "total", "rate", "quantile", "ratio"]
+Kind = Literal["mean", "total", "rate", "quantile", "ratio", "min", "max", "first", "last", "count", "per_time"]
+SELECTIONS: frozenset[Kind] = frozenset({"min", "max", "first", "last"})
+"""Kinds that are a single value of a column."""
 
 _PERCENTILE = re.compile(r"p(?P<whole>\d{1,2}(?:\.\d+)?)|p99(?P<nines>9+)")
 _STATISTICS = (
@@ -24,8 +30,23 @@ _SHAPE = re.compile(
 _UNITS = {"_ms": "ms", "_s": "s", "_usd": "USD", "_tokens": "tokens"}
 _FORMS = (
     "success_rate, cost_per_success, two columns as <a>_per_<b>, a column for its mean, or mean_, total_, median_ or a "
-    "percentile (p50_, p95_, p99.9_ or p999_; above p0, below p100) and a column, in lower case"
+    "percentile (p50_, p95_, p99.9_ or p999_; above p0, below p100), min_, max_, first_ or last_ and a column, "
+    "share(<condition>), events_per_second, output_tokens_per_second or usd_per_hour, in lower case"
 )
+_SHARE = re.compile(r"share\((?P<condition>.*)\)", re.DOTALL)
+_PER_TIME = re.compile(r"(?P<amount>.+)_per_(?P<unit>second|minute|hour|day)")
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+EVENTS = ""
+"""The `column` of metrics that count events."""
+_AMOUNTS = {
+    "events": EVENTS,
+    "usd": "cost_usd",
+    "total_tokens": "total_tokens",
+    "output_tokens": "completion_tokens",
+    "completion_tokens": "completion_tokens",
+    "input_tokens": "prompt_tokens",
+    "prompt_tokens": "prompt_tokens",
+}
 
 
 class Metric(NamedTuple):
@@ -33,10 +54,13 @@ class Metric(NamedTuple):
 
     Attributes:
         name: As written.
-        kind: mean, total, rate (share of true), quantile or ratio (of two totals).
-        column: Of the frame.
+        kind: mean, total, rate (share of true), quantile, ratio (of two totals), min, max, first, last (by time and
+            seq), count (of events) or per_time (a total, or a number of events, divided by time).
+        column: Of the frame; "" for events; for a condition the name of the metric.
         q: The quantile, NaN for other kinds.
         per: The column that a ratio divides by.
+        condition: Condition whose share or count is meant; None for a column.
+        seconds: Length of the unit of time of kind per_time; NaN for other kinds.
     """
 
     name: str
@@ -44,12 +68,33 @@ class Metric(NamedTuple):
     column: str
     q: float = float("nan")
     per: str | None = None
+    condition: str | None = None
+    seconds: float = float("nan")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a frame that the metric is computed from.
+
+        Examples:
+            >>> metric_of("share(latency_ms < 2000 and success)").columns, metric_of("cost_per_success").columns
+            (('latency_ms', 'success'), ('cost_usd', 'success'))
+        """
+        if self.condition is not None:
+            return parse_condition(self.condition, "metric").columns
+        return tuple(column for column in (self.column, self.per) if column)
 
 
 _OWN = {
     "success_rate": Metric("success_rate", "rate", "success"),
     "total_tokens": Metric("total_tokens", "total", "total_tokens"),
     "cost_per_success": Metric("cost_per_success", "ratio", "cost_usd", per="success"),
+}
+_UNLESS_COLUMNS = {
+    "error_rate": Metric("error_rate", "rate", "error_rate", condition="not success"),
+    "event_count": Metric("event_count", "count", EVENTS),
+    "success_count": Metric("success_count", "count", "success_count", condition="success"),
+    "failure_count": Metric("failure_count", "count", "failure_count", condition="not success"),
+    "cost_per_hour": Metric("cost_per_hour", "per_time", "cost_usd", seconds=3600.0),
 }
 
 
@@ -67,17 +112,46 @@ def metric_of(name: str, columns: Any = ()) -> Metric:
     Examples:
         >>> metric_of("p95_latency_ms").q, metric_of("p999_latency_ms").q, metric_of("median_latency_ms").q
         (0.95, 0.999, 0.5)
-        >>> metric_of("loss").kind, metric_of("max_loss", ["max_loss"]).kind
-        ('mean', 'mean')
-        >>> metric_of("cost_per_success")
-        Metric(name='cost_per_success', kind='ratio', column='cost_usd', q=nan, per='success')
+        >>> metric_of("loss").kind, metric_of("max_loss").kind, metric_of("max_loss", ["max_loss"]).kind
+        ('mean', 'max', 'mean')
+        >>> metric_of("cost_per_success")[:5]
+        ('cost_per_success', 'ratio', 'cost_usd', nan, 'success')
+        >>> metric_of("share(latency_ms < 2000 and success)")[1:3]
+        ('rate', 'share(latency_ms < 2000 and success)')
+        >>> metric_of("usd_per_hour").column, metric_of("usd_per_hour").seconds
+        ('cost_usd', 3600.0)
     """
     checks.text("metric", name)
     if name in _OWN:
         return _OWN[name]
     if name in columns:
         return Metric(name, "mean", name)
-    return _ratio(name, columns) or _statistic(name, columns) or _mean(name, columns)
+    if name in _UNLESS_COLUMNS:
+        return _UNLESS_COLUMNS[name]
+    return (
+        _share(name)
+        or _ratio(name, columns)
+        or _per_time(name, columns)
+        or _statistic(name, columns)
+        or _mean(name, columns)
+    )
+
+
+def _share(name: str) -> Metric | None:
+    match = _SHARE.fullmatch(name)
+    if match is None:
+        return None
+    parse_condition(match["condition"], "metric")
+    return Metric(name, "rate", name, condition=match["condition"].strip())
+
+
+def _per_time(name: str, columns: Any) -> Metric | None:
+    """Return a rate per time; any column of the data can be its amount."""
+    match = _PER_TIME.fullmatch(name)
+    if match is None or (match["amount"] not in _AMOUNTS and match["amount"] not in columns):
+        return None
+    column = _AMOUNTS.get(match["amount"], match["amount"])
+    return Metric(name, "per_time", column, seconds=_SECONDS[match["unit"]])
 
 
 def _ratio(name: str, columns: Any) -> Metric | None:
@@ -96,6 +170,9 @@ def _statistic(name: str, columns: Any) -> Metric | None:
         return Metric(name, "mean", column)
     if word == "total":
         return Metric(name, "total", column)
+    selected = next((kind for kind in SELECTIONS if kind == word), None)
+    if selected is not None:
+        return Metric(name, selected, column)
     q = 0.5 if word == "median" else _quantile(word)
     if q is None or (column not in columns and re.match(r"\d+(_|$)", column)):  # p99_9_latency_ms is not p99
         return None
@@ -127,7 +204,7 @@ def unit_of(metric: Metric) -> str:
         >>> unit_of(metric_of("latency_ms")), unit_of(metric_of("loss"))
         (' ms', '')
     """
-    if metric.per is not None or metric.kind == "rate":
+    if metric.per is not None or metric.kind in {"rate", "count", "per_time"}:
         return ""
     if metric.column in COLUMNS:
         unit = COLUMNS[metric.column].unit

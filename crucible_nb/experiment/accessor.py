@@ -12,6 +12,7 @@ from crucible_nb.anomaly import anomalies
 from crucible_nb.events.sampling_info import check_weights
 from crucible_nb.events.tables import with_levels
 from crucible_nb.events.times import all_times, time_source
+from crucible_nb.events.where import Where, select
 from crucible_nb.metrics import Metrics
 from crucible_nb.metrics.frames import frame_metrics
 from crucible_nb.pipeline.buffer import time_index
@@ -36,12 +37,13 @@ class CrucibleAccessor:
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = _flat(frame)
 
-    def metrics(self, by: str | Sequence[str] | None = None, last: Any = None) -> Metrics:
+    def metrics(self, by: str | Sequence[str] | None = None, last: Any = None, where: Where = None) -> Metrics:
         """Compute metrics of the rows; quantiles are exact up to 2,048 values, then within 0.2 %.
 
         Args:
             by: Column or columns to group by; missing keys form their own group.
             last: Duration of a window up to the newest row; needs a time index or a `time` column.
+            where: Condition on the rows (of the window), as for `query_window`.
 
         Returns:
             Metrics, indexable by group when `by` is given.
@@ -57,8 +59,9 @@ class CrucibleAccessor:
             4.0
         """
         check_weights(self._frame)
-        frame = self._frame if last is None else self.query_window(last=last)
-        return frame_metrics(frame, by)  # type: ignore[arg-type]
+        if last is None:
+            return frame_metrics(select(self._frame, where), by)
+        return frame_metrics(self.query_window(last=last, where=where), by)  # type: ignore[arg-type]
 
     @signature_of(windowed_metrics)
     def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:

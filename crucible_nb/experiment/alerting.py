@@ -76,10 +76,11 @@ class Alerting:
         return taken
 
     def apply(self, verb: str) -> None:
-        """Check all rules up to now, then make a transition."""
+        """Check all rules up to now, then make a transition; do nothing if its status holds already."""
         with self._intake.lock:
             self._decide(at_rest=True)
-            self._intake.apply(verb)
+            if not (self._intake.log.records and self._intake.log.stream.lifecycle.is_done(verb)):
+                self._intake.apply(verb)
         self.start_ticking()
         self.check()
 

@@ -12,6 +12,7 @@ import pandas as pd
 from crucible_nb import files
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.intake import Intake
@@ -56,6 +57,7 @@ class Experiment:
         name: Name, any text.
         condition, hypothesis, tags, metadata, sample_size: Arguments of `cr.start`, metadata as JSON; with a store,
             without secrets.
+        unit, cluster: Columns of items and of clusters of items that were declared; None without.
         record: Function that records one event; see its own help.
 
     Examples:
@@ -76,6 +78,7 @@ class Experiment:
         self.id = self._log.identity
         self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
         self.tags, self.metadata, self.sample_size = tuple(config.tags), dict(config.metadata), config.sample_size
+        self.unit, self.cluster = config.unit, config.cluster
         self._intake = Intake(self._log)
         self.record = self._intake.record
         self._reads = Reads(config, self._log)
@@ -217,10 +220,10 @@ class Experiment:
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stop collecting until `resume`; the paused time does not count as active.
+        """Stop collecting until `resume`; the paused time does not count as active. While paused it does nothing.
 
         Raises:
-            LifecycleError: The experiment is not running.
+            LifecycleError: The experiment has ended, or is read-only here.
 
         Examples:
             >>> import crucible_nb as cr
@@ -233,10 +236,10 @@ class Experiment:
         self._move("pause")
 
     def resume(self) -> None:
-        """Continue collecting after a pause.
+        """Continue collecting after a pause; without a pause it does nothing.
 
         Raises:
-            LifecycleError: The experiment is not paused.
+            LifecycleError: The experiment has ended, or is read-only here.
 
         Examples:
             >>> import crucible_nb as cr
@@ -249,17 +252,18 @@ class Experiment:
         self._move("resume")
 
     def stop(self) -> None:
-        """End the experiment; everything recorded stays readable.
+        """End the experiment; everything recorded stays readable. Once it has ended, by a rule too, it does nothing.
 
         Raises:
-            LifecycleError: The experiment has already ended.
+            LifecycleError: The experiment is read-only here.
 
         Examples:
             >>> import crucible_nb as cr
             >>> exp = cr.start("demo")
+            >>> exp.watch("event_count >= 1", action="stop")
+            >>> exp.record("tick"), exp.record("tick"), exp.status
+            (True, False, 'stopped')
             >>> exp.stop()
-            >>> exp.status
-            'stopped'
         """
         self._move("stop")
 
@@ -477,7 +481,9 @@ class Experiment:
         """
         return windowed_metrics(self.frame(), *args, **kwargs)
 
-    def metrics(self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None) -> Metrics:
+    def metrics(
+        self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None, where: Where = None
+    ) -> Metrics:
         """Compute metrics over all events, including those without a kept row.
 
         Args:
@@ -486,6 +492,8 @@ class Experiment:
             by: Column to group by: event, model and `cr.start(by=...)` use all events; other columns, several
                 columns, or `by` with `last` use the kept rows.
             at: End of the window; default now, or the end of an experiment that has ended.
+            where: Condition on the events, as for `query_window`: computed from the kept rows for which it is true,
+                weighted, and marked as estimated if rows are missing.
 
         Returns:
             Metrics; with `by` indexable by group.
@@ -500,10 +508,43 @@ class Experiment:
             ...     _ = exp.record("llm.request", model="b", latency_ms=20.0)
             >>> exp.metrics().latency.max, exp.metrics(by="model")["a"].latency.max
             (20.0, 10.0)
+            >>> exp.metrics(where="model == 'a'").events
+            1
         """
         with self._intake.lock:
             view = self._intake.view()
-            return self._reads.metrics(view, last, by, at)
+            return self._reads.metrics(view, last, by, at, where)
+
+    def last(self, column: str) -> Any:
+        """Return the newest known value of a column, such as the epoch at which to go on; None if there is none.
+
+        It is the value of the newest event by time, and by order of recording among events of the same time; events
+        that sampling dropped count too. With `cr.attach` and `on_exists="resume"` those of earlier processes as well.
+
+        Args:
+            column: Name of a column.
+
+        Returns:
+            A number, a boolean or text.
+
+        Raises:
+            ConfigError: `column` is no text.
+
+        Examples:
+            >>> import tempfile
+            >>> import crucible_nb as cr
+            >>> place = tempfile.mkdtemp()
+            >>> with cr.start("training", store=place) as exp:
+            ...     for epoch in range(3):
+            ...         _ = exp.record("train.epoch", epoch=epoch, val_loss=1 / (epoch + 1))
+            >>> exp = cr.attach("training", store=place)
+            >>> exp.last("epoch"), exp.last("checkpoint_path")
+            (2, None)
+        """
+        name = checks.text("column", column)
+        with self._intake.lock:
+            view = self._intake.view()
+            return self._reads.last(view, name)
 
     # -- alerting -----------------------------------------------------------------------------------------------------
 

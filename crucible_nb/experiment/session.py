@@ -65,6 +65,8 @@ def start(
     on_exists: str = "new",
     default: bool = False,
     redact: Any = None,
+    unit: str | None = None,
+    cluster: str | None = None,
 ) -> Experiment:
     """Start an experiment.
 
@@ -107,6 +109,11 @@ def start(
         default: Whether `cr.current()` returns it outside any `with`.
         redact: With a store, text to remove before anything is written: None for likely secrets, prompts and answers;
             False for nothing; a callable (column, text) -> text in addition; or a `cr.Redaction`.
+        unit: Column of the items, e.g. "question": pairs of a comparison, and several rows of an item (epochs) are
+            taken together, in every interval, test, comparison and table of the experiment or of its rows. None is
+            `sample_id`.
+        cluster: Column of clusters of similar items, e.g. "passage", between which the errors of all of these are
+            computed; None takes sessions, or items that have several rows.
 
     Returns:
         The running Experiment; a `with` block stops it at its end, or marks it failed after an exception.
@@ -146,6 +153,8 @@ def start(
         detectors=detectors,
         action=action,
         clock=_clock(clock),
+        unit=checks.text("unit", unit, optional=True),
+        cluster=checks.text("cluster", cluster, optional=True),
     )
     with unbroken():  # opened and known, or neither
         experiment = _open(config, store, durability, redact, on_exists)

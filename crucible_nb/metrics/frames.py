@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import group_codes, numbers_of, one_column, outcomes_of, tokens_of
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
+from crucible_nb.metrics.column_state import ColumnStates
+from crucible_nb.metrics.columns import NumericColumns, states_of_frame
 from crucible_nb.metrics.fold import cells_of, one_cell
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.metrics import Metrics
@@ -66,15 +69,35 @@ def frame_metrics(
     """
     names = () if by is None else checks.columns("by", by, frame.columns)
     total, groups, timed = _states(frame, names)
+    rows = frame.copy(deep=False)  # pandas copies on write: columns are computed when they are asked for
 
-    def view(state: GroupState) -> Metrics:
+    def view(state: GroupState, columns: Callable[[], ColumnStates]) -> Metrics:
         if life is not None:
-            return metrics_of(state, life, span, estimated=partial)
-        return Metrics(state, estimated=state.is_weighted, active_seconds=None if timed else 0.0)
+            metrics = metrics_of(state, life, span, estimated=partial)
+        else:
+            metrics = Metrics(state, estimated=state.is_weighted, active_seconds=None if timed else 0.0)
+        metrics.columns = NumericColumns(columns)
+        return metrics
 
+    whole = view(total, lambda: states_of_frame(rows))
     if not names:
-        return view(total)
-    return view(total).grouped({key: view(state) for key, state in groups.items()}, names)
+        return whole
+    by_group = groups_of_frame(rows, names)
+    views = {key: view(state, lambda key=key: by_group(key)) for key, state in groups.items()}  # type: ignore[misc]
+    return whole.grouped(views, names)
+
+
+def groups_of_frame(rows: pd.DataFrame, names: Sequence[str]) -> Callable[[Any], ColumnStates]:
+    """Return a function that computes the columns of a group of rows; rows are divided at its first call."""
+
+    @cache
+    def places() -> dict[Any, np.ndarray]:
+        values, codes = group_codes(rows, names, sort=False)
+        order = np.argsort(codes, kind="stable")
+        cuts = np.cumsum(np.bincount(codes, minlength=len(values)))[:-1]
+        return dict(zip(_keys(values), np.split(order, cuts), strict=True))
+
+    return lambda key: states_of_frame(rows, places().get(key, np.empty(0, np.int64)))
 
 
 _ROWS = 131_072

@@ -17,6 +17,7 @@ _ALLOWED: dict[str, dict[str, Status]] = {
     "failed": {"archive": "archived"},
     "archived": {},
 }
+_ALREADY: dict[str, Status] = {"pause": "paused", "resume": "running"}
 
 
 class Change(NamedTuple):
@@ -64,6 +65,17 @@ class Lifecycle:
         if verb not in _ALLOWED[self.status]:
             allowed = ", ".join(name for name in _ALLOWED[self.status] if name != "fail") or "nothing"
             raise LifecycleError(f"cannot {verb} {self.name!r}: its status is {self.status!r} (allowed: {allowed})")
+
+    def is_done(self, verb: str) -> bool:
+        """Return whether a transition leads to the status that holds already: the end, a pause, or running.
+
+        Examples:
+            >>> Lifecycle("demo", started=0).is_done("resume")
+            True
+        """
+        if verb in ("stop", "fail"):
+            return not self.alive
+        return verb in _ALREADY and self.status == _ALREADY[verb]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""

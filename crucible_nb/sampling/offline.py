@@ -11,19 +11,21 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.events.sampling_info import facts_of, mark, sampling_facts
+from crucible_nb.events.where import Where, select
 from crucible_nb.sampling.base import Sampler
 from crucible_nb.sampling.importance import Priorities
 from crucible_nb.sampling.random_numbers import RandomStream
 from crucible_nb.utils import checks
 
 
-def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame:
+def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0, where: Where = None) -> pd.DataFrame:
     """A sample of the rows, each with the weight of what it stands for.
 
     Args:
         frame: Any DataFrame; its order is the order of the stream. A `weight` column is multiplied.
         sampler: One of `cr.sampling`, or your own.
         seed: The same seed and rows give the same sample.
+        where: Condition on the rows, as for `query_window`: the others are left out before sampling.
 
     Returns:
         The kept rows in their order, with `weight`; `attrs` remember that they were sampled.
@@ -42,6 +44,7 @@ def sample(frame: pd.DataFrame, sampler: Sampler, seed: int = 0) -> pd.DataFrame
         raise checks.wrong("frame", frame, "a DataFrame")
     if not isinstance(sampler, Sampler):
         raise checks.wrong("sampler", sampler, "a sampler such as cr.sampling.Uniform(0.1)")
+    frame = select(frame, where)
     running = sampler.begin(checks.whole("seed", seed))
     choice = running.choose(EventColumns.of_frame(frame))
     rows = np.setdiff1d(np.flatnonzero(choice.keep), running.settle())

@@ -44,12 +44,16 @@ class TestResult(Result):
         relative_interval: (low, high) of the relative change, from the log ratio; from Fieller's theorem if a value is
             negative or an estimate is 0. An open side is infinite: the control may be 0.
         limited: Reason why a comparison should call this result "leaning" at most; None without one.
+        standard_error: Standard error of `estimate`, in its unit. NaN where none exists: without an estimate, for
+            quantiles and pseudomedians (order statistics have limits, no error), and for odds ratios.
 
     Examples:
         >>> import crucible_nb as cr
         >>> result = cr.t_test([1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.5])
         >>> result.test, round(result.estimate, 3), result.significant
         ("Welch's t-test", 1.125, False)
+        >>> round(result.standard_error, 4)  # sqrt(1.6667 / 4 + 2.2292 / 4)
+        0.9869
     """
 
     __test__: ClassVar[bool] = False  # pytest must not collect this class
@@ -76,6 +80,7 @@ class TestResult(Result):
     relative_change: float = math.nan
     relative_interval: Interval = UNKNOWN
     limited: str | None = None
+    standard_error: float = math.nan
 
     @property
     def significant(self) -> bool:
@@ -86,7 +91,9 @@ class TestResult(Result):
 def one_sided(
     interval: Interval, alternative: str, floor: float = float("-inf"), top: float = float("inf")
 ) -> Interval:
-    """Open the side of a two-sided interval at confidence 2c - 1 that a one-sided test at c does not limit."""
+    """Open the side of a two-sided interval at confidence 2c - 1 that a one-sided test at c leaves open; NaN stays."""
+    if math.isnan(interval.low) and math.isnan(interval.high):
+        return interval
     if alternative == "greater":
         return Interval(interval.low, top)
     return Interval(floor, interval.high) if alternative == "less" else interval

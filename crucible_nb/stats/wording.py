@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 
 from crucible_nb.events.metric_names import Metric
 from crucible_nb.stats.results import Interval, number
@@ -27,6 +30,21 @@ def what_of_pairs(pairs: Pairs) -> str:
     """Name the quantity that a paired test compares: of repeated items, the mean over items."""
     what = what_of(pairs.control.metric)
     return what if pairs.rows is None or pairs.control.per is not None else f"{what} (mean over items)"
+
+
+def own_name(metric: str, default: str, *data: Any) -> str:
+    """Name of the values: the metric, if one was given, else the common name of the Series, else the metric.
+
+    Examples:
+        >>> import pandas as pd
+        >>> own_name("success_rate", "success_rate", pd.Series([True], name="arm"))
+        'arm'
+        >>> own_name("success_rate", "success_rate", [True]), own_name("good", "success_rate", pd.Series([1], name="x"))
+        ('success_rate', 'good')
+    """
+    names = {data.name if isinstance(data, pd.Series) and isinstance(data.name, str) else None for data in data}
+    [name] = names if len(names) == 1 else [None]
+    return metric if name is None or metric != default else name
 
 
 def interval_text(interval: Interval, confidence: float) -> str:

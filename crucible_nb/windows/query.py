@@ -42,10 +42,11 @@ def edges_of(
     start: Any = None,
     end: Any = None,
     sliding: Any = None,
+    where: Where = None,
     **_others: Any,
 ) -> Edges | None:
     """Return the limits of the rows that a window can contain, for arguments of `query_window`; None for all rows."""
-    _one_form(last, last_n, (start, end), sliding)
+    _one_form(last, last_n, (start, end), sliding, where)
     if sliding is not None:
         return None
     if last_n is not None:
@@ -69,7 +70,7 @@ def query_window(
     step: Any = None,
     where: Where = None,
 ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
-    """Select one window of the rows, or a sequence of sliding ones, given in exactly one form.
+    """Select one window of the rows, or a sequence of sliding ones, given in one form; or all rows by `where` alone.
 
     Args:
         rows: The rows, their times, and now.
@@ -85,7 +86,7 @@ def query_window(
         window_end, DataFrame).
 
     Raises:
-        ConfigError: Not exactly one form, or an argument of the wrong type.
+        ConfigError: Several forms, or none and no `where`; an argument of the wrong type.
         SchemaError: `where` names a missing column.
 
     Examples:
@@ -94,7 +95,7 @@ def query_window(
         [2.0]
     """
     frame, times, now = rows
-    _one_form(last, last_n, (start, end), sliding)
+    _one_form(last, last_n, (start, end), sliding, where)
     if step is not None and sliding is None:
         raise ConfigError(f"step={step!r}: accepted only together with sliding=")
     if sliding is not None:
@@ -112,9 +113,9 @@ def query_window(
     return select(frame.iloc[first : max(first, stop)], where)
 
 
-def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any) -> None:
+def _one_form(last: Any, last_n: Any, bounds: tuple[Any, Any], sliding: Any, where: Where) -> None:
     forms = [last is not None, last_n is not None, any(edge is not None for edge in bounds), sliding is not None]
-    if sum(forms) != 1:
+    if sum(forms) > 1 or not (sum(forms) or where is not None):
         given = [name for name, used in zip(("last", "last_n", "start/end", "sliding"), forms, strict=True) if used]
-        expected = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding="
+        expected = "query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, or where= alone"
         raise ConfigError(f"{expected}, got {' and '.join(given) or 'none'}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.events.times import zoned_index
+from crucible_nb.events.where import Where, select
 from crucible_nb.utils import checks
 from crucible_nb.windows.columns import numbers, outcomes, tokens, weights
 from crucible_nb.windows.grid import grid, limit
@@ -26,6 +27,7 @@ def windowed_metrics(
     origin: Any = "start_day",
     closed: str | None = None,
     exact: bool = True,
+    where: Where = None,
 ) -> pd.DataFrame:
     """Compute metrics of each time window, over rows in any order.
 
@@ -48,6 +50,7 @@ def windowed_metrics(
             closed by days: a window "ME" is its whole month, from its first instant to that of the next.
         exact: Whether quantiles equal `np.quantile` of each window's rows; otherwise windows of over 2,048 rows use
             log-bucket histograms with a relative error of at most 0.2 %. `result.attrs["quantiles"]` tells which.
+        where: Condition on the rows, as for `query_window`; the others are left out first.
 
     Returns:
         DataFrame indexed by window_start (datetime64[ns, UTC]), then the levels of `by`: window_end, event_count,
@@ -74,6 +77,7 @@ def windowed_metrics(
         2            1            500.0           1.0
     """
     checks.one_of("exact", exact, (True, False))
+    frame = select(frame, where)
     names = () if columns is None else checks.columns("columns", columns, frame.columns)
     times = zoned_index(frame)
     windows = grid(times, window, step, origin=origin, closed=closed)

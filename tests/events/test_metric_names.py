@@ -50,17 +50,24 @@ def test_compare_of_arrays_takes_the_percentile() -> None:
 SHAPES = [
     "p0_latency_ms", "p00_latency_ms", "p100_latency_ms", "p101_latency_ms", "p500_latency_ms", "p0.0_latency_ms",
     "P95_latency_ms", "P999_latency_ms", "p99_9_latency_ms", "p995_latency_ms", "p990_latency_ms", "q95_latency_ms", "pct95_latency_ms", "p95", "p95-latency",
-    "p95 latency_ms", "latency_ms_p95", "latency_ms_median", "max_latency_ms", "Max_latency_ms", "MAX_LATENCY_MS",
-    "min_latency_ms", "maximum_latency_ms", "max(latency_ms)", "std_latency_ms", "sd_latency_ms", "var_latency_ms",
+    "p95 latency_ms", "latency_ms_p95", "latency_ms_median", "Max_latency_ms", "MAX_LATENCY_MS",
+    "maximum_latency_ms", "max(latency_ms)", "std_latency_ms", "sd_latency_ms", "var_latency_ms",
     "sum_latency_ms", "SUM_latency_ms", "count_latency_ms", "avg_latency_ms", "average_latency_ms", "Mean_latency_ms",
-    "MEDIAN_latency_ms", "Total_latency_ms", "first_latency_ms", "last_latency_ms", "median", "range_latency_ms",
+    "MEDIAN_latency_ms", "Total_latency_ms", "First_latency_ms", "LAST_latency_ms", "median", "range_latency_ms",
     "iqr_latency_ms", "percentile_95_latency_ms", "quantile_0.95_latency_ms", "Success_Rate", "TOTAL_TOKENS",
     "total", "sum", "MAX",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_any_other_statistic_is_refused_never_the_mean(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        *((name, r"expected success_rate.*mean_, total_, median_ or a") for name in SHAPES),
+        *((f"{kind}_latency_ms", "no interval and no test") for kind in ("min", "max", "first", "last")),
+        *((name, "depends on how long was observed") for name in ("event_count", "failure_count", "success_count")),
+    ],
+)
+def test_any_other_statistic_is_refused_never_the_mean(name: str, match: str) -> None:
     a, b = X[:50], X[50:100]
     calls = [
         lambda: cr.confidence_interval(a, metric=name),
@@ -76,8 +83,73 @@ def test_any_other_statistic_is_refused_never_the_mean(name: str) -> None:
         lambda: cr.confidence_sequence(None, metric=name, asymptotic=True),
     ]
     for call in calls:
-        with pytest.raises((cr.SchemaError, cr.StatError), match=r"expected success_rate.*mean_, total_, median_ or a"):
+        with pytest.raises((cr.SchemaError, cr.StatError), match=match):
             call()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "expected"),
+    [
+        ("max_loss", [], ("max", "loss")),
+        ("max_loss", ["max_loss"], ("mean", "max_loss")),
+        ("last_train/loss", ["train/loss"], ("last", "train/loss")),
+        ("first_name", ["first_name"], ("mean", "first_name")),
+        ("min_latency_ms", ["latency_ms"], ("min", "latency_ms")),
+        ("events_per_second", [], ("per_time", "")),
+        ("events_per_day", [], ("per_time", "")),
+        ("output_tokens_per_second", [], ("per_time", "completion_tokens")),
+        ("total_tokens_per_minute", [], ("per_time", "total_tokens")),
+        ("usd_per_hour", [], ("per_time", "cost_usd")),
+        ("cost_per_hour", [], ("per_time", "cost_usd")),
+        ("bytes_per_second", ["bytes"], ("per_time", "bytes")),
+        ("bytes_per_second", [], ("mean", "bytes_per_second")),
+        ("events_per_second", ["events_per_second"], ("mean", "events_per_second")),
+        ("bytes_per_second", ["bytes", "second"], ("ratio", "bytes")),
+        ("error_rate", [], ("rate", "error_rate")),
+        ("error_rate", ["error_rate"], ("mean", "error_rate")),
+        ("share( loss < 1 )", [], ("rate", "share( loss < 1 )")),
+        ("event_count", [], ("count", "")),
+    ],
+)
+def test_the_grammar(name: str, columns: list[str], expected: tuple[str, str]) -> None:
+    metric = metric_of(name, columns)
+    assert (metric.kind, metric.column) == expected
+
+
+def test_a_share_is_a_rate_for_intervals_tests_and_comparisons() -> None:
+    rng = np.random.default_rng(3)
+
+    def arm(scale: float) -> pd.DataFrame:
+        success = pd.array(rng.random(300) < 0.9, "boolean")
+        success[:10] = None
+        return pd.DataFrame({"latency_ms": rng.exponential(scale, 300), "success": success})
+
+    arms, name = (arm(900.0), arm(1200.0)), "share(latency_ms < 2000 and success)"
+    asked = [(side.latency_ms < 2000).astype("boolean") & side.success for side in arms]
+    derived = [pd.DataFrame({"good": good}) for good in asked]
+    for side, good in zip(arms, derived, strict=True):
+        got, expected = cr.confidence_interval(side, metric=name), cr.confidence_interval(good, metric="good")
+        assert tuple(got.confidence_interval) == tuple(expected.confidence_interval)
+        assert (got.n, got.method) == (int(good.good.notna().sum()), "wilson")
+        hits = int(good.good.sum())
+        assert tuple(got.confidence_interval) == pytest.approx(proportion_confint(hits, got.n, method="wilson"))
+        sequence = cr.confidence_sequence(side, metric=name)
+        assert sequence.interval == cr.confidence_sequence(good, metric="good").interval
+    for test in (cr.two_proportions, cr.t_test, cr.fisher, cr.permutation_test, cr.mann_whitney_u, cr.chi_square):
+        assert test(*arms, metric=name).pvalue == test(*derived, metric="good").pvalue
+    row = cr.compare(*arms, metrics=[name])[name]
+    other = cr.compare(*derived, metrics=["good"])["good"]
+    assert (row.pvalue, tuple(row.confidence_interval)) == (other.pvalue, tuple(other.confidence_interval))
+    assert cr.compare(*arms, metrics=[name], direction={name: "up"})[name].verdict == "worse"
+    assert row.direction is None
+
+
+def test_the_share_of_errors_needs_no_condition() -> None:
+    frame = pd.DataFrame({"success": pd.array([True] * 16 + [False] * 4 + [None], "boolean")})
+    got = cr.confidence_interval(frame, metric="error_rate")
+    assert (got.estimate, got.n) == (0.2, 20)
+    with pytest.raises(cr.StatError, match="needs to be a DataFrame"):
+        cr.confidence_interval([True, False], metric="share(success)")
 
 
 def test_a_column_with_such_a_name_and_its_mean_are_still_meant() -> None:
@@ -93,7 +165,7 @@ def test_a_column_with_such_a_name_and_its_mean_are_still_meant() -> None:
              "token_count", "q1_sales", "totality", "firsts", "tokens_per_second", "stdout_bytes", "p"],
 )  # fmt: skip
 def test_other_names_are_columns(name: str) -> None:
-    assert metric_of(name) == (name, "mean", name, pytest.approx(float("nan"), nan_ok=True), None)
+    assert metric_of(name)[:5] == (name, "mean", name, pytest.approx(float("nan"), nan_ok=True), None)
 
 
 # -- 0 and 1 -------------------------------------------------------------------------------------------------------

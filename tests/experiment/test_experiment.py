@@ -65,9 +65,6 @@ def test_an_open_pause_counts_until_now(clock: ManualClock) -> None:
 @pytest.mark.parametrize(
     ("path", "verb", "allowed"),
     [
-        ([], "resume", "pause, stop"),
-        (["pause"], "pause", "resume, stop"),
-        (["stop"], "stop", "archive"),
         (["stop"], "pause", "archive"),
         (["pause", "stop"], "resume", "archive"),
     ],
@@ -80,6 +77,51 @@ def test_a_wrong_transition_says_what_is_allowed(path: list[str], verb: str, all
         getattr(exp, verb)()
     assert str(error.value) == f"cannot {verb} 'life': its status is '{exp.status}' (allowed: {allowed})"
     assert exp.record("x") is (exp.status == "running")
+
+
+@pytest.mark.parametrize(
+    ("path", "verb", "status"),
+    [
+        ([], "resume", "running"),
+        (["pause"], "pause", "paused"),
+        (["stop"], "stop", "stopped"),
+        (["pause", "stop"], "stop", "stopped"),
+    ],
+)
+def test_a_transition_to_where_it_is_changes_nothing(
+    path: list[str], verb: str, status: str, clock: ManualClock
+) -> None:
+    exp = cr.start("life", clock=clock)
+    for step in path:
+        getattr(exp, step)()
+    before = exp.summary()
+    getattr(exp, verb)()
+    assert exp.status == status
+    assert exp.summary() == before
+
+
+def test_stop_after_the_end_is_quiet_however_it_ended(tmp_path) -> None:
+    exp = cr.start("rule", store=tmp_path)
+    exp.watch("event_count >= 2", action="stop")
+    assert [exp.record("tick") for _ in range(3)] == [True, True, False]
+    ended = exp.stopped_at
+    exp.stop()
+    exp.archive(tmp_path / "run.zip")
+    exp.stop()
+    assert (exp.status, exp.stopped_at, exp.metrics().events) == ("archived", ended, 2)
+    with pytest.raises(ZeroDivisionError), cr.start("broken") as broken:
+        1 / 0  # noqa: B018
+    broken.stop()
+    assert broken.status == "failed"
+
+
+def test_an_exception_in_the_block_is_not_replaced_when_a_rule_ends_it_first() -> None:
+    with pytest.raises(ZeroDivisionError), cr.start("both", clock="events") as exp:
+        exp.record("tick", time=0)
+        exp.watch("event_count >= 2", action="stop")
+        exp.record("tick", time=1)
+        1 / 0  # noqa: B018
+    assert exp.status == "stopped"
 
 
 def test_archive_ends_the_story(tmp_path) -> None:

@@ -101,10 +101,10 @@ def test_sliding_windows_are_on_the_grid(query) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, got none"),
+        ({}, "query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, or where= alone, got none"),
         (
             {"last": "1s", "last_n": 1},
-            "query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, got last and last_n",
+            "query_window: expected exactly one of last=, last_n=, start=/end=, sliding=, or where= alone, got last and last_n",
         ),
         ({"last_n": 1, "step": "1s"}, "step='1s': accepted only together with sliding="),
         ({"last": "soon"}, "last='soon': expected a positive duration such as '5min', '30s', '1h' or a Timedelta"),

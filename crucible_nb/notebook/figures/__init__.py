@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.extensions import register
 from crucible_nb.utils import checks
@@ -36,7 +37,7 @@ class Plot:
     def __repr__(self) -> str:
         return f"<figures of {self._experiment.name!r}: latency, quantiles, anomalies, windows, compare>"
 
-    def latency(self, *, log: bool | None = None, theme: str | None = None) -> go.Figure:
+    def latency(self, *, log: bool | None = None, theme: str | None = None, where: Where = None) -> go.Figure:
         """Plot the latency of each event (ms) over time, with the median.
 
         Beyond 4,000 events only the first, last, minimum and maximum of each of 1,000 instants are drawn, and every
@@ -45,6 +46,7 @@ class Plot:
         Args:
             log: Logarithmic axis; None uses one if the maximum exceeds 20 times the median.
             theme: None, "light" or "dark".
+            where: Condition on the events, as for `query_window`.
 
         Raises:
             ConfigError: An argument is not accepted.
@@ -58,15 +60,18 @@ class Plot:
         """
         from crucible_nb.notebook.figures.latency import latency  # noqa: PLC0415
 
-        return latency(self._experiment, theme, checks.one_of("log", log, (None, True, False)))
+        return latency(self._experiment, theme, checks.one_of("log", log, (None, True, False)), where)
 
-    def quantiles(self, window: Any = None, *, log: bool | None = None, theme: str | None = None) -> go.Figure:
+    def quantiles(
+        self, window: Any = None, *, log: bool | None = None, theme: str | None = None, where: Where = None
+    ) -> go.Figure:
         """Plot latency p50, p95 and p99 (ms) by time windows, with the start of each anomaly.
 
         Args:
             window: Length of a window, as in `windowed_metrics`; None chooses a round one, for at most 60 windows.
             log: Logarithmic axis; None uses one if the maximum p99 exceeds 20 times the median p99.
             theme: None, "light" or "dark".
+            where: Condition on the events, as for `query_window`.
 
         Raises:
             ConfigError: An argument is not accepted.
@@ -81,14 +86,15 @@ class Plot:
         """
         from crucible_nb.notebook.figures.quantiles import quantiles  # noqa: PLC0415
 
-        return quantiles(self._experiment, window, theme, checks.one_of("log", log, (None, True, False)))
+        return quantiles(self._experiment, window, theme, checks.one_of("log", log, (None, True, False)), where)
 
-    def anomalies(self, metric: str | None = None, *, theme: str | None = None) -> go.Figure:
+    def anomalies(self, metric: str | None = None, *, theme: str | None = None, where: Where = None) -> go.Figure:
         """Plot anomalies: every flagged event, the span of each anomaly, and the reasons in words.
 
         Args:
             metric: Column to draw; None draws the columns with anomalies, up to four.
             theme: None, "light" or "dark".
+            where: Condition on the events, as for `query_window`.
 
         Raises:
             ConfigError, SchemaError: An argument is not accepted; no such column.
@@ -103,15 +109,18 @@ class Plot:
         """
         from crucible_nb.notebook.figures.anomalies import anomalies  # noqa: PLC0415
 
-        return anomalies(self._experiment, metric, theme)
+        return anomalies(self._experiment, metric, theme, where)
 
-    def windows(self, window: Any = None, columns: str | Sequence[str] = (), *, theme: str | None = None) -> go.Figure:
+    def windows(
+        self, window: Any = None, columns: str | Sequence[str] = (), *, theme: str | None = None, where: Where = None
+    ) -> go.Figure:
         """Plot latency quantiles, events per second, success rate and cost by time windows, side by side.
 
         Args:
             window: Length of a window, as in `windowed_metrics`; None chooses a round one, for at most 60 windows.
             columns: Further numeric columns, drawn as window means.
             theme: None, "light" or "dark".
+            where: Condition on the events, as for `query_window`.
 
         Raises:
             ConfigError, SchemaError: An argument is not accepted; no such column.
@@ -126,7 +135,7 @@ class Plot:
         """
         from crucible_nb.notebook.figures.panels import panels  # noqa: PLC0415
 
-        return panels([self._experiment], window, columns, theme)
+        return panels([self._experiment], window, columns, theme, where)
 
     def compare(self, other: Any, *, theme: str | None = None, **options: Any) -> go.Figure:
         """Plot this experiment (the control) against another: latency distributions and the difference of each metric.
@@ -136,7 +145,7 @@ class Plot:
         Args:
             other: Experiment or DataFrame, the treatment.
             theme: None, "light" or "dark".
-            **options: Options of `cr.compare`, such as metrics, margin, direction.
+            **options: Options of `cr.compare`, such as metrics, margin, direction, where.
 
         Raises:
             ConfigError, SchemaError, StatError: As in `cr.compare`.

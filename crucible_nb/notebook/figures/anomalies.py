@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import canvas, empty_figure
 from crucible_nb.notebook.figures.data import FigureData
@@ -24,9 +25,9 @@ _MAX_CHARTS = 4
 _LINE_HEIGHT = 17  # pixels
 
 
-def anomalies(experiment: Experiment, metric: str | None, theme: str | None) -> go.Figure:
+def anomalies(experiment: Experiment, metric: str | None, theme: str | None, where: Where = None) -> go.Figure:
     """See `Plot.anomalies`."""
-    palette, data = palette_of(theme), FigureData.of(experiment)
+    palette, data = palette_of(theme), FigureData.of(experiment, where)
     title = f"{escape(data.name)}: anomalies"
     columns = _columns(data, metric)
     if not columns:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.comparison import Comparison, MetricComparison, compare
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.figures.canvas import canvas, empty_figure, is_skewed
@@ -34,7 +35,7 @@ def comparison_figure(control: Experiment, treatment: Any, theme: str | None, op
     palette = palette_of(theme)
     if not isinstance(treatment, (Experiment, pd.DataFrame)) or treatment is control:
         raise checks.wrong("other", treatment, "another Experiment, or a DataFrame")
-    arms = [control.metrics(), treatment.metrics() if isinstance(treatment, Experiment) else _frame_metrics(treatment)]
+    arms = [_metrics(arm, options.get("where")) for arm in (control, treatment)]
     if not all(arm.events for arm in arms):
         return empty_figure(palette, f"{escape(control.name)}: comparison", "one of the arms has no events yet")
     comparison = compare(control, treatment, **options)
@@ -71,8 +72,8 @@ def _add_notes(figure: go.Figure, notes: list[str], palette: Palette) -> go.Figu
     return figure.update_layout(height=figure.layout.height + room, margin={"b": below})
 
 
-def _frame_metrics(frame: pd.DataFrame) -> Metrics:
-    metrics: Metrics = frame.crucible.metrics()
+def _metrics(arm: Any, where: Where) -> Metrics:
+    metrics: Metrics = (arm if isinstance(arm, Experiment) else arm.crucible).metrics(where=where)
     return metrics
 
 

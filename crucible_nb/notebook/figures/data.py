@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
+from crucible_nb.events.where import Where, select
 from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.notebook.figures.words import escape, number, plural, wrap
 from crucible_nb.utils import checks
@@ -25,6 +26,7 @@ class FigureData:
         pauses: Paused spans, UTC.
         has_detector: Whether a detector was on.
         start, end: Start and end of the experiment (or now), UTC nanoseconds.
+        where: Condition by which the rows were selected.
 
     Examples:
         >>> import crucible_nb as cr
@@ -43,21 +45,23 @@ class FigureData:
     has_detector: bool
     start: int
     end: int
+    where: Where = None
 
     @classmethod
-    def of(cls, experiment: Experiment) -> FigureData:
-        """Read the data of an experiment."""
-        frame, facts = experiment.frame(), experiment.summary()
+    def of(cls, experiment: Experiment, where: Where = None) -> FigureData:
+        """Read the data of an experiment: the rows for which a condition is true, and the incidents in them."""
+        frame, facts = select(experiment.frame(), where), experiment.summary()
         start = 0 if facts["started_at"] is None else int(facts["started_at"].value)
         return cls(
             name=experiment.name,
             frame=frame,
-            incidents=experiment.anomalies(),
+            incidents=_incidents_in(frame, experiment.anomalies()) if where is not None else experiment.anomalies(),
             total_events=facts["total_events"],
             pauses=experiment.paused_spans,
             has_detector=snapshot_of(experiment, {}, 0, measured=False).detects,
             start=start,
             end=start + round(1e9 * facts["wall_clock_duration"]),
+            where=where,
         )
 
     @property
@@ -119,10 +123,21 @@ class FigureData:
         """
         parts = [plural(self.total_events, "event")]
         if len(self.frame) != self.total_events:
-            parts.append(f"{len(self.frame):,} kept")
+            parts.append(f"{len(self.frame):,} {'kept' if self.where is None else f'where {_where_text(self.where)}'}")
         if drawn is not None and drawn != len(self.frame):
             parts.append(f"{drawn:,} drawn")
         if self.has_detector:
             count = len(self.incidents)
             parts.append(plural(count, "anomaly", "anomalies") if count else "no anomaly")
         return ", ".join(parts)
+
+
+def _incidents_in(frame: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
+    """The incidents of which at least one event is among the rows."""
+    seq = np.sort(frame["seq"].to_numpy(np.int64))
+    first, last = (incidents[name].to_numpy(np.int64) for name in ("first_seq", "last_seq"))
+    return incidents[np.searchsorted(seq, first) < np.searchsorted(seq, last, side="right")]
+
+
+def _where_text(where: Where) -> str:
+    return escape(where, 60) if isinstance(where, str) else "a condition holds"

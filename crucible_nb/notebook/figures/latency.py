@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import Scale, canvas, empty_figure, is_skewed, label_ends, line_mode
 from crucible_nb.notebook.figures.data import FigureData
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from plotly import graph_objects as go
 
 
-def latency(experiment: Experiment, theme: str | None, log: bool | None) -> go.Figure:
+def latency(experiment: Experiment, theme: str | None, log: bool | None, where: Where = None) -> go.Figure:
     """See `Plot.latency`."""
-    palette, data = palette_of(theme), FigureData.of(experiment)
+    palette, data = palette_of(theme), FigureData.of(experiment, where)
     values = data.values("latency_ms")
     if not np.isfinite(values).any():
         return empty_figure(palette, f"{escape(data.name)}: latency", "no latency is known")

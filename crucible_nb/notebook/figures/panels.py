@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import Scale, canvas, empty_figure, label_ends, line_mode
 from crucible_nb.notebook.figures.data import FigureData
@@ -49,11 +50,12 @@ class Line(NamedTuple):
 
 
 def panels(
-    experiments: Sequence[Experiment], window: Any, columns: Sequence[str] | str, theme: str | None
-) -> go.Figure:
+    experiments: Sequence[Experiment], window: Any, columns: Sequence[str] | str, theme: str | None,
+    where: Where = None,
+) -> go.Figure:  # fmt: skip
     """See `Plot.windows`; two experiments are drawn over the seconds since each started."""
     palette = palette_of(theme)
-    sources = [FigureData.of(experiment) for experiment in experiments]
+    sources = [FigureData.of(experiment, where) for experiment in experiments]
     single = len(sources) == 1
     title = " against ".join(escape(data.name) for data in sources)
     known = [data for data in sources if len(data.frame)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crucible_nb.events.where import Where
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook.figures.canvas import Scale, canvas, empty_figure, is_skewed, label_ends, line_mode
 from crucible_nb.notebook.figures.data import FigureData
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 DASHES = {"p50": "solid", "p95": "dash", "p99": "dot"}
 
 
-def quantiles(experiment: Experiment, window: Any, theme: str | None, log: bool | None) -> go.Figure:
+def quantiles(
+    experiment: Experiment, window: Any, theme: str | None, log: bool | None, where: Where = None
+) -> go.Figure:
     """See `Plot.quantiles`."""
-    palette, data = palette_of(theme), FigureData.of(experiment)
+    palette, data = palette_of(theme), FigureData.of(experiment, where)
     if not np.isfinite(data.values("latency_ms")).any():
         return empty_figure(palette, f"{escape(data.name)}: latency quantiles", "no latency is known")
     length = choose_window(int(data.times[-1] - data.times[0])) if window is None else window

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.sizes import Effect
 from crucible_nb.stats.estimates.binary import (
     TwoShares,
@@ -23,6 +24,7 @@ from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import independent_pairs
+from crucible_nb.stats.samples.values import rows_where
 from crucible_nb.stats.wording import interval_text, joined
 from crucible_nb.utils import checks
 
@@ -42,6 +44,7 @@ def odds_ratio(
     *,
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> Effect:
     """Odds ratio, treatment / control: above 1 if the treatment has the larger proportion.
 
@@ -51,6 +54,7 @@ def odds_ratio(
         metric: As for `cr.confidence_interval`.
         cluster: Column of clusters of similar rows, e.g. "session_id".
         confidence: Coverage of the interval.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect with an interval on the log scale. If a cell is 0, 0.5 is added to all four, with a warning.
@@ -68,6 +72,7 @@ def odds_ratio(
         Woolf: On estimating the relation between blood group and disease. Annals of Human Genetics 19 (1955).
         Anscombe: On estimating binomial response relations. Biometrika 43 (1956).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     shares, notes = _read_shares(control, treatment, metric, cluster)
     size = odds_ratio_of(shares, confidence)
@@ -81,6 +86,7 @@ def cohens_h(
     *,
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> Effect:
     """Cohen's h: difference of two proportions on the arcsine scale, treatment - control.
 
@@ -89,6 +95,7 @@ def cohens_h(
     Args:
         control, treatment: As for `odds_ratio`; or two proportions in [0, 1], for which there is no interval.
         metric, cluster, confidence: As for `odds_ratio`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect.
@@ -105,6 +112,7 @@ def cohens_h(
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences, chapter 6. 2nd edition, Erlbaum (1988).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     if isinstance(control, (int, float, np.number)) and isinstance(treatment, (int, float, np.number)):
         given = [checks.number(name, float(value), ge=0, le=1)
@@ -123,6 +131,7 @@ def cohens_g(
     *,
     pair_by: str = "sample_id",
     confidence: float = 0.95,
+    where: Where = None,
 ) -> Effect:
     """Cohen's g: proportion of discordant pairs in which only the treatment is true, minus 1/2.
 
@@ -131,6 +140,7 @@ def cohens_g(
     Args:
         control, treatment: As for `cr.mcnemar`: paired arms, or one 2x2 table of pairs.
         metric, pair_by, confidence: As for `cr.mcnemar`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect; NaN with the interval (-0.5, 0.5) if no pair is discordant.
@@ -146,6 +156,7 @@ def cohens_g(
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences, chapter 5. 2nd edition, Erlbaum (1988).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     notes = Notes()
     if treatment is None:

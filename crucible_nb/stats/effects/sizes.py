@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crucible_nb.errors import ConfigError, StatError
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.dominance import dominance
 from crucible_nb.stats.effects.explained import explained_of, name_groups
 from crucible_nb.stats.effects.noncentral import hedges_factor
@@ -23,7 +24,7 @@ from crucible_nb.stats.effects.standardized import (
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_size, notes_of, two_arms
 from crucible_nb.stats.samples.pairs import Pairs, clustered_pairs, independent_pairs
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
 
@@ -79,6 +80,8 @@ def cohens_d(
     cluster: str | None = None,
     pair_by: str = "sample_id",
     standardizer: Standardizer = "difference",
+    *,
+    where: Where = None,
 ) -> Effect:
     """Cohen's d: difference of means, treatment - control, in standard deviations.
 
@@ -93,6 +96,7 @@ def cohens_d(
         standardizer: For pairs. "difference": d_z, in standard deviations of the differences, with the exact interval
             of the paired t-test. "average": d_av, in the root mean square of both standard deviations, comparable with
             d of independent arms.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect, in pooled standard deviations for independent arms. The interval is by the noncentral t; linearised for
@@ -112,6 +116,7 @@ def cohens_d(
         `crucible_nb.stats.effects.noncentral`. Lakens: Calculating and reporting effect sizes. Frontiers in
         Psychology 4 (2013).
     """
+    control, treatment = rows_where(where, control, treatment)
     options = _Options(metric, confidence, resample, cluster)
     if paired:
         return _of_pairs(control, treatment, options, pair_by, standardizer, hedges=False)
@@ -128,11 +133,14 @@ def hedges_g(
     cluster: str | None = None,
     pair_by: str = "sample_id",
     standardizer: Standardizer = "difference",
+    *,
+    where: Where = None,
 ) -> Effect:
     """Hedges' g: Cohen's d corrected for its bias in small samples, by the exact gamma correction.
 
     Args:
         control, treatment, metric, paired, confidence, resample, cluster, pair_by, standardizer: As for `cohens_d`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect.
@@ -149,6 +157,7 @@ def hedges_g(
         Hedges: Distribution theory for Glass's estimator of effect size and related estimators. Journal of
         Educational Statistics 6 (1981).
     """
+    control, treatment = rows_where(where, control, treatment)
     options = _Options(metric, confidence, resample, cluster)
     if paired:
         return _of_pairs(control, treatment, options, pair_by, standardizer, hedges=True)
@@ -162,11 +171,14 @@ def glass_delta(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    *,
+    where: Where = None,
 ) -> Effect:
     """Glass's delta: difference of means, treatment - control, in standard deviations of the control.
 
     Args:
         control, treatment, metric, confidence, resample, cluster: As for `cohens_d`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect.
@@ -182,6 +194,7 @@ def glass_delta(
     References:
         Glass: Primary, secondary, and meta-analysis of research. Educational Researcher 5 (1976).
     """
+    control, treatment = rows_where(where, control, treatment)
     return _of_arms(
         "Glass's delta", glass_delta_of, control, treatment, _Options(metric, confidence, resample, cluster)
     )
@@ -194,11 +207,14 @@ def cliffs_delta(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    *,
+    where: Where = None,
 ) -> Effect:
     """Cliff's delta: P(treatment > control) - P(treatment < control), from -1 to 1.
 
     Args:
         control, treatment, metric, confidence, resample, cluster: As for `cohens_d`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect, with an interval from placement values that is asymmetric near -1 and 1.
@@ -216,6 +232,7 @@ def cliffs_delta(
         Feng, Cliff: Monte Carlo evaluation of ordinal d with improved confidence interval. Journal of Modern Applied
         Statistical Methods 3 (2004).
     """
+    control, treatment = rows_where(where, control, treatment)
     return _of_arms(
         "Cliff's delta", _cliffs_delta_of, control, treatment, _Options(metric, confidence, resample, cluster)
     )
@@ -230,11 +247,14 @@ def rank_biserial(
     resample: Any = None,
     cluster: str | None = None,
     pair_by: str = "sample_id",
+    *,
+    where: Where = None,
 ) -> Effect:
     """Rank-biserial correlation: Cliff's delta for independent arms, the matched-pairs correlation for pairs.
 
     Args:
         control, treatment, metric, paired, confidence, resample, cluster, pair_by: As for `cohens_d`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect.
@@ -250,6 +270,7 @@ def rank_biserial(
     References:
         Kerby: The simple difference formula. Comprehensive Psychology 3 (2014).
     """
+    control, treatment = rows_where(where, control, treatment)
     options = _Options(metric, confidence, resample, cluster)
     if not paired:
         return _of_arms("rank-biserial correlation", _cliffs_delta_of, control, treatment, options)
@@ -270,6 +291,7 @@ def eta_squared(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    where: Where = None,
 ) -> Effect:
     """Eta squared: proportion of the variance that lies between the groups.
 
@@ -278,6 +300,7 @@ def eta_squared(
         metric, resample, cluster: As for `cohens_d`.
         confidence: Coverage of the interval; 0.90 is customary, because the lower limit is then above 0 if the F test
             has p < 0.05.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect, with an interval by the noncentral F.
@@ -293,6 +316,7 @@ def eta_squared(
     References:
         Steiger: Beyond the F test. Psychological Methods 9 (2004).
     """
+    groups = rows_where(where, *groups)
     return _of_groups("eta squared", groups, _Options(metric, confidence, resample, cluster))
 
 
@@ -302,11 +326,13 @@ def omega_squared(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    where: Where = None,
 ) -> Effect:
     """Omega squared: eta squared corrected for its bias; below 0 if groups differ less than expected by chance.
 
     Args:
         *groups, metric, confidence, resample, cluster: As for `eta_squared`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Effect. The interval is that of eta squared: both estimate the same population proportion.
@@ -322,6 +348,7 @@ def omega_squared(
     References:
         Hays: Statistics for Psychologists. Holt (1963).
     """
+    groups = rows_where(where, *groups)
     return _of_groups("omega squared", groups, _Options(metric, confidence, resample, cluster))
 
 

@@ -79,6 +79,12 @@ class TwoShares(NamedTuple):
         """Whether rows are neither weighted nor clustered."""
         return self.control.plain and self.treatment.plain
 
+    @property
+    def error(self) -> float:
+        """Standard error of the difference; each proportion has its own variance."""
+        first, second = self.control.error, self.treatment.error
+        return math.sqrt(max(first * first + second * second - 2 * self.correlation * first * second, 0.0))
+
 
 def share_of_counts(hits: float, n: float) -> Share:
     """The proportion of `hits` in `n`.

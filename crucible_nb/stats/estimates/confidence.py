@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crucible_nb.events.metric_names import Kind
+from crucible_nb.events.where import Where
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
 from crucible_nb.stats.estimates.intervals import LIMITS, Limits
@@ -15,7 +16,7 @@ from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
-from crucible_nb.stats.samples.values import Values, frame_of
+from crucible_nb.stats.samples.values import Values, frame_of, rows_where
 from crucible_nb.stats.weighted import Of, effective_size
 from crucible_nb.utils import checks
 
@@ -91,6 +92,8 @@ def confidence_interval(
     seed: int = 0,
     cluster: str | None = None,
     resample: Any = None,
+    *,
+    where: Where = None,
 ) -> Estimate:
     """Estimate a metric with its confidence interval; sampled rows are weighted.
 
@@ -112,6 +115,7 @@ def confidence_interval(
             value; pass the column alone to take its rows as independent.
         resample: Width of time blocks, e.g. "1min", for neighbouring rows that correlate: standard errors are between
             blocks. Of a total, the mean total of a block.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         Estimate, in the unit of the column.
@@ -133,6 +137,7 @@ def confidence_interval(
     References:
         See the functions of `crucible_nb.stats.estimates.intervals`.
     """
+    [data] = rows_where(where, data)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     data = frame_of(data)
     clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)

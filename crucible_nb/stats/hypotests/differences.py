@@ -65,6 +65,7 @@ class TestableDifference(NamedTuple):
         metric: Metric that was compared.
         n: Number of values used.
         notes: Assumptions, exclusions and warnings.
+        error: Standard error of the difference; NaN for quantiles.
     """
 
     contrast: Contrast
@@ -76,6 +77,7 @@ class TestableDifference(NamedTuple):
     metric: Metric
     n: int | tuple[int, ...]
     notes: Notes
+    error: float = math.nan
 
     @property
     def estimate(self) -> float:
@@ -150,8 +152,9 @@ def _difference_of_shares(arms: tuple[Values, Values], n: tuple[int, int], notes
         how, test = f"Clopper-Pearson limits of two shares{plain}", partial(_test_by_limits, contrast)
         limits = contrast.difference
     return TestableDifference(
-        contrast, limits, test, "Cohen's h", lambda level: cohens_h_of(shares, level), how, arms[0].metric, n, notes
-    )
+        contrast, limits, test, "Cohen's h", lambda level: cohens_h_of(shares, level), how, arms[0].metric, n, notes,
+        shares.error,
+    )  # fmt: skip
 
 
 def _difference_of_paired_shares(pairs: Pairs, notes: Notes) -> TestableDifference:
@@ -164,7 +167,7 @@ def _difference_of_paired_shares(pairs: Pairs, notes: Notes) -> TestableDifferen
         limits = contrast.difference
     return TestableDifference(
         contrast, limits, test, "Cohen's g", lambda level: cohens_g_of(control_only, treatment_only, level), how,
-        pairs.control.metric, n, notes,
+        pairs.control.metric, n, notes, two_paired_means(pairs).error(1.0, 1.0).error,
     )  # fmt: skip
 
 
@@ -197,4 +200,5 @@ def _difference_of_means(means: TwoMeans, *, metric: Metric, **fields: Any) -> T
         return MarginTest(tail_probability(t, side, error.df), t, error.df)
 
     contrast = means.contrast
-    return TestableDifference(contrast, contrast.difference, test, metric=metric, **fields)
+    error = means.error(1.0, 1.0).error
+    return TestableDifference(contrast, contrast.difference, test, metric=metric, error=error, **fields)

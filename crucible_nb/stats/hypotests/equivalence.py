@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import unit_of
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.estimates.contrast import RelativeChange, fieller_change
 from crucible_nb.stats.hypotests.differences import (
@@ -21,6 +22,7 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import two_arms
+from crucible_nb.stats.samples.values import rows_where
 from crucible_nb.stats.wording import interval_text, what_of
 from crucible_nb.utils import checks
 
@@ -60,6 +62,7 @@ def equivalence(
     resample: Any = None,
     cluster: str | None = None,
     pair_by: str = "sample_id",
+    where: Where = None,
 ) -> MarginResult:
     """Test whether two arms differ by less than a margin: two one-sided tests (TOST).
 
@@ -74,6 +77,7 @@ def equivalence(
         resample: Width of time blocks whose values replace the rows, e.g. "1min".
         cluster: Column of clusters of similar rows, e.g. "session_id".
         pair_by: Column of item ids.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         MarginResult: means by Welch's or the paired t, rates by the score test at the margin (Miettinen and Nurminen;
@@ -99,6 +103,7 @@ def equivalence(
         Hauschke, Kieser, Diletti, Burke: Sample size determination for proving equivalence based on the ratio of two
         means for normally distributed data. Statistics in Medicine 18 (1999).
     """
+    control, treatment = rows_where(where, control, treatment)
     check_test_arguments("greater", confidence)
     difference = _difference(
         control, treatment, metric, paired=paired, resample=resample, cluster=cluster, pair_by=pair_by
@@ -118,6 +123,7 @@ def non_inferiority(
     resample: Any = None,
     cluster: str | None = None,
     pair_by: str = "sample_id",
+    where: Where = None,
 ) -> MarginResult:
     """Test whether the treatment is less than a margin worse than the control: one one-sided test.
 
@@ -128,6 +134,7 @@ def non_inferiority(
         direction: "up" if more is better, "down" if less is better; None uses the name of the metric, which tells it
             for latency, cost, errors, loss and success.
         confidence: 1 - alpha of the test, and coverage of the one-sided interval.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         MarginResult. If `significant`, the treatment is non-inferior.
@@ -145,6 +152,7 @@ def non_inferiority(
     References:
         Piaggio et al.: Reporting of noninferiority and equivalence randomized trials. JAMA 308 (2012).
     """
+    control, treatment = rows_where(where, control, treatment)
     check_test_arguments("greater", confidence)
     difference = _difference(
         control, treatment, metric, paired=paired, resample=resample, cluster=cluster, pair_by=pair_by
@@ -247,6 +255,7 @@ def _result(
         method=f"{procedure}: difference {number(difference.estimate)}{unit_of(metric)}, "
         f"{interval_text(interval, level)}, {p_text(pvalue)}; {verdict} at alpha {alpha:g}.",
         relative_change=change.value, relative_interval=shown[1], margin=bounds.within, alpha=alpha,
+        standard_error=difference.error,
     )  # fmt: skip
 
 

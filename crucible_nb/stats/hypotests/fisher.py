@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import ITEM
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_h_of, odds_ratio_of, one_sided_size
 from crucible_nb.stats.estimates.binary import TwoShares, binary_arms, share_of_counts, two_shares
 from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
-from crucible_nb.stats.samples.clusters import ITEM, SESSION
+from crucible_nb.stats.samples.clusters import SESSION
 from crucible_nb.stats.samples.counts import counts_of
-from crucible_nb.stats.samples.values import frame_of
+from crucible_nb.stats.samples.values import frame_of, rows_where
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
 
@@ -32,6 +34,7 @@ def fisher(
     alternative: str = "two-sided",
     confidence: float = 0.95,
     seed: int = 0,
+    where: Where = None,
 ) -> TestResult:
     """Test whether two proportions differ by Fisher's exact test, which is valid for small counts.
 
@@ -43,6 +46,7 @@ def fisher(
         alternative: "two-sided", "greater" (the treatment has the higher odds) or "less".
         confidence: Coverage of the intervals.
         seed: Random seed of the Monte Carlo test of a larger table.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is the conditional odds ratio, treatment / control, with its exact interval as in R;
@@ -60,6 +64,7 @@ def fisher(
     References:
         Fisher: The Design of Experiments, chapter 2. Oliver and Boyd (1935).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     if treatment is None:
         table = counts_of(frame_of(control))

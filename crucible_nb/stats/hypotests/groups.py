@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.explained import FStatistic, explained_of, name_groups, sums_of_squares, wald_test
 from crucible_nb.stats.outcome import TestResult, p_text
 from crucible_nb.stats.results import UNKNOWN, number
@@ -23,7 +24,7 @@ from crucible_nb.stats.samples.arms import (
     moments_of,
     notes_of,
 )
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
 from crucible_nb.utils import checks
 
@@ -35,6 +36,7 @@ def anova(
     resample: Any = None,
     cluster: str | None = None,
     equal_variance: bool = False,
+    where: Where = None,
 ) -> TestResult:
     """Test whether the means of several groups differ: one-way analysis of variance, Welch's by default.
 
@@ -48,6 +50,7 @@ def anova(
         resample: Width of time blocks, e.g. "1min", whose values replace the rows.
         cluster: Column of clusters of similar rows, e.g. "session_id".
         equal_variance: Use the classical F test; only for rows that are neither sampled nor clustered.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult: `statistic` is F, `df` (between, within), the effect size eta squared.
@@ -66,6 +69,7 @@ def anova(
         Delacre et al.: Taking parametric assumptions seriously: arguments for the use of Welch's F-test. International
         Review of Social Psychology 32 (2019).
     """
+    groups = rows_where(where, *groups)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     names = name_groups(groups, "anova")
     arms = arms_of(groups, names, metric, cluster=cluster, resample=resample)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_g_of, one_sided_size
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.estimates.binary import check_binary, tail_probability, variance_inflation
@@ -20,6 +21,7 @@ from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.arms import Notes, arm_error, check_size, notes_of
 from crucible_nb.stats.samples.counts import counts_2x2, discordant_of
 from crucible_nb.stats.samples.pairs import Pairs, clustered_pairs
+from crucible_nb.stats.samples.values import rows_where
 from crucible_nb.stats.wording import interval_text
 from crucible_nb.utils import checks
 
@@ -43,6 +45,12 @@ class PairCounts(NamedTuple):
         """Difference of the two proportions, treatment - control."""
         return (self.treatment_only - self.control_only) / self.n
 
+    @property
+    def error(self) -> float:
+        """Standard error of the difference; NaN for a single pair."""
+        squares = max(self.discordant - self.n * self.difference**2, 0.0)
+        return math.sqrt(squares / self.n / (self.n - 1)) if self.n > 1 else math.nan
+
 
 def mcnemar(
     control: Any,
@@ -55,6 +63,7 @@ def mcnemar(
     alternative: str = "two-sided",
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether two proportions of the same items differ, from the discordant pairs (McNemar's test).
 
@@ -69,6 +78,7 @@ def mcnemar(
         cluster: Column of clusters of similar items. With clusters, and for sampled rows, a score test sums the
             differences within each cluster before squaring.
         confidence: Coverage of the intervals.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is treatment - control with Tango's interval, the effect size Cohen's g. Without
@@ -90,6 +100,7 @@ def mcnemar(
         Psychometrika 12 (1947). Yang, Sun, Hardin: A note on the tests for clustered matched-pair binary data.
         Biometrical Journal 52 (2010).
     """
+    control, treatment = rows_where(where, control, treatment)
     checks.one_of("exact", exact, (None, True, False))
     confidence = check_test_arguments(alternative, confidence)
     if treatment is None:
@@ -137,7 +148,7 @@ def _unweighted(
     variance = paired_variance(counts.control_only, counts.treatment_only, counts.n)
     limits = score_limits(counts.difference, variance, two_sided_level(confidence, alternative))
     kind = "exact" if exact else "chi-square with continuity correction" if correction else "chi-square"
-    test = _Test(statistic, None if exact else 1.0, pvalue, limits, kind, "Tango")
+    test = _Test(statistic, None if exact else 1.0, pvalue, limits, kind, "Tango", counts.error)
     return _result(counts, metric, test, alternative, confidence, notes)
 
 
@@ -183,6 +194,7 @@ def _weighted(pairs: Pairs, alternative: str, confidence: float, notes: Notes) -
         statistic=z * z, df=(1.0, error.df), pvalue=tail_probability(z, alternative, error.df),
         limits=Interval(max(mean - half, -1.0), min(mean + half, 1.0)),
         kind="score test with the variance of weighted or clustered pairs", interval_method="linearised",
+        error=error.error,
     )  # fmt: skip
     return _result(counts, pairs.control.metric.name, test, alternative, confidence, notes)
 
@@ -194,7 +206,7 @@ def _z(level: float) -> float:
 
 
 class _Test(NamedTuple):
-    """Statistic, degrees of freedom, p-value and two-sided limits, with the names of test and interval method."""
+    """Statistic, degrees of freedom, p-value, two-sided limits, names of test and interval method, standard error."""
 
     statistic: float
     df: float | tuple[float, ...] | None
@@ -202,6 +214,7 @@ class _Test(NamedTuple):
     limits: Interval
     kind: str
     interval_method: str
+    error: float
 
 
 def _result(
@@ -227,4 +240,5 @@ def _result(
         method=f"Paired shares were compared by McNemar's test ({test.kind}): {outcome}, {p_text(test.pvalue)}; the "
         f"shares differ by {number(counts.difference)} ({interval_text(interval, confidence)}, "
         f"{test.interval_method}).",
+        standard_error=test.error,
     )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import unit_of
+from crucible_nb.events.where import Where
 from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import (
@@ -38,7 +39,7 @@ from crucible_nb.stats.samples.arms import (
     two_arms,
 )
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Values, is_constant
+from crucible_nb.stats.samples.values import Values, is_constant, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs
 from crucible_nb.utils import checks
 
@@ -47,13 +48,14 @@ SCIPY_ALTERNATIVE = {"two-sided": "two-sided", "less": "greater", "greater": "le
 
 
 class _Test(NamedTuple):
-    """Estimate with its interval, statistic, degrees of freedom and p-value."""
+    """Estimate with its interval, statistic, degrees of freedom, p-value and standard error."""
 
     estimate: float
     interval: Interval
     statistic: float
     df: float
     pvalue: float
+    error: float
 
 
 def t_test(
@@ -67,6 +69,8 @@ def t_test(
     cluster: str | None = None,
     equal_variance: bool = False,
     pair_by: str = "sample_id",
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether the means of two arms differ: Welch's t-test by default.
 
@@ -83,6 +87,7 @@ def t_test(
         cluster: Column of clusters of similar rows, e.g. "session_id"; a cluster may occur in both arms.
         equal_variance: Use Student's t-test; only for rows that are neither sampled nor clustered.
         pair_by: Column of item ids, with `paired`.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult: `estimate`, intervals and effect size (Hedges' g; Cohen's d_z for pairs) are of
@@ -102,6 +107,7 @@ def t_test(
         Welch: The generalization of Student's problem when several different population variances are involved.
         Biometrika 34 (1947). Korn, Graubard: Analysis of Health Surveys, section 3.3. Wiley (1999).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     if paired:
         pairs = match_pairs(control, treatment, metric, pair_by, cluster, resample)
@@ -118,6 +124,8 @@ def one_sample(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether the mean of one sample differs from a given number: one-sample t-test.
 
@@ -126,6 +134,7 @@ def one_sample(
         popmean: Mean under the null hypothesis, in the unit of the metric.
         metric, confidence, resample, cluster: As for `t_test`.
         alternative: "two-sided", "greater" (the mean is above `popmean`) or "less".
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult: `estimate` is the mean; the effect size is Cohen's d, (mean - popmean) / sd.
@@ -142,6 +151,7 @@ def one_sample(
     References:
         Student: The probable error of a mean. Biometrika 6 (1908).
     """
+    [data] = rows_where(where, data)
     confidence = check_test_arguments(alternative, confidence)
     popmean = checks.number("popmean", popmean)
     (arm,) = arms_of((data,), ("data",), metric, cluster=cluster, resample=resample)
@@ -188,7 +198,7 @@ def t_test_of_means(
             "equal_variance=True is for rows that are neither sampled nor clustered. Leave it out for Welch's test."
         )
     if equal_variance:
-        test = _scipy_t_test(control.x, treatment.x, alternative, confidence)
+        test = _scipy_t_test(control.x, treatment.x, _pooled_error(means), alternative, confidence)
     else:
         error = means.error(1.0, 1.0)
         test = _t_test_by_error(means.difference, 0.0, error, alternative, confidence, reverse_sign=True)
@@ -219,10 +229,10 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
             "against; compare the numbers as they are"
         )
     means = two_paired_means(pairs, "t_test")
+    error = means.error(1.0, 1.0)
     if control.plain and control.per is None:
-        test = _scipy_t_test(control.x, treatment.x, alternative, confidence, paired=True)
+        test = _scipy_t_test(control.x, treatment.x, error.error, alternative, confidence, paired=True)
     else:
-        error = means.error(1.0, 1.0)
         test = _t_test_by_error(means.difference, 0.0, error, alternative, confidence, reverse_sign=True)
     size = _NO_EFFECT
     if control.per is None:
@@ -245,8 +255,9 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
 
 
 def _scipy_t_test(
-    control: np.ndarray, treatment: np.ndarray, alternative: str, confidence: float, *, paired: bool = False
-) -> _Test:
+    control: np.ndarray, treatment: np.ndarray, error: float, alternative: str, confidence: float, *,
+    paired: bool = False,
+) -> _Test:  # fmt: skip
     """Student's t-test of two arms, or the t-test of pairs."""
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
@@ -263,7 +274,14 @@ def _scipy_t_test(
             test = stats.ttest_ind(control, treatment, equal_var=True, alternative=side)
         low, high = test.confidence_interval(confidence)
     interval, estimate = Interval(-scale * float(high), -scale * float(low)), float(treatment.mean() - control.mean())
-    return _Test(scale * estimate, interval, float(test.statistic), float(test.df), float(test.pvalue))
+    return _Test(scale * estimate, interval, float(test.statistic), float(test.df), float(test.pvalue), error)
+
+
+def _pooled_error(means: TwoMeans) -> float:
+    """Standard error of a difference of two means whose variances are equal."""
+    n, m = (len(arm.deviation) for arm in means.arms or ())
+    first, second = (arm.moments.variance for arm in means.arms or ())
+    return math.sqrt(((n - 1) * first + (m - 1) * second) / (n + m - 2) * (1 / n + 1 / m))
 
 
 def _one_sample(
@@ -271,15 +289,16 @@ def _one_sample(
 ) -> _Test:
     from scipy import stats  # noqa: PLC0415
 
+    error = arm_error(arm, away)
     if not arm.plain or arm.per is not None:
-        return _t_test_by_error(mean, popmean, arm_error(arm, away), alternative, confidence)
+        return _t_test_by_error(mean, popmean, error, alternative, confidence)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scale = extreme_scale(arm.x)
         test = stats.ttest_1samp((arm.x - popmean) / scale, 0.0, alternative=alternative)
         low, high = test.confidence_interval(confidence)
     interval = Interval(popmean + scale * float(low), popmean + scale * float(high))
-    return _Test(mean, interval, float(test.statistic), float(test.df), float(test.pvalue))
+    return _Test(mean, interval, float(test.statistic), float(test.df), float(test.pvalue), error.error)
 
 
 def _t_test_by_error(
@@ -296,7 +315,7 @@ def _t_test_by_error(
     level = two_sided_level(confidence, alternative)
     half = float(special.stdtrit(error.df, (1 + level) / 2)) * error.error
     interval = one_sided(Interval(estimate - half, estimate + half), alternative)
-    return _Test(estimate, interval, -t if reverse_sign else t, error.df, pvalue)
+    return _Test(estimate, interval, -t if reverse_sign else t, error.df, pvalue, error.error)
 
 
 _NO_EFFECT = StandardizedEffect(math.nan, UNKNOWN, math.nan, "")
@@ -349,5 +368,5 @@ def _result(
         effect="" if math.isnan(size.value) else effect, effect_size=size.value, effect_interval=size.interval,
         alternative=alternative, n=n, assumptions=notes.assumptions, exclusions=notes.exclusions, method=report,
         warnings=notes.warnings, relative_change=change.value,
-        relative_interval=one_sided(change.interval, alternative),
+        relative_interval=one_sided(change.interval, alternative), standard_error=test.error,
     )  # fmt: skip

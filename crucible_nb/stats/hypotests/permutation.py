@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import Metric, unit_of
+from crucible_nb.events.where import Where
 from crucible_nb.stats import weighted
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.estimates.contrast import NO_CHANGE, RelativeChange
@@ -19,7 +20,7 @@ from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_l
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_spread, notes_of, shared_clusters, two_arms
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of
 from crucible_nb.utils import checks
 
@@ -48,6 +49,7 @@ class _Estimates(NamedTuple):
     size_interval: Interval
     change: RelativeChange
     note: str
+    error: float = math.nan
 
 
 def permutation_test(
@@ -62,6 +64,8 @@ def permutation_test(
     pair_by: str = "sample_id",
     n_resamples: int = 9999,
     seed: int = 0,
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether two arms have the same distribution, by permutation of a mean, rate, ratio or quantile.
 
@@ -79,6 +83,7 @@ def permutation_test(
         pair_by: Column of item ids, with `paired`.
         n_resamples: Number of random permutations.
         seed: Random seed.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult: `statistic` is that of control - treatment. The interval does not come from permutation: that of a
@@ -98,6 +103,7 @@ def permutation_test(
         Phipson, Smyth: Permutation p-values should never be zero. Statistical Applications in Genetics and Molecular
         Biology 9 (2010).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     checks.whole("n_resamples", n_resamples, ge=99)
     checks.whole("seed", seed)
@@ -143,6 +149,7 @@ def _result(
             p_text(pvalue), f"{estimates.effect} = {number(estimates.size)}" if estimates.effect else "",
         ),
         relative_change=estimates.change.value, relative_interval=estimates.change.interval,
+        standard_error=estimates.error,
     )  # fmt: skip
 
 
@@ -256,5 +263,5 @@ def _estimates_of_test(result: TestResult) -> _Estimates:
     return _Estimates(
         result.estimate, result.confidence_interval, result.effect, result.effect_size, result.effect_interval,
         RelativeChange(result.relative_change, result.relative_interval),
-        f"the interval is that of the {result.test}, not from permutation",
+        f"the interval is that of the {result.test}, not from permutation", result.standard_error,
     )  # fmt: skip

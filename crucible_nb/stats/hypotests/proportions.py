@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_h_of, one_sided_size
 from crucible_nb.stats.estimates.binary import (
     Share,
@@ -24,10 +28,12 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, notes_of
-from crucible_nb.stats.samples.values import Values
-from crucible_nb.stats.wording import interval_text
+from crucible_nb.stats.samples.values import Values, frame_of, rows_where
+from crucible_nb.stats.wording import interval_text, own_name
 from crucible_nb.utils import checks
 
+RATE = "success_rate"
+"""The default metric of tests of proportions."""
 _FEW = 5
 
 
@@ -39,6 +45,7 @@ def two_proportions(
     alternative: str = "two-sided",
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether two independent proportions differ: score (pooled z) test, with Newcombe's interval.
 
@@ -51,6 +58,7 @@ def two_proportions(
         alternative: "two-sided", "greater" (the treatment has more) or "less".
         cluster: Column of clusters of similar rows, e.g. "session_id".
         confidence: Coverage of the intervals.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is treatment - control, the effect size Cohen's h. Two arms without any success, or
@@ -72,8 +80,23 @@ def two_proportions(
         (1998). Rao, Scott: On chi-squared tests for multiway contingency tables with cell proportions estimated from
         survey data. Annals of Statistics 12 (1984).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
-    return proportions_test(*binary_arms(control, treatment, metric, cluster), alternative, confidence)
+    result = proportions_test(*binary_arms(control, treatment, metric, cluster), alternative, confidence)
+    return renamed(result, own_name(metric, RATE, control, treatment), bare=is_bare(control, treatment))
+
+
+def renamed(result: TestResult, name: str, *, bare: bool) -> TestResult:
+    """Name the values of a test of proportions in its text: those of a Series by its name, of a list as true values."""
+    if not bare or result.metric not in {RATE, name}:
+        return result
+    values = "true values" if name == RATE else name
+    return replace(result, metric=name, method=result.method.replace(" of success (", f" of {values} (", 1))
+
+
+def is_bare(*data: Any) -> bool:
+    """Whether data have no columns, so that only a name of their own tells what they are."""
+    return not any(isinstance(frame_of(part), pd.DataFrame) for part in data)
 
 
 def proportions_test(control: Values, treatment: Values, alternative: str, confidence: float) -> TestResult:
@@ -107,6 +130,7 @@ def shares_test(
         f"{p_text(pvalue)}; the difference is {number(shares.difference)} ({interval_text(interval, confidence)}, "
         "Newcombe).",
         relative_change=change.value, relative_interval=one_sided(change.interval, alternative, -1.0),
+        standard_error=shares.error,
     )  # fmt: skip
 
 
@@ -131,6 +155,7 @@ def one_proportion(
     alternative: str = "two-sided",
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether a proportion of true values differs from a known one: exact binomial test.
 
@@ -140,6 +165,7 @@ def one_proportion(
         data: Experiment, DataFrame, Series, list or array of true and false.
         share: Known proportion, in (0, 1).
         metric, alternative, cluster, confidence: As for `two_proportions`; "greater" is above the known proportion.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the estimate is the proportion with Clopper and Pearson's interval, the effect size Cohen's h.
@@ -158,6 +184,7 @@ def one_proportion(
         Clopper, Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial.
         Biometrika 26 (1934).
     """
+    [data] = rows_where(where, data)
     confidence = check_test_arguments(alternative, confidence)
     known = checks.number("share", share, gt=0, lt=1)
     (values,) = arms_of((data,), ("data",), metric, cluster=cluster)
@@ -177,11 +204,13 @@ def one_proportion(
         TwoShares(Share(known, math.inf, 1, math.inf), observed, df=math.inf if df is None else df), level
     )
     size = one_sided_size(size, alternative, -math.pi, math.pi)
-    return TestResult(
+    result = TestResult(
         test=f"{name} test", metric=values.metric.name, estimate=observed.share, estimand="share",
         confidence_interval=interval, confidence=confidence, statistic=statistic, df=df, pvalue=pvalue,
         effect="Cohen's h", effect_size=size.value, effect_interval=size.interval, alternative=alternative,
         n=observed.rows, assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings,
         method=f"The share of {values.metric.column} ({share_text(observed)}) was compared with {number(known)} by the "
         f"{name} test: {p_text(pvalue)} ({interval_text(interval, confidence)}).",
+        standard_error=observed.error,
     )  # fmt: skip
+    return renamed(result, own_name(metric, RATE, data), bare=is_bare(data))

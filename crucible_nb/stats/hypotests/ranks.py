@@ -11,6 +11,7 @@ import numpy as np
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import unit_of
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.dominance import Dominance, below, dominance
 from crucible_nb.stats.effects.explained import FStatistic, explained_limits, name_groups, wald_test
 from crucible_nb.stats.effects.signed_ranks import matched_rank_biserial, pseudomedian
@@ -22,7 +23,7 @@ from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_l
 from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, arms_of, check_spread, difference_error, notes_of, two_arms
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text
 from crucible_nb.utils import checks
 
@@ -40,6 +41,8 @@ def mann_whitney_u(
     cluster: str | None = None,
     method: str | None = None,
     continuity: bool = True,
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether values of one arm tend to be larger than those of the other: the Mann-Whitney U test.
 
@@ -55,6 +58,7 @@ def mann_whitney_u(
         cluster: Column of clusters of similar rows, e.g. "session_id".
         method: "exact" or "asymptotic"; None is exact if an arm has at most 8 values and there are no ties.
         continuity: Correct the asymptotic p-value for continuity.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult. `estimate` is P(treatment > control) + P(equal) / 2, which U estimates for distributions of any
@@ -75,6 +79,7 @@ def mann_whitney_u(
         Annals of Mathematical Statistics 18 (1947). Lumley, Scott: Two-sample rank tests under complex sampling.
         Biometrika 100 (2013).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     checks.one_of("method", method, METHODS)
     arms = two_arms(control, treatment, metric, cluster=cluster, resample=resample)
@@ -114,6 +119,7 @@ def mann_whitney_of(
             f"with probability {number(cliff.share)}", interval_text(share, confidence), shown, p_text(pvalue),
             f"rank-biserial correlation = {number(cliff.delta)}",
         ),
+        standard_error=cliff.error.error / 2,
     )  # fmt: skip
 
 
@@ -162,6 +168,8 @@ def wilcoxon(
     pair_by: str = "sample_id",
     method: str | None = None,
     continuity: bool = False,
+    *,
+    where: Where = None,
 ) -> TestResult:
     """Test whether paired differences are symmetric about zero: Wilcoxon's signed-rank test.
 
@@ -173,6 +181,7 @@ def wilcoxon(
         pair_by: Column of item ids.
         method: "exact" or "asymptotic"; None is exact for at most 50 pairs without ties.
         continuity: Correct the asymptotic p-value for continuity.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult. `estimate` is the Hodges-Lehmann pseudomedian of treatment - control; the effect size is the
@@ -192,6 +201,7 @@ def wilcoxon(
         Wilcoxon: Individual comparisons by ranking methods. Biometrics Bulletin 1 (1945). Hodges, Lehmann: Estimates
         of location based on rank tests. Annals of Mathematical Statistics 34 (1963).
     """
+    control, treatment = rows_where(where, control, treatment)
     confidence = check_test_arguments(alternative, confidence)
     checks.one_of("method", method, METHODS)
     pairs = match_independent_pairs(control, treatment, metric, pair_by)
@@ -256,6 +266,7 @@ def kruskal_wallis(
     confidence: float = 0.95,
     resample: Any = None,
     cluster: str | None = None,
+    where: Where = None,
 ) -> TestResult:
     """Test whether values of some groups tend to be larger than those of other groups: the Kruskal-Wallis test.
 
@@ -269,6 +280,7 @@ def kruskal_wallis(
         confidence: Coverage of the interval of the effect size; 0.90 is customary.
         resample: Width of time blocks, e.g. "1min", whose values replace the rows.
         cluster: Column of clusters of similar rows, e.g. "session_id".
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult. The effect size is epsilon squared, the proportion of the variance of ranks between the groups; its
@@ -287,6 +299,7 @@ def kruskal_wallis(
         Kruskal, Wallis: Use of ranks in one-criterion variance analysis. JASA 47 (1952). Lumley, Scott: Two-sample
         rank tests under complex sampling. Biometrika 100 (2013).
     """
+    groups = rows_where(where, *groups)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     names = name_groups(groups, "kruskal_wallis")
     arms = arms_of(groups, names, metric, cluster=cluster, resample=resample)

@@ -8,14 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import ITEM
+from crucible_nb.events.where import Where
 from crucible_nb.stats.estimates.binary import TwoShares, newcombe_contrast, share_of_counts
 from crucible_nb.stats.hypotests.association import cramers_v, rao_scott
 from crucible_nb.stats.outcome import TestResult, p_text
 from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS
-from crucible_nb.stats.samples.clusters import ITEM, SESSION
+from crucible_nb.stats.samples.clusters import SESSION
 from crucible_nb.stats.samples.counts import (
     Labels,
     categories_of,
@@ -24,9 +27,11 @@ from crucible_nb.stats.samples.counts import (
     labels_of,
     weighted_counts,
 )
-from crucible_nb.stats.samples.values import frame_of
+from crucible_nb.stats.samples.values import frame_of, rows_where
+from crucible_nb.stats.wording import own_name
 from crucible_nb.utils import checks
 
+_RATE = "success_rate"
 _FEW = 5
 
 
@@ -37,6 +42,7 @@ def chi_square(
     correction: bool = True,
     cluster: str | None = None,
     confidence: float = 0.95,
+    where: Where = None,
 ) -> TestResult:
     """Test whether arms or rows of a table differ in the proportions of categories, or counts from given proportions.
 
@@ -49,6 +55,7 @@ def chi_square(
         correction: Correct 2 x 2 tables for continuity (Yates), as scipy does.
         cluster: Column of clusters of similar rows, e.g. "session_id".
         confidence: Coverage of the intervals.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         TestResult; the effect size is Cramer's V, for one list of counts Cohen's w, from the uncorrected statistic. The
@@ -71,6 +78,7 @@ def chi_square(
     References:
         Pearson: On the criterion that a given system of deviations ... Philosophical Magazine 50 (1900).
     """
+    groups = rows_where(where, *groups)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     if len(groups) > 1:
         if expected is not None:
@@ -82,7 +90,10 @@ def chi_square(
         return _goodness_of_fit(*_count_labels(groups[0], metric, expected), confidence)
     counts = counts_of(frame_of(groups[0]))
     if counts.ndim == 1:
-        return _goodness_of_fit(counts, _proportions(expected, len(counts)), metric, confidence)
+        name = own_name(metric, _RATE, groups[0])
+        return _goodness_of_fit(
+            counts, _proportions(expected, len(counts)), "counts" if name == _RATE else name, confidence
+        )
     if expected is not None:
         raise checks.wrong("expected", expected, "None with a table")
     return _test_table(counts, "table", correction=correction, confidence=confidence)
@@ -195,7 +206,12 @@ def _count_labels(data: Any, metric: str, expected: Mapping[Any, float]) -> tupl
     if unknown:
         raise checks.wrong("expected", dict(expected), f"a share for each label; {unknown[0]!r} has none", StatError)
     shares = _proportions(list(expected.values()), len(categories))
-    return weighted_counts(arm, categories).astype(np.int64), shares, metric
+    name = own_name(metric, _RATE, data)
+    return weighted_counts(arm, categories).astype(np.int64), shares, "labels" if _is_unnamed(name, data) else name
+
+
+def _is_unnamed(name: str, data: Any) -> bool:
+    return name == _RATE and not isinstance(frame_of(data), pd.DataFrame)
 
 
 def _proportions(expected: Any, length: int) -> np.ndarray:
@@ -219,7 +235,8 @@ def _goodness_of_fit(counts: np.ndarray, shares: np.ndarray, metric: str, confid
         test="chi-square goodness of fit", metric=metric, estimate=math.nan, estimand="", confidence_interval=UNKNOWN,
         confidence=confidence, statistic=statistic, df=df, pvalue=pvalue, effect="Cohen's w", effect_size=effect,
         effect_interval=interval, alternative="two-sided", n=n, assumptions=assumptions,
-        method=f"Frequencies of {len(counts)} categories were compared with given shares by Pearson's chi-square test: "
+        method=f"Frequencies of {len(counts)} categories{'' if metric == 'counts' else f' of {metric}'} were compared "
+        "with given shares by Pearson's chi-square test: "
         f"chi2({df:g}, N = {n:,}) = {number(statistic)}, {p_text(pvalue)}, Cohen's w = {number(effect)}.",
         warnings=warnings,
     )  # fmt: skip

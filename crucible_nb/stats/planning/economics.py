@@ -9,6 +9,7 @@ from typing import Any
 
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import Metric, unit_of
+from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.sizes import match_pairs
 from crucible_nb.stats.effects.standardized import differences
 from crucible_nb.stats.estimates.binary import is_binary, share_of
@@ -18,7 +19,7 @@ from crucible_nb.stats.planning.power import check_power_and_alpha, required_n
 from crucible_nb.stats.results import Result, number
 from crucible_nb.stats.samples.arms import ARMS, arm_error, check_spread, linearize, two_arms
 from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Values
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.utils import checks
 
 
@@ -80,6 +81,7 @@ def next_sample(
     paired: bool = False,
     cluster: str | None = None,
     pair_by: str = "sample_id",
+    where: Where = None,
 ) -> NextSample:
     """Estimate how many more items are needed to detect a difference, what they cost and how long they take.
 
@@ -96,6 +98,7 @@ def next_sample(
         paired: Both arms have the same items, matched by `pair_by`.
         cluster: Column of clusters of similar rows; further clusters are assumed to be as large as those so far.
         pair_by: Column of item ids.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         NextSample.
@@ -116,6 +119,7 @@ def next_sample(
     References:
         Cohen: Statistical Power Analysis for the Behavioral Sciences. 2nd edition, Erlbaum (1988).
     """
+    control, treatment = rows_where(where, control, treatment)
     power, alpha = check_power_and_alpha(power, alpha)
     difference = checks.number("difference", difference, gt=0)
     if paired:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.metric_names import Metric
+from crucible_nb.events.metric_values import has_columns, known_rows
 from crucible_nb.stats.samples.values import frame_of, weights_of
 
 _MINUTE = 60.0
@@ -87,9 +88,9 @@ def item_cost(data: Any, metric: Metric, pair_by: str | None = None, *, spending
     """
     spending = spending or Spending(data)
     frame, weight = spending.frame, spending.weight
-    if metric.column not in frame.columns:
+    if not has_columns(frame, metric):
         return ItemCost(math.nan, math.nan)
-    valued = frame[metric.column].notna().to_numpy()
+    valued = known_rows(frame, metric)
     items = float(np.count_nonzero(valued) if weight is None else weight[valued].sum())
     if pair_by is not None and pair_by in frame.columns and valued.any():
         items *= frame.loc[valued, pair_by].nunique() / int(valued.sum())

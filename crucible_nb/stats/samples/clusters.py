@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from crucible_nb.events.columns import one_column
+from crucible_nb.events.declared import ITEM, declared_of, item_column
 
-SESSION, ITEM = "session_id", "sample_id"
+SESSION = "session_id"
 _HEAD = 10_000
 
 
@@ -41,7 +42,7 @@ INDEPENDENT = Clustering()
 def choose_cluster(
     groups: Sequence[Any], given: str | None = None, item: str | None = None, *, paired: bool = False
 ) -> Clustering:
-    """Choose the column of clusters: as given, else sessions or repeated items if they have several rows.
+    """Choose the column of clusters: as given, else as declared, else sessions or items that have several rows.
 
     Sessions of which each belongs to one item (attempts at a task) leave the item as the cluster. In pairs an item is
     the unit already, and only sessions with several items are clusters.
@@ -49,7 +50,7 @@ def choose_cluster(
     Args:
         groups: Data of each group; data without columns have no clusters.
         given: Column given by the user.
-        item: Column of item ids; None is `sample_id`.
+        item: Column of item ids; None and `sample_id` are the declared unit, if there is one.
         paired: Whether items are compared in pairs.
 
     Examples:
@@ -60,8 +61,12 @@ def choose_cluster(
     if given is not None:
         return Clustering(given, (f"clustered by {given}",), given=True)
     frames = [group for group in groups if isinstance(group, pd.DataFrame)]
-    warnings: list[str] = []
-    for column in _candidates(frames, item or ITEM, paired=paired):
+    declared, warnings = declared_of(frames).cluster, list[str]()
+    if declared is not None and any(declared in frame.columns for frame in frames):
+        return Clustering(declared, (f"clustered by {declared}, as declared",))
+    if declared is not None:
+        warnings.append(f"the rows do not have the declared cluster {declared}")
+    for column in _candidates(frames, item_column(frames, item or ITEM) or ITEM, paired=paired):
         if not all(_has_several_values(frame, column) for frame in frames if column in frame.columns):
             warnings.append(f"rows are taken as independent, although a group has a single {column}")
             continue

@@ -11,7 +11,8 @@ import pandas as pd
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize, one_column
 from crucible_nb.events.ids import joint_codes
-from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_names import Metric, metric_of
+from crucible_nb.events.metric_values import metric_numbers
 from crucible_nb.events.sampling_info import check_weights, facts_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
 from crucible_nb.stats.samples.pairs import Pairs
@@ -98,9 +99,7 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
     data, sampled = frame_of(data), False
     if isinstance(data, pd.DataFrame):
         check_weights(data)
-        column = metric_of(metric, data.columns).column
-        checks.columns("metric", column, data.columns)
-        labels = one_column(data[column], column)
+        labels = _labels_of_frame(data, metric_of(metric, data.columns))
         weight = weights_of(data)
         sampled = bool((weight[weight > 0] != 1).any()) or len(data) < (facts_of(data).get("seen") or 0)
     else:
@@ -112,6 +111,14 @@ def labels_of(data: Any, metric: str, name: str, codes: np.ndarray | None = None
         raise StatError(f"{metric}: expected at least 1 row with a value in {name}, got 0")
     codes = None if codes is None else codes[known]
     return Labels(labels[known].astype(object), weight[known], codes, int((present & ~known).sum()), sampled)
+
+
+def _labels_of_frame(frame: pd.DataFrame, metric: Metric) -> pd.Series:
+    if metric.condition is not None:
+        holds = metric_numbers(frame, metric)
+        return pd.Series(pd.arrays.BooleanArray(holds == 1, np.isnan(holds)), frame.index)
+    checks.columns("metric", metric.column, frame.columns)
+    return one_column(frame[metric.column], metric.column)
 
 
 def joint_clusters(groups: Sequence[Any], cluster: str | None) -> tuple[list[np.ndarray | None], Clustering]:

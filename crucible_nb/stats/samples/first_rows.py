@@ -7,6 +7,7 @@ import pandas as pd
 
 from crucible_nb.events.ids import id_codes
 from crucible_nb.events.metric_names import Metric
+from crucible_nb.events.metric_values import has_columns, known_rows
 
 
 def first_rows(frame: pd.DataFrame, metric: Metric, by: str) -> pd.DataFrame:
@@ -26,10 +27,9 @@ def first_rows(frame: pd.DataFrame, metric: Metric, by: str) -> pd.DataFrame:
         >>> first_rows(arm, metric_of("score", arm), "sample_id").score.tolist()
         [0.0, nan, 0.5]
     """
-    columns = [column for column in (metric.column, metric.per) if column is not None]
-    if not {by, *columns} <= set(frame.columns):
+    if by not in frame.columns or not has_columns(frame, metric):
         return frame
     code = id_codes(frame[by], by)[0]
-    known = frame[columns].notna().all(axis=1).to_numpy() & (code >= 0)
+    known = known_rows(frame, metric) & (code >= 0)
     again = pd.Series(np.where(known, code, -1 - np.arange(len(frame)))).duplicated().to_numpy()
     return frame[~again] if again.any() else frame

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import item_column
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.stats.samples.clusters import choose_cluster
 from crucible_nb.stats.samples.values import Values, frame_of, is_zero_one, same_kind, values_of
@@ -80,8 +81,9 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
         control, treatment: DataFrames or experiments with the column `by`; or lists, arrays or Series of equal length,
             paired by position.
         metric: As for `values_of`.
-        by: Column of item ids; items in one arm only, and rows without an id, are left out and counted. Several rows
-            of one item (repeats) are replaced by their weighted mean, those of a total by their sum.
+        by: Column of item ids, "sample_id" or the declared unit; items in one arm only, and rows without an id, are
+            left out and counted. Several rows of one item (repeats) are replaced by their weighted mean, those of a
+            total by their sum.
         cluster: Column of clusters of similar items, read from the control.
 
     Raises:
@@ -95,6 +97,7 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
         ([2.0, 2.0], '1 items of the control have no partner')
     """
     control, treatment = frame_of(control), frame_of(treatment)
+    by = item_column((control, treatment), by) or by
     framed = [isinstance(side, pd.DataFrame) for side in (control, treatment)]
     if not any(framed):
         return _by_position(control, treatment, metric, cluster)

@@ -13,7 +13,9 @@ from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.dtypes import family_of
 from crucible_nb.events.ids import dense_numbers, joint_codes
 from crucible_nb.events.metric_names import Kind, Metric, metric_of, unit_of
+from crucible_nb.events.metric_values import metric_numbers, require_estimate
 from crucible_nb.events.sampling_info import check_weights, facts_of
+from crucible_nb.events.where import Where, select
 from crucible_nb.utils import checks
 
 
@@ -71,6 +73,32 @@ def frame_of(data: Any) -> Any:
     return data.frame() if is_experiment(data) else data
 
 
+def rows_where(where: Where, *groups: Any) -> tuple[Any, ...]:
+    """Select the rows of each group for which a condition is true; see `crucible_nb.events.where.select`.
+
+    Args:
+        where: Text, or a callable (frame) -> mask; None returns the groups as they are.
+        groups: Experiments or DataFrames; None stays None.
+
+    Raises:
+        SchemaError, ConfigError: See `select`.
+        StatError: A group without columns.
+
+    Examples:
+        >>> calls = pd.DataFrame({"event": ["call", "warmup"], "latency_ms": [10.0, 900.0]})
+        >>> rows_where("event == 'call'", calls)[0].latency_ms.tolist()
+        [10.0]
+    """
+    return groups if where is None else tuple(_rows_where(where, data) for data in groups)
+
+
+def _rows_where(where: Where, data: Any) -> Any:
+    rows = frame_of(data)
+    if rows is not None and not isinstance(rows, pd.DataFrame):
+        raise StatError(f"where={where!r}: expected experiments or DataFrames, got {type(data).__name__}")
+    return None if rows is None else select(rows, where)
+
+
 def is_experiment(data: Any) -> bool:
     """Return whether data are an experiment; a column or label named "frame" does not make a table one."""
     return hasattr(type(data), "frame")
@@ -106,11 +134,14 @@ def values_of(data: Any, metric: str, name: str = "data", *, cluster: str | None
 def read_values(data: Any, metric: Metric, name: str = "data", *, cluster: str | None = None) -> Values:
     """Read the values of a metric of known kind; arguments and errors as for `values_of`."""
     data = frame_of(data)
+    require_estimate(metric)
+    if metric.kind == "per_time":
+        raise StatError(f"{metric.name}: a rate per time has no value per row")
     if isinstance(data, pd.DataFrame):
         return _of_frame(data, metric, cluster)
     if cluster is not None:
         raise StatError(f"cluster={cluster!r}: {name} needs to be a DataFrame or an experiment with that column")
-    if metric.kind == "ratio":
+    if metric.kind == "ratio" or metric.name.startswith("share("):
         raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
     series = bare_series(data, name)
     x = finite_numbers(series, metric.column, name)
@@ -145,15 +176,15 @@ def _with_kind(values: Values, kind: Kind) -> Values:
 
 def _of_frame(frame: pd.DataFrame, metric: Metric, cluster: str | None) -> Values:
     check_weights(frame)
-    checks.columns("metric", metric.column, frame.columns)
-    x, per = finite_numbers(frame[metric.column], metric.column), None
+    x, per = metric_numbers(frame, metric), None
+    require_finite(x, metric.column)
     if metric.per is not None:
         checks.columns("metric", metric.per, frame.columns)
         per = finite_numbers(frame[metric.per], metric.per)
         x = np.where(np.isnan(per), np.nan, x)
     values = _known(metric, x, weights_of(frame), facts_of(frame), clusters_of(frame, cluster), per)
     columns = [column for column in (metric.column, metric.per) if column is not None]
-    notes = [note for column in columns for note in _unit_notes(column, frame[column])]
+    notes = [note for column in columns if column in frame.columns for note in _unit_notes(column, frame[column])]
     return values._replace(notes=tuple(notes)) if notes else values
 
 
@@ -260,6 +291,15 @@ def finite_numbers(column: Any, name: str, argument: str | None = None) -> np.nd
         StatError: It holds infinite numbers.
     """
     x = numbers_of(column, name, argument)
-    if np.isinf(x).any():
-        raise StatError(f"{argument or name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")
+    require_finite(x, argument or name)
     return x
+
+
+def require_finite(x: np.ndarray, name: str) -> None:
+    """Refuse infinite numbers; NaN is a missing value.
+
+    Raises:
+        StatError: A number is infinite.
+    """
+    if np.isinf(x).any():
+        raise StatError(f"{name}: expected finite numbers, got {int(np.isinf(x).sum())} infinite ones")

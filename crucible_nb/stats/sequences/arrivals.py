@@ -12,6 +12,7 @@ from crucible_nb.errors import StatError
 from crucible_nb.events.batch import Column
 from crucible_nb.events.columns import one_column, read_column
 from crucible_nb.events.metric_names import Metric, metric_of
+from crucible_nb.events.metric_values import has_columns, require_estimate
 from crucible_nb.events.sampling_info import facts_of, not_whole
 from crucible_nb.stats.samples.values import Values, bare_series, is_experiment, read_values
 from crucible_nb.stats.sequences.arm_states import ArmState, Quantile, Rate, Unbounded
@@ -40,6 +41,9 @@ def metric_in(name: str, *data: Any) -> Metric:
     """
     sides = [rows_of(side) for side in data]
     metric = metric_of(name, sides[0].columns if sides and isinstance(sides[0], pd.DataFrame) else ())
+    require_estimate(metric)
+    if metric.kind == "per_time":
+        raise StatError(f"{name}: a rate per time has no confidence sequence; use confidence_interval")
     if metric.kind != "mean":
         return metric
     boolean = [_are_booleans(side, metric.column) for side in sides if len(side)]
@@ -157,6 +161,6 @@ def fill_from_live(arm: ArmState, metric: Metric, metrics: Any) -> int | None:
 def newest_rows(experiment: Any, metric: Metric) -> np.ndarray:
     """The newest values in memory in order of arrival, to compare neighbours; empty if rows were sampled."""
     frame = experiment.frame()
-    if facts_of(frame).get("sampled") or metric.column not in frame.columns:
+    if facts_of(frame).get("sampled") or not has_columns(frame, metric):
         return np.empty(0)
     return read_values(sort_by_seq(frame.iloc[-_NEWEST:]), metric).x

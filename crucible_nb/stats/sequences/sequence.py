@@ -10,8 +10,9 @@ import numpy as np
 
 from crucible_nb.accumulators.serial import StateReader
 from crucible_nb.events.metric_names import Metric
+from crucible_nb.events.where import Where
 from crucible_nb.stats.results import Interval, Result
-from crucible_nb.stats.samples.values import is_experiment
+from crucible_nb.stats.samples.values import is_experiment, rows_where
 from crucible_nb.stats.sequences.arrivals import (
     arrivals,
     fill_from_live,
@@ -232,6 +233,8 @@ def confidence_sequence(
     confidence: float = 0.95,
     bound: Any = None,
     asymptotic: bool = False,
+    *,
+    where: Where = None,
 ) -> ConfidenceSequence:
     """Start a confidence sequence: an interval that is valid however often it is read.
 
@@ -244,6 +247,7 @@ def confidence_sequence(
         confidence: Probability that the true value is inside at all looks together, in (0, 1).
         bound: (lowest, highest) possible value, known beforehand, in the unit of the column.
         asymptotic: Give means without a bound an interval that is valid only asymptotically.
+        where: Condition on the rows, as for `query_window`; of all arms, before anything else.
 
     Returns:
         A `ConfidenceSequence`; `.update(values)` adds later values.
@@ -267,6 +271,7 @@ def confidence_sequence(
         Stat. 49 (2021). Bahadur and Savage: The nonexistence of certain statistical procedures in nonparametric
         problems. Ann. Math. Stat. 27 (1956). See also the modules of `crucible_nb.stats.sequences`.
     """
+    [data] = rows_where(where, data)
     checks.text("metric", metric)
     new = ConfidenceSequence(metric, confidence, bound=bound, asymptotic=asymptotic, meaning=metric_in(metric, data))
     if data is None:
