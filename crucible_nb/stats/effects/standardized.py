@@ -182,7 +182,7 @@ def _squares(arm: Values, away: np.ndarray) -> float:
 def _centred(arm: Values, away: np.ndarray) -> np.ndarray:
     squares = away * away
     squares -= weighted.mean(squares, arm.weight)
-    return squares
+    return np.asarray(squares)
 
 
 def _positive(s: float, arm: Values) -> float:
