@@ -31,7 +31,7 @@ from crucible_nb.stats.estimates.two_quantiles import paired_quantile_contrast, 
 from crucible_nb.stats.hypotests.fisher import fisher
 from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
 from crucible_nb.stats.hypotests.means import paired_t_test
-from crucible_nb.stats.hypotests.proportions import proportions_test
+from crucible_nb.stats.hypotests.proportions import shares_test
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
@@ -194,7 +194,8 @@ def _paired_means(pairs: Pairs, design: Design) -> Difference:
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
-    test, shares = proportions_test(first, second, "two-sided", _CONFIDENCE), two_shares(first, second)
+    shares = two_shares(first, second)
+    test = shares_test(shares, first, second, "two-sided", _CONFIDENCE)
     why = "shares of independent arms" + _design_text(design)
     difference = _from_test(test, (first, second), why, newcombe_contrast(shares))
     difference = difference._replace(margin_contrast=margin_contrast(shares))
@@ -289,7 +290,7 @@ def _totals(first: Values, second: Values, design: Design) -> Difference:
         return difference_of_errors(Error(a * one.error, one.df), Error(b * two.error, two.df))
 
     positive = is_positive(first, one.estimate) and is_positive(second, two.estimate)
-    contrast = TwoMeans(one.estimate, two.estimate, error, positive).contrast
+    contrast = TwoMeans(one.estimate, two.estimate, error, positive, two.estimate - one.estimate).contrast
     estimate, (standard_error, df) = two.estimate - one.estimate, error(1.0, 1.0)
     if not standard_error > 0:
         raise StatError(

@@ -159,9 +159,9 @@ def _measure(
     alpha: float,
 ) -> MeasuredMetric:
     direction, margin = better_direction(metric, arguments.direction), arguments.margin
-    if plan is not None and metric == plan.plan.metric:
-        direction = plan.direction or direction
-        margin = plan.plan.margin if margin is None else margin
+    if plan is not None:
+        margin = plan.margin(metric, margin)
+        direction = (plan.direction if metric == plan.plan.metric else None) or direction
     difference = _difference(first, second, metric, design, arguments, alpha)
     difference = difference._replace(limited=difference.limited or one_run_reason(first, second, metric, design))
     read = read_margin(metric, margin, difference.values[0])

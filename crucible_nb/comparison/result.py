@@ -54,6 +54,7 @@ class MetricComparison(Result):
         warnings: Reasons to doubt the result.
         standard_error: Standard error of the difference, in the unit of the metric. NaN for quantiles, whose interval
             comes from order statistics, for confidence sequences, and without a test.
+        role: Role in the plan: "primary", "secondary" or "guardrail"; None if the metric is not in a plan.
 
     Examples:
         >>> import crucible_nb as cr
@@ -92,6 +93,7 @@ class MetricComparison(Result):
     exclusions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     standard_error: float = math.nan
+    role: str | None = None
 
 
 class Comparison(Mapping[str, MetricComparison]):
@@ -104,6 +106,8 @@ class Comparison(Mapping[str, MetricComparison]):
         looked: Sentences on deviations from the plan.
         warnings: Reasons to doubt the design or a metric.
         exclusions: Values that were left out, with the reason.
+        decision: Decision of the plan, a sentence that begins with "ship:", "do not ship:" or "go on:"; None without a
+            plan.
 
     Examples:
         >>> import crucible_nb as cr
@@ -114,13 +118,15 @@ class Comparison(Mapping[str, MetricComparison]):
 
     warnings: tuple[str, ...] = ()  # pickles of release 0.1 have none
     exclusions: tuple[str, ...] = ()
+    decision: str | None = None
 
     def __init__(
         self, control: str, treatment: str, metrics: Mapping[str, MetricComparison], design: tuple[str, ...],
         plan: str | None = None, looked: tuple[str, ...] = (), warnings: tuple[str, ...] = (),
+        decision: str | None = None,
     ) -> None:  # fmt: skip
         self.control, self.treatment, self.design, self.plan, self.looked = control, treatment, design, plan, looked
-        self._metrics = dict(metrics)
+        self._metrics, self.decision = dict(metrics), decision
         self.warnings = (*warnings, *_collect({name: metric.warnings for name, metric in metrics.items()}))
         self.exclusions = _collect({name: metric.exclusions for name, metric in metrics.items()})
 
@@ -160,7 +166,8 @@ class Comparison(Mapping[str, MetricComparison]):
         """
         return {
             "control": self.control, "treatment": self.treatment, "design": list(self.design), "plan": self.plan,
-            "looked": list(self.looked), "warnings": list(self.warnings), "exclusions": list(self.exclusions),
+            "looked": list(self.looked), "decision": self.decision,
+            "warnings": list(self.warnings), "exclusions": list(self.exclusions),
             "metrics": {name: metric.to_dict() for name, metric in self.items()},
         }  # fmt: skip
 
@@ -229,7 +236,14 @@ def header(comparison: Comparison) -> list[str]:
     metrics = list(comparison.values())
     arms = [brief(comparison.control, 40), brief(comparison.treatment, 40)]
     return ["metric", "verdict", *arms, "difference", f"{100 * metrics[0].confidence:.5g}% interval", "change",
-            "p" if metrics[0].correction is None else f"p ({metrics[0].correction})", "why"]  # fmt: skip
+            _p_header(metrics), "why"]  # fmt: skip
+
+
+def _p_header(metrics: list[MetricComparison]) -> str:
+    corrections = {metric.correction for metric in metrics}
+    if len(corrections) > 1:
+        return "p (corrected)"
+    return "p" if metrics[0].correction is None else f"p ({metrics[0].correction})"
 
 
 def cells(comparison: Comparison) -> list[list[str]]:
@@ -240,7 +254,7 @@ def cells(comparison: Comparison) -> list[list[str]]:
             _value(metric.treatment, metric.treatment_over_events), _known(metric.estimate),
             _interval(metric.confidence_interval), percent_text(metric.relative_change, metric.relative_interval),
             p_text(metric.pvalue) if metric.test else "not tested",
-            metric.why + ("" if metric.planned is not False else " (not planned)"),
+            metric.why + _role_text(metric),
         ]
         for metric in comparison.values()
     ]  # fmt: skip
@@ -260,6 +274,12 @@ def _sizes(n: tuple[int, int]) -> str:
     return f"{n[0]:,}" if n[0] == n[1] else f"{n[0]:,}, {n[1]:,}"
 
 
+def _role_text(metric: MetricComparison) -> str:
+    if metric.planned is False:
+        return " (not planned)"
+    return f" ({metric.role})" if metric.role in {"secondary", "guardrail"} else ""
+
+
 def _value(value: float, over_events: float) -> str:
     return _known(value) + ("" if math.isnan(over_events) else f" (over events {number(over_events)})")
 
@@ -275,7 +295,7 @@ def _interval(interval: Interval) -> str:
 
 def notes(comparison: Comparison, *, more: bool = True) -> list[str]:
     """Sentences below the table; with `more`, on further items needed."""
-    plan = [comparison.plan] if comparison.plan else []
+    plan = [text for text in (comparison.decision, comparison.plan) if text]
     warnings = [f"warning: {text}" for text in comparison.warnings]
     needed = [
         f"{brief(name)}: {metric.next_sample}" for name, metric in comparison.items() if metric.next_sample and more

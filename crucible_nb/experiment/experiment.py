@@ -702,10 +702,11 @@ class Experiment:
     def plan(
         self,
         metric: str,
-        margin: float | None = None,
+        margin: float | str | None = None,
         alpha: float = 0.05,
         *,
         direction: str | None = None,
+        guardrails: Mapping[str, float | str] | None = None,
         secondary: Sequence[str] = (),
         sample_size: int | None = None,
         looks: int = 1,
@@ -716,10 +717,12 @@ class Experiment:
 
         Args:
             metric: Primary metric, as in `cr.compare`.
-            margin: Smallest relevant difference, in the unit of the metric.
+            margin: Smallest relevant difference, in the unit of the metric, or "5%" of the control.
             alpha: Accepted rate of false positives.
             direction: "up" if more is better, "down" if less is better; None derives it from the name.
-            secondary: Other metrics to compare.
+            guardrails: Metrics that must not get worse than by their margin, e.g. {"p95_latency_ms": "5%"}. All of them
+                must hold, so they cost the primary metric no alpha.
+            secondary: Other metrics to compare; they are tested after the primary one, with Holm's correction.
             sample_size: Number of events of both arms together at the last look. The plan ends when each arm has half
                 of them, counted as values of the primary metric since the plan was made.
             looks: Number of looks, evenly spaced; they share alpha (O'Brien-Fleming-like spending).
@@ -746,7 +749,7 @@ class Experiment:
             plan = plan_of(
                 metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
-                events=view.own.pipeline.seq,
+                guardrails=guardrails, events=view.own.pipeline.seq,
             )  # fmt: skip
             if ledger is None:
                 self._intake.apply("plan", {"plan": plan})

@@ -342,3 +342,15 @@ def test_errors_say_what_to_do(call, error: type[Exception], said: str) -> None:
     with pytest.raises(error) as raised:
         call()
     assert said in str(raised.value)
+
+
+def test_a_large_offset_costs_neither_interval_nor_effect_their_digits() -> None:
+    rng = np.random.default_rng(3)
+    one, two = (np.round(rng.normal(0, 1, 200), 4) for _ in range(2))
+    near, far = (cr.compare(one + at, two + at, metrics=["score"])["score"] for at in (0.0, 2.0**30))
+    assert far.confidence_interval == pytest.approx(near.confidence_interval, rel=1e-6)  # values are rounded to 2^-22
+    exact = [np.asarray(x + 2.0**30) - 2.0**30 for x in (one, two)]
+    rounded = cr.compare(*exact, metrics=["score"])["score"]
+    assert far.confidence_interval == pytest.approx(rounded.confidence_interval, rel=1e-12)
+    assert far.effect_size == pytest.approx(rounded.effect_size, rel=1e-12)
+    assert far.pvalue == pytest.approx(rounded.pvalue, rel=1e-12)
