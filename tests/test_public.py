@@ -148,6 +148,23 @@ NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractio
 
 NEW |= {"cr.Experiment.last(self, column)"}
 
+_COMPARE = (
+    "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
+    "asymptotic=False, margin=None, direction=None, group_by=None, *, alpha=None, paired=None, cluster=None, "
+    "resample=None{})"
+)
+for _owner in ("cr", "cr.comparison"):
+    GONE |= {f"{_owner}.{_COMPARE.format('', '')}"}
+    NEW |= {f"{_owner}.{_COMPARE.format('=None', ', by=None, pairs=' + repr('control'))}"}
+_RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(self)")
+_GROUPED = ("summary", "table_html(self)", *_RESULT)
+NEW |= {f"cr.comparison.GroupedComparison.{name}" for name in _GROUPED}
+NEW |= {f"cr.comparison.InteractionTest.{name}" for name in ("method", "warnings", *_RESULT)}
+NEW |= {
+    "class cr.comparison.GroupedComparison(by, groups, interaction, warnings=())",
+    "class cr.comparison.InteractionTest(metric, by, groups, estimate, standard_error, statistic, df, pvalue, method='', "
+    "warnings=())",
+}
 
 ADDED = ("where=None",)
 """Optional arguments that many functions have got since, after those that they had."""

@@ -37,6 +37,15 @@ class Arm(NamedTuple):
     spending: Spending
 
 
+class ArmPair(NamedTuple):
+    """Data of a control and a treatment; a name replaces that of the data."""
+
+    control: Any
+    treatment: Any
+    control_name: str | None = None
+    treatment_name: str | None = None
+
+
 def read_arm(data: Any, name: str, metrics: Sequence[str] | None, where: Where = None) -> Arm:
     """Read one arm.
 
