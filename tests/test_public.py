@@ -150,6 +150,23 @@ NEW |= {"cr.Experiment.last(self, column)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
+_COMPARE = (
+    "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
+    "asymptotic=False, margin=None, direction=None, group_by=None, *, alpha=None, paired=None, cluster=None, "
+    "resample=None{})"
+)
+for _owner in ("cr", "cr.comparison"):
+    GONE |= {f"{_owner}.{_COMPARE.format('', '')}"}
+    NEW |= {f"{_owner}.{_COMPARE.format('=None', ', by=None, pairs=' + repr('control'))}"}
+_RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(self)")
+_GROUPED = ("summary", "table_html(self)", *_RESULT)
+NEW |= {f"cr.comparison.GroupedComparison.{name}" for name in _GROUPED}
+NEW |= {f"cr.comparison.InteractionTest.{name}" for name in ("method", "warnings", *_RESULT)}
+NEW |= {
+    "class cr.comparison.GroupedComparison(by, groups, interaction, warnings=())",
+    "class cr.comparison.InteractionTest(metric, by, groups, estimate, standard_error, statistic, df, pvalue, method='', "
+    "warnings=())",
+}
 
 ADDED = ("where=None",)
 """Optional arguments that many functions have got since, after those that they had."""

@@ -11,6 +11,7 @@ from crucible_nb.events.columns import one_column
 from crucible_nb.events.declared import ITEM, declared_of, item_column
 
 SESSION = "session_id"
+_HEAD = 10_000
 
 
 class Clustering(NamedTuple):
@@ -66,7 +67,7 @@ def choose_cluster(
     if declared is not None:
         warnings.append(f"the rows do not have the declared cluster {declared}")
     for column in _candidates(frames, item_column(frames, item or ITEM) or ITEM, paired=paired):
-        if min(_known_values(frame, column) for frame in frames if column in frame.columns) < 2:
+        if not all(_has_several_values(frame, column) for frame in frames if column in frame.columns):
             warnings.append(f"rows are taken as independent, although a group has a single {column}")
             continue
         what = "items" if paired else "rows"
@@ -86,7 +87,10 @@ def _candidates(frames: Sequence[pd.DataFrame], item: str, *, paired: bool) -> I
 
 def _is_repeated(frame: pd.DataFrame, column: str) -> bool:
     """Return whether a value of the column has several rows."""
-    return column in frame.columns and bool(one_column(frame[column], column).dropna().duplicated().any())
+    if column not in frame.columns:
+        return False
+    values = one_column(frame[column], column)
+    return any(bool(part.dropna().duplicated().any()) for part in _head_first(values))
 
 
 def _is_inside(frame: pd.DataFrame, inner: str, outer: str) -> bool:
@@ -97,7 +101,13 @@ def _is_inside(frame: pd.DataFrame, inner: str, outer: str) -> bool:
     return not both.drop_duplicates()[inner].duplicated().any()
 
 
-def _known_values(frame: pd.DataFrame, column: str) -> int:
-    """Number of different values; rows without one count as many."""
-    values = frame[column]
-    return int(values.nunique()) + int(values.isna().sum())
+def _has_several_values(frame: pd.DataFrame, column: str) -> bool:
+    """Whether the column has several different values; rows without one count as many."""
+    return any(part.nunique() + int(part.isna().sum()) > 1 for part in _head_first(frame[column]))
+
+
+def _head_first(values: pd.Series) -> Iterator[pd.Series]:
+    """The first values, which settle most questions, and then all of them."""
+    yield values.iloc[:_HEAD]
+    if len(values) > _HEAD:
+        yield values
