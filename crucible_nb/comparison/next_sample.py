@@ -51,6 +51,7 @@ def next_sample(
     if counted not in {"", "items"}:
         needed = f"{more_text(more, math.nan, math.nan, paired=False)}, counted in {counted}"
     else:
-        usd, minutes = total_cost(more, [item_cost(arm.frame, metric, design.pair_by) for arm in (control, treatment)])
+        costs = [item_cost(arm.frame, metric, design.pair_by, spending=arm.spending) for arm in (control, treatment)]
+        usd, minutes = total_cost(more, costs)
         needed = more_text(more, usd, minutes, paired=design.pair_by is not None)
     return f"to find a difference of {difference_text(metric, target)} with {_POWER:.0%} power{needed}"

@@ -57,6 +57,7 @@ class Experiment:
         name: Name, any text.
         condition, hypothesis, tags, metadata, sample_size: Arguments of `cr.start`, metadata as JSON; with a store,
             without secrets.
+        unit, cluster: Columns of items and of clusters of items that were declared; None without.
         record: Function that records one event; see its own help.
 
     Examples:
@@ -77,6 +78,7 @@ class Experiment:
         self.id = self._log.identity
         self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
         self.tags, self.metadata, self.sample_size = tuple(config.tags), dict(config.metadata), config.sample_size
+        self.unit, self.cluster = config.unit, config.cluster
         self._intake = Intake(self._log)
         self.record = self._intake.record
         self._reads = Reads(config, self._log)
@@ -259,8 +261,8 @@ class Experiment:
             >>> import crucible_nb as cr
             >>> exp = cr.start("demo")
             >>> exp.watch("event_count >= 1", action="stop")
-            >>> exp.record("tick"), exp.status
-            (True, 'stopped')
+            >>> exp.record("tick"), exp.record("tick"), exp.status
+            (True, False, 'stopped')
             >>> exp.stop()
         """
         self._move("stop")
@@ -513,6 +515,37 @@ class Experiment:
             view = self._intake.view()
             return self._reads.metrics(view, last, by, at, where)
 
+    def last(self, column: str) -> Any:
+        """Return the newest known value of a column, such as the epoch at which to go on; None if there is none.
+
+        It is the value of the newest event by time, and by order of recording among events of the same time; events
+        that sampling dropped count too. With `cr.attach` and `on_exists="resume"` those of earlier processes as well.
+
+        Args:
+            column: Name of a column.
+
+        Returns:
+            A number, a boolean or text.
+
+        Raises:
+            ConfigError: `column` is no text.
+
+        Examples:
+            >>> import tempfile
+            >>> import crucible_nb as cr
+            >>> place = tempfile.mkdtemp()
+            >>> with cr.start("training", store=place) as exp:
+            ...     for epoch in range(3):
+            ...         _ = exp.record("train.epoch", epoch=epoch, val_loss=1 / (epoch + 1))
+            >>> exp = cr.attach("training", store=place)
+            >>> exp.last("epoch"), exp.last("checkpoint_path")
+            (2, None)
+        """
+        name = checks.text("column", column)
+        with self._intake.lock:
+            view = self._intake.view()
+            return self._reads.last(view, name)
+
     # -- alerting -----------------------------------------------------------------------------------------------------
 
     def on_anomaly(self, callback: Callable[[Alert], Any]) -> Callable[[], None]:
@@ -669,10 +702,11 @@ class Experiment:
     def plan(
         self,
         metric: str,
-        margin: float | None = None,
+        margin: float | str | None = None,
         alpha: float = 0.05,
         *,
         direction: str | None = None,
+        guardrails: Mapping[str, float | str] | None = None,
         secondary: Sequence[str] = (),
         sample_size: int | None = None,
         looks: int = 1,
@@ -683,10 +717,12 @@ class Experiment:
 
         Args:
             metric: Primary metric, as in `cr.compare`.
-            margin: Smallest relevant difference, in the unit of the metric.
+            margin: Smallest relevant difference, in the unit of the metric, or "5%" of the control.
             alpha: Accepted rate of false positives.
             direction: "up" if more is better, "down" if less is better; None derives it from the name.
-            secondary: Other metrics to compare.
+            guardrails: Metrics that must not get worse than by their margin, e.g. {"p95_latency_ms": "5%"}. All of them
+                must hold, so they cost the primary metric no alpha.
+            secondary: Other metrics to compare; they are tested after the primary one, with Holm's correction.
             sample_size: Number of events of both arms together at the last look. The plan ends when each arm has half
                 of them, counted as values of the primary metric since the plan was made.
             looks: Number of looks, evenly spaced; they share alpha (O'Brien-Fleming-like spending).
@@ -713,7 +749,7 @@ class Experiment:
             plan = plan_of(
                 metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
-                events=view.own.pipeline.seq,
+                guardrails=guardrails, events=view.own.pipeline.seq,
             )  # fmt: skip
             if ledger is None:
                 self._intake.apply("plan", {"plan": plan})

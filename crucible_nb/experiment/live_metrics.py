@@ -33,8 +33,8 @@ def _merged(states: Sequence[GroupState]) -> GroupState:
     return reduce(GroupState.merge, states)
 
 
-def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, now: int, by: str) -> Metrics | None:
-    """Compute metrics over all events by a column that is counted live; None for other columns."""
+def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, now: int, by: str) -> dict[Any, Metrics] | None:
+    """Compute metrics over all events of each group of a column that is counted live; None for other columns."""
     if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
     by_label: dict[Any, list[GroupState]] = {}
@@ -45,8 +45,7 @@ def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, now: int, by:
         if last in by_label:
             by_label[last] = by_label.pop(last)
     span = (life.started, now)
-    groups = {name: metrics_of(_merged(states), life, span) for name, states in by_label.items()}
-    return total_metrics(lives_of(pipelines), life, now).grouped(groups, (by,))
+    return {name: metrics_of(_merged(states), life, span) for name, states in by_label.items()}
 
 
 _OTHERS = "(other groups)"

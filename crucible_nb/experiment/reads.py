@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.declared import declare
 from crucible_nb.events.durations import Observed, set_observed
 from crucible_nb.events.sampling_info import mark
+from crucible_nb.events.scalars import plain
 from crucible_nb.events.where import Where, select
 from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
 from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
-from crucible_nb.metrics import Metrics
-from crucible_nb.metrics.frames import ActiveTime, EventTime, frame_metrics
+from crucible_nb.metrics import Metrics, NumericColumns
+from crucible_nb.metrics.column_state import ColumnStates, merge_states
+from crucible_nb.metrics.columns import Rows, is_own, states_of_frame, states_of_rows
+from crucible_nb.metrics.frames import ActiveTime, EventTime, frame_metrics, groups_of_frame
+from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.log import EventLog, View
 from crucible_nb.utils import checks
@@ -38,7 +44,7 @@ class Reads:
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return all kept rows; see `Experiment.frame`."""
-        frame, life = self._log.rows(view).iloc[:], self._life(view)
+        frame, life = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster), self._life(view)
         if life.started is not None:
             set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
@@ -55,7 +61,8 @@ class Reads:
         """
         frame = self._log.rows(view, edges_of(view.now, **form))
         times = frame.index.asi8  # type: ignore[attr-defined]
-        return mark(frame.iloc[:], {**view.own.pipeline.sample.facts(), "windowed": True}), times
+        rows = declare(frame.iloc[:], self._config.unit, self._config.cluster)
+        return mark(rows, {**view.own.pipeline.sample.facts(), "windowed": True}), times
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 
@@ -69,14 +76,17 @@ class Reads:
         if where is not None:
             return self._row_metrics(view, by, None if span is None else now - span, now, where)
         if by is None and at is None and span is None:
-            return total_metrics(lives_of(pipelines), self._life(view), now)
+            return self._total(view, now)
         remote = self._log.rows_are_remote and all(pipeline.complete for pipeline in pipelines)
         if by is None and span is not None and not remote:
             return self._window_metrics(view, now - span, now)
         if isinstance(by, str) and span is None and at is None:
-            grouped = group_metrics(pipelines, self._life(view), now, by)
-            if grouped is not None:
-                return grouped
+            groups = group_metrics(pipelines, self._life(view), now, by)
+            if groups is not None:
+                columns = cache(lambda: groups_of_frame(self._log.rows(view), (by,)))
+                for key, metrics in groups.items():
+                    metrics.columns = NumericColumns(lambda key=key: columns()(key))  # type: ignore[misc]
+                return self._total(view, now).grouped(groups, (by,))
         return self._row_metrics(view, by, self._life(view).started if span is None else now - span, now)
 
     def _life(self, view: View) -> ActiveTime:
@@ -86,6 +96,33 @@ class Reads:
         began = min(int(pipeline.measure.state().total.table.span[2, 0]) for pipeline in view.pipelines)
         return EventTime(view.experiment, began)
 
+    def _total(self, view: View, now: int) -> Metrics:
+        metrics = total_metrics(lives_of(view.pipelines), self._life(view), now)
+        metrics.columns = NumericColumns(self._columns(view))
+        return metrics
+
+    def _columns(self, view: View) -> Callable[[], ColumnStates]:
+        """Return a function that computes the columns of all events; of kept rows if an old state has none."""
+        if any(pipeline.own.missed for pipeline in view.pipelines):
+            rows = self._log.rows(view)
+            return lambda: states_of_frame(rows)
+        reads = [pipeline.own.freeze() for pipeline in view.pipelines]
+        return lambda: merge_states([read() for read in reads])
+
+    def last(self, view: View, name: str) -> Any:
+        """Return the newest known value of a column; see `Experiment.last`."""
+        pipelines = view.pipelines
+        if any(pipeline.own.missed for pipeline in pipelines):
+            rows = self._log.rows(view)
+            known = rows[name].dropna() if name in rows.columns else pd.Series()
+            return plain(known.iloc[-1]) if len(known) else None
+        found = [newest for one in pipelines if (newest := one.own.newest(name)) is not None]
+        if not found:
+            return None
+        value = max(reversed(found), key=lambda newest: newest.time).value  # of equal times that of the later writer
+        kinds = {pipeline.columns.kinds.get(name) for pipeline in pipelines}
+        return float(value) if "float" in kinds and isinstance(value, (int, float)) else value
+
     def _window_metrics(self, view: View, start: int, stop: int) -> Metrics:
         """Compute metrics of a window; the result is cached until the next event."""
         cached, pipelines = view.own.pipeline.cached_results, view.pipelines
@@ -93,9 +130,12 @@ class Reads:
         if key not in cached:
             if len(cached) >= _MAX_CACHED:
                 cached.clear()
-            cached[key] = window_metrics(pipelines, lives_of(pipelines), self._life(view), start, stop)
-        metrics: Metrics = cached[key]
-        return metrics
+            metrics = window_metrics(pipelines, lives_of(pipelines), self._life(view), start, stop)
+            slices = [pipeline.buffer.slice(start, stop + 1) for pipeline in pipelines]
+            metrics.columns = NumericColumns(lambda: states_of_rows(map(_rows_of, slices)))
+            cached[key] = metrics
+        found: Metrics = cached[key]
+        return found
 
     def _row_metrics(
         self, view: View, by: str | Sequence[str] | None, start: int | None, now: int, where: Where = None
@@ -127,6 +167,7 @@ class Reads:
             "condition": config.condition,
             "hypothesis": config.hypothesis,
             "tags": list(config.tags),
+            "metadata": dict(config.metadata),
             "started_at": timestamp(life.started),
             "stopped_at": timestamp(life.ended),
             "wall_clock_duration": (view.now - started) / 1e9,
@@ -186,6 +227,11 @@ class Reads:
             detects=bool(view.own.pipeline.detect.detectors),
             read_only=not self._log.records,
         )
+
+
+def _rows_of(rows: BufferSlice) -> Rows:
+    names = [name for name in rows.numeric_columns() if is_own(name)] if len(rows.times) else []
+    return Rows({name: rows.numbers(name) for name in names}, rows.numbers("weight") if names else None, rows.times)
 
 
 def timestamp(nanoseconds: int | None) -> pd.Timestamp | None:

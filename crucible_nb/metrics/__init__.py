@@ -1,6 +1,8 @@
 """Metrics over all events, sampled or not: mergeable live state, and the numbers computed from it."""
 
 from crucible_nb.metrics.block_state import block_of, state_of_block
+from crucible_nb.metrics.column_stage import ColumnStage
+from crucible_nb.metrics.columns import NumericColumn, NumericColumns
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.live_state import GROUPS, LiveState
 from crucible_nb.metrics.metrics import Metrics
@@ -13,6 +15,7 @@ __all__ = [
     "GROUPS",
     "NUMBERS",
     "Block",
+    "ColumnStage",
     "Cost",
     "GroupState",
     "Grouping",
@@ -20,6 +23,8 @@ __all__ = [
     "LiveState",
     "Metrics",
     "MetricsStage",
+    "NumericColumn",
+    "NumericColumns",
     "Reliability",
     "Span",
     "Summary",

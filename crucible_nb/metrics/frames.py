@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ from crucible_nb.events.columns import group_codes, numbers_of, one_column, outc
 from crucible_nb.events.durations import observed_of
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
+from crucible_nb.metrics.column_state import ColumnStates
+from crucible_nb.metrics.columns import NumericColumns, states_of_frame
 from crucible_nb.metrics.fold import cells_of, one_cell
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.metrics import Metrics
@@ -97,26 +100,46 @@ def frame_metrics(
     """
     names = () if by is None else checks.columns("by", by, frame.columns)
     total, groups, timed = _states(frame, names)
+    rows = frame.copy(deep=False)  # pandas copies on write: columns are computed when they are asked for
 
     own = total.duration
     window = own if span[0] is None else (span[0], span[1])
     observed = observed_of(frame) if life is None and span[0] is None and timed else None
 
-    def view(state: GroupState) -> Metrics:
+    def metrics_in(state: GroupState) -> Metrics:
         estimated = partial or state.is_weighted
         if window is None or not timed:
             return Metrics(state, duration=(0, 0), active_seconds=0.0, estimated=estimated)
         if observed is not None:
-            return Metrics(
-                state, duration=observed[:2], active_seconds=observed.seconds, estimated=estimated
-            )  # fmt: skip
+            return Metrics(state, duration=observed[:2], active_seconds=observed.seconds, estimated=estimated)
         active = (window[1] - window[0] if life is None else life.active(*window)) / 1e9
         shown = None if window is own else window
         return Metrics(state, span=shown, duration=window, active_seconds=active, estimated=estimated)
 
+    def view(state: GroupState, columns: Callable[[], ColumnStates]) -> Metrics:
+        metrics = metrics_in(state)
+        metrics.columns = NumericColumns(columns)
+        return metrics
+
+    whole = view(total, lambda: states_of_frame(rows))
     if not names:
-        return view(total)
-    return view(total).grouped({key: view(state) for key, state in groups.items()}, names)
+        return whole
+    by_group = groups_of_frame(rows, names)
+    views = {key: view(state, lambda key=key: by_group(key)) for key, state in groups.items()}  # type: ignore[misc]
+    return whole.grouped(views, names)
+
+
+def groups_of_frame(rows: pd.DataFrame, names: Sequence[str]) -> Callable[[Any], ColumnStates]:
+    """Return a function that computes the columns of a group of rows; rows are divided at its first call."""
+
+    @cache
+    def places() -> dict[Any, np.ndarray]:
+        values, codes = group_codes(rows, names, sort=False)
+        order = np.argsort(codes, kind="stable")
+        cuts = np.cumsum(np.bincount(codes, minlength=len(values)))[:-1]
+        return dict(zip(_keys(values), np.split(order, cuts), strict=True))
+
+    return lambda key: states_of_frame(rows, places().get(key, np.empty(0, np.int64)))
 
 
 _ROWS = 131_072

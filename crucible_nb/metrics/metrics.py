@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,8 @@ import pandas as pd
 
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.errors import ConfigError
+from crucible_nb.metrics.column_state import ColumnStates
+from crucible_nb.metrics.columns import NumericColumns
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.records import Cost, Latency, Reliability, Span, Summary, Tokens
 from crucible_nb.utils import html
@@ -36,6 +38,8 @@ class Metrics:
         reliability: `Reliability` over events with a known outcome.
         tokens: `Tokens`.
         summary: `Summary` with rates per active time.
+        columns: `NumericColumns`: numbers of each numeric column that is not a standard one, such as
+            `columns["loss"]`. Of all events over every event; by group, or over a window, of the kept rows, weighted.
         events: Number of events (int; the number of rows).
         span: `Span` of the events or of the requested window.
         estimated: Whether rows represent other events (weights), or rows are missing.
@@ -65,6 +69,7 @@ class Metrics:
         self._groups: Mapping[Any, Metrics] = {}
         self._by: tuple[str, ...] = ()
         self.estimated = estimated
+        self.columns = NumericColumns(ColumnStates())
 
     def grouped(self, groups: Mapping[Any, Metrics], by: Sequence[str]) -> Metrics:
         """Return a copy of these metrics with the metrics of their groups by the columns `by`.
@@ -78,7 +83,7 @@ class Metrics:
             self._state, span=self._span, duration=self._duration, active_seconds=self._active,
             estimated=self.estimated,
         )  # fmt: skip
-        metrics._groups, metrics._by = dict(groups), tuple(by)
+        metrics._groups, metrics._by, metrics.columns = dict(groups), tuple(by), self.columns
         return metrics
 
     @property
@@ -191,7 +196,9 @@ class Metrics:
             >>> one.merge(two).latency.mean
             2.0
         """
-        return Metrics(self._state.merge(later._state), estimated=self.estimated or later.estimated)
+        merged = Metrics(self._state.merge(later._state), estimated=self.estimated or later.estimated)
+        merged.columns = NumericColumns(lambda: self.columns.state.merge(later.columns.state))
+        return merged
 
     def __getitem__(self, key: Any) -> Metrics:
         """Return the metrics of one group of `by`."""
@@ -237,8 +244,8 @@ class Metrics:
         """Return all numbers as nested plain data; they depend only on the events and the clock.
 
         Returns:
-            Sections `latency`, `cost`, `reliability`, `tokens`, `summary`, `span` (ISO text) and, with
-            `by`, `groups`.
+            Sections `latency`, `cost`, `reliability`, `tokens`, `summary`, `span` (ISO text); `columns` if there are
+            numeric columns that are not standard ones; with `by`, `groups`.
 
         Examples:
             >>> import pandas as pd
@@ -249,12 +256,16 @@ class Metrics:
         sections: dict[str, Any] = {name: _plain(getattr(self, name)) for name in _SECTIONS}
         sections["span"] = [edge.isoformat() if self.events or self._span else None for edge in self.span]
         sections["estimated"] = self.estimated
+        if self.columns:
+            sections["columns"] = {name: column.to_dict() for name, column in self.columns.items()}
         if self._by:
             sections["groups"] = {_label(key): metrics.to_dict() for key, metrics in self._groups.items()}
         return sections
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per group (one row without `by`) and one column per number, e.g. `latency_mean`.
+
+        Numbers of columns that are not standard ones come last, as `columns_loss_mean`.
 
         Examples:
             >>> import pandas as pd
@@ -263,21 +274,31 @@ class Metrics:
             >>> frame.crucible.metrics(by="model").to_frame()["latency_mean"].to_dict()
             {'a': 1.0, 'b': 2.0}
         """
+        return self._frame(lambda metrics: metrics._flat() | metrics._flat_columns(), list(self._flat_columns()))
+
+    def _frame(self, row: Callable[[Metrics], dict[str, Any]], more: Sequence[str] = ()) -> pd.DataFrame:
         if not self._by:
-            return pd.DataFrame([self._flat()])
-        rows = [metrics._flat() for metrics in self._groups.values()]
+            return pd.DataFrame([row(self)])
+        rows = [row(metrics) for metrics in self._groups.values()]
         keys = list(self._groups)
         if len(self._by) > 1:
             index: pd.Index = pd.MultiIndex.from_tuples(keys, names=self._by)
         else:
             index = pd.Index(keys, name=self._by[0])
-        return pd.DataFrame(rows, index=index, columns=list(Metrics()._flat()))
+        return pd.DataFrame(rows, index=index, columns=[*Metrics()._flat(), *more])
 
     def _flat(self) -> dict[str, Any]:
         return {
             f"{section}_{name}": value
             for section in _SECTIONS
             for name, value in _plain(getattr(self, section)).items()
+        }
+
+    def _flat_columns(self) -> dict[str, Any]:
+        return {
+            f"columns_{name}_{key}": value
+            for name, column in self.columns.items()
+            for key, value in column.to_dict().items()
         }
 
     def _rows(self) -> list[tuple[str, str]]:
@@ -304,7 +325,7 @@ class Metrics:
 
     def _group_rows(self) -> list[list[str]]:
         """Return a row of text per group: its key and the numbers of `_GROUP_COLUMNS`."""
-        frame = self.to_frame()[list(_GROUP_COLUMNS)]
+        frame = self._frame(Metrics._flat)[list(_GROUP_COLUMNS)]
         return [[_short_label(key), *map(_short, row)] for key, row in zip(self._groups, frame.to_numpy(), strict=True)]
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.kinds import Columns
 from crucible_nb.events.rows import batch_of_rows
 from crucible_nb.events.tables import batches_of_frame, index_times
-from crucible_nb.metrics import NUMBERS, Grouping, MetricsStage
+from crucible_nb.metrics import NUMBERS, ColumnStage, Grouping, MetricsStage
 from crucible_nb.pipeline.buffer import Buffer
 from crucible_nb.pipeline.clock import SteadyClock
 from crucible_nb.pipeline.detect import DetectionStage
@@ -62,6 +62,7 @@ class Pipeline:
         self.detect = DetectionStage(detectors, self.columns.dictionaries, problems)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = MetricsStage(groupings, windows)
+        self.own = ColumnStage(self.columns.dictionaries)
         self.buffer = Buffer(self.columns.dictionaries, max_events)
         self.sample = SamplingStage(self.columns.dictionaries, self.buffer, problems, seed, stream)
         self.cached_results: dict[Any, Any] = {}  # results that are valid until the next event
@@ -109,6 +110,7 @@ class Pipeline:
             self.detect(batch)
         with _stage("measure"):
             self.measure.add(batch, latest)
+            self.own.add(batch)
         with _stage("sample"):
             kept = self.sample(batch)
         with _stage("buffer"):

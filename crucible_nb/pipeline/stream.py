@@ -194,6 +194,7 @@ class Stream:
             "enrich": pipeline.enrich.to_dict(),
             "judging": stages.detect.to_dict(),
             "measure": pipeline.measure.to_dict(),
+            "own": pipeline.own.to_dict(),
             "policy": describe(policy),
             "keeping": stages.sample.to_dict(),
             "prices": prices,
@@ -215,6 +216,7 @@ class Stream:
         pipeline.enrich.load(state["enrich"])
         pipeline.detect.load(state["judging"])
         pipeline.measure.load(state["measure"])
+        pipeline.own.load(state.get("own"), pipeline.seq)  # v0.1 counted none
         if state["prices"] is not None:
             pipeline.use_prices(table_of(state["prices"], self.config.prices))
         pipeline.sample.load(rebuild(state["policy"], self.config.sampling, Sampler), state["keeping"])
@@ -228,6 +230,7 @@ class Stream:
         """Evaluate all restored parts once, so that a corrupt checkpoint fails here, where its file is known."""
         detect, last = self.pipeline.detect, self.clock.last or 0
         self.pipeline.measure.state()
+        self.pipeline.own.state()
         self.pipeline.sample.strata()
         incident_frame(detect.incidents.all)
         incident_summary([detect.incidents], self.pipeline.seq)
@@ -252,7 +255,9 @@ def table_of(facts: Mapping[str, Any], base: PriceTable) -> PriceTable:
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data."""
-    return {**vars(plan), "secondary": list(plan.secondary)}
+    guardrails = {"guardrails": [list(pair) for pair in plan.guardrails]} if plan.guardrails else {}
+    facts = {name: value for name, value in vars(plan).items() if name != "guardrails"}
+    return facts | {"secondary": list(plan.secondary)} | guardrails
 
 
 def look_facts(look: Look) -> dict[str, Any]:

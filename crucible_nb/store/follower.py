@@ -203,6 +203,7 @@ class Follower:
         pipeline.buffer.load(kinds, batches, 0)
         if batches:
             pipeline.reprice(pipeline.prices)
+            pipeline.own.load(None, seq)
             self.stream.clock.last = max(int(batch.time.max()) for batch in batches)
         self.sampled_seqs = np.empty(0, np.int64) if sample is None else sample["seq"].to_numpy()
         pipeline.buffer.unsaved_from = pipeline.seq = seq

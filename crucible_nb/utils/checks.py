@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import reprlib
 from collections.abc import Callable, Iterable
@@ -43,6 +44,17 @@ def one_of(name: str, value: Any, options: Iterable[Any]) -> Any:
     if not any(value is option or (type(value) is type(option) and value == option) for option in options):
         raise wrong(name, value, "one of " + ", ".join(repr(option) for option in options))
     return value
+
+
+def suggestion(value: Any, options: Iterable[Any]) -> str:
+    """Return the end of a message that names the nearest option; "" if none is near.
+
+    Examples:
+        >>> suggestion("lost", ["loss", "step"])
+        "; did you mean 'loss'?"
+    """
+    near = difflib.get_close_matches(str(value), list(map(str, options)), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def text_of(value: str) -> str:

@@ -11,6 +11,7 @@ from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import ConfigError, StatError
 from crucible_nb.events.metric_names import Metric, metric_of
 from crucible_nb.stats import weighted
+from crucible_nb.stats.products import dot
 from crucible_nb.stats.samples.rates import LEAST, rate_values
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
@@ -30,8 +31,8 @@ def lag1(x: np.ndarray) -> float:
     if len(x) < 3:
         return float("nan")
     x = x - x.mean()
-    squares = float(x @ x)
-    return float(x[:-1] @ x[1:]) / squares if squares > 0 else float("nan")
+    squares = dot(x, x)
+    return dot(x[:-1], x[1:]) / squares if squares > 0 else float("nan")
 
 
 def autocorrelated_size(n: int, correlation: float) -> float:
@@ -79,9 +80,9 @@ def neighbours(data: Any, metric: str, values: Values, estimate: float) -> tuple
         if not isinstance(data.index, pd.DatetimeIndex):
             return None, float("nan")
         values = values_of(_sort_by_time(data), metric)
-    x = weighted.influence(values, estimate)
-    r = lag1(x[:_LONGEST])
-    return correlation_warning(x, r), r
+    head = values._replace(x=values.x[:_LONGEST], per=None if values.per is None else values.per[:_LONGEST])
+    r = lag1(head.x - estimate * head.per if head.per is not None else weighted.influence(head, estimate))
+    return correlation_warning(values.x, r), r
 
 
 def _sort_by_time(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
