@@ -147,6 +147,8 @@ NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
 NEW |= {"cr.Experiment.last(self, column)"}
+GONE |= {"cr.experiments(store=None)"}
+NEW |= {"cr.experiments(store=None, metrics=())"}
 
 _COMPARE = (
     "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "

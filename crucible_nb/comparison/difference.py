@@ -13,7 +13,7 @@ from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import Kind
 from crucible_nb.stats import weighted
-from crucible_nb.stats.cluster_robust import Error, difference_of_errors
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.estimates.binary import (
     exact_contrast,
     is_binary,
@@ -23,10 +23,9 @@ from crucible_nb.stats.estimates.binary import (
     two_shares,
 )
 from crucible_nb.stats.estimates.contrast import Contrast
-from crucible_nb.stats.estimates.intervals import LIMITS
 from crucible_nb.stats.estimates.mover import pvalue_of
 from crucible_nb.stats.estimates.paired_shares import paired_share_contrast
-from crucible_nb.stats.estimates.two_means import TwoMeans, is_positive, two_paired_means
+from crucible_nb.stats.estimates.two_means import two_paired_means, two_totals
 from crucible_nb.stats.estimates.two_quantiles import paired_quantile_contrast, quantile_contrast
 from crucible_nb.stats.hypotests.fisher import fisher
 from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
@@ -286,23 +285,18 @@ def _ratio(control: float, treatment: float) -> float:
 
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:
-    one, two = (LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second))
-
-    def error(a: float, b: float) -> Error:
-        return difference_of_errors(Error(a * one.error, one.df), Error(b * two.error, two.df))
-
-    positive = is_positive(first, one.estimate) and is_positive(second, two.estimate)
-    contrast = TwoMeans(one.estimate, two.estimate, error, positive, two.estimate - one.estimate).contrast
-    estimate, (standard_error, df) = two.estimate - one.estimate, error(1.0, 1.0)
+    totals = two_totals(first, second)
+    contrast, (standard_error, df) = totals.contrast, totals.error(1.0, 1.0)
     if not standard_error > 0:
         raise StatError(
             f"{first.metric.name}: all values are equal, so the difference has no standard error to test by"
         )
+    estimate, values = totals.difference, (totals.control, totals.treatment)
     return Difference(
-        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=contrast.difference,
+        metric=first.metric.name, values=values, estimate=estimate, limits=contrast.difference,
         pvalue=tail_probability(estimate / standard_error, "two-sided", df), test="difference of totals (t)",
         why=f"expected totals of as many events as each arm has{_design_text(design)}",
-        n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        n=(first.n, second.n), effect=("ratio", _ratio(*values)),
         notes=notes_of((first, second), ARMS), contrast=contrast, error=Error(standard_error, df),
     )  # fmt: skip
 

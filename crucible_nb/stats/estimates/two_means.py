@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crucible_nb.stats.cluster_robust import Error, difference_of_errors, extreme_scale, paired_error
+from crucible_nb.stats.cluster_robust import Error, Units, difference_of_errors, extreme_scale, paired_error
 from crucible_nb.stats.estimates.contrast import Contrast
+from crucible_nb.stats.estimates.intervals import linearize_total
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import aligned_units, arm_error, shared_clusters
 from crucible_nb.stats.samples.linear_arm import LinearArm
@@ -103,14 +104,37 @@ def _error_of_apart(first: LinearArm, second: LinearArm) -> Callable[[float, flo
 
 def _error_of_shared(first: LinearArm, second: LinearArm) -> Callable[[float, float], Error]:
     """The error of b * treatment - a * control of arms with clusters in common, whose rows are summed once."""
-    scale, one, two = aligned_units(first.values, second.values, first.deviation, second.deviation)
+    return _scaled_error(*aligned_units(first.values, second.values, first.deviation, second.deviation))
+
+
+def _scaled_error(scale: float, control: Units, treatment: Units) -> Callable[[float, float], Error]:
+    """The error of b * treatment - a * control from units that both arms have, divided by `scale`."""
 
     def error(a: float, b: float) -> Error:
         size = extreme_scale(np.array([a, b]))
-        found, df = paired_error(one.times(a / size), two.times(b / size))
+        found, df = paired_error(control.times(a / size), treatment.times(b / size))
         return Error(scale * size * found, df)
 
     return error
+
+
+def two_totals(control: Values, treatment: Values) -> TwoMeans:
+    """Estimate the expected totals of two arms, which may have clusters in common."""
+    first, second = linearize_total(control), linearize_total(treatment)
+    positive = is_positive(control, first.estimate) and is_positive(treatment, second.estimate)
+    if shared_clusters((first.rows, second.rows)):
+        shared = _scaled_error(*aligned_units(first.rows, second.rows, first.deviation, second.deviation))
+    else:
+        shared = None
+        one, two = (arm_error(side.rows, side.deviation) for side in (first, second))
+
+    def error(a: float, b: float) -> Error:
+        if shared is not None:
+            return shared(a * first.events, b * second.events)
+        own = Error(abs(a) * first.events * one.error, one.df)
+        return difference_of_errors(own, Error(abs(b) * second.events * two.error, two.df))
+
+    return TwoMeans(first.estimate, second.estimate, error, positive, second.estimate - first.estimate)
 
 
 def two_paired_means(pairs: Pairs, test: str = "comparison") -> TwoMeans:

@@ -38,8 +38,8 @@ from crucible_nb.stats.samples.arms import (
     notes_of,
     two_arms,
 )
-from crucible_nb.stats.samples.pairs import Pairs
-from crucible_nb.stats.samples.values import Values, is_constant, rows_where
+from crucible_nb.stats.samples.pairs import Pairs, is_constant_shift
+from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs
 from crucible_nb.utils import checks
 
@@ -223,7 +223,7 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
     """Paired t-test of matched pairs; see `t_test`."""
     control, treatment = pairs.control, pairs.treatment
     arm = differences(pairs)
-    if control.per is None and is_constant(arm.x):
+    if control.per is None and is_constant_shift(pairs):
         raise StatError(
             f"{control.metric.name}: every pair differs by exactly {arm.x[0]:g}, so there is no variance to test "
             "against; compare the numbers as they are"

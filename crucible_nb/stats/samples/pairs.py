@@ -15,6 +15,7 @@ from crucible_nb.stats.samples.clusters import choose_cluster
 from crucible_nb.stats.samples.values import Values, frame_of, is_zero_one, same_kind, values_of
 from crucible_nb.utils import checks
 
+_ROUNDING = 2 * np.finfo(np.float64).eps
 _REPEATS = {
     "mean": ", taken as their means", "rate": ", taken as their means", "total": ", taken as their sums",
     "quantile": "", "ratio": "",
@@ -53,6 +54,22 @@ class Pairs(NamedTuple):
     def weight(self) -> np.ndarray:
         """Weights of the pairs, float64[n]."""
         return self.control.weight
+
+
+def is_constant_shift(pairs: Pairs) -> bool:
+    """Return whether every pair differs by the same number, up to the rounding of its values.
+
+    Examples:
+        >>> before = pd.DataFrame({"sample_id": [1, 2, 3], "score": [0.1, 0.2, 0.3]})
+        >>> is_constant_shift(pairs_of(before, before.assign(score=[0.4, 0.5, 0.6]), "score"))
+        True
+    """
+    control, treatment, difference = pairs.control.x, pairs.treatment.x, pairs.difference
+    away = np.abs(difference[:100] - difference[0])  # most pairs vary at once
+    size = np.maximum(np.abs(control), np.abs(treatment))
+    if (away > _ROUNDING * (size[:100] + size[0])).any():
+        return False
+    return bool((np.abs(difference - difference[0]) <= _ROUNDING * (size + size[0])).all())
 
 
 class _Items(NamedTuple):
