@@ -184,7 +184,7 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "by=None")
+ADDED = ("where=None", "start=None", "by=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
