@@ -102,7 +102,11 @@ NEW |= {
 _COMPARISON = "class cr.comparison.Comparison(control, treatment, metrics, design, plan=None, looked=()"
 _FIELDS = ("control_over_events", "estimand", "exclusions", "treatment_over_events", "warnings")
 GONE |= {f"{_COMPARISON})"}
-NEW |= {f"{_COMPARISON}, warnings=())", *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS)}
+NEW |= {
+    f"{_COMPARISON}, warnings=(), decision=None)",
+    "cr.comparison.Comparison.decision",
+    *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS),
+}
 _METRIC = (
     "class cr.comparison.MetricComparison(metric, verdict, control, treatment, estimate, confidence_interval, confidence, "
     "pvalue, raw_pvalue, test, why, design, effect, effect_size, n, direction, margin, correction, planned, next_sample, "
@@ -112,9 +116,9 @@ _FIELDS = ("relative_change", "relative_interval")
 GONE |= {f"{_METRIC})"}
 NEW |= {
     f"{_METRIC}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), estimand='', "
-    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan)",
+    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan, correlation=nan, role=None)",
 }
-NEW |= {f"cr.comparison.MetricComparison.{name}" for name in (*_FIELDS, "standard_error")}
+NEW |= {f"cr.comparison.MetricComparison.{name}" for name in (*_FIELDS, "standard_error", "role")}
 _TEST = (
     "class cr.stats.TestResult(test, metric, estimate, estimand, confidence_interval, confidence, statistic, df, pvalue, "
     "effect, effect_size, effect_interval, alternative, n, assumptions=(), exclusions=(), correction=None, method='', "
@@ -126,6 +130,22 @@ NEW |= {
 }
 NEW |= {f"cr.stats.TestResult.{name}" for name in (*_FIELDS, "limited", "standard_error")}
 
+_START = (
+    "cr.start(name, *, condition=None, hypothesis=None, tags=(), metadata=None, sample_size=None, sampling=None, "
+    "sampling_config=None, anomaly=None, anomaly_config=None, windows=('1min', '5min', '1h'), by=(), max_events=None, "
+    "seed=None, clock=None, store=None, durability='os', on_exists='new', default=False, redact=None"
+)
+GONE |= {f"{_START})"}
+NEW |= {f"{_START}, unit=None, cluster=None)"}
+
+_PLAN = "cr.Experiment.plan(self, metric, margin=None, alpha=0.05, *, direction=None, "
+_LOOKS = "secondary=(), sample_size=None, looks=1, sequential=False, hypothesis=None)"
+GONE |= {f"{_PLAN}{_LOOKS}"}
+NEW |= {f"{_PLAN}guardrails=None, {_LOOKS}"}
+_SUMMARY = "class metrics.Summary(events, seconds, active_seconds, events_per_second, tokens_per_second, cost_per_hour"
+GONE |= {f"{_SUMMARY})"}
+NEW |= {f"{_SUMMARY}, output_tokens_per_second=nan)", "metrics.Summary.output_tokens_per_second"}
+
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
@@ -134,18 +154,50 @@ NEW |= {
     "cr.Experiment.last(self, column)",
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
+NEW |= {"cr.Experiment.last(self, column)"}
+GONE |= {"cr.experiments(store=None)"}
+NEW |= {"cr.experiments(store=None, metrics=())"}
 
+_COMPARE = (
+    "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
+    "asymptotic=False, margin=None, direction=None, group_by=None, *, alpha=None, paired=None, cluster=None, "
+    "resample=None{})"
+)
+for _owner in ("cr", "cr.comparison"):
+    GONE |= {f"{_owner}.{_COMPARE.format('', '')}"}
+    NEW |= {f"{_owner}.{_COMPARE.format('=None', ', by=None, pairs=' + repr('control'))}"}
+_RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(self)")
+NEW |= {f"cr.comparison.Table.{name}" for name in ("to_frame(self)", "to_latex(self)", "to_markdown(self)")}
+NEW |= {
+    "class cr.comparison.Table(cells, *, by, confidence, correction, notes=())",
+    "cr.__all__ table",
+    *(
+        f"{owner}.table(arms, by=None, metrics=None, cluster=None, pairs='control', *, pair_by='sample_id', "
+        "confidence=0.95, correction='holm', direction=None, where=None)"
+        for owner in ("cr", "cr.comparison")
+    ),
+    "cr.comparison.MetricComparison.correlation",
+    "dir(cr) table",
+}
+_GROUPED = ("summary", "table_html(self)", *_RESULT)
+NEW |= {f"cr.comparison.GroupedComparison.{name}" for name in _GROUPED}
+NEW |= {f"cr.comparison.InteractionTest.{name}" for name in ("method", "warnings", *_RESULT)}
+NEW |= {
+    "class cr.comparison.GroupedComparison(by, groups, interaction, warnings=())",
+    "class cr.comparison.InteractionTest(metric, by, groups, estimate, standard_error, statistic, df, pvalue, method='', "
+    "warnings=())",
+}
 
-ADDED = ("where=None",)
+ADDED = ("where=None", "by=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
 def as_before(line: str, before: set[str]) -> str:
     """The line of v0.1 for a function that has only got arguments of `ADDED`."""
-    old = line
+    found = [line]
     for argument in ADDED:
-        old = old.replace(f", *, {argument}", "").replace(f", {argument}", "")
-    return old if old in before | NEW else line
+        found += [old.replace(f", *, {argument}", "").replace(f", {argument}", "") for old in found]
+    return next((old for old in found if old in before | NEW), line)
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

@@ -13,6 +13,7 @@ from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.metric_names import metric_of
 from crucible_nb.events.metric_values import require_estimate
 from crucible_nb.events.where import Where
+from crucible_nb.stats.planning.item_costs import Spending
 from crucible_nb.stats.planning.plan import Ledger
 from crucible_nb.stats.samples.values import frame_of, is_experiment, rows_where, weights_of
 from crucible_nb.utils import checks
@@ -26,12 +27,23 @@ class Arm(NamedTuple):
         source: Data as given by the user.
         frame: Rows of the arm.
         ledger: Plan and looks of the experiment; None without a plan.
+        spending: Cost and time of the rows.
     """
 
     name: str
     source: Any
     frame: pd.DataFrame
     ledger: Ledger | None
+    spending: Spending
+
+
+class ArmPair(NamedTuple):
+    """Data of a control and a treatment; a name replaces that of the data."""
+
+    control: Any
+    treatment: Any
+    control_name: str | None = None
+    treatment_name: str | None = None
 
 
 def read_arm(data: Any, name: str, metrics: Sequence[str] | None, where: Where = None) -> Arm:
@@ -53,7 +65,7 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None, where: Where =
         _check_columns(rows, name)
         weights_of(rows)  # raises for values that are no weights
         ledger = getattr(data, "planned", None) if is_experiment(data) else None
-        return Arm(own_name(data) or name, data if where is None else rows, rows, ledger)
+        return Arm(own_name(data) or name, data if where is None else rows, rows, ledger, Spending(rows))
     if metrics is None or len(metrics) != 1:
         given = None if metrics is None else list(metrics)
         raise StatError(
@@ -65,11 +77,13 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None, where: Where =
         raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
     column = metric.column
     if isinstance(rows, pd.Series):
-        return Arm(name, data, rows.to_frame(column), None)
-    values = np.asarray(rows)
-    if values.ndim != 1:
-        raise checks.wrong(name, data, "an experiment, DataFrame, Series, list or one-dimensional array", StatError)
-    return Arm(name, data, pd.DataFrame({column: values}), None)
+        frame = rows.to_frame(column)
+    else:
+        values = np.asarray(rows)
+        if values.ndim != 1:
+            raise checks.wrong(name, data, "an experiment, DataFrame, Series, list or one-dimensional array", StatError)
+        frame = pd.DataFrame({column: values})
+    return Arm(name, data, frame, None, Spending(frame))
 
 
 def _check_columns(frame: pd.DataFrame, name: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-import numpy as np
-
 from crucible_nb.comparison.difference import Difference
 from crucible_nb.comparison.measured_arms import MeasuredArms, MeasuredMetric
+from crucible_nb.comparison.multiplicity import Row, correct_all
 from crucible_nb.comparison.next_sample import next_sample
+from crucible_nb.comparison.plan_decision import plan_decision
 from crucible_nb.comparison.result import Comparison, MetricComparison
+from crucible_nb.comparison.sample_ratio import ratio_mismatch
 from crucible_nb.comparison.untested import IDENTICAL
 from crucible_nb.comparison.verdicts import (
     Decision,
@@ -20,46 +21,22 @@ from crucible_nb.comparison.verdicts import (
     decide_untested,
     limit_decision,
 )
-from crucible_nb.stats.adjust import adjust
 from crucible_nb.stats.estimates.contrast import NO_CHANGE
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, number
 
 
 def decide_all(measured: Iterable[MeasuredArms], correction: str | None) -> list[Comparison]:
-    """Correct the p-values of all arms together, and decide each; one comparison per treatment.
-
-    Metrics that could not be tested are not among the tests that are corrected for.
-    """
+    """Correct the p-values of all arms together, and decide each; one comparison per treatment."""
     measured = list(measured)
-    rows = [(arms, metric) for arms in measured for metric in arms.metrics.values()]
-    tested = sum(metric.difference.untested is None for _, metric in rows)
-    method = correction if tested > 1 else None
-    families = (
-        [metric.difference.pvalue for _, metric in rows],
-        [metric.equivalence_p for _, metric in rows],
-        [metric.noninferiority_p for _, metric in rows],
-    )
-    text = None if method is None else f"{method}, {tested} tests"
-    corrected = zip(*(_correct(family, method) for family in families), strict=True)
-    pvalues = [
-        PValues(metric.difference.pvalue, difference, equivalence, noninferiority, text)
-        for (_, metric), (difference, equivalence, noninferiority) in zip(rows, corrected, strict=True)
-    ]
-    decided = iter([_decide(arms, metric, p) for (arms, metric), p in zip(rows, pvalues, strict=True)])
+    rows = [Row(arms, metric) for arms in measured for metric in arms.metrics.values()]
+    pvalues = correct_all(rows, correction)
+    decided = iter([_decide(row, p) for row, p in zip(rows, pvalues, strict=True)])
     return [_comparison(arms, [next(decided) for _ in arms.metrics]) for arms in measured]
 
 
-def _correct(pvalues: list[float], correction: str | None) -> list[float]:
-    """Correct the known p-values; NaN stays NaN."""
-    p = np.array(pvalues)
-    known = ~np.isnan(p)
-    if correction is not None and known.any() and p[known].min() < 1:
-        p[known] = adjust(p[known], correction)
-    return [float(value) for value in p]
-
-
-def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: PValues) -> MetricComparison:
+def _decide(row: Row, p: PValues) -> MetricComparison:
+    arms, measured = row
     difference, direction, margin = measured.difference, measured.direction, measured.margin
     interval = difference.limits(1 - arms.alpha)
     decision = limit_decision(_decision(arms, measured, interval, p), difference.limited)
@@ -80,6 +57,8 @@ def _decide(arms: MeasuredArms, measured: MeasuredMetric, p: PValues) -> MetricC
         estimand=difference.estimand, control_over_events=of_events[0], treatment_over_events=of_events[1],
         exclusions=difference.notes.exclusions, warnings=difference.notes.warnings,
         relative_change=change.value, relative_interval=change.interval, standard_error=difference.error.error,
+        correlation=difference.correlation,
+        role=row.role,
     )  # fmt: skip
 
 
@@ -116,9 +95,12 @@ def _report(arms: MeasuredArms, difference: Difference, interval: Interval, p: P
 
 
 def _comparison(arms: MeasuredArms, metrics: list[MetricComparison]) -> Comparison:
-    plan = arms.planned
+    plan, decision = arms.planned, None
+    if plan is not None:
+        mismatch = ratio_mismatch(arms.control, arms.treatment) if arms.design.pair_by is None else None
+        decision = plan_decision(plan, metrics, mismatch)
     return Comparison(
         arms.control.name, arms.treatment.name, {metric.metric: metric for metric in metrics}, arms.design.notes,
         None if plan is None else f"plan: {plan.plan}", () if plan is None else plan.deviations,
-        arms.design.warnings,
+        arms.design.warnings, decision,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,10 @@ import pandas as pd
 from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import ITEM, item_column
 from crucible_nb.events.ids import id_codes, joint_codes
 from crucible_nb.events.metric_names import metric_of
-from crucible_nb.stats.samples.clusters import INDEPENDENT, ITEM, Clustering, choose_cluster
+from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
 from crucible_nb.utils import checks
 
 _SHARED = 0.5
@@ -57,6 +58,7 @@ def read_design(control: Arm, treatment: Arm, arguments: CompareArguments) -> De
             runs, and fewer than two of them; time blocks of rows without times.
     """
     sampled = any(_is_sampled(arm.frame) for arm in (control, treatment))
+    arguments = replace(arguments, pair_by=item_column((control.frame, treatment.frame), arguments.pair_by))
     if arguments.group_by is not None:
         _check_runs(control, treatment, arguments.group_by)
         by = arguments.group_by

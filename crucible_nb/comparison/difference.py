@@ -11,9 +11,9 @@ import numpy as np
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
-from crucible_nb.events.metric_names import Kind
+from crucible_nb.events.metric_names import Kind, metric_of
 from crucible_nb.stats import weighted
-from crucible_nb.stats.cluster_robust import Error, difference_of_errors
+from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.estimates.binary import (
     exact_contrast,
     is_binary,
@@ -23,20 +23,20 @@ from crucible_nb.stats.estimates.binary import (
     two_shares,
 )
 from crucible_nb.stats.estimates.contrast import Contrast
-from crucible_nb.stats.estimates.intervals import LIMITS
 from crucible_nb.stats.estimates.mover import pvalue_of
 from crucible_nb.stats.estimates.paired_shares import paired_share_contrast
-from crucible_nb.stats.estimates.two_means import TwoMeans, is_positive, two_paired_means
+from crucible_nb.stats.estimates.two_means import two_paired_means, two_totals
 from crucible_nb.stats.estimates.two_quantiles import paired_quantile_contrast, quantile_contrast
 from crucible_nb.stats.hypotests.fisher import fisher
 from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
 from crucible_nb.stats.hypotests.means import paired_t_test
-from crucible_nb.stats.hypotests.proportions import proportions_test
+from crucible_nb.stats.hypotests.proportions import shares_test
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
-from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.blocks import sample_of
+from crucible_nb.stats.samples.pairs import Pairs, pair_correlation, pairs_of
 from crucible_nb.stats.samples.values import Values, values_of
 
 
@@ -97,6 +97,7 @@ class Difference(NamedTuple):
             (False); None for a test with a fixed n.
         kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
         error: Standard error of the difference with its degrees of freedom; NaN where the test has none.
+        correlation: Correlation of the values of paired items; NaN without pairs, for quantiles and for ratios.
     """
 
     metric: str
@@ -119,6 +120,7 @@ class Difference(NamedTuple):
     valid_at_every_n: bool | None = None
     kind: Kind = "mean"
     error: Error = Error(math.nan, math.nan)
+    correlation: float = math.nan
 
     @property
     def sequential(self) -> bool:
@@ -138,11 +140,13 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
         SchemaError: No such column in an arm.
         StatError: Too few values, or constant values.
     """
+    if metric_of(metric, control.frame.columns).kind == "per_time":
+        return _rates_per_time(control, treatment, metric, design)
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
         check_size(pairs.control, "pairs")
         difference = _PAIRED[pairs.control.metric.kind](pairs, design)._replace(identical=is_identical(*pairs[:2]))
-        return _of_items(difference, pairs)
+        return _of_items(difference, pairs)._replace(correlation=pair_correlation(pairs))
     frames = control.frame, treatment.frame
     first, second = clustered_arms(frames, ARMS, metric, design.clustering, design.resample)
     difference = _INDEPENDENT[first.metric.kind](first, second, design)
@@ -179,6 +183,18 @@ def _estimates(control: Values, treatment: Values) -> tuple[float, float]:
     return point_estimate(control), point_estimate(treatment)
 
 
+def _rates_per_time(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
+    """Compare rates per time: the arms ran at their own times, so they are independent, also for the same items."""
+    first, second = (
+        sample_of(arm.frame, metric, name, resample=design.resample)
+        for arm, name in zip((control, treatment), ARMS, strict=True)
+    )
+    test, contrast = skew_safe_t_test(first, second, _CONFIDENCE)
+    return _from_test(
+        test, (first, second), "rates of independent arms, errors between blocks of time", contrast
+    )._replace(identical=is_constant(first, second))  # fmt: skip
+
+
 def _means(first: Values, second: Values, design: Design) -> Difference:
     test, contrast = skew_safe_t_test(first, second, _CONFIDENCE)
     why = f"{_PLURALS[first.metric.kind]} of independent arms, variances may differ"
@@ -194,7 +210,8 @@ def _paired_means(pairs: Pairs, design: Design) -> Difference:
 
 
 def _rates(first: Values, second: Values, design: Design) -> Difference:
-    test, shares = proportions_test(first, second, "two-sided", _CONFIDENCE), two_shares(first, second)
+    shares = two_shares(first, second)
+    test = shares_test(shares, first, second, "two-sided", _CONFIDENCE)
     why = "shares of independent arms" + _design_text(design)
     difference = _from_test(test, (first, second), why, newcombe_contrast(shares))
     difference = difference._replace(margin_contrast=margin_contrast(shares))
@@ -283,23 +300,18 @@ def _ratio(control: float, treatment: float) -> float:
 
 
 def _totals(first: Values, second: Values, design: Design) -> Difference:
-    one, two = (LIMITS["total"](side, _CONFIDENCE, "process", None) for side in (first, second))
-
-    def error(a: float, b: float) -> Error:
-        return difference_of_errors(Error(a * one.error, one.df), Error(b * two.error, two.df))
-
-    positive = is_positive(first, one.estimate) and is_positive(second, two.estimate)
-    contrast = TwoMeans(one.estimate, two.estimate, error, positive).contrast
-    estimate, (standard_error, df) = two.estimate - one.estimate, error(1.0, 1.0)
+    totals = two_totals(first, second)
+    contrast, (standard_error, df) = totals.contrast, totals.error(1.0, 1.0)
     if not standard_error > 0:
         raise StatError(
             f"{first.metric.name}: all values are equal, so the difference has no standard error to test by"
         )
+    estimate, values = totals.difference, (totals.control, totals.treatment)
     return Difference(
-        metric=first.metric.name, values=(one.estimate, two.estimate), estimate=estimate, limits=contrast.difference,
+        metric=first.metric.name, values=values, estimate=estimate, limits=contrast.difference,
         pvalue=tail_probability(estimate / standard_error, "two-sided", df), test="difference of totals (t)",
         why=f"expected totals of as many events as each arm has{_design_text(design)}",
-        n=(first.n, second.n), effect=("ratio", _ratio(one.estimate, two.estimate)),
+        n=(first.n, second.n), effect=("ratio", _ratio(*values)),
         notes=notes_of((first, second), ARMS), contrast=contrast, error=Error(standard_error, df),
     )  # fmt: skip
 

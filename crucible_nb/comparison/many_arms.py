@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb.comparison.arms import own_name
+from crucible_nb.comparison.arms import ArmPair, own_name
+from crucible_nb.comparison.grouped import GroupedComparison
 from crucible_nb.comparison.result import Comparison, table_html
 from crucible_nb.stats.samples.values import is_experiment
 from crucible_nb.utils import checks, html
 
 
-class Comparisons(Mapping[str, Comparison]):
+class Comparisons(Mapping[str, Any]):
     """Mapping from arm to its comparison with the control; p-values are corrected over all metrics of all arms.
+
+    Values are `Comparison`s, with `by` `GroupedComparison`s; with pairs="all" the keys are "b against a".
 
     Examples:
         >>> import crucible_nb as cr
@@ -25,10 +28,10 @@ class Comparisons(Mapping[str, Comparison]):
         {'same': 'inconclusive', 'slow': 'worse'}
     """
 
-    def __init__(self, arms: Mapping[str, Comparison]) -> None:
+    def __init__(self, arms: Mapping[str, Comparison | GroupedComparison]) -> None:
         self._arms = dict(arms)
 
-    def __getitem__(self, arm: str) -> Comparison:
+    def __getitem__(self, arm: str) -> Any:
         return self._arms[arm]
 
     def __iter__(self) -> Iterator[str]:
@@ -57,13 +60,14 @@ class Comparisons(Mapping[str, Comparison]):
             >>> results.to_frame().verdict.to_dict()
             {('slow', 'latency_ms'): 'worse'}
         """
-        return pd.concat({arm: comparison.to_frame() for arm, comparison in self.items()}, names=["arm"])
+        frames: dict[str, pd.DataFrame] = {arm: comparison.to_frame() for arm, comparison in self.items()}
+        return pd.concat(frames, names=["arm"])
 
     def __repr__(self) -> str:
         return "\n\n".join(map(repr, self.values()))
 
     def _repr_html_(self) -> str:
-        return html.view(*(table_html(comparison) for comparison in self.values()))
+        return html.view(*map(_table_html, self._arms.values()))
 
     def to_markdown(self) -> str:
         """One Markdown table per arm.
@@ -88,8 +92,49 @@ class Comparisons(Mapping[str, Comparison]):
         return "\n\n".join(comparison.to_latex() for comparison in self.values())
 
 
-def named_arms(treatment: Any) -> dict[str, Any] | None:
+def _table_html(comparison: Comparison | GroupedComparison) -> str:
+    return comparison.table_html() if isinstance(comparison, GroupedComparison) else table_html(comparison)
+
+
+def pairs_of_arms(control: Any, treatment: Any, pairs: str) -> dict[str | None, ArmPair]:
+    """Name the pairs of arms to compare; None is the name of a single pair.
+
+    Raises:
+        ConfigError: No treatment, fewer than two arms, or two arms of one name.
+
+    Examples:
+        >>> list(pairs_of_arms({"a": [1.0], "b": [2.0], "c": [3.0]}, None, "all"))
+        ['b against a', 'c against a', 'c against b']
+        >>> list(pairs_of_arms([1.0], {"b": [2.0]}, "control")), list(pairs_of_arms([1.0], [2.0], "control"))
+        (['b'], [None])
+    """
+    checks.one_of("pairs", pairs, ("control", "all"))
+    if treatment is None:
+        arms = named_arms(control, first="control")
+        if arms is None or len(arms) < 2:
+            raise checks.wrong("treatment", treatment, "an arm, or several in a list or mapping given as control")
+        named: list[tuple[str | None, Any]] = list(arms.items())
+    else:
+        arms = named_arms(treatment)
+        if arms is None and pairs == "control":
+            return {None: ArmPair(control, treatment)}
+        others = {"treatment": treatment} if arms is None else arms
+        own = own_name(control)
+        named = [(own if own is not None and own not in others else None, control), *others.items()]
+    if pairs == "control":
+        (first, data), *rest = named
+        return {name: ArmPair(data, other, first, name) for name, other in rest}
+    return {
+        f"{name or 'control'} against {first or 'control'}": ArmPair(data, other, first, name)
+        for at, (first, data) in enumerate(named)
+        for name, other in named[at + 1 :]
+    }
+
+
+def named_arms(treatment: Any, first: str | None = None, numbered: str = "treatment") -> dict[str, Any] | None:
     """Name the arms of a mapping or a list of arms; None for a single arm.
+
+    Arms of a list without a name of their own are `numbered`; with `first`, the numbers begin after the first.
 
     Raises:
         ConfigError: No arm, or two arms of one name.
@@ -106,7 +151,10 @@ def named_arms(treatment: Any) -> dict[str, Any] | None:
     names = []
     for number, arm in enumerate(treatment, 1):
         name = own_name(arm)
-        names.append(name if name is not None and name not in names else f"treatment {number}")
+        unnamed = f"{numbered} {number}"
+        if first is not None:
+            unnamed = first if number == 1 else f"{numbered} {number - 1}"
+        names.append(name if name is not None and name not in names else unnamed)
     return dict(zip(names, treatment, strict=True))
 
 

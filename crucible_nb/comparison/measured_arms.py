@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crucible_nb.comparison.arguments import CompareArguments, Direction
-from crucible_nb.comparison.arms import Arm, number_clusters, read_arms
+from crucible_nb.comparison.arms import Arm, ArmPair, number_clusters, read_arms
 from crucible_nb.comparison.design import Design, read_design
 from crucible_nb.comparison.difference import Difference, measure_difference
 from crucible_nb.comparison.preregistered import PlannedLook, find_plan
@@ -67,7 +67,7 @@ class MeasuredArms(NamedTuple):
     metrics: dict[str, MeasuredMetric]
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """Two arms, before any metric is measured; `metrics` is empty if the arms share none of the default ones."""
 
     control: Arm
@@ -76,17 +76,17 @@ class _Look(NamedTuple):
     metrics: tuple[str, ...]
 
 
-def measure_all(
-    control: Any, treatments: Sequence[tuple[str | None, Any]], arguments: CompareArguments
-) -> list[MeasuredArms]:
-    """Measure every metric of each treatment against the control.
+def read_looks(pairs: Sequence[ArmPair], arguments: CompareArguments) -> list[Look]:
+    """Read each pair of arms, and the metrics to compare.
 
     Args:
-        control: Data of the control.
-        treatments: (name, data) of each treatment; None keeps the name of the data.
+        pairs: Control and treatment of each comparison.
         arguments: Arguments of `cr.compare`.
+
+    Raises:
+        ConfigError, SchemaError, StatError: As for `cr.compare`.
     """
-    looks = [_read_look(control, data, name, arguments) for name, data in treatments]
+    looks = [_read_look(pair, arguments) for pair in pairs]
     metrics = tuple(dict.fromkeys(metric for look in looks for metric in look.metrics))
     if not metrics:
         raise StatError(
@@ -94,23 +94,40 @@ def measure_all(
             "metrics to compare, e.g. metrics=['score']"
         )
     arguments.check_metrics(metrics, looks[0].control.frame.columns)
-    return [_measure_look(look if look.metrics else look._replace(metrics=metrics), arguments) for look in looks]
+    return [look if look.metrics else look._replace(metrics=metrics) for look in looks]
 
 
-def _read_look(control: Any, treatment: Any, name: str | None, arguments: CompareArguments) -> _Look:
-    first, second = read_arms(control, treatment, arguments.metrics, arguments.where)
-    if name is not None:
-        second = second._replace(name=name)
+def _read_look(pair: ArmPair, arguments: CompareArguments) -> Look:
+    first, second = read_arms(pair.control, pair.treatment, arguments.metrics, arguments.where)
+    if pair.control_name is not None:
+        first = first._replace(name=pair.control_name)
+    if pair.treatment_name is not None:
+        second = second._replace(name=pair.treatment_name)
     plan = find_plan(first, second, arguments.alpha, sequential=arguments.sequential)
     candidates = _candidates(plan, arguments)
     shared = tuple(metric for metric in candidates if _is_shared(first, second, metric))
-    return _Look(first, second, plan, arguments.metrics or shared)
+    return Look(first, second, plan, arguments.metrics or shared)
 
 
 def _candidates(plan: PlannedLook | None, arguments: CompareArguments) -> list[str]:
     """The planned metrics, those with a direction, and the default ones."""
     planned = plan.plan.metrics if plan is not None else ()
     return list(dict.fromkeys([*planned, *arguments.direction, *(_SEQUENTIAL if arguments.sequential else _DEFAULTS)]))
+
+
+def default_metrics(arms: Sequence[Arm], direction: Mapping[str, str]) -> tuple[str, ...]:
+    """The default metrics, and those with a direction, of which all arms have values.
+
+    Raises:
+        StatError: None of them.
+    """
+    candidates = dict.fromkeys([*direction, *_DEFAULTS])
+    found = tuple(metric for metric in candidates if all(_is_shared(arm, arm, metric) for arm in arms))
+    if not found:
+        raise StatError(
+            f"metrics: not all arms have values of {' or '.join(candidates)}; name the metrics, e.g. metrics=['score']"
+        )
+    return found
 
 
 def _is_shared(first: Arm, second: Arm, metric: str) -> bool:
@@ -121,7 +138,16 @@ def _is_shared(first: Arm, second: Arm, metric: str) -> bool:
     return any(all(bool(arm.frame[name].notna().any()) for name in found[0].columns) for arm in (first, second))
 
 
-def _measure_look(look: _Look, arguments: CompareArguments) -> MeasuredArms:
+def measure_look(look: Look, arguments: CompareArguments) -> MeasuredArms:
+    """Measure every metric of two arms.
+
+    Args:
+        look: The arms and metrics.
+        arguments: Arguments of `cr.compare`.
+
+    Raises:
+        ConfigError, SchemaError, StatError: As for `cr.compare`.
+    """
     first, second, plan, metrics = look
     alpha = plan.alpha if plan is not None else 0.05 if arguments.alpha is None else arguments.alpha
     checks.number("alpha", alpha, gt=0, lt=1)
@@ -148,9 +174,9 @@ def _measure(
     alpha: float,
 ) -> MeasuredMetric:
     direction, margin = better_direction(metric, arguments.direction), arguments.margin
-    if plan is not None and metric == plan.plan.metric:
-        direction = plan.direction or direction
-        margin = plan.plan.margin if margin is None else margin
+    if plan is not None:
+        margin = plan.margin(metric, margin)
+        direction = (plan.direction if metric == plan.plan.metric else None) or direction
     difference = _difference(first, second, metric, design, arguments, alpha)
     difference = difference._replace(limited=difference.limited or one_run_reason(first, second, metric, design))
     read = read_margin(metric, margin, difference.values[0])

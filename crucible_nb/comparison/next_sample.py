@@ -36,6 +36,8 @@ def next_sample(
     if min(measured.n) < _FEWEST:
         return None
     metric = metric_of(measured.metric, control.frame.columns)
+    if metric.kind == "per_time":
+        return None
     if metric.kind == "mean":
         metric = metric._replace(kind=measured.kind)
     target = margin or (_POINTS if metric.kind == "rate" else _SHARE * abs(measured.values[0]))
@@ -49,6 +51,7 @@ def next_sample(
     if counted not in {"", "items"}:
         needed = f"{more_text(more, math.nan, math.nan, paired=False)}, counted in {counted}"
     else:
-        usd, minutes = total_cost(more, [item_cost(arm.frame, metric, design.pair_by) for arm in (control, treatment)])
+        costs = [item_cost(arm.frame, metric, design.pair_by, spending=arm.spending) for arm in (control, treatment)]
+        usd, minutes = total_cost(more, costs)
         needed = more_text(more, usd, minutes, paired=design.pair_by is not None)
     return f"to find a difference of {difference_text(metric, target)} with {_POWER:.0%} power{needed}"

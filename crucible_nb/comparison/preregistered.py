@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from crucible_nb.comparison.arguments import Direction
@@ -40,6 +43,31 @@ class PlannedLook:
     def covers(self, metric: str) -> bool:
         """Whether the metric is in the plan."""
         return metric in self.plan.metrics
+
+    @property
+    def ended(self) -> bool:
+        """Whether no look is left: the planned number of events is in, or the plan is for one look at any number."""
+        return not self.plan.sequential and (self.plan.sample_size is None or self.ledger.ended)
+
+    @property
+    def progress(self) -> str:
+        """What is left of the plan, as the end of a sentence."""
+        if self.plan.sample_size is None:
+            return "; look again at any time"
+        return f"; {min(1.0, self.ledger.fraction(self.information)):.0%} of the planned events are in"
+
+    def margin(self, metric: str, given: Any) -> Any:
+        """Margin of a metric: that of the plan, otherwise as given.
+
+        Raises:
+            StatError: The margin given is another one.
+        """
+        planned, own = self.plan.margin_of(metric), given.get(metric) if isinstance(given, Mapping) else given
+        if planned is None or own is None:
+            return given if planned is None else planned
+        if own != planned:
+            raise StatError(f"margin={given!r}: the plan has margin={planned!r} for {metric}; leave out margin")
+        return planned
 
     def record_look(self, control: Arm, treatment: Arm, metrics: tuple[str, ...]) -> None:
         """Record this look in the ledger, and its deviations from the plan."""

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.stats.outcome import p_text
-from crucible_nb.stats.results import UNKNOWN, Interval, Result, latex_text, number, percent_text
+from crucible_nb.stats.printing import latex_table, markdown_table, text_table
+from crucible_nb.stats.results import UNKNOWN, Interval, Result, number, percent_text
 from crucible_nb.utils import html
 from crucible_nb.utils.pictures import interval_picture
 from crucible_nb.utils.text import brief
@@ -53,6 +54,9 @@ class MetricComparison(Result):
         warnings: Reasons to doubt the result.
         standard_error: Standard error of the difference, in the unit of the metric. NaN for quantiles, whose interval
             comes from order statistics, for confidence sequences, and without a test.
+        correlation: Correlation of the values of paired items (of repeated ones, of their means); NaN without pairs,
+            for quantiles and for ratios.
+        role: Role in the plan: "primary", "secondary" or "guardrail"; None if the metric is not in a plan.
 
     Examples:
         >>> import crucible_nb as cr
@@ -91,6 +95,8 @@ class MetricComparison(Result):
     exclusions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     standard_error: float = math.nan
+    correlation: float = math.nan
+    role: str | None = None
 
 
 class Comparison(Mapping[str, MetricComparison]):
@@ -103,6 +109,8 @@ class Comparison(Mapping[str, MetricComparison]):
         looked: Sentences on deviations from the plan.
         warnings: Reasons to doubt the design or a metric.
         exclusions: Values that were left out, with the reason.
+        decision: Decision of the plan, a sentence that begins with "ship:", "do not ship:" or "go on:"; None without a
+            plan.
 
     Examples:
         >>> import crucible_nb as cr
@@ -113,13 +121,15 @@ class Comparison(Mapping[str, MetricComparison]):
 
     warnings: tuple[str, ...] = ()  # pickles of release 0.1 have none
     exclusions: tuple[str, ...] = ()
+    decision: str | None = None
 
     def __init__(
         self, control: str, treatment: str, metrics: Mapping[str, MetricComparison], design: tuple[str, ...],
         plan: str | None = None, looked: tuple[str, ...] = (), warnings: tuple[str, ...] = (),
+        decision: str | None = None,
     ) -> None:  # fmt: skip
         self.control, self.treatment, self.design, self.plan, self.looked = control, treatment, design, plan, looked
-        self._metrics = dict(metrics)
+        self._metrics, self.decision = dict(metrics), decision
         self.warnings = (*warnings, *_collect({name: metric.warnings for name, metric in metrics.items()}))
         self.exclusions = _collect({name: metric.exclusions for name, metric in metrics.items()})
 
@@ -159,7 +169,8 @@ class Comparison(Mapping[str, MetricComparison]):
         """
         return {
             "control": self.control, "treatment": self.treatment, "design": list(self.design), "plan": self.plan,
-            "looked": list(self.looked), "warnings": list(self.warnings), "exclusions": list(self.exclusions),
+            "looked": list(self.looked), "decision": self.decision,
+            "warnings": list(self.warnings), "exclusions": list(self.exclusions),
             "metrics": {name: metric.to_dict() for name, metric in self.items()},
         }  # fmt: skip
 
@@ -175,13 +186,8 @@ class Comparison(Mapping[str, MetricComparison]):
         return pd.concat([metric.to_frame() for metric in self.values()], ignore_index=True).set_index("metric")
 
     def __repr__(self) -> str:
-        rows = [_header(self), *_cells(self)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-        lines = [
-            "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-            for row in rows
-        ]
-        return "\n".join([f"Comparison: {self.summary}", *lines, *(f"- {note}" for note in _notes(self))])
+        lines = text_table(cells(self), header(self))
+        return "\n".join([f"Comparison: {self.summary}", *lines, *(f"- {note}" for note in notes(self))])
 
     def _repr_html_(self) -> str:
         return html.view(table_html(self))
@@ -195,14 +201,11 @@ class Comparison(Mapping[str, MetricComparison]):
             >>> result.to_markdown().splitlines()[0][:32]
             '| metric | verdict | control | t'
         """
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in [_header(self), *_cells(self)]]
-        lines = [f"| {' | '.join(row)} |" for row in cells]
-        table = "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
-        notes = "\n".join(f"- {note}" for note in _notes(self))
-        return f"{table}\n\n{notes}" if notes else table
+        table, below = markdown_table(cells(self), header(self)), "\n".join(f"- {note}" for note in notes(self))
+        return f"{table}\n\n{below}" if below else table
 
     def to_latex(self) -> str:
-        """A LaTeX tabular; notes are rows below it.
+        """A LaTeX tabular with the rules of booktabs: differences with their standard errors; notes are rows below it.
 
         Examples:
             >>> import crucible_nb as cr
@@ -210,12 +213,13 @@ class Comparison(Mapping[str, MetricComparison]):
             >>> "worse" in result.to_latex()
             True
         """
-        header, *rows = [" & ".join(map(latex_text, row)) + r" \\" for row in [_header(self), *_cells(self)]]
-        width = len(_header(self))
-        notes = [rf"\multicolumn{{{width}}}{{p{{\linewidth}}}}{{{latex_text(note)}}} \\" for note in _notes(self)]
-        columns = "l" * (width - 1) + r"p{0.3\linewidth}"
-        begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
-        return "\n".join([begin, r"\hline", header, r"\hline", *rows, r"\hline", *notes, end])
+        head, rows = header(self), cells(self)
+        head = [head[0], "n", *head[2:4], "difference (SE)", *head[5:8], "verdict"]
+        lines = [
+            [row[0], _sizes(metric.n), *row[2:4], with_error(row[4], metric.standard_error), *row[5:8], row[1]]
+            for row, metric in zip(rows, self.values(), strict=True)
+        ]
+        return latex_table(lines, head, notes(self))
 
 
 def _collect(texts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -230,24 +234,53 @@ def _collect(texts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     )
 
 
-def _header(comparison: Comparison) -> list[str]:
+def header(comparison: Comparison) -> list[str]:
+    """Heads of the columns of `cells`."""
     metrics = list(comparison.values())
     arms = [brief(comparison.control, 40), brief(comparison.treatment, 40)]
     return ["metric", "verdict", *arms, "difference", f"{100 * metrics[0].confidence:.5g}% interval", "change",
-            "p" if metrics[0].correction is None else f"p ({metrics[0].correction})", "why"]  # fmt: skip
+            _p_header(metrics), "why"]  # fmt: skip
 
 
-def _cells(comparison: Comparison) -> list[list[str]]:
+def _p_header(metrics: list[MetricComparison]) -> str:
+    corrections = {metric.correction for metric in metrics}
+    if len(corrections) > 1:
+        return "p (corrected)"
+    return "p" if metrics[0].correction is None else f"p ({metrics[0].correction})"
+
+
+def cells(comparison: Comparison) -> list[list[str]]:
+    """Texts of one row per metric."""
     return [
         [
             brief(metric.estimand, 60), metric.verdict, _value(metric.control, metric.control_over_events),
             _value(metric.treatment, metric.treatment_over_events), _known(metric.estimate),
             _interval(metric.confidence_interval), percent_text(metric.relative_change, metric.relative_interval),
             p_text(metric.pvalue) if metric.test else "not tested",
-            metric.why + ("" if metric.planned is not False else " (not planned)"),
+            metric.why + _role_text(metric),
         ]
         for metric in comparison.values()
     ]  # fmt: skip
+
+
+def with_error(text: str, error: float) -> str:
+    """Text of an estimate, followed by its standard error in parentheses.
+
+    Examples:
+        >>> with_error("0.056", 0.01786), with_error("12", math.nan)
+        ('0.056 (0.01786)', '12')
+    """
+    return text if math.isnan(error) else f"{text} ({number(error)})"
+
+
+def _sizes(n: tuple[int, int]) -> str:
+    return f"{n[0]:,}" if n[0] == n[1] else f"{n[0]:,}, {n[1]:,}"
+
+
+def _role_text(metric: MetricComparison) -> str:
+    if metric.planned is False:
+        return " (not planned)"
+    return f" ({metric.role})" if metric.role in {"secondary", "guardrail"} else ""
 
 
 def _value(value: float, over_events: float) -> str:
@@ -263,20 +296,22 @@ def _interval(interval: Interval) -> str:
     return "none" if math.isnan(low) and math.isnan(high) else f"{number(low)} to {number(high)}"
 
 
-def _notes(comparison: Comparison) -> list[str]:
-    """Sentences below the table."""
-    plan = [comparison.plan] if comparison.plan else []
+def notes(comparison: Comparison, *, more: bool = True) -> list[str]:
+    """Sentences below the table; with `more`, on further items needed."""
+    plan = [text for text in (comparison.decision, comparison.plan) if text]
     warnings = [f"warning: {text}" for text in comparison.warnings]
-    needed = [f"{brief(name)}: {metric.next_sample}" for name, metric in comparison.items() if metric.next_sample]
+    needed = [
+        f"{brief(name)}: {metric.next_sample}" for name, metric in comparison.items() if metric.next_sample and more
+    ]
     return [*comparison.design, *plan, *comparison.looked, *warnings, *comparison.exclusions, *needed]
 
 
 def table_html(comparison: Comparison) -> str:
     """HTML table with a picture of each interval, followed by the notes on design, plan and further items."""
     pictures = [html.Raw(_picture(metric)) for metric in comparison.values()]
-    rows = [[*cells[:6], picture, *cells[6:]] for cells, picture in zip(_cells(comparison), pictures, strict=True)]
-    header = _header(comparison)
-    return html.table(rows, [*header[:6], "", *header[6:]], comparison.summary) + html.points(_notes(comparison))
+    rows = [[*row[:6], picture, *row[6:]] for row, picture in zip(cells(comparison), pictures, strict=True)]
+    head = header(comparison)
+    return html.table(rows, [*head[:6], "", *head[6:]], comparison.summary) + html.points(notes(comparison))
 
 
 def _picture(metric: MetricComparison) -> str:

@@ -127,6 +127,13 @@ def _is_inside(interval: Interval, low: float, high: float) -> bool:
     return low < interval.low and interval.high < high
 
 
+def _excludes_loss(interval: Interval, margin: float | None, direction: Direction | None) -> bool:
+    """Return whether the interval excludes a loss of the margin or more."""
+    if margin is None or direction is None:
+        return False
+    return interval.low > -margin if direction == "up" else interval.high < margin
+
+
 def limit_decision(decision: Decision, reason: str | None) -> Decision:
     """Weaken a verdict to "leaning" if there is a reason to doubt the test."""
     if reason is None or decision.verdict == "inconclusive":
@@ -227,6 +234,8 @@ def decide_sequence(
     if margin is not None and _is_inside(interval, -margin, margin):
         verdict: Verdict = "equivalent" if valid_at_every_n else "leaning"
         return Decision(verdict, f"the difference lies within {number(margin)} either way, at any look")
+    if _excludes_loss(interval, margin, direction) and valid_at_every_n and not decided:
+        return Decision("not worse", f"if it is worse, then by less than {number(margin or 0.0)}, at any look")
     if decided and not valid_at_every_n:
         return Decision("leaning", f"the treatment seems {sign}; the sequence is valid only asymptotically")
     if decided and direction is None:

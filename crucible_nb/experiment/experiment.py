@@ -59,6 +59,7 @@ class Experiment:
         name: Name, any text.
         condition, hypothesis, tags, metadata, sample_size: Arguments of `cr.start`, metadata as JSON; with a store,
             without secrets.
+        unit, cluster: Columns of items and of clusters of items that were declared; None without.
         record: Function that records one event; see its own help.
 
     Examples:
@@ -79,6 +80,7 @@ class Experiment:
         self.id = self._log.identity
         self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
         self.tags, self.metadata, self.sample_size = tuple(config.tags), dict(config.metadata), config.sample_size
+        self.unit, self.cluster = config.unit, config.cluster
         self._intake = Intake(self._log)
         self.record = self._intake.record
         self._reads = Reads(config, self._log)
@@ -557,7 +559,8 @@ class Experiment:
         `alerts()`.
 
         Args:
-            callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action, group.
+            callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity,
+                reason, action, group.
 
         Returns:
             A function that removes the callback.
@@ -764,10 +767,11 @@ class Experiment:
     def plan(
         self,
         metric: str,
-        margin: float | None = None,
+        margin: float | str | None = None,
         alpha: float = 0.05,
         *,
         direction: str | None = None,
+        guardrails: Mapping[str, float | str] | None = None,
         secondary: Sequence[str] = (),
         sample_size: int | None = None,
         looks: int = 1,
@@ -778,10 +782,12 @@ class Experiment:
 
         Args:
             metric: Primary metric, as in `cr.compare`.
-            margin: Smallest relevant difference, in the unit of the metric.
+            margin: Smallest relevant difference, in the unit of the metric, or "5%" of the control.
             alpha: Accepted rate of false positives.
             direction: "up" if more is better, "down" if less is better; None derives it from the name.
-            secondary: Other metrics to compare.
+            guardrails: Metrics that must not get worse than by their margin, e.g. {"p95_latency_ms": "5%"}. All of them
+                must hold, so they cost the primary metric no alpha.
+            secondary: Other metrics to compare; they are tested after the primary one, with Holm's correction.
             sample_size: Number of events of both arms together at the last look. The plan ends when each arm has half
                 of them, counted as values of the primary metric since the plan was made.
             looks: Number of looks, evenly spaced; they share alpha (O'Brien-Fleming-like spending).
@@ -808,7 +814,7 @@ class Experiment:
             plan = plan_of(
                 metric, margin, alpha, hypothesis=hypothesis or self.hypothesis, direction=direction,
                 secondary=secondary, sample_size=sample_size, looks=looks, sequential=sequential,
-                events=view.own.pipeline.seq,
+                guardrails=guardrails, events=view.own.pipeline.seq,
             )  # fmt: skip
             if ledger is None:
                 self._intake.apply("plan", {"plan": plan})

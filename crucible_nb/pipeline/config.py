@@ -27,6 +27,7 @@ class ExperimentConfig:
         by, max_events, sampling, seed, detectors, action: As given.
         clock: Callable () -> UTC nanoseconds, "events" for event time, or None for the system clock.
         prices: Price table.
+        unit, cluster: Columns of items and of clusters of items; None if they were not declared.
     """
 
     name: str
@@ -44,6 +45,8 @@ class ExperimentConfig:
     action: str = "flag"
     clock: Callable[[], int] | str | None = None
     prices: PriceTable = field(default_factory=PriceTable.default)
+    unit: str | None = None
+    cluster: str | None = None
 
     def new_clock(self) -> SteadyClock:
         """Return a new clock, without readings."""
@@ -87,6 +90,7 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments as plain data, without prices, which are in a separate file."""
         plain = {name: getattr(self, name) for name in _PLAIN}
+        plain |= {name: getattr(self, name) for name in _DESIGN if getattr(self, name) is not None}
         return {
             **plain,
             "tags": list(self.tags),
@@ -132,6 +136,7 @@ class ExperimentConfig:
                     for description, detector in zip(facts["detectors"], detectors, strict=False)
                 ],
                 prices=prices,
+                **{name: checks.text(name, facts.get(name), optional=True) for name in _DESIGN},
             )
         except StoreError:
             raise
@@ -154,3 +159,4 @@ class ExperimentConfig:
 
 
 _PLAIN = ("name", "condition", "hypothesis", "sample_size", "max_events", "seed", "action")
+_DESIGN = ("unit", "cluster")  # written if declared; experiments of release 0.1 have none

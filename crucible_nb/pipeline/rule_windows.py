@@ -363,6 +363,8 @@ class WindowState:
         """Return the quantile or extreme of the values of some parts, on the side of the limit where it is."""
         known = parts.weight > 0
         values, weight = parts.value[known], parts.weight[known]
+        if not len(values):
+            return float("nan")
         if self.terms.statistic != "quantile":
             return float(values.min() if self.terms.statistic == "min" else values.max())
         order = np.argsort(values, kind="stable")

@@ -269,7 +269,9 @@ def table_of(facts: Mapping[str, Any], base: PriceTable) -> PriceTable:
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain data."""
-    return {**vars(plan), "secondary": list(plan.secondary)}
+    guardrails = {"guardrails": [list(pair) for pair in plan.guardrails]} if plan.guardrails else {}
+    facts = {name: value for name, value in vars(plan).items() if name != "guardrails"}
+    return facts | {"secondary": list(plan.secondary)} | guardrails
 
 
 def look_facts(look: Look) -> dict[str, Any]:

@@ -8,9 +8,12 @@ cluster correlate equally; the estimate of the error does not depend on the mode
 from __future__ import annotations
 
 import math
+import weakref
 from typing import NamedTuple
 
 import numpy as np
+
+from crucible_nb.stats.products import dot
 
 _REST = 1e-6
 
@@ -52,6 +55,15 @@ class Units(NamedTuple):
         """Number of independent rows of weight 1 whose mean has the same variance under the working model."""
         return (self.between + self.within) / float(self.variance.sum())
 
+    def times(self, factor: float) -> Units:
+        """The units of deviations that are multiplied by a factor."""
+        if factor == 1 or not self.total.any():  # units without deviations have no variance that could change
+            return self
+        square = factor * factor
+        return Units(
+            factor * self.total, self.share, square * self.variance, square * self.between, square * self.within
+        )
+
 
 def effective_units(share: np.ndarray) -> float:
     """Kish's number of units of equal size with the same precision, (sum w)^2 / sum w^2.
@@ -60,7 +72,7 @@ def effective_units(share: np.ndarray) -> float:
         >>> effective_units(np.array([2.0, 2.0, 0.0])), round(effective_units(np.array([10.0, 1.0, 1.0])), 2)
         (2.0, 1.41)
     """
-    squares = float(share @ share)
+    squares = dot(share, share)
     return float(share.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
@@ -89,7 +101,8 @@ def _cluster_sums(
     """Sums over the rows of each cluster of w d, w, (w d)^2 and w^2, with weights that add up to 1."""
     sums: list[np.ndarray]
     if (weight == weight[0]).all():  # in half the time
-        n, count = len(deviation), np.bincount(cluster, minlength=codes)
+        n, count = len(deviation), rows_per_cluster(cluster)
+        count = np.pad(count, (0, max(codes - len(count), 0)))
         total, squares = (np.bincount(cluster, part, minlength=codes) for part in (deviation, deviation * deviation))
         sums = [total / n, count / n, squares / n**2, count / n**2]
     else:
@@ -98,6 +111,26 @@ def _cluster_sums(
         sums = [np.bincount(cluster, part, minlength=codes) for part in (each, share, each * each, share * share)]
     there = slice(None) if codes or sums[1].all() else sums[1] > 0
     return sums[0][there], sums[1][there], sums[2][there], sums[3][there]
+
+
+_counted: tuple[tuple[weakref.ref[np.ndarray], np.ndarray], ...] = ()
+
+
+def rows_per_cluster(cluster: np.ndarray) -> np.ndarray:
+    """Number of rows of each cluster, int64[codes]; those of the last arrays are remembered.
+
+    Examples:
+        >>> rows_per_cluster(np.array([0, 2, 2])).tolist()
+        [1, 0, 2]
+    """
+    global _counted  # noqa: PLW0603  replaced as a whole, so that threads never see a part
+    for array, count in _counted:
+        if array() is cluster:
+            return count
+    count = np.bincount(cluster)
+    count.flags.writeable = False
+    _counted = (*_counted[-3:], (weakref.ref(cluster), count))
+    return count
 
 
 def _working_variances(
@@ -129,7 +162,13 @@ def mean_error(units: Units) -> Error:
         (7.0, 2.0)
     """
     each, df = adjust(units)
-    return Error(float(np.sqrt(each @ each)), df)
+    return Error(math.sqrt(dot(each, each)), df)
+
+
+def paired_error(control: Units, treatment: Units) -> Error:
+    """Standard error of a difference of two arms that have units in common; see `paired_adjust`."""
+    each, df = paired_adjust(control, treatment)
+    return Error(math.sqrt(dot(each, each)), df)
 
 
 def adjust(units: Units) -> tuple[np.ndarray, float]:
@@ -196,18 +235,18 @@ def _adjust(total: np.ndarray, variance: np.ndarray, factors: np.ndarray, form: 
         factors: float64[r, units], f.
         form: float64[r, r], K: residual contributions have the covariances f_g' K f_h, plus v_g for g = h.
     """
-    transformed = form @ factors
+    transformed = np.einsum("ij,jg->ig", form, factors)  # in one thread; see `products`
     shift = np.einsum("ig,ig->g", factors, transformed)
     expected = variance + shift
     ratio = np.divide(variance, expected, out=np.ones_like(variance), where=expected > 0)
     # sum over g and h of ratio_g ratio_h cov_gh^2; the largest term is taken out, because it would cancel digits
     largest = int(np.argmax(ratio * np.abs(shift)))
-    across = factors[:, largest] @ transformed
-    pairs = ratio[largest] * (float(ratio @ across**2) - ratio[largest] * float(across[largest]) ** 2)
+    across = np.einsum("i,ig->g", factors[:, largest], transformed)
+    pairs = ratio[largest] * (dot(ratio, across**2) - ratio[largest] * float(across[largest]) ** 2)
     rest = ratio.copy()
     rest[largest] = 0.0
-    inner = form @ ((factors * rest) @ factors.T)
-    squares = float(variance @ variance) + 2 * pairs + float(np.sum(inner * inner.T)) - float(rest**2 @ shift**2)
+    inner = form @ np.einsum("ig,jg->ij", factors * rest, factors)
+    squares = dot(variance, variance) + 2 * pairs + float(np.sum(inner * inner.T)) - dot(rest**2, shift**2)
     df = float(variance.sum()) ** 2 / squares if squares > 0 else 1.0
     return np.sqrt(ratio) * total, max(float(df), 1.0)
 

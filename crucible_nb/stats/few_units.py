@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crucible_nb.stats import weighted
-from crucible_nb.stats.cluster_robust import effective_units
+from crucible_nb.stats.cluster_robust import effective_units, rows_per_cluster
 from crucible_nb.stats.samples.values import Values
 
 CLUSTERS, ROWS = 30, 10
@@ -23,7 +23,7 @@ def few_units_warnings(values: Values) -> tuple[str, ...]:
     """
     warnings = []
     if values.cluster is not None:
-        size = np.bincount(values.cluster, values.weight)
+        size = np.bincount(values.cluster, values.weight) if values.sampled else rows_per_cluster(values.cluster) * 1.0
         what = "blocks" if values.blocks else "clusters"
         warnings.append(_warning(int(np.count_nonzero(size)), effective_units(size), what, "size", CLUSTERS))
     if values.sampled:

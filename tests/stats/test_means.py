@@ -325,6 +325,7 @@ def test_one_sided_intervals_are_open(rng: np.random.Generator) -> None:
         (lambda: t_test([5, 5], [5, 5, 5], "score"), StatError, "score is constant (5 in control, 5 in treatment), so there is no variance"),
         (lambda: t_test([1, 2], [1, 2, 3], "score", paired=True), StatError, "paired: expected values of the same items"),
         (lambda: t_test([1, 2], [2, 3], "score", paired=True), StatError, "score: every pair differs by exactly 1"),
+        (lambda: t_test([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "score", paired=True), StatError, "differs by exactly 0.3"),
         (lambda: t_test([1, 2], [2, 3], "p95_latency_ms"), StatError, "t_test: p95_latency_ms is a quantile; use permutation_test"),
         (lambda: t_test([1, 2], [2, 3], "total_cost_usd"), StatError, "t_test: a total depends on how long an arm ran"),
         (lambda: t_test([1, 2], [2, 3], "score", alternative="more"), ConfigError, "alternative='more': expected one of"),
@@ -342,3 +343,38 @@ def test_errors_say_what_to_do(call, error: type[Exception], said: str) -> None:
     with pytest.raises(error) as raised:
         call()
     assert said in str(raised.value)
+
+
+def test_a_large_offset_costs_neither_interval_nor_effect_their_digits() -> None:
+    rng = np.random.default_rng(3)
+    one, two = (np.round(rng.normal(0, 1, 200), 4) for _ in range(2))
+    near, far = (cr.compare(one + at, two + at, metrics=["score"])["score"] for at in (0.0, 2.0**30))
+    assert far.confidence_interval == pytest.approx(near.confidence_interval, rel=1e-6)  # values are rounded to 2^-22
+    exact = [np.asarray(x + 2.0**30) - 2.0**30 for x in (one, two)]
+    rounded = cr.compare(*exact, metrics=["score"])["score"]
+    assert far.confidence_interval == pytest.approx(rounded.confidence_interval, rel=1e-12)
+    assert far.effect_size == pytest.approx(rounded.effect_size, rel=1e-12)
+    assert far.pvalue == pytest.approx(rounded.pvalue, rel=1e-12)
+
+
+def test_a_shift_that_is_inexact_in_binary_is_constant_and_a_small_variation_is_not() -> None:
+    before = pd.DataFrame({"sample_id": range(300), "score": np.round(np.random.default_rng(0).lognormal(6, 0.5, 300))})
+    shifted = cr.compare(before, before.assign(score=before.score + 0.3), metrics=["score"])["score"]
+    assert (shifted.verdict, shifted.estimate) == ("inconclusive", pytest.approx(0.3))
+    assert "every pair differs by exactly 0.3" in shifted.why
+    varied = before.score + 0.3 + 1e-9 * np.arange(300)
+    test = t_test(before, before.assign(score=varied), "score", paired=True)
+    assert test.statistic == pytest.approx(stats.ttest_rel(before.score, varied).statistic)
+
+
+def test_totals_of_the_same_sessions_in_both_arms_use_their_covariance() -> None:
+    rng = np.random.default_rng(5)
+    level = rng.normal(100, 20, 60)
+    one, two = level + rng.normal(0, 2, 60), level + rng.normal(1, 2, 60)
+    arms = [pd.DataFrame({"session_id": range(60), "words": x}) for x in (one, two)]
+    total = cr.compare(*arms, metrics=["total_words"], cluster="session_id")["total_words"]
+    paired = stats.ttest_rel(two, one)  # one row a session: the difference of totals is 60 times the mean difference
+    assert total.pvalue == pytest.approx(paired.pvalue, rel=1e-9)
+    assert total.confidence_interval == pytest.approx(tuple(60 * x for x in paired.confidence_interval()), rel=1e-9)
+    apart = cr.compare(arms[0], arms[1].assign(session_id=range(60, 120)), metrics=["total_words"])["total_words"]
+    assert apart.pvalue == pytest.approx(stats.ttest_ind(two, one, equal_var=False).pvalue, rel=1e-9)

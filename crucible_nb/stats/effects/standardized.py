@@ -11,8 +11,10 @@ from crucible_nb.errors import StatError
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import Error, extreme_scale
 from crucible_nb.stats.effects.noncentral import hedges_factor, t_limits
+from crucible_nb.stats.products import dot
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import arm_error, difference_error, in_moderate_unit, linearize
+from crucible_nb.stats.samples.linear_arm import LinearArm
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
@@ -50,20 +52,24 @@ def cohens_d_of(control: Values, treatment: Values, confidence: float) -> Standa
         Cohen: Statistical Power Analysis for the Behavioral Sciences. Erlbaum (1988).
     """
     control, treatment = in_moderate_unit(control, treatment)
-    first, left = _mean_of(control)
-    second, right = _mean_of(treatment)
-    sizes = [_size(arm) for arm in (control, treatment)]
-    squares = [_squares(arm, away) for arm, away in ((control, left), (treatment, right))]
-    s = math.sqrt(sum(squares) / (sizes[0] + sizes[1]))
-    d = (second - first) / _positive(s, control)
+    pivot = float(control.x[0])
+    return _cohens_d(_linear_mean(control, pivot), _linear_mean(treatment, pivot), confidence)
+
+
+def _cohens_d(first: LinearArm, second: LinearArm, confidence: float) -> StandardizedEffect:
+    """Cohen's d of two means with the same pivot."""
+    control, treatment = first.values, second.values
+    sizes = _size(control), _size(treatment)
+    s = math.sqrt((sizes[0] * first.moments.variance + sizes[1] * second.moments.variance) / sum(sizes))
+    d = (second.center - first.center) / _positive(s, control)
     if control.plain and treatment.plain:
         n, m = len(control.x), len(treatment.x)
         scale = math.sqrt(1 / n + 1 / m)
         return _noncentral(d, scale, n + m - 2, confidence)
-    share = sizes[1] / (sizes[0] + sizes[1])
+    share = sizes[1] / sum(sizes)
     parts = [
-        sign * away / s - d / (2 * s * s) * part * _centred(arm, away)
-        for sign, arm, away, part in ((-1, control, left, 1 - share), (1, treatment, right, share))
+        sign * arm.deviation / s - d / (2 * s * s) * part * _centred(arm.values, arm.deviation)
+        for sign, arm, part in ((-1, first, 1 - share), (1, second, share))
     ]
     # difference_error is that of a difference, d a sum of both parts: change the sign of the control's
     return _linearised(d, difference_error(control, treatment, -parts[0], parts[1]), confidence)
@@ -71,7 +77,17 @@ def cohens_d_of(control: Values, treatment: Values, confidence: float) -> Standa
 
 def hedges_g_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
     """Hedges' g: Cohen's d corrected for bias, by the exact gamma correction."""
-    d = cohens_d_of(control, treatment, confidence)
+    return _corrected(cohens_d_of(control, treatment, confidence))
+
+
+def hedges_g_of_means(control: LinearArm, treatment: LinearArm, confidence: float) -> StandardizedEffect:
+    """Hedges' g of two means that are known, with the same pivot; see `hedges_g_of`."""
+    if in_moderate_unit(control.values, treatment.values)[0] is not control.values:
+        return hedges_g_of(control.values, treatment.values, confidence)
+    return _corrected(_cohens_d(control, treatment, confidence))
+
+
+def _corrected(d: StandardizedEffect) -> StandardizedEffect:
     return d.times(hedges_factor(d.df))
 
 
@@ -136,12 +152,21 @@ def has_standard_deviation(arm: Values) -> bool:
 
 
 def _mean_of(arm: Values) -> tuple[float, np.ndarray]:
+    _require_standard_deviation(arm)
+    return linearize(arm, "effect size")
+
+
+def _linear_mean(arm: Values, pivot: float) -> LinearArm:
+    _require_standard_deviation(arm)
+    return LinearArm(arm, "effect size", pivot)
+
+
+def _require_standard_deviation(arm: Values) -> None:
     if not has_standard_deviation(arm):
         raise StatError(
             f"{arm.metric.name} is a ratio of totals and has no standard deviation, so no standardised effect size; "
             f"use mean_{arm.metric.column}, or t_test for the difference in its unit"
         )
-    return linearize(arm, "effect size")
 
 
 def _size(arm: Values) -> float:
@@ -151,12 +176,13 @@ def _size(arm: Values) -> float:
 
 
 def _squares(arm: Values, away: np.ndarray) -> float:
-    return float(arm.weight @ (away * away)) if arm.sampled else float(away @ away)
+    return dot(arm.weight, away * away) if arm.sampled else dot(away, away)
 
 
 def _centred(arm: Values, away: np.ndarray) -> np.ndarray:
     squares = away * away
-    return np.asarray(squares - weighted.mean(squares, arm.weight))
+    squares -= weighted.mean(squares, arm.weight)
+    return np.asarray(squares)
 
 
 def _positive(s: float, arm: Values) -> float:

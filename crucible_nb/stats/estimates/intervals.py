@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from crucible_nb.errors import StatError
@@ -12,6 +14,7 @@ from crucible_nb.stats.estimates.quantiles import quantile_limits, rank_limits
 from crucible_nb.stats.estimates.ratios import ratio_limits
 from crucible_nb.stats.estimates.shares import beta_limits, rate_limits, wilson
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
+from crucible_nb.stats.products import dot
 from crucible_nb.stats.samples.values import Values
 from crucible_nb.stats.weighted import Of
 
@@ -63,15 +66,37 @@ def total_limits(values: Values, confidence: float, of: Of, method: str | None =
     if of == "run" and not values.sampled:
         return exact_limits(float(weight @ x))
     require_units(values, 2, of)
-    scale, rows = complete(values)
     sums_only = of == "run" and (values.seen is None or values.sized) and weighted.are_inverse_probabilities(weight)
-    center = 0.0 if sums_only else weighted.mean(rows.x, rows.weight)
-    error, df = weighted.error_of(rows.x - center, rows.weight, of, rows.cluster)
-    total = scale * float(rows.weight.sum())
+    total = linearize_total(values, centred=not sums_only)
+    error, df = weighted.error_of(total.deviation, total.rows.weight, of, total.rows.cluster)
     return symmetric_limits(
-        scale * float(weight @ x), Error(total * error, df), confidence, _scale(values, method, df),
+        total.estimate, Error(total.events * error, df), confidence, _scale(values, method, df),
         heavy_tail_warnings(values),
     )  # fmt: skip
+
+
+class LinearTotal(NamedTuple):
+    """A total, as the number of events times a mean.
+
+    Attributes:
+        estimate: The total.
+        events: Number of events.
+        rows: Rows whose weighted sum is the total, up to a factor; see `complete`.
+        deviation: float64[rows], deviation of each row from the mean.
+    """
+
+    estimate: float
+    events: float
+    rows: Values
+    deviation: np.ndarray
+
+
+def linearize_total(values: Values, *, centred: bool = True) -> LinearTotal:
+    """Linearise a total; `centred=False` takes the deviations from 0, for a sum whose number of events varies."""
+    scale, rows = complete(values)
+    center = weighted.mean(rows.x, rows.weight) if centred else 0.0
+    estimate = scale * dot(values.weight, values.x)
+    return LinearTotal(estimate, scale * float(rows.weight.sum()), rows, rows.x - center)
 
 
 def complete(values: Values) -> tuple[float, Values]:

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crucible_nb.stats.cluster_robust import Error, difference_of_errors
+from crucible_nb.stats.cluster_robust import Error, Units, difference_of_errors, extreme_scale, paired_error
 from crucible_nb.stats.estimates.contrast import Contrast
+from crucible_nb.stats.estimates.intervals import linearize_total
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import arm_error, difference_error, linearize, shared_clusters
+from crucible_nb.stats.samples.arms import aligned_units, arm_error, shared_clusters
+from crucible_nb.stats.samples.linear_arm import LinearArm
 from crucible_nb.stats.samples.pairs import Pairs
 from crucible_nb.stats.samples.values import Values
 
@@ -24,14 +26,16 @@ class TwoMeans(NamedTuple):
         control, treatment: The estimates.
         error: Function of (a, b) that gives the standard error of b * treatment - a * control.
         positive: Whether all values are at least 0 and both estimates are above 0, so that the ratio has a logarithm.
-        deviations: Linearised deviations of the rows of control and treatment.
+        difference: treatment - control, also where a large common offset would cost its digits.
+        arms: Control and treatment, linearised; None for pairs and totals.
     """
 
     control: float
     treatment: float
     error: Callable[[float, float], Error]
     positive: bool
-    deviations: tuple[np.ndarray, np.ndarray] | None = None
+    difference: float
+    arms: tuple[LinearArm, LinearArm] | None = None
 
     @property
     def contrast(self) -> Contrast:
@@ -50,7 +54,7 @@ def t_limits(means: TwoMeans, confidence: float, ratio: float = 1.0) -> Interval
         >>> [round(limit, 3) for limit in t_limits(means, 0.95)]  # Welch
         [-2.155, 6.155]
     """
-    estimate = means.treatment - ratio * means.control
+    estimate = means.difference if ratio == 1 else means.treatment - ratio * means.control
     half = _t(means.error(ratio, 1.0), confidence)
     return Interval(estimate - half, estimate + half)
 
@@ -80,17 +84,57 @@ def two_means(control: Values, treatment: Values, test: str = "comparison") -> T
     Raises:
         StatError: A quantile or a total; the message names the `test`.
     """
-    (first, left), (second, right) = linearize(control, test), linearize(treatment, test)
-    own = arm_error(control, left), arm_error(treatment, right)
-    shared = bool(shared_clusters((control, treatment)))
+    pivot = float(control.x[0])
+    first, second = LinearArm(control, test, pivot), LinearArm(treatment, test, pivot)
+    positive = is_positive(control, first.estimate) and is_positive(treatment, second.estimate)
+    error = _error_of_shared(first, second) if shared_clusters((control, treatment)) else _error_of_apart(first, second)
+    difference = second.center - first.center  # both have the same pivot
+    return TwoMeans(first.estimate, second.estimate, error, positive, difference, (first, second))
+
+
+def _error_of_apart(first: LinearArm, second: LinearArm) -> Callable[[float, float], Error]:
+    """The error of b * treatment - a * control of arms without clusters in common."""
 
     def error(a: float, b: float) -> Error:
-        if shared:
-            return difference_error(control, treatment, a * left, b * right)
-        return difference_of_errors(Error(abs(a) * own[0].error, own[0].df), Error(abs(b) * own[1].error, own[1].df))
+        one, two = first.error, second.error
+        return difference_of_errors(Error(abs(a) * one.error, one.df), Error(abs(b) * two.error, two.df))
 
-    positive = is_positive(control, first) and is_positive(treatment, second)
-    return TwoMeans(first, second, error, positive, (left, right))
+    return error
+
+
+def _error_of_shared(first: LinearArm, second: LinearArm) -> Callable[[float, float], Error]:
+    """The error of b * treatment - a * control of arms with clusters in common, whose rows are summed once."""
+    return _scaled_error(*aligned_units(first.values, second.values, first.deviation, second.deviation))
+
+
+def _scaled_error(scale: float, control: Units, treatment: Units) -> Callable[[float, float], Error]:
+    """The error of b * treatment - a * control from units that both arms have, divided by `scale`."""
+
+    def error(a: float, b: float) -> Error:
+        size = extreme_scale(np.array([a, b]))
+        found, df = paired_error(control.times(a / size), treatment.times(b / size))
+        return Error(scale * size * found, df)
+
+    return error
+
+
+def two_totals(control: Values, treatment: Values) -> TwoMeans:
+    """Estimate the expected totals of two arms, which may have clusters in common."""
+    first, second = linearize_total(control), linearize_total(treatment)
+    positive = is_positive(control, first.estimate) and is_positive(treatment, second.estimate)
+    if shared_clusters((first.rows, second.rows)):
+        shared = _scaled_error(*aligned_units(first.rows, second.rows, first.deviation, second.deviation))
+    else:
+        shared = None
+        one, two = (arm_error(side.rows, side.deviation) for side in (first, second))
+
+    def error(a: float, b: float) -> Error:
+        if shared is not None:
+            return shared(a * first.events, b * second.events)
+        own = Error(abs(a) * first.events * one.error, one.df)
+        return difference_of_errors(own, Error(abs(b) * second.events * two.error, two.df))
+
+    return TwoMeans(first.estimate, second.estimate, error, positive, second.estimate - first.estimate)
 
 
 def two_paired_means(pairs: Pairs, test: str = "comparison") -> TwoMeans:
@@ -101,12 +145,14 @@ def two_paired_means(pairs: Pairs, test: str = "comparison") -> TwoMeans:
     if pairs.rows is not None and pairs.control.per is not None:
         return two_means(*pairs.rows, test)
     control, treatment = pairs.control, pairs.treatment
-    (first, left), (second, right) = linearize(control, test), linearize(treatment, test)
+    pivot = float(control.x[0])
+    first, second = LinearArm(control, test, pivot), LinearArm(treatment, test, pivot)
 
     def error(a: float, b: float) -> Error:
-        return arm_error(control, b * right - a * left)
+        return arm_error(control, b * second.deviation - a * first.deviation)
 
-    return TwoMeans(first, second, error, is_positive(control, first) and is_positive(treatment, second))
+    positive = is_positive(control, first.estimate) and is_positive(treatment, second.estimate)
+    return TwoMeans(first.estimate, second.estimate, error, positive, second.center - first.center)
 
 
 def is_positive(arm: Values, estimate: float) -> bool:

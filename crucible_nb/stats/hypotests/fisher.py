@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import ITEM
 from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_h_of, odds_ratio_of, one_sided_size
 from crucible_nb.stats.estimates.binary import TwoShares, binary_arms, share_of_counts, two_shares
@@ -15,7 +16,7 @@ from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.stats.samples.arms import ARMS, Notes, notes_of
-from crucible_nb.stats.samples.clusters import ITEM, SESSION
+from crucible_nb.stats.samples.clusters import SESSION
 from crucible_nb.stats.samples.counts import counts_of
 from crucible_nb.stats.samples.values import frame_of, rows_where
 from crucible_nb.stats.wording import interval_text

@@ -18,7 +18,7 @@ from crucible_nb.stats.effects.standardized import (
     cohens_d_of_sample,
     differences,
     has_standard_deviation,
-    hedges_g_of,
+    hedges_g_of_means,
 )
 from crucible_nb.stats.estimates.contrast import NO_CHANGE
 from crucible_nb.stats.estimates.two_means import TwoMeans, two_means, two_paired_means
@@ -38,7 +38,7 @@ from crucible_nb.stats.samples.arms import (
     notes_of,
     two_arms,
 )
-from crucible_nb.stats.samples.pairs import Pairs
+from crucible_nb.stats.samples.pairs import Pairs, is_constant_shift
 from crucible_nb.stats.samples.values import Values, rows_where
 from crucible_nb.stats.wording import interval_text, joined, sizes_text, what_of, what_of_pairs
 from crucible_nb.utils import checks
@@ -192,22 +192,21 @@ def t_test_of_means(
     """Two-sample t-test of the values of two arms whose means are known; see `t_test`."""
     arms = (control, treatment)
     check_spread(arms, ARMS)
-    first, second = means.control, means.treatment
     simple = control.plain and treatment.plain and control.per is None
     if equal_variance and not simple:
         raise StatError(
             "equal_variance=True is for rows that are neither sampled nor clustered. Leave it out for Welch's test."
         )
-    if simple:
-        error = _pooled_error(arms) if equal_variance else means.error(1.0, 1.0).error
-        test = _scipy_t_test(control.x, treatment.x, error, alternative, confidence, equal_variance=equal_variance)
+    if equal_variance:
+        test = _scipy_t_test(control.x, treatment.x, _pooled_error(means), alternative, confidence)
     else:
-        test = _t_test_by_error(second - first, 0.0, means.error(1.0, 1.0), alternative, confidence, reverse_sign=True)
-    size = _two_sample_effect(arms, alternative, confidence)
+        error = means.error(1.0, 1.0)
+        test = _t_test_by_error(means.difference, 0.0, error, alternative, confidence, reverse_sign=True)
+    size = _two_sample_effect(means, alternative, confidence)
     name = "Student's t-test" if equal_variance else "Welch's t-test"
     name += "" if simple else " with linearised standard errors"
     what, unit, n = what_of(control.metric), unit_of(control.metric), (control.n, treatment.n)
-    moments = [moments_of(arm) for arm in arms]
+    moments = [arm.moments for arm in means.arms or ()]
     notes = notes_of(arms, ARMS).plus(*_variance_notes(arms, moments, equal_variance=equal_variance))
     notes = notes.plus(*check_normality(arms, ARMS, moments))
     report = joined(
@@ -224,18 +223,17 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
     """Paired t-test of matched pairs; see `t_test`."""
     control, treatment = pairs.control, pairs.treatment
     arm = differences(pairs)
-    if control.per is None and (arm.x == arm.x[0]).all():
+    if control.per is None and is_constant_shift(pairs):
         raise StatError(
             f"{control.metric.name}: every pair differs by exactly {arm.x[0]:g}, so there is no variance to test "
             "against; compare the numbers as they are"
         )
     means = two_paired_means(pairs, "t_test")
-    first, second = means.control, means.treatment
+    error = means.error(1.0, 1.0)
     if control.plain and control.per is None:
-        error = means.error(1.0, 1.0).error
-        test = _scipy_t_test(control.x, treatment.x, error, alternative, confidence, paired=True)
+        test = _scipy_t_test(control.x, treatment.x, error.error, alternative, confidence, paired=True)
     else:
-        test = _t_test_by_error(second - first, 0.0, means.error(1.0, 1.0), alternative, confidence, reverse_sign=True)
+        test = _t_test_by_error(means.difference, 0.0, error, alternative, confidence, reverse_sign=True)
     size = _NO_EFFECT
     if control.per is None:
         size = _sample_effect(arm, 0.0, alternative, confidence)
@@ -258,8 +256,9 @@ def paired_t_test(pairs: Pairs, alternative: str, confidence: float) -> TestResu
 
 def _scipy_t_test(
     control: np.ndarray, treatment: np.ndarray, error: float, alternative: str, confidence: float, *,
-    equal_variance: bool = False, paired: bool = False,
+    paired: bool = False,
 ) -> _Test:  # fmt: skip
+    """Student's t-test of two arms, or the t-test of pairs."""
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
     side, scale = SCIPY_ALTERNATIVE[alternative], extreme_scale(control, treatment)
@@ -272,16 +271,16 @@ def _scipy_t_test(
         if paired:
             test = stats.ttest_rel(control, treatment, alternative=side)
         else:
-            test = stats.ttest_ind(control, treatment, equal_var=equal_variance, alternative=side)
+            test = stats.ttest_ind(control, treatment, equal_var=True, alternative=side)
         low, high = test.confidence_interval(confidence)
     interval, estimate = Interval(-scale * float(high), -scale * float(low)), float(treatment.mean() - control.mean())
     return _Test(scale * estimate, interval, float(test.statistic), float(test.df), float(test.pvalue), error)
 
 
-def _pooled_error(arms: tuple[Values, Values]) -> float:
+def _pooled_error(means: TwoMeans) -> float:
     """Standard error of a difference of two means whose variances are equal."""
-    n, m = (len(arm.x) for arm in arms)
-    first, second = (moments_of(arm).variance for arm in arms)
+    n, m = (len(arm.deviation) for arm in means.arms or ())
+    first, second = (arm.moments.variance for arm in means.arms or ())
     return math.sqrt(((n - 1) * first + (m - 1) * second) / (n + m - 2) * (1 / n + 1 / m))
 
 
@@ -322,10 +321,10 @@ def _t_test_by_error(
 _NO_EFFECT = StandardizedEffect(math.nan, UNKNOWN, math.nan, "")
 
 
-def _two_sample_effect(arms: tuple[Values, Values], alternative: str, confidence: float) -> StandardizedEffect:
-    if not has_standard_deviation(arms[0]):
+def _two_sample_effect(means: TwoMeans, alternative: str, confidence: float) -> StandardizedEffect:
+    if means.arms is None or not has_standard_deviation(means.arms[0].values):
         return _NO_EFFECT
-    size = hedges_g_of(*arms, two_sided_level(confidence, alternative))
+    size = hedges_g_of_means(*means.arms, two_sided_level(confidence, alternative))
     return size._replace(interval=one_sided(size.interval, alternative))
 
 

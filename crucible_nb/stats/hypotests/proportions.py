@@ -101,7 +101,14 @@ def is_bare(*data: Any) -> bool:
 
 def proportions_test(control: Values, treatment: Values, alternative: str, confidence: float) -> TestResult:
     """Test two proportions of values that are true or false; see `two_proportions`."""
-    shares, arms = two_shares(control, treatment), (control, treatment)
+    return shares_test(two_shares(control, treatment), control, treatment, alternative, confidence)
+
+
+def shares_test(
+    shares: TwoShares, control: Values, treatment: Values, alternative: str, confidence: float
+) -> TestResult:
+    """Test two proportions of values that are true or false, whose shares are known; see `two_proportions`."""
+    arms = control, treatment
     z, pvalue = pooled_z(shares), tail_probability(-pooled_z(shares), alternative, shares.df)
     level = two_sided_level(confidence, alternative)
     interval = one_sided(newcombe(shares, level), alternative, -1.0, 1.0)

@@ -10,14 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from crucible_nb.stats import weighted
-from crucible_nb.stats.cluster_robust import Error, extreme_scale
+from crucible_nb.stats.cluster_robust import extreme_scale
 from crucible_nb.stats.estimates.contrast import Contrast, mover_contrast, widest
 from crucible_nb.stats.estimates.mover import pvalue_of
 from crucible_nb.stats.estimates.two_means import TwoMeans, two_means
 from crucible_nb.stats.hypotests.means import t_test_of_means
 from crucible_nb.stats.outcome import TestResult
+from crucible_nb.stats.products import dot
 from crucible_nb.stats.results import Interval
-from crucible_nb.stats.samples.arms import common_skewness, linearize, shared_clusters, units_of_arm
+from crucible_nb.stats.samples.arms import common_skewness, linearize, shared_clusters
+from crucible_nb.stats.samples.linear_arm import LinearArm
 from crucible_nb.stats.samples.values import Values
 
 _SKEWED = 0.2
@@ -63,10 +65,9 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
     """
     means = two_means(control, treatment, "t_test")
     welch, contrast = t_test_of_means(control, treatment, means, "two-sided", confidence), means.contrast
-    if means.deviations is None or shared_clusters((control, treatment)):
+    if means.arms is None or shared_clusters((control, treatment)):
         return welch, contrast
-    left, right = means.deviations
-    arms = _arm_of(control, left, means.error(1.0, 0.0)), _arm_of(treatment, right, means.error(0.0, 1.0))
+    arms = _arm_of(means.arms[0]), _arm_of(means.arms[1])
     unequal = common_skewness(arms[0].n, arms[1].n, arms[0].skewness, arms[1].skewness) > _SKEWED
     if unequal:
         contrast = widest(contrast, _common_shape(means, *arms))
@@ -77,17 +78,16 @@ def skew_safe_t_test(control: Values, treatment: Values, confidence: float) -> t
     return welch, contrast
 
 
-def _arm_of(arm: Values, away: np.ndarray, error: Error) -> _Arm:
-    n = float(len(away))
-    if not arm.plain:
-        units = units_of_arm(arm, away / extreme_scale(away))
-        away, n = units.total, units.size
-    squares = float(away @ away)
-    if not 1e-200 < squares < 1e200:  # so that the cubes neither under- nor overflow
-        away = away / extreme_scale(away)
-        squares = float(away @ away)
-    skewness = float((away * away) @ away) / squares**1.5 if squares > 0 else 0.0
-    return _Arm(n, skewness * math.sqrt(n), *error)
+def _arm_of(arm: LinearArm) -> _Arm:
+    if arm.values.plain and arm.values.per is None:
+        return _Arm(float(len(arm.deviation)), arm.moments.skewness, *arm.error)
+    each, n = (arm.deviation, float(len(arm.deviation))) if arm.values.plain else (arm.units.total, arm.units.size)
+    scale = extreme_scale(each)
+    if scale != 1:  # so that the cubes neither under- nor overflow
+        each = each / scale
+    squares = dot(each, each)
+    skewness = dot(each * each, each) / squares**1.5 if squares > 0 else 0.0
+    return _Arm(n, skewness * math.sqrt(n), *arm.error)
 
 
 def _common_shape(means: TwoMeans, control: _Arm, treatment: _Arm) -> Contrast:

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import ITEM
 from crucible_nb.events.where import Where
 from crucible_nb.stats.estimates.binary import TwoShares, newcombe_contrast, share_of_counts
 from crucible_nb.stats.hypotests.association import cramers_v, rao_scott
 from crucible_nb.stats.outcome import TestResult, p_text
 from crucible_nb.stats.results import UNKNOWN, number
 from crucible_nb.stats.samples.arms import ARMS
-from crucible_nb.stats.samples.clusters import ITEM, SESSION
+from crucible_nb.stats.samples.clusters import SESSION
 from crucible_nb.stats.samples.counts import (
     Labels,
     categories_of,

@@ -1,8 +1,9 @@
-"""`ItemCost`: cost and time per item of an arm so far."""
+"""`ItemCost`: cost and time per item of an arm so far; `Spending`: of all its rows."""
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,59 +33,80 @@ class ItemCost(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def item_cost(data: Any, metric: Metric, pair_by: str | None = None) -> ItemCost:
+class Spending:
+    """Cost and time of all rows of an arm, each computed once and only if it is asked for."""
+
+    def __init__(self, data: Any) -> None:
+        """Read the rows of an experiment or DataFrame; cost and time of other data are unknown."""
+        frame = frame_of(data)
+        self.frame: pd.DataFrame = frame if isinstance(frame, pd.DataFrame) else pd.DataFrame()
+        self._paused = getattr(data, "paused_spans", None)
+
+    @cached_property
+    def weight(self) -> np.ndarray | None:
+        """Weights of the rows; None if there are none."""
+        return weights_of(self.frame) if "weight" in self.frame.columns else None
+
+    @cached_property
+    def cost(self) -> tuple[float, np.ndarray] | None:
+        """Total cost in USD of the rows with a price, and which have one, bool[rows]; None without costs."""
+        if "cost_usd" not in self.frame.columns:
+            return None
+        return self._total(numbers_of(self.frame["cost_usd"], "cost_usd"))
+
+    @cached_property
+    def minutes(self) -> tuple[float, tuple[pd.Timestamp, pd.Timestamp] | None]:
+        """Minutes from the first to the last row without pauses, with these times; else the sum of latencies."""
+        frame, n = self.frame, len(self.frame)
+        if isinstance(frame.index, pd.DatetimeIndex) and n > 1:
+            start, end = frame.index.min(), frame.index.max()
+            seconds = (end - start).total_seconds()
+            for pause in self._paused if self._paused is not None else ():
+                seconds -= max((min(end, pause.right) - max(start, pause.left)).total_seconds(), 0.0)
+            if seconds > 0:
+                return seconds / _MINUTE * n / (n - 1), (start, end)
+        if "latency_ms" not in frame.columns:
+            return math.nan, None
+        total, known = self._total(numbers_of(frame["latency_ms"], "latency_ms"))
+        return (total / 1000 / _MINUTE if known.any() else math.nan), None
+
+    def _total(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Weighted sum of the known values, and which are known."""
+        known = ~np.isnan(x)
+        x = x if self.weight is None else x * self.weight
+        return float(x.sum() if known.all() else np.nansum(x)), known
+
+
+def item_cost(data: Any, metric: Metric, pair_by: str | None = None, *, spending: Spending | None = None) -> ItemCost:
     """Compute the cost and time per item of an arm.
 
     Args:
         data: Experiment or DataFrame; cost and time of other data are unknown.
         metric: Rows with a value of this metric are items; weighted rows count with their weight.
         pair_by: Column of item ids, if an item may have several rows.
+        spending: Cost and time of these data, if they are known already.
     """
-    frame, paused = frame_of(data), getattr(data, "paused_spans", None)
-    if not isinstance(frame, pd.DataFrame) or not has_columns(frame, metric):
+    spending = spending or Spending(data)
+    frame, weight = spending.frame, spending.weight
+    if not has_columns(frame, metric):
         return ItemCost(math.nan, math.nan)
     valued = known_rows(frame, metric)
-    weight = weights_of(frame) if "weight" in frame.columns else None
-    items = float(valued.sum() if weight is None else weight[valued].sum())
+    items = float(np.count_nonzero(valued) if weight is None else weight[valued].sum())
     if pair_by is not None and pair_by in frame.columns and valued.any():
         items *= frame.loc[valued, pair_by].nunique() / int(valued.sum())
     if not items > 0:
         return ItemCost(math.nan, math.nan)
-    usd, warnings = _usd(frame, weight, valued)
-    minutes, span = _minutes(frame, weight, paused)
+    usd, warnings = _usd(spending, valued)
+    minutes, span = spending.minutes
     return ItemCost(usd / items, minutes / items, span, warnings)
 
 
-def _usd(frame: pd.DataFrame, weight: np.ndarray | None, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
-    if "cost_usd" not in frame.columns:
+def _usd(spending: Spending, valued: np.ndarray) -> tuple[float, tuple[str, ...]]:
+    if spending.cost is None:
         return math.nan, ()
-    cost = numbers_of(frame["cost_usd"], "cost_usd")
-    known = ~np.isnan(cost)
+    usd, known = spending.cost
     if not known.any():
         return math.nan, ("cost unknown: no row has a price; give prices, or cost_usd",)
-    unpriced = int((valued & ~known).sum())
+    unpriced = int(np.count_nonzero(valued & ~known))
     warnings = (f"the cost of {unpriced:,} items is unknown: the total cost is too low",) if unpriced else ()
-    return _weighted_sum(cost, weight), warnings
-
-
-def _weighted_sum(x: np.ndarray, weight: np.ndarray | None) -> float:
-    """Weighted sum of the known values."""
-    return float(np.nansum(x if weight is None else x * weight))
-
-
-def _minutes(
-    frame: pd.DataFrame, weight: np.ndarray | None, paused: Any
-) -> tuple[float, tuple[pd.Timestamp, pd.Timestamp] | None]:
-    """Total time in minutes from the first to the last row without pauses, otherwise the sum of latencies."""
-    n = len(frame)
-    if isinstance(frame.index, pd.DatetimeIndex) and n > 1:
-        start, end = frame.index.min(), frame.index.max()
-        seconds = (end - start).total_seconds()
-        for pause in paused if paused is not None else ():
-            seconds -= max((min(end, pause.right) - max(start, pause.left)).total_seconds(), 0.0)
-        if seconds > 0:
-            return seconds / _MINUTE * n / (n - 1), (start, end)
-    if "latency_ms" not in frame.columns:
-        return math.nan, None
-    latency = numbers_of(frame["latency_ms"], "latency_ms")
-    return (math.nan if np.isnan(latency).all() else _weighted_sum(latency, weight) / 1000 / _MINUTE), None
+    return usd, warnings

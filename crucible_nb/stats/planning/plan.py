@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from crucible_nb.errors import StatError
 from crucible_nb.utils import checks
+
+Role = Literal["primary", "secondary", "guardrail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +40,21 @@ class Plan:
     Attributes:
         metric: Primary metric, which decides.
         hypothesis: Hypothesis as text.
-        margin: Smallest difference that matters, in the unit of the metric; None if there is none.
+        margin: Smallest difference that matters, in the unit of the metric or as "5%" of the control; None if there is
+            none.
         alpha: Significance level.
         direction: "up" if more is better, "down" if less is better; None uses the name of the metric.
-        secondary: Secondary metrics.
+        secondary: Secondary metrics, which are tested after the primary one.
         sample_size: Number of events of both arms at the final look, half of them in each; None for a sequential test.
         looks: Number of looks up to the final one, equally spaced.
         sequential: Whether the test is valid at any look.
         events: Number of events that had been recorded when the plan was made.
+        guardrails: Metrics that must not get worse, each with its margin: (name, number or "5%").
     """
 
     metric: str
     hypothesis: str | None = None
-    margin: float | None = None
+    margin: float | str | None = None
     alpha: float = 0.05
     direction: str | None = None
     secondary: tuple[str, ...] = ()
@@ -57,11 +62,30 @@ class Plan:
     looks: int = 1
     sequential: bool = False
     events: int = 0
+    guardrails: tuple[tuple[str, float | str], ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Primary and secondary metrics."""
-        return (self.metric, *self.secondary)
+        """Primary metric, guardrails and secondary metrics."""
+        return (self.metric, *(name for name, _ in self.guardrails), *self.secondary)
+
+    def role(self, metric: str) -> Role | None:
+        """Role of a metric; None if it is not in the plan.
+
+        Examples:
+            >>> plan = plan_of("score", guardrails={"p95_latency_ms": "5%"})
+            >>> plan.role("score"), plan.role("p95_latency_ms"), plan.role("cost_usd")
+            ('primary', 'guardrail', None)
+        """
+        if metric == self.metric:
+            return "primary"
+        if metric in dict(self.guardrails):
+            return "guardrail"
+        return "secondary" if metric in self.secondary else None
+
+    def margin_of(self, metric: str) -> float | str | None:
+        """Margin of a metric by the plan; None without one."""
+        return self.margin if metric == self.metric else dict(self.guardrails).get(metric)
 
     @property
     def sha256(self) -> str:
@@ -72,7 +96,10 @@ class Plan:
             >>> Plan("score").sha256 == Plan("score").sha256 != Plan("score", alpha=0.01).sha256
             True
         """
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        fields = asdict(self)
+        if not self.guardrails:  # plans of release 0.1 have none, and keep their fingerprint
+            del fields["guardrails"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def __str__(self) -> str:
         rule = (
@@ -84,14 +111,20 @@ class Plan:
             if self.sample_size is not None
             else "at no fixed n"
         )
-        margin = "" if self.margin is None else f", margin {self.margin:g}"
+        margin = "" if self.margin is None else f", margin {_margin_text(self.margin)}"
+        guarded = ", ".join(f"{name} (margin {_margin_text(limit)})" for name, limit in self.guardrails)
+        guardrails = f", if not worse: {guarded}" if guarded else ""
         late = f"; made after {self.events:,} events" if self.events else ""
-        return f"{self.metric} decides at alpha {self.alpha:g}{margin}, {rule}{late} [{self.sha256[:12]}]"
+        return f"{self.metric} decides at alpha {self.alpha:g}{margin}{guardrails}, {rule}{late} [{self.sha256[:12]}]"
+
+
+def _margin_text(margin: float | str) -> str:
+    return margin if isinstance(margin, str) else f"{margin:g}"
 
 
 def plan_of(
     metric: str,
-    margin: float | None = None,
+    margin: float | str | None = None,
     alpha: float = 0.05,
     *,
     hypothesis: str | None = None,
@@ -101,8 +134,12 @@ def plan_of(
     looks: int = 1,
     sequential: bool = False,
     events: int = 0,
+    guardrails: Mapping[str, float | str] | Sequence[Sequence[float | str]] | None = None,
 ) -> Plan:
     """Make a plan from checked arguments, which are those of `Plan`.
+
+    Args:
+        guardrails: Mapping from metric to margin, or its pairs as they are read from a journal.
 
     Raises:
         ConfigError: An argument is not accepted.
@@ -111,8 +148,16 @@ def plan_of(
     checks.text("metric", metric)
     checks.text("hypothesis", hypothesis, optional=True)
     checks.one_of("direction", direction, (None, "up", "down"))
-    if margin is not None:
-        margin = checks.number("margin", margin, gt=0)
+    margin = None if margin is None else _checked_margin("margin", margin)
+    guarded = {} if guardrails is None else dict(guardrails)  # type: ignore[arg-type]  # pairs of a journal are lists
+    limits = tuple((name, _checked_margin(f"guardrails[{name!r}]", limit)) for name, limit in guarded.items())
+    others = checks.texts("secondary", secondary)
+    names = (metric, *checks.texts("guardrails", list(guarded)), *others)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise StatError(f"plan: {twice} has several roles; name it once as the metric, a guardrail or secondary")
+    if sequential and any(isinstance(limit, str) for limit in (margin, *(limit for _, limit in limits))):
+        raise StatError("margin in percent: a sequential plan needs numbers in the unit of the metric")
     looks = checks.whole("looks", looks, ge=1)
     size = checks.whole("sample_size", sample_size, ge=2, optional=True)
     if looks > 1 and (size is None or sequential):
@@ -121,9 +166,23 @@ def plan_of(
         )
     return Plan(
         metric=metric, hypothesis=hypothesis, margin=margin, alpha=checks.number("alpha", alpha, gt=0, lt=1),
-        direction=direction, secondary=checks.texts("secondary", secondary), sample_size=size, looks=looks,
-        sequential=bool(sequential), events=checks.whole("events", events),
+        direction=direction, secondary=others, sample_size=size, looks=looks,
+        sequential=bool(sequential), events=checks.whole("events", events), guardrails=limits,
     )  # fmt: skip
+
+
+def _checked_margin(name: str, margin: float | str) -> float | str:
+    """Check a margin: a number > 0, or text such as "5%"."""
+    if not isinstance(margin, str):
+        return checks.number(name, margin, gt=0)
+    number, percent, rest = margin.strip().partition("%")
+    try:
+        valid = percent == "%" and not rest and float(number) > 0 and math.isfinite(float(number))
+    except ValueError:
+        valid = False
+    if not valid:
+        raise checks.wrong(name, margin, "a number > 0, or text such as '5%'")
+    return margin.strip()
 
 
 class Ledger:

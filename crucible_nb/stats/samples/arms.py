@@ -19,15 +19,16 @@ from crucible_nb.stats.cluster_robust import (
     Units,
     difference_of_errors,
     extreme_scale,
-    paired_adjust,
+    paired_error,
     units_of,
 )
 from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import heavy_tail_warnings
 from crucible_nb.stats.outcome import p_text
+from crucible_nb.stats.products import dot
 from crucible_nb.stats.samples.blocks import block_values, neighbours, sample_of
 from crucible_nb.stats.samples.clusters import Clustering, choose_cluster
-from crucible_nb.stats.samples.values import Values, frame_of, same_kind
+from crucible_nb.stats.samples.values import Values, frame_of, is_constant, same_kind
 
 ARMS = ("control", "treatment")
 _WARNING = "warning: "
@@ -114,7 +115,7 @@ def two_arms(
 
 def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     """Add a warning if neighbouring events correlate."""
-    if arm.cluster is not None or len(arm.x) < 3:
+    if arm.cluster is not None or len(arm.x) < 3 or not math.isnan(arm.metric.seconds):
         return arm
     estimate = float("nan")
     if arm.metric.kind == "quantile":
@@ -193,7 +194,7 @@ def check_size(arm: Values, name: str, least: int = 2) -> None:
             f"{name}: expected at least {least} values of {arm.metric.name}, got {len(arm.x)}"
             f"{f' ({arm.missing:,} missing)' if arm.missing else ''}; record more"
         )
-    if arm.cluster is not None and weighted.units(len(arm.x), arm.cluster) < 2:
+    if arm.cluster is not None and is_constant(arm.cluster):
         raise StatError(
             f"{name}: expected at least 2 clusters (30 for a reliable result), got 1; leave out cluster, or record more"
         )
@@ -201,7 +202,7 @@ def check_size(arm: Values, name: str, least: int = 2) -> None:
 
 def check_spread(arms: Sequence[Values], names: Sequence[str]) -> None:
     """Require that the values of at least one arm vary."""
-    if all((arm.x == arm.x[0]).all() for arm in arms) and all(arm.per is None for arm in arms):
+    if all(arm.per is None and is_constant(arm.x) for arm in arms):
         values = ", ".join(f"{arm.x[0]:g} in {name}" for arm, name in zip(arms, names, strict=True))
         raise StatError(
             f"{arms[0].metric.name} is constant ({values}), so there is no variance to test against; "
@@ -241,10 +242,26 @@ def linearize(arm: Values, test: str) -> tuple[float, np.ndarray]:
             raise StatError(f"{test}: {metric.per} adds up to 0, so {metric.name} is unknown; record more")
         ratio = weighted.mean(x, weight) / below
         return ratio, (x - ratio * arm.per) / below
-    pivot = x[0]  # subtracted before summing, so that a large common offset (1e12) costs no digits
-    away = x - pivot
-    mean = pivot + (weighted.mean(away, weight) if arm.sampled else float(away.mean()))
-    return float(mean), np.subtract(x, mean, out=away)
+    pivot = float(x[0])
+    center, away = center_of(arm, pivot)
+    return pivot + center, away
+
+
+def center_of(arm: Values, pivot: float) -> tuple[float, np.ndarray]:
+    """The weighted mean of an arm relative to a pivot, and the deviation of each row from it.
+
+    The pivot is subtracted before summing, so that a large common offset (1e12) costs no digits.
+
+    Examples:
+        >>> from crucible_nb.stats.samples.values import values_of
+        >>> center, deviation = center_of(values_of([1e12 + 1, 1e12 + 2, 1e12 + 6], "latency_ms"), 1e12)
+        >>> center, deviation.tolist()
+        (3.0, [-2.0, -1.0, 3.0])
+    """
+    away = arm.x - pivot
+    center = weighted.mean(away, arm.weight) if arm.sampled else float(away.mean())
+    away -= center
+    return center, away
 
 
 def units_of_arm(arm: Values, deviation: np.ndarray, codes: int = 0) -> Units:
@@ -260,7 +277,7 @@ def number_of_codes(arms: Sequence[Values]) -> int:
 def arm_error(arm: Values, deviation: np.ndarray) -> Error:
     """Linearised standard error of an estimate of one arm, between clusters if there are any; see `cluster_robust`."""
     if arm.plain and len(deviation) > 1:
-        n, squares = len(deviation), float(deviation @ deviation)
+        n, squares = len(deviation), dot(deviation, deviation)
         if _TINY < squares < _HUGE:
             return Error(float(np.sqrt(squares / n / (n - 1))), n - 1.0)
     return weighted.error_of(deviation, arm.weight, "process", arm.cluster)
@@ -286,11 +303,17 @@ def difference_error(control: Values, treatment: Values, first: np.ndarray, seco
     """
     if not shared_clusters((control, treatment)):
         return difference_of_errors(arm_error(control, first), arm_error(treatment, second))
+    scale, one, two = aligned_units(control, treatment, first, second)
+    error, df = paired_error(one, two)
+    return Error(scale * error, df)
+
+
+def aligned_units(
+    control: Values, treatment: Values, first: np.ndarray, second: np.ndarray
+) -> tuple[float, Units, Units]:
+    """Units of two arms with clusters in common, in the same order, and first the scale that divides deviations."""
     codes, scale = number_of_codes((control, treatment)), extreme_scale(first, second)
-    each, df = paired_adjust(
-        units_of_arm(control, first / scale, codes), units_of_arm(treatment, second / scale, codes)
-    )
-    return Error(scale * float(np.sqrt(each @ each)), df)
+    return scale, units_of_arm(control, first / scale, codes), units_of_arm(treatment, second / scale, codes)
 
 
 def shared_clusters(arms: Sequence[Values]) -> int:
@@ -366,19 +389,23 @@ def moments_of(arm: Values) -> Moments:
         >>> [round(moment, 3) for moment in moments_of(values_of([1.0, 2.0, 6.0], "loss"))]
         [3.0, 7.0, 0.595]
     """
-    n, pivot = len(arm.x), arm.x[0]
-    away = arm.x - pivot
-    scale = extreme_scale(away)
-    if scale != 1:
-        away /= scale
-    share = arm.weight / arm.weight.sum() if arm.sampled else None
-    center = float(away.mean() if share is None else share @ away)
-    away -= center
+    pivot = float(arm.x[0])
+    center, away = center_of(arm, pivot)
+    return moments_of_deviation(arm, pivot + center, away)
+
+
+def moments_of_deviation(arm: Values, mean: float, deviation: np.ndarray) -> Moments:
+    """The weighted moments of an arm whose mean is known, from the deviation of each row."""
+    n, scale = len(deviation), extreme_scale(deviation)
+    away = deviation if scale == 1 else deviation / scale
     squares = away * away
-    variance = float(squares.mean() if share is None else share @ squares)
-    third = float(squares @ away / n if share is None else share @ (squares * away))
+    if arm.sampled:
+        share = arm.weight / arm.weight.sum()
+        variance, third = dot(share, squares), dot(share, squares * away)
+    else:
+        variance, third = float(squares.mean()), dot(squares, away) / n
     skewness = third / variance**1.5 if variance > 0 else 0.0
-    return Moments(float(pivot + scale * center), scale**2 * variance * n / (n - 1), skewness)
+    return Moments(mean, scale**2 * variance * n / (n - 1), skewness)
 
 
 def in_moderate_unit(*arms: Values) -> list[Values]:

@@ -9,13 +9,13 @@ import pandas as pd
 
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import ConfigError, StatError
-from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_names import Metric, metric_of
 from crucible_nb.stats import weighted
+from crucible_nb.stats.products import dot
+from crucible_nb.stats.samples.rates import LEAST, rate_values
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
 
-LEAST = 10
-"""Smallest number of blocks that is accepted."""
 _CORRELATED = 0.1
 _FEW_BLOCKS, _FEW_ROWS = 20, 10
 _LONGEST = 2**17  # this many values give the correlation of a longer series to 0.003
@@ -31,8 +31,8 @@ def lag1(x: np.ndarray) -> float:
     if len(x) < 3:
         return float("nan")
     x = x - x.mean()
-    squares = float(x @ x)
-    return float(x[:-1] @ x[1:]) / squares if squares > 0 else float("nan")
+    squares = dot(x, x)
+    return dot(x[:-1], x[1:]) / squares if squares > 0 else float("nan")
 
 
 def autocorrelated_size(n: int, correlation: float) -> float:
@@ -80,9 +80,9 @@ def neighbours(data: Any, metric: str, values: Values, estimate: float) -> tuple
         if not isinstance(data.index, pd.DatetimeIndex):
             return None, float("nan")
         values = values_of(_sort_by_time(data), metric)
-    x = weighted.influence(values, estimate)
-    r = lag1(x[:_LONGEST])
-    return correlation_warning(x, r), r
+    head = values._replace(x=values.x[:_LONGEST], per=None if values.per is None else values.per[:_LONGEST])
+    r = lag1(head.x - estimate * head.per if head.per is not None else weighted.influence(head, estimate))
+    return correlation_warning(values.x, r), r
 
 
 def _sort_by_time(data: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
@@ -261,10 +261,22 @@ def sample_of(
         ConfigError: Both cluster and resample are given.
         SchemaError, StatError: See `values_of` and `block_rows`.
     """
+    data = frame_of(data)
+    found = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ())
+    if found.kind == "per_time":
+        return _rate_of_blocks(data, found, name, resample)
     if resample is None:
         return values_of(data, metric, name, cluster=cluster)
     if cluster is not None:
         raise ConfigError(f"cluster={cluster!r}, resample={resample!r}: expected one of them, got both")
-    data = frame_of(data)
-    kind = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ()).kind
-    return (block_values if kind == "total" else block_rows)(data, metric, name, resample)
+    return (block_values if found.kind == "total" else block_rows)(data, metric, name, resample)
+
+
+def _rate_of_blocks(data: Any, metric: Metric, name: str, rule: Any) -> Values:
+    """Read a rate per time; its errors are between blocks of time, which hold clusters of events as a whole."""
+    values = rate_values(data, metric, name, rule)
+    r = lag1(values.x)
+    if not r > max(_CORRELATED, 2 / np.sqrt(len(values.x))):
+        return values
+    warning = f"warning: neighbouring blocks correlate ({r:.2f}), so the rate drifts; the interval may be too narrow"
+    return values._replace(notes=(*values.notes, warning))

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from crucible_nb.events.columns import one_column
+from crucible_nb.events.declared import ITEM, declared_of, item_column
 
-SESSION, ITEM = "session_id", "sample_id"
+SESSION = "session_id"
+_HEAD = 10_000
 
 
 class Clustering(NamedTuple):
@@ -40,7 +42,7 @@ INDEPENDENT = Clustering()
 def choose_cluster(
     groups: Sequence[Any], given: str | None = None, item: str | None = None, *, paired: bool = False
 ) -> Clustering:
-    """Choose the column of clusters: as given, else sessions or repeated items if they have several rows.
+    """Choose the column of clusters: as given, else as declared, else sessions or items that have several rows.
 
     Sessions of which each belongs to one item (attempts at a task) leave the item as the cluster. In pairs an item is
     the unit already, and only sessions with several items are clusters.
@@ -48,7 +50,7 @@ def choose_cluster(
     Args:
         groups: Data of each group; data without columns have no clusters.
         given: Column given by the user.
-        item: Column of item ids; None is `sample_id`.
+        item: Column of item ids; None and `sample_id` are the declared unit, if there is one.
         paired: Whether items are compared in pairs.
 
     Examples:
@@ -59,9 +61,13 @@ def choose_cluster(
     if given is not None:
         return Clustering(given, (f"clustered by {given}",), given=True)
     frames = [group for group in groups if isinstance(group, pd.DataFrame)]
-    warnings: list[str] = []
-    for column in _candidates(frames, item or ITEM, paired=paired):
-        if min(_known_values(frame, column) for frame in frames if column in frame.columns) < 2:
+    declared, warnings = declared_of(frames).cluster, list[str]()
+    if declared is not None and any(declared in frame.columns for frame in frames):
+        return Clustering(declared, (f"clustered by {declared}, as declared",))
+    if declared is not None:
+        warnings.append(f"the rows do not have the declared cluster {declared}")
+    for column in _candidates(frames, item_column(frames, item or ITEM) or ITEM, paired=paired):
+        if not all(_has_several_values(frame, column) for frame in frames if column in frame.columns):
             warnings.append(f"rows are taken as independent, although a group has a single {column}")
             continue
         what = "items" if paired else "rows"
@@ -81,7 +87,10 @@ def _candidates(frames: Sequence[pd.DataFrame], item: str, *, paired: bool) -> I
 
 def _is_repeated(frame: pd.DataFrame, column: str) -> bool:
     """Return whether a value of the column has several rows."""
-    return column in frame.columns and bool(one_column(frame[column], column).dropna().duplicated().any())
+    if column not in frame.columns:
+        return False
+    values = one_column(frame[column], column)
+    return any(bool(part.dropna().duplicated().any()) for part in _head_first(values))
 
 
 def _is_inside(frame: pd.DataFrame, inner: str, outer: str) -> bool:
@@ -92,7 +101,13 @@ def _is_inside(frame: pd.DataFrame, inner: str, outer: str) -> bool:
     return not both.drop_duplicates()[inner].duplicated().any()
 
 
-def _known_values(frame: pd.DataFrame, column: str) -> int:
-    """Number of different values; rows without one count as many."""
-    values = frame[column]
-    return int(values.nunique()) + int(values.isna().sum())
+def _has_several_values(frame: pd.DataFrame, column: str) -> bool:
+    """Whether the column has several different values; rows without one count as many."""
+    return any(part.nunique() + int(part.isna().sum()) > 1 for part in _head_first(frame[column]))
+
+
+def _head_first(values: pd.Series) -> Iterator[pd.Series]:
+    """The first values, which settle most questions, and then all of them."""
+    yield values.iloc[:_HEAD]
+    if len(values) > _HEAD:
+        yield values

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.declared import item_column
 from crucible_nb.events.ids import joint_codes
 from crucible_nb.stats.samples.clusters import choose_cluster
 from crucible_nb.stats.samples.values import Values, frame_of, is_zero_one, same_kind, values_of
 from crucible_nb.utils import checks
 
+_ROUNDING = 2 * np.finfo(np.float64).eps
 _REPEATS = {
     "mean": ", taken as their means", "rate": ", taken as their means", "total": ", taken as their sums",
     "quantile": "", "ratio": "",
@@ -53,6 +56,22 @@ class Pairs(NamedTuple):
         return self.control.weight
 
 
+def is_constant_shift(pairs: Pairs) -> bool:
+    """Return whether every pair differs by the same number, up to the rounding of its values.
+
+    Examples:
+        >>> before = pd.DataFrame({"sample_id": [1, 2, 3], "score": [0.1, 0.2, 0.3]})
+        >>> is_constant_shift(pairs_of(before, before.assign(score=[0.4, 0.5, 0.6]), "score"))
+        True
+    """
+    control, treatment, difference = pairs.control.x, pairs.treatment.x, pairs.difference
+    away = np.abs(difference[:100] - difference[0])  # most pairs vary at once
+    size = np.maximum(np.abs(control), np.abs(treatment))
+    if (away > _ROUNDING * (size[:100] + size[0])).any():
+        return False
+    return bool((np.abs(difference - difference[0]) <= _ROUNDING * (size + size[0])).all())
+
+
 class _Items(NamedTuple):
     """One arm aggregated by item.
 
@@ -80,8 +99,9 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
         control, treatment: DataFrames or experiments with the column `by`; or lists, arrays or Series of equal length,
             paired by position.
         metric: As for `values_of`.
-        by: Column of item ids; items in one arm only, and rows without an id, are left out and counted. Several rows
-            of one item (repeats) are replaced by their weighted mean, those of a total by their sum.
+        by: Column of item ids, "sample_id" or the declared unit; items in one arm only, and rows without an id, are
+            left out and counted. Several rows of one item (repeats) are replaced by their weighted mean, those of a
+            total by their sum.
         cluster: Column of clusters of similar items, read from the control.
 
     Raises:
@@ -95,12 +115,35 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
         ([2.0, 2.0], '1 items of the control have no partner')
     """
     control, treatment = frame_of(control), frame_of(treatment)
+    by = item_column((control, treatment), by) or by
     framed = [isinstance(side, pd.DataFrame) for side in (control, treatment)]
     if not any(framed):
         return _by_position(control, treatment, metric, cluster)
     if not all(framed):
         raise StatError("paired: expected two frames with items in common, or two lists of equal length")
     return _by_item(control, treatment, metric, by, cluster)
+
+
+def pair_correlation(pairs: Pairs) -> float:
+    """Weighted correlation of the values of the same items in both arms; NaN if they vary in one arm only, or ratios.
+
+    Of repeated items, that of their means. The variance of a paired difference is Var(control) + Var(treatment)
+    - 2 * correlation * root of Var(control) Var(treatment).
+
+    Examples:
+        >>> round(pair_correlation(pairs_of([1.0, 2.0, 3.0], [1.0, 2.0, 2.0], "score")), 3)
+        0.866
+
+    References:
+        Miller: Adding error bars to evals: a statistical approach to language model evaluations. arXiv 2411.00640
+        (2024), section 3.2.
+    """
+    if pairs.control.metric.kind == "quantile" or pairs.control.per is not None:
+        return math.nan
+    share = pairs.weight / pairs.weight.sum()
+    first, second = (side.x - share @ side.x for side in pairs[:2])
+    squares = float(share @ first**2) * float(share @ second**2)
+    return float(share @ (first * second)) / math.sqrt(squares) if squares > 0 else math.nan
 
 
 def clustered_pairs(

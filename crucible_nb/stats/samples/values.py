@@ -145,7 +145,7 @@ def read_values(data: Any, metric: Metric, name: str = "data", *, cluster: str |
         raise StatError(f"{metric.name}: {name} needs to be a DataFrame or an experiment, got {type(data).__name__}")
     series = bare_series(data, name)
     x = finite_numbers(series, metric.column, name)
-    return _known(metric, x, np.ones(len(x)), {}, None, None)._replace(notes=_unit_notes(metric.column, series))
+    return _known(metric, x, equal_weights(len(x)), {}, None, None)._replace(notes=_unit_notes(metric.column, series))
 
 
 def same_kind(arms: Sequence[Values]) -> tuple[Values, ...]:
@@ -163,6 +163,11 @@ def same_kind(arms: Sequence[Values]) -> tuple[Values, ...]:
 def is_zero_one(x: np.ndarray) -> bool:
     """Return whether all values are 0 or 1."""
     return all(bool(((part == 0) | (part == 1)).all()) for part in (x[:100], x))  # most columns differ at once
+
+
+def is_constant(x: np.ndarray) -> bool:
+    """Return whether all values are equal."""
+    return all(bool((part == x[0]).all()) for part in (x[:100], x))  # most columns vary at once
 
 
 def _with_kind(values: Values, kind: Kind) -> Values:
@@ -213,15 +218,19 @@ def _known(
     per: np.ndarray | None,
 ) -> Values:
     known = ~np.isnan(x)
-    if not weight.all():  # rows of weight 0 count nowhere
+    if (weight == 1).all():  # the same bits as without weights
+        weight = equal_weights(len(x))
+    equal = weight.strides == (0,)
+    if not equal and not weight.all():  # rows of weight 0 count nowhere
         known &= weight > 0
     whole, missing, lost, lost_cluster = bool(known.all()), 0, None, None
     if not whole:
         left_out = ~known & (weight > 0)
         missing, lost = int(np.count_nonzero(left_out)), weight[left_out]
         lost_cluster = None if cluster is None else cluster[left_out]
-    sampled = bool(((weight != 1) & (weight != 0)).any()) or len(x) < (facts.get("seen") or 0)
-    total = float(weight.sum())
+    weighted = not equal and bool(((weight != 1) & (weight != 0)).any())
+    sampled = weighted or len(x) < (facts.get("seen") or 0)
+    total = float(len(x) if equal else weight.sum())
     if not whole:
         x, weight = x[known], weight[known]
         cluster = None if cluster is None else cluster[known]
@@ -247,14 +256,19 @@ def _known(
 
 
 def weights_of(frame: pd.DataFrame) -> np.ndarray:
-    """Read the weights of rows; 1 for each without a column `weight`.
+    """Read the weights of rows; 1 for each, read-only and without memory, if there is no column `weight`.
 
     Raises:
         StatError: A weight is negative or not finite.
     """
     if "weight" not in frame.columns:
-        return np.ones(len(frame))
+        return equal_weights(len(frame))
     return checks.weights(numbers_of(frame["weight"], "weight"), len(frame))
+
+
+def equal_weights(n: int) -> np.ndarray:
+    """Weights of 1 for n rows, float64[n], read-only and without memory."""
+    return np.broadcast_to(1.0, n)
 
 
 def bare_series(data: Any, name: str) -> pd.Series:

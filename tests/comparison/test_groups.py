@@ -1,0 +1,198 @@
+"""`by=` and `pairs=` of `cr.compare`: each group as if it were alone, interaction, all pairs of arms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.oneway import anova_generic
+
+import crucible_nb as cr
+from crucible_nb.stats.cluster_robust import Error
+from crucible_nb.stats.hypotests.interaction import welch_f
+
+METRICS = ["score", "success_rate", "p50_latency_ms", "cost_per_success"]
+
+
+def arm(seed: int, n: int = 300, gain: float = 0.0, **columns: Any) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({
+        "device": rng.choice(["phone", "desk", "tv"], n, p=[0.5, 0.4, 0.1]), "score": rng.normal(gain, 1, n),
+        "success": rng.random(n) < 0.6, "latency_ms": rng.lognormal(6, 0.5, n), "cost_usd": rng.random(n),
+        "level": rng.choice([1, 4, 16], n), **columns,
+    })  # fmt: skip
+
+
+def paired_arms() -> tuple[pd.DataFrame, pd.DataFrame]:
+    first, second = arm(1, sample_id=np.arange(300)), arm(2, gain=0.2, sample_id=np.arange(300))
+    return first, second.assign(device=first.device)
+
+
+@pytest.mark.parametrize("arms", [(arm(1), arm(2, 400, 0.3)), paired_arms()], ids=["independent", "paired"])
+@pytest.mark.parametrize("by", ["device", "level"])
+def test_each_group_is_compared_as_if_it_were_alone(arms: tuple[pd.DataFrame, pd.DataFrame], by: str) -> None:
+    if by == "level" and "sample_id" in arms[0]:
+        arms = arms[0], arms[1].assign(level=arms[0].level)
+    result = cr.compare(*arms, metrics=METRICS, by=by)
+    assert list(result) == [str(value) for value in sorted(arms[0][by].unique())]
+    for (value, first), (_, second) in zip(arms[0].groupby(by), arms[1].groupby(by), strict=True):
+        alone = cr.compare(first, second, metrics=METRICS)
+        for metric in METRICS:
+            one, other = result[str(value)][metric].to_dict(), alone[metric].to_dict()
+            for name in ("pvalue", "correction", "verdict", "why", "method", "next_sample"):  # of the correction
+                one.pop(name), other.pop(name)
+            assert repr(one) == repr(other)
+
+
+def test_pvalues_are_corrected_over_groups_and_metrics() -> None:
+    result = cr.compare(arm(1), arm(2, gain=0.4), metrics=METRICS, by="device")
+    raw = {(group, metric): result[group][metric].raw_pvalue for group in result for metric in METRICS}
+    expected = cr.adjust(raw, "holm")
+    assert {key: result[key[0]][key[1]].pvalue for key in raw} == pytest.approx(expected, abs=0)
+    assert result["desk"]["score"].correction == "holm, 12 tests"
+
+
+def test_the_interaction_of_two_groups_is_welch_of_the_paired_differences() -> None:
+    first, second = paired_arms()
+    rows = first.device != "tv"
+    result = cr.compare(first[rows], second[rows], metrics=["score"], by="device").interaction["score"]
+    difference = second.score - first.score
+    expected = stats.ttest_ind(difference[first.device == "phone"], difference[first.device == "desk"], equal_var=False)
+    assert result.pvalue == pytest.approx(expected.pvalue, rel=1e-9)
+    assert result.statistic == pytest.approx(expected.statistic**2, rel=1e-9)
+    assert result.df == pytest.approx((1, expected.df), rel=1e-9)
+
+
+def test_the_interaction_of_three_groups_is_welch_s_anova_of_the_paired_differences() -> None:
+    first, second = paired_arms()
+    result = cr.compare(first, second, metrics=["score"], by="device").interaction["score"]
+    parts = [part for _, part in (second.score - first.score).groupby(first.device)]
+    expected = anova_generic(
+        np.array([part.mean() for part in parts]), np.array([part.var() for part in parts]),
+        np.array([len(part) for part in parts]), use_var="unequal", welch_correction=True,
+    )  # fmt: skip
+    assert (result.statistic, result.pvalue) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    assert result.groups == ("desk", "phone", "tv")
+    weights = np.array([len(part) / part.var() for part in parts])
+    assert result.estimate == pytest.approx(np.average([part.mean() for part in parts], weights=weights), rel=1e-9)
+
+
+def test_with_exact_errors_it_is_cochran_s_q() -> None:
+    x, se = np.array([0.1, 0.5, 0.2, 0.9]), np.array([0.1, 0.2, 0.15, 0.3])
+    w = 1 / se**2
+    q = float(np.sum(w * (x - np.average(x, weights=w)) ** 2))
+    found = welch_f(x.tolist(), [Error(float(s), math.inf) for s in se])
+    assert found.pvalue == pytest.approx(stats.chi2.sf(q, 3), rel=1e-12)
+    assert found.statistic == pytest.approx(q / 3, rel=1e-12)
+    shares = cr.compare(arm(1), arm(2), metrics=["success_rate"], by="level").interaction["success_rate"]
+    assert math.isinf(shares.df[1])
+    assert "chi2(2)" in shares.method
+
+
+@pytest.mark.check
+def test_the_interaction_holds_its_level_and_has_power() -> None:
+    rejected, found = 0, 0
+    for seed in range(200):
+        first, second = arm(seed, 60), arm(seed + 1000, 60)
+        second = second[second.device != "tv"]
+        first = first[first.device != "tv"]
+        rejected += cr.compare(first, second, metrics=["score"], by="device").interaction["score"].pvalue < 0.05
+        if seed < 20:
+            moved = second.assign(score=second.score + 2.5 * (second.device == "phone"))
+            found += cr.compare(first, moved, metrics=["score"], by="device").interaction["score"].pvalue < 0.05
+    assert 3 <= rejected <= 19  # 200 x 0.05, three standard errors
+    assert found >= 18
+
+
+def test_small_groups_are_said_and_not_tested() -> None:
+    first, second = arm(1), arm(2)
+    few = pd.concat([second, second.head(3).assign(device="watch")])
+    result = cr.compare(pd.concat([first, first.head(9).assign(device="watch")]), few, metrics=["score"], by="device")
+    small = result["watch"]["score"]
+    assert (small.verdict, small.test, math.isnan(small.pvalue)) == ("inconclusive", "", True)
+    assert small.why == "the group has 9 and 3 values, and fewer than 5 are not tested"
+    assert result["desk"]["score"].correction == "holm, 3 tests"
+    assert "not tested" in repr(result)
+    only = cr.compare(first, second[second.device != "tv"], metrics=["score"], by="device")
+    assert only["tv"]["score"].why == "treatment has no rows"
+    assert only.interaction["score"].groups == ("desk", "phone")
+
+
+def test_items_in_several_groups_have_no_interaction_test() -> None:
+    first, second = paired_arms()
+    twice = [
+        pd.concat([part.assign(model="a"), part.assign(model="b", score=part.score + 1)]) for part in (first, second)
+    ]
+    test = cr.compare(*twice, metrics=["score"], by="model").interaction["score"]
+    assert math.isnan(test.pvalue)
+    assert "100% of the 300 values of sample_id lie in several groups" in test.method
+
+
+def test_rows_without_a_group_and_bad_columns() -> None:
+    first, second = arm(1), arm(2)
+    holes = first.assign(device=first.device.where(first.device != "tv"))
+    result = cr.compare(holes, second, metrics=["score"], by="device")
+    assert f"{int((first.device == 'tv').sum())} rows without device are in no group" in result.warnings[0]
+    with pytest.raises(cr.SchemaError, match="by='no'"):
+        cr.compare(first, second, metrics=["score"], by="no")
+    with pytest.raises(cr.StatError, match="more than 200 groups"):
+        cr.compare(first.assign(x=first.score), second.assign(x=second.score), metrics=["score"], by="x")
+    with pytest.raises(cr.ConfigError, match="sequences take all rows"):
+        cr.compare(first, second, metrics=["success_rate"], by="device", sequential=True)
+
+
+def test_all_pairs_are_compared_and_corrected_together() -> None:
+    arms = {"a": arm(1), "b": arm(2, gain=0.3), "c": arm(3, gain=0.6)}
+    result = cr.compare(arms, metrics=["score", "success_rate"], pairs="all")
+    assert list(result) == ["b against a", "c against a", "c against b"]
+    raw = []
+    for name, comparison in result.items():
+        second, first = name.split(" against ")
+        assert (comparison.control, comparison.treatment) == (first, second)
+        alone = cr.compare(arms[first], arms[second], metrics=["score", "success_rate"], correction=None)
+        for metric in comparison:
+            assert comparison[metric].raw_pvalue == alone[metric].pvalue
+            raw.append(alone[metric].pvalue)
+    corrected = [metric.pvalue for comparison in result.values() for metric in comparison.values()]
+    assert corrected == pytest.approx(cr.adjust(raw, "holm"), abs=0)
+    against_first = cr.compare(arms, metrics=["score"])
+    assert list(against_first) == ["b", "c"]
+    assert against_first["c"].control == "a"
+    same = cr.compare(arms["a"], {"b": arms["b"], "c": arms["c"]}, metrics=["score"])
+    assert same["c"]["score"].pvalue == against_first["c"]["score"].pvalue
+    assert list(cr.compare(list(arms.values()), metrics=["score"], pairs="all")) == [
+        "treatment 1 against control", "treatment 2 against control", "treatment 2 against treatment 1",
+    ]  # fmt: skip
+
+
+def test_arms_and_groups_together() -> None:
+    result = cr.compare({"a": arm(1), "b": arm(2), "c": arm(3)}, metrics=["score"], by="device", pairs="all")
+    assert result["c against b"]["desk"]["score"].correction == "holm, 9 tests"
+    frame = result.to_frame()
+    assert len(frame) == 9
+    assert frame.index.names == ["arm", "device", "metric"]
+    for text in (repr(result), result.to_markdown(), result.to_latex(), result._repr_html_()):
+        assert "c against b by device" in text or "holm, 9 tests" in text
+
+
+def test_wrong_arms() -> None:
+    for bad in ([1.0, 2.0], {"a": arm(1)}, arm(1)):
+        with pytest.raises(cr.ConfigError, match="treatment=None"):
+            cr.compare(bad, metrics=["score"])
+    with pytest.raises(cr.ConfigError, match="pairs='some'"):
+        cr.compare(arm(1), arm(2), pairs="some")
+
+
+def test_latex_names_arms_errors_sizes_and_the_correction() -> None:
+    arms = {"gpt_4": arm(1), "mini_50%": arm(2, gain=0.4)}
+    latex = cr.compare(arms, metrics=["score", "p50_latency_ms"]).to_latex()
+    head = r"metric & n & gpt\_4 & mini\_50\% & difference (SE) & 95\% interval & change & p (holm, 2 tests) & verdict"
+    assert head in latex
+    result = cr.compare(arms, metrics=["score", "p50_latency_ms"])["mini_50%"]["score"]
+    assert f"({result.standard_error:.4g})" in latex
+    assert r"p50\_latency\_ms & 300 &" in latex
+    assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
