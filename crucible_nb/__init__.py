@@ -11,7 +11,7 @@ Examples:
 from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, events, files, notebook, sampling, stats
-from crucible_nb.comparison import compare
+from crucible_nb.comparison import compare, table
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -125,6 +125,7 @@ __all__ = [
     "start",
     "stats",
     "t_test",
+    "table",
     "track",
     "two_proportions",
     "unarchive",

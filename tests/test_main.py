@@ -174,6 +174,7 @@ def test_postgres_prints_the_sql_of_the_tables_and_the_rights_of_each_role(capsy
         assert f"grant select, insert, delete on crucible.events to {role};" in grants
 
 
+@pytest.mark.check
 def test_the_module_runs_and_helps() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "crucible_nb", "--version"], capture_output=True, text=True, check=True

@@ -116,7 +116,7 @@ _FIELDS = ("relative_change", "relative_interval")
 GONE |= {f"{_METRIC})"}
 NEW |= {
     f"{_METRIC}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), estimand='', "
-    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan, role=None)",
+    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan, correlation=nan, role=None)",
 }
 NEW |= {f"cr.comparison.MetricComparison.{name}" for name in (*_FIELDS, "standard_error", "role")}
 _TEST = (
@@ -147,6 +147,8 @@ NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
 NEW |= {"cr.Experiment.last(self, column)"}
+GONE |= {"cr.experiments(store=None)"}
+NEW |= {"cr.experiments(store=None, metrics=())"}
 
 _COMPARE = (
     "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
@@ -157,6 +159,18 @@ for _owner in ("cr", "cr.comparison"):
     GONE |= {f"{_owner}.{_COMPARE.format('', '')}"}
     NEW |= {f"{_owner}.{_COMPARE.format('=None', ', by=None, pairs=' + repr('control'))}"}
 _RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(self)")
+NEW |= {f"cr.comparison.Table.{name}" for name in ("to_frame(self)", "to_latex(self)", "to_markdown(self)")}
+NEW |= {
+    "class cr.comparison.Table(cells, *, by, confidence, correction, notes=())",
+    "cr.__all__ table",
+    *(
+        f"{owner}.table(arms, by=None, metrics=None, cluster=None, pairs='control', *, pair_by='sample_id', "
+        "confidence=0.95, correction='holm', direction=None, where=None)"
+        for owner in ("cr", "cr.comparison")
+    ),
+    "cr.comparison.MetricComparison.correlation",
+    "dir(cr) table",
+}
 _GROUPED = ("summary", "table_html(self)", *_RESULT)
 NEW |= {f"cr.comparison.GroupedComparison.{name}" for name in _GROUPED}
 NEW |= {f"cr.comparison.InteractionTest.{name}" for name in ("method", "warnings", *_RESULT)}
@@ -166,16 +180,16 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None",)
+ADDED = ("where=None", "by=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
 def as_before(line: str, before: set[str]) -> str:
     """The line of v0.1 for a function that has only got arguments of `ADDED`."""
-    old = line
+    found = [line]
     for argument in ADDED:
-        old = old.replace(f", *, {argument}", "").replace(f", {argument}", "")
-    return old if old in before | NEW else line
+        found += [old.replace(f", *, {argument}", "").replace(f", {argument}", "") for old in found]
+    return next((old for old in found if old in before | NEW), line)
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

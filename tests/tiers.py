@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-SHARES = {"test": 0.15, "check": 0.3, "explore": 10.0}
+SHARES = {"test": 0.15, "check": 0.2, "explore": 10.0}
 COMMON: dict[str, Any] = {
     "deadline": None,  # how long an example takes is the machine's business
     "suppress_health_check": list(HealthCheck),

@@ -35,7 +35,7 @@ from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
-from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.pairs import Pairs, pair_correlation, pairs_of
 from crucible_nb.stats.samples.values import Values, values_of
 
 
@@ -96,6 +96,7 @@ class Difference(NamedTuple):
             (False); None for a test with a fixed n.
         kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
         error: Standard error of the difference with its degrees of freedom; NaN where the test has none.
+        correlation: Correlation of the values of paired items; NaN without pairs, for quantiles and for ratios.
     """
 
     metric: str
@@ -118,6 +119,7 @@ class Difference(NamedTuple):
     valid_at_every_n: bool | None = None
     kind: Kind = "mean"
     error: Error = Error(math.nan, math.nan)
+    correlation: float = math.nan
 
     @property
     def sequential(self) -> bool:
@@ -141,7 +143,7 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
         check_size(pairs.control, "pairs")
         difference = _PAIRED[pairs.control.metric.kind](pairs, design)._replace(identical=is_identical(*pairs[:2]))
-        return _of_items(difference, pairs)
+        return _of_items(difference, pairs)._replace(correlation=pair_correlation(pairs))
     frames = control.frame, treatment.frame
     first, second = clustered_arms(frames, ARMS, metric, design.clustering, design.resample)
     difference = _INDEPENDENT[first.metric.kind](first, second, design)

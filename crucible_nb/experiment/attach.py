@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from crucible_nb.errors import CrucibleWarning, StoreError
 from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of
 from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.run_values import Run, values_of_runs
 from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
@@ -224,38 +226,35 @@ def _user_objects(clock: Any, sampling: Any, anomaly: Any) -> ExperimentConfig |
     return ExperimentConfig("", clock=clock, sampling=sampling, detectors=detectors)
 
 
-_SHOWN = (
-    "name", "status", "condition", "tags", "started_at", "stopped_at", "total_events", "kept_events",
-    "wall_clock_duration", "active_duration", "errors",
-)  # fmt: skip
-
-
-def summary_table(experiments: dict[str, dict[str, Any]], picture: Callable[[str], str] = lambda _: "") -> pd.DataFrame:
-    """Build the table of `cr.experiments` from summaries by id; `picture` draws the experiment of an id."""
-    rows = [{key: facts.get(key) for key in _SHOWN} for facts in experiments.values()]
-    return make_listing(rows, list(experiments), _SHOWN, picture)
-
-
-def list_stored(store: Any) -> pd.DataFrame:
+def list_stored(store: Any, metrics: Sequence[str] = ()) -> pd.DataFrame:
     """List the experiments of a store, oldest first; one that cannot be read has the status "unreadable"."""
     if isinstance(store, Address):
-        return summary_table(list_experiments(Connection(store)))
-    root = root_of(store)
+        listed = list_experiments(Connection(store))
+        copies = {key: attach(key, store, "read") for key in listed} if metrics else {}
+        return make_listing(listed, values_of_runs({key: Run(exp, exp.frame) for key, exp in copies.items()}, metrics))
     dated: list[tuple[int, str, dict[str, Any]]] = []
-    for folder in folders(root):
-        start = created_ns(folder)
+    runs: dict[str, Run] = {}
+    for folder in folders(root_of(store)):
+        start, identity = created_ns(folder), folder.path.name
         try:
             attachment = Attachment.read(folder, rows=False)
-            facts = _experiment(attachment).summary()
+            experiment = _experiment(attachment)
+            facts = experiment.summary()
             facts["kept_events"] += attachment.unread
-            dated.append((start, folder.path.name, facts))
+            runs[identity] = Run(experiment, partial(_rows_of, folder))
+            dated.append((start, identity, facts))
         except StoreError as error:
             let_pass(error)
             if not folder.path.exists():  # removed in the meantime
                 continue
             facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}
-            dated.append((start, folder.path.name, facts))
-    return summary_table({identity: facts for _, identity, facts in sorted(dated, key=lambda entry: entry[:2])})
+            dated.append((start, identity, facts))
+    ordered = sorted(dated, key=lambda entry: entry[:2])
+    return make_listing({identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics))
+
+
+def _rows_of(folder: ExperimentFolder) -> pd.DataFrame:
+    return open_stored(folder, "read").frame()
 
 
 def unarchive(path: Any, store: Any) -> Experiment:

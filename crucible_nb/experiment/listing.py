@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -51,17 +51,43 @@ def _number(value: Any, spec: str = ",") -> str:
     return "–" if pd.isna(value) else f"{value:{spec}}" if spec != "," else f"{int(value):,}"
 
 
+_SHOWN = (
+    "name", "status", "condition", "tags", "started_at", "stopped_at", "total_events", "kept_events",
+    "wall_clock_duration", "active_duration", "errors",
+)  # fmt: skip
+
+
 def make_listing(
-    rows: Sequence[Mapping[str, Any]], ids: Sequence[str], columns: Sequence[str], picture: Callable[[str], str]
+    experiments: Mapping[str, Mapping[str, Any]],
+    values: Mapping[str, Mapping[str, float]] | None = None,
+    picture: Callable[[str], str] = lambda _: "",
 ) -> Experiments:
     """Build the table of experiments.
 
     Args:
-        rows: Facts, one mapping per experiment.
-        ids: Ids of the experiments.
-        columns: Names of the facts.
+        experiments: Summaries by id.
+        values: Values of metrics by id, as further columns.
         picture: Callable (id) -> small picture of the experiment, or "".
+
+    Returns:
+        One row per experiment: facts, a column for every key of `metadata` (with "metadata." in front of a name that is
+        taken), and the metrics.
     """
-    table = Experiments(list(rows), index=pd.Index(list(ids), name="id", dtype="str"), columns=list(columns))
+    values = values or {}
+    metrics = list(dict.fromkeys(name for own in values.values() for name in own))
+    taken = {*_SHOWN, *metrics}
+    rows = [
+        {key: facts.get(key) for key in _SHOWN}
+        | {_free(str(key), taken): value for key, value in (facts.get("metadata") or {}).items()}
+        | dict(values.get(identity, {}))
+        for identity, facts in experiments.items()
+    ]
+    own = dict.fromkeys(key for row in rows for key in row if key not in taken)
+    columns = [*_SHOWN, *own, *metrics]
+    table = Experiments(rows, index=pd.Index(list(experiments), name="id", dtype="str"), columns=columns)
     object.__setattr__(table, "_picture", picture)
     return table
+
+
+def _free(key: str, taken: set[str]) -> str:
+    return f"metadata.{key}" if key in taken else key

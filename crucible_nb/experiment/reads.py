@@ -157,6 +157,7 @@ class Reads:
             "condition": config.condition,
             "hypothesis": config.hypothesis,
             "tags": list(config.tags),
+            "metadata": dict(config.metadata),
             "started_at": timestamp(life.started),
             "stopped_at": timestamp(life.ended),
             "wall_clock_duration": (view.now - started) / 1e9,

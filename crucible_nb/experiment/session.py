@@ -23,11 +23,12 @@ from crucible_nb.experiment.attach import (
     join_from_environment,
     list_stored,
     open_stored,
-    summary_table,
 )
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment, log_of
+from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.run_values import Run, values_of_runs
 from crucible_nb.experiment.spans import Span, reporter
 from crucible_nb.experiment.spans import track as _track
 from crucible_nb.pipeline.config import ExperimentConfig
@@ -256,19 +257,23 @@ def known() -> list[Experiment]:
     return LIVE.known()
 
 
-def experiments(store: Any = None) -> pd.DataFrame:
+def experiments(store: Any = None, metrics: Sequence[str] = ()) -> pd.DataFrame:
     """List the experiments of this process or of a store, one row each, in order of starting.
 
     Args:
         store: A folder or a database of `cr.start(store=...)`; None: the experiments of this process.
+        metrics: Metrics to show of each, as "min_val_loss" or "last_accuracy": of every event where they are counted
+            live, else of the kept rows, weighted.
 
     Returns:
         DataFrame indexed by id: name, status, condition, tags, started_at, stopped_at, total_events, kept_events,
-        wall_clock_duration, active_duration (s), errors. In a store, an experiment whose process ended without
-        stopping it is "dead", and one that cannot be read is "unreadable"; `errors` gives the reason.
+        wall_clock_duration, active_duration (s), errors; then a column for every key of `metadata` ("metadata.name" if
+        the name is taken) and one for every metric, NaN where a run has none. In a store, an experiment whose process
+        ended without stopping it is "dead", and one that cannot be read is "unreadable"; `errors` gives the reason.
 
     Raises:
         StoreError: The folder cannot be read.
+        SchemaError: No run has a value of a metric.
 
     Examples:
         >>> import crucible_nb as cr
@@ -276,11 +281,18 @@ def experiments(store: Any = None) -> pd.DataFrame:
         >>> cr.experiments().loc[exp.id, "status"]
         'running'
         >>> exp.stop()
+        >>> for rate in (0.1, 0.5):
+        ...     with cr.start("training", metadata={"lr": rate}) as exp:
+        ...         _ = exp.record("train.epoch", val_loss=rate / 2)
+        >>> cr.experiments(metrics=["min_val_loss"])[["lr", "min_val_loss"]].tail(2).values.tolist()
+        [[0.1, 0.05], [0.5, 0.25]]
     """
     store = address_of(store)
     if store is not None:
-        return list_stored(store)
-    return summary_table({experiment.id: experiment.summary() for experiment in known()}, _draw_picture)
+        return list_stored(store, metrics)
+    runs = {experiment.id: Run(experiment, experiment.frame) for experiment in known()}
+    values = values_of_runs(runs, metrics)
+    return make_listing({key: run.live.summary() for key, run in runs.items()}, values, _draw_picture)
 
 
 def _draw_picture(identifier: str) -> str:

@@ -155,6 +155,7 @@ def test_so_they_are_with_other_settings(series: str, options: Options) -> None:
     compared(x, np.zeros(700), options, Auto("value", **options))
 
 
+@pytest.mark.check
 def test_so_they_are_of_a_long_series() -> None:
     x = lognormal(np.random.default_rng(9), 2000)
     compared(x, np.zeros(2000), {}, Auto("value"))

@@ -67,6 +67,7 @@ def test_any_partition_and_order_gives_the_same_bits(rng: np.random.Generator, w
         same(merged, whole)
 
 
+@pytest.mark.check
 def test_a_million_rows_in_any_cut() -> None:
     rng = np.random.default_rng(3)
     frame = pd.DataFrame({"latency_ms": rng.lognormal(5, 1, 10**6), "model": rng.choice(["a", "b"], 10**6)})

@@ -126,7 +126,7 @@ def test_groups_from_rows(exp: cr.Experiment, rows: pd.DataFrame, by: str | list
     groups = list(rows.groupby(by, dropna=False, sort=False))
     for found in (exp.metrics(by=by), rows.crucible.metrics(by=by)):
         check(found, rows)
-        for key, group in groups[:: -(-len(groups) // max(50, scaled(len(groups))))]:
+        for key, group in groups[:: -(-len(groups) // max(20, scaled(len(groups))))]:
             name = tuple(None if pd.isna(one) else one for one in key) if isinstance(key, tuple) else key
             check(found[None if not isinstance(name, tuple) and pd.isna(name) else name], group)
 

@@ -190,6 +190,7 @@ def test_an_experiment_is_not_compared_with_itself() -> None:
         exp.dashboard(compare=exp)
 
 
+@pytest.mark.check
 def test_two_arms_are_compared_at_every_keyframe(shell: Shell, rng: np.random.Generator) -> None:
     one, two = cr.start("v1", condition="control"), cr.start("v2")
     for arm, good, slow in ((one, 0.8, 500), (two, 0.95, 400)):

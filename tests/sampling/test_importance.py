@@ -18,6 +18,7 @@ def costs(n: int = 4000, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"cost_usd": cost, "latency_ms": rng.lognormal(6, 1, n)})
 
 
+@pytest.mark.check
 def test_weights_sum_to_n_although_a_third_costs_nothing() -> None:
     frame = costs()
     sums = [sample(frame, Importance(400), seed).weight.sum() for seed in range(300)]
@@ -25,6 +26,7 @@ def test_weights_sum_to_n_although_a_third_costs_nothing() -> None:
     assert np.mean(sums) > 0.98 * len(frame)  # 0.70 of it where the probability is that of the cost alone
 
 
+@pytest.mark.check
 def test_totals_are_unbiased_and_sharper_than_under_uniform_sampling() -> None:
     frame = costs()
     total = frame.cost_usd.sum()

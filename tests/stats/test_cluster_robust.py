@@ -103,6 +103,7 @@ def test_sessions_of_unequal_size_are_covered(count: int, sigma: float) -> None:
     assert all(0.93 * runs - 2 * np.sqrt(runs * 0.05 * 0.95) <= hits <= runs for hits in covered.values())
 
 
+@pytest.mark.check
 def test_equal_arms_of_unequal_sessions_seldom_differ() -> None:
     wrong = 0
     for run in range(100):

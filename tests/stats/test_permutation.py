@@ -82,6 +82,7 @@ def test_quantiles_have_an_interval_and_power(rng: np.random.Generator) -> None:
     assert "order statistics" in " ".join(got.assumptions)
 
 
+@pytest.mark.check
 def test_clusters_are_permuted_whole() -> None:
     rng, rejected, naive = np.random.default_rng(23), 0, 0
     for _ in range(120):

@@ -100,6 +100,7 @@ def test_one_cluster_a_row_is_next_to_plain() -> None:
     assert alone.df > 3900
 
 
+@pytest.mark.check
 def test_clusters_hold_the_level() -> None:
     rng = np.random.default_rng(1)
     naive = found = covered = 0
@@ -115,6 +116,7 @@ def test_clusters_hold_the_level() -> None:
     assert naive / 400 > 0.15
 
 
+@pytest.mark.check
 def test_stratified_samples_hold_the_level() -> None:
     rng = np.random.default_rng(2)
     found = covered = 0

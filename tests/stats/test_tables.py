@@ -300,6 +300,7 @@ def test_mcnemar_with_clusters_and_weights() -> None:
         mcnemar(*weighted, exact=True)
 
 
+@pytest.mark.check
 def test_clustered_mcnemar_holds_its_level() -> None:
     rng = np.random.default_rng(5)
     found = naive = 0

@@ -104,6 +104,7 @@ def test_numba_is_used_where_it_is_faster_and_installed(monkeypatch: pytest.Monk
     np.testing.assert_array_equal(mine[:, -1], np.quantile(column[5990:19_990], Q))
 
 
+@pytest.mark.check
 def test_numba_is_used_by_default_where_it_is_faster() -> None:
     need("numba")
     code = (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from crucible_nb.events.metric_names import Kind
 from crucible_nb.events.where import Where
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
+from crucible_nb.stats.estimates.grouped import Estimates, estimate_groups
 from crucible_nb.stats.estimates.intervals import LIMITS, Limits
 from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import top_share
@@ -83,6 +84,16 @@ class Estimate(Result):
     text: str = ""
 
 
+@overload
+def confidence_interval(
+    data: Any, metric: str = ..., confidence: float = ..., method: str | None = ..., of: str | None = ...,
+    seed: int = ..., cluster: str | None = ..., resample: Any = ..., *, where: Where = ..., by: None = ...,
+) -> Estimate: ...  # fmt: skip
+@overload
+def confidence_interval(
+    data: Any, metric: str = ..., confidence: float = ..., method: str | None = ..., of: str | None = ...,
+    seed: int = ..., cluster: str | None = ..., resample: Any = ..., *, where: Where = ..., by: str,
+) -> Estimates: ...  # fmt: skip
 def confidence_interval(
     data: Any,
     metric: str = "success_rate",
@@ -94,7 +105,8 @@ def confidence_interval(
     resample: Any = None,
     *,
     where: Where = None,
-) -> Estimate:
+    by: str | None = None,
+) -> Estimate | Estimates:
     """Estimate a metric with its confidence interval; sampled rows are weighted.
 
     Args:
@@ -116,9 +128,10 @@ def confidence_interval(
         resample: Width of time blocks, e.g. "1min", for neighbouring rows that correlate: standard errors are between
             blocks. Of a total, the mean total of a block.
         where: Condition on the rows, as for `query_window`; of all arms, before anything else.
+        by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200.
 
     Returns:
-        Estimate, in the unit of the column.
+        Estimate, in the unit of the column; with `by`, `Estimates`: group -> Estimate, with `to_frame`.
 
     Raises:
         ConfigError: An argument is not accepted.
@@ -140,6 +153,12 @@ def confidence_interval(
     [data] = rows_where(where, data)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     data = frame_of(data)
+    if by is not None:
+
+        def estimate(rows: Any) -> Estimate:
+            return confidence_interval(rows, metric, confidence, method, of, seed, cluster, resample)
+
+        return estimate_groups(estimate, data, metric, by)
     clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)
     values = sample_of(data, metric, cluster=clustering.column, resample=resample)
     kind = values.metric.kind

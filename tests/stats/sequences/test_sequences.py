@@ -509,6 +509,7 @@ def test_the_first_look_that_decided_is_said() -> None:
 # -- small simulations; the large ones are tools/simulate_peeking.py ---------------------------------------------------
 
 
+@pytest.mark.check
 def test_the_truth_stays_inside_at_every_look() -> None:
     rng, left = np.random.default_rng(0), 0
     for _ in range(60):
