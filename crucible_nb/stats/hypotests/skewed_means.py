@@ -133,7 +133,7 @@ def _with_common_shape(welch: TestResult, contrast: Contrast, confidence: float,
     skewness = " and ".join(f"{arm.skewness:.2g} in {arm.n:,.0f}" for arm in arms)
     note = (
         f"skewed values in arms of unequal size (skewness {skewness}): where the smaller arm lacks large values, "
-        "Welch's test alone would reject too often, so the log ratio with the variation of both arms pooled has to agree"
+        "Welch's test alone would reject too often, and the log ratio with both variations pooled has to agree"
     )
     return replace(
         welch, test=_NAME, pvalue=pvalue, confidence_interval=contrast.difference(confidence),
