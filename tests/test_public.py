@@ -142,6 +142,10 @@ _PLAN = "cr.Experiment.plan(self, metric, margin=None, alpha=0.05, *, direction=
 _LOOKS = "secondary=(), sample_size=None, looks=1, sequential=False, hypothesis=None)"
 GONE |= {f"{_PLAN}{_LOOKS}"}
 NEW |= {f"{_PLAN}guardrails=None, {_LOOKS}"}
+_SUMMARY = "class metrics.Summary(events, seconds, active_seconds, events_per_second, tokens_per_second, cost_per_hour"
+GONE |= {f"{_SUMMARY})"}
+NEW |= {f"{_SUMMARY}, output_tokens_per_second=nan)", "metrics.Summary.output_tokens_per_second"}
+
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
@@ -162,7 +166,10 @@ _RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(sel
 NEW |= {f"cr.comparison.Table.{name}" for name in ("to_frame(self)", "to_latex(self)", "to_markdown(self)")}
 NEW |= {
     "class cr.comparison.Table(cells, *, by, confidence, correction, notes=())",
+    "cr.__all__ plot",
     "cr.__all__ table",
+    "cr.plot",
+    "dir(cr) plot",
     *(
         f"{owner}.table(arms, by=None, metrics=None, cluster=None, pairs='control', *, pair_by='sample_id', "
         "confidence=0.95, correction='holm', direction=None, where=None)"

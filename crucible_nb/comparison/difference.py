@@ -11,7 +11,7 @@ import numpy as np
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
-from crucible_nb.events.metric_names import Kind
+from crucible_nb.events.metric_names import Kind, metric_of
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.estimates.binary import (
@@ -35,6 +35,7 @@ from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
+from crucible_nb.stats.samples.blocks import sample_of
 from crucible_nb.stats.samples.pairs import Pairs, pair_correlation, pairs_of
 from crucible_nb.stats.samples.values import Values, values_of
 
@@ -139,6 +140,8 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
         SchemaError: No such column in an arm.
         StatError: Too few values, or constant values.
     """
+    if metric_of(metric, control.frame.columns).kind == "per_time":
+        return _rates_per_time(control, treatment, metric, design)
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
         check_size(pairs.control, "pairs")
@@ -178,6 +181,18 @@ def _of_items(difference: Difference, pairs: Pairs) -> Difference:
 
 def _estimates(control: Values, treatment: Values) -> tuple[float, float]:
     return point_estimate(control), point_estimate(treatment)
+
+
+def _rates_per_time(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
+    """Compare rates per time: the arms ran at their own times, so they are independent, also for the same items."""
+    first, second = (
+        sample_of(arm.frame, metric, name, resample=design.resample)
+        for arm, name in zip((control, treatment), ARMS, strict=True)
+    )
+    test, contrast = skew_safe_t_test(first, second, _CONFIDENCE)
+    return _from_test(
+        test, (first, second), "rates of independent arms, errors between blocks of time", contrast
+    )._replace(identical=is_constant(first, second))  # fmt: skip
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:
