@@ -466,7 +466,7 @@ def common_skewness(n: float, m: float, first: float, second: float) -> float:
         (0.0, -1.09)
     """
     skewness = (n * first + m * second) / (n + m)
-    return float(skewness * (1 / m**2 - 1 / n**2)) / (1 / n + 1 / m) ** 1.5
+    return float(skewness * (1 / m**2 - 1 / n**2) / (1 / n + 1 / m) ** 1.5)
 
 
 def check_equal_variances(arms: Sequence[Values], ratio: str) -> Notes:
