@@ -150,6 +150,10 @@ GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
+NEW |= {
+    "cr.Experiment.last(self, column)",
+    "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
+}
 NEW |= {"cr.Experiment.last(self, column)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
@@ -166,7 +170,10 @@ _RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(sel
 NEW |= {f"cr.comparison.Table.{name}" for name in ("to_frame(self)", "to_latex(self)", "to_markdown(self)")}
 NEW |= {
     "class cr.comparison.Table(cells, *, by, confidence, correction, notes=())",
+    "cr.__all__ plot",
     "cr.__all__ table",
+    "cr.plot",
+    "dir(cr) plot",
     *(
         f"{owner}.table(arms, by=None, metrics=None, cluster=None, pairs='control', *, pair_by='sample_id', "
         "confidence=0.95, correction='holm', direction=None, where=None)"
