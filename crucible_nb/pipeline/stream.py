@@ -121,8 +121,8 @@ class Stream:
 
         Args:
             verb: A transition (facts: clock), or absent (since, clock), sampling (policy), prices (table), watch (rule,
-                kind, action), objective (condition, target), alert (alert, fired), plan (plan), look (look), mark (name,
-                time, clock).
+                kind, action), objective (condition, target), alert (alert, fired), plan (plan), look (look), mark
+                (name, time, clock).
             facts: Arguments of the verb, as objects.
 
         Raises:
