@@ -49,6 +49,8 @@ def one_run_reason(control: Arm, treatment: Arm, metric: str, design: Design) ->
 
 def _is_one_run(frame: pd.DataFrame, metric: str) -> bool:
     columns = metric_of(metric, frame.columns).columns
+    if not any(step in frame.columns for step in _STEPS):  # most arms have none
+        return False
     if not (set(columns) <= set(frame.columns) and frame.columns.is_unique):
         return False
     rows = frame[frame[list(columns)].notna().all(axis=1)]
