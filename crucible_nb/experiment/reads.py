@@ -46,14 +46,22 @@ class Reads:
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return all kept rows; see `Experiment.frame`."""
-        frame, life = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster), self._life(view)
-        if life.started is not None:
-            set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
+        frame = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster)
+        self._set_time(frame, view)
         set_marks(frame, view.marks)
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
         return mark(frame, {**facts, "seen": _total(view), "kept": len(frame)}) if facts else frame
+
+    def _set_time(self, frame: pd.DataFrame, view: View) -> None:
+        """Store in which time the rows happened, unless they show it: all events, in event time, without a pause."""
+        whole = self._config.clock == "events" and all(pipeline.complete for pipeline in view.pipelines)
+        if whole and not view.experiment.pauses(view.now):
+            return
+        life = self._life(view)
+        if life.started is not None:
+            set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
 
     def window_rows(self, view: View, form: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
         """Rows from which `query_window` cuts a window, and their times in nanoseconds.

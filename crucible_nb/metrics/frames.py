@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import group_codes, numbers_of, one_column, outcomes_of, tokens_of
-from crucible_nb.events.durations import observed_of
+from crucible_nb.events.durations import stored_time
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
 from crucible_nb.metrics.column_state import ColumnStates
@@ -104,7 +104,7 @@ def frame_metrics(
 
     own = total.duration
     window = own if span[0] is None else (span[0], span[1])
-    observed = observed_of(frame) if life is None and span[0] is None and timed else None
+    observed = stored_time(frame) if life is None and span[0] is None and timed else None
 
     def metrics_in(state: GroupState) -> Metrics:
         estimated = partial or state.is_weighted
