@@ -13,6 +13,7 @@ from crucible_nb import files
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
 from crucible_nb.events.conditions import parse_condition
+from crucible_nb.events.marks import at_marks, check_mark
 from crucible_nb.events.where import Where
 from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
@@ -269,6 +270,41 @@ class Experiment:
         """
         self._move("stop")
 
+    def mark(self, name: str, time: Any = None) -> None:
+        """Name this moment, such as the end of the warm-up; a name that is used again moves.
+
+        `start=` and `end=` of `query_window`, `start=` and `at=` of `metrics` and the times of `where=` understand the
+        name. In event time the moment is just after the newest event.
+
+        Args:
+            name: Letters, digits and underscores.
+            time: The moment: datetime, Timestamp, ISO text or int nanoseconds; None for now.
+
+        Raises:
+            ConfigError: Another name, or a time that is none.
+            LifecycleError: The experiment is read-only here.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo", clock="events")
+            >>> _ = exp.record("call", latency_ms=900.0, time="2025-01-01 00:00:00")
+            >>> exp.mark("warm")
+            >>> _ = exp.record("call", latency_ms=100.0, time="2025-01-01 00:00:05")
+            >>> exp.stop()
+            >>> exp.metrics(where="time >= warm").latency.max, len(exp.query_window(end="warm"))
+            (100.0, 1)
+        """
+        moment = None if time is None else checks.instant("time", time)
+        self._intake.apply("mark", {"name": check_mark(name), "time": moment})
+
+    @property
+    def marks(self) -> dict[str, pd.Timestamp]:
+        """The moments named by `mark`, as UTC Timestamps by name."""
+        with self._intake.lock:
+            return {
+                name: pd.Timestamp(moment, unit="ns", tz="UTC") for name, moment in self._intake.view().marks.items()
+            }
+
     def archive(self, path: str | Path) -> Path | str:
         """Write a finished experiment to a zip file, or copy an experiment with a store to object storage.
 
@@ -466,6 +502,7 @@ class Experiment:
         """
         with self._intake.lock:
             view = self._intake.view()
+            arguments = at_marks(arguments, view.marks)
             rows = TimedRows(*self._reads.window_rows(view, arguments), view.now)
         return query_window(rows, **arguments)
 
@@ -484,7 +521,13 @@ class Experiment:
         return windowed_metrics(self.frame(), *args, **kwargs)
 
     def metrics(
-        self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None, where: Where = None
+        self,
+        last: Any = None,
+        by: str | Sequence[str] | None = None,
+        at: Any = None,
+        where: Where = None,
+        *,
+        start: Any = None,
     ) -> Metrics:
         """Compute metrics over all events, including those without a kept row.
 
@@ -496,6 +539,7 @@ class Experiment:
             at: End of the window; default now, or the end of an experiment that has ended.
             where: Condition on the events, as for `query_window`: computed from the kept rows for which it is true,
                 weighted, and marked as estimated if rows are missing.
+            start: Beginning of the window, instead of `last`: a time, or the name of a `mark`.
 
         Returns:
             Metrics; with `by` indexable by group.
@@ -515,7 +559,8 @@ class Experiment:
         """
         with self._intake.lock:
             view = self._intake.view()
-            return self._reads.metrics(view, last, by, at, where)
+            times = at_marks({"at": at, "start": start}, view.marks)
+            return self._reads.metrics(view, last, by, times["at"], where, times["start"])
 
     def last(self, column: str) -> Any:
         """Return the newest known value of a column, such as the epoch at which to go on; None if there is none.

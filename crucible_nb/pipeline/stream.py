@@ -68,6 +68,7 @@ class Stream:
         self.monitor.dictionaries = self.pipeline.columns.dictionaries
         self.ledger: Ledger | None = None
         self.sessions: list[str] = []
+        self.marks: dict[str, int] = {}
         self.lifecycle = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
 
     def _judge(self, batch: Batch) -> None:
@@ -120,7 +121,8 @@ class Stream:
 
         Args:
             verb: A transition (facts: clock), or absent (since, clock), sampling (policy), prices (table), watch (rule,
-                kind, action), objective (condition, target), alert (alert, fired), plan (plan), look (look).
+                kind, action), objective (condition, target), alert (alert, fired), plan (plan), look (look), mark
+                (name, time, clock).
             facts: Arguments of the verb, as objects.
 
         Raises:
@@ -172,6 +174,13 @@ class Stream:
         if self.ledger is not None:
             self.ledger.looks.append(facts["look"])
 
+    def _mark(self, _: str, facts: Mapping[str, Any]) -> None:
+        """Name a moment: a given one, otherwise now; in event time just after the newest event."""
+        moment = facts["time"]
+        if moment is None:
+            moment = self.clock.now(facts["clock"]) + (self.config.clock == "events" and self.pipeline.seq > 0)
+        self.marks[facts["name"]] = int(moment)
+
     # -- state --------------------------------------------------------------------------------------------------------
 
     @property
@@ -217,6 +226,7 @@ class Stream:
             "kinds": [list(pair) for pair in pipeline.buffer.kinds()],
             "evicted": pipeline.buffer.evicted,
             "sessions": list(self.sessions),
+            "marks": dict(self.marks),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -236,6 +246,7 @@ class Stream:
         pipeline.sample.load(rebuild(state["policy"], self.config.sampling, Sampler), state["keeping"])
         self.monitor.load(state["watching"])
         self.sessions = list(state.get("sessions", ()))  # v0.1 had none
+        self.marks = {str(name): int(time) for name, time in state.get("marks", {}).items()}  # nor these
         if state["ledger"] is not None:
             self.ledger = Ledger(plan_of(**state["ledger"]["plan"]))
             self.ledger.looks += map(look_of, state["ledger"]["looks"])
@@ -300,4 +311,5 @@ _VERBS: dict[str, Callable[[Stream, str, Mapping[str, Any]], None]] = {
     "alert": Stream._alert,
     "plan": Stream._plan,
     "look": Stream._look,
+    "mark": Stream._mark,
 }

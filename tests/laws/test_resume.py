@@ -96,6 +96,8 @@ def run(
             exp.slo("latency_ms < 2 and success", target=0.9)
         if i == 2500:
             exp.set_sampling("reservoir", {"size": 100})
+        if i in (1000, 4000):
+            exp.mark("half")
         if i == 3500 and sampling != "reservoir":
             exp.set_sampling(sampling, config)
         exp.record(event, **fields)
@@ -117,6 +119,7 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
     assert one.anomaly_metrics() == two.anomaly_metrics()
     assert one._stream.lifecycle.changes == two._stream.lifecycle.changes
     assert one._stream.monitor.goals == two._stream.monitor.goals == [("latency_ms < 2 and success", 0.9)]
+    assert one.marks == two.marks
 
 
 @pytest.mark.parametrize("sampling", [None, *SAMPLERS])
