@@ -11,7 +11,7 @@ Examples:
 from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, events, files, notebook, sampling, stats
-from crucible_nb.comparison import compare
+from crucible_nb.comparison import compare, table
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -27,6 +27,7 @@ from crucible_nb.experiment.attach import attach, unarchive
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.session import current, experiments, record, span, start, track
 from crucible_nb.metrics import Metrics
+from crucible_nb.notebook.figures import plot
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.stats import (
     adjust,
@@ -116,6 +117,7 @@ __all__ = [
     "one_proportion",
     "one_sample",
     "permutation_test",
+    "plot",
     "power",
     "rank_biserial",
     "record",
@@ -125,6 +127,7 @@ __all__ = [
     "start",
     "stats",
     "t_test",
+    "table",
     "track",
     "two_proportions",
     "unarchive",

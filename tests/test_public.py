@@ -116,7 +116,7 @@ _FIELDS = ("relative_change", "relative_interval")
 GONE |= {f"{_METRIC})"}
 NEW |= {
     f"{_METRIC}, relative_change=nan, relative_interval=Interval(low=nan, high=nan), estimand='', "
-    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan, role=None)",
+    "control_over_events=nan, treatment_over_events=nan, exclusions=(), warnings=(), standard_error=nan, correlation=nan, role=None)",
 }
 NEW |= {f"cr.comparison.MetricComparison.{name}" for name in (*_FIELDS, "standard_error", "role")}
 _TEST = (
@@ -142,6 +142,10 @@ _PLAN = "cr.Experiment.plan(self, metric, margin=None, alpha=0.05, *, direction=
 _LOOKS = "secondary=(), sample_size=None, looks=1, sequential=False, hypothesis=None)"
 GONE |= {f"{_PLAN}{_LOOKS}"}
 NEW |= {f"{_PLAN}guardrails=None, {_LOOKS}"}
+_SUMMARY = "class metrics.Summary(events, seconds, active_seconds, events_per_second, tokens_per_second, cost_per_hour"
+GONE |= {f"{_SUMMARY})"}
+NEW |= {f"{_SUMMARY}, output_tokens_per_second=nan)", "metrics.Summary.output_tokens_per_second"}
+
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
@@ -159,6 +163,21 @@ for _owner in ("cr", "cr.comparison"):
     GONE |= {f"{_owner}.{_COMPARE.format('', '')}"}
     NEW |= {f"{_owner}.{_COMPARE.format('=None', ', by=None, pairs=' + repr('control'))}"}
 _RESULT = ("to_dict(self)", "to_frame(self)", "to_latex(self)", "to_markdown(self)")
+NEW |= {f"cr.comparison.Table.{name}" for name in ("to_frame(self)", "to_latex(self)", "to_markdown(self)")}
+NEW |= {
+    "class cr.comparison.Table(cells, *, by, confidence, correction, notes=())",
+    "cr.__all__ plot",
+    "cr.__all__ table",
+    "cr.plot",
+    "dir(cr) plot",
+    *(
+        f"{owner}.table(arms, by=None, metrics=None, cluster=None, pairs='control', *, pair_by='sample_id', "
+        "confidence=0.95, correction='holm', direction=None, where=None)"
+        for owner in ("cr", "cr.comparison")
+    ),
+    "cr.comparison.MetricComparison.correlation",
+    "dir(cr) table",
+}
 _GROUPED = ("summary", "table_html(self)", *_RESULT)
 NEW |= {f"cr.comparison.GroupedComparison.{name}" for name in _GROUPED}
 NEW |= {f"cr.comparison.InteractionTest.{name}" for name in ("method", "warnings", *_RESULT)}
@@ -168,16 +187,16 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None",)
+ADDED = ("where=None", "by=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
 def as_before(line: str, before: set[str]) -> str:
     """The line of v0.1 for a function that has only got arguments of `ADDED`."""
-    old = line
+    found = [line]
     for argument in ADDED:
-        old = old.replace(f", *, {argument}", "").replace(f", {argument}", "")
-    return old if old in before | NEW else line
+        found += [old.replace(f", *, {argument}", "").replace(f", {argument}", "") for old in found]
+    return next((old for old in found if old in before | NEW), line)
 
 
 def test_names_and_arguments_are_those_of_v01() -> None:

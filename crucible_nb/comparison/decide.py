@@ -57,6 +57,7 @@ def _decide(row: Row, p: PValues) -> MetricComparison:
         estimand=difference.estimand, control_over_events=of_events[0], treatment_over_events=of_events[1],
         exclusions=difference.notes.exclusions, warnings=difference.notes.warnings,
         relative_change=change.value, relative_interval=change.interval, standard_error=difference.error.error,
+        correlation=difference.correlation,
         role=row.role,
     )  # fmt: skip
 

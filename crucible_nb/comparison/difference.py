@@ -11,7 +11,7 @@ import numpy as np
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
-from crucible_nb.events.metric_names import Kind
+from crucible_nb.events.metric_names import Kind, metric_of
 from crucible_nb.stats import weighted
 from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.estimates.binary import (
@@ -35,7 +35,8 @@ from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.outcome import TestResult
 from crucible_nb.stats.results import Interval
 from crucible_nb.stats.samples.arms import ARMS, Notes, check_size, clustered_arms, notes_of
-from crucible_nb.stats.samples.pairs import Pairs, pairs_of
+from crucible_nb.stats.samples.blocks import sample_of
+from crucible_nb.stats.samples.pairs import Pairs, pair_correlation, pairs_of
 from crucible_nb.stats.samples.values import Values, values_of
 
 
@@ -96,6 +97,7 @@ class Difference(NamedTuple):
             (False); None for a test with a fixed n.
         kind: Kind of the metric as it was read: a column of 0 and 1 is a rate.
         error: Standard error of the difference with its degrees of freedom; NaN where the test has none.
+        correlation: Correlation of the values of paired items; NaN without pairs, for quantiles and for ratios.
     """
 
     metric: str
@@ -118,6 +120,7 @@ class Difference(NamedTuple):
     valid_at_every_n: bool | None = None
     kind: Kind = "mean"
     error: Error = Error(math.nan, math.nan)
+    correlation: float = math.nan
 
     @property
     def sequential(self) -> bool:
@@ -137,11 +140,13 @@ def measure_difference(control: Arm, treatment: Arm, metric: str, design: Design
         SchemaError: No such column in an arm.
         StatError: Too few values, or constant values.
     """
+    if metric_of(metric, control.frame.columns).kind == "per_time":
+        return _rates_per_time(control, treatment, metric, design)
     if design.pair_by is not None:
         pairs = pairs_of(control.frame, treatment.frame, metric, design.pair_by, design.cluster)
         check_size(pairs.control, "pairs")
         difference = _PAIRED[pairs.control.metric.kind](pairs, design)._replace(identical=is_identical(*pairs[:2]))
-        return _of_items(difference, pairs)
+        return _of_items(difference, pairs)._replace(correlation=pair_correlation(pairs))
     frames = control.frame, treatment.frame
     first, second = clustered_arms(frames, ARMS, metric, design.clustering, design.resample)
     difference = _INDEPENDENT[first.metric.kind](first, second, design)
@@ -176,6 +181,18 @@ def _of_items(difference: Difference, pairs: Pairs) -> Difference:
 
 def _estimates(control: Values, treatment: Values) -> tuple[float, float]:
     return point_estimate(control), point_estimate(treatment)
+
+
+def _rates_per_time(control: Arm, treatment: Arm, metric: str, design: Design) -> Difference:
+    """Compare rates per time: the arms ran at their own times, so they are independent, also for the same items."""
+    first, second = (
+        sample_of(arm.frame, metric, name, resample=design.resample)
+        for arm, name in zip((control, treatment), ARMS, strict=True)
+    )
+    test, contrast = skew_safe_t_test(first, second, _CONFIDENCE)
+    return _from_test(
+        test, (first, second), "rates of independent arms, errors between blocks of time", contrast
+    )._replace(identical=is_constant(first, second))  # fmt: skip
 
 
 def _means(first: Values, second: Values, design: Design) -> Difference:

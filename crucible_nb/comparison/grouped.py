@@ -11,7 +11,7 @@ from crucible_nb.comparison.result import Comparison, cells, header, notes
 from crucible_nb.stats.hypotests.interaction import InteractionTest
 from crucible_nb.stats.printing import latex_table, markdown_table, text_table
 from crucible_nb.utils import html
-from crucible_nb.utils.text import brief
+from crucible_nb.utils.text import brief, plain
 
 
 class GroupedComparison(Mapping[str, Comparison]):
@@ -158,7 +158,8 @@ class GroupedComparison(Mapping[str, Comparison]):
         common = set.intersection(*map(set, designs.values()))
         first = next(iter(designs.values()))
         apart = [f"{group}: {note}" for group, found in designs.items() for note in found if note not in common]
-        return [*tests, *(f"warning: {text}" for text in self.warnings), *(n for n in first if n in common), *apart]
+        warnings = [f"warning: {text}" for text in self.warnings]
+        return [plain(note) for note in (*tests, *warnings, *(n for n in first if n in common), *apart)]
 
 
 def _warned(test: InteractionTest) -> list[str]:

@@ -131,8 +131,10 @@ def pairs_of_arms(control: Any, treatment: Any, pairs: str) -> dict[str | None, 
     }
 
 
-def named_arms(treatment: Any, first: str = "treatment 1") -> dict[str, Any] | None:
+def named_arms(treatment: Any, first: str | None = None, numbered: str = "treatment") -> dict[str, Any] | None:
     """Name the arms of a mapping or a list of arms; None for a single arm.
+
+    Arms of a list without a name of their own are `numbered`; with `first`, the numbers begin after the first.
 
     Raises:
         ConfigError: No arm, or two arms of one name.
@@ -149,7 +151,9 @@ def named_arms(treatment: Any, first: str = "treatment 1") -> dict[str, Any] | N
     names = []
     for number, arm in enumerate(treatment, 1):
         name = own_name(arm)
-        unnamed = first if number == 1 else f"treatment {number if first != 'control' else number - 1}"
+        unnamed = f"{numbered} {number}"
+        if first is not None:
+            unnamed = first if number == 1 else f"{numbered} {number - 1}"
         names.append(name if name is not None and name not in names else unnamed)
     return dict(zip(names, treatment, strict=True))
 

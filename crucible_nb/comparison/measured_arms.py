@@ -115,6 +115,21 @@ def _candidates(plan: PlannedLook | None, arguments: CompareArguments) -> list[s
     return list(dict.fromkeys([*planned, *arguments.direction, *(_SEQUENTIAL if arguments.sequential else _DEFAULTS)]))
 
 
+def default_metrics(arms: Sequence[Arm], direction: Mapping[str, str]) -> tuple[str, ...]:
+    """The default metrics, and those with a direction, of which all arms have values.
+
+    Raises:
+        StatError: None of them.
+    """
+    candidates = dict.fromkeys([*direction, *_DEFAULTS])
+    found = tuple(metric for metric in candidates if all(_is_shared(arm, arm, metric) for arm in arms))
+    if not found:
+        raise StatError(
+            f"metrics: not all arms have values of {' or '.join(candidates)}; name the metrics, e.g. metrics=['score']"
+        )
+    return found
+
+
 def _is_shared(first: Arm, second: Arm, metric: str) -> bool:
     """Return whether both arms have the column of a metric, and at least one of them values."""
     found = [metric_of(metric, arm.frame.columns) for arm in (first, second)]

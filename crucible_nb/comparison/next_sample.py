@@ -36,6 +36,8 @@ def next_sample(
     if min(measured.n) < _FEWEST:
         return None
     metric = metric_of(measured.metric, control.frame.columns)
+    if metric.kind == "per_time":
+        return None
     if metric.kind == "mean":
         metric = metric._replace(kind=measured.kind)
     target = margin or (_POINTS if metric.kind == "rate" else _SHARE * abs(measured.values[0]))

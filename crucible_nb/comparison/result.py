@@ -54,6 +54,8 @@ class MetricComparison(Result):
         warnings: Reasons to doubt the result.
         standard_error: Standard error of the difference, in the unit of the metric. NaN for quantiles, whose interval
             comes from order statistics, for confidence sequences, and without a test.
+        correlation: Correlation of the values of paired items (of repeated ones, of their means); NaN without pairs,
+            for quantiles and for ratios.
         role: Role in the plan: "primary", "secondary" or "guardrail"; None if the metric is not in a plan.
 
     Examples:
@@ -93,6 +95,7 @@ class MetricComparison(Result):
     exclusions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     standard_error: float = math.nan
+    correlation: float = math.nan
     role: str | None = None
 
 

@@ -5,6 +5,7 @@ One grammar for rules, windows, intervals, comparisons, tables and figures; docs
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -204,7 +205,7 @@ def unit_of(metric: Metric) -> str:
         >>> unit_of(metric_of("latency_ms")), unit_of(metric_of("loss"))
         (' ms', '')
     """
-    if metric.per is not None or metric.kind in {"rate", "count", "per_time"}:
+    if metric.per is not None or metric.kind in {"rate", "count"} or not math.isnan(metric.seconds):
         return ""
     if metric.column in COLUMNS:
         unit = COLUMNS[metric.column].unit

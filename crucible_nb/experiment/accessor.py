@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import anomalies
+from crucible_nb.events.durations import duration_of
 from crucible_nb.events.sampling_info import check_weights
 from crucible_nb.events.tables import with_levels
 from crucible_nb.events.times import all_times, time_source
@@ -16,6 +17,7 @@ from crucible_nb.events.where import Where, select
 from crucible_nb.metrics import Metrics
 from crucible_nb.metrics.frames import frame_metrics
 from crucible_nb.pipeline.buffer import time_index
+from crucible_nb.utils import checks
 from crucible_nb.utils.signatures import signature_of
 from crucible_nb.windows import windowed_metrics
 from crucible_nb.windows.query import TimedRows, query_window
@@ -61,7 +63,9 @@ class CrucibleAccessor:
         check_weights(self._frame)
         if last is None:
             return frame_metrics(select(self._frame, where), by)
-        return frame_metrics(self.query_window(last=last, where=where), by)  # type: ignore[arg-type]
+        now, window = duration_of(self._frame), self.query_window(last=last, where=where)
+        span = (None, 0) if now is None else (max(now[1] - checks.duration("last", last), now[0]), now[1])
+        return frame_metrics(window, by, span=span)  # type: ignore[arg-type]
 
     @signature_of(windowed_metrics)
     def windowed_metrics(self, *args: Any, **kwargs: Any) -> pd.DataFrame:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.metrics import GROUPS, GroupState, LiveState, Metrics, block_of, state_of_block
-from crucible_nb.metrics.frames import metrics_of
+from crucible_nb.metrics.frames import ActiveTime, metrics_of
 from crucible_nb.metrics.sum_table import EVENTS
 from crucible_nb.pipeline.buffer import BufferSlice
-from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.pipeline import Pipeline
 
 FEW = 4096
@@ -24,7 +23,7 @@ def lives_of(pipelines: Sequence[Pipeline]) -> list[LiveState]:
     return [one.measure.state() for one in pipelines]
 
 
-def total_metrics(lives: Sequence[LiveState], life: Lifecycle, now: int) -> Metrics:
+def total_metrics(lives: Sequence[LiveState], life: ActiveTime, now: int) -> Metrics:
     """Compute metrics over all events of all writers."""
     return metrics_of(_merged([live.total for live in lives]).copy(), life, (life.started, now))
 
@@ -34,7 +33,7 @@ def _merged(states: Sequence[GroupState]) -> GroupState:
     return reduce(GroupState.merge, states)
 
 
-def group_metrics(pipelines: Sequence[Pipeline], life: Lifecycle, now: int, by: str) -> dict[Any, Metrics] | None:
+def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, now: int, by: str) -> dict[Any, Metrics] | None:
     """Compute metrics over all events of each group of a column that is counted live; None for other columns."""
     if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
@@ -64,7 +63,7 @@ def _groups(pipeline: Pipeline, by: str) -> Iterator[tuple[Any, GroupState]]:
 
 
 def window_metrics(
-    pipelines: Sequence[Pipeline], lives: Sequence[LiveState], life: Lifecycle, start: int, stop: int
+    pipelines: Sequence[Pipeline], lives: Sequence[LiveState], life: ActiveTime, start: int, stop: int
 ) -> Metrics:
     """Compute metrics of the events in [start, stop], of all writers.
 

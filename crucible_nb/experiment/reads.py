@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.events.declared import declare
+from crucible_nb.events.durations import Observed, set_observed
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.scalars import plain
 from crucible_nb.events.where import Where, select
@@ -18,7 +19,7 @@ from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
 from crucible_nb.metrics import Metrics, NumericColumns
 from crucible_nb.metrics.column_state import ColumnStates, merge_states
 from crucible_nb.metrics.columns import Rows, is_own, states_of_frame, states_of_rows
-from crucible_nb.metrics.frames import frame_metrics, groups_of_frame
+from crucible_nb.metrics.frames import ActiveTime, EventTime, frame_metrics, groups_of_frame
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.log import EventLog, View
@@ -43,7 +44,9 @@ class Reads:
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return all kept rows; see `Experiment.frame`."""
-        frame = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster)
+        frame, life = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster), self._life(view)
+        if life.started is not None:
+            set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
@@ -71,23 +74,30 @@ class Reads:
             [by] = by
         pipelines = view.pipelines
         if where is not None:
-            return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now, where)
+            return self._row_metrics(view, by, None if span is None else now - span, now, where)
         if by is None and at is None and span is None:
             return self._total(view, now)
         remote = self._log.rows_are_remote and all(pipeline.complete for pipeline in pipelines)
         if by is None and span is not None and not remote:
             return self._window_metrics(view, now - span, now)
         if isinstance(by, str) and span is None and at is None:
-            groups = group_metrics(pipelines, view.experiment, now, by)
+            groups = group_metrics(pipelines, self._life(view), now, by)
             if groups is not None:
                 columns = cache(lambda: groups_of_frame(self._log.rows(view), (by,)))
                 for key, metrics in groups.items():
                     metrics.columns = NumericColumns(lambda key=key: columns()(key))  # type: ignore[misc]
                 return self._total(view, now).grouped(groups, (by,))
-        return self._row_metrics(view, by, view.experiment.started if span is None else now - span, now)
+        return self._row_metrics(view, by, self._life(view).started if span is None else now - span, now)
+
+    def _life(self, view: View) -> ActiveTime:
+        """Return the lifecycle; in event time it begins with the first start of an event."""
+        if self._config.clock != "events" or view.experiment.started is None:
+            return view.experiment
+        began = min(int(pipeline.measure.state().total.table.span[2, 0]) for pipeline in view.pipelines)
+        return EventTime(view.experiment, began)
 
     def _total(self, view: View, now: int) -> Metrics:
-        metrics = total_metrics(lives_of(view.pipelines), view.experiment, now)
+        metrics = total_metrics(lives_of(view.pipelines), self._life(view), now)
         metrics.columns = NumericColumns(self._columns(view))
         return metrics
 
@@ -120,7 +130,7 @@ class Reads:
         if key not in cached:
             if len(cached) >= _MAX_CACHED:
                 cached.clear()
-            metrics = window_metrics(pipelines, lives_of(pipelines), view.experiment, start, stop)
+            metrics = window_metrics(pipelines, lives_of(pipelines), self._life(view), start, stop)
             slices = [pipeline.buffer.slice(start, stop + 1) for pipeline in pipelines]
             metrics.columns = NumericColumns(lambda: states_of_rows(map(_rows_of, slices)))
             cached[key] = metrics
@@ -130,12 +140,12 @@ class Reads:
     def _row_metrics(
         self, view: View, by: str | Sequence[str] | None, start: int | None, now: int, where: Where = None
     ) -> Metrics:
-        """Compute metrics of kept rows."""
+        """Compute metrics of kept rows, over their own duration if there is no start."""
         kept = self._log.rows(view, (start, now + 1, None))
         first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
         partial = not all(pipeline.complete for pipeline in view.pipelines)
         rows = select(kept.iloc[int(first) : int(stop)], where)
-        return frame_metrics(rows, by, view.experiment, (start, now), partial=partial)
+        return frame_metrics(rows, by, self._life(view), (start, now), partial=partial)
 
     # -- summary and snapshot -----------------------------------------------------------------------------------------
 
@@ -201,9 +211,9 @@ class Reads:
         total = window = None
         if measured:
             lives = lives_of(view.pipelines)
-            total = window = total_metrics(lives, view.experiment, view.now)
+            total = window = total_metrics(lives, self._life(view), view.now)
             if span is not None:
-                window = window_metrics(view.pipelines, lives, view.experiment, view.now - span, view.now)
+                window = window_metrics(view.pipelines, lives, self._life(view), view.now - span, view.now)
         return Snapshot(
             facts=facts,
             rows={

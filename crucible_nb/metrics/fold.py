@@ -119,6 +119,7 @@ def _runs(block: Block, starts: np.ndarray) -> SumTable:
         _column(table, row, block.values[row], starts, w)
     table.span[0] = np.minimum.reduceat(block.time, starts)
     table.span[1] = np.maximum.reduceat(block.time, starts)
+    table.span[2] = np.minimum.reduceat(block.begins(), starts)
     return table
 
 
@@ -154,7 +155,9 @@ def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     order = np.arange(block.size, dtype=np.int32) if cells.order is None else cells.order
     table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
     time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
-    compiled.count(time, block.success, order, cells.starts, table.counts, table.span)
+    compiled.count(time, block.success, order, cells.starts, table.counts, table.span[:2])
+    filled = np.flatnonzero(np.diff(cells.starts))
+    table.span[2, filled] = np.minimum.reduceat(block.begins()[order], cells.starts[filled])
     light, heavy = _BIAS, _BIAS  # a weight of 1 shifts nothing
     if w is not None:
         table.counts[ONES:KNOWN] = 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import group_codes, numbers_of, one_column, outcomes_of, tokens_of
+from crucible_nb.events.durations import observed_of
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
 from crucible_nb.metrics.column_state import ColumnStates
@@ -25,8 +26,35 @@ from crucible_nb.utils import checks
 class ActiveTime(Protocol):
     """Protocol of a lifecycle that knows active time."""
 
+    @property
+    def started(self) -> int | None:
+        """Start in UTC nanoseconds; None before the first event in event time."""
+
     def active(self, start: int, stop: int) -> int:
         """Return the nanoseconds of [start, stop] in which the experiment was running."""
+
+
+class EventTime(NamedTuple):
+    """The lifecycle of an experiment in event time, which begins with the first start of an event.
+
+    Attributes:
+        life: The lifecycle, which begins with the first completion.
+        started: First start in UTC nanoseconds.
+
+    Examples:
+        >>> from crucible_nb.pipeline.lifecycle import Lifecycle
+        >>> EventTime(Lifecycle("demo", started=100), 40).active(0, 150)
+        110
+    """
+
+    life: ActiveTime
+    started: int
+
+    def active(self, start: int, stop: int) -> int:
+        """Return the active nanoseconds of [start, stop]; all of them before the first completion."""
+        first = self.life.started
+        lead = 0 if first is None else max(0, min(stop, first) - max(start, self.started))
+        return lead + self.life.active(start, stop)
 
 
 def metrics_of(
@@ -57,6 +85,9 @@ def frame_metrics(
 ) -> Metrics:
     """Compute metrics of the rows of a DataFrame, some rows at a time.
 
+    Rates, also those of groups, are over the window that the rows represent: without one, over the time from their
+    first start (time - latency) to their last time.
+
     Args:
         frame: Any of the event columns; a time index or `time` column for rates.
         by: Column or columns to group by.
@@ -71,11 +102,22 @@ def frame_metrics(
     total, groups, timed = _states(frame, names)
     rows = frame.copy(deep=False)  # pandas copies on write: columns are computed when they are asked for
 
+    own = total.duration
+    window = own if span[0] is None else (span[0], span[1])
+    observed = observed_of(frame) if life is None and span[0] is None and timed else None
+
+    def metrics_in(state: GroupState) -> Metrics:
+        estimated = partial or state.is_weighted
+        if window is None or not timed:
+            return Metrics(state, duration=(0, 0), active_seconds=0.0, estimated=estimated)
+        if observed is not None:
+            return Metrics(state, duration=observed[:2], active_seconds=observed.seconds, estimated=estimated)
+        active = (window[1] - window[0] if life is None else life.active(*window)) / 1e9
+        shown = None if window is own else window
+        return Metrics(state, span=shown, duration=window, active_seconds=active, estimated=estimated)
+
     def view(state: GroupState, columns: Callable[[], ColumnStates]) -> Metrics:
-        if life is not None:
-            metrics = metrics_of(state, life, span, estimated=partial)
-        else:
-            metrics = Metrics(state, estimated=state.is_weighted, active_seconds=None if timed else 0.0)
+        metrics = metrics_in(state)
         metrics.columns = NumericColumns(columns)
         return metrics
 

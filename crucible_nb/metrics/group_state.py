@@ -115,6 +115,12 @@ class GroupState:
         return float(self.table.weight(SUCCESSES, 0)), float(self.table.weight(FAILURES, 0))
 
     @property
+    def duration(self) -> tuple[int, int] | None:
+        """First start (time - latency) and last time of the first group in UTC nanoseconds; None without events."""
+        _, last, begin = self.table.span[:, 0].tolist()
+        return (begin, last) if begin <= last else None
+
+    @property
     def latency(self) -> Quantiles:
         """Latency quantiles of the first group."""
         return self.sketches[0]

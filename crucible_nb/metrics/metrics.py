@@ -59,11 +59,13 @@ class Metrics:
         state: GroupState | None = None,
         *,
         span: tuple[int, int] | None = None,
+        duration: tuple[int, int] | None = None,
         active_seconds: float | None = None,
         estimated: bool = False,
     ) -> None:
         self._state = GroupState() if state is None else state
         self._span, self._active = span, active_seconds
+        self._duration = span if duration is None else duration
         self._groups: Mapping[Any, Metrics] = {}
         self._by: tuple[str, ...] = ()
         self.estimated = estimated
@@ -77,7 +79,10 @@ class Metrics:
             >>> Metrics().grouped({"a": Metrics()}, ["model"])["a"].events
             0
         """
-        metrics = Metrics(self._state, span=self._span, active_seconds=self._active, estimated=self.estimated)
+        metrics = Metrics(
+            self._state, span=self._span, duration=self._duration, active_seconds=self._active,
+            estimated=self.estimated,
+        )  # fmt: skip
         metrics._groups, metrics._by, metrics.columns = dict(groups), tuple(by), self.columns
         return metrics
 
@@ -95,7 +100,7 @@ class Metrics:
         return Span(pd.Timestamp(low, unit="ns", tz="UTC"), pd.Timestamp(high, unit="ns", tz="UTC"))
 
     def _bounds(self) -> tuple[int, int]:
-        low, high = self._state.table.span[:, 0].tolist() if self._span is None else self._span
+        low, high = self._state.table.span[:2, 0].tolist() if self._span is None else self._span
         return low, high
 
     def moments(self, name: str) -> tuple[float, float, float]:
@@ -164,7 +169,7 @@ class Metrics:
     @property
     def summary(self) -> Summary:
         """Counts, durations and rates."""
-        low, high = self._bounds()
+        low, high = self._state.duration or (0, 0) if self._duration is None else self._duration
         seconds = (high - low) / 1e9 if high >= low else 0.0
         active = seconds if self._active is None else self._active
 
@@ -177,6 +182,7 @@ class Metrics:
             active_seconds=active,
             events_per_second=rate(self._state.weight),
             tokens_per_second=rate(self._total("total_tokens")),
+            output_tokens_per_second=rate(self._total("completion_tokens")),
             cost_per_hour=rate(self._total("cost_usd"), _HOUR),
         )
 

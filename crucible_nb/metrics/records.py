@@ -161,9 +161,13 @@ class Summary:
 
     Attributes:
         events: Number of events.
-        seconds: Wall time of the span in seconds.
+        seconds: Wall time in seconds: of the window that was asked for, otherwise from the first start of an event
+            (its time - its latency) to the last time.
         active_seconds: Wall time without pauses in seconds; rates are per active time.
-        events_per_second, tokens_per_second, cost_per_hour: Rates (cost in USD); NaN if the span is empty.
+        events_per_second: Rate of events; NaN if the span is empty.
+        tokens_per_second: Rate of all tokens, those of prompts too.
+        output_tokens_per_second: Rate of completion tokens.
+        cost_per_hour: Rate of the cost in USD.
 
     Examples:
         >>> import crucible_nb as cr
@@ -182,3 +186,4 @@ class Summary:
     events_per_second: float
     tokens_per_second: float
     cost_per_hour: float
+    output_tokens_per_second: float = float("nan")

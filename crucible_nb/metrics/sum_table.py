@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.accumulators import combine
 from crucible_nb.accumulators.exact_sum import ColumnSums, ExactSum, merged_with_base, moments_of_sums
+from crucible_nb.events.durations import begins_of
 
 NUMBERS = ("latency_ms", "cost_usd", "prompt_tokens", "completion_tokens", "total_tokens")
 """Columns that are summed, in the order of the rows of the table."""
@@ -18,6 +19,8 @@ EVENTS, ONES, SUCCESSES, FAILURES, KNOWN = range(5)
 """Rows of `counts`; from KNOWN on there is one per column."""
 
 _NEVER = np.iinfo(np.int64)
+_EDGES = (np.minimum, np.maximum, np.minimum)
+_NO_SPAN = np.array([[_NEVER.max], [_NEVER.min], [_NEVER.max]])
 
 
 class Block(NamedTuple):
@@ -43,6 +46,10 @@ class Block(NamedTuple):
     def size(self) -> int:
         """Number of events."""
         return len(self.time)
+
+    def begins(self) -> np.ndarray:
+        """Return the start of each event, int64[n]; see `begins_of`."""
+        return begins_of(self.time, self.values[0] if 0 in self.active else None)
 
     def take(self, order: np.ndarray) -> Block:
         """Return the events at `order`, in that order, without codes."""
@@ -84,7 +91,7 @@ class SumTable:
             all weights are 1.
         totals: Sum of each column, weighted.
         squares: Sum of the squares of each column, weighted.
-        span: First and last time in UTC nanoseconds, int64[2, size].
+        span: First and last time, and first start (time - latency), in UTC nanoseconds, int64[3, size].
         base: Weight, mean and sum of squared deviations of each column from a release that rounded them,
             float64[3, len(NUMBERS), size]; None if there are none.
     """
@@ -95,8 +102,8 @@ class SumTable:
         self.counts = np.zeros((KNOWN + len(NUMBERS), size), np.int64)
         self.weights: ExactSum | None = None
         self.totals, self.squares = ExactSum(len(NUMBERS), size), ExactSum(len(NUMBERS), size)
-        self.span = np.empty((2, size), np.int64)
-        self.span[0], self.span[1] = _NEVER.max, _NEVER.min
+        self.span = np.empty((3, size), np.int64)
+        self.span[:] = _NO_SPAN
         self.base: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -117,8 +124,8 @@ class SumTable:
             self.use_weights().merge(groups, other.weights)
         self.totals.merge(groups, other.totals)
         self.squares.merge(groups, other.squares)
-        self.span[0, groups] = np.minimum(self.span[0, groups], other.span[0])
-        self.span[1, groups] = np.maximum(self.span[1, groups], other.span[1])
+        for row, narrower in enumerate(_EDGES):
+            self.span[row, groups] = narrower(self.span[row, groups], other.span[row])
         if other.base is not None:
             if self.base is None:
                 self.base = np.zeros((3, len(NUMBERS), len(self)))
@@ -141,7 +148,7 @@ class SumTable:
         for sums in (self.totals, self.squares, self.weights):
             if sums is not None:
                 sums.clear(groups)
-        self.span[0, groups], self.span[1, groups] = _NEVER.max, _NEVER.min
+        self.span[:, groups] = _NO_SPAN
         if self.base is not None:
             self.base[:, :, groups] = 0
 
@@ -165,7 +172,7 @@ class SumTable:
         new.counts = np.add.reduceat(self.counts, starts, axis=1)
         new.weights = None if self.weights is None else self.weights.summed(starts)
         new.totals, new.squares = self.totals.summed(starts), self.squares.summed(starts)
-        new.span = np.stack((np.minimum.reduceat(self.span[0], starts), np.maximum.reduceat(self.span[1], starts)))
+        new.span = np.stack([edge.reduceat(row, starts) for edge, row in zip(_EDGES, self.span, strict=True)])
         if self.base is not None:
             stops = [*starts[1:].tolist(), len(self)]
             runs = [_combined(self.base[:, :, a:b]) for a, b in zip(starts.tolist(), stops, strict=True)]
@@ -229,13 +236,13 @@ class SumTable:
         if "moments" in state:
             return _of_moments(*(np.array(state[name]) for name in ("sums", "moments", "span")))
         new = cls(0)
-        new.counts, new.span = np.array(state["counts"], np.int64), np.array(state["span"], np.int64)
+        new.counts, new.span = np.array(state["counts"], np.int64), _with_starts(np.array(state["span"], np.int64))
         new.weights = None if state["weights"] is None else ExactSum.from_dict(state["weights"])
         new.totals, new.squares = ExactSum.from_dict(state["totals"]), ExactSum.from_dict(state["squares"])
         new.base = None if state["base"] is None else np.array(state["base"], np.float64)
         size, columns = len(new), len(NUMBERS)
         shapes = [new.counts.shape, new.span.shape, *(sums.chunks.shape[:2] for sums in (new.totals, new.squares))]
-        if shapes != [(KNOWN + columns, size), (2, size), (columns, size), (columns, size)]:
+        if shapes != [(KNOWN + columns, size), (3, size), (columns, size), (columns, size)]:
             raise ValueError(f"arrays of the shapes {shapes}")
         return new
 
@@ -261,5 +268,10 @@ def _of_moments(sums: np.ndarray, moments: np.ndarray, span: np.ndarray) -> SumT
     for group in np.flatnonzero(weighted).tolist():
         for row in range(3):
             table.use_weights().add_float(row, group, float(sums[1 + row, group]))
-    table.span, table.base = span, moments
+    table.span, table.base = _with_starts(span), moments
     return table
+
+
+def _with_starts(span: np.ndarray) -> np.ndarray:
+    """Add first starts, which earlier releases did not keep, as first times."""
+    return np.concatenate([span, span[:1]]) if len(span) == 2 else span

@@ -34,7 +34,7 @@ PRICES = "prices.json.gz"
 INSIDE = "store/"
 """Folder of these files in an archive."""
 
-VERSION = 2
+VERSION = 3
 """Version of the format; each release reads all earlier versions."""
 
 _LARGE, _EXPANSION = 16 << 20, 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Measure:
         return {
             "success_count": successes.astype(dtype),
             "failure_count": (known - successes).astype(dtype),
-            "success_rate": _ratio(successes, known),
+            "success_rate": ratio(successes, known),
         }
 
     def tokens(self, column: Any) -> Any:
@@ -72,23 +73,45 @@ class Measure:
             return pd.arrays.FloatingArray(total, unknown)
         return pd.arrays.IntegerArray(np.where(unknown, 0, total).round().astype(np.int64), unknown)
 
+    def quantile(self, column: np.ndarray, q: float) -> np.ndarray:
+        """Return a quantile of the known values."""
+        return self._by_window(self._quantiles(column, float(np.count_nonzero(~np.isnan(column))), (q,))[0])
+
+    def extreme(self, column: np.ndarray, *, largest: bool) -> np.ndarray:
+        """Return the smallest or largest known value; NaN without any."""
+        worst = -np.inf if largest else np.inf
+        x = self._sorted(column)
+        padded = np.append(np.where(np.isnan(x), worst, x), worst)
+        edges = np.stack([self.lo, self.hi], axis=1).ravel()
+        found = (np.maximum if largest else np.minimum).reduceat(padded, edges)[::2] if len(edges) else np.empty(0)
+        return self._by_window(np.where((self.hi > self.lo) & (found != worst), found, np.nan))
+
+    def edge(self, column: np.ndarray, *, last: bool) -> np.ndarray:
+        """Return the first or last known value in order of time; NaN without any."""
+        x = self._sorted(column)
+        known = np.flatnonzero(~np.isnan(x))
+        place = np.searchsorted(known, self.hi) - 1 if last else np.searchsorted(known, self.lo)
+        rows = np.append(known, -1)[place]  # -1 for a place before the first or after the last
+        inside = (rows >= self.lo) & (rows < self.hi)
+        return self._by_window(np.where(inside, np.append(x, np.nan)[rows], np.nan))
+
     def describe(self, name: str, column: Any) -> dict[str, np.ndarray]:
         """Return mean and quantiles of the known values."""
         total, known = self.sums(column)
-        result = {f"mean_{name}": _ratio(total, known)}
+        result = {f"mean_{name}": ratio(total, known)}
         quantile = self._quantiles(column, known.sum())
         return result | {f"{q}_{name}": self._by_window(row) for q, row in zip(QUANTILES, quantile, strict=True)}
 
-    def _quantiles(self, column: Any, known: float) -> np.ndarray:
+    def _quantiles(self, column: Any, known: float, q: Sequence[float] = tuple(QUANTILES.values())) -> np.ndarray:
         if not known:
-            return np.full((len(QUANTILES), self.lo.size), np.nan)
+            return np.full((len(q), self.lo.size), np.nan)
         values, lo, hi, weights = floats(self._sorted(column)), self.lo, self.hi, self.weights
         if weights is not None or known < (hi - lo).sum():
             is_known = ~np.isnan(values)
             known_before = np.concatenate([[0], np.cumsum(is_known)])
             values, lo, hi = values[is_known], known_before[lo], known_before[hi]
             weights = None if weights is None else weights[is_known]
-        return _window_quantiles(values, lo, hi, weights, exact=self.exact)
+        return _window_quantiles(values, lo, hi, weights, np.array(q), exact=self.exact)
 
     def _sorted(self, column: Any) -> Any:
         """Return a column in order of (group, time)."""
@@ -100,10 +123,9 @@ class Measure:
 
 
 def _window_quantiles(
-    values: np.ndarray, lo: np.ndarray, hi: np.ndarray, weights: np.ndarray | None, *, exact: bool
+    values: np.ndarray, lo: np.ndarray, hi: np.ndarray, weights: np.ndarray | None, q: np.ndarray, *, exact: bool
 ) -> np.ndarray:
     """Return the quantiles of known values: of large windows by sketches unless `exact`, else exact."""
-    q = np.array(list(QUANTILES.values()))
     result = np.full((len(q), len(lo)), np.nan)
     large = (hi - lo > EXACT) & (not exact)
     small = (hi > lo) & ~large
@@ -116,6 +138,7 @@ def _window_quantiles(
     return result
 
 
-def _ratio(total: np.ndarray, known: np.ndarray) -> np.ndarray:
+def ratio(total: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Divide, NaN where the denominator is 0."""
     with np.errstate(invalid="ignore"):
         return np.where(known > 0, total / np.where(known > 0, known, 1), np.nan)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.events.times import zoned_index
 from crucible_nb.events.where import Where, select
 from crucible_nb.utils import checks
 from crucible_nb.windows.columns import numbers, outcomes, tokens, weights
 from crucible_nb.windows.grid import grid, limit
 from crucible_nb.windows.measures import Measure
+from crucible_nb.windows.named import named_metric
 from crucible_nb.windows.rows import groups_of, rows_of
 from crucible_nb.windows.sketch import BOUND
 
@@ -43,7 +45,8 @@ def windowed_metrics(
             calendar alias such as "W" or "ME".
         step: Time between two window starts; None for windows without overlap or gap.
         by: Column or columns whose observed groups become inner index levels; missing keys are a group.
-        columns: Further numeric columns: adds mean_, p50_, p95_ and p99_ of each.
+        columns: Further numeric columns: adds mean_, p50_, p95_ and p99_ of each. A name of a metric that is no column,
+            such as "max_loss", "share(latency_ms < 2000)" or "events_per_second", adds this metric.
         origin: "start_day", "start", "epoch", "end", "end_day" or a Timestamp, as in `DataFrame.resample`.
         closed: "left" for windows [start, end), "right" for (start, end]; None for the default of the alias in pandas:
             right for ME, QE, YE, BME, BQE, BYE, W and the origins "end" and "end_day", else left. The period ends are
@@ -78,7 +81,7 @@ def windowed_metrics(
     """
     checks.one_of("exact", exact, (True, False))
     frame = select(frame, where)
-    names = () if columns is None else checks.columns("columns", columns, frame.columns)
+    names = () if columns is None else _names(columns, frame)
     times = zoned_index(frame)
     windows = grid(times, window, step, origin=origin, closed=closed)
     keys, codes = groups_of(frame, by)
@@ -86,10 +89,23 @@ def windowed_metrics(
     measure = Measure(rows_of(times, windows, codes, len(keys)), weights(frame), exact=exact)
     table = {"window_end": windows.ends.repeat(len(keys)), **_standard(measure, frame)}
     for name in names:
-        table |= measure.describe(name, numbers(frame, name))
+        if name in frame.columns:
+            table |= measure.describe(name, numbers(frame, name))
+        elif name not in table:
+            table[name] = named_metric(measure, frame, metric_of(name, frame.columns), windows)
     result = pd.DataFrame(table, index=_index(windows.starts, keys, by, set(table)))
     result.attrs["quantiles"] = "exact" if exact else f"relative error <= {BOUND}"
     return result
+
+
+def _names(columns: str | Sequence[str], frame: pd.DataFrame) -> tuple[str, ...]:
+    """Check the names of columns and of metrics of columns."""
+    names = (columns,) if isinstance(columns, str) else checks.texts("columns", columns)
+    for name in names:
+        metric = metric_of(name, frame.columns)
+        wanted = name if metric.kind == "mean" and metric.column == name else list(metric.columns)
+        checks.columns("columns", wanted, [*map(str, frame.columns), str(frame.index.name or "time")])
+    return names
 
 
 def _standard(measure: Measure, frame: pd.DataFrame) -> dict[str, Any]:

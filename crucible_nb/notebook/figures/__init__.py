@@ -13,7 +13,7 @@ from crucible_nb.utils import checks
 if TYPE_CHECKING:
     from plotly import graph_objects as go
 
-__all__ = ["Plot"]
+__all__ = ["Plot", "Plots", "plot"]
 
 
 class Plot:
@@ -166,4 +166,62 @@ class Plot:
         return comparison_figure(self._experiment, other, theme, options)
 
 
+class Plots:
+    """The figures of data that need not be one experiment, as `cr.plot`.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> cr.plot
+        <figures of data: by>
+    """
+
+    def __repr__(self) -> str:
+        return "<figures of data: by>"
+
+    def by(
+        self,
+        data: Any,
+        metric: str,
+        by: str,
+        *,
+        cluster: str | None = None,
+        confidence: float = 0.95,
+        log_x: bool | None = None,
+        theme: str | None = None,
+        where: Where = None,
+    ) -> go.Figure:
+        """Plot a metric with its interval over groups: a line over numbers (a sweep), a forest plot over names.
+
+        The numbers are those of `cr.confidence_interval(by=)`. Groups that are too small are named in the subtitle; an
+        open side of an interval ends at the edge of the figure.
+
+        Args:
+            data: Experiment or DataFrame; or a mapping or list of up to six arms, drawn beside each other.
+            metric: Name of the metric.
+            by: Column of groups, e.g. "concurrency" or "subject"; at most 200 values.
+            cluster: Column of clusters of similar rows, as for `cr.confidence_interval`.
+            confidence: Coverage of the intervals.
+            log_x: Logarithmic axis of numbers; None uses one for steps that grow, such as 1, 4, 16.
+            theme: None, "light" or "dark".
+            where: Condition on the rows, as for `query_window`.
+
+        Raises:
+            ConfigError, SchemaError, StatError: An argument is not accepted; no such column; no group can be estimated.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb as cr
+            >>> rows = pd.DataFrame({"concurrency": [1, 1, 4, 4, 16, 16], "latency_ms": [1.0, 2, 3, 4, 9, 11]})
+            >>> figure = cr.plot.by(rows, "latency_ms", "concurrency")
+            >>> figure.data[0].y.tolist(), figure.layout.xaxis.type
+            ([1.5, 3.5, 10.0], 'log')
+        """
+        from crucible_nb.notebook.figures.groups import figure_by  # noqa: PLC0415
+
+        return figure_by(
+            data, metric, by, cluster=cluster, confidence=confidence, log_x=log_x, theme=theme, where=where
+        )
+
+
 register("plot")(property(Plot))
+plot = Plots()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from crucible_nb.events.metric_names import Kind
 from crucible_nb.events.where import Where
 from crucible_nb.stats import weighted
 from crucible_nb.stats.estimates.bootstrap import bootstrap_limits
+from crucible_nb.stats.estimates.grouped import Estimates, estimate_groups
 from crucible_nb.stats.estimates.intervals import LIMITS, Limits
 from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import top_share
@@ -83,6 +84,16 @@ class Estimate(Result):
     text: str = ""
 
 
+@overload
+def confidence_interval(
+    data: Any, metric: str = ..., confidence: float = ..., method: str | None = ..., of: str | None = ...,
+    seed: int = ..., cluster: str | None = ..., resample: Any = ..., *, where: Where = ..., by: None = ...,
+) -> Estimate: ...  # fmt: skip
+@overload
+def confidence_interval(
+    data: Any, metric: str = ..., confidence: float = ..., method: str | None = ..., of: str | None = ...,
+    seed: int = ..., cluster: str | None = ..., resample: Any = ..., *, where: Where = ..., by: str,
+) -> Estimates: ...  # fmt: skip
 def confidence_interval(
     data: Any,
     metric: str = "success_rate",
@@ -94,13 +105,15 @@ def confidence_interval(
     resample: Any = None,
     *,
     where: Where = None,
-) -> Estimate:
+    by: str | None = None,
+) -> Estimate | Estimates:
     """Estimate a metric with its confidence interval; sampled rows are weighted.
 
     Args:
         data: Experiment, DataFrame, Series, list or array; for bare values `metric` only names their kind.
-        metric: "mean_", "p50_", "p95_", ... or "total_" and a column, "success_rate", "cost_per_success", two columns
-            as "<a>_per_<b>", or a column for its mean.
+        metric: "mean_", "p50_", "p95_", ... or "total_" and a column, "success_rate", "share(<condition>)",
+            "cost_per_success", two columns as "<a>_per_<b>", a column for its mean; or a rate per time such as
+            "events_per_second", "output_tokens_per_second" or "usd_per_hour", with errors between blocks of time.
         confidence: Coverage, in (0, 1).
         method: Means: "t" or "log"; rates: "wilson", "wilson_cc", "clopper_pearson" or "agresti_coull"; quantiles:
             "quantile" (order statistics); ratios: "log", "t" or "fieller"; all but totals: "bootstrap" (BCa). None
@@ -114,11 +127,12 @@ def confidence_interval(
             as are worth 30, give a warning. None uses `session_id`, else `sample_id`, if it has several rows per
             value; pass the column alone to take its rows as independent.
         resample: Width of time blocks, e.g. "1min", for neighbouring rows that correlate: standard errors are between
-            blocks. Of a total, the mean total of a block.
+            blocks. Of a total, the mean total of a block. Rates per time have 10 to 20 blocks if it is None.
         where: Condition on the rows, as for `query_window`; of all arms, before anything else.
+        by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200.
 
     Returns:
-        Estimate, in the unit of the column.
+        Estimate, in the unit of the column; with `by`, `Estimates`: group -> Estimate, with `to_frame`.
 
     Raises:
         ConfigError: An argument is not accepted.
@@ -140,9 +154,17 @@ def confidence_interval(
     [data] = rows_where(where, data)
     confidence = checks.number("confidence", confidence, gt=0, lt=1)
     data = frame_of(data)
+    if by is not None:
+
+        def estimate(rows: Any) -> Estimate:
+            return confidence_interval(rows, metric, confidence, method, of, seed, cluster, resample)
+
+        return estimate_groups(estimate, data, metric, by)
     clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)
     values = sample_of(data, metric, cluster=clustering.column, resample=resample)
-    kind = values.metric.kind
+    kind, timed = values.metric.kind, not math.isnan(values.metric.seconds)
+    if timed and resample is None:
+        clustering, resample = INDEPENDENT, "time"
     checks.one_of("method", method, (None, *_METHODS[kind]))
     checks.one_of("of", of, (None, "process", "run"))
     population: Of = "run" if (of or ("run" if kind == "total" else "process")) == "run" else "process"
@@ -222,7 +244,8 @@ def _text(
         rows += f" in {weighted.units(len(values.x), values.cluster):,} clusters by {clustering.column}"
     rows += ", weighted for sampling" if values.sampled else ""
     run = " of the run" if population == "run" else ""
-    mean = " per block on average" if resample is not None and not values.blocks else ""
+    timed = not math.isnan(values.metric.seconds)
+    mean = " per block on average" if resample is not None and not values.blocks and not timed else ""
     estimate = f"{metric}{run} was {number(limits.estimate)}{mean}"
     if limits.method == "exact":
         return f"{estimate}, known exactly ({rows})."

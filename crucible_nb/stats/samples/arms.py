@@ -115,7 +115,7 @@ def two_arms(
 
 def _warn_if_correlated(data: Any, arm: Values, name: str) -> Values:
     """Add a warning if neighbouring events correlate."""
-    if arm.cluster is not None or len(arm.x) < 3:
+    if arm.cluster is not None or len(arm.x) < 3 or not math.isnan(arm.metric.seconds):
         return arm
     estimate = float("nan")
     if arm.metric.kind == "quantile":

@@ -9,14 +9,13 @@ import pandas as pd
 
 from crucible_nb.accumulators import quantile_of_sorted
 from crucible_nb.errors import ConfigError, StatError
-from crucible_nb.events.metric_names import metric_of
+from crucible_nb.events.metric_names import Metric, metric_of
 from crucible_nb.stats import weighted
 from crucible_nb.stats.products import dot
+from crucible_nb.stats.samples.rates import LEAST, rate_values
 from crucible_nb.stats.samples.values import Values, frame_of, values_of
 from crucible_nb.utils import checks
 
-LEAST = 10
-"""Smallest number of blocks that is accepted."""
 _CORRELATED = 0.1
 _FEW_BLOCKS, _FEW_ROWS = 20, 10
 _LONGEST = 2**17  # this many values give the correlation of a longer series to 0.003
@@ -262,10 +261,22 @@ def sample_of(
         ConfigError: Both cluster and resample are given.
         SchemaError, StatError: See `values_of` and `block_rows`.
     """
+    data = frame_of(data)
+    found = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ())
+    if found.kind == "per_time":
+        return _rate_of_blocks(data, found, name, resample)
     if resample is None:
         return values_of(data, metric, name, cluster=cluster)
     if cluster is not None:
         raise ConfigError(f"cluster={cluster!r}, resample={resample!r}: expected one of them, got both")
-    data = frame_of(data)
-    kind = metric_of(metric, data.columns if isinstance(data, pd.DataFrame) else ()).kind
-    return (block_values if kind == "total" else block_rows)(data, metric, name, resample)
+    return (block_values if found.kind == "total" else block_rows)(data, metric, name, resample)
+
+
+def _rate_of_blocks(data: Any, metric: Metric, name: str, rule: Any) -> Values:
+    """Read a rate per time; its errors are between blocks of time, which hold clusters of events as a whole."""
+    values = rate_values(data, metric, name, rule)
+    r = lag1(values.x)
+    if not r > max(_CORRELATED, 2 / np.sqrt(len(values.x))):
+        return values
+    warning = f"warning: neighbouring blocks correlate ({r:.2f}), so the rate drifts; the interval may be too narrow"
+    return values._replace(notes=(*values.notes, warning))

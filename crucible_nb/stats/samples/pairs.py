@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,6 +122,28 @@ def pairs_of(control: Any, treatment: Any, metric: str, by: str = "sample_id", c
     if not all(framed):
         raise StatError("paired: expected two frames with items in common, or two lists of equal length")
     return _by_item(control, treatment, metric, by, cluster)
+
+
+def pair_correlation(pairs: Pairs) -> float:
+    """Weighted correlation of the values of the same items in both arms; NaN if they vary in one arm only, or ratios.
+
+    Of repeated items, that of their means. The variance of a paired difference is Var(control) + Var(treatment)
+    - 2 * correlation * root of Var(control) Var(treatment).
+
+    Examples:
+        >>> round(pair_correlation(pairs_of([1.0, 2.0, 3.0], [1.0, 2.0, 2.0], "score")), 3)
+        0.866
+
+    References:
+        Miller: Adding error bars to evals: a statistical approach to language model evaluations. arXiv 2411.00640
+        (2024), section 3.2.
+    """
+    if pairs.control.metric.kind == "quantile" or pairs.control.per is not None:
+        return math.nan
+    share = pairs.weight / pairs.weight.sum()
+    first, second = (side.x - share @ side.x for side in pairs[:2])
+    squares = float(share @ first**2) * float(share @ second**2)
+    return float(share @ (first * second)) / math.sqrt(squares) if squares > 0 else math.nan
 
 
 def clustered_pairs(

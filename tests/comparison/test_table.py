@@ -1,0 +1,175 @@
+"""`cr.table`: estimates and differences as by hand (Miller 2024), every layout, and texts that are escaped."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import crucible_nb as cr
+
+N, CLUSTERS = 240, 60
+
+
+def model(gain: float, seed: int, epochs: int = 1) -> pd.DataFrame:
+    rng, hard = np.random.default_rng(seed), np.random.default_rng(0)
+    level = hard.normal(size=N) + np.repeat(hard.normal(size=CLUSTERS), N // CLUSTERS)
+    item = np.tile(np.arange(N), epochs)
+    return pd.DataFrame({
+        "sample_id": item, "passage": item // (N // CLUSTERS), "subject": np.where(item % 3 == 0, "maths", "law"),
+        "success": gain + level[item] + rng.normal(size=N * epochs) > 0, "latency_ms": rng.lognormal(6, 0.4, N * epochs),
+        "score": gain + level[item] + rng.normal(size=N * epochs),
+    })  # fmt: skip
+
+
+ARMS = {"base": model(0.0, 1), "mid": model(0.3, 2), "big": model(0.8, 3)}
+
+
+def test_errors_are_those_of_miller_s_formulas() -> None:
+    frame = cr.table(ARMS, metrics=["score"], pairs="all", correction=None).to_frame()
+    for name, arm in ARMS.items():
+        own = frame[frame.arm == name]
+        assert own.estimate.iloc[0] == pytest.approx(arm.score.mean(), rel=1e-12)
+        assert own.standard_error.iloc[0] == pytest.approx(math.sqrt(arm.score.var() / N), rel=1e-9)  # equation 1
+        for row in own[own.against.notna()].itertuples():
+            other = ARMS[str(row.against)]
+            difference = arm.score - other.score
+            assert row.difference == pytest.approx(difference.mean(), rel=1e-9)
+            assert row.difference_error == pytest.approx(difference.std() / math.sqrt(N), rel=1e-9)
+            assert row.correlation == pytest.approx(np.corrcoef(arm.score, other.score)[0, 1], rel=1e-9)
+            unpaired = (arm.score.var() + other.score.var()) / N
+            covariance = 2 * row.correlation * arm.score.std() * other.score.std() / N  # section 4.2
+            assert row.difference_error**2 == pytest.approx(unpaired - covariance, rel=1e-9)
+            assert row.pvalue == pytest.approx(stats.ttest_rel(arm.score, other.score).pvalue, rel=1e-9)
+
+
+def test_clustered_errors_are_miller_s_with_the_factor_of_few_clusters() -> None:
+    frame = cr.table(ARMS, metrics=["success_rate"], cluster="passage").to_frame()
+    few = math.sqrt(CLUSTERS / (CLUSTERS - 1))
+
+    def clustered(x: pd.Series) -> float:
+        inside = (x - x.mean()).groupby(ARMS["base"].passage).sum()  # equation 4: all products within a cluster
+        return math.sqrt((inside**2).sum()) / N * few
+
+    for row in frame.itertuples():
+        success = ARMS[str(row.arm)].success.astype(float)
+        assert row.standard_error == pytest.approx(clustered(success), rel=1e-9)
+        if row.arm != "base":
+            difference = success - ARMS["base"].success
+            assert row.difference_error == pytest.approx(clustered(difference), rel=1e-9)
+            assert row.raw_pvalue == pytest.approx(
+                cr.compare(ARMS["base"], ARMS[str(row.arm)], metrics=["success_rate"], cluster="passage")[
+                    "success_rate"
+                ].pvalue, rel=1e-12,
+            )  # fmt: skip
+
+
+def test_repeated_items_are_clusters_and_their_means_correlate() -> None:
+    arms = {"a": model(0.0, 1, epochs=3), "b": model(0.4, 2, epochs=3)}
+    row = cr.table(arms, metrics=["success_rate"]).to_frame().iloc[1]
+    means = [arm.groupby("sample_id").success.mean() for arm in arms.values()]
+    assert row.standard_error == pytest.approx(stats.sem(means[1]), rel=1e-9)
+    assert row.difference_error == pytest.approx(stats.sem(means[1] - means[0]), rel=1e-9)
+    assert row.correlation == pytest.approx(np.corrcoef(*means)[0, 1], rel=1e-9)
+    whole = cr.table({name: arm.rename(columns={"sample_id": "q"}) for name, arm in arms.items()}, pair_by="q")
+    assert whole.to_frame().pvalue.notna().any()
+
+
+def test_pvalues_are_corrected_together_and_the_table_says_so() -> None:
+    table = cr.table(ARMS, metrics=["score", "success_rate"], pairs="all")
+    frame = table.to_frame().dropna(subset="pvalue")
+    assert frame.pvalue.tolist() == pytest.approx(cr.adjust(frame.raw_pvalue.to_numpy(), "holm").tolist(), abs=0)
+    assert "p-values are corrected by Holm over 6 tests: all metrics, pairs of arms and groups; intervals are not" in (
+        table.notes
+    )
+    assert "p (holm, 6 tests)" in repr(table)
+
+
+def test_levels_of_one_frame_are_arms() -> None:
+    rows = pd.concat([arm.assign(concurrency=level) for level, arm in zip((4, 1, 16), ARMS.values(), strict=True)])
+    frame = cr.table(rows, by="concurrency", metrics=["p95_latency_ms", "score"]).to_frame()
+    assert frame.arm.tolist() == ["1", "4", "16"] * 2
+    assert frame.against.tolist()[1:3] == ["1", "1"]
+    direct = cr.compare(ARMS["mid"], {"4": ARMS["base"], "16": ARMS["big"]}, metrics=["p95_latency_ms", "score"])
+    found = frame.set_index(["metric", "arm"])
+    for name in ("4", "16"):
+        for metric in ("p95_latency_ms", "score"):
+            assert found.pvalue[metric, name] == direct[name][metric].pvalue
+    assert found.estimate["p95_latency_ms", "4"] == pytest.approx(np.quantile(ARMS["base"].latency_ms, 0.95), rel=1e-12)
+    assert math.isnan(found.standard_error["p95_latency_ms", "4"])
+
+
+def test_groups_of_arms_are_compared_in_each_group() -> None:
+    table = cr.table(ARMS, by="subject", metrics=["score"])
+    frame = table.to_frame().set_index(["subject", "arm"])
+    direct = cr.compare(ARMS, metrics=["score"], by="subject")
+    for subject in ("law", "maths"):
+        for name in ("mid", "big"):
+            assert frame.pvalue[subject, name] == direct[name][subject]["score"].pvalue
+            assert frame.estimate[subject, name] == pytest.approx(
+                ARMS[name][ARMS[name].subject == subject].score.mean(), rel=1e-12
+            )
+    assert any(direct["mid"].interaction["score"].method in note for note in table.notes)
+
+
+def test_one_arm_has_estimates_only() -> None:
+    table = cr.table(ARMS["base"], metrics=["score", "p50_latency_ms"])
+    assert list(table.to_frame().estimate) == pytest.approx(
+        [ARMS["base"].score.mean(), np.quantile(ARMS["base"].latency_ms, 0.5)], rel=1e-12
+    )
+    assert "difference" not in repr(table)
+    with cr.start("reading", condition="gpt_4", unit="sample_id", cluster="passage") as exp:
+        exp.extend(ARMS["base"])
+    of_run = cr.table(exp, metrics=["success_rate"]).to_frame().iloc[0]
+    assert of_run.arm == "gpt_4"
+    expected = cr.confidence_interval(ARMS["base"], metric="success_rate", cluster="passage")
+    assert of_run.standard_error == pytest.approx(expected.standard_error, rel=1e-12)
+
+
+def test_too_small_arms_are_said() -> None:
+    table = cr.table({"a": ARMS["base"], "b": ARMS["mid"].head(1)}, metrics=["score"])
+    frame = table.to_frame()
+    assert math.isnan(frame.estimate[1])
+    assert any("score, b: no estimate" in note for note in table.notes)
+    assert "not tested" in repr(table)
+
+
+def test_every_text_is_escaped() -> None:
+    hostile = "<b>_50%|&\x1b[1m"
+    table = cr.table({"base": ARMS["base"], hostile: ARMS["mid"]}, metrics=["success_rate"], by="subject")
+    latex, page, markdown = table.to_latex(), table._repr_html_(), table.to_markdown()
+    body = "\n".join(line for line in latex.splitlines() if not line.startswith("%"))
+    assert not re.search(r"(?<!\\)[_%#$]", body)
+    assert r"<b>\_50\%|\&" in latex
+    assert r"success\_rate" in latex
+    assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    lines = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines}) == 1  # as many cells in every row
+    assert "&lt;b&gt;_50%|&amp;" in page
+    assert "<b>" not in page
+    assert r"<b>_50%\|&" in markdown
+    assert "\x1b" not in latex + page + markdown + repr(table)
+
+
+def test_latex_has_what_a_paper_needs() -> None:
+    latex = cr.table(ARMS, metrics=["success_rate"], cluster="passage").to_latex()
+    assert "metric & arm & estimate (SE) & 95\\% interval & n & difference from base (SE)" in latex
+    assert "p (holm, 2 tests) & correlation & verdict" in latex
+    assert "corrected by Holm over 2 tests" in latex
+    assert "clustered by passage" in latex
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(cr.ConfigError, match="pairs='each'"):
+        cr.table(ARMS, pairs="each")
+    with pytest.raises(cr.StatError, match="not all arms have values"):
+        cr.table({"a": ARMS["base"][["sample_id"]], "b": ARMS["mid"]})
+    with pytest.raises(cr.SchemaError, match="by='no'"):
+        cr.table(ARMS, by="no", metrics=["score"])
+    plain = cr.table([ARMS["base"], ARMS["mid"]], metrics="score", where="subject == 'law'").to_frame()
+    assert plain.arm.tolist() == ["arm 1", "arm 2"]
+    assert plain.n.tolist() == [160, 160]

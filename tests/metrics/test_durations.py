@@ -1,0 +1,119 @@
+"""The duration of a rate: from the first start (completion minus latency) to the last completion, by every door."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import crucible_nb as cr
+from crucible_nb.events.durations import duration_of
+
+T0 = pd.Timestamp("2026-01-01", tz="UTC")
+
+
+def at_once() -> pd.DataFrame:
+    """64 requests that start together and take about 12 s each."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"latency_ms": 12_000 + rng.normal(0, 50, 64), "service": np.arange(64) % 4})
+    frame["prompt_tokens"], frame["completion_tokens"], frame["cost_usd"] = 400, 100, 0.01
+    frame["event"] = "llm.request"
+    frame.index = pd.DatetimeIndex(T0 + pd.to_timedelta(frame.latency_ms, unit="ms"), name="time")
+    return frame.sort_index()
+
+
+def recorded(frame: pd.DataFrame, cuts: int = 1) -> cr.Experiment:
+    exp = cr.start("load", clock="events", by=["service"])
+    for part in np.array_split(np.arange(len(frame)), cuts):
+        exp.extend(frame.iloc[part])
+    exp.stop()
+    return exp
+
+
+def test_64_requests_at_once_are_5_per_second() -> None:
+    frame = at_once()
+    seconds = (frame.index.max() - T0).total_seconds()
+    assert seconds == pytest.approx(12.1, abs=0.05)
+    for metrics in (frame.crucible.metrics(), recorded(frame).metrics(), recorded(frame, 9).metrics()):
+        summary = metrics.summary
+        assert summary.seconds == summary.active_seconds == pytest.approx(seconds, abs=1e-6)
+        assert summary.events_per_second == pytest.approx(64 / seconds)
+        assert round(summary.events_per_second, 1) == 5.3
+        assert summary.tokens_per_second == pytest.approx(64 * 500 / seconds)
+        assert summary.output_tokens_per_second == pytest.approx(64 * 100 / seconds)
+        assert summary.cost_per_hour == pytest.approx(0.64 * 3600 / seconds)
+
+
+def test_a_group_is_divided_by_the_time_of_all_by_every_door() -> None:
+    frame = at_once()
+    frame.loc[frame.service == 3, "latency_ms"] = 1.0  # a group that alone would seem fast
+    exp = recorded(frame)
+    doors = [
+        exp.metrics(by="service"),
+        exp.metrics(by=["service", "event"]),
+        exp.df.crucible.metrics(by="service"),
+        frame.crucible.metrics(by="service"),
+    ]
+    for metrics in doors:
+        rates = [group.summary.events_per_second for _, group in sorted(metrics.items(), key=lambda pair: str(pair[0]))]
+        assert rates == pytest.approx([16 / metrics.summary.active_seconds] * 4)
+        assert sum(rates) == pytest.approx(metrics.summary.events_per_second)
+        assert metrics.summary == pytest.approx(doors[0].summary) or metrics.summary.events == 64
+        assert metrics.summary.active_seconds == pytest.approx(doors[0].summary.active_seconds)
+
+
+def test_rows_that_are_selected_have_their_own_duration() -> None:
+    times = pd.date_range(T0, periods=100, freq="s")
+    frame = pd.DataFrame({"event": ["warmup"] * 40 + ["call"] * 60, "latency_ms": 500.0}, index=times)
+    exp = recorded(frame.assign(service="a"))
+    expected = 60 / 59.5  # the first of them starts half a second before second 40
+    assert exp.metrics(where="event == 'call'").summary.events_per_second == pytest.approx(expected)
+    assert frame.crucible.metrics(where="event == 'call'").summary.events_per_second == pytest.approx(expected)
+    assert frame[frame.event == "call"].crucible.metrics().summary.events_per_second == pytest.approx(expected)
+
+
+def test_a_window_has_its_own_length_and_begins_with_the_first_start() -> None:
+    times = pd.date_range(T0, periods=100, freq="s")
+    frame = pd.DataFrame({"latency_ms": 2_000.0, "service": "a"}, index=times)
+    exp = recorded(frame)
+    for door in (exp, frame.crucible):
+        assert door.metrics(last="10s").summary.active_seconds == 10
+        assert door.metrics(last="10s").summary.events_per_second == pytest.approx(1.1)
+        assert door.metrics(last="1h").summary.active_seconds == pytest.approx(101)
+
+
+def test_pauses_are_not_counted_in_event_time() -> None:
+    exp = cr.start("paused", clock="events")
+    exp.record("call", latency_ms=4_000.0, time=T0)
+    exp.pause()
+    exp.resume()
+    exp.record("call", time=T0 + pd.Timedelta("6s"))
+    exp.stop()
+    assert exp.metrics().summary.seconds == pytest.approx(10)
+    assert exp.metrics().summary.events_per_second == pytest.approx(0.2)
+
+
+def test_a_clock_of_the_machine_divides_by_active_time() -> None:
+    now = iter(int(second * 1e9) for second in [0, 1, 2, 5, 6, 10, 10, 10, 10])
+    exp = cr.start("wall", clock=lambda: next(now))
+    exp.record("call", latency_ms=100_000.0)
+    exp.record("call")
+    exp.stop()
+    assert exp.metrics().summary.active_seconds < 100
+
+
+@pytest.mark.parametrize("latency", [np.nan, -5.0, np.inf, 1e300])
+def test_a_latency_that_is_none_starts_an_event_at_its_time(latency: float) -> None:
+    frame = pd.DataFrame({"latency_ms": [latency, 1000.0]}, index=[T0, T0 + pd.Timedelta("10s")])
+    assert duration_of(frame) == (T0.value, T0.value + 10 * 10**9)
+    assert frame.crucible.metrics().summary.seconds == 10
+    assert duration_of(frame.reset_index(drop=True)) is None
+    assert duration_of(frame.iloc[:0]) is None
+
+
+def test_states_of_earlier_releases_begin_with_the_first_time() -> None:
+    from crucible_nb.metrics.sum_table import SumTable
+
+    state = SumTable(2).to_dict()
+    state["span"] = np.array([[5, 7], [9, 8]])
+    assert SumTable.from_dict(state).span.tolist() == [[5, 7], [9, 8], [5, 7]]
