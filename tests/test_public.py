@@ -142,6 +142,7 @@ _PLAN = "cr.Experiment.plan(self, metric, margin=None, alpha=0.05, *, direction=
 _LOOKS = "secondary=(), sample_size=None, looks=1, sequential=False, hypothesis=None)"
 GONE |= {f"{_PLAN}{_LOOKS}"}
 NEW |= {f"{_PLAN}guardrails=None, {_LOOKS}"}
+NEW |= {"cr.Experiment.mark(self, name, time=None)", "cr.Experiment.marks"}
 _SUMMARY = "class metrics.Summary(events, seconds, active_seconds, events_per_second, tokens_per_second, cost_per_hour"
 GONE |= {f"{_SUMMARY})"}
 NEW |= {f"{_SUMMARY}, output_tokens_per_second=nan)", "metrics.Summary.output_tokens_per_second"}
@@ -150,6 +151,10 @@ GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
+NEW |= {
+    "cr.Experiment.last(self, column)",
+    "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
+}
 NEW |= {"cr.Experiment.last(self, column)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
@@ -187,7 +192,7 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "by=None")
+ADDED = ("where=None", "start=None", "by=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 

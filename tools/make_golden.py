@@ -61,6 +61,7 @@ def make(place: Path) -> None:
         exp.reprice({"a": {"input": 1.0, "output": 2.0}}) if name == "died" else None
         exp.extend([{"latency_ms": 9.5, "time": NOON}], event="late")
         exp.plan("score", margin=0.1, sample_size=10)
+        exp.mark("late")
         if name == "stopped":
             exp.stop()
         else:

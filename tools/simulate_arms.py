@@ -115,9 +115,6 @@ TABLES = {
     "Equal means, different shapes (no test is right)": _shapes(),
 }
 
-SHARE = {"Different means": 0.25}
-"""Share of the runs that a table takes, if fewer are enough."""
-
 
 class Shares(NamedTuple):
     """Shares of runs: p <= 0.05 by Welch, called better or worse, at most leaning."""
@@ -152,16 +149,13 @@ def shares_of(table: str, at: int, runs: int) -> Shares:
 
 def tables(runs: int, pool: Any) -> str:
     """All tables as Markdown."""
-    many = {name: max(1, round(runs * SHARE.get(name, 1.0))) for name in TABLES}
-    waiting = {
-        (name, at): pool.submit(shares_of, name, at, many[name]) for name in TABLES for at in range(len(TABLES[name]))
-    }
+    waiting = {(name, at): pool.submit(shares_of, name, at, runs) for name in TABLES for at in range(len(TABLES[name]))}
     parts = [
         "`python tools/simulate_arms.py --write` recomputes these tables; the seed of a run is [table, line, run].\n"
     ]
     for name, cases in TABLES.items():
         parts += [
-            f"| {name}, {many[name]:,} runs | values | Welch alone | better or worse | leaning |",
+            f"| {name}, {runs:,} runs | values | Welch alone | better or worse | leaning |",
             "|---|--:|--:|--:|--:|",
         ]
         for at, case in enumerate(cases):

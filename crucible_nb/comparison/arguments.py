@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.events.metric_names import metric_of, unit_of
+from crucible_nb.events.metric_names import SELECTIONS, metric_of, unit_of
 from crucible_nb.events.metric_values import require_estimate
 from crucible_nb.events.where import Where
 from crucible_nb.utils import checks
@@ -60,7 +60,8 @@ class CompareArguments:
                 raise checks.wrong(name, unknown[0], accepted)
         found = [metric_of(metric, columns) for metric in metrics]
         for metric in found:
-            require_estimate(metric)
+            if self.group_by is None or metric.kind not in SELECTIONS:  # a run has a single last value
+                require_estimate(metric)
         if isinstance(self.margin, (int, float)) and not isinstance(self.margin, bool):
             _require_one_unit("margin", self.margin, [(metric.name, _unit(metric)) for metric in found], ", or '5%'")
         if isinstance(self.bound, Sequence):

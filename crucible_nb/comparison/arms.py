@@ -27,14 +27,14 @@ class Arm(NamedTuple):
         source: Data as given by the user.
         frame: Rows of the arm.
         ledger: Plan and looks of the experiment; None without a plan.
-        spending: Cost and time of the rows.
+        spending: Cost and time of the rows; None if they are not computed yet.
     """
 
     name: str
     source: Any
     frame: pd.DataFrame
     ledger: Ledger | None
-    spending: Spending
+    spending: Spending | None = None
 
 
 class ArmPair(NamedTuple):

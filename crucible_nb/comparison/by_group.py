@@ -17,8 +17,10 @@ from crucible_nb.comparison.untested import untested_difference
 from crucible_nb.comparison.verdicts import better_direction
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import joint_codes
+from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.cluster_robust import Error
 from crucible_nb.stats.hypotests.interaction import InteractionTest, interaction_test, untested_interaction
+from crucible_nb.stats.planning.item_costs import Spending
 from crucible_nb.stats.samples.groups import Group, groups_of
 
 _FEWEST, _FEWEST_RUNS = 5, 2
@@ -70,7 +72,7 @@ def measure_groups(look: Look, arguments: CompareArguments, by: str) -> Measured
 
 def _measure_group(look: Look, arguments: CompareArguments, group: Group) -> MeasuredArms:
     first, second = (
-        arm._replace(frame=arm.frame[rows], ledger=None)
+        arm._replace(frame=arm.frame[rows], ledger=None, spending=Spending(arm.frame[rows]))
         for arm, rows in zip((look.control, look.treatment), group.rows, strict=True)
     )
     try:
@@ -118,6 +120,8 @@ def _interaction(
         reason = f"{share:.0%} of {unit} lie in several groups, so the differences are not independent"
         return untested_interaction(metric, by, names, reason)
     warnings = [f"{share:.1%} of {unit} lie in several groups, taken as independent"] if share else []
+    if measured and metric_of(metric, measured[0].control.frame.columns).kind == "per_time":
+        warnings.append("groups that were recorded at the same time are taken as independent")
     if any(math.isnan(difference.error.error) for _, difference, _ in known):
         warnings.append("standard errors are half the widths of the 68% intervals of the differences")
     return interaction_test(

@@ -61,7 +61,8 @@ def compare(
         margin: Smallest difference that matters: a number in the unit of the metrics (of one unit), "5%" of the
             control, or a mapping from metric.
         direction: Direction that is better, e.g. {"score": "up"}; latency, cost and errors are better down, success up.
-        group_by: Column of repeated runs, e.g. "seed": whole runs are compared.
+        group_by: Column of repeated runs, e.g. "seed": whole runs are compared, also by a single value of each, such as
+            last_accuracy or min_val_loss.
         alpha: Significance level; None is that of the plan, otherwise 0.05.
         paired: True requires pairs, False independent arms; None decides by the rows.
         cluster: Column of clusters of similar rows; None uses `session_id` if sessions have several rows, and

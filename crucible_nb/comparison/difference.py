@@ -27,7 +27,7 @@ from crucible_nb.stats.estimates.mover import pvalue_of
 from crucible_nb.stats.estimates.paired_shares import paired_share_contrast
 from crucible_nb.stats.estimates.two_means import two_paired_means, two_totals
 from crucible_nb.stats.estimates.two_quantiles import paired_quantile_contrast, quantile_contrast
-from crucible_nb.stats.hypotests.fisher import fisher
+from crucible_nb.stats.hypotests.fisher import fisher_pvalue
 from crucible_nb.stats.hypotests.mcnemar import mcnemar_test
 from crucible_nb.stats.hypotests.means import paired_t_test
 from crucible_nb.stats.hypotests.proportions import shares_test
@@ -217,11 +217,10 @@ def _rates(first: Values, second: Values, design: Design) -> Difference:
     difference = difference._replace(margin_contrast=margin_contrast(shares))
     if not shares.plain or _smallest_expected_count(first, second) >= _RARE:
         return difference
-    exact = fisher(first.x.astype(bool), second.x.astype(bool))
     why = f"an expected count is below {_RARE}, so an exact test of the shares"
     contrast = exact_contrast(shares)
     return difference._replace(
-        pvalue=exact.pvalue, test=f"{exact.test}, Clopper-Pearson limits", why=why, contrast=contrast,
+        pvalue=fisher_pvalue(shares), test="Fisher's exact, Clopper-Pearson limits", why=why, contrast=contrast,
         limits=contrast.difference,
     )  # fmt: skip
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.difference import Difference, error_of, point_estimate
+from crucible_nb.comparison.single_values import single_values
 from crucible_nb.errors import StatError
 from crucible_nb.events.columns import factorize
+from crucible_nb.events.metric_names import SELECTIONS, metric_of
 from crucible_nb.stats.hypotests.skewed_means import skew_safe_t_test
 from crucible_nb.stats.results import number
 from crucible_nb.stats.samples.arms import Notes
@@ -23,12 +25,17 @@ def compare_runs(control: Arm, treatment: Arm, metric: str, by: str) -> Differen
 
     Args:
         control, treatment: The arms.
-        metric: Metric that is computed for each run.
+        metric: Metric that is computed for each run; also a single value of it, such as last_accuracy or min_val_loss.
         by: Column that identifies runs, e.g. "seed".
 
     Raises:
         StatError: Fewer than two runs with a value in an arm, or all values equal.
     """
+    wanted = metric_of(metric, control.frame.columns)
+    if wanted.kind in SELECTIONS:
+        reduced = single_values(control, wanted, by), single_values(treatment, wanted, by)
+        difference = compare_runs(*reduced, f"mean_{wanted.column}", by)
+        return difference._replace(metric=metric, of_events=None, kind="mean")
     (first, one_without), (second, two_without) = (_split_runs(arm, metric, by) for arm in (control, treatment))
     for arm, side in ((control, first), (treatment, second)):
         if len(side) < 2:

@@ -32,7 +32,8 @@ def one_run_reason(control: Arm, treatment: Arm, metric: str, design: Design) ->
         design: Design of the comparison.
 
     Examples:
-        >>> curve = Arm("a", None, pd.DataFrame({"epoch": range(9), "loss": np.linspace(1, 0, 9)}), None)
+        >>> from crucible_nb.comparison.arms import read_arm
+        >>> curve = read_arm(pd.DataFrame({"epoch": range(9), "loss": np.linspace(1, 0, 9)}), "a", None)
         >>> one_run_reason(curve, curve, "loss", Design())[:28]
         'each arm is one training run'
         >>> one_run_reason(curve, curve._replace(frame=curve.frame.drop(columns="epoch")), "loss", Design()) is None
@@ -48,6 +49,8 @@ def one_run_reason(control: Arm, treatment: Arm, metric: str, design: Design) ->
 
 def _is_one_run(frame: pd.DataFrame, metric: str) -> bool:
     columns = metric_of(metric, frame.columns).columns
+    if not any(step in frame.columns for step in _STEPS):  # most arms have none
+        return False
     if not (set(columns) <= set(frame.columns) and frame.columns.is_unique):
         return False
     rows = frame[frame[list(columns)].notna().all(axis=1)]

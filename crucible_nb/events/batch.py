@@ -58,6 +58,7 @@ class Batch:
         cells: Columns by name.
         given: Mask of the events whose time the caller gave; None when no event has one.
         seq: Sequence numbers of a batch from which events were removed, else None.
+        nans: Of columns of numbers, the events whose value was given as NaN; what a table lacks is no such value.
     """
 
     time: np.ndarray
@@ -65,6 +66,7 @@ class Batch:
     cells: dict[str, Column] = field(default_factory=dict)
     given: np.ndarray | None = None
     seq: np.ndarray | None = None
+    nans: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import CrucibleError, SchemaError
+from crucible_nb.events.marks import marks_of
 from crucible_nb.utils import checks
 
 _MAX_LENGTH = 4_000
@@ -198,6 +199,9 @@ def _is_allowed(node: ast.AST) -> bool:
 
 
 def _cells_of_frame(frame: pd.DataFrame, name: str, argument: str) -> Cells:
+    marks = marks_of(frame)
+    if name not in frame.columns and name in marks:
+        return Cells(np.asarray(marks[name]).astype("datetime64[ns]"), np.True_)
     if name not in frame.columns and name == frame.index.name:
         column: Any = frame.index.to_series()
     else:

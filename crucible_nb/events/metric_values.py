@@ -44,7 +44,8 @@ def known_rows(frame: pd.DataFrame, metric: Metric) -> np.ndarray:
     """Whether each row has a value of the metric, bool[n]; a ratio needs both of its columns."""
     if metric.condition is not None:
         return np.asarray(~np.isnan(metric_numbers(frame, metric)))
-    return np.asarray(frame[list(metric.columns)].notna().all(axis=1).to_numpy(np.bool_))
+    known = [frame[column].notna().to_numpy(np.bool_) for column in metric.columns]
+    return np.logical_and.reduce(known) if known else np.ones(len(frame), np.bool_)
 
 
 def require_estimate(metric: Metric) -> None:

@@ -137,8 +137,17 @@ def _add(batch: Batch, name: str, values: list[Any], columns: Columns, misfits: 
     column, unfit = columns.fit(name, values)
     if column is not None:
         batch.cells[name] = column
+        if column.kind == "float":
+            _note_nans(batch, name, values, column.values)
     for row, value in unfit.items():
         misfits.setdefault(row, {})[name] = value
+
+
+def _note_nans(batch: Batch, name: str, values: list[Any], floats: np.ndarray) -> None:
+    """Note the events whose value was given as NaN, unlike those without one."""
+    gone = np.isnan(floats)
+    if gone.any() and int(gone.sum()) > sum(value is None for value in values):
+        batch.nans[name] = gone & np.array([type(value) is float and value != value for value in values], np.bool_)
 
 
 def _add_extras(batch: Batch, extras: list[dict[Any, Any] | None], columns: Columns, misfits: Misfits) -> None:

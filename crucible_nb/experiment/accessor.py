@@ -10,6 +10,7 @@ import pandas as pd
 
 from crucible_nb.anomaly import anomalies
 from crucible_nb.events.durations import duration_of
+from crucible_nb.events.marks import at_marks, marks_of
 from crucible_nb.events.sampling_info import check_weights
 from crucible_nb.events.tables import with_levels
 from crucible_nb.events.times import all_times, time_source
@@ -131,6 +132,7 @@ class CrucibleAccessor:
             >>> frame.crucible.query_window(start="2025-01-01 00:01").latency_ms.tolist()
             [3.0]
         """
+        arguments = at_marks(arguments, marks_of(self._frame))
         return query_window(TimedRows(*_ordered(self._frame), None), **arguments)
 
 

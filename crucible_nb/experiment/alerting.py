@@ -50,6 +50,11 @@ class Alerting:
         self._decide(at_rest=True)  # it may hold already
         self.start_ticking()
 
+    def declare(self, condition: str, target: float) -> None:
+        """Remember an objective, unless it is the newest already."""
+        if (condition, target) not in self.monitor.goals[-1:]:
+            self._intake.apply("objective", {"condition": condition, "target": target})
+
     def listen(self, callback: Callable[[Any], Any]) -> Callable[[], None]:
         """Call a function for every alert; return a function that removes it."""
         undo = self.monitor.listen(callback)
@@ -159,9 +164,9 @@ class Alerting:
         if view.lifecycle.status == "running":
             monitor.pass_time(view.now, view.experiment)
         everything = at_rest or len(view.streams) > 1
-        rules = [one for one in monitor.rules if everything or one.rule.window is not None]
+        rules = [one for one in monitor.rules if everything or one.rule.windows]
         in_events = self._intake.log.stream.config.clock == "events"
-        return monitor.look(view.now, self._window_metrics, rules, again=not in_events)
+        return monitor.look(view.now, view.experiment, self._window_metrics, rules, again=not in_events)
 
     def _window_metrics(self, nanoseconds: int | None) -> Metrics:
         return self._metrics(last=None if nanoseconds is None else pd.Timedelta(nanoseconds, unit="ns"))

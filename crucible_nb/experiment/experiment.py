@@ -12,11 +12,14 @@ import pandas as pd
 from crucible_nb import files
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
+from crucible_nb.events.conditions import parse_condition
+from crucible_nb.events.marks import at_marks, check_mark
 from crucible_nb.events.where import Where
 from crucible_nb.experiment.alerting import Alerting
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.intake import Intake
 from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.objective import WINDOWS, ServiceLevel, service_level
 from crucible_nb.experiment.reads import Reads, timestamp
 from crucible_nb.experiment.recorder import Recorder
 from crucible_nb.experiment.snapshot import Snapshot, incidents_of
@@ -267,6 +270,41 @@ class Experiment:
         """
         self._move("stop")
 
+    def mark(self, name: str, time: Any = None) -> None:
+        """Name this moment, such as the end of the warm-up; a name that is used again moves.
+
+        `start=` and `end=` of `query_window`, `start=` and `at=` of `metrics` and the times of `where=` understand the
+        name. In event time the moment is just after the newest event.
+
+        Args:
+            name: Letters, digits and underscores.
+            time: The moment: datetime, Timestamp, ISO text or int nanoseconds; None for now.
+
+        Raises:
+            ConfigError: Another name, or a time that is none.
+            LifecycleError: The experiment is read-only here.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("demo", clock="events")
+            >>> _ = exp.record("call", latency_ms=900.0, time="2025-01-01 00:00:00")
+            >>> exp.mark("warm")
+            >>> _ = exp.record("call", latency_ms=100.0, time="2025-01-01 00:00:05")
+            >>> exp.stop()
+            >>> exp.metrics(where="time >= warm").latency.max, len(exp.query_window(end="warm"))
+            (100.0, 1)
+        """
+        moment = None if time is None else checks.instant("time", time)
+        self._intake.apply("mark", {"name": check_mark(name), "time": moment})
+
+    @property
+    def marks(self) -> dict[str, pd.Timestamp]:
+        """The moments named by `mark`, as UTC Timestamps by name."""
+        with self._intake.lock:
+            return {
+                name: pd.Timestamp(moment, unit="ns", tz="UTC") for name, moment in self._intake.view().marks.items()
+            }
+
     def archive(self, path: str | Path) -> Path | str:
         """Write a finished experiment to a zip file, or copy an experiment with a store to object storage.
 
@@ -464,6 +502,7 @@ class Experiment:
         """
         with self._intake.lock:
             view = self._intake.view()
+            arguments = at_marks(arguments, view.marks)
             rows = TimedRows(*self._reads.window_rows(view, arguments), view.now)
         return query_window(rows, **arguments)
 
@@ -482,7 +521,13 @@ class Experiment:
         return windowed_metrics(self.frame(), *args, **kwargs)
 
     def metrics(
-        self, last: Any = None, by: str | Sequence[str] | None = None, at: Any = None, where: Where = None
+        self,
+        last: Any = None,
+        by: str | Sequence[str] | None = None,
+        at: Any = None,
+        where: Where = None,
+        *,
+        start: Any = None,
     ) -> Metrics:
         """Compute metrics over all events, including those without a kept row.
 
@@ -494,6 +539,7 @@ class Experiment:
             at: End of the window; default now, or the end of an experiment that has ended.
             where: Condition on the events, as for `query_window`: computed from the kept rows for which it is true,
                 weighted, and marked as estimated if rows are missing.
+            start: Beginning of the window, instead of `last`: a time, or the name of a `mark`.
 
         Returns:
             Metrics; with `by` indexable by group.
@@ -513,7 +559,8 @@ class Experiment:
         """
         with self._intake.lock:
             view = self._intake.view()
-            return self._reads.metrics(view, last, by, at, where)
+            times = at_marks({"at": at, "start": start}, view.marks)
+            return self._reads.metrics(view, last, by, times["at"], where, times["start"])
 
     def last(self, column: str) -> Any:
         """Return the newest known value of a column, such as the epoch at which to go on; None if there is none.
@@ -557,7 +604,8 @@ class Experiment:
         `alerts()`.
 
         Args:
-            callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity, reason, action.
+            callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity,
+                reason, action, group.
 
         Returns:
             A function that removes the callback.
@@ -583,18 +631,23 @@ class Experiment:
         of them. In a live run the clock checks besides, within 100 ms.
 
         Args:
-            rule: A metric, a comparison, a number, and optionally a window: "error_rate > 0.1 over 5min". Metrics are
-                error_rate, success_rate (limits from 0 to 1, or "10%"), mean_, max_, p50_, p90_, p95_ and
-                p99_latency_ms, total_ and mean_cost_usd, cost_per_hour, total_tokens, event_count, failure_count,
-                events_per_second.
+            rule: A sentence; docs/guides/rules.md has every form:
+                "error_rate > 0.1 over 5min": any metric of `docs/guides/metric_names.md`, one of > >= < <=, a number
+                ("10%" for shares), and optionally a window: of time, two windows ("over 1h and 5min": it has to hold
+                in both), or of known values ("over 20 events");
+                "p95_ttft_ms > 500 over 5min by service": each group on its own, up to 100, further ones together;
+                "min_val_loss not better for 3 events", "max_accuracy not better by 0.001 for 5 events";
+                "loss is not finite": infinite, or given as NaN;
+                "burn_rate > 14.4 over 1h and 5min", after `slo`.
             action: "alert", "pause" or "stop"; the event that meets the rule is the last one that is recorded.
             min_events: Minimum number of values of the metric: known outcomes, latencies, costs. None: 10 for rates,
-                means and quantiles; 1 for counts and totals; 0 for event_count and events_per_second below a limit over
-                a window, so that "event_count < 1 over 5min" detects missing events, once the experiment has run for
-                the whole window. With clock="events" that is known when the next event comes.
+                means, quantiles and ratios; 1 for counts, totals and single values; all of a window of events; 0 for
+                event_count and events_per_second below a limit over a window, so that "event_count < 1 over 5min"
+                detects missing events, once the experiment has run for the whole window. With clock="events" that is
+                known when the next event comes.
 
         Raises:
-            ConfigError: The rule cannot be parsed, or the action is unknown.
+            ConfigError: The rule cannot be parsed, the action is unknown, or no objective was declared for burn_rate.
 
         Examples:
             >>> import crucible_nb as cr
@@ -607,7 +660,8 @@ class Experiment:
             >>> i, exp.status
             (10, 'stopped')
         """
-        parsed = Rule.parse(rule, checks.whole("min_events", min_events, ge=1, optional=True))
+        goals = self._stream.monitor.goals
+        parsed = Rule.parse(rule, checks.whole("min_events", min_events, ge=1, optional=True), goals)
         self._alerting.watch(parsed, "rule", checks.one_of("action", action, ACTIONS))
 
     def budget(self, usd: float, action: str = "pause") -> None:
@@ -638,15 +692,71 @@ class Experiment:
         rule = Rule(f"budget of {limit:g} USD", "total_cost_usd", ">=", limit, None, 1)
         self._alerting.watch(rule, "budget", checks.one_of("action", action, ACTIONS))
 
+    def slo(
+        self, condition: str, target: float, *, windows: Sequence[str] = WINDOWS, confidence: float = 0.95
+    ) -> ServiceLevel:
+        """Declare a service level objective, and compute how well it is met so far.
+
+        While the experiment has not ended, the objective is remembered: `burn_rate` in the rules that are watched from
+        then on means the newest one. Other objectives can be declared and watched in turn.
+
+        Args:
+            condition: Condition of a good event, as in share(...): "latency_ms < 2000 and success". Events for which it
+                is unknown are neither good nor bad.
+            target: Share of good events that is aimed at, in (0, 1).
+            windows: Windows of the burn rates that are returned, which end now.
+            confidence: Coverage of the interval, in (0, 1).
+
+        Returns:
+            ServiceLevel: the share with its interval, the error budget (allowed, spent, left), and burn rates.
+
+        Raises:
+            ConfigError: An argument is not accepted.
+            SchemaError: Values of a column do not support the condition.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import crucible_nb as cr
+            >>> exp = cr.start("service", clock="events")
+            >>> _ = exp.slo("latency_ms < 2000 and success", target=0.95)
+            >>> exp.watch("burn_rate > 14.4 over 1h and 5min")
+            >>> times = pd.date_range("2025-01-01", periods=5400, freq="s", tz="UTC")
+            >>> calls = pd.DataFrame({"latency_ms": 400.0, "success": True}, index=times)
+            >>> calls.loc["2025-01-01 01:00":, "success"] = False
+            >>> exp.extend(calls)
+            5400
+            >>> exp.alerts().index[0] - times[3600] < pd.Timedelta("46min")
+            True
+            >>> level = exp.slo("latency_ms < 2000 and success", target=0.95, windows=["1h"])
+            >>> round(level.sli, 4), level.allowed, level.spent, round(level.burn["1h"], 2)
+            (0.6667, 270.0, 1800.0, 9.99)
+            >>> exp.stop()
+
+        References:
+            Beyer, Murphy, Rensin, Kawahara and Thorne (2018), The Site Reliability Workbook, chapters 2, 5. O'Reilly.
+        """
+        checks.text("condition", condition)
+        parse_condition(condition, "condition")
+        goal = checks.number("target", target, gt=0, lt=1)
+        lengths = {name: checks.duration("windows", name) for name in checks.texts("windows", windows)}
+        sure = checks.number("confidence", confidence, gt=0, lt=1)
+        with self._intake.lock:
+            if self._log.records and self._stream.lifecycle.alive:
+                self._alerting.declare(condition, goal)
+            view = self._intake.view()
+            rows = self._reads.frame(view)
+        return service_level(rows, condition, goal, view.now, lengths, sure)
+
     @property
     def should_stop(self) -> bool:
         """Whether a loop should end: the experiment has ended, or a rule, a budget or an anomaly has paused it."""
         return self._alerting.should_stop
 
     def alerts(self) -> pd.DataFrame:
-        """Return all alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told.
+        """Return all alerts so far, indexed by time (UTC): kind, metric, value, severity, reason, action, told, group.
 
-        `told` is whether callbacks were called: False without callbacks, and above 60 alerts per minute.
+        `told` is whether callbacks were called: False without callbacks, and above 60 alerts per minute. `group` is the
+        group of a rule with "by", missing for other alerts.
 
         Examples:
             >>> import crucible_nb as cr

@@ -164,7 +164,7 @@ class Intake:
         """Change the experiment, at this place among its events.
 
         Args:
-            verb, facts: As for `Stream.apply`; transitions get their clock reading here.
+            verb, facts: As for `Stream.apply`; transitions and marks get their clock reading here.
 
         Raises:
             LifecycleError: The status does not allow it, or the experiment is read-only here.
@@ -185,6 +185,8 @@ class Intake:
                     if transition:
                         # in event time the newest event may just have been processed
                         facts = {"clock": stream.clock.reading()}
+                    elif verb == "mark":
+                        facts = {**(facts or {}), "clock": stream.clock.reading()}
                     stream.apply(verb, facts or {})
                     self.log.append(verb, facts or {})
             finally:

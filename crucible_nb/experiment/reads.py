@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crucible_nb.errors import ConfigError
 from crucible_nb.events.declared import declare
 from crucible_nb.events.durations import Observed, set_observed
+from crucible_nb.events.marks import set_marks
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.scalars import plain
 from crucible_nb.events.where import Where, select
@@ -47,6 +49,7 @@ class Reads:
         frame, life = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster), self._life(view)
         if life.started is not None:
             set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
+        set_marks(frame, view.marks)
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
@@ -62,14 +65,27 @@ class Reads:
         frame = self._log.rows(view, edges_of(view.now, **form))
         times = frame.index.asi8  # type: ignore[attr-defined]
         rows = declare(frame.iloc[:], self._config.unit, self._config.cluster)
+        set_marks(rows, view.marks)
         return mark(rows, {**view.own.pipeline.sample.facts(), "windowed": True}), times
 
     # -- metrics ------------------------------------------------------------------------------------------------------
 
-    def metrics(self, view: View, last: Any, by: str | Sequence[str] | None, at: Any, where: Where = None) -> Metrics:
+    def metrics(
+        self,
+        view: View,
+        last: Any,
+        by: str | Sequence[str] | None,
+        at: Any,
+        where: Where = None,
+        start: Any = None,
+    ) -> Metrics:
         """Compute metrics; see `Experiment.metrics`."""
         span = None if last is None else checks.duration("last", last)
         now = view.now if at is None else checks.instant("at", at)
+        if start is not None:
+            if last is not None:
+                raise ConfigError(f"last={last!r}, start={start!r}: expected one of them, got both")
+            span = max(now - checks.instant("start", start), 0)
         if isinstance(by, (list, tuple)) and len(by) == 1:
             [by] = by
         pipelines = view.pipelines
@@ -144,7 +160,9 @@ class Reads:
         kept = self._log.rows(view, (start, now + 1, None))
         first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
         partial = not all(pipeline.complete for pipeline in view.pipelines)
-        rows = select(kept.iloc[int(first) : int(stop)], where)
+        inside = kept.iloc[int(first) : int(stop)]
+        set_marks(inside, view.marks)
+        rows = select(inside, where)
         return frame_metrics(rows, by, self._life(view), (start, now), partial=partial)
 
     # -- summary and snapshot -----------------------------------------------------------------------------------------

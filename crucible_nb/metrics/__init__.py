@@ -2,6 +2,7 @@
 
 from crucible_nb.metrics.block_state import block_of, state_of_block
 from crucible_nb.metrics.column_stage import ColumnStage
+from crucible_nb.metrics.column_state import ColumnStates
 from crucible_nb.metrics.columns import NumericColumn, NumericColumns
 from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.live_state import GROUPS, LiveState
@@ -16,6 +17,7 @@ __all__ = [
     "NUMBERS",
     "Block",
     "ColumnStage",
+    "ColumnStates",
     "Cost",
     "GroupState",
     "Grouping",

@@ -70,6 +70,11 @@ class ColumnState:
         totals, squares = (self._row(row) for row in (_TOTAL, _SQUARES))
         return moments_of_sums(weight, totals, squares, 0, 0)
 
+    @property
+    def total(self) -> ExactSum:
+        """Sum of the values, one row and one cell."""
+        return self._row(_TOTAL)
+
     def _row(self, row: int) -> ExactSum:
         sums = ExactSum.of(self.sums.chunks[row : row + 1], self.sums.low)
         sums.infinite = None if self.sums.infinite is None else self.sums.infinite[row : row + 1]

@@ -30,6 +30,7 @@ class Alert:
         reason: Sentence that explains the alert.
         action: Action taken, such as "alert", "pause" or "stop".
         told: Whether callbacks were called; False without callbacks, and above the rate limit.
+        group: Group of the events, of a rule with `by`; None for all events.
     """
 
     time: pd.Timestamp
@@ -40,6 +41,7 @@ class Alert:
     reason: str
     action: str
     told: bool = True
+    group: str | None = None
 
 
 class Alerts:
@@ -108,18 +110,19 @@ class Alerts:
         index = pd.DatetimeIndex([row.pop("time") for row in rows], name="time").as_unit("ns")
         index = index.tz_localize("UTC") if index.tz is None else index
         frame = pd.DataFrame(rows, index=index, columns=list(Alert.__slots__)[1:])
-        texts = dict.fromkeys(("kind", "metric", "severity", "reason", "action"), "str")
+        texts = dict.fromkeys(("kind", "metric", "severity", "reason", "action", "group"), "str")
         return frame.astype({**texts, "value": "float64", "told": "bool"})
 
 
 def alert_cells(alert: Alert) -> list[Any]:
-    """Return an alert as plain data."""
-    return [alert.time.value, *list(asdict(alert).values())[1:]]
+    """Return an alert as plain data; release 0.1 reads those without a group."""
+    *cells, group = asdict(alert).values()
+    return [alert.time.value, *cells[1:]] if group is None else [alert.time.value, *cells[1:], group]
 
 
 def alert_of(cells: list[Any]) -> Alert:
     """Rebuild an alert from `alert_cells`."""
-    time, kind, metric, value, severity, reason, action, told = cells
+    time, kind, metric, value, severity, reason, action, told, *group = cells
     return Alert(
         time=pd.Timestamp(time, unit="ns", tz="UTC"),
         kind=str(kind),
@@ -129,4 +132,5 @@ def alert_of(cells: list[Any]) -> Alert:
         reason=str(reason),
         action=str(action),
         told=bool(told),
+        group=str(group[0]) if group else None,
     )

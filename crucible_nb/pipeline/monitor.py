@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from crucible_nb.anomaly import Incident
-from crucible_nb.events.batch import Batch
+from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import HISTORY, Alert, Alerts, alert_cells, alert_of
 from crucible_nb.pipeline.lifecycle import Lifecycle
+from crucible_nb.pipeline.rule_events import RuleEvents
 from crucible_nb.pipeline.rule_state import Begun, RuleState
-from crucible_nb.pipeline.rules import COSTS, Rule
+from crucible_nb.pipeline.rules import Rule, counts_costs
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
 
@@ -35,10 +36,10 @@ class WatchedRule:
     def __post_init__(self) -> None:
         self.state = RuleState(self.rule)
 
-    def alert(self, time: int, value: float) -> Alert:
-        """Return an alert of this rule."""
-        moment = pd.Timestamp(time, unit="ns", tz="UTC")
-        return Alert(moment, self.kind, self.rule.metric, value, "high", self.rule.reason(value), self.action)
+    def alert(self, time: int, value: float, group: str | None = None) -> Alert:
+        """Return an alert of this rule, for a group of its events."""
+        moment, reason = pd.Timestamp(time, unit="ns", tz="UTC"), self.rule.reason(value, group)
+        return Alert(moment, self.kind, self.rule.metric, value, "high", reason, self.action, group=group)
 
     def warning(self, time: int, model: str, events: int) -> Alert:
         """Return an alert of low rank: this rule on costs cannot count events of a model."""
@@ -63,6 +64,7 @@ class Monitor:
         alerts: History and callbacks.
         rules: Rules and budgets.
         begun: Alerts of rules that began to hold, oldest first, until they are remembered.
+        goals: Condition and target of each objective, in order.
         fired: Whether an alert required a pause or a stop since the last resume.
     """
 
@@ -71,8 +73,11 @@ class Monitor:
         self.action = action
         self.rules: list[WatchedRule] = []
         self.begun: list[Alert] = []
+        self.goals: list[tuple[str, float]] = []
         self.fired = False
+        self.dictionaries: Mapping[str, Categories] = {}
         self._first: int | None = None
+        self._newest: int | None = None
 
     @property
     def listening(self) -> bool:
@@ -92,28 +97,38 @@ class Monitor:
             life: Lifecycle of the experiment; without a start it began with the first event.
         """
         self._first = int(batch.time[0]) if self._first is None else self._first
+        before, latest = self._newest, int(batch.time.max())
+        self._newest = latest if before is None else max(before, latest)
         if not self.rules:
             return
         life = life if life.started is not None else Lifecycle(life.name, self._first)
-        found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(batch, life)]
+        events = self._events(batch, before)
+        found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(events, life, before)]
         self._begin(sorted(found, key=lambda pair: (pair[0].row, pair[0].time)))
+
+    def _events(self, batch: Batch, newest: int | None) -> RuleEvents:
+        return RuleEvents(
+            batch, self.dictionaries, newest, lambda said: self.alerts.problems.report("errors", said, len(batch))
+        )
 
     def catch_up(self, watched: WatchedRule, batches: Iterable[Batch], life: Lifecycle) -> None:
         """Show a new rule the events before it, in recording order."""
+        newest: int | None = None
         for batch in batches:
-            watched.state.judge(batch, life)
+            watched.state.judge(self._events(batch, newest), life, newest)
+            newest = max(int(batch.time.max()), int(batch.time[0]) if newest is None else newest)
         watched.state.begin_anew()
 
-    def acting(self) -> list[RuleState]:
-        """Return copies of the states of all rules that pause or stop."""
-        return [deepcopy(watched.state) for watched in self.rules if watched.action in ("pause", "stop")]
+    def acting(self) -> tuple[list[RuleState], int | None]:
+        """Return copies of the states of all rules that pause or stop, and the newest time."""
+        return [deepcopy(watched.state) for watched in self.rules if watched.action in ("pause", "stop")], self._newest
 
     def pass_time(self, now: int, life: Lifecycle) -> None:
         """Check the rules over windows at the ends of panes that time has passed without an event."""
         self._begin((begun, watched) for watched in self.rules for begun in watched.state.pass_time(now, life))
 
     def _begin(self, found: Iterable[tuple[Begun, WatchedRule]]) -> None:
-        self.begun += [watched.alert(begun.time, begun.value) for begun, watched in found]
+        self.begun += [watched.alert(begun.time, begun.value, begun.group) for begun, watched in found]
         del self.begun[:-HISTORY]
 
     def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> list[Alert]:
@@ -132,20 +147,32 @@ class Monitor:
         ]
 
     def look(
-        self, now: int, metrics: Callable[[int | None], Metrics], rules: Iterable[WatchedRule], *, again: bool
+        self,
+        now: int,
+        life: Lifecycle,
+        metrics: Callable[[int | None], Metrics],
+        rules: Iterable[WatchedRule],
+        *,
+        again: bool,
     ) -> list[Alert]:
         """Return alerts for rules that begin to hold at a moment between events.
 
         Args:
             now: That moment, UTC nanoseconds.
-            metrics: Callable (nanoseconds) -> metrics of that last window; None for all events.
+            life: Lifecycle of the experiment.
+            metrics: Callable (nanoseconds) -> metrics of that last window; None for all events. Rules that need more
+                see the events of this process.
             rules: Rules to check.
             again: As for `RuleState.look`.
         """
         raised = []
         for watched in rules:
+            if not watched.rule.is_plain:
+                begun = watched.state.look(now, life, again=again)
+                raised += [watched.alert(now, one.value, one.group) for one in begun]
+                continue
             value = watched.rule.value(metrics(watched.rule.window))
-            if watched.state.look(value, again=again):
+            if watched.state.groups[None].look(watched.rule.holds(value), again=again):
                 raised.append(watched.alert(now, value))
         return raised
 
@@ -156,7 +183,7 @@ class Monitor:
             now: Time of the alerts, UTC nanoseconds.
             unpriced: Model -> number of its events whose cost is unknown.
         """
-        rules = [watched for watched in self.rules if watched.rule.metric in COSTS] if unpriced else []
+        rules = [watched for watched in self.rules if watched.rule.terms.counts_costs] if unpriced else []
         told = {alert.reason for alert in self.alerts.history} if rules else set()
         found = [watched.warning(now, model, count) for watched in rules for model, count in unpriced.items()]
         return [alert for alert in found if alert.reason not in told]
@@ -172,7 +199,7 @@ class Monitor:
         ]
         for watched in self.rules if not same else ():
             if watched.raised(alert):
-                watched.state.told(alert.time.value)
+                watched.state.told(alert.time.value, alert.group)
         if same:
             self.begun.remove(same[0])
 
@@ -193,7 +220,7 @@ class Monitor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
-        rules = [[list(astuple(one.rule)), one.kind, one.action, one.state.holds] for one in self.rules]
+        rules = [[one.rule.cells(), one.kind, one.action, one.state.holds] for one in self.rules]
         return {
             "rules": rules,
             "alerts": self.alerts.to_dict(),
@@ -201,6 +228,8 @@ class Monitor:
             "states": [watched.state.to_dict() for watched in self.rules],
             "begun": list(map(alert_cells, self.begun)),
             "first": self._first,
+            "clock": self._newest,
+            "goals": [list(goal) for goal in self.goals],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -210,18 +239,20 @@ class Monitor:
             for rule, kind, action, _ in state["rules"]
         ]
         for watched, (*_, met) in zip(self.rules, state["rules"], strict=True):
-            watched.state.met = bool(met)
+            for group in watched.state.groups.values():
+                group.met = bool(met)
         for watched, saved in zip(self.rules, state.get("states", ()), strict=False):  # release 0.1 had none
             watched.state.load(saved)
         self.begun = [alert_of(cells) for cells in state.get("begun", ())]
-        self._first = state.get("first")
+        self._first, self._newest = state.get("first"), state.get("clock")
+        self.goals = [(str(condition), float(target)) for condition, target in state.get("goals", ())]
         self.fired = state["fired"]
         self.alerts.load(state["alerts"])
 
 
 def with_missing_costs(alert: Alert, unpriced: Mapping[str, int]) -> Alert:
     """Return an alert that says which events its costs lack."""
-    if alert.metric not in COSTS or not unpriced:
+    if not unpriced or alert.kind == "anomaly" or not counts_costs(alert.metric):
         return alert
     missing = f", without {sum(unpriced.values()):,} events that cannot be priced ({', '.join(unpriced)})"
     return replace(alert, reason=alert.reason + missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,9 @@ import pandas as pd
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.events.batch import Batch
 from crucible_nb.events.kinds import Columns
-from crucible_nb.events.tables import batches_of_frame, frame_of
+from crucible_nb.events.rows import batch_of_rows
+from crucible_nb.events.staging import row_of
+from crucible_nb.events.tables import batches_of_frame, brings_weights, frame_of, rows_of
 from crucible_nb.pipeline.clock import SteadyClock
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.pipeline.enrich import EnrichmentStage
@@ -20,6 +22,7 @@ from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.monitor import Monitor
 from crucible_nb.pipeline.policies import describe, is_restorable, rebuild
 from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.pipeline.rule_events import RuleEvents
 from crucible_nb.sampling import Sampler
 from crucible_nb.stats.planning.plan import Ledger, Look, Plan, plan_of
 from crucible_nb.utils.problems import Problems
@@ -62,8 +65,10 @@ class Stream:
         self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
         self.pipeline.watch = self._judge
         self.monitor = Monitor(self.problems, config.action)
+        self.monitor.dictionaries = self.pipeline.columns.dictionaries
         self.ledger: Ledger | None = None
         self.sessions: list[str] = []
+        self.marks: dict[str, int] = {}
         self.lifecycle = Lifecycle(config.name, None if config.clock == "events" else self.clock.now(started))
 
     def _judge(self, batch: Batch) -> None:
@@ -87,29 +92,37 @@ class Stream:
 
     def first_action(self, table: Any, event: str | None = None) -> int:
         """Return the number of rows of a table up to the first that makes a rule pause or stop; all if none does."""
-        frame = frame_of(table, event)
         pipeline, problems, clock = self.pipeline, Problems(self.config.name), self.config.new_clock()
         columns = Columns()
         columns.load(pipeline.columns.to_dict())
         clock.load(self.clock.to_dict())
         enrich = EnrichmentStage(columns.dictionaries, pipeline.prices)
-        rules, reading = self.monitor.acting(), self.clock.read()
-        for batch in batches_of_frame(frame, 0, columns, problems):
+        (rules, newest), reading = self.monitor.acting(), self.clock.read()
+        if isinstance(table, list) and not brings_weights(table):
+            rows = [cell for row in rows_of(table) for cell in row_of(reading, event, row, problems)]
+            batches: Iterable[Batch] = [batch_of_rows(rows, 0, columns, problems)] if rows else []
+        else:
+            table = frame_of(table, event)
+            batches = batches_of_frame(table, 0, columns, problems)
+        for batch in batches:
             if batch.given is not None and not batch.given.all():
                 batch.time = np.where(batch.given, batch.time, reading)
             batch.time = clock.event_times(batch.time, batch.given)
             enrich(batch)
-            rows = [begun.row for rule in rules for begun in rule.judge(batch, self.lifecycle)]
-            if rows:
-                return batch.first_seq + min(rows) + 1
-        return len(frame)
+            events = RuleEvents(batch, columns.dictionaries, newest)
+            found = [begun.row for rule in rules for begun in rule.judge(events, self.lifecycle, newest)]
+            if found:
+                return batch.first_seq + min(found) + 1
+            newest = max(int(batch.time.max()), int(batch.time[0]) if newest is None else newest)
+        return len(table)
 
     def apply(self, verb: str, facts: Mapping[str, Any]) -> None:
         """Change the experiment by a verb, at its place among the events; the live run and a replay both call this.
 
         Args:
             verb: A transition (facts: clock), or absent (since, clock), sampling (policy), prices (table), watch (rule,
-                kind, action), alert (alert, fired), plan (plan), look (look).
+                kind, action), objective (condition, target), alert (alert, fired), plan (plan), look (look), mark
+                (name, time, clock).
             facts: Arguments of the verb, as objects.
 
         Raises:
@@ -142,10 +155,13 @@ class Stream:
     def _watch(self, _: str, facts: Mapping[str, Any]) -> None:
         watched, pipeline = self.monitor.add(facts["rule"], facts["kind"], facts["action"]), self.pipeline
         if not pipeline.complete:
-            watched.state.count_totals(pipeline.measure.state().total.table)
+            watched.state.count_totals(pipeline.measure.state().total.table, pipeline.own.state())
         elif pipeline.seq:
-            earlier = pipeline.earlier([watched.state.terms.column or "event"])
-            self.monitor.catch_up(watched, earlier, self.lifecycle)
+            self.monitor.catch_up(watched, pipeline.earlier(watched.rule.columns), self.lifecycle)
+
+    def _objective(self, _: str, facts: Mapping[str, Any]) -> None:
+        goal = (str(facts["condition"]), float(facts["target"]))
+        self.monitor.goals = [*(one for one in self.monitor.goals if one != goal), goal]
 
     def _alert(self, _: str, facts: Mapping[str, Any]) -> None:
         self.monitor.remember(facts["alert"], fired=facts["fired"])
@@ -157,6 +173,13 @@ class Stream:
     def _look(self, _: str, facts: Mapping[str, Any]) -> None:
         if self.ledger is not None:
             self.ledger.looks.append(facts["look"])
+
+    def _mark(self, _: str, facts: Mapping[str, Any]) -> None:
+        """Name a moment: a given one, otherwise now; in event time just after the newest event."""
+        moment = facts["time"]
+        if moment is None:
+            moment = self.clock.now(facts["clock"]) + (self.config.clock == "events" and self.pipeline.seq > 0)
+        self.marks[facts["name"]] = int(moment)
 
     # -- state --------------------------------------------------------------------------------------------------------
 
@@ -203,6 +226,7 @@ class Stream:
             "kinds": [list(pair) for pair in pipeline.buffer.kinds()],
             "evicted": pipeline.buffer.evicted,
             "sessions": list(self.sessions),
+            "marks": dict(self.marks),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -222,6 +246,7 @@ class Stream:
         pipeline.sample.load(rebuild(state["policy"], self.config.sampling, Sampler), state["keeping"])
         self.monitor.load(state["watching"])
         self.sessions = list(state.get("sessions", ()))  # v0.1 had none
+        self.marks = {str(name): int(time) for name, time in state.get("marks", {}).items()}  # nor these
         if state["ledger"] is not None:
             self.ledger = Ledger(plan_of(**state["ledger"]["plan"]))
             self.ledger.looks += map(look_of, state["ledger"]["looks"])
@@ -282,7 +307,9 @@ _VERBS: dict[str, Callable[[Stream, str, Mapping[str, Any]], None]] = {
     "sampling": Stream._sampling,
     "prices": Stream._prices,
     "watch": Stream._watch,
+    "objective": Stream._objective,
     "alert": Stream._alert,
     "plan": Stream._plan,
     "look": Stream._look,
+    "mark": Stream._mark,
 }

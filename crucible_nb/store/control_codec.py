@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
 from typing import Any
 
 from crucible_nb.pipeline.alerts import alert_cells, alert_of
@@ -45,6 +44,10 @@ def _decode_alert(data: Facts, _: ExperimentConfig) -> dict[str, Any]:
     return {"alert": alert_of([decode_exact(cell) for cell in data["alert"]]), "fired": data["fired"]}
 
 
+def _encode_watch(facts: Facts, _: ExperimentConfig) -> dict[str, Any]:
+    return {**facts, "rule": facts["rule"].cells()}
+
+
 def _decode_watch(data: Facts, _: ExperimentConfig) -> dict[str, Any]:
     action = checks.one_of("action", data["action"], ACTIONS)
     return {"rule": Rule.of(data["rule"]), "kind": str(data["kind"]), "action": action}
@@ -59,7 +62,7 @@ _CODECS: dict[str, tuple[Codec, Codec]] = {
         lambda facts, config: price_facts(facts["table"], config.prices),
         lambda data, config: {"table": table_of(data, config.prices)},
     ),
-    "watch": (lambda facts, _: {**facts, "rule": list(astuple(facts["rule"]))}, _decode_watch),
+    "watch": (_encode_watch, _decode_watch),
     "alert": (_encode_alert, _decode_alert),
     "plan": (
         lambda facts, _: {"plan": plan_facts(facts["plan"])},

@@ -55,6 +55,12 @@ class View(NamedTuple):
     counts: Counter[str]
 
     @property
+    def marks(self) -> dict[str, int]:
+        """Named moments in UTC nanoseconds; of writers that use the same name, the latest."""
+        marks = sorted(((time, name) for stream in self.streams.values() for name, time in stream.marks.items()))
+        return {name: time for time, name in marks}
+
+    @property
     def pipelines(self) -> list[Pipeline]:
         """Pipelines of all writers, by ascending writer id."""
         return [stream.pipeline for stream in self.streams.values()]

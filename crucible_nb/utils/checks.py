@@ -46,14 +46,14 @@ def one_of(name: str, value: Any, options: Iterable[Any]) -> Any:
     return value
 
 
-def suggestion(value: Any, options: Iterable[Any]) -> str:
-    """Return the end of a message that names the nearest option; "" if none is near.
+def suggestion(value: Any, options: Iterable[Any], cutoff: float = 0.6) -> str:
+    """Return the end of a message that names the nearest option; "" if none is as near as `cutoff`, from 0 to 1.
 
     Examples:
         >>> suggestion("lost", ["loss", "step"])
         "; did you mean 'loss'?"
     """
-    near = difflib.get_close_matches(str(value), list(map(str, options)), 1)
+    near = difflib.get_close_matches(str(value), list(map(str, options)), 1, cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

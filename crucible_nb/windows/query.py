@@ -77,9 +77,10 @@ def query_window(
         last: Duration up to now ("5min"), both edges included.
         last_n: Number of the newest rows.
         start, end: From start (inclusive) to end (exclusive), or only one of them: datetime, Timestamp, ISO text or
-            int nanoseconds.
+            int nanoseconds; or the name of a moment that `Experiment.mark` has named.
         sliding, step: Length and step of sliding windows, on the grid of `windowed_metrics`.
-        where: Condition on the rows: text for `DataFrame.eval`, or a callable (frame) -> mask.
+        where: Condition on the rows: text such as "latency_ms > 900 and model == 'a'" or "time >= warm" (a `mark`), or
+            a callable (frame) -> mask. It is applied within the window.
 
     Returns:
         DataFrame, a view without a copy unless `where` is given; for `sliding` an iterator of (window_start,

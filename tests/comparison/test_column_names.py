@@ -55,6 +55,12 @@ def test_columns_of_these_names_change_nothing(names: list[str]) -> None:
         lambda a, _: cr.confidence_interval(a, metric="score").to_dict(),
     ):
         assert repr(read(*named)) == repr(read(*plain))
+    text = cr.table(dict(zip("ab", named, strict=True)), metrics=["score", "success_rate"])
+    assert repr(text) == repr(cr.table(dict(zip("ab", plain, strict=True)), metrics=["score", "success_rate"]))
+    assert cr.plot.by(named[0], "score", names[-1]).data[0].x.size == 2
+    assert repr(named[0].crucible.metrics().to_dict()) == repr(plain[0].crucible.metrics().to_dict())
+    by = cr.compare(*named, metrics=["score"], by=names[-1])
+    assert sum(comparison["score"].n[0] for comparison in by.values()) == 30
     several = cr.compare(named[0], {"a": named[1]}, metrics=["score"])
     assert several["a"]["score"].pvalue == cr.compare(*plain, metrics=["score"])["score"].pvalue
 

@@ -47,6 +47,26 @@ def test_several_runs_are_compared_by_their_means_whose_spread_is_shown() -> Non
         assert any(f"{name}: sd between runs {of_arm.std():.4g}" in text for text in result.assumptions)
 
 
+@pytest.mark.parametrize("kind", ["last", "first", "min", "max"])
+def test_runs_are_compared_by_a_single_value_of_each(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    arms = [
+        pd.concat([curve(rng, gain + rng.normal(0, 0.02), seed=f"s{seed}") for seed in range(6)]) for gain in (0.0, 0.1)
+    ]
+    arms[0].iloc[14, 1] = np.nan  # the last known value counts
+    arms = [arm.assign(seq=np.arange(len(arm))).sample(frac=1, random_state=0) for arm in arms]
+    metric = f"{kind}_accuracy"
+    result = cr.compare(*arms, metrics=[metric], direction={metric: "up"}, group_by="seed")[metric]
+    each = [getattr(arm.sort_values("seq").dropna().groupby("seed").accuracy, kind)() for arm in arms]
+    expected = stats.ttest_ind(*each, equal_var=False)
+    assert (result.control, result.treatment) == pytest.approx([one.mean() for one in each], rel=1e-12)
+    assert result.pvalue == pytest.approx(expected.pvalue, rel=1e-9)
+    assert result.estimand == f"{metric} (mean over runs)"
+    assert result.verdict == "better"
+    with pytest.raises(cr.StatError, match="no interval"):
+        cr.compare(*arms, metrics=[metric])
+
+
 def test_the_next_sample_is_planned_from_five_values_on_and_has_a_subject() -> None:
     few = cr.compare([1.0, 2.0], [3.0, 4.0], metrics=["latency_ms"])["latency_ms"]
     assert few.next_sample is None

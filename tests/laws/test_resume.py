@@ -94,6 +94,8 @@ def run(
             exp.extend([dict(row) for _, row in part[:3]])
         if i == 2500:
             exp.set_sampling("reservoir", {"size": 100})
+        if i in (1000, 4000):
+            exp.mark("half")
         if i == 3500 and sampling != "reservoir":
             exp.set_sampling(sampling, config)
         exp.record(event, **fields)
@@ -114,6 +116,7 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
     pd.testing.assert_frame_equal(one.anomalies(), two.anomalies(), check_exact=True)
     assert one.anomaly_metrics() == two.anomaly_metrics()
     assert one._stream.lifecycle.changes == two._stream.lifecycle.changes
+    assert one.marks == two.marks
 
 
 @pytest.mark.parametrize("sampling", [None, *SAMPLERS])

@@ -15,7 +15,7 @@ import crucible_nb as cr
 from crucible_nb.pipeline.alerts import Alert, Alerts
 from crucible_nb.utils.problems import Problems
 
-COLUMNS = ["kind", "metric", "value", "severity", "reason", "action", "told"]
+COLUMNS = ["kind", "metric", "value", "severity", "reason", "action", "told", "group"]
 
 
 def alert(second: float, reason: str = "slow") -> Alert:

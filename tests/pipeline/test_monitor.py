@@ -616,7 +616,7 @@ def test_alerts_are_a_frame_of_all_kinds_in_order() -> None:
     exp.alerts()
     spike(exp, 120)
     got = exp.alerts()
-    assert list(got.columns) == ["kind", "metric", "value", "severity", "reason", "action", "told"]
+    assert list(got.columns) == ["kind", "metric", "value", "severity", "reason", "action", "told", "group"]
     assert got.kind.tolist() == ["anomaly", "rule", "budget"]
     assert got.metric.tolist() == ["latency_ms", "failure_count", "total_cost_usd"]
     assert str(got.index.dtype) == "datetime64[ns, UTC]"

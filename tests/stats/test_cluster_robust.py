@@ -151,3 +151,17 @@ def test_the_error_of_weighted_clusters_is_the_dense_form(metric: str) -> None:
         squares.append((row @ deviation) ** 2 * (row @ covariance @ row) / (left @ covariance @ left))
     assert got.estimate == pytest.approx((share @ x) / (share @ below), rel=1e-12)
     assert got.standard_error == pytest.approx(math.sqrt(sum(squares)), rel=1e-9)
+
+
+def test_quantiles_of_the_same_sessions_in_both_arms_use_their_covariance() -> None:
+    rng = np.random.default_rng(6)
+    level = rng.normal(0, 1, 200)
+    one, two = (np.exp(6 + level + rng.normal(0, 0.3, 200)) for _ in range(2))
+    arms = [pd.DataFrame({"session_id": range(200), "latency_ms": x}) for x in (one, two)]
+    shared = cr.compare(*arms, metrics=["p50_latency_ms"], cluster="session_id")["p50_latency_ms"].confidence_interval
+    items = [arm.rename(columns={"session_id": "sample_id"}) for arm in arms]  # the same rows as pairs
+    pairs = cr.compare(*items, metrics=["p50_latency_ms"])["p50_latency_ms"].confidence_interval
+    apart = cr.compare(arms[0], arms[1].assign(session_id=range(200, 400)), metrics=["p50_latency_ms"])
+    width = apart["p50_latency_ms"].confidence_interval
+    assert shared == pytest.approx(pairs, rel=0.1)
+    assert shared.high - shared.low < 0.6 * (width.high - width.low)

@@ -378,3 +378,13 @@ def test_totals_of_the_same_sessions_in_both_arms_use_their_covariance() -> None
     assert total.confidence_interval == pytest.approx(tuple(60 * x for x in paired.confidence_interval()), rel=1e-9)
     apart = cr.compare(arms[0], arms[1].assign(session_id=range(60, 120)), metrics=["total_words"])["total_words"]
     assert apart.pvalue == pytest.approx(stats.ttest_ind(two, one, equal_var=False).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+def test_units_whose_squares_over_or_underflow(unit: float) -> None:
+    x, y = np.array([1.0, 2, 3, 4]), np.array([2.0, 4, 4, 5])
+    test, expected = t_test(unit * x, unit * y, "score"), stats.ttest_ind(x, y, equal_var=False)
+    assert (test.statistic, test.pvalue) == pytest.approx((expected.statistic, expected.pvalue))
+    assert test.warnings == t_test(x, y, "score").warnings
+    pairs, expected = t_test(unit * x, unit * y, "score", paired=True), stats.ttest_rel(x, y)
+    assert (pairs.statistic, pairs.pvalue) == pytest.approx((expected.statistic, expected.pvalue))

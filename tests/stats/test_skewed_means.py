@@ -87,6 +87,22 @@ def test_p_value_and_interval_agree_and_both_tests_have_to_reject() -> None:
         assert test.pvalue >= 2 * stats.t.sf(abs(t), 2048) * 0.9
 
 
+def test_where_the_small_arm_is_the_higher_one_welch_decides_alone() -> None:
+    for seed in range(10):
+        rng = np.random.default_rng([9, seed])
+        few, many = lognormal(rng, 50, mean=3.0), lognormal(rng, 2000)
+        theirs = stats.ttest_ind(many, few, equal_var=False)
+        test, contrast = skew_safe_t_test(values_of(few, "cost_usd"), values_of(many, "cost_usd"), 0.95)
+        limits, welch = contrast.difference(0.95), theirs.confidence_interval()
+        assert "Welch" in test.test
+        assert test.pvalue == pytest.approx(theirs.pvalue, rel=1e-6)
+        assert limits.high == pytest.approx(welch.high)
+        assert limits.low <= welch.low + 1e-9
+        back, contrast = skew_safe_t_test(values_of(many, "cost_usd"), values_of(few, "cost_usd"), 0.95)
+        assert back.pvalue == pytest.approx(test.pvalue, rel=1e-9)
+        assert contrast.difference(0.95) == pytest.approx((-limits.high, -limits.low))
+
+
 def test_weights_and_clusters() -> None:
     found = 0
     for seed in range(60):

@@ -38,6 +38,7 @@ def test_it_lists_and_reads(golden: Path) -> None:
         assert (exp.pause_count, exp.condition, exp.tags, exp.metadata) == (1, "treatment", ("golden",), {"k": [1]})
         assert exp.planned.plan.metric == "score"
         assert exp.metrics(by="note")["n"].events == 1
+        assert list(exp.marks) == ([] if golden.name in ("v1", "v2") else ["late"])
     assert exp.metrics().cost.total > 0
 
 

@@ -135,20 +135,21 @@ def mover_contrast(
     return Contrast(first, second, limits, log_ratio if first > 0 and second > 0 else None)
 
 
-def widest(one: Contrast, two: Contrast) -> Contrast:
-    """The contrast whose limits are on each side the wider of two: both have to exclude a value."""
+def widest(one: Contrast, two: Contrast, *, low: bool = True, high: bool = True) -> Contrast:
+    """The first contrast, with the wider limits of both on the low or high side: there both have to exclude a value."""
+
+    def hull(first: Interval, second: Interval) -> Interval:
+        return Interval(
+            min(first.low, second.low) if low else first.low, max(first.high, second.high) if high else first.high
+        )
 
     def limits(confidence: float, ratio: float) -> Interval:
-        return _hull(one.limits(confidence, ratio), two.limits(confidence, ratio))
+        return hull(one.limits(confidence, ratio), two.limits(confidence, ratio))
 
     if one.log_ratio is None or two.log_ratio is None:
         return one._replace(limits=limits, log_ratio=None)
     first, second = one.log_ratio, two.log_ratio
-    return one._replace(limits=limits, log_ratio=lambda confidence: _hull(first(confidence), second(confidence)))
-
-
-def _hull(one: Interval, two: Interval) -> Interval:
-    return Interval(min(one.low, two.low), max(one.high, two.high))
+    return one._replace(limits=limits, log_ratio=lambda confidence: hull(first(confidence), second(confidence)))
 
 
 def _log(x: float) -> float:

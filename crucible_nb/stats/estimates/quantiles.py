@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -91,6 +92,7 @@ def rows_at_nearer_end(weight: np.ndarray, q: float) -> float:
     return float(weight.sum() / weight[near].max(initial=weight.min()))
 
 
+@lru_cache(maxsize=4096)  # the p-value of a difference asks for many levels, and both arms often have one size
 def rank_limits(q: float, n: float, confidence: float) -> Interval:
     """Ranks between which the quantile lies with this confidence, with equal tails.
 

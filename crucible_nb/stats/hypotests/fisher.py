@@ -11,7 +11,7 @@ from crucible_nb.errors import StatError
 from crucible_nb.events.declared import ITEM
 from crucible_nb.events.where import Where
 from crucible_nb.stats.effects.risks import cohens_h_of, odds_ratio_of, one_sided_size
-from crucible_nb.stats.estimates.binary import TwoShares, binary_arms, share_of_counts, two_shares
+from crucible_nb.stats.estimates.binary import Share, TwoShares, binary_arms, share_of_counts, two_shares
 from crucible_nb.stats.hypotests.means import check_test_arguments
 from crucible_nb.stats.outcome import TestResult, one_sided, p_text, two_sided_level
 from crucible_nb.stats.results import UNKNOWN, Interval, number
@@ -83,11 +83,22 @@ def fisher(
     return _exact(two_shares(*arms), "arms", arms[0].metric.name, alternative, confidence, notes_of(arms, ARMS))
 
 
-def _exact(shares: TwoShares, kind: str, metric: str, alternative: str, confidence: float, notes: Notes) -> TestResult:
+def fisher_pvalue(shares: TwoShares, alternative: str = "two-sided") -> float:
+    """P-value of Fisher's exact test; see `fisher`."""
     from scipy import stats  # noqa: PLC0415  heavy; imported where used
 
-    first, second = ([int(side.hits), side.rows - int(side.hits)] for side in (shares.control, shares.treatment))
-    pvalue = float(stats.fisher_exact([second, first], alternative).pvalue)
+    return float(stats.fisher_exact([_cells(shares.treatment), _cells(shares.control)], alternative).pvalue)
+
+
+def _cells(side: Share) -> list[int]:
+    return [int(side.hits), side.rows - int(side.hits)]
+
+
+def _exact(shares: TwoShares, kind: str, metric: str, alternative: str, confidence: float, notes: Notes) -> TestResult:
+    from scipy import stats  # noqa: PLC0415
+
+    pvalue = fisher_pvalue(shares, alternative)
+    first, second = (_cells(side) for side in (shares.control, shares.treatment))
     # the sample odds ratio, in the order in which the counts were given
     statistic = float(stats.fisher_exact([second, first] if kind == "table" else [first, second]).statistic)
     ratio, interval, kind_of_ratio = _odds_ratio(shares, alternative, confidence)

@@ -33,6 +33,7 @@ from crucible_nb.stats.samples.arms import (
     check_equal_variances,
     check_normality,
     check_spread,
+    in_moderate_unit,
     linearize,
     moments_of,
     notes_of,
@@ -206,7 +207,7 @@ def t_test_of_means(
     name = "Student's t-test" if equal_variance else "Welch's t-test"
     name += "" if simple else " with linearised standard errors"
     what, unit, n = what_of(control.metric), unit_of(control.metric), (control.n, treatment.n)
-    moments = [arm.moments for arm in means.arms or ()]
+    moments = _moments(means, arms)
     notes = notes_of(arms, ARMS).plus(*_variance_notes(arms, moments, equal_variance=equal_variance))
     notes = notes.plus(*check_normality(arms, ARMS, moments))
     report = joined(
@@ -275,6 +276,14 @@ def _scipy_t_test(
         low, high = test.confidence_interval(confidence)
     interval, estimate = Interval(-scale * float(high), -scale * float(low)), float(treatment.mean() - control.mean())
     return _Test(scale * estimate, interval, float(test.statistic), float(test.df), float(test.pvalue), error)
+
+
+def _moments(means: TwoMeans, arms: tuple[Values, Values]) -> list[Moments]:
+    """Moments of both arms, in a unit in which variances neither over- nor underflow."""
+    moderate = in_moderate_unit(*arms)
+    if means.arms is not None and moderate[0] is arms[0]:
+        return [arm.moments for arm in means.arms]
+    return [moments_of(arm) for arm in moderate]
 
 
 def _pooled_error(means: TwoMeans) -> float:

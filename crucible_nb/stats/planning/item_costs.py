@@ -12,7 +12,7 @@ import pandas as pd
 from crucible_nb.events.columns import numbers_of
 from crucible_nb.events.metric_names import Metric
 from crucible_nb.events.metric_values import has_columns, known_rows
-from crucible_nb.stats.samples.values import frame_of, weights_of
+from crucible_nb.stats.samples.values import frame_of, is_experiment, weights_of
 
 _MINUTE = 60.0
 
@@ -40,7 +40,7 @@ class Spending:
         """Read the rows of an experiment or DataFrame; cost and time of other data are unknown."""
         frame = frame_of(data)
         self.frame: pd.DataFrame = frame if isinstance(frame, pd.DataFrame) else pd.DataFrame()
-        self._paused = getattr(data, "paused_spans", None)
+        self._paused = getattr(data, "paused_spans", None) if is_experiment(data) else None
 
     @cached_property
     def weight(self) -> np.ndarray | None:

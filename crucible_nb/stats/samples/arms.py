@@ -405,7 +405,7 @@ def moments_of_deviation(arm: Values, mean: float, deviation: np.ndarray) -> Mom
     else:
         variance, third = float(squares.mean()), dot(squares, away) / n
     skewness = third / variance**1.5 if variance > 0 else 0.0
-    return Moments(mean, scale**2 * variance * n / (n - 1), skewness)
+    return Moments(mean, scale * scale * variance * n / (n - 1), skewness)  # infinite if it overflows
 
 
 def in_moderate_unit(*arms: Values) -> list[Values]:
@@ -440,7 +440,7 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
     shared = 0.0
     if len(arms) == 2:
         sizes = (weighted.effective_size(arm.weight) if arm.sampled else len(arm.x) for arm in arms)
-        shared = common_skewness(*sizes, *(moment.skewness for moment in moments))
+        shared = abs(common_skewness(*sizes, *(moment.skewness for moment in moments)))
     if second > 0 and max(abs(third) / second**1.5, shared) > _SKEWED:
         warnings.append(
             f"skewness {skewness}: too large for means of so few values to be normal; mann_whitney_u, permutation_test "
@@ -455,7 +455,7 @@ def check_normality(arms: Sequence[Values], names: Sequence[str], moments: Seque
 
 
 def common_skewness(n: float, m: float, first: float, second: float) -> float:
-    """Absolute skewness of the difference of two means if both arms have the same shape; 0 for arms of equal size.
+    """Skewness of the difference of two means, second - first, if both arms have the same shape; 0 for equal sizes.
 
     Args:
         n, m: Number of values of each arm.
@@ -463,10 +463,10 @@ def common_skewness(n: float, m: float, first: float, second: float) -> float:
 
     Examples:
         >>> common_skewness(300, 300, 8.0, 8.0), round(common_skewness(50, 2000, 8.0, 8.0), 2)
-        (0.0, 1.09)
+        (0.0, -1.09)
     """
     skewness = (n * first + m * second) / (n + m)
-    return float(abs(skewness * (1 / n**2 - 1 / m**2)) / (1 / n + 1 / m) ** 1.5)
+    return float(skewness * (1 / m**2 - 1 / n**2) / (1 / n + 1 / m) ** 1.5)
 
 
 def check_equal_variances(arms: Sequence[Values], ratio: str) -> Notes:
