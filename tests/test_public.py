@@ -192,7 +192,7 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None")
+ADDED = ("where=None", "start=None", "by=None", "unit=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 

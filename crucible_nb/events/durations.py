@@ -72,6 +72,23 @@ def observed_of(frame: pd.DataFrame) -> Observed | None:
     return None if own is None else Observed(*own, (own[1] - own[0]) / 1e9)
 
 
+def with_time_of(part: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
+    """A part of the rows of a frame, such as a group, that happened in the time of the whole.
+
+    Examples:
+        >>> times = pd.to_datetime([0, 10**9, 5 * 10**9], utc=True)
+        >>> whole = pd.DataFrame({"service": ["a", "b", "a"]}, index=times)
+        >>> observed_of(with_time_of(whole[whole.service == "b"], whole)).seconds
+        5.0
+    """
+    observed = observed_of(whole)
+    if observed is None:
+        return part
+    part = part.copy(deep=False)
+    set_observed(part, observed)
+    return part
+
+
 def duration_of(frame: pd.DataFrame) -> tuple[int, int] | None:
     """First start and last time of the rows in UTC nanoseconds; None without times.
 

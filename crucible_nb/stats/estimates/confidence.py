@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, overload
 
+from crucible_nb.errors import ConfigError
+from crucible_nb.events.durations import with_time_of
 from crucible_nb.events.metric_names import Kind
 from crucible_nb.events.where import Where
 from crucible_nb.stats import weighted
@@ -17,6 +19,7 @@ from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
 from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
+from crucible_nb.stats.samples.units import unit_values
 from crucible_nb.stats.samples.values import Values, frame_of, rows_where
 from crucible_nb.stats.weighted import Of, effective_size
 from crucible_nb.utils import checks
@@ -88,11 +91,13 @@ class Estimate(Result):
 def confidence_interval(
     data: Any, metric: str = ..., confidence: float = ..., method: str | None = ..., of: str | None = ...,
     seed: int = ..., cluster: str | None = ..., resample: Any = ..., *, where: Where = ..., by: None = ...,
+    unit: str | None = ...,
 ) -> Estimate: ...  # fmt: skip
 @overload
 def confidence_interval(
     data: Any, metric: str = ..., confidence: float = ..., method: str | None = ..., of: str | None = ...,
     seed: int = ..., cluster: str | None = ..., resample: Any = ..., *, where: Where = ..., by: str,
+    unit: str | None = ...,
 ) -> Estimates: ...  # fmt: skip
 def confidence_interval(
     data: Any,
@@ -106,6 +111,7 @@ def confidence_interval(
     *,
     where: Where = None,
     by: str | None = None,
+    unit: str | None = None,
 ) -> Estimate | Estimates:
     """Estimate a metric with its confidence interval; sampled rows are weighted.
 
@@ -129,7 +135,12 @@ def confidence_interval(
         resample: Width of time blocks, e.g. "1min", for neighbouring rows that correlate: standard errors are between
             blocks. Of a total, the mean total of a block. Rates per time have 10 to 20 blocks if it is None.
         where: Condition on the rows, as for `query_window`; of all arms, before anything else.
-        by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200.
+        by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200. Rates per
+            time are divided by the time of all rows.
+        unit: Column of units, e.g. "session_id" or "user_id": the metric is aggregated by unit first, and the interval
+            is over units: "total_cost_usd" is the mean total of a session, "event_count" its number of events,
+            "success_rate" and shares the share of sessions of which all events succeed, "error_rate" that of sessions
+            of which any fails.
 
     Returns:
         Estimate, in the unit of the column; with `by`, `Estimates`: group -> Estimate, with `to_frame`.
@@ -147,6 +158,9 @@ def confidence_interval(
         >>> calls = pd.DataFrame({"cost_usd": [0.02, 0.02, 0.05, 0.03], "success": [True, True, False, True]})
         >>> print(cr.confidence_interval(calls, metric="cost_per_success").text)
         cost_per_success was 0.04 (95% confidence interval 0.006708 to 0.2385 by Student's t on the log scale, 4 rows).
+        >>> calls["session_id"] = ["a", "a", "b", "b"]
+        >>> cr.confidence_interval(calls, metric="total_cost_usd", unit="session_id").estimate
+        0.06
 
     References:
         See the functions of `crucible_nb.stats.estimates.intervals`.
@@ -157,11 +171,19 @@ def confidence_interval(
     if by is not None:
 
         def estimate(rows: Any) -> Estimate:
-            return confidence_interval(rows, metric, confidence, method, of, seed, cluster, resample)
+            rows = with_time_of(rows, data)
+            return confidence_interval(rows, metric, confidence, method, of, seed, cluster, resample, unit=unit)
 
         return estimate_groups(estimate, data, metric, by)
-    clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)
-    values = sample_of(data, metric, cluster=clustering.column, resample=resample)
+    if unit is not None:
+        if resample is not None:
+            raise ConfigError(f"unit={unit!r}, resample={resample!r}: expected one of them, got both")
+        clustering = Clustering(cluster, given=cluster is not None)
+        values = unit_values(data, metric, unit, cluster)
+        data, metric = None, values.metric.name
+    else:
+        clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)
+        values = sample_of(data, metric, cluster=clustering.column, resample=resample)
     kind, timed = values.metric.kind, not math.isnan(values.metric.seconds)
     if timed and resample is None:
         clustering, resample = INDEPENDENT, "time"
@@ -183,7 +205,10 @@ def confidence_interval(
         of=population, method=limits.method, standard_error=limits.error, n=values.n,
         effective_n=effective_size(values.weight), missing=values.missing, warnings=(*limits.warnings, *warnings),
         assumptions=assumptions, exclusions=_exclusions(values),
-        text=_text(metric, values, limits, confidence, population, design, resample),
+        text=_text(
+            metric, values, limits, confidence, population, design, resample,
+            "rows" if unit is None else f"values of {unit}",
+        ),
     )  # fmt: skip
 
 
@@ -219,7 +244,7 @@ def _check_assumptions(
         assumptions.append(f"rows are taken as independent{checked}")
     warnings += clustering.warnings
     share = top_share(values.x, values.weight) if values.metric.kind in {"mean", "total", "ratio"} else math.nan
-    if share > 0 and resample is None:
+    if share > 0 and resample is None and data is not None:
         assumptions.append(f"the largest 1% of events carry {share:.0%} of the total")
     return tuple(assumptions), tuple(warnings)
 
@@ -237,9 +262,10 @@ def _text(
     population: Of,
     clustering: Clustering,
     resample: Any,
+    counted: str = "rows",
 ) -> str:
     """Report the estimate in one sentence for a paper."""
-    rows = f"{values.n:,} rows" if resample is None else f"{values.n:,} blocks of {resample}"
+    rows = f"{values.n:,} {counted}" if resample is None else f"{values.n:,} blocks of {resample}"
     if clustering.column is not None:
         rows += f" in {weighted.units(len(values.x), values.cluster):,} clusters by {clustering.column}"
     rows += ", weighted for sampling" if values.sampled else ""
