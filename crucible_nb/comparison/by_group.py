@@ -6,20 +6,23 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design, read_design
 from crucible_nb.comparison.difference import Difference
 from crucible_nb.comparison.measured_arms import Look, MeasuredArms, MeasuredMetric, measure_look
+from crucible_nb.comparison.shared_units import Units, units_of_design, wald_of_groups
 from crucible_nb.comparison.untested import untested_difference
 from crucible_nb.comparison.verdicts import better_direction
 from crucible_nb.errors import StatError
-from crucible_nb.events.ids import joint_codes
 from crucible_nb.events.metric_names import metric_of
 from crucible_nb.stats.cluster_robust import Error
-from crucible_nb.stats.hypotests.interaction import InteractionTest, interaction_test, untested_interaction
+from crucible_nb.stats.hypotests.interaction import (
+    InteractionTest,
+    interaction_of,
+    interaction_test,
+    untested_interaction,
+)
 from crucible_nb.stats.planning.item_costs import Spending
 from crucible_nb.stats.samples.groups import Group, groups_of
 
@@ -62,8 +65,12 @@ def measure_groups(look: Look, arguments: CompareArguments, by: str) -> Measured
     groups, missing = groups_of([arm.frame for arm in arms], by)
     measured = tuple(_measure_group(look, arguments, group) for group in groups)
     labels = tuple(group.label for group in groups)
-    shared = _shared_units(arms, groups, arguments)
-    interactions = {metric: _interaction(metric, by, labels, measured, shared) for metric in look.metrics}
+    try:
+        design = read_design(*arms, arguments)
+    except StatError:  # as each group says for itself
+        design = Design()
+    units = units_of_design(arms, groups, arguments.group_by if design.of_runs else design.cluster or design.pair_by)
+    interactions = {metric: _interaction(metric, by, arms, groups, measured, units, design) for metric in look.metrics}
     notes = [f"{missing:,} rows without {by} are in no group"] if missing else []
     if look.planned is not None:
         notes.append(f"the plan has no groups of {by}: these comparisons are exploratory, and no look was counted")
@@ -105,21 +112,28 @@ def _untested(
 
 
 def _interaction(
-    metric: str, by: str, labels: Sequence[str], measured: Sequence[MeasuredArms], shared: tuple[str, float]
-) -> InteractionTest:
+    metric: str, by: str, arms: tuple[Arm, Arm], groups: Sequence[Group], measured: Sequence[MeasuredArms],
+    units: Units | None, design: Design,
+) -> InteractionTest:  # fmt: skip
     known = [
-        (label, arms.metrics[metric].difference, _error(arms.metrics[metric].difference))
-        for label, arms in zip(labels, measured, strict=True)
+        (group, each.metrics[metric].difference, _error(each.metrics[metric].difference))
+        for group, each in zip(groups, measured, strict=True)
     ]
-    known = [(label, difference, error) for label, difference, error in known if error.error > 0]
-    names = [label for label, _, _ in known]
+    known = [(group, difference, error) for group, difference, error in known if error.error > 0]
+    names = [group.label for group, _, _ in known]
     if len(known) < 2:
         return untested_interaction(metric, by, names, "fewer than two groups have a difference with a standard error")
-    unit, share = shared
-    if share > _SHARED:
-        reason = f"{share:.0%} of {unit} lie in several groups, so the differences are not independent"
-        return untested_interaction(metric, by, names, reason)
-    warnings = [f"{share:.1%} of {unit} lie in several groups, taken as independent"] if share else []
+    warnings = []
+    if units is not None and units.shared:
+        estimates = [difference.estimate for _, difference, _ in known]
+        test = wald_of_groups(arms, metric, [group for group, _, _ in known], estimates, units, design)
+        if test is not None:
+            how = f"Wald test; {units.shared:.0%} of {units.name} lie in several groups, whose covariance is used"
+            return interaction_of(metric, by, names, test, how)
+        if units.shared > _SHARED:
+            reason = f"{units.shared:.0%} of {units.name} lie in several groups, so the differences are not independent"
+            return untested_interaction(metric, by, names, reason)
+        warnings.append(f"{units.shared:.1%} of {units.name} lie in several groups, taken as independent")
     if measured and metric_of(metric, measured[0].control.frame.columns).kind == "per_time":
         warnings.append("groups that were recorded at the same time are taken as independent")
     if any(math.isnan(difference.error.error) for _, difference, _ in known):
@@ -139,24 +153,3 @@ def _error(difference: Difference) -> Error:
     low, high = difference.limits(_ONE_SIGMA)
     half = (high - low) / 2
     return Error(half if math.isfinite(half) else math.nan, math.inf)
-
-
-def _shared_units(arms: tuple[Arm, Arm], groups: Sequence[Group], arguments: CompareArguments) -> tuple[str, float]:
-    """Name of the independent units, and the share of them that lie in several groups; 0 for independent rows."""
-    try:
-        design = read_design(*arms, arguments)
-    except StatError:
-        return "", 0.0
-    column = arguments.group_by if design.of_runs else design.cluster or design.pair_by
-    if column is None or any(column not in arm.frame.columns for arm in arms):
-        return "", 0.0
-    codes = joint_codes([arm.frame[column] for arm in arms], column)
-    size = max(int(code.max(initial=-1)) for code in codes) + 1
-    present = np.zeros(size, np.int64)
-    for group in groups:
-        inside = np.zeros(size, np.bool_)
-        for code, rows in zip(codes, group.rows, strict=True):
-            inside[code[rows & (code >= 0)]] = True
-        present += inside
-    used = int(np.count_nonzero(present))
-    return f"the {used:,} values of {column}", float(np.count_nonzero(present > 1)) / used if used else 0.0

@@ -82,7 +82,7 @@ class Alerting:
 
     def apply(self, verb: str) -> None:
         """Check all rules up to now, then make a transition; do nothing if its status holds already."""
-        with self._intake.lock:
+        with self._intake.lock, unbroken():  # a handler of a signal may make the same transition
             self._decide(at_rest=True)
             if not (self._intake.log.records and self._intake.log.stream.lifecycle.is_done(verb)):
                 self._intake.apply(verb)

@@ -123,14 +123,30 @@ def test_small_groups_are_said_and_not_tested() -> None:
     assert only.interaction["score"].groups == ("desk", "phone")
 
 
-def test_items_in_several_groups_have_no_interaction_test() -> None:
+def test_items_in_several_groups_are_tested_by_the_differences_of_each_item() -> None:
     first, second = paired_arms()
+    rng = np.random.default_rng(9)
     twice = [
-        pd.concat([part.assign(model="a"), part.assign(model="b", score=part.score + 1)]) for part in (first, second)
+        pd.concat([part.assign(model="a"), part.assign(model="b", score=part.score + rng.normal(0, 1, 300))])
+        for part in (first, second)
     ]
     test = cr.compare(*twice, metrics=["score"], by="model").interaction["score"]
-    assert math.isnan(test.pvalue)
-    assert "100% of the 300 values of sample_id lie in several groups" in test.method
+    a, b = ([part[part.model == model].score.to_numpy() for part in twice] for model in "ab")
+    expected = stats.ttest_rel(a[1] - a[0], b[1] - b[0])
+    assert test.pvalue == pytest.approx(expected.pvalue, rel=1e-9)
+    assert test.df == (1, 299)
+    assert "100% of the 300 values of sample_id lie in several groups, whose covariance is used" in test.method
+
+
+def test_shared_items_without_a_known_covariance_are_not_tested_and_it_is_said() -> None:
+    first, second = paired_arms()
+    twice = [pd.concat([part.assign(model="a"), part.assign(model="b")]) for part in (first, second)]
+    for metric, arms in (("p50_latency_ms", twice), ("score", [twice[0], twice[1].iloc[:-9]])):
+        test = cr.compare(*arms, metrics=[metric], by="model").interaction[metric]
+        assert math.isnan(test.pvalue)
+        assert "of the 300 values of sample_id lie in several groups, so the differences are not independent" in (
+            test.method
+        )
 
 
 def test_rows_without_a_group_and_bad_columns() -> None:
@@ -197,3 +213,46 @@ def test_latex_names_arms_errors_sizes_and_the_correction() -> None:
     assert f"({result.standard_error:.4g})" in latex
     assert r"p50\_latency\_ms & 300 &" in latex
     assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+
+
+def users(seed: int, n: int = 120, effect: float = 0.0) -> list[pd.DataFrame]:
+    """Two arms of users, who use two or three devices each."""
+    rng = np.random.default_rng(seed)
+    arms = []
+    for which in range(2):
+        user = np.repeat(np.arange(n), 6)
+        device = rng.choice(["phone", "desk", "tv"], len(user), p=[0.5, 0.3, 0.2])
+        score = rng.normal(0, 1, n)[user] + rng.normal(0, 1, len(user)) + which * effect * (device == "phone")
+        arms.append(pd.DataFrame({"session_id": user + 1000 * which, "device": device, "score": score,
+                                  "success": score > 0, "cost_usd": np.exp(score / 4)}))  # fmt: skip
+    return arms
+
+
+@pytest.mark.parametrize("metric", ["score", "success_rate"])
+def test_users_in_several_groups_are_tested_as_by_statsmodels(metric: str) -> None:
+    import statsmodels.formula.api as smf
+
+    arms = [arm[arm.device != "tv"] for arm in users(3)]
+    test = cr.compare(*arms, metrics=[metric], by="device").interaction[metric]
+    rows = pd.concat([arm.assign(arm=at) for at, arm in enumerate(arms)])
+    rows["y"] = rows.score if metric == "score" else rows.success.astype(float)
+    fit = smf.ols("y ~ arm * C(device)", rows).fit(cov_type="cluster", cov_kwds={"groups": rows.session_id}, use_t=True)
+    clusters, n, k = rows.session_id.nunique(), len(rows), 4
+    f = fit.tvalues.iloc[-1] ** 2 * (n - 1) / (n - k)  # its factor of few rows is not ours
+    assert test.statistic == pytest.approx(f, rel=1e-9)
+    assert test.df == (1, clusters - 1)
+    assert "lie in several groups, whose covariance is used" in test.method
+    ratio = cr.compare(*arms, metrics=["cost_per_success"], by="device").interaction["cost_per_success"]
+    assert 0 <= ratio.pvalue <= 1
+    quantile = cr.compare(*arms, metrics=["p50_cost_usd"], by="device").interaction["p50_cost_usd"]
+    assert math.isnan(quantile.pvalue)
+
+
+@pytest.mark.check
+def test_the_interaction_of_shared_users_holds_its_level() -> None:
+    def pvalue(seed: int, effect: float) -> float:
+        return cr.compare(*users(seed, effect=effect), metrics=["score"], by="device").interaction["score"].pvalue
+
+    rejected = sum(pvalue(seed, 0.0) < 0.05 for seed in range(200))
+    assert 3 <= rejected <= 19
+    assert sum(pvalue(seed, 1.0) < 0.05 for seed in range(20)) >= 18

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.testing import ManualClock
 from tests.conftest import NOON, SECOND
 
@@ -370,3 +371,22 @@ def test_in_event_time_an_experiment_ends_with_its_last_event() -> None:
             exp.record("call", time=second * 10**9)
     assert exp.summary()["active_duration"] == 59
     assert exp.summary()["stopped_at"] == pd.Timestamp("1970-01-01 00:00:59", tz="UTC")
+
+
+def test_a_handler_may_pause_in_the_middle_of_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    exp = cr.start("twice")
+    is_done = Lifecycle.is_done
+
+    def interrupted(life: Lifecycle, verb: str) -> bool:
+        done = is_done(life, verb)
+        signal.raise_signal(signal.SIGUSR1)
+        return done
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: (monkeypatch.undo(), exp.pause()))
+    try:
+        monkeypatch.setattr(Lifecycle, "is_done", interrupted)
+        exp.pause()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (exp.status, exp.pause_count) == ("paused", 1)
+    exp.stop()

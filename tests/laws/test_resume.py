@@ -92,6 +92,8 @@ def run(
             frame = pd.DataFrame([row for _, row in part], index=pd.DatetimeIndex([at for at, _ in part], tz="UTC"))
             exp.extend(frame.drop(columns="latency_ms").assign(latency_ms=np.arange(len(part)) + 0.5))
             exp.extend([dict(row) for _, row in part[:3]])
+        if i == 1700:
+            exp.slo("latency_ms < 2 and success", target=0.9)
         if i == 2500:
             exp.set_sampling("reservoir", {"size": 100})
         if i in (1000, 4000):
@@ -116,6 +118,7 @@ def same(one: cr.Experiment, two: cr.Experiment) -> None:
     pd.testing.assert_frame_equal(one.anomalies(), two.anomalies(), check_exact=True)
     assert one.anomaly_metrics() == two.anomaly_metrics()
     assert one._stream.lifecycle.changes == two._stream.lifecycle.changes
+    assert one._stream.monitor.goals == two._stream.monitor.goals == [("latency_ms < 2 and success", 0.9)]
     assert one.marks == two.marks
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.pipeline.rules import Rule
-from tests.conftest import SECOND
+from tests.conftest import NOON, SECOND
 from tests.laws.test_resume import die
 from tests.laws.test_rules import events
 from tests.tiers import seeds
@@ -326,3 +326,26 @@ def test_rules_on_columns_of_ones_own_count_what_sampling_dropped() -> None:
         exp.watch("total_retries >= 1001")
         exp.extend([{"retries": 1}], event="x")
         assert exp.alerts().value.tolist() == [1001.0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "fires"),
+    [
+        ("last_loss > 2", True),
+        ("last_loss > 4", False),
+        ("loss > 1.5 over 3 events", True),
+        ("max_loss not better for 2 events", True),
+        ("max_loss not better for 3 events", False),
+        ("mean_loss > 1 by service", True),
+        ("share(loss < 2.5) < 0.9 over 1h", True),
+    ],
+)
+def test_a_rule_that_holds_when_it_is_watched_fires_at_once_and_not_again(rule: str, fires: bool) -> None:
+    exp = cr.start("late", clock="events")
+    for i, loss in enumerate((1.0, 1.2, 3.0, 2.0, 2.4)):
+        exp.record("step", loss=loss, service="a", time=NOON + i * SECOND)
+    exp.watch(rule, min_events=None if "events" in rule else 1)
+    assert len(exp.alerts()) == fires
+    exp.record("step", loss=2.4, service="a", time=NOON + 9 * SECOND)
+    assert len(exp.alerts()) == fires or rule == "max_loss not better for 3 events"
+    exp.stop()

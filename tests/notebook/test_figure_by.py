@@ -90,3 +90,16 @@ def test_wrong_data() -> None:
     with pytest.raises(cr.ConfigError, match="theme"):
         cr.plot.by(ROWS, "latency_ms", "subject", theme="blue")
     assert repr(cr.plot) == "<figures of data: by>"
+
+
+def test_arms_are_groups_without_a_column() -> None:
+    arms = {level: part.drop(columns="concurrency") for level, part in ROWS.groupby("concurrency")}
+    figure = cr.plot.by(arms, "p90_latency_ms")
+    same = cr.plot.by(ROWS, "p90_latency_ms", "concurrency")
+    assert list(figure.data[0].x) == list(same.data[0].x)
+    assert list(figure.data[0].y) == list(same.data[0].y)
+    assert figure.layout.xaxis.title.text == "arm"
+    named = cr.plot.by({"small": arms[1], "empty": arms[1][:0]}, "p90_latency_ms")
+    assert "too small: empty" in named.layout.title.subtitle.text
+    with pytest.raises(cr.StatError, match="no arm has an estimate"):
+        cr.plot.by({"empty": arms[1][:0]}, "p90_latency_ms")

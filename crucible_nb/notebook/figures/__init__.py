@@ -183,7 +183,7 @@ class Plots:
         self,
         data: Any,
         metric: str,
-        by: str,
+        by: str | None = None,
         *,
         cluster: str | None = None,
         confidence: float = 0.95,
@@ -199,7 +199,8 @@ class Plots:
         Args:
             data: Experiment or DataFrame; or a mapping or list of up to six arms, drawn beside each other.
             metric: Name of the metric.
-            by: Column of groups, e.g. "concurrency" or "subject"; at most 200 values.
+            by: Column of groups, e.g. "concurrency" or "subject"; at most 200 values. None takes the arms themselves as
+                groups, with the keys of the mapping: {1: one, 8: eight} is a sweep.
             cluster: Column of clusters of similar rows, as for `cr.confidence_interval`.
             confidence: Coverage of the intervals.
             log_x: Logarithmic axis of numbers; None uses one for steps that grow, such as 1, 4, 16.

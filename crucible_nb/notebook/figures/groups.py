@@ -23,7 +23,7 @@ from crucible_nb.utils import checks
 if TYPE_CHECKING:
     from plotly import graph_objects as go
 
-MOST_ARMS = 6
+MOST_ARMS, MOST_GROUPS = 6, 200
 _ROW, _ARM_ROW, _AROUND = 34, 14, 150  # heights in pixels: a group, each further arm of it, titles and axis
 _ROLES = ("p50", "p95", "p99", "rate", "column", "cost")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -54,19 +54,21 @@ class Series(NamedTuple):
 
 
 def figure_by(
-    data: Any, metric: str, by: str, *, cluster: str | None = None, confidence: float = 0.95,
+    data: Any, metric: str, by: str | None, *, cluster: str | None = None, confidence: float = 0.95,
     log_x: bool | None = None, theme: str | None = None, where: Where = None,
 ) -> go.Figure:  # fmt: skip
     """See `Plots.by`."""
     palette = palette_of(theme)
-    arms = _arms(data)
+    arms = _arms(data, MOST_ARMS if by is not None else MOST_GROUPS)
+    options: dict[str, Any] = {"confidence": confidence, "cluster": cluster, "where": where}
+    if by is None:
+        by, found = "arm", [("", _of_arms(data, arms, metric, options))]
+    else:
+        found = [(name, confidence_interval(arm, metric, by=by, **options)) for name, arm in arms.items()]
     series = [
-        Series(
-            escape(name, 40) if len(arms) > 1 else "",
-            confidence_interval(arm, metric, confidence, cluster=cluster, where=where, by=by),
-            getattr(palette, _ROLES[at]), _DASHES[at], _SYMBOLS[at],
-        )
-        for at, (name, arm) in enumerate(arms.items())
+        Series(escape(name, 40) if len(found) > 1 else "", estimates,
+               getattr(palette, _ROLES[at]), _DASHES[at], _SYMBOLS[at])
+        for at, (name, estimates) in enumerate(found)
     ]  # fmt: skip
     meaning = metric_of(metric, frame_of(next(iter(arms.values()))).columns)
     percent = meaning.kind == "rate"
@@ -93,7 +95,21 @@ def _unit_text(metric: Metric) -> str:
     return f", {escape(unit)}" if unit else ""
 
 
-def _arms(data: Any) -> dict[str, Any]:
+def _of_arms(data: Any, arms: Mapping[str, Any], metric: str, options: Mapping[str, Any]) -> Estimates:
+    """The estimate of each arm, as groups; the keys of a mapping may be numbers."""
+    found, small = {}, {}
+    for name, arm in arms.items():
+        try:
+            found[name] = confidence_interval(arm, metric, **options)
+        except StatError as error:
+            small[name] = str(error)
+    if not found:
+        raise StatError(f"{metric}: no arm has an estimate: {next(iter(small.values()))}")
+    keys = list(data) if isinstance(data, Mapping) else list(arms)
+    return Estimates(metric, "arm", found, values=dict(zip(arms, keys, strict=True)), too_small=small)
+
+
+def _arms(data: Any, most: int) -> dict[str, Any]:
     """The arms by name."""
     if isinstance(data, Mapping):
         arms = {str(name): arm for name, arm in data.items()}
@@ -102,8 +118,8 @@ def _arms(data: Any) -> dict[str, Any]:
                 for i, arm in enumerate(data, 1)}  # fmt: skip
     else:
         arms = {"": data}
-    if not arms or len(arms) > MOST_ARMS or (isinstance(data, (list, tuple)) and len(arms) < len(data)):
-        raise checks.wrong("data", data, f"1 to {MOST_ARMS} arms with names of their own")
+    if not arms or len(arms) > most or (isinstance(data, (list, tuple)) and len(arms) < len(data)):
+        raise checks.wrong("data", data, f"1 to {most} arms with names of their own")
     for arm in arms.values():
         if not isinstance(frame_of(arm), pd.DataFrame):
             raise checks.wrong("data", arm, "an experiment, a DataFrame, or a mapping or list of them", StatError)

@@ -100,13 +100,20 @@ def interaction_test(
     warnings: Sequence[str] = (),
 ) -> InteractionTest:  # fmt: skip
     """Test whether the differences of independent groups are equal; see `welch_f`."""
-    test = welch_f(estimates, errors)
+    how = "Welch's test of the differences, Cochran's Q"
+    return interaction_of(metric, by, groups, welch_f(estimates, errors), how, warnings)
+
+
+def interaction_of(
+    metric: str, by: str, groups: Sequence[str], test: WelchF, how: str, warnings: Sequence[str] = ()
+) -> InteractionTest:
+    """The result of a test of the differences; `how` names it."""
     df = f"chi2({test.between:g})" if math.isinf(test.within) else f"F({test.between:g}, {test.within:.5g})"
     shown = test.statistic * test.between if math.isinf(test.within) else test.statistic
     differ = "differs between" if test.pvalue <= 0.05 else "is not shown to differ between"
     report = (
         f"The effect on {metric} {differ} the {len(groups)} groups of {by}: {df} = {number(shown)}, "
-        f"{p_text(test.pvalue)} (Welch's test of the differences, Cochran's Q)."
+        f"{p_text(test.pvalue)} ({how})."
     )
     return InteractionTest(
         metric, by, tuple(groups), test.mean, test.error, test.statistic, (test.between, test.within), test.pvalue,
