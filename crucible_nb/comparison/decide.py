@@ -24,6 +24,7 @@ from crucible_nb.comparison.verdicts import (
 from crucible_nb.stats.estimates.contrast import NO_CHANGE
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.results import Interval, number
+from crucible_nb.stats.samples.values import is_experiment
 
 
 def decide_all(measured: Iterable[MeasuredArms], correction: str | None) -> list[Comparison]:
@@ -94,10 +95,16 @@ def _report(arms: MeasuredArms, difference: Difference, interval: Interval, p: P
     )
 
 
+def _unit(arms: MeasuredArms) -> str | None:
+    """Column of what was assigned to the arms, as an experiment declares it."""
+    sources = [arm.source for arm in (arms.control, arms.treatment) if is_experiment(arm.source)]
+    return next((source.unit for source in sources if source.unit is not None), None)
+
+
 def _comparison(arms: MeasuredArms, metrics: list[MetricComparison]) -> Comparison:
     plan, decision = arms.planned, None
     if plan is not None:
-        mismatch = ratio_mismatch(arms.control, arms.treatment) if arms.design.pair_by is None else None
+        mismatch = ratio_mismatch(arms.control, arms.treatment, _unit(arms)) if arms.design.pair_by is None else None
         decision = plan_decision(plan, metrics, mismatch)
     return Comparison(
         arms.control.name, arms.treatment.name, {metric.metric: metric for metric in metrics}, arms.design.notes,

@@ -52,6 +52,21 @@ def set_observed(frame: pd.DataFrame, observed: Observed) -> None:
     frame.attrs[_KEY] = {**observed._asdict(), "rows": len(frame)}
 
 
+def stored_time(frame: pd.DataFrame) -> Observed | None:
+    """The time that `set_observed` has stored, if all rows are still there; otherwise None.
+
+    Examples:
+        >>> frame = pd.DataFrame({"latency_ms": [1.0, 2.0]})
+        >>> set_observed(frame, Observed(0, 5, 5e-9))
+        >>> stored_time(frame), stored_time(frame.iloc[:1])
+        (Observed(start=0, stop=5, seconds=5e-09), None)
+    """
+    known = frame.attrs.get(_KEY)
+    if isinstance(known, dict) and known.get("rows") == len(frame):
+        return Observed(*(known[name] for name in Observed._fields))
+    return None
+
+
 def observed_of(frame: pd.DataFrame) -> Observed | None:
     """The time in which the rows of a frame happened: that of the experiment if it is all of its rows.
 
@@ -65,28 +80,11 @@ def observed_of(frame: pd.DataFrame) -> Observed | None:
         >>> observed_of(pd.DataFrame({"latency_ms": [12_000, 500]}, index=times))
         Observed(start=0, stop=13000000000, seconds=13.0)
     """
-    known = frame.attrs.get(_KEY)
-    if isinstance(known, dict) and known.get("rows") == len(frame):
-        return Observed(*(known[name] for name in Observed._fields))
+    stored = stored_time(frame)
+    if stored is not None:
+        return stored
     own = duration_of(frame)
     return None if own is None else Observed(*own, (own[1] - own[0]) / 1e9)
-
-
-def with_time_of(part: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
-    """A part of the rows of a frame, such as a group, that happened in the time of the whole.
-
-    Examples:
-        >>> times = pd.to_datetime([0, 10**9, 5 * 10**9], utc=True)
-        >>> whole = pd.DataFrame({"service": ["a", "b", "a"]}, index=times)
-        >>> observed_of(with_time_of(whole[whole.service == "b"], whole)).seconds
-        5.0
-    """
-    observed = observed_of(whole)
-    if observed is None:
-        return part
-    part = part.copy(deep=False)
-    set_observed(part, observed)
-    return part
 
 
 def duration_of(frame: pd.DataFrame) -> tuple[int, int] | None:

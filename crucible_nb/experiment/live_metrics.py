@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crucible_nb.metrics import GROUPS, GroupState, LiveState, Metrics, block_of, state_of_block
-from crucible_nb.metrics.frames import ActiveTime, metrics_of
+from crucible_nb.metrics.frames import ActiveTime, group_metrics_of, metrics_of
 from crucible_nb.metrics.sum_table import EVENTS
 from crucible_nb.pipeline.buffer import BufferSlice
 from crucible_nb.pipeline.pipeline import Pipeline
@@ -33,7 +33,7 @@ def _merged(states: Sequence[GroupState]) -> GroupState:
     return reduce(GroupState.merge, states)
 
 
-def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, now: int, by: str) -> dict[Any, Metrics] | None:
+def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, by: str) -> dict[Any, Metrics] | None:
     """Compute metrics over all events of each group of a column that is counted live; None for other columns."""
     if not any(grouping.name == by for grouping in pipelines[0].measure.groupings):
         return None
@@ -44,8 +44,7 @@ def group_metrics(pipelines: Sequence[Pipeline], life: ActiveTime, now: int, by:
     for last in (_OTHERS, None):  # shown last
         if last in by_label:
             by_label[last] = by_label.pop(last)
-    span = (life.started, now)
-    return {name: metrics_of(_merged(states), life, span) for name, states in by_label.items()}
+    return {name: group_metrics_of(_merged(states), life) for name, states in by_label.items()}
 
 
 _OTHERS = "(other groups)"

@@ -46,14 +46,22 @@ class Reads:
 
     def frame(self, view: View) -> pd.DataFrame:
         """Return all kept rows; see `Experiment.frame`."""
-        frame, life = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster), self._life(view)
-        if life.started is not None:
-            set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
+        frame = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster)
+        self._set_time(frame, view)
         set_marks(frame, view.marks)
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
         return mark(frame, {**facts, "seen": _total(view), "kept": len(frame)}) if facts else frame
+
+    def _set_time(self, frame: pd.DataFrame, view: View) -> None:
+        """Store in which time the rows happened, unless they show it: all events, in event time, without a pause."""
+        whole = self._config.clock == "events" and all(pipeline.complete for pipeline in view.pipelines)
+        if _evicted(view) or (whole and not view.experiment.pauses(view.now)):
+            return  # without the rows that left, the others have their own time
+        life = self._life(view)
+        if life.started is not None:
+            set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))
 
     def window_rows(self, view: View, form: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
         """Rows from which `query_window` cuts a window, and their times in nanoseconds.
@@ -97,13 +105,14 @@ class Reads:
         if by is None and span is not None and not remote:
             return self._window_metrics(view, now - span, now)
         if isinstance(by, str) and span is None and at is None:
-            groups = group_metrics(pipelines, self._life(view), now, by)
+            groups = group_metrics(pipelines, self._life(view), by)
             if groups is not None:
                 columns = cache(lambda: groups_of_frame(self._log.rows(view), (by,)))
                 for key, metrics in groups.items():
                     metrics.columns = NumericColumns(lambda key=key: columns()(key))  # type: ignore[misc]
                 return self._total(view, now).grouped(groups, (by,))
-        return self._row_metrics(view, by, self._life(view).started if span is None else now - span, now)
+        begin = self._life(view).started if span is None else now - span
+        return self._row_metrics(view, by, begin, now, windowed=span is not None)
 
     def _life(self, view: View) -> ActiveTime:
         """Return the lifecycle; in event time it begins with the first start of an event."""
@@ -154,8 +163,9 @@ class Reads:
         return found
 
     def _row_metrics(
-        self, view: View, by: str | Sequence[str] | None, start: int | None, now: int, where: Where = None
-    ) -> Metrics:
+        self, view: View, by: str | Sequence[str] | None, start: int | None, now: int, where: Where = None, *,
+        windowed: bool = True,
+    ) -> Metrics:  # fmt: skip
         """Compute metrics of kept rows, over their own duration if there is no start."""
         kept = self._log.rows(view, (start, now + 1, None))
         first, stop = np.searchsorted(kept.index.asi8, [start or 0, now + 1])  # type: ignore[attr-defined]
@@ -163,7 +173,7 @@ class Reads:
         inside = kept.iloc[int(first) : int(stop)]
         set_marks(inside, view.marks)
         rows = select(inside, where)
-        return frame_metrics(rows, by, self._life(view), (start, now), partial=partial)
+        return frame_metrics(rows, by, self._life(view), (start, now), partial=partial, windowed=windowed)
 
     # -- summary and snapshot -----------------------------------------------------------------------------------------
 

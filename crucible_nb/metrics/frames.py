@@ -11,7 +11,7 @@ import pandas as pd
 
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.columns import group_codes, numbers_of, one_column, outcomes_of, tokens_of
-from crucible_nb.events.durations import observed_of
+from crucible_nb.events.durations import stored_time
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.block_state import add_block, block_of
 from crucible_nb.metrics.column_state import ColumnStates
@@ -75,6 +75,18 @@ def metrics_of(
     return Metrics(state, span=(start, stop), active_seconds=active, estimated=estimated or state.is_weighted)
 
 
+def group_metrics_of(state: GroupState, life: ActiveTime) -> Metrics:
+    """Compute metrics of a group of all events, with rates over the active time from its first start to its last time.
+
+    Args:
+        state: The state of the group.
+        life: Lifecycle of the experiment.
+    """
+    duration = state.duration or (0, 0)
+    active = life.active(*duration) / 1e9
+    return Metrics(state, duration=duration, active_seconds=active, estimated=state.is_weighted)
+
+
 def frame_metrics(
     frame: pd.DataFrame,
     by: Any = None,
@@ -82,11 +94,12 @@ def frame_metrics(
     span: tuple[int | None, int] = (None, 0),
     *,
     partial: bool = False,
+    windowed: bool = True,
 ) -> Metrics:
     """Compute metrics of the rows of a DataFrame, some rows at a time.
 
-    Rates, also those of groups, are over the window that the rows represent: without one, over the time from their
-    first start (time - latency) to their last time.
+    Rates are over the window that the rows represent: without one, over the time from their first start (time -
+    latency) to their last time, of a group from its first start to its last time.
 
     Args:
         frame: Any of the event columns; a time index or `time` column for rates.
@@ -94,6 +107,7 @@ def frame_metrics(
         life: Lifecycle of the experiment that recorded the rows, for active time.
         span: The window that the rows represent, in UTC nanoseconds; without a start their own times are.
         partial: Whether rows of the window are missing.
+        windowed: Whether a span is a window that was asked for, in which groups have the same time as all rows.
 
     Raises:
         SchemaError: No such column, or values that are no numbers.
@@ -102,19 +116,19 @@ def frame_metrics(
     total, groups, timed = _states(frame, names)
     rows = frame.copy(deep=False)  # pandas copies on write: columns are computed when they are asked for
 
-    own = total.duration
-    window = own if span[0] is None else (span[0], span[1])
-    observed = observed_of(frame) if life is None and span[0] is None and timed else None
+    given = None if span[0] is None else (span[0], span[1])
+    observed = stored_time(frame) if life is None and span[0] is None and timed else None
 
     def metrics_in(state: GroupState) -> Metrics:
         estimated = partial or state.is_weighted
-        if window is None or not timed:
-            return Metrics(state, duration=(0, 0), active_seconds=0.0, estimated=estimated)
-        if observed is not None:
+        if observed is not None and state is total:
             return Metrics(state, duration=observed[:2], active_seconds=observed.seconds, estimated=estimated)
-        active = (window[1] - window[0] if life is None else life.active(*window)) / 1e9
-        shown = None if window is own else window
-        return Metrics(state, span=shown, duration=window, active_seconds=active, estimated=estimated)
+        shown = given if windowed or state is total else None
+        duration = state.duration if shown is None else shown
+        if duration is None or not timed:
+            return Metrics(state, span=shown, duration=(0, 0), active_seconds=0.0, estimated=estimated)
+        active = (duration[1] - duration[0] if life is None else life.active(*duration)) / 1e9
+        return Metrics(state, span=shown, duration=duration, active_seconds=active, estimated=estimated)
 
     def view(state: GroupState, columns: Callable[[], ColumnStates]) -> Metrics:
         metrics = metrics_in(state)

@@ -84,6 +84,8 @@ _NEW = (
     Argument(("--anomaly-config",), "arguments of the detectors, such as threshold=4,action=alert", "pairs"),
     Argument(("--windows",), "live sliding windows (default: 1min,5min,1h)", "duration", multiple=True),
     Argument(("--by",), "columns whose groups are counted live, besides event and model", "column", multiple=True),
+    Argument(("--unit",), "column of the items, of which there may be several rows", "column"),
+    Argument(("--cluster",), "column of clusters of similar items", "column"),
     Argument(("--max-events",), "rows held in memory", "integer"),
     Argument(("--seed",), "seed for reproducible sampling", "integer"),
     _STORE,

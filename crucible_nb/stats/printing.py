@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from crucible_nb.stats.results import latex_text
 from crucible_nb.utils.text import plain
+
+_HYPHEN = re.compile(r"(?<![\w.)}-])-(?=\d)")
 
 
 def text_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
@@ -39,7 +42,9 @@ def markdown_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
 def latex_table(
     rows: Sequence[Sequence[str]], header: Sequence[str], notes: Sequence[str] = (), columns: str | None = None
 ) -> str:
-    r"""A LaTeX tabular with the rules of booktabs; notes are rows below it.
+    r"""A LaTeX tabular with the rules of booktabs; notes are rows below it, a rule is above each new first cell.
+
+    Negative numbers have a minus sign, not a hyphen.
 
     Args:
         rows, header: Texts, which are escaped.
@@ -57,7 +62,14 @@ def latex_table(
         \bottomrule
         \end{tabular}
     """
-    head, *body = [" & ".join(latex_text(plain(cell)) for cell in row) + r" \\" for row in [header, *rows]]
+    head, *lines = [" & ".join(latex_text(plain(cell)) for cell in row) + r" \\" for row in [header, *rows]]
+    lines = [_HYPHEN.sub("$-$", line) for line in lines]
+    firsts = [row[0] for row in rows]
+    grouped = len(set(firsts)) < len(firsts)
+    body = [
+        rf"\midrule{chr(10)}{line}" if grouped and at and firsts[at] != firsts[at - 1] else line
+        for at, line in enumerate(lines)
+    ]
     align = columns or "l" + "r" * (len(header) - 1)
     below = [
         rf"\multicolumn{{{len(header)}}}{{p{{\linewidth}}}}{{\footnotesize {latex_text(plain(note))}}} \\"

@@ -168,9 +168,15 @@ def percent_text(change: float, interval: Interval) -> str:
 _LATEX = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}  # other signs in TeX's own font encoding
 )
 
 
 def latex_text(text: str) -> str:
-    """Text in which the special characters of LaTeX are escaped."""
+    r"""Text in which the special characters of LaTeX are escaped.
+
+    Examples:
+        >>> print(latex_text("p_95 < 5%"))
+        p\_95 \textless{} 5\%
+    """
     return text.translate(_LATEX)

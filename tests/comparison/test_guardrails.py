@@ -197,3 +197,13 @@ def test_users_are_counted_once(rng) -> None:
         n = users * (2 if exp is control else 3)
         exp.extend(rows(rng, n, 0.0).assign(user_id=[f"{exp.name}{i % users}" for i in range(n)]), event="call")
     assert "equal numbers" not in cr.compare(control, treatment, metrics=["score"]).decision
+
+
+def test_the_declared_unit_is_counted(rng) -> None:
+    control, treatment = cr.start("a", clock="events", unit="shop"), cr.start("b", clock="events", unit="shop")
+    treatment.plan("score", direction="up", sample_size=4000)
+    for exp, shops in ((control, 400), (treatment, 200)):
+        shop = [f"{exp.name}{i % shops}" for i in range(2000)]
+        exp.extend(rows(rng, 2000).assign(shop=shop, user_id=[f"{exp.name}{i}" for i in range(2000)]), event="call")
+    decision = cr.compare(control, treatment, metrics=["score"]).decision
+    assert "the arms have 400 and 200 values of shop" in decision

@@ -143,8 +143,9 @@ def test_every_text_is_escaped() -> None:
     table = cr.table({"base": ARMS["base"], hostile: ARMS["mid"]}, metrics=["success_rate"], by="subject")
     latex, page, markdown = table.to_latex(), table._repr_html_(), table.to_markdown()
     body = "\n".join(line for line in latex.splitlines() if not line.startswith("%"))
-    assert not re.search(r"(?<!\\)[_%#$]", body)
-    assert r"<b>\_50\%|\&" in latex
+    assert not re.search(r"(?<!\\)[_%#]|[<>|]", body)
+    assert body.count("$") == 2 * body.count("$-$")
+    assert r"\textless{}b\textgreater{}\_50\%\textbar{}\&" in latex
     assert r"success\_rate" in latex
     assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
     lines = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
@@ -161,6 +162,11 @@ def test_latex_has_what_a_paper_needs() -> None:
     assert "p (holm, 2 tests) & correlation & verdict" in latex
     assert "corrected by Holm over 2 tests" in latex
     assert "clustered by passage" in latex
+    several = cr.table(ARMS, metrics=["success_rate", "score"], pairs="all").to_latex().splitlines()
+    assert several.count(r"\midrule") == 2  # below the header, and between the metrics
+    fewer = cr.table({"big": ARMS["big"], "base": ARMS["base"]}, metrics=["score"]).to_latex()
+    assert "$-$0." in fewer
+    assert "p \\textless{} 0.001" in fewer
 
 
 def test_wrong_arguments() -> None:

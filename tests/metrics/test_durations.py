@@ -44,22 +44,42 @@ def test_64_requests_at_once_are_5_per_second() -> None:
         assert summary.cost_per_hour == pytest.approx(0.64 * 3600 / seconds)
 
 
-def test_a_group_is_divided_by_the_time_of_all_by_every_door() -> None:
+def test_a_group_has_its_own_duration_by_every_door() -> None:
     frame = at_once()
-    frame.loc[frame.service == 3, "latency_ms"] = 1.0  # a group that alone would seem fast
+    frame.loc[frame.service == 3, "latency_ms"] = 1.0  # a group that is fast
+    frame["model"] = frame.service.astype(str)
     exp = recorded(frame)
     doors = [
-        exp.metrics(by="service"),
-        exp.metrics(by=["service", "event"]),
+        exp.metrics(by="service"),  # counted live
+        exp.metrics(by=["service"]),
+        exp.metrics(by="model"),
         exp.df.crucible.metrics(by="service"),
         frame.crucible.metrics(by="service"),
+        exp.metrics(by="service", where="latency_ms > 0"),
     ]
-    for metrics in doors:
-        rates = [group.summary.events_per_second for _, group in sorted(metrics.items(), key=lambda pair: str(pair[0]))]
-        assert rates == pytest.approx([16 / metrics.summary.active_seconds] * 4)
-        assert sum(rates) == pytest.approx(metrics.summary.events_per_second)
-        assert metrics.summary == pytest.approx(doors[0].summary) or metrics.summary.events == 64
-        assert metrics.summary.active_seconds == pytest.approx(doors[0].summary.active_seconds)
+    for service, part in frame.groupby("service"):
+        expected = part.crucible.metrics().summary
+        for metrics in doors:
+            key = service if service in metrics.keys() else str(service)  # noqa: SIM118  keys in order
+            got = metrics[key].summary
+            assert got.seconds == got.active_seconds == pytest.approx(expected.seconds)
+            assert got.events_per_second == pytest.approx(expected.events_per_second)
+        alone = exp.metrics(where=f"service == {service}").summary
+        assert alone.events_per_second == pytest.approx(expected.events_per_second)
+        rate = cr.confidence_interval(frame, "events_per_second", by="service")[str(service)].estimate
+        assert rate == pytest.approx(expected.events_per_second)
+    window = exp.metrics(by="service", last="1s")
+    assert {group.summary.active_seconds for _, group in window.items()} == {1.0}
+
+
+def test_a_group_of_a_live_run_is_divided_by_its_active_time() -> None:
+    now = iter(int(second * 1e9) for second in [0, 1, 3, 5, 8, 9, *[20] * 20])
+    exp = cr.start("wall", clock=lambda: next(now))
+    exp.record("a"), exp.record("a"), exp.pause(), exp.resume(), exp.record("a")
+    exp.stop()
+    by, where = exp.metrics(by="event")["a"].summary, exp.metrics(where="event == 'a'").summary
+    assert (by.seconds, by.active_seconds) == (where.seconds, where.active_seconds) == (8, 5)
+    assert exp.df[exp.df.event == "a"].crucible.metrics().summary.seconds == 20  # all rows: the time of the run
 
 
 def test_rows_that_are_selected_have_their_own_duration() -> None:
@@ -117,3 +137,13 @@ def test_states_of_earlier_releases_begin_with_the_first_time() -> None:
     state = SumTable(2).to_dict()
     state["span"] = np.array([[5, 7], [9, 8]])
     assert SumTable.from_dict(state).span.tolist() == [[5, 7], [9, 8], [5, 7]]
+
+
+def test_rows_that_remain_after_others_left_have_their_own_time() -> None:
+    exp = cr.start("short", clock="events", max_events=10)
+    for second in range(100):
+        exp.record("tick", time=second * 10**9)
+    assert exp.metrics().summary.seconds == 99
+    assert exp.df.crucible.metrics().summary.seconds == 9
+    assert exp.df.crucible.metrics().summary.events_per_second == pytest.approx(10 / 9)
+    exp.stop()

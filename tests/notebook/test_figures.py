@@ -349,3 +349,18 @@ def test_figures_are_json_and_html(spiked: cr.Experiment) -> None:
         figure = getattr(spiked.plot, name)()
         assert "&lt;" not in escape("plain")
         assert figure.to_json() == getattr(spiked.plot, name)().to_json()
+
+
+def test_windows_draw_metrics_by_name() -> None:
+    exp = cr.start("named", clock="events")
+    for i in range(60):
+        exp.record("train.step", loss=1 / (1 + i), latency_ms=10.0 * i, time=i * 10**9)
+    exp.stop()
+    named = ["min_loss", "share(latency_ms < 300)", "events_per_second"]
+    drawn = {trace.name: trace.y.tolist() for trace in exp.plot.windows("20s", columns=["loss", *named]).data}
+    table = exp.windowed_metrics("20s", columns=named)
+    assert drawn["min_loss"] == table["min_loss"].tolist()
+    assert drawn["share(latency_ms &lt; 300)"] == [1.0, 0.5, 0.0]
+    assert "mean of loss" in drawn
+    with pytest.raises(cr.SchemaError, match="no such column"):
+        exp.plot.windows("20s", columns=["max_nothing"])

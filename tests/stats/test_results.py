@@ -57,7 +57,7 @@ def test_hostile_names_are_escaped() -> None:
     hostile = dataclasses.replace(found(), metric="<script>|&_", warnings=("a", "b"))
     assert "&lt;script&gt;" in hostile._repr_html_()
     assert r"<script>\|&_" in hostile.to_markdown()
-    assert r"<script>|\&\_" in hostile.to_latex()
+    assert r"\textless{}script\textgreater{}\textbar{}\&\_" in hostile.to_latex()
     assert "a; b" in hostile.to_markdown()
     assert "  warnings             a\n                       b\n" in repr(hostile)
     assert hostile.to_frame().warnings.item() == "a; b"

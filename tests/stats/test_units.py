@@ -125,7 +125,7 @@ def test_what_has_no_units_is_refused(call: Any, match: str) -> None:
         call()
 
 
-def test_rates_of_groups_are_divided_by_the_time_of_all() -> None:
+def test_rates_of_groups_are_those_of_metrics() -> None:
     frame = calls()
     frame["service"] = np.where(np.arange(len(frame)) < 100, "early", "late")
     rates = cr.confidence_interval(frame, "events_per_second", by="service")

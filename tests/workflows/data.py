@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import os
+import signal
 
 import numpy as np
 import pandas as pd
@@ -120,3 +122,19 @@ def users(n: int = 8000, seed: int = 3) -> pd.DataFrame:
             "cost_usd": rng.lognormal(-6, 0.3, len(user)),
         }
     )
+
+
+class Network:
+    """A network whose loss falls faster with a larger learning rate; the process is killed in epoch `killed_in`."""
+
+    killed_in: int | None = None
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self.rng, self.rate, self.age = np.random.default_rng(seed), rate, 0
+
+    def epoch(self) -> tuple[float, float]:
+        self.age += 1
+        if self.age == self.killed_in:
+            os.kill(os.getpid(), signal.SIGKILL)
+        loss = 0.2 + np.exp(-self.rate * self.age) + abs(self.rng.normal(0, 0.02))
+        return loss, 1 - loss / 3

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +16,11 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+import crucible_nb as cr
 from tests.workflows import data
 from tests.workflows.jobs import lines, run, source
 
-MOST = {"evaluation": 10, "ab_test": 12, "load_test": 10}
+MOST = {"evaluation": 10, "operations": 12, "training": 20, "load_test": 10, "ab_test": 12}
 
 
 @pytest.mark.parametrize("page", MOST)
@@ -126,3 +131,103 @@ def test_an_experiment_is_planned_looked_at_and_decided(capsys: pytest.CaptureFi
     mobile, desktop = effects["mobile"], effects["desktop"]
     z = (mobile.estimate - desktop.estimate) / np.hypot(mobile.standard_error, desktop.standard_error)
     assert names["segments"].interaction["success_rate"].pvalue == pytest.approx(2 * stats.norm.sf(abs(z)), rel=0.02)
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+KILLED = """
+import sys
+from tests.workflows import data, jobs
+data.Network.killed_in = 7
+jobs.run("training", store=sys.argv[1], rates=(0.05, 0.2), seeds=(0, 1, 2), Network=data.Network)
+"""
+
+
+def losses(rate: float, seed: int) -> list[tuple[float, float]]:
+    """What a run records: until three epochs in a row are not better than the best before."""
+    network, found, best, waited = data.Network(rate, seed), [], np.inf, 0
+    for _ in range(40):
+        found.append(network.epoch())
+        best, waited = (found[-1][0], 0) if found[-1][0] < best else (best, waited + 1)
+        if waited == 3:
+            break
+    return found
+
+
+def test_a_training_is_resumed_stopped_and_compared(tmp_path: Path) -> None:
+    store, rates, seeds = tmp_path / "runs", (0.05, 0.2), (0, 1, 2)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(store)], check=False, cwd=Path(__file__).parents[2], capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert cr.attach("lr0.05-s0", store=store, mode="read").df.epoch.tolist() == [1, 2, 3, 4, 5, 6]
+    names = run("training", store=store, rates=rates, seeds=seeds, Network=data.Network)
+    expected = {(rate, seed): losses(rate, seed) for rate in rates for seed in seeds}
+    for (rate, seed), epochs in expected.items():
+        rows = names["runs"][rate][seed].df
+        assert rows.epoch.tolist() == list(range(1, len(epochs) + 1))
+        assert list(zip(rows.val_loss, rows.accuracy, strict=True)) == epochs
+    table = names["table"].set_index("name")
+    for (rate, seed), epochs in expected.items():
+        row = table.loc[f"lr{rate}-s{seed}"]
+        values = [row.lr, row.seed, row.min_val_loss, row.last_accuracy, row.last_epoch]
+        assert values == [rate, seed, min(loss for loss, _ in epochs), epochs[-1][1], len(epochs)]
+    for line, rate in zip(names["curves"].data, rates, strict=True):
+        curves = {seed: pd.Series([loss for loss, _ in expected[rate, seed]]) for seed in seeds}
+        means = pd.DataFrame(curves).mean(axis=1)
+        drawn = dict(zip(line.x, line.y, strict=True))  # epochs that one run alone has reached have no interval
+        for epoch, mean in drawn.items():
+            assert mean == pytest.approx(means[int(epoch) - 1], rel=1e-12)
+        assert len(drawn) >= sorted(len(expected[rate, seed]) for seed in seeds)[-2]
+    last = [[expected[rate, seed][-1][1] for seed in seeds] for rate in rates]
+    found = names["result"]["high"]["last_accuracy"]
+    assert found.estimate == pytest.approx(np.mean(last[1]) - np.mean(last[0]), rel=1e-12)
+    assert found.raw_pvalue == pytest.approx(stats.ttest_ind(last[1], last[0], equal_var=False).pvalue, rel=1e-6)
+
+
+# -- operations --------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_has_an_objective_alerts_and_a_digest() -> None:
+    day = data.calls()
+    names = run("operations", day=day)
+    good = (day.latency_ms < 2000) & day.success
+    level, exp = names["level"], names["exp"]
+    assert level.sli == pytest.approx(good.mean(), rel=1e-12)
+    assert (level.allowed, level.spent) == (pytest.approx(0.05 * len(day)), (~good).sum())
+    mean, error = clustered(good, day.session_id)
+    assert level.confidence_interval.low == pytest.approx(mean - 1.96 * error, abs=0.1 * error)
+    assert level.confidence_interval.high == pytest.approx(mean + 1.96 * error, abs=0.1 * error)
+    cost = exp.df.cost_usd.astype(float)
+    assert cost.sum() == pytest.approx(47.5605809500, rel=1e-9)  # by hand, from the published prices
+    services = names["services"].to_frame().set_index(["metric", "arm"])
+    for service, rows in day.groupby("service"):
+        for q in (0.5, 0.95, 0.99):
+            found = services.loc[(f"p{100 * q:.0f}_ttft_ms", service), "estimate"]
+            assert found == pytest.approx(rows.ttft_ms.quantile(q), rel=1e-9)
+        assert services.loc[("mean_retries", service), "estimate"] == pytest.approx(rows.retries.mean(), rel=1e-12)
+    teams = names["teams"].to_frame().set_index(["metric", "arm"])
+    for team, rows in exp.df.groupby("team", observed=True):
+        assert teams.loc[("total_cost_usd", team), "estimate"] == pytest.approx(rows.cost_usd.sum(), rel=1e-9)
+        assert teams.loc[("success_rate", team), "estimate"] == pytest.approx(float(rows.success.mean()), rel=1e-12)
+    all_good = day.groupby("session_id").success.all()
+    assert names["sessions"].estimate == pytest.approx(all_good.mean(), rel=1e-12)
+    assert names["sessions"].n == len(all_good)
+
+
+def test_a_day_tells_the_same_alerts_however_it_comes() -> None:
+    day = data.calls()
+    whole = run("operations", day=day)["alerts"]
+    assert {"p95_latency_ms", "burn_rate", "cost_per_hour"} <= set(whole.metric)
+    assert set(whole.index[whole.metric == "p95_latency_ms"].hour) == {14}
+    exp = cr.start("parts", clock="events", by=("service", "team"))
+    exp.slo("latency_ms < 2000 and success", target=0.95)
+    for rule in whole.metric.unique():
+        exp.watch(next(text for text in re.findall(r'"([^"]+ over [^"]+)"', source("operations")) if rule in text))
+    for _, part in day.groupby(day.time.dt.floor("15min")):
+        exp.extend(part)
+    exp.stop()
+    told = exp.alerts()
+    assert sorted(zip(told.index, told.metric, told.reason, strict=True)) == sorted(
+        zip(whole.index, whole.metric, whole.reason, strict=True)
+    )

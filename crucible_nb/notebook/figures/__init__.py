@@ -118,7 +118,8 @@ class Plot:
 
         Args:
             window: Length of a window, as in `windowed_metrics`; None chooses a round one, for at most 60 windows.
-            columns: Further numeric columns, drawn as window means.
+            columns: Further numeric columns, drawn as window means, or names of metrics such as "max_loss",
+                "share(latency_ms < 2000)" or "output_tokens_per_second".
             theme: None, "light" or "dark".
             where: Condition on the events, as for `query_window`.
 

@@ -16,7 +16,6 @@ from crucible_nb.notebook.figures.marks import mark_incidents, plotly_times, sha
 from crucible_nb.notebook.figures.quantiles import DASHES
 from crucible_nb.notebook.figures.theme import Palette, palette_of
 from crucible_nb.notebook.figures.words import choose_window, escape, format_duration
-from crucible_nb.utils import checks
 
 if TYPE_CHECKING:
     from plotly import graph_objects as go
@@ -32,11 +31,13 @@ class Arm(NamedTuple):
         data: Data of the experiment.
         table: Result of `windowed_metrics`.
         x: Start of each window: a time, or seconds since the start.
+        named: Names of metrics in the table that are no columns of the data.
     """
 
     data: FigureData
     table: pd.DataFrame
     x: np.ndarray
+    named: tuple[str, ...] = ()
 
 
 class Line(NamedTuple):
@@ -80,10 +81,14 @@ def panels(
 
 
 def _arm(data: FigureData, window: Any, columns: Sequence[str] | str, *, relative: bool) -> Arm:
-    names = [name for name in checks.columns("columns", columns, data.frame.columns) if data.values(name) is not None]
+    names = [columns] if isinstance(columns, str) else list(columns)
+    named = tuple(name for name in names if name not in data.frame.columns)
+    for name in names:
+        if name not in named:
+            data.values(name)  # raises for a column that is not numeric
     table = data.frame.crucible.windowed_metrics(window, columns=names)
     starts = pd.DatetimeIndex(table.index).as_unit("ns").asi8
-    return Arm(data, table, (starts - data.start) / 1e9 if relative else plotly_times(starts))
+    return Arm(data, table, (starts - data.start) / 1e9 if relative else plotly_times(starts), named)
 
 
 def _charts(arms: Sequence[Arm], palette: Palette) -> dict[str, list[Line]]:
@@ -99,6 +104,8 @@ def _charts(arms: Sequence[Arm], palette: Palette) -> dict[str, list[Line]]:
     means = dict.fromkeys(str(name) for arm in arms for name in arm.table if str(name).startswith("mean_"))
     for column in (name for name in means if name not in standard):
         charts[f"mean of {column.removeprefix('mean_')}"] = _lines(arms, column, "", palette, "column")
+    for name in dict.fromkeys(name for arm in arms for name in arm.named):
+        charts[name] = _lines(arms, name, "", palette, "column")
     return charts
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.events.durations import with_time_of
 from crucible_nb.events.metric_names import Kind
 from crucible_nb.events.where import Where
 from crucible_nb.stats import weighted
@@ -18,7 +17,7 @@ from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
-from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
+from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster, cluster_of_units
 from crucible_nb.stats.samples.units import unit_values
 from crucible_nb.stats.samples.values import Values, frame_of, rows_where
 from crucible_nb.stats.weighted import Of, effective_size
@@ -135,8 +134,7 @@ def confidence_interval(
         resample: Width of time blocks, e.g. "1min", for neighbouring rows that correlate: standard errors are between
             blocks. Of a total, the mean total of a block. Rates per time have 10 to 20 blocks if it is None.
         where: Condition on the rows, as for `query_window`; of all arms, before anything else.
-        by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200. Rates per
-            time are divided by the time of all rows.
+        by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200.
         unit: Column of units, e.g. "session_id" or "user_id": the metric is aggregated by unit first, and the interval
             is over units: "total_cost_usd" is the mean total of a session, "event_count" its number of events,
             "success_rate" and shares the share of sessions of which all events succeed, "error_rate" that of sessions
@@ -171,15 +169,14 @@ def confidence_interval(
     if by is not None:
 
         def estimate(rows: Any) -> Estimate:
-            rows = with_time_of(rows, data)
             return confidence_interval(rows, metric, confidence, method, of, seed, cluster, resample, unit=unit)
 
         return estimate_groups(estimate, data, metric, by)
     if unit is not None:
         if resample is not None:
             raise ConfigError(f"unit={unit!r}, resample={resample!r}: expected one of them, got both")
-        clustering = Clustering(cluster, given=cluster is not None)
-        values = unit_values(data, metric, unit, cluster)
+        clustering = cluster_of_units(data, unit, cluster)
+        values = unit_values(data, metric, unit, clustering.column)
         data, metric = None, values.metric.name
     else:
         clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)

@@ -69,8 +69,20 @@ class Values(NamedTuple):
 
 
 def frame_of(data: Any) -> Any:
-    """Return the rows of an experiment; other data are returned as they are."""
-    return data.frame() if is_experiment(data) else data
+    """Return the rows of an experiment, or of a list of experiments, which are runs of one arm; other data as they are.
+
+    The rows of several runs have a column `run`, the name of the experiment, unless they have one of this name.
+    """
+    if is_experiment(data):
+        return data.frame()
+    if isinstance(data, (list, tuple)) and data and all(map(is_experiment, data)):
+        return pd.concat([_named_run(run) for run in data])
+    return data
+
+
+def _named_run(run: Any) -> pd.DataFrame:
+    rows: pd.DataFrame = run.frame()
+    return rows if "run" in rows.columns else rows.assign(run=pd.Series(run.name, index=rows.index, dtype="str"))
 
 
 def rows_where(where: Where, *groups: Any) -> tuple[Any, ...]:
