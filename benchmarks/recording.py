@@ -101,8 +101,8 @@ def worst_without_a_wait() -> float:
     return worst / 1e3
 
 
-def extend() -> tuple[float, float]:
-    """ns per event: extend of a frame with default consumers, and np.sum of its three numeric columns."""
+def extend(own: int = 0) -> tuple[float, float]:
+    """ns per event: extend of a frame with default consumers, and np.sum of its numeric columns: three, and `own`."""
     n, rng = 1_000_000, np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -114,13 +114,14 @@ def extend() -> tuple[float, float]:
             "total_tokens": rng.integers(10, 2000, n).astype(float),
         },
         index=pd.DatetimeIndex(pd.Timestamp("2025-01-01").value + np.arange(n) * 10**7, tz="UTC", name="time"),
-    )
+    ).assign(**{f"own_{i}": rng.lognormal(0, 1, n) for i in range(own)})
     exp = cr.start("extend", clock="events")
     start = perf_counter()
     exp.extend(frame)
     taken = perf_counter() - start
     exp.stop()
-    columns = [frame[name].to_numpy() for name in ("latency_ms", "cost_usd", "total_tokens")]
+    names = ("latency_ms", "cost_usd", "total_tokens", *(f"own_{i}" for i in range(own)))
+    columns = [frame[name].to_numpy() for name in names]
     start = perf_counter()
     for column in columns:
         np.sum(column)
@@ -307,6 +308,15 @@ def main(quick: bool = False) -> str:
         at_most(
             "`extend` of a frame, against `np.sum` of three columns",
             share,
+            25,
+            note=f" ({median(p[0] for p in pairs):.0f} ns)",
+        )
+    )
+    pairs = [extend(own=8) for _ in range(3 if quick else 7)]
+    rows.append(
+        at_most(
+            "… with eight columns of one's own, against `np.sum` of all eleven",
+            median(one / two for one, two in pairs),
             25,
             note=f" ({median(p[0] for p in pairs):.0f} ns)",
         )

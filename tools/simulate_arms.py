@@ -117,11 +117,12 @@ TABLES = {
 
 
 class Shares(NamedTuple):
-    """Shares of runs: p <= 0.05 by Welch, called better or worse, at most leaning."""
+    """Shares of runs: p <= 0.05 by Welch, called better or worse, at most leaning; and how many runs."""
 
     welch: float
     firm: float
     leaning: float
+    runs: int
 
 
 def welch_pvalue(control: np.ndarray, treatment: np.ndarray) -> float:
@@ -144,7 +145,7 @@ def shares_of(table: str, at: int, runs: int) -> Shares:
         test, _ = skew_safe_t_test(*arms, 1 - ALPHA)
         decided = test.pvalue <= ALPHA
         found += 1, decided and test.limited is None, decided and test.limited is not None
-    return Shares(*(found / runs))
+    return Shares(*(found / runs), runs)
 
 
 def tables(runs: int, pool: Any) -> str:
@@ -155,12 +156,13 @@ def tables(runs: int, pool: Any) -> str:
     ]
     for name, cases in TABLES.items():
         parts += [
-            f"| {name}, {runs:,} runs | values | Welch alone | better or worse | leaning |",
-            "|---|--:|--:|--:|--:|",
+            f"| {name} | values | Welch alone | better or worse | leaning | runs |",
+            "|---|--:|--:|--:|--:|--:|",
         ]
         for at, case in enumerate(cases):
-            welch, firm, leaning = waiting[name, at].result()
-            parts.append(f"| {case.name} | {case.n:,} / {case.m:,} | {welch:.1%} | {firm:.1%} | {leaning:.1%} |")
+            welch, firm, leaning, count = waiting[name, at].result()
+            shares = f"{welch:.1%} | {firm:.1%} | {leaning:.1%} | {count:,}"
+            parts.append(f"| {case.name} | {case.n:,} / {case.m:,} | {shares} |")
         parts.append("")
     return "\n".join(parts)
 

@@ -48,13 +48,13 @@ def one_run_reason(control: Arm, treatment: Arm, metric: str, design: Design) ->
 
 
 def _is_one_run(frame: pd.DataFrame, metric: str) -> bool:
+    steps = [step for step in _STEPS if step in frame.columns]
     columns = metric_of(metric, frame.columns).columns
-    if not any(step in frame.columns for step in _STEPS):  # most arms have none
+    if not steps or not (set(columns) <= set(frame.columns) and frame.columns.is_unique):
         return False
-    if not (set(columns) <= set(frame.columns) and frame.columns.is_unique):
-        return False
-    rows = frame[frame[list(columns)].notna().all(axis=1)]
-    return not _is_other_work(rows) and any(_is_counted_once(rows, step) for step in _STEPS)
+    needed = [*steps, *(["event"] if "event" in frame.columns else [])]
+    rows = frame.loc[frame[list(columns)].notna().all(axis=1).to_numpy(), needed]
+    return any(_is_counted_once(rows, step) for step in steps) and not _is_other_work(rows)
 
 
 def _is_counted_once(rows: pd.DataFrame, step: str) -> bool:

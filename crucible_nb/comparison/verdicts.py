@@ -15,7 +15,7 @@ from crucible_nb.utils import checks
 
 Verdict = Literal["better", "worse", "equivalent", "not worse", "different", "leaning", "inconclusive"]
 
-_DOWN = ("latency", "cost", "usd", "error", "failure")
+_DOWN = ("latency", "cost", "error", "failure")
 
 
 class Decision(NamedTuple):
@@ -40,7 +40,8 @@ def better_direction(metric: str, given: Mapping[str, Direction]) -> Direction |
         return "up"
     if metric.startswith("share("):  # the share of a condition may be better up or down
         return None
-    return "down" if any(word in metric for word in _DOWN) else None
+    spends = metric.startswith("usd_per_")  # other amounts in USD may be revenue
+    return "down" if spends or any(word in metric for word in _DOWN) else None
 
 
 def check_directions(value: Any) -> dict[str, Direction]:

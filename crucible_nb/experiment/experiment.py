@@ -535,7 +535,8 @@ class Experiment:
             last: Duration of a window up to `at`, both edges included; rates are per active time in it. Windows given
                 to `cr.start(windows=...)` are live: their cost does not grow with the number of events.
             by: Column to group by: event, model and `cr.start(by=...)` use all events; other columns, several
-                columns, or `by` with `last` use the kept rows.
+                columns, or `by` with `last` use the kept rows. Rates of a group are over its own time, from its first
+                start (time - latency) to its last completion, in a window over the window.
             at: End of the window; default now, or the end of an experiment that has ended.
             where: Condition on the events, as for `query_window`: computed from the kept rows for which it is true,
                 weighted, and marked as estimated if rows are missing.

@@ -57,8 +57,8 @@ class Reads:
     def _set_time(self, frame: pd.DataFrame, view: View) -> None:
         """Store in which time the rows happened, unless they show it: all events, in event time, without a pause."""
         whole = self._config.clock == "events" and all(pipeline.complete for pipeline in view.pipelines)
-        if whole and not view.experiment.pauses(view.now):
-            return
+        if _evicted(view) or (whole and not view.experiment.pauses(view.now)):
+            return  # without the rows that left, the others have their own time
         life = self._life(view)
         if life.started is not None:
             set_observed(frame, Observed(life.started, view.now, life.active(life.started, view.now) / 1e9))

@@ -41,10 +41,10 @@ class ColumnStage:
         cells = {name: cell for name, cell in batch.cells.items() if name not in _UNSEEN and name[0] != "_"}
         self._see(batch, cells)
         columns = {
-            name: np.array(cell.floats())  # the user's arrays may change
-            for name, cell in cells.items()
-            if cell.kind in _NUMERIC and name not in _STANDARD
+            name: cell.floats() for name, cell in cells.items() if cell.kind in _NUMERIC and name not in _STANDARD
         }
+        if len(batch) < BLOCK:  # it waits, and the user's arrays may change; a larger one is binned at once
+            columns = {name: numbers.copy() for name, numbers in columns.items()}
         if not columns:
             return
         weight = batch.cells.get("weight")

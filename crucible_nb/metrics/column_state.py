@@ -119,6 +119,8 @@ class ColumnState:
         """Rebuild a state from the result of `to_dict`."""
         new = cls()
         new.count, new.sums = int(state["count"]), ExactSum.from_dict(state["sums"])
+        if new.sums.chunks.shape[:2] != (3, 1):
+            raise ValueError(f"sums of the shape {new.sums.chunks.shape[:2]}")
         new.sketch = Quantiles.from_dict(state["sketch"])
         return new
 
@@ -224,6 +226,6 @@ def _block(columns: Sequence[np.ndarray], values: Values) -> Block:
         time=np.zeros(values.size, np.int64),
         values=cast("np.ndarray", columns),  # `fold` reads them one by one
         active=list(range(len(columns))),
-        success=np.full(values.size, -1, np.int8),
+        success=np.empty(0, np.int8),
         weight=values.weight,
     )

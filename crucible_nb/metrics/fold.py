@@ -106,6 +106,14 @@ def _runs(block: Block, starts: np.ndarray) -> SumTable:
     """Sum consecutive runs of a block."""
     table, w = SumTable(len(starts)), block.weight
     table.counts[EVENTS] = np.diff(starts, append=block.size)
+    if block.counts_events:
+        _events(table, block, starts, w)
+    for row in block.active:
+        _column(table, row, block.values[row], starts, w)
+    return table
+
+
+def _events(table: SumTable, block: Block, starts: np.ndarray, w: np.ndarray | None) -> None:
     outcomes = (block.success == 1, block.success == 0)
     if w is None:
         table.counts[ONES] = table.counts[EVENTS]
@@ -115,12 +123,9 @@ def _runs(block: Block, starts: np.ndarray) -> SumTable:
     else:
         for row, part in enumerate((w, *(w * one for one in outcomes))):
             add_totals(table.use_weights(), row, part, starts)
-    for row in block.active:
-        _column(table, row, block.values[row], starts, w)
     table.span[0] = np.minimum.reduceat(block.time, starts)
     table.span[1] = np.maximum.reduceat(block.time, starts)
     table.span[2] = np.minimum.reduceat(block.begins(), starts)
-    return table
 
 
 def _column(table: SumTable, row: int, x: np.ndarray, starts: np.ndarray, w: np.ndarray | None) -> None:
@@ -154,10 +159,11 @@ def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     codes, size = cells.codes, len(cells.starts) - 1
     order = np.arange(block.size, dtype=np.int32) if cells.order is None else cells.order
     table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
-    time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
-    compiled.count(time, block.success, order, cells.starts, table.counts, table.span[:2])
-    filled = np.flatnonzero(np.diff(cells.starts))
-    table.span[2, filled] = np.minimum.reduceat(block.begins()[order], cells.starts[filled])
+    if block.counts_events:
+        time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
+        compiled.count(time, block.success, order, cells.starts, table.counts, table.span[:2])
+        filled = np.flatnonzero(np.diff(cells.starts))
+        table.span[2, filled] = np.minimum.reduceat(block.begins()[order], cells.starts[filled])
     light, heavy = _BIAS, _BIAS  # a weight of 1 shifts nothing
     if w is not None:
         table.counts[ONES:KNOWN] = 0
@@ -211,7 +217,9 @@ def _weights(
     """Sum the weights of all events, of successes, of failures and of the known values of each column."""
     sums = table.use_weights()
     sums.reserve(exponents[0] - _BIAS, exponents[1] - _BIAS + 64, 4 * block.size)
-    parts = {0: w, 1: np.where(block.success == 1, w, 0.0), 2: np.where(block.success == 0, w, 0.0)}
+    parts = {0: w}
+    if block.counts_events:
+        parts |= {1: np.where(block.success == 1, w, 0.0), 2: np.where(block.success == 0, w, 0.0)}
     for row in block.active:
         parts[KNOWN - ONES + row] = np.where(np.isnan(block.values[row]), 0.0, w)
     for row, part in parts.items():

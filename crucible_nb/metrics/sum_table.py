@@ -30,7 +30,7 @@ class Block(NamedTuple):
         time: Times in UTC nanoseconds, int64[n].
         values: Values of `NUMBERS`, float64[len(NUMBERS), n], NaN where unknown; rows not in `active` are undefined.
         active: Rows of `values` that are columns; the others are unknown everywhere.
-        success: Outcomes, int8[n]: 1 success, 0 failure, -1 unknown.
+        success: Outcomes, int8[n]: 1 success, 0 failure, -1 unknown. An empty array: columns alone are summed.
         weight: Weights, float64[n]; None means 1 each.
         codes: Group of each event in each grouping, int32[groupings, n]; None without groupings.
     """
@@ -46,6 +46,11 @@ class Block(NamedTuple):
     def size(self) -> int:
         """Number of events."""
         return len(self.time)
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether events, outcomes and times are counted beside the columns."""
+        return len(self.success) == self.size
 
     def begins(self) -> np.ndarray:
         """Return the start of each event, int64[n]; see `begins_of`."""

@@ -103,8 +103,9 @@ def _names(columns: str | Sequence[str], frame: pd.DataFrame) -> tuple[str, ...]
     names = (columns,) if isinstance(columns, str) else checks.texts("columns", columns)
     for name in names:
         metric = metric_of(name, frame.columns)
-        wanted = name if metric.kind == "mean" and metric.column == name else list(metric.columns)
-        checks.columns("columns", wanted, [*map(str, frame.columns), str(frame.index.name or "time")])
+        own = metric.kind == "mean" and metric.column == name
+        wanted = name if own else [column for column in metric.columns if column not in (frame.index.name, "time")]
+        checks.columns("columns", wanted, frame.columns)
     return names
 
 

@@ -96,16 +96,15 @@ def test_with_exact_errors_it_is_cochran_s_q() -> None:
 
 @pytest.mark.check
 def test_the_interaction_holds_its_level_and_has_power() -> None:
-    rejected, found = 0, 0
+    rejected, found = dict.fromkeys(METRICS, 0), 0
     for seed in range(200):
-        first, second = arm(seed, 60), arm(seed + 1000, 60)
-        second = second[second.device != "tv"]
-        first = first[first.device != "tv"]
-        rejected += cr.compare(first, second, metrics=["score"], by="device").interaction["score"].pvalue < 0.05
+        first, second = (part[part.device != "tv"] for part in (arm(seed, 100), arm(seed + 1000, 100)))
+        for metric, test in cr.compare(first, second, metrics=METRICS, by="device").interaction.items():
+            rejected[metric] += test.pvalue < 0.05
         if seed < 20:
-            moved = second.assign(score=second.score + 2.5 * (second.device == "phone"))
+            moved = second.assign(score=second.score + 2.0 * (second.device == "phone"))
             found += cr.compare(first, moved, metrics=["score"], by="device").interaction["score"].pvalue < 0.05
-    assert 3 <= rejected <= 19  # 200 x 0.05, three standard errors
+    assert all(3 <= count <= 19 for count in rejected.values()), rejected  # 200 x 0.05, three standard errors
     assert found >= 18
 
 

@@ -90,6 +90,17 @@ def test_comparisons_pair_by_the_unit_and_cluster_by_the_cluster() -> None:
             ), (metric, name)
 
 
+def test_units_of_a_metric_are_clustered_as_declared() -> None:
+    exp, plain = arm("a", 1, unit="question", cluster="passage"), rows(1)
+    found = cr.confidence_interval(exp, metric="total_cost_usd", unit="question")
+    expected = cr.confidence_interval(plain, metric="total_cost_usd", unit="question", cluster="passage")
+    assert found.standard_error == pytest.approx(expected.standard_error, rel=1e-12)
+    assert "clustered by passage, as declared" in found.assumptions
+    apart = cr.confidence_interval(exp, metric="total_cost_usd", unit="passage")  # the units are the clusters
+    alone = cr.confidence_interval(plain, metric="total_cost_usd", unit="passage")
+    assert apart.standard_error == pytest.approx(alone.standard_error, rel=1e-12)
+
+
 def test_what_is_said_in_the_call_wins_and_a_missing_cluster_is_said() -> None:
     exp = arm("a", 1, unit="question", cluster="passage")
     given = cr.confidence_interval(exp, metric="latency_ms", cluster="question")
@@ -99,6 +110,12 @@ def test_what_is_said_in_the_call_wins_and_a_missing_cluster_is_said() -> None:
     without = cr.confidence_interval(exp.df.drop(columns="passage"), metric="latency_ms")
     assert "the rows do not have the declared cluster passage" in without.warnings
     assert without.standard_error == given.standard_error  # by the unit, which has several rows
+    bare = cr.t_test(exp.df[["latency_ms"]], exp.df[["latency_ms"]] + 1.0)
+    for said in (
+        "the rows do not have the declared cluster passage",
+        "the rows do not have the declared unit question",
+    ):
+        assert any(said in warning for warning in bare.warnings)
 
 
 def test_stores_keep_the_design(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.pipeline.rules import Rule
+from crucible_nb.testing import ManualClock
 from tests.conftest import NOON, SECOND
 from tests.laws.test_resume import die
 from tests.laws.test_rules import events
@@ -348,4 +349,43 @@ def test_a_rule_that_holds_when_it_is_watched_fires_at_once_and_not_again(rule: 
     assert len(exp.alerts()) == fires
     exp.record("step", loss=2.4, service="a", time=NOON + 9 * SECOND)
     assert len(exp.alerts()) == fires or rule == "max_loss not better for 3 events"
+    exp.stop()
+
+
+# -- live ------------------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_live_run_a_look_sees_the_newest_events(clock: ManualClock) -> None:
+    exp = cr.start("live", clock=clock)
+    exp.watch("p95_ttft_ms > 500 over 5min by service")
+    exp.slo("success", target=0.9)
+    exp.watch("burn_rate > 2 over 5min and 1min")
+    for i in range(40):
+        exp.record("call", ttft_ms=900.0, service="ab"[i % 2], success=i % 2 == 0)
+        clock.tick(0.1)
+    assert exp.alerts()[["metric", "group"]].fillna("").values.tolist() == [
+        ["p95_ttft_ms", "a"],
+        ["p95_ttft_ms", "b"],
+        ["burn_rate", ""],
+    ]
+    for _ in range(400):
+        exp.record("call", ttft_ms=100.0, service="a", success=True)
+        clock.tick(1)
+        exp.alerts()
+    assert len(exp.alerts()) == 3  # it held once for each
+    exp.stop()
+
+
+def test_silence_of_one_group_is_noticed_by_the_clock(clock: ManualClock) -> None:
+    exp = cr.start("silent", clock=clock)
+    exp.watch("event_count < 1 over 1min by service")
+    for second in range(300):
+        exp.record("tick", service="a")
+        if second < 100:
+            exp.record("tick", service="b")
+        exp.alerts()
+        clock.tick(1)
+    (alert,) = exp.alerts().itertuples()
+    assert alert.group == "b"
+    assert 99 + 60 <= (alert.Index - exp.started_at).total_seconds() <= 99 + 63
     exp.stop()

@@ -137,3 +137,13 @@ def test_states_of_earlier_releases_begin_with_the_first_time() -> None:
     state = SumTable(2).to_dict()
     state["span"] = np.array([[5, 7], [9, 8]])
     assert SumTable.from_dict(state).span.tolist() == [[5, 7], [9, 8], [5, 7]]
+
+
+def test_rows_that_remain_after_others_left_have_their_own_time() -> None:
+    exp = cr.start("short", clock="events", max_events=10)
+    for second in range(100):
+        exp.record("tick", time=second * 10**9)
+    assert exp.metrics().summary.seconds == 99
+    assert exp.df.crucible.metrics().summary.seconds == 9
+    assert exp.df.crucible.metrics().summary.events_per_second == pytest.approx(10 / 9)
+    exp.stop()

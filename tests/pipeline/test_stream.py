@@ -30,6 +30,9 @@ def test_a_replay_applies_every_verb_as_the_live_run_did(tmp_path: Path, monkeyp
     exp.plan("latency_ms", direction="down", sample_size=100)
     exp.planned.take(5, ["latency_ms"])
     exp.watch("event_count >= 3", action="pause")
+    exp.slo("latency_ms < 2", target=0.9)
+    exp.watch("burn_rate > 2 by model")
+    exp.mark("warm")
     exp.reprice({"own": {"input": 1.0, "output": 2.0}})
     exp.set_sampling("uniform", {"rate": 0.5})
     exp.record("a", latency_ms=2.0, time=2)
@@ -43,7 +46,7 @@ def test_a_replay_applies_every_verb_as_the_live_run_did(tmp_path: Path, monkeyp
     again = cr.attach("verbs", store=tmp_path, mode="read")
     assert applied["again"] == applied["live"]
     assert {verb for verb, *_ in applied["live"]} == {*_VERBS} - {*TRANSITIONS, "absent"} | {"pause", "resume"}
-    for name in ("life", "watching", "ledger", "prices", "policy", "keeping"):
+    for name in ("life", "watching", "own", "ledger", "prices", "policy", "keeping"):
         assert repr(again._stream.state()[name]) == repr(state[name]), name
     assert not again.should_stop  # the pause that was asked for is over
 

@@ -163,3 +163,9 @@ def test_intervals_cover(name: str) -> None:
     one, two = simulate_rates.coverage(name, 400, 400)
     assert 0.92 <= one <= 0.98
     assert 0.92 <= two <= 0.98
+
+
+def test_spending_is_better_down_and_other_amounts_have_no_direction() -> None:
+    frames = [arm(300, seed).assign(revenue_usd=lambda frame: frame.cost_usd) for seed in (1, 2)]
+    result = cr.compare(*frames, metrics=["usd_per_hour", "revenue_usd", "events_per_second", "error_rate"])
+    assert [row.direction for row in result.values()] == ["down", None, None, "down"]

@@ -17,7 +17,7 @@ from crucible_nb.stats.few_units import few_units_warnings
 from crucible_nb.stats.heavy_tails import top_share
 from crucible_nb.stats.results import Interval, Result, number
 from crucible_nb.stats.samples.blocks import neighbours, sample_of
-from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster
+from crucible_nb.stats.samples.clusters import INDEPENDENT, Clustering, choose_cluster, cluster_of_units
 from crucible_nb.stats.samples.units import unit_values
 from crucible_nb.stats.samples.values import Values, frame_of, rows_where
 from crucible_nb.stats.weighted import Of, effective_size
@@ -175,8 +175,8 @@ def confidence_interval(
     if unit is not None:
         if resample is not None:
             raise ConfigError(f"unit={unit!r}, resample={resample!r}: expected one of them, got both")
-        clustering = Clustering(cluster, given=cluster is not None)
-        values = unit_values(data, metric, unit, cluster)
+        clustering = cluster_of_units(data, unit, cluster)
+        values = unit_values(data, metric, unit, clustering.column)
         data, metric = None, values.metric.name
     else:
         clustering = Clustering(cluster, given=True) if resample is not None else choose_cluster([data], cluster)

@@ -61,11 +61,14 @@ def choose_cluster(
     if given is not None:
         return Clustering(given, (f"clustered by {given}",), given=True)
     frames = [group for group in groups if isinstance(group, pd.DataFrame)]
-    declared, warnings = declared_of(frames).cluster, list[str]()
+    unit, declared = declared_of(frames)
     if declared is not None and any(declared in frame.columns for frame in frames):
         return Clustering(declared, (f"clustered by {declared}, as declared",))
-    if declared is not None:
-        warnings.append(f"the rows do not have the declared cluster {declared}")
+    warnings = [
+        f"the rows do not have the declared {name} {column}"
+        for name, column in (("cluster", declared), ("unit", unit))
+        if column is not None and not any(column in frame.columns for frame in frames)
+    ]
     for column in _candidates(frames, item_column(frames, item or ITEM) or ITEM, paired=paired):
         if not all(_has_several_values(frame, column) for frame in frames if column in frame.columns):
             warnings.append(f"rows are taken as independent, although a group has a single {column}")
@@ -73,6 +76,29 @@ def choose_cluster(
         what = "items" if paired else "rows"
         return Clustering(column, (f"clustered by {column}, which has several {what} each",), tuple(warnings))
     return Clustering(warnings=tuple(warnings))
+
+
+def cluster_of_units(data: Any, unit: str, given: str | None) -> Clustering:
+    """Choose the column of clusters of units that have one value each: as given, else as declared.
+
+    A declared cluster counts if each unit lies in one of its values.
+
+    Args:
+        data: Data with the column `unit`.
+        unit: Column of units, e.g. "session_id".
+        given: Column given by the user.
+
+    Examples:
+        >>> from crucible_nb.events.declared import declare
+        >>> rows = declare(pd.DataFrame({"session_id": [1, 1, 2], "user": ["a", "a", "b"]}), None, "user")
+        >>> cluster_of_units(rows, "session_id", None).column
+        'user'
+    """
+    column = declared_of([data]).cluster
+    if given is not None or column is None or column == unit or not {unit, column} <= set(data.columns):
+        return Clustering(given, given=given is not None)
+    inside = _is_inside(data, unit, column)
+    return Clustering(column, (f"clustered by {column}, as declared",)) if inside else INDEPENDENT
 
 
 def _candidates(frames: Sequence[pd.DataFrame], item: str, *, paired: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -52,6 +53,11 @@ class SequenceResult(Result):
     method: str
     asymptotic: bool
     warnings: tuple[str, ...] = ()
+
+    @property
+    def standard_error(self) -> float:
+        """NaN: a confidence sequence holds at every look, and has no standard error."""
+        return math.nan
 
 
 class ConfidenceSequence:
