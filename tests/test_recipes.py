@@ -214,7 +214,7 @@ def column(copy: Copy) -> None:
     line = '    Column("queue_ms", "float", "ms", "record", "time in the queue"),'
     copy.put("crucible_nb/events/schema.py", line, "_KNOWN = (")
     sql = "alter table crucible.events add column if not exists queue_ms double precision;\\n"
-    copy.change("crucible_nb/store/postgres/tables.py", '\n""",\n)', f'\n""",\n    "{sql}",\n)')
+    copy.change("crucible_nb/store/postgres/tables.py", '\n)\n"""SQL of each', f'\n    "{sql}",\n)\n"""SQL of each')
     copy.put("CHANGELOG.md", "- `queue_ms`.")
     copy.finish("crucible_nb/metrics/sum_table.py", "crucible_nb/metrics/metrics.py")
 
