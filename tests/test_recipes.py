@@ -243,7 +243,7 @@ def figure(copy: Copy) -> None:
 def test_followed_recipes_give_code_that_passes(copy: Copy) -> None:
     for recipe in (accumulator, sampler, detector, verb, column, command, figure):
         recipe(copy)
-    assert python(copy, "-c", USED).split() == ["79", "10", "ms", "float64", "2"]
+    assert python(copy, "-c", USED).split() == ["79", "10", "ms", "float64", "3"]
     new = [
         "crucible_nb/accumulators/midrange.py", "crucible_nb/sampling/slow_ones.py", "crucible_nb/anomaly/leap.py",
         "crucible_nb/notebook/figures",
