@@ -153,6 +153,7 @@ NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractio
 
 NEW |= {
     "cr.Experiment.last(self, column)",
+    "cr.Metrics.columns",
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
 NEW |= {"cr.Experiment.last(self, column)"}

@@ -189,7 +189,7 @@ def report(exp: Experiment, by: str | None = None, window: str | None = None) ->
         True
     """
     metrics, facts = exp.metrics(), exp.summary()
-    parts = [_headline(exp, facts["total_events"], metrics.span), repr(metrics)]
+    parts = [_headline(exp, facts, metrics.span.end), repr(metrics)]
     if metrics.latency.count:
         parts.append(_quantiles(metrics.latency))
     if by is not None:
@@ -206,11 +206,13 @@ def report(exp: Experiment, by: str | None = None, window: str | None = None) ->
     return "\n\n".join(parts)
 
 
-def _headline(exp: Experiment, count: int, span: Any) -> str:
+def _headline(exp: Experiment, facts: dict[str, Any], end: Any) -> str:
+    """Name the trace; its first time is that of an event, which is when it ended."""
+    count = facts["total_events"]
     reason = exp.metadata.get(_UNTIMED)
     if reason is not None:
         return f"{exp.name}: {count:,} events; no time column: {reason}. All have the time 1970-01-01"
-    return f"{exp.name}: {count:,} events from {span.start} to {span.end}"
+    return f"{exp.name}: {count:,} events from {facts['started_at']} to {end}"
 
 
 def _quantiles(latency: Any) -> str:

@@ -124,6 +124,9 @@ class NumericColumns(Mapping[str, NumericColumn]):
             self._given = self._given()
         return self._given
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NumericColumns, (self.state,)
+
     def __getitem__(self, name: str) -> NumericColumn:
         found = self.state.numbers.get(name)
         if found is None:

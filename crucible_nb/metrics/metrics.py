@@ -54,6 +54,8 @@ class Metrics:
         2
     """
 
+    columns = NumericColumns(ColumnStates())  # of what release 0.1 pickled
+
     def __init__(
         self,
         state: GroupState | None = None,
@@ -69,7 +71,6 @@ class Metrics:
         self._groups: Mapping[Any, Metrics] = {}
         self._by: tuple[str, ...] = ()
         self.estimated = estimated
-        self.columns = NumericColumns(ColumnStates())
 
     def grouped(self, groups: Mapping[Any, Metrics], by: Sequence[str]) -> Metrics:
         """Return a copy of these metrics with the metrics of their groups by the columns `by`.

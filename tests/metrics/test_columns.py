@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,14 @@ def test_a_reader_keeps_the_numbers_of_its_moment(monkeypatch: pytest.MonkeyPatc
     exp.stop()
     assert [metrics.columns["loss"].count for metrics in seen] == list(range(1, 41))
     assert [metrics.columns["loss"].last for metrics in seen] == list(range(40))
+
+
+def test_metrics_are_pickled_with_their_columns() -> None:
+    frame = trace(100)
+    with cr.start("own", clock="events", by=("route",)) as exp:
+        exp.extend(frame)
+    for metrics in (exp.metrics(), exp.metrics(by="route"), exp.metrics(last="1min"), frame.crucible.metrics()):
+        assert str(pickle.loads(pickle.dumps(metrics)).to_dict()) == str(metrics.to_dict())
 
 
 # -- the newest value -----------------------------------------------------------------------------------------------------

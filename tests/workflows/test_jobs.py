@@ -154,6 +154,7 @@ def losses(rate: float, seed: int) -> list[tuple[float, float]]:
     return found
 
 
+@pytest.mark.check
 def test_a_training_is_resumed_stopped_and_compared(tmp_path: Path) -> None:
     store, rates, seeds = tmp_path / "runs", (0.05, 0.2), (0, 1, 2)
     killed = subprocess.run(
@@ -215,6 +216,7 @@ def test_a_day_has_an_objective_alerts_and_a_digest() -> None:
     assert names["sessions"].n == len(all_good)
 
 
+@pytest.mark.check
 def test_a_day_tells_the_same_alerts_however_it_comes() -> None:
     day = data.calls()
     whole = run("operations", day=day)["alerts"]
