@@ -38,7 +38,7 @@ class ColumnStage:
 
     def add(self, batch: Batch) -> None:
         """Add a batch of at least one event."""
-        cells = {name: cell for name, cell in batch.cells.items() if name not in _UNSEEN and name[0] != "_"}
+        cells = {name: cell for name, cell in batch.cells.items() if name not in _UNSEEN and not name.startswith("_")}
         self._see(batch, cells)
         columns = {
             name: cell.floats() for name, cell in cells.items() if cell.kind in _NUMERIC and name not in _STANDARD

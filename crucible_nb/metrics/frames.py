@@ -148,7 +148,8 @@ def groups_of_frame(rows: pd.DataFrame, names: Sequence[str]) -> Callable[[Any],
 
     @cache
     def places() -> dict[Any, np.ndarray]:
-        values, codes = group_codes(rows, names, sort=False)
+        absent = {name: None for name in names if name not in rows.columns}  # no kept row has a value of it
+        values, codes = group_codes(rows.assign(**absent) if absent else rows, names, sort=False)
         order = np.argsort(codes, kind="stable")
         cuts = np.cumsum(np.bincount(codes, minlength=len(values)))[:-1]
         return dict(zip(_keys(values), np.split(order, cuts), strict=True))

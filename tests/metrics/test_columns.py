@@ -220,3 +220,13 @@ def test_an_old_store_is_counted_from_its_rows() -> None:
         ):
             if rows[column].notna().any():
                 assert exp.last(column) == rows[column].dropna().iloc[-1]
+
+
+def test_a_column_without_a_name_and_groups_without_a_row_lose_nothing() -> None:
+    with cr.start("odd", clock="events") as exp:
+        assert exp.record("step", **{"": 0.5, "n": 1, "x": object()}, time=10**18)
+    assert len(exp.df) == 1
+    assert exp.summary()["errors"] == 0
+    assert exp.metrics().columns[""].mean == 0.5
+    assert exp.metrics(by="x").to_dict()["groups"]  # no row has a value of x
+    assert exp.metrics(by="x")[None].columns["n"].count == 1
