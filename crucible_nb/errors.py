@@ -52,11 +52,11 @@ class LifecycleError(CrucibleError, RuntimeError):
     Examples:
         >>> import crucible_nb as cr
         >>> exp = cr.start("demo")
+        >>> exp.stop()
         >>> exp.resume()
         Traceback (most recent call last):
         ...
-        crucible_nb.errors.LifecycleError: cannot resume 'demo': its status is 'running' (allowed: pause, stop)
-        >>> exp.stop()
+        crucible_nb.errors.LifecycleError: cannot resume 'demo': its status is 'stopped' (allowed: archive)
     """
 
 

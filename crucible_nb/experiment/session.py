@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.anomaly import detectors_of
-from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError
+from crucible_nb.errors import ConfigError, CrucibleWarning, LifecycleError, StoreError
 from crucible_nb.events.json_text import json_dict
 from crucible_nb.experiment.attach import (
     RUN,
@@ -290,9 +290,17 @@ def experiments(store: Any = None, metrics: Sequence[str] = ()) -> pd.DataFrame:
     store = address_of(store)
     if store is not None:
         return list_stored(store, metrics)
-    runs = {experiment.id: Run(experiment, experiment.frame) for experiment in known()}
-    values = values_of_runs(runs, metrics)
-    return make_listing({key: run.live.summary() for key, run in runs.items()}, values, _draw_picture)
+    facts: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run] = {}
+    for experiment in known():
+        try:
+            facts[experiment.id] = experiment.summary()
+        except StoreError as error:  # its folder was removed
+            unreadable = {"name": experiment.name, "condition": experiment.condition, "status": "unreadable"}
+            facts[experiment.id] = {**unreadable, "errors": str(error)}
+        else:
+            runs[experiment.id] = Run(experiment, experiment.frame)
+    return make_listing(facts, values_of_runs(runs, metrics), _draw_picture)
 
 
 def _draw_picture(identifier: str) -> str:

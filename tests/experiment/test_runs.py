@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,13 @@ def test_values_are_of_every_event_though_few_are_kept() -> None:
 def test_wrong_metrics(store: Path, metrics: object, said: str) -> None:
     with pytest.raises(cr.CrucibleError, match=said):
         cr.experiments(store, metrics=metrics)
+
+
+def test_one_whose_folder_is_gone_hides_no_other(store: Path) -> None:
+    reader = cr.attach("run 0.1", store=store, mode="read")
+    with cr.start("here") as exp:
+        exp.record("train.step", loss=1.0)
+    shutil.rmtree(Path(reader.handle))
+    table = cr.experiments(metrics=["last_loss"])
+    assert table.loc[reader.id, "status"] == "unreadable"
+    assert table.loc[exp.id, "last_loss"] == 1.0

@@ -223,7 +223,7 @@ def test_an_old_store_is_counted_from_its_rows() -> None:
 
 
 def test_a_column_without_a_name_and_groups_without_a_row_lose_nothing() -> None:
-    with cr.start("odd", clock="events") as exp:
+    with cr.start("odd", clock="events", by=("x",)) as exp:
         assert exp.record("step", **{"": 0.5, "n": 1, "x": object()}, time=10**18)
     assert len(exp.df) == 1
     assert exp.summary()["errors"] == 0
