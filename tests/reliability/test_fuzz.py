@@ -32,6 +32,7 @@ def found_nothing(place: Path, seconds: int, names: list[str]) -> None:
     assert all(int(row[1].replace(",", "")) > 0 for row in rows), done.stdout  # each did something
 
 
+@pytest.mark.check
 def test_a_moment_finds_nothing(tmp_path: Path) -> None:
     found_nothing(tmp_path, 3, ["journal"])
 
