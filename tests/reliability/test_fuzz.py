@@ -25,7 +25,9 @@ def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def found_nothing(place: Path, seconds: int, names: list[str]) -> None:
     seed = seeds(1, first=1)[0]  # the same every time but in `explore`: a slower machine sees the beginning of it
-    done = fuzz("--seconds", str(seconds), "--seed", str(seed), "--keep", str(place / "fuzz"), "--only", *names)
+    # under instrumentation a busy machine takes 20 s for 4 MB of blank lines
+    limits = ["--seconds", str(seconds), "--hang", "120"]
+    done = fuzz(*limits, "--seed", str(seed), "--keep", str(place / "fuzz"), "--only", *names)
     assert done.returncode == 0, f"--seed {seed}; files in {place}\n{done.stdout}\n{done.stderr[-4000:]}"
     rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
     assert {row[0].strip() for row in rows} == set(names)
