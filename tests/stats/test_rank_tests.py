@@ -59,7 +59,9 @@ def test_kruskal_wallis_is_scipys(groups: list[list[float]]) -> None:
     assume(len({x for group in groups for x in group}) > 1)
     got = kruskal_wallis(*groups, metric="score")
     theirs = stats.kruskal(*groups)
-    np.testing.assert_allclose([got.statistic, got.pvalue], [theirs.statistic, theirs.pvalue], 1e-12)
+    assert got.statistic == pytest.approx(theirs.statistic, rel=1e-12)
+    if not any("exact" in text for text in got.assumptions):  # scipy's is never
+        assert got.pvalue == pytest.approx(theirs.pvalue, rel=1e-12)
     ranks = np.split(stats.rankdata(np.concatenate(groups)), np.cumsum([*map(len, groups)])[:-1])
     grand = np.concatenate(ranks).mean()
     between = sum(len(rank) * (rank.mean() - grand) ** 2 for rank in ranks)
