@@ -161,7 +161,7 @@ def test_a_reloaded_page_a_second_view_and_a_cell_that_runs_again(run: Any) -> N
     page.page.wait_for_timeout(500)
     page.wait_done()
     assert "widgets 1" in page.outputs()
-    assert "threads 0" in page.outputs() or "threads 1" in page.outputs()
+    page.page.wait_for_function("() => /threads [01]/.test(document.body.innerText)", timeout=60_000)
     clean(page)
 
 
