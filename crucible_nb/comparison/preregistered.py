@@ -51,7 +51,7 @@ class PlannedLook:
 
     @property
     def progress(self) -> str:
-        """What is left of the plan, as the end of a sentence."""
+        """Share of the planned events that are in, as the end of a sentence."""
         if self.plan.sample_size is None:
             return "; look again at any time"
         return f"; {min(1.0, self.ledger.fraction(self.information)):.0%} of the planned events are in"

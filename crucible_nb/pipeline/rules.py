@@ -209,7 +209,7 @@ class Rule:
 
     @property
     def terms(self) -> Terms:
-        """What the rule computes."""
+        """Terms of the metric of the rule."""
         if self.condition is not None:
             return Terms.burn_rate(self.condition, self.target)
         return _terms(self.metric)

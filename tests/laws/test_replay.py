@@ -101,7 +101,7 @@ def run(
 
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [*range(4), *(pytest.param(part, marks=pytest.mark.check) for part in range(4, 10))])
 def test_a_thousand_cuts_and_looks_change_no_bit(original: tuple[pd.DataFrame, str], part: int) -> None:
     frame, numbers = original
     events = stream()
