@@ -160,6 +160,13 @@ NEW |= {"cr.Experiment.last(self, column)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
+_EFFECT = (
+    "class cr.stats.Effect(name, metric, estimate, effect_size, confidence_interval, confidence, n, method, "
+    "assumptions=(), exclusions=(), warnings=(){})"
+)
+GONE |= {_EFFECT.format("")}
+NEW |= {_EFFECT.format(", standard_error=nan"), "cr.stats.Effect.standard_error"}
+
 _COMPARE = (
     "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
     "asymptotic=False, margin=None, direction=None, group_by=None, *, alpha=None, paired=None, cluster=None, "
