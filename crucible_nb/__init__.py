@@ -10,7 +10,7 @@ Examples:
 
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, anomaly, events, files, notebook, sampling, stats
+from crucible_nb import accumulators, anomaly, capture, events, files, notebook, sampling, stats
 from crucible_nb.comparison import compare, table
 from crucible_nb.errors import (
     ConfigError,
@@ -87,6 +87,7 @@ __all__ = [
     "anomaly",
     "anova",
     "attach",
+    "capture",
     "chi_square",
     "cliffs_delta",
     "cohens_d",
