@@ -8,9 +8,10 @@ Examples:
     1.0
 """
 
+from inspect import isfunction as _isfunction
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, anomaly, events, files, notebook, sampling, stats
+from crucible_nb import accumulators, anomaly, capture, events, files, notebook, sampling, stats
 from crucible_nb.comparison import compare, table
 from crucible_nb.errors import (
     ConfigError,
@@ -63,6 +64,7 @@ from crucible_nb.stats import (
     wilcoxon,
 )
 from crucible_nb.store.redaction import Redaction
+from crucible_nb.utils import suggest as _suggest
 
 if TYPE_CHECKING:
     from crucible_nb.files import load
@@ -87,6 +89,7 @@ __all__ = [
     "anomaly",
     "anova",
     "attach",
+    "capture",
     "chi_square",
     "cliffs_delta",
     "cohens_d",
@@ -139,7 +142,23 @@ def __getattr__(name: str) -> Any:
     """Import `load` on first use, see `crucible_nb.files`."""
     if name == "load":
         return files.load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _suggest.missing(f"module {__name__!r}", name, __all__, _WORDS)
+
+
+_WORDS = {
+    "init": "use exp = cr.start('name', metadata={'lr': 0.1})",
+    "log": "use cr.record('train.step', {'loss': 0.3}, step=1), or exp.record(...)",
+    "finish": "use exp.stop(), or `with cr.start(...) as exp:`",
+}
+"""Names of other packages, and what to use here."""
+
+_HOT = ("record", "span", "track")  # called for every event, and any keyword is a column
+for _name in __all__:
+    _public = globals().get(_name)
+    if _isfunction(_public) and _name not in _HOT:
+        globals()[_name] = _suggest.hinting(_public)
+        globals()[_name].__module__ = __name__  # where pickle finds the wrapper
+del _name, _public
 
 
 def load_ipython_extension(shell: Any) -> None:

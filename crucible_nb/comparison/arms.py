@@ -60,6 +60,9 @@ def read_arm(data: Any, name: str, metrics: Sequence[str] | None, where: Where =
         SchemaError: Several columns have one name.
         StatError: Data without columns, and not exactly one metric; weights that are no weights.
     """
+    if isinstance(data, str):
+        accepted = "an experiment, DataFrame, Series, list or array; a name is for `%crucible compare` or cr.attach"
+        raise checks.wrong(name, data, accepted, StatError)
     [rows] = rows_where(where, frame_of(data))
     if isinstance(rows, pd.DataFrame):
         _check_columns(rows, name)

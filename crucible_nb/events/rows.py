@@ -15,7 +15,7 @@ from crucible_nb.events.coerce import text_cells
 from crucible_nb.events.json_text import is_object, to_json
 from crucible_nb.events.kinds import Columns
 from crucible_nb.events.scalars import EXTRA, NO_SCALARS
-from crucible_nb.events.schema import RESERVED
+from crucible_nb.events.schema import COLUMNS, RESERVED
 from crucible_nb.events.times import read_values
 from crucible_nb.utils.checks import short, text_of
 from crucible_nb.utils.instants import nanoseconds
@@ -27,6 +27,9 @@ STANDARD = ("event", "latency_ms", "cost_usd", "success", "model", "prompt_token
 WIDTH = len(STANDARD) + 2
 """Cells of a staged row: clock reading, the standard columns, a mapping of all other keywords or None."""
 
+_ACCEPTED = {
+    "float": "a number", "integer": "a whole number", "boolean": "True or False", "category": "text", "string": "text"
+}  # fmt: skip
 _LONG = 80  # characters of JSON in a message
 _SHOWN = 100  # rows whose misfits are looked at for the message
 
@@ -197,13 +200,16 @@ def _shown(value: Any) -> str:
 
 
 def _reason(name: str, value: Any) -> str:
-    """Return the reason why a value is not a time."""
+    """Return what a column accepts, and for a time why the value is none."""
+    if name == "event":
+        return ": the name comes first, as in record('train.step', {'loss': 0.3})"
     if name == "time" and type(value) is not orjson.Fragment:
         try:
             nanoseconds(value)
         except ValueError as error:
             return f": {error}"
-    return ""
+    accepted = _ACCEPTED.get(COLUMNS[name].kind) if name in COLUMNS else None
+    return "" if accepted is None else f": expected {accepted}"
 
 
 def _by_name(extras: list[dict[Any, Any] | None]) -> dict[Any, list[Any]]:

@@ -22,7 +22,7 @@ from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
 from crucible_nb.store.archive import Remote, is_url
 from crucible_nb.store.attachment import Attachment
-from crucible_nb.store.catalog import created_ns, find, readable_facts, root_of
+from crucible_nb.store.catalog import created_ns, find, names, readable_facts, root_of
 from crucible_nb.store.layout import ExperimentFolder, folders, is_experiment, unpack
 from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres.address import Address, address_of
@@ -36,6 +36,7 @@ from crucible_nb.utils.interrupts import let_pass, unbroken
 
 MODES = ("resume", "read", "join")
 _LONG = 4096  # characters of a path
+_LISTED = 10  # names in a message
 RUN = "CRUCIBLE_RUN"
 """Environment variable with the handle (`exp.handle`) of the experiment that a process should join."""
 
@@ -215,8 +216,18 @@ def _find_folder(name: Any, store: Any) -> ExperimentFolder:
         reason = f"its journal is not on this machine, in {str(root)!r}; use mode='read' to read the copy in {store!r}"
         raise StoreError(f"cannot attach to {name!r}: {reason}")
     if folder is None:
-        raise StoreError(f"cannot attach to {name!r}: there is no such experiment in {str(root)!r}")
+        raise StoreError(f"cannot attach to {name!r}: {_absent(root)}")
     return folder
+
+
+def _absent(root: Path) -> str:
+    """Return why no experiment was found in a store: there is no folder, or the names it holds."""
+    if not root.is_dir():
+        return f"there is no folder {str(root)!r}"
+    known = list(dict.fromkeys(names(root)))
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    held = f"it holds {', '.join(map(repr, known[:_LISTED]))}{more}" if known else "it is empty"
+    return f"there is no such experiment in {str(root)!r}; {held}"
 
 
 def _user_objects(clock: Any, sampling: Any, anomaly: Any) -> ExperimentConfig | None:
@@ -250,7 +261,9 @@ def list_stored(store: Any, metrics: Sequence[str] = ()) -> pd.DataFrame:
             facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}
             dated.append((start, identity, facts))
     ordered = sorted(dated, key=lambda entry: entry[:2])
-    return make_listing({identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics))
+    root = root_of(store)
+    empty = "no experiments" if root.is_dir() else f"no experiments: there is no folder {str(root)!r}"
+    return make_listing({identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics), empty=empty)
 
 
 def _rows_of(folder: ExperimentFolder) -> pd.DataFrame:

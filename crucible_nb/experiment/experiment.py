@@ -27,7 +27,6 @@ from crucible_nb.experiment.spans import Span, track
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert
 from crucible_nb.pipeline.config import ExperimentConfig
-from crucible_nb.pipeline.lifecycle import Status
 from crucible_nb.pipeline.monitor import ACTIONS
 from crucible_nb.pipeline.prices import PriceTable
 from crucible_nb.pipeline.rules import Rule
@@ -45,12 +44,23 @@ from crucible_nb.utils import checks, html
 from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
 from crucible_nb.utils.signatures import signature_of
+from crucible_nb.utils.suggest import Near, hinting_methods
 from crucible_nb.utils.text import brief
 from crucible_nb.windows import windowed_metrics
 from crucible_nb.windows.query import TimedRows, query_window
 
+_WORDS = {
+    "log": "use exp.record('train.step', {'loss': 0.3}, step=1)",
+    "finish": "use exp.stop(), or `with cr.start(...) as exp:`",
+    "close": "use exp.stop(), or `with cr.start(...) as exp:`",
+    "config": "use exp.metadata, and exp.summary() for the arguments of cr.start",
+    "history": "use exp.df",
+}
+"""Names of other packages, and what to use here."""
 
-class Experiment:
+
+@hinting_methods
+class Experiment(Near):
     """Telemetry of one experiment: record events, pause and resume, and read metrics at any time.
 
     Created by `cr.start`; all methods may be called from any thread.
@@ -76,7 +86,11 @@ class Experiment:
     track_iter: Callable[..., Any]  # registered
     plot: Any  # registered
 
+    _words = _WORDS
+
     def __init__(self, config: ExperimentConfig, log: EventLog | None = None) -> None:
+        if not isinstance(config, ExperimentConfig):
+            raise checks.wrong("Experiment", config, "no direct call; use cr.start(name) or cr.attach(name, store)")
         self._config, self._log = config, MemoryLog(config) if log is None else log
         self.id = self._log.identity
         self.name, self.condition, self.hypothesis = config.name, config.condition, config.hypothesis
@@ -369,7 +383,7 @@ class Experiment:
                 self._move("stop" if error is None else "fail")
 
     @property
-    def status(self) -> Status:
+    def status(self) -> str:  # jedi completes nothing for an object with a property that returns a Literal
         """Status: running, paused, stopped, failed, archived, or dead.
 
         Dead means that the writing process ended without stopping the experiment. For a worker, this is the status of
@@ -441,7 +455,9 @@ class Experiment:
             not write), lost (events and files of the store that cannot be read), store (path, durability, acknowledged
             and synced bytes of the journal, failure: reason why it cannot be written now, archived: by database or
             URL, the number of events there, lag_events, lag_seconds and the last failure), progress (proportion of
-            `sample_size`, None without one), and the arguments of `cr.start`.
+            `sample_size`, None without one), and the arguments of `cr.start`. Where spans were captured and there are
+            any: twins (calls that a second library recorded too), dropped_spans (the queue was full, or they could
+            not be mapped), dropped_attributes (by the limit of the sender).
 
         Examples:
             >>> import crucible_nb as cr
@@ -1049,6 +1065,11 @@ def copies_of(experiment: Experiment) -> Copies:
 def log_of(experiment: Experiment) -> EventLog:
     """Return the log of an experiment."""
     return experiment._log
+
+
+def intake_of(experiment: Experiment) -> Intake:
+    """Return the intake of an experiment."""
+    return experiment._intake
 
 
 _ARRIVED: dict[str, Experiment] = {}

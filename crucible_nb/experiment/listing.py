@@ -17,6 +17,7 @@ class Experiments(pd.DataFrame):
     """The result of `cr.experiments()`: a DataFrame with its own repr; slices are plain DataFrames."""
 
     _picture: Callable[[str], str] | None = None
+    _empty = "no experiments"
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -32,7 +33,7 @@ class Experiments(pd.DataFrame):
 
     def __repr__(self) -> str:
         if not len(self):
-            return "no experiments"
+            return self._empty
         rows = [list(_HEADER), *self._lines()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
@@ -61,6 +62,7 @@ def make_listing(
     experiments: Mapping[str, Mapping[str, Any]],
     values: Mapping[str, Mapping[str, float]] | None = None,
     picture: Callable[[str], str] = lambda _: "",
+    empty: str = "no experiments",
 ) -> Experiments:
     """Build the table of experiments.
 
@@ -68,6 +70,7 @@ def make_listing(
         experiments: Summaries by id.
         values: Values of metrics by id, as further columns.
         picture: Callable (id) -> small picture of the experiment, or "".
+        empty: Text of the repr without experiments.
 
     Returns:
         One row per experiment: facts, a column for every key of `metadata` (with "metadata." in front of a name that is
@@ -86,6 +89,7 @@ def make_listing(
     columns = [*_SHOWN, *own, *metrics]
     table = Experiments(rows, index=pd.Index(list(experiments), name="id", dtype="str"), columns=columns)
     object.__setattr__(table, "_picture", picture)
+    object.__setattr__(table, "_empty", empty)
     return table
 
 

@@ -172,11 +172,16 @@ def _listed(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
+_CLOCKS = "'events', a callable () -> int (UTC nanoseconds since 1970) or None"
+
+
 def _clock(clock: Callable[[], int] | str | None) -> Callable[[], int] | str | None:
     if isinstance(clock, str):
-        return str(checks.one_of("clock", clock, ("events",)))
+        if clock != "events":
+            raise checks.wrong("clock", clock, _CLOCKS)
+        return clock
     if clock is not None and not callable(clock):
-        raise checks.wrong("clock", clock, "a callable () -> int (UTC nanoseconds), 'events' or None")
+        raise checks.wrong("clock", clock, _CLOCKS)
     return clock
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import orjson
 import pandas as pd
 
-from crucible_nb.errors import SchemaError
+from crucible_nb.errors import SchemaError, StoreError
 from crucible_nb.files import csv, jsonl, parquet, zipped
 from crucible_nb.files.columns import MisfitError
 from crucible_nb.files.disk import as_path, replacing, target_format
@@ -84,6 +84,8 @@ def _write_text(
 ) -> None:
     """Write a text file and its side file; a crash at any time leaves no file beside the side file of another."""
     side = side_path(target)
+    if not target.parent.is_dir():
+        raise StoreError(f"cannot write {str(target)!r}: no such folder {str(target.parent)!r}")
     with replacing(side) as beside, replacing(target) as stream:
         write(frame, layout, stream)
         beside.write(orjson.dumps({KEY: orjson.loads(header)}, option=orjson.OPT_INDENT_2))

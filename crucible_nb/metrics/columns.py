@@ -18,6 +18,7 @@ from crucible_nb.events.schema import EVERY
 from crucible_nb.events.times import times_of
 from crucible_nb.metrics.column_state import ColumnStates, Newest, Values
 from crucible_nb.utils import checks
+from crucible_nb.utils.suggest import Near
 
 _NAN = math.nan
 _NUMBERS = ("boolean", "integer", "float", "decimal", "duration", "sparse")
@@ -26,7 +27,7 @@ _NOT_OWN = frozenset({*EVERY, "time", "writer"})
 
 
 @dataclass(frozen=True)
-class NumericColumn:
+class NumericColumn(Near):
     """Numbers of one column, over the events with a known value.
 
     Attributes:

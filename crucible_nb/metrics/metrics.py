@@ -19,6 +19,7 @@ from crucible_nb.metrics.group_state import GroupState
 from crucible_nb.metrics.records import Cost, Latency, Reliability, Span, Summary, Tokens
 from crucible_nb.utils import html
 from crucible_nb.utils.pictures import histogram, sparkline
+from crucible_nb.utils.suggest import Near
 from crucible_nb.utils.text import brief
 
 _NAN = math.nan
@@ -26,7 +27,7 @@ _HOUR = 3600.0
 _QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
-class Metrics:
+class Metrics(Near):
     """Metrics of a set of events. Counts, totals, means, variances and extremes are exact, each rounded once.
 
     Quantiles are exact up to 2,048 values and have an error bound above. `Metrics()` is the identity of `merge`, which
@@ -206,8 +207,10 @@ class Metrics:
         try:
             return self._groups[key]
         except KeyError:
-            groups = ", ".join(map(repr, self._groups)) or "any (no `by`)"
-            raise ConfigError(f"group {key!r}: not among {groups}") from None
+            if not self._by:
+                own = f"use .{key}" if isinstance(key, str) and hasattr(type(self), key) else "use .columns[name]"
+                raise ConfigError(f"metrics()[{key!r}]: there are no groups without by=; {own}") from None
+            raise ConfigError(f"group {key!r}: not among {', '.join(map(repr, self._groups))}") from None
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._groups)
@@ -322,6 +325,11 @@ class Metrics:
             ),
             ("tokens", f"{_short(tokens.total_prompt)} in, {_short(tokens.total_completion)} out", tokens.total > 0),
         ]
+        own = list(self.columns.items())
+        rows += [(brief(name), f"last {_short(one.last)}, min {_short(one.min)}, mean {_short(one.mean)}", True)
+                 for name, one in own[:_MAX_OWN]]  # fmt: skip
+        if len(own) > _MAX_OWN:
+            rows.append(("...", f"{len(own) - _MAX_OWN} more columns in .columns", True))
         return [(name, text) for name, text, known in rows if known]
 
     def _group_rows(self) -> list[list[str]]:
@@ -350,6 +358,7 @@ class Metrics:
         return html.figure(sparkline(heights, label), label) if len(heights) else ""
 
 
+_MAX_OWN = 8  # columns of one's own in the repr
 _MIN_EVENTS = 20  # smallest number of events for a picture of the distribution
 _SECTIONS = ("latency", "cost", "reliability", "tokens", "summary")
 _GROUP_COLUMNS = {

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crucible_nb.accumulators import Quantiles
 from crucible_nb.errors import ConfigError
+from crucible_nb.utils.suggest import Near
 
 
 class Span(NamedTuple):
@@ -26,7 +27,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Latency:
+class Latency(Near):
     """Latency of the events with a known latency, in milliseconds.
 
     Attributes:
@@ -83,7 +84,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Near):
     """Cost of the events with a known cost, in USD.
 
     Attributes:
@@ -107,7 +108,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Reliability:
+class Reliability(Near):
     """Success of the events with a known outcome.
 
     Attributes:
@@ -132,7 +133,7 @@ class Reliability:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class Tokens(Near):
     """Tokens of the events that report them; totals are NaN if no event does.
 
     Attributes:
@@ -156,7 +157,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Near):
     """Number of events, durations and rates.
 
     Attributes:

@@ -62,7 +62,8 @@ class Block(NamedTuple):
         for row in self.active:
             values[row] = self.values[row][order]
         weight = None if self.weight is None else self.weight[order]
-        return Block(self.time[order], values, self.active, self.success[order], weight)
+        success = self.success[order] if self.counts_events else self.success
+        return Block(self.time[order], values, self.active, success, weight)
 
 
 def joined(blocks: Sequence[Block]) -> Block:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from IPython.core.inputtransformer2 import cell_magic
+
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.utils.interrupts import unbroken
@@ -20,6 +22,8 @@ _HEADER = re.compile(r"%%crucible(?:[ \t]+(?P<arguments>.*[^?\s]))?[ \t]*\n?\Z")
 def transform_header(lines: list[str]) -> list[str]:
     r"""Input transformer: replace a first line `%%crucible ...` by a call; other lines stay.
 
+    Blank lines and comments may come before it, and another cell magic, such as `%%time`, may follow.
+
     Args:
         lines: Lines of the cell, with their line ends.
 
@@ -27,11 +31,19 @@ def transform_header(lines: list[str]) -> list[str]:
         >>> transform_header(["%%crucible demo\n", "1 + 1\n"])
         ["get_ipython().run_line_magic('crucible', '%% demo')\n", '1 + 1\n']
     """
-    match = _HEADER.match(lines[0]) if lines else None
+    at = _first_code(lines, 0)
+    match = _HEADER.match(lines[at]) if at < len(lines) else None
     if match is None:
         return lines
     line = f"%% {match['arguments'] or ''}".rstrip()
-    return [f"get_ipython().run_line_magic('crucible', {line!r})\n", *lines[1:]]
+    body = _first_code(lines, at + 1)
+    rest = [*lines[at + 1 : body], *cell_magic(lines[body:])]  # type: ignore[no-untyped-call]
+    return [*lines[:at], f"get_ipython().run_line_magic('crucible', {line!r})\n", *rest]
+
+
+def _first_code(lines: list[str], start: int) -> int:
+    """Return the index of the first line from `start` on that is neither blank nor a comment."""
+    return next((i for i in range(start, len(lines)) if lines[i].strip() and lines[i].lstrip()[0] != "#"), len(lines))
 
 
 @contextmanager

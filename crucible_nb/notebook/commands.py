@@ -144,7 +144,7 @@ COMMANDS = {
         (
             Argument(("a",), "the control", "arm"),
             Argument(("b",), "the treatment", "arm"),
-            Argument(("--metric",), "metrics, such as p95_latency_ms,success_rate", "metric", multiple=True),
+            Argument(("--metrics", "--metric"), "such as p95_latency_ms,success_rate", "metric", multiple=True),
             Argument(("--direction",), "which direction is better, such as score=up", "pairs"),
             Argument(("--margin",), 'smallest relevant difference, such as 20 or "5%%"'),
             Argument(("--pair-by",), "column with item ids (default: sample_id)", "column"),

@@ -31,10 +31,12 @@ class Completions(NamedTuple):
     Attributes:
         fragment: The text they replace.
         texts: The completions.
+        is_path: Whether a path is typed, which IPython completes.
     """
 
     fragment: str
     texts: list[str]
+    is_path: bool = False
 
 
 def complete(line: str, values: Callable[[Argument, list[str]], Iterable[str]]) -> Completions | None:
@@ -70,8 +72,9 @@ def complete(line: str, values: Callable[[Argument, list[str]], Iterable[str]]) 
     if argument is not None:
         fragment = fragment.rpartition(",")[2] if argument.multiple else fragment
         matching = _matching(fragment, argument.choices or values(argument, words))
-        if matching.texts or fragment or not argument.positional or argument.value_type == "path":
-            return matching
+        is_path = argument.value_type == "path"
+        if matching.texts or fragment or not argument.positional or is_path:
+            return matching._replace(is_path=is_path)
     return _matching(fragment, _unused_options(command, words))
 
 
@@ -156,7 +159,8 @@ class ArgumentValues:
         sources: list[Any] = [experiment for experiment in reversed(session.known()) if experiment.name in named]
         variables = (self._magic.shell.user_ns.get(name) for name in named)
         sources += [value for value in variables if isinstance(value, (Experiment, pd.DataFrame))]
-        source = sources[0] if sources else session.current()
+        known = session.known()
+        source = sources[0] if sources else session.current() or (known[-1] if known else None)
         if source is None:
             return pd.DataFrame()
         return source.frame() if isinstance(source, Experiment) else source

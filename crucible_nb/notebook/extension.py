@@ -65,7 +65,7 @@ def _matcher(magic: Magic) -> Any:
         offered = [SimpleCompletion(text, type="magic") for text in completions.texts]
         return {
             "completions": offered,
-            "suppress": bool(offered),
+            "suppress": bool(offered) or not completions.is_path,
             "matched_fragment": completions.fragment,
             "ordered": True,
         }

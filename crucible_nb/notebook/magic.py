@@ -18,7 +18,7 @@ from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.live import LIVE
 from crucible_nb.notebook import static_page
 from crucible_nb.notebook.cell_spans import OpenCells, cell_span
-from crucible_nb.notebook.parser import HelpRequested, cell_parser, full_help, parser, split_line
+from crucible_nb.notebook.parser import HelpRequested, cell_parser, full_help, parser, refuse_unfilled, split_line
 
 _ACTIONS = ("start", "attach", "pause", "resume", "stop")
 
@@ -56,6 +56,7 @@ class Magic:
     def run(self, line: str) -> Any:
         """Execute a line; errors the user can correct are one line without a traceback."""
         words, silent = split_line(line)
+        refuse_unfilled(line)
         header = words[:1] == ["%%"]  # see `cell_spans.transform_header`
         try:
             arguments = vars(self.parsers[header].parse_args(words[1:] if header else words or ["--help"]))
@@ -165,10 +166,10 @@ class Magic:
     def _anomalies(self, experiment: str | None = None) -> pd.DataFrame:
         return self.find_experiment(experiment).anomalies()
 
-    def _compare(self, a: str, b: str, metric: tuple[str, ...] | None = None, **options: Any) -> Any:
+    def _compare(self, a: str, b: str, metrics: tuple[str, ...] | None = None, **options: Any) -> Any:
         if "margin" in options:
             options["margin"] = _margin(options["margin"])
-        return compare(self._find_arm(a), self._find_arm(b), metric, **options)
+        return compare(self._find_arm(a), self._find_arm(b), metrics, **options)
 
     def _dashboard(self, experiment: str | None = None, compare: str | None = None, refresh: float = 0.5) -> Any:
         other = None if compare is None else self.find_experiment(compare)

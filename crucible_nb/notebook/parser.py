@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable
@@ -13,6 +14,10 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 
 from crucible_nb.notebook.commands import CELL, COMMANDS, Argument, Command
+from crucible_nb.utils.checks import suggestion
+
+_UNFILLED = re.compile(r"\{(?P<braces>[A-Za-z_][^{}\s]*)\}|\$(?P<dollar>[A-Za-z_]\w*)")
+_F_STRING = re.compile(r"""(?:^|\s)[fF][rR]?["']""")
 
 
 class HelpRequested(Exception):  # noqa: N818  it is no error
@@ -26,6 +31,18 @@ class Parser(MagicArgumentParser):
         options.pop("color", None)  # passed by Python 3.14, unknown to IPython
         super().__init__(argument_default=SUPPRESS, **options)  # type: ignore[no-untyped-call]
         self.add_argument("-h", "--help", action="help", help="show this")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UsageError; words that are left over get a hint."""
+        unknown, _, words = message.partition("unrecognized arguments: ")
+        if not unknown and words.startswith("#"):
+            message += "; a comment needs a line of its own"
+        elif not unknown and not words.startswith("-"):
+            message += "; a value with spaces needs quotes, and several values have commas without spaces"
+        elif not unknown:
+            options = [flag for action in self._actions for flag in action.option_strings]
+            message += suggestion(words.split()[0], [*options, *(f for c in COMMANDS.values() for f in _flags(c))])
+        raise UsageError(message)
 
     def print_help(self, file: Any = None) -> NoReturn:  # noqa: ARG002  argparse's own signature
         """Raise `HelpRequested`."""
@@ -66,6 +83,10 @@ def full_help() -> str:
     return "\n\n".join(part.format_help().strip() for part in (parser(), *parsers, cell_parser()))
 
 
+def _flags(command: Command) -> list[str]:
+    return [flag for argument in command.arguments for flag in argument.flags if flag.startswith("--")]
+
+
 def split_line(line: str) -> tuple[list[str], bool]:
     """Split a line into words; also return whether it ends in a semicolon, which suppresses the output.
 
@@ -81,7 +102,31 @@ def split_line(line: str) -> tuple[list[str], bool]:
     try:
         return list(reader), line.rstrip().endswith(";")
     except ValueError:
-        raise UsageError(f"{line.strip()}: a quotation is not closed") from None
+        raise UsageError(
+            f"{line.strip()}: unclosed quote; a text that has one needs quotes of the other kind"
+        ) from None
+
+
+def refuse_unfilled(line: str) -> None:
+    """Refuse `{name}` and `$name` that IPython left because there is no such variable, and f-strings.
+
+    Raises:
+        UsageError: One is left.
+
+    Examples:
+        >>> refuse_unfilled("start 'my run' --store runs/")
+        >>> refuse_unfilled("start $nope")
+        Traceback (most recent call last):
+        ...
+        IPython.core.error.UsageError: $nope: there is no variable 'nope' to fill it from
+    """
+    left = _UNFILLED.search(line)
+    if left is not None:
+        name = left["braces"] or left["dollar"]
+        raise UsageError(f"{left[0].strip()}: there is no variable {name!r} to fill it from")
+    prefix = _F_STRING.search(line)
+    if prefix is not None:
+        raise UsageError(f"{prefix[0].strip()}...: no f-string is needed; {{name}} and $name are filled on this line")
 
 
 def expand_path(text: str) -> str:

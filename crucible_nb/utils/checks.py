@@ -143,14 +143,21 @@ def duration(name: str, value: Any) -> int:
     try:
         if isinstance(value, (bool, int, float)):
             raise TypeError
-        offset: Any = pd.tseries.frequencies.to_offset(value) if isinstance(value, str) else value
-        delta = pd.Timedelta(offset)
+        delta = pd.Timedelta(_offset(value) if isinstance(value, str) else value)
         nanoseconds = int(delta.as_unit("ns").value)
     except (TypeError, ValueError, OverflowError, pd.errors.OutOfBoundsTimedelta):
         nanoseconds = 0
     if nanoseconds <= 0:
         raise wrong(name, value, "a positive duration such as '5min', '30s', '1h' or a Timedelta")
     return nanoseconds
+
+
+def _offset(text: str) -> Any:
+    """Parse a text such as "5min", or in words as "5 minutes"."""
+    try:
+        return pd.tseries.frequencies.to_offset(text)
+    except ValueError:
+        return pd.Timedelta(text)
 
 
 def instant(name: str, value: Any) -> int:

@@ -168,7 +168,7 @@ def test_the_first_misfit_of_a_kind_is_said_and_no_other(exp: cr.Experiment) -> 
     exp.record("tick", latency_ms="slow")
     with pytest.warns(cr.CrucibleWarning) as said:
         exp.metrics()
-    sentence = "experiment 'values': values that do not fit their column went to `metadata` (first: latency_ms='slow')"
+    sentence = "experiment 'values': values that do not fit their column went to `metadata` (first: latency_ms='slow': expected a number)"
     assert [str(one.message) for one in said] == [sentence]
     exp.record("tick", latency_ms="slow")
     assert exp.metrics().events == 2  # warnings are errors here

@@ -142,9 +142,10 @@ def test_merging_parts_gives_the_whole() -> None:
     assert one.merge(two).to_dict()["columns"] == pd.concat(parts).crucible.metrics().to_dict()["columns"]
 
 
-def test_weights_of_rows_count() -> None:
+@pytest.mark.parametrize("weights", [np.linspace(0.5, 1.5, 500), np.tile([1.0, 2.5], 250)], ids=["many", "few"])
+def test_weights_of_rows_count(weights: np.ndarray) -> None:
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"loss": rng.random(500), "weight": rng.random(500) + 0.5})
+    frame = pd.DataFrame({"loss": rng.random(500), "weight": weights})
     found = frame.crucible.metrics().columns["loss"]
     assert found.count == pytest.approx(frame.weight.sum(), rel=1e-12)
     assert found.mean == pytest.approx(np.average(frame.loss, weights=frame.weight), rel=1e-12)

@@ -147,6 +147,8 @@ def test_few_weights_are_the_same_sums(rng: np.random.Generator, weights: list[f
         assert table.weight(ONES, group) == sum(b for _, b in of_group)
         assert table.totals.fraction(2, group) == sum(a * b for a, b in of_group)
         assert table.squares.fraction(2, group) == sum(a * a * b for a, b in of_group)
+    alone = fold(few._replace(success=few.success[:0]), cells_of(codes, SIZE), compiled=compiled)  # without outcomes
+    assert alone.totals.fraction(2, 0) == table.totals.fraction(2, 0)
 
 
 @pytest.mark.parametrize("spread", [1, 10**12])

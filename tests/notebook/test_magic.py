@@ -113,7 +113,7 @@ def test_compare_takes_experiments_and_variables(run: Any, ip: Any) -> None:
         run(f"%crucible start {name}\nfor i in range(40): exp.record('call', latency_ms=100.0 + i % 7 + {slower})")
         run("%crucible stop\ndel exp")
     gc.collect()  # nobody holds them but the magic
-    found = run("%crucible compare a b --metric latency_ms")
+    found = run("%crucible compare a b --metrics latency_ms")
     assert list(found) == ["latency_ms"]
     assert found["latency_ms"].verdict == "worse"
     ip.user_ns["base"] = pd.DataFrame({"score": [0.1, 0.2, 0.3, 0.2]})
@@ -198,8 +198,15 @@ MISTAKES = {
     "%crucible start a --sampling some": "argument --sampling: invalid choice: 'some'",
     "%crucible start a --anomaly some": "expected one of",
     "%crucible start a -o 1x": "argument -o/--output: '1x': expected the name of a variable",
-    "%crucible start 'a": "start 'a: a quotation is not closed",
-    "%crucible start a b": "unrecognized arguments: b",
+    "%crucible start 'a": "start 'a: unclosed quote",
+    "%crucible start a b": "unrecognized arguments: b; a value with spaces needs quotes",
+    "%crucible start don't": "unclosed quote; a text that has one needs quotes of the other kind",
+    "%crucible stop # the run": "# the run; a comment needs a line of its own",
+    "%crucible start b --tags x, y": "unrecognized arguments: y; a value with spaces needs quotes, and several values",
+    "%crucible metrics --lats 5min": "unrecognized arguments: --lats 5min; did you mean '--last'?",
+    "%crucible start b --store {no_such_folder}": "{no_such_folder}: there is no variable 'no_such_folder'",
+    "%crucible start $nope": "$nope: there is no variable 'nope' to fill it from",
+    "%crucible start f'b'": "no f-string is needed",
     "%crucible metrics --last yesterday": "last='yesterday': expected a positive duration",
     "%crucible dashboard --refresh x": "argument --refresh: 'x': expected a number",
     "%crucible dashboard --refresh 0.01": "refresh=0.01: expected a number >= 0.1",
@@ -209,7 +216,7 @@ MISTAKES = {
     "%crucible start b --store ''": "argument --store: '': expected a path",
     "%crucible attach": "the following arguments are required: NAME",
     "%crucible attach b --mode some": "argument --mode: invalid choice: 'some'",
-    "%crucible attach b --store nowhere": f"cannot attach to 'b': there is no such experiment in {NOWHERE!r}",
+    "%crucible attach b --store nowhere": f"cannot attach to 'b': there is no folder {NOWHERE!r}",
     "%%crucible\n1": "the following arguments are required: NAME",
     "%%crucible a --seed 1\n1": "'a' is running: options apply to a new experiment only, got --seed",
 }
@@ -306,6 +313,14 @@ def test_a_cell_within_a_cell(run: Any, ip: Any) -> None:
     run("%%crucible a -o a\nget_ipython().run_cell('%%crucible b -o b\\n1')\nstatus = a.status, b.status")
     assert ip.user_ns["status"] == ("running", "stopped")
     assert ip.user_ns["a"].status == "stopped"
+
+
+def test_the_header_may_follow_comments_and_precede_another_magic(run: Any, ip: Any) -> None:
+    assert run("# setup\n\n%%crucible a\nexp.record('tick')\n1 + 1") == 2
+    assert len(ip.user_ns["exp"].df) == 1
+    run("%%crucible b\n# timed\n%%capture out\nprint('hi', exp.name, exp.status)")
+    assert ip.user_ns["out"].stdout == "hi b running\n"
+    assert (ip.user_ns["exp"].name, ip.user_ns["exp"].status) == ("b", "stopped")
 
 
 def test_other_magics_around_the_cell(run: Any, ip: Any) -> None:

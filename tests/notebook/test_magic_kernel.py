@@ -99,6 +99,26 @@ def test_a_usage_error_stops_run_all():
             executed("1", mistake, "2", allow_errors=False)
 
 
+PUBLIC = """
+import pandas as pd
+import crucible_nb as cr
+exp, other = cr.start("one"), cr.start("two")
+for one in (exp, other):
+    for i in range(60): _ = one.record("call", latency_ms=100.0 + i % 7, success=i % 9 > 0, cost_usd=0.1, loss=1 / (1 + i))
+metrics, table, verdict = exp.metrics(), cr.table([exp, other]), cr.compare(exp, other)
+by, summary, plot, columns = exp.metrics(by="model"), exp.summary(), exp.plot, metrics.columns
+latency, cost, reliability, tokens, loss = metrics.latency, metrics.cost, metrics.reliability, metrics.tokens, columns["loss"]
+test, interval, sequence = cr.t_test(exp, other), cr.confidence_interval(exp, "success_rate"), cr.confidence_sequence(exp, metric="success_rate")
+effect, size, plan, level = cr.cohens_d(exp, other), cr.required_sample_size(0.5), exp.plan("success_rate", margin=0.1), exp.slo("success", target=0.9)
+span, frame, listed, prices, accessor = exp.span("x"), exp.df, cr.experiments(), cr.PriceTable.default(), exp.df.crucible
+events, anomaly, sampling = cr.events, cr.anomaly, cr.sampling
+"""
+NAMES = [
+    name.strip() for line in PUBLIC.splitlines() if " = " in line and not line.startswith(" ")
+    for name in line.split(" = ")[0].split(",")
+]  # fmt: skip
+
+
 def test_completion_over_the_protocol():
     manager = KernelManager()
     manager.start_kernel()
@@ -114,6 +134,14 @@ def test_completion_over_the_protocol():
         code = "%%crucible new --sampling ad\n1"
         content = client.complete(code, cursor_pos=28, reply=True, timeout=60)["content"]
         assert content["matches"] == ["adaptive"]
+        reply = client.execute_interactive(PUBLIC, timeout=60, output_hook=lambda message: None)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        for name in ("cr", *NAMES):
+            content = client.complete(f"{name}.", reply=True, timeout=60)["content"]
+            found = [match.removeprefix(f"{name}.") for match in content["matches"]]
+            assert [one for one in found if not one.startswith("_")], f"{name}.<Tab> offers nothing"
+            if name == "exp":
+                assert {"record", "metrics", "status", "dashboard", "plot"} <= set(found)
         told = client.inspect("%crucible", reply=True, timeout=60)["content"]
         assert "compare" in json.dumps(told["data"])
     finally:
