@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.experiment.experiment import Experiment, groupings_of
 from crucible_nb.experiment.extensions import register
 from crucible_nb.notebook import figures
@@ -20,6 +21,7 @@ def dashboard(
     *,
     compare: Experiment | Sequence[Experiment] | None = None,
     by: str | None = None,
+    severity: str | None = None,
     show: bool = True,
 ) -> Any:
     """Show a live dashboard in the notebook; it is updated while cells run, also during blocking code.
@@ -33,14 +35,15 @@ def dashboard(
             of each with this one.
         by: Column to break down by at first: event, model or one of `cr.start(by=)`; the page has a picker for it.
         show: Whether to show it here; False for a dashboard that is put into a box, a tab or an `Output`.
+        severity: Least severity of an incident that is shown: "low", "medium", "high" or "critical". None shows all.
 
     Returns:
         The Dashboard, an ipywidget with `figure()` and `close()`. Without widgets (in a terminal, with
         CRUCIBLE_UI=off) an object whose repr is one status line.
 
     Raises:
-        ConfigError: `refresh` is below 0.1, `compare` is not another experiment or a list of them, or the groups of
-            `by` are not counted live.
+        ConfigError: `refresh` is below 0.1, `compare` is not another experiment or a list of them, the groups of
+            `by` are not counted live, or no such severity.
 
     Examples:
         >>> import crucible_nb as cr
@@ -55,7 +58,8 @@ def dashboard(
     others = _others(self, compare)
     if by is not None:
         checks.one_of("by", by, [] if others else groupings_of(self))
-    return dashboards.open_dashboard((self, *others), float(refresh), by=by or "", show=bool(show))
+    least = "low" if severity is None else checks.one_of("severity", severity, SEVERITIES)
+    return dashboards.open_dashboard((self, *others), float(refresh), least, by=by or "", show=bool(show))
 
 
 _MAX_ARMS = 6
