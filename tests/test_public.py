@@ -172,9 +172,10 @@ NEW |= {
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
 NEW |= {"cr.Experiment.last(self, column)"}
-_DASHBOARD = "cr.Experiment.dashboard(self, refresh=0.5, *, compare=None"
-GONE |= {f"{_DASHBOARD})"}
-NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
+for _owner in ("cr.Experiment", "cr.notebook"):
+    _DASHBOARD = f"{_owner}.dashboard(self, refresh=0.5, *, compare=None"
+    GONE |= {f"{_DASHBOARD})"}
+    NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
