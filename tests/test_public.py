@@ -216,13 +216,13 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None", "unit=None")
+ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
 def as_before(line: str, before: set[str]) -> str:
-    """The line of v0.1 for a function that has only got arguments of `ADDED`."""
-    found = [line]
+    """The line of v0.1 for a function that has only got arguments of `ADDED`, or another cool-down of incidents."""
+    found = [line, line.replace("cooldown=100", "cooldown=300")]
     for argument in ADDED:
         found += [old.replace(f", *, {argument}", "").replace(f", {argument}", "") for old in found]
     return next((old for old in found if old in before | NEW), line)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from crucible_nb.anomaly import Incident
+from crucible_nb.anomaly.tellings import severity_of
 from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import HISTORY, Alert, Alerts, alert_cells, alert_of
+from crucible_nb.pipeline.detect import Telling
 from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.rule_events import NEVER, Past, RuleEvents
 from crucible_nb.pipeline.rule_state import Begun, RuleState
@@ -135,19 +136,19 @@ class Monitor:
         self.begun += [watched.alert(begun.time, begun.value, begun.group) for begun, watched in found]
         del self.begun[:-HISTORY]
 
-    def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> list[Alert]:
-        """Return alerts for incidents that have begun."""
+    def on_incidents(self, tellings: Iterable[Telling]) -> list[Alert]:
+        """Return alerts for incidents that have begun or become clearly worse."""
         return [
             Alert(
-                time=pd.Timestamp(incident.start, unit="ns", tz="UTC"),
+                time=pd.Timestamp(one.time, unit="ns", tz="UTC"),
                 kind="anomaly",
-                metric=incident.metrics[0],
-                value=value,
-                severity=incident.severity,
-                reason=incident.reason,
+                metric=one.metric,
+                value=one.value,
+                severity=severity_of(one.score),
+                reason=one.reason,
                 action=self.action,
             )
-            for incident, value in incidents
+            for one in tellings
         ]
 
     def look(
