@@ -120,6 +120,7 @@ GONE |= {f"{_COMPARISON})"}
 NEW |= {
     f"{_COMPARISON}, warnings=(), decision=None)",
     "cr.comparison.Comparison.decision",
+    "cr.comparison.Comparison.design_warnings",
     *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS),
 }
 _METRIC = (
