@@ -6,6 +6,8 @@ DEMO_ARGS ?=
 # uv installs in seconds what takes pip minutes; where it cannot be had or finds no packages, pip does it
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 install = { test -x $(BIN)/uv || $(PIP) uv; } && $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
+MAIN := -e '.[all]'
+TEST := -e '.[all,test]'
 
 .PHONY: demo test check coverage explore lint bench notebooks browser bundle clean
 
@@ -67,10 +69,10 @@ clean:
 
 $(VENV)/.main: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(call install,-e '.[all]')
+	$(call install,$(MAIN))
 	touch $@
 
 $(VENV)/.test: pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(call install,-e '.[all,test]')
+	$(call install,$(TEST))
 	touch $(VENV)/.main $@
