@@ -11,7 +11,7 @@ Examples:
 from inspect import isfunction as _isfunction
 from typing import TYPE_CHECKING, Any
 
-from crucible_nb import accumulators, anomaly, events, files, notebook, sampling, stats
+from crucible_nb import accumulators, anomaly, capture, events, files, notebook, sampling, stats
 from crucible_nb.comparison import compare, table
 from crucible_nb.errors import (
     ConfigError,
@@ -89,6 +89,7 @@ __all__ = [
     "anomaly",
     "anova",
     "attach",
+    "capture",
     "chi_square",
     "cliffs_delta",
     "cohens_d",

@@ -19,7 +19,15 @@ import crucible_nb.metrics
 import crucible_nb.testing
 from tests.golden import face
 
-MODULES: list[ModuleType] = [cr, cr.accumulators, cr.events, cr.stats, crucible_nb.comparison, crucible_nb.testing]
+MODULES: list[ModuleType] = [
+    cr,
+    cr.accumulators,
+    cr.capture,
+    cr.events,
+    cr.stats,
+    crucible_nb.comparison,
+    crucible_nb.testing,
+]
 RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary", "NumericColumn", "NumericColumns")
 
 
@@ -66,6 +74,13 @@ def test_every_public_name_is_documented_with_an_example(name: str) -> None:
 GOLDEN = Path(__file__).parent / "golden" / "v0.1.0" / "face.txt"
 GONE = {"cr.__all__ faces", "dir(cr) faces"}
 NEW = {
+    "cr.__all__ capture",
+    "dir(cr) capture",
+    "class cr.capture.Capture(what, patched=())",
+    "cr.capture.Capture.events",
+    "cr.capture.Capture.undo(self)",
+    "cr.capture.from_otel(path, **arguments)",
+    "cr.capture.otel(exp=None, provider=None, twins='mark')",
     "cr.Metrics.latency_sketch",
     "cr.Metrics.moments(self, name)",
     "cr.Redaction.problems",
@@ -160,6 +175,13 @@ NEW |= {"cr.Experiment.last(self, column)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
+_EFFECT = (
+    "class cr.stats.Effect(name, metric, estimate, effect_size, confidence_interval, confidence, n, method, "
+    "assumptions=(), exclusions=(), warnings=(){})"
+)
+GONE |= {_EFFECT.format("")}
+NEW |= {_EFFECT.format(", standard_error=nan"), "cr.stats.Effect.standard_error"}
+
 _COMPARE = (
     "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
     "asymptotic=False, margin=None, direction=None, group_by=None, *, alpha=None, paired=None, cluster=None, "
@@ -193,13 +215,13 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None", "unit=None")
+ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
 def as_before(line: str, before: set[str]) -> str:
-    """The line of v0.1 for a function that has only got arguments of `ADDED`."""
-    found = [line]
+    """The line of v0.1 for a function that has only got arguments of `ADDED`, or another cool-down of incidents."""
+    found = [line, line.replace("cooldown=100", "cooldown=300")]
     for argument in ADDED:
         found += [old.replace(f", *, {argument}", "").replace(f", {argument}", "") for old in found]
     return next((old for old in found if old in before | NEW), line)

@@ -13,8 +13,10 @@ from crucible_nb.comparison.grouped import GroupedComparison
 from crucible_nb.comparison.many_arms import named_arms
 from crucible_nb.comparison.measured_arms import default_metrics
 from crucible_nb.comparison.result import Comparison, notes
-from crucible_nb.comparison.table_result import Table, TableCell
+from crucible_nb.comparison.table_result import PlainNumber, Table, TableCell
 from crucible_nb.errors import StatError
+from crucible_nb.events.metric_names import PLAIN, metric_of
+from crucible_nb.events.metric_values import plain_number
 from crucible_nb.events.where import Where
 from crucible_nb.stats.estimates.confidence import Estimate, confidence_interval
 from crucible_nb.stats.estimates.grouped import common_notes
@@ -46,7 +48,9 @@ def table(
     Args:
         arms: A mapping of names to arms, a list of arms, or one experiment or DataFrame. The first arm is the control.
         by: Column of groups: the arms are compared in each group. Of one DataFrame, each level of the column is an arm.
-        metrics: Names of metrics; None takes those of success_rate, p95_latency_ms and mean_cost_usd that all have.
+        metrics: Names of metrics; None takes those of success_rate, p95_latency_ms and mean_cost_usd that all have. A
+            single value (min_, max_, first_ or last_ and a column) or a number of events is a plain number, without
+            interval and differences.
         cluster: Column of clusters of similar rows or items, as for `cr.compare`.
         pairs: "control" compares each arm with the first, "all" each arm with each other one.
         pair_by: Column of item ids, as for `cr.compare`; None takes the arms as independent.
@@ -85,13 +89,15 @@ def table(
     compared: dict[Any, dict[tuple[str, str], Comparison]] = {group: {} for group, _ in levels}
     said: list[str] = []
     frames = levels[0][1] if group_by is None else {arm.name: arm.frame for arm in read}
-    if len(frames) > 1:
+    plain = [metric for metric in chosen if all(_is_plain(metric, frame) for frame in frames.values())]
+    tested = [metric for metric in chosen if metric not in plain]
+    if len(frames) > 1 and tested:
         result = compare(
-            frames, metrics=chosen, pair_by=pair_by, correction=correction, cluster=cluster, pairs=pairs, by=group_by,
+            frames, metrics=tested, pair_by=pair_by, correction=correction, cluster=cluster, pairs=pairs, by=group_by,
             direction=direction, alpha=1 - confidence,
         )  # fmt: skip
         said = _collect(list[Any](result.values()), compared)
-    estimates, warnings = _estimate(levels, chosen, cluster, confidence)
+    estimates, warnings = _estimate(levels, chosen, plain, cluster, confidence)
     cells = [
         TableCell(metric, group, name, estimates[metric, group, name], _differences(compared[group], name, metric))
         for metric in chosen
@@ -154,15 +160,19 @@ def _collect(
 
 
 def _estimate(
-    levels: _Levels, metrics: Sequence[str], cluster: str | None, confidence: float
-) -> tuple[dict[tuple[str, Any, str], Estimate | None], list[str]]:
+    levels: _Levels, metrics: Sequence[str], plain: Sequence[str], cluster: str | None, confidence: float
+) -> tuple[dict[tuple[str, Any, str], Estimate | PlainNumber | None], list[str]]:
     """The estimate of each metric, group and arm; with sentences on those that are too small, and warnings."""
-    found: dict[tuple[str, Any, str], Estimate | None] = {}
+    found: dict[tuple[str, Any, str], Estimate | PlainNumber | None] = {}
     sentences: dict[str, list[str]] = {}
     for metric in metrics:
         for group, parts in levels:
             for name, frame in parts.items():
                 where = f"{metric}, {name}" + ("" if group is None else f" ({group})")
+                if metric in plain:
+                    number = PlainNumber(*plain_number(frame, metric_of(metric, frame.columns)))
+                    found[metric, group, name] = number
+                    continue
                 try:
                     estimate = confidence_interval(frame, metric, confidence, of="process", cluster=cluster)
                 except StatError as error:
@@ -176,7 +186,12 @@ def _estimate(
 
 
 def _differences(compared: dict[tuple[str, str], Comparison], name: str, metric: str) -> tuple[Any, ...]:
-    return tuple((control, each[metric]) for (treatment, control), each in compared.items() if treatment == name)
+    pairs = ((control, each) for (treatment, control), each in compared.items() if treatment == name)
+    return tuple((control, each[metric]) for control, each in pairs if metric in each)
+
+
+def _is_plain(metric: str, frame: pd.DataFrame) -> bool:
+    return metric_of(metric, frame.columns).kind in PLAIN
 
 
 def _correction_notes(correction: str | None) -> list[str]:

@@ -455,7 +455,9 @@ class Experiment(Near):
             not write), lost (events and files of the store that cannot be read), store (path, durability, acknowledged
             and synced bytes of the journal, failure: reason why it cannot be written now, archived: by database or
             URL, the number of events there, lag_events, lag_seconds and the last failure), progress (proportion of
-            `sample_size`, None without one), and the arguments of `cr.start`.
+            `sample_size`, None without one), and the arguments of `cr.start`. Where spans were captured and there are
+            any: twins (calls that a second library recorded too), dropped_spans (the queue was full, or they could
+            not be mapped), dropped_attributes (by the limit of the sender).
 
         Examples:
             >>> import crucible_nb as cr
@@ -1063,6 +1065,11 @@ def copies_of(experiment: Experiment) -> Copies:
 def log_of(experiment: Experiment) -> EventLog:
     """Return the log of an experiment."""
     return experiment._log
+
+
+def intake_of(experiment: Experiment) -> Intake:
+    """Return the intake of an experiment."""
+    return experiment._intake
 
 
 _ARRIVED: dict[str, Experiment] = {}

@@ -38,6 +38,7 @@ class Intake:
         running: Whether events are collected.
         before_event: Called before each event while a rule may pause or stop the experiment.
         clock: Clock by which spans are measured; it stands still during pauses.
+        sources: Called before the experiment is read or changes its status, to record what is on its way to it.
     """
 
     def __init__(self, log: EventLog) -> None:
@@ -46,6 +47,7 @@ class Intake:
         self.running = False
         self.before_event: Callable[[], object] = self.process
         self.clock = ActiveClock()
+        self.sources: list[Callable[[], None]] = []
         self._forked = False
         self._fork = ExitStack()
         self._staged: list[Any] = []
@@ -174,6 +176,7 @@ class Intake:
             if self._forked:
                 self._join_after_fork()
             stream, transition = self.log.stream, verb in TRANSITIONS
+            self._draw()
             if transition:
                 stream.lifecycle.check(verb)
             self.log.require_writer(verb)
@@ -197,8 +200,13 @@ class Intake:
 
     def view(self) -> View:
         """Return a view of the experiment with everything recorded so far; call it, and use it, with the lock held."""
+        self._draw()
         self.process()
         return self.log.view()
+
+    def _draw(self) -> None:
+        for source in tuple(self.sources):
+            source()
 
     def status_view(self) -> View:
         """Return a view for the status only; staged events are not processed. Called with the lock held."""

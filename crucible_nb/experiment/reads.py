@@ -213,6 +213,11 @@ class Reads:
             "sample_size": config.sample_size,
             "progress": None if config.sample_size is None else total / config.sample_size,
             **{kind: view.counts[kind] for kind in ("errors", "misfits", "refused", "lost")},
+            **{
+                kind: view.counts[kind]
+                for kind in ("twins", "dropped_spans", "dropped_attributes")
+                if view.counts[kind]
+            },
             "store": None if store is None else {**store, "archived": dict(copied)},
         }
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from crucible_nb.errors import ConfigError, CrucibleError, StoreError
+from crucible_nb.otel import is_spans
 from crucible_nb.utils import checks
 from crucible_nb.utils.interrupts import let_pass
 
@@ -73,9 +74,11 @@ def source_format(path: Path, wanted: str | None) -> str:
     if not path.stat().st_size:
         raise ValueError("the file is empty")
     if wanted is not None:
-        return "jsonl" if wanted == "json" else str(checks.one_of("format", wanted, (*_FORMATS, "zip")))
+        return "jsonl" if wanted == "json" else str(checks.one_of("format", wanted, (*_FORMATS, "zip", "otlp")))
     name = path.name.lower().removesuffix(".gz")
     found = _SUFFIXES.get(Path(name).suffix) or _format_of(path)
+    if found == "jsonl" and is_spans(_head(path)):
+        return "otlp"
     if found is None:
         expected = ", ".join(f".{name}" for name in _FORMATS)
         raise ValueError(f"unknown suffix {path.suffix!r}, and its content is no known format; expected {expected}")
@@ -84,8 +87,9 @@ def source_format(path: Path, wanted: str | None) -> str:
 
 def _format_of(path: Path) -> str | None:
     """Return the format that the beginning of a file is of, None if that is not certain."""
-    with open_text(path, MAX_BYTES) as stream:
-        head = bytes(stream.peek(4096)[:4096])
+    head = _head(path)
+    if is_spans(head):
+        return "otlp"
     head = head[: head.rfind(b"\n")] if head.count(b"\n") > 1 else head  # whole lines
     for magic, name in ((b"PAR1", "parquet"), (b"PK\x03\x04", "zip")):
         if head.startswith(magic):
@@ -97,6 +101,11 @@ def _format_of(path: Path) -> str | None:
     counts = [[line.count(mark) for mark in (b",", b";", b"\t", b"|")] for line in lines]
     cut = any(first and first == last for first, last in zip(counts[0], counts[-1], strict=True))
     return "csv" if cut and b"\0" not in head else None
+
+
+def _head(path: Path) -> bytes:
+    with open_text(path, MAX_BYTES) as stream:
+        return bytes(stream.peek(4096)[:4096])
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from crucible_nb.errors import ConfigError
-from crucible_nb.files import csv, jsonl, parquet, zipped
+from crucible_nb.files import csv, jsonl, parquet, spans, zipped
 from crucible_nb.files.columns import MisfitError, to_frame
 from crucible_nb.files.dialect import Dialect, dialect
 from crucible_nb.files.disk import MAX_BYTES, as_path, reading, source_format, too_large
@@ -51,7 +51,8 @@ def load(
 
     Args:
         path: A .parquet, .csv, .tsv, .jsonl or .json file (also .gz), or a .zip written by `archive`; of another
-            suffix the content tells. JSON may be lines or an array of objects.
+            suffix the content tells. JSON may be lines or an array of objects. OpenTelemetry spans (OTLP bodies in
+            protobuf or JSON, lists of the Python SDK) become events, see `cr.capture.from_otel`.
         map: New columns by name: expressions on the file's columns as text (`"latency_s * 1000"`; nested fields by
             their path, `"usage.prompt_tokens"`; `"null if status == 'PENDING' else status == 'OK'"`; names that are
             not Python names in backticks), or callables that take the frame. The file's own columns stay.
@@ -63,7 +64,7 @@ def load(
         origin: Zero of a numeric time: datetime, ISO text or UTC nanoseconds; None for 1970.
         where: Rows to keep: a condition as text (`"release == 'v8' and latency_s > 1"`) or a callable that takes the
             frame, on the file's columns and those of `map`.
-        format: "parquet", "csv", "jsonl", "json" or "zip", for a path with another suffix.
+        format: "parquet", "csv", "jsonl", "json", "zip" or "otlp", for a path with another suffix.
         max_bytes: Maximum size in memory; larger files are refused.
         columns: Columns of the file to keep; others are read only where `map`, `where`, `time` or `event` name them.
         sep: Separator of a CSV; None infers comma, semicolon, tab or bar.
@@ -278,5 +279,5 @@ def _open(file: Path, format: str | None, limit: int, given: Dialect | None = No
         return csv.source(file, limit, given)
     if given is not None:
         raise ConfigError(f"sep, decimal, header, names, na_values and comment are for CSV files; this is {found!r}")
-    sources = {"parquet": parquet.source, "jsonl": jsonl.source, "zip": zipped.source}
+    sources = {"parquet": parquet.source, "jsonl": jsonl.source, "zip": zipped.source, "otlp": spans.source}
     return sources[found](file, limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.extensions import register
 from crucible_nb.notebook import figures
@@ -13,7 +14,9 @@ __all__ = ["dashboard", "figures", "track_iter"]
 
 
 @register("dashboard")
-def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | None = None) -> Any:
+def dashboard(
+    self: Experiment, refresh: float = 0.5, *, compare: Experiment | None = None, severity: str | None = None
+) -> Any:
     """Show a live dashboard in the notebook; it is updated while cells run, also during blocking code.
 
     It is shown at once, also in the middle of a cell. A dashboard of the same experiment is reused; one of an earlier
@@ -22,13 +25,14 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
     Args:
         refresh: Seconds between two updates, at least 0.1.
         compare: Another experiment, to show both arms side by side and their running comparison.
+        severity: Least severity of an incident that is shown: "low", "medium", "high" or "critical". None shows all.
 
     Returns:
         The Dashboard, an ipywidget with `figure()` and `close()`. Without widgets (in a terminal, with
         CRUCIBLE_UI=off) an object whose repr is one status line.
 
     Raises:
-        ConfigError: `refresh` is below 0.1, or `compare` is not another experiment.
+        ConfigError: `refresh` is below 0.1, `compare` is not another experiment, or no such severity.
 
     Examples:
         >>> import crucible_nb as cr
@@ -41,7 +45,8 @@ def dashboard(self: Experiment, refresh: float = 0.5, *, compare: Experiment | N
 
     checks.number("refresh", refresh, ge=0.1)
     checks.other("compare", compare, self)
-    return dashboards.open_dashboard((self,) if compare is None else (self, compare), float(refresh))
+    severity = "low" if severity is None else checks.one_of("severity", severity, SEVERITIES)
+    return dashboards.open_dashboard((self,) if compare is None else (self, compare), float(refresh), severity)
 
 
 @register("track_iter")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import Incident
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.experiment.experiment import Experiment, snapshot_of
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import anytime, wire
@@ -36,6 +37,7 @@ class PageState:
         bins: Bins for the charts, by the names in `wire.WINDOWS`.
         has_backlog: Whether older rows have not been read yet.
         snapshot: The newest snapshot of the experiment.
+        severity: Least severity of an incident that is shown.
     """
 
     def __init__(self, experiment: Experiment) -> None:
@@ -45,7 +47,7 @@ class PageState:
             "minute": Bins(20 * _SECOND, 182),
             "all": Bins(_SECOND // 2, 240, growing=True),
         }
-        self.has_backlog = False
+        self.has_backlog, self.severity = False, "low"
         self.snapshot = snapshot_of(experiment, {}, 0, measured=False)
         self._success = (math.nan, math.nan)
         self._cards: dict[str, float] = {}
@@ -79,12 +81,13 @@ class PageState:
 
     @property
     def incidents(self) -> list[tuple[int, Incident]]:
-        """All incidents, numbered from 1 in the order they were first read."""
-        ids = self._ids
-        return [
+        """The incidents that are shown, numbered from 1 among all in the order they were first read."""
+        ids, least = self._ids, SEVERITIES[self.severity]
+        numbered = [
             (ids.setdefault((writer, incident.first_seq), len(ids) + 1), incident)
             for writer, incident in self.snapshot.incidents
         ]
+        return [pair for pair in numbered if least == 1 or pair[1].peak >= least]
 
     def update_all_bins(self) -> None:
         """Update the bins of all windows and the anytime-valid bounds, which takes longer than a tick may."""
@@ -149,7 +152,7 @@ class PageState:
     def cards(self) -> list[float]:
         """Return the numbers of `wire.CARDS`; metrics of the window are as old as their last computation."""
         facts, progress = self.facts, self.facts["progress"]
-        low, high = self._success
+        (low, high), shown = self._success, self.incidents
         values = self._cards | {
             "now": self.now / 1e6,
             "wall": facts["wall_clock_duration"],
@@ -157,8 +160,8 @@ class PageState:
             "paused": facts["paused_duration"],
             "total": facts["total_events"],
             "progress": math.nan if progress is None else progress,
-            "flagged": sum(incident.count for _, incident in self.snapshot.incidents),
-            "incidents": len(self.snapshot.incidents),
+            "flagged": sum(incident.count for _, incident in shown),
+            "incidents": len(shown),
             "alerts": len(self.snapshot.alerts),
             "success_low": low,
             "success_high": high,

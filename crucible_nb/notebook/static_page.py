@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.page_state import PageState, series_names
@@ -19,8 +20,8 @@ _MAX_LISTED = 10
 _TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD per hour"}
 
 
-def line(experiments: Iterable[Experiment]) -> str:
-    """Summarise the state of experiments in one line of text.
+def line(experiments: Iterable[Experiment], severity: str = "low") -> str:
+    """Summarise the state of experiments in one line of text, with their incidents from a severity on.
 
     Examples:
         >>> import crucible_nb as cr
@@ -29,10 +30,10 @@ def line(experiments: Iterable[Experiment]) -> str:
         >>> line([exp])
         "'demo', stopped, 1 events, p95 812.4 ms, success 100 %, 0.5 USD"
     """
-    return "; ".join(map(_line, experiments))
+    return "; ".join(_line(experiment, severity) for experiment in experiments)
 
 
-def _line(experiment: Experiment) -> str:
+def _line(experiment: Experiment, severity: str) -> str:
     facts, metrics = experiment.summary(), experiment.metrics()
     target = "" if experiment.sample_size is None else f" of {experiment.sample_size:,}"
     parts = [repr(experiment.name), facts["status"], f"{facts['total_events']:,}{target} events"]
@@ -42,7 +43,7 @@ def _line(experiment: Experiment) -> str:
         parts.append(f"success {number(100 * metrics.reliability.success_rate)} %")
     if metrics.cost.count:
         parts.append(f"{number(metrics.cost.total)} USD")
-    incidents = len(experiment.anomalies())
+    incidents = int((experiment.anomalies()["peak"] >= SEVERITIES[severity]).sum())
     if incidents:
         parts.append(f"{incidents} anomal{'y' if incidents == 1 else 'ies'}")
     return ", ".join(parts)

@@ -129,6 +129,11 @@ class Dashboard(anywidget.AnyWidget):
         self._shown_in_cell, self._saved_state, self._saved_at = None, self._state(), time.monotonic()
         return show(self)
 
+    @property
+    def _severity(self) -> str:
+        """Least severity of an incident that is shown."""
+        return self.refresher.composer.states[0].severity
+
     def _state(self) -> tuple[list[str], list[int]]:
         """Return the status and the event count of each experiment."""
         return [exp.status for exp in self.experiments], [exp.summary()["total_events"] for exp in self.experiments]
@@ -149,7 +154,7 @@ class Dashboard(anywidget.AnyWidget):
             while composer.has_backlog:
                 composer.update(with_metrics=True)
             page = static_page.page(composer.states)
-        return {"text/html": page, "text/plain": static_page.line(self.experiments)}
+        return {"text/html": page, "text/plain": static_page.line(self.experiments, self._severity)}
 
     def _fallback_bundle(self) -> dict[str, str]:
         """Return a second output, hidden unless a page finds no widget for the first, as after a kernel restart."""
@@ -161,7 +166,7 @@ class Dashboard(anywidget.AnyWidget):
         return {"text/html": page, "text/plain": ""}
 
     def __repr__(self) -> str:
-        return f"<Dashboard of {static_page.line(self.experiments)}>"
+        return f"<Dashboard of {static_page.line(self.experiments, self._severity)}>"
 
 
 def _running_cell() -> object:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import ConfigError, StoreError
-from crucible_nb.pipeline.providers import RESELLERS, ROUTERS, is_form, provider_of
+from crucible_nb.events.providers import RESELLERS, ROUTERS, is_form, provider_of
 from crucible_nb.utils import checks
 
 RATES = ("input", "output", "cache_read", "cache_write")

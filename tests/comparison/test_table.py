@@ -130,6 +130,33 @@ def test_one_arm_has_estimates_only() -> None:
     assert of_run.standard_error == pytest.approx(expected.standard_error, rel=1e-12)
 
 
+def test_single_values_and_counts_are_plain_numbers() -> None:
+    times = pd.date_range("2026-01-01", periods=6, freq="s", tz="UTC")
+    runs = {
+        name: pd.DataFrame({"loss": [3.0, 1.0, 2.0, np.nan, 4.0 * k, np.nan], "success": [True, False, None] * 2}, index=times)
+        for k, name in enumerate("ab", 1)
+    }  # fmt: skip
+    runs["b"] = runs["b"].iloc[::-1]  # the last one is that by time
+    names = ["last_loss", "mean_loss", "max_loss", "min_loss", "first_loss", "failure_count", "event_count"]
+    table = cr.table(runs, metrics=names)
+    frame = table.to_frame().set_index(["metric", "arm"])
+    assert [frame.estimate[name, "b"] for name in names] == [8.0, 3.5, 8.0, 1.0, 3.0, 2.0, 6.0]
+    assert [frame.n[name, "a"] for name in names] == [4, 4, 4, 4, 4, 4, 6]
+    plain = frame.drop("mean_loss", level="metric")
+    assert plain[["standard_error", "low", "high", "difference", "pvalue"]].isna().all(axis=None)
+    assert frame.pvalue["mean_loss", "b"] > 0
+    assert [line.split() for line in repr(table).splitlines() if line.startswith("max_loss")] == [
+        ["max_loss", "a", "4", "4"], ["max_loss", "b", "8", "4"],
+    ]  # fmt: skip
+    assert r"last\_loss & b & 8 &" in table.to_latex()
+    groups = cr.table(runs, metrics="last_loss", by="success").to_frame()
+    assert groups.estimate.tolist() == [4.0, 8.0, 3.0, 3.0]
+    unknown = cr.table(runs["a"].assign(loss=np.nan), metrics="max_loss")
+    assert "unknown" in repr(unknown)
+    with pytest.raises(cr.SchemaError, match="metric='nope'"):
+        cr.table(runs, metrics="last_nope")
+
+
 def test_too_small_arms_are_said() -> None:
     table = cr.table({"a": ARMS["base"], "b": ARMS["mid"].head(1)}, metrics=["score"])
     frame = table.to_frame()

@@ -162,7 +162,7 @@ def test_bad_arguments_are_refused_before_the_file_is_opened():
         ({"unit": "h"}, "unit='h': expected one of 's', 'ms', 'us', 'ns'"),
         ({"time": ""}, "time='': expected a non-empty string or None"),
         ({"event": 1}, "event=1: expected a non-empty string or None"),
-        ({"format": "xml"}, "format='xml': expected one of 'parquet', 'csv', 'jsonl', 'zip'"),
+        ({"format": "xml"}, "format='xml': expected one of 'parquet', 'csv', 'jsonl', 'zip', 'otlp'"),
     ):
         with pytest.raises(ConfigError) as caught:
             load(__file__, **options)

@@ -69,6 +69,22 @@ create table crucible.events (
 create index events_time on crucible.events using brin (time) with (pages_per_range = 32);
 """,
     "alter table crucible.writers add session text;",
+    "alter table crucible.events "
+    + ", ".join(
+        f"add column if not exists {name} {TYPES[COLUMNS[name].kind]}"
+        for name in (
+            "reasoning_tokens",
+            "ttft_ms",
+            "streamed",
+            "attempts",
+            "trace_id",
+            "span_id",
+            "parent_id",
+            "twin_of",
+            "epoch_progress",
+        )
+    )
+    + ";",
 )
 """SQL of each migration, forward only: the n-th makes version n + 1 of version n."""
 

@@ -1,0 +1,124 @@
+"""Spans on their way to one experiment: a bounded queue, mapped and recorded by a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+from crucible_nb.capture.base import Capture
+from crucible_nb.experiment.experiment import Experiment, intake_of
+from crucible_nb.otel import Mapper
+from crucible_nb.otel.fields import kind_of
+from crucible_nb.otel.readable import span_of_readable
+from crucible_nb.otel.roles import is_call_kind
+from crucible_nb.utils.interrupts import let_pass
+
+LIMIT = 65_536
+"""Spans that may wait; further ones are dropped and counted."""
+
+_HELD = 4_096
+
+
+class SpanSink:
+    """Takes finished spans of the Python SDK, and records them into one experiment.
+
+    A call inside of a call that is still open waits for it, since the outer one counts.
+
+    Args:
+        experiment: Where the events go.
+        mapper: Maps the spans.
+        capture: Keeps what was recorded.
+        open_spans: Spans that have not ended, by span id.
+    """
+
+    def __init__(self, experiment: Experiment, mapper: Mapper, capture: Capture, open_spans: dict[int, Any]) -> None:
+        self.experiment, self.mapper, self.capture, self._open = experiment, mapper, capture, open_spans
+        self.queue: deque[Any] = deque()
+        self.dropped = 0
+        self._held: list[Any] = []
+        self._intake = intake_of(experiment)
+        self._draining = threading.local()
+        self._intake.sources.append(self.drain)
+
+    def drain(self) -> None:
+        """Map and record what waits; never raises."""
+        if getattr(self._draining, "now", False) or not (self.queue or self._held or self.dropped):
+            return
+        with self._intake.lock:
+            self._draining.now = True
+            try:
+                self._drain()
+            except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures
+                let_pass(error)
+                self._report("dropped_spans", f"spans could not be mapped: {type(error).__name__}: {error}", 1)
+            finally:
+                self._draining.now = False
+
+    def close(self) -> None:
+        """Record what waits, and leave the experiment."""
+        self.drain()
+        if self.drain in self._intake.sources:
+            self._intake.sources.remove(self.drain)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the experiment has ended and nothing waits."""
+        return self._intake.log.ended and not self.queue
+
+    def warn(self, kind: str, sentence: str) -> None:
+        """Warn once, as the experiment."""
+        self._intake.log.stream.problems.warn(kind, sentence)
+
+    def _drain(self) -> None:
+        spans, self._held = self._held, []
+        for _ in range(len(self.queue)):
+            spans.append(self.queue.popleft())
+        ready: list[Any] = []
+        for span in spans:
+            (self._held if self._waits(span) and len(self._held) < _HELD else ready).append(span)
+        dropped, self.dropped = self.dropped, 0
+        if dropped:
+            self._report("dropped_spans", "spans came faster than they could be recorded; some were dropped", dropped)
+        if ready:
+            self._record(ready)
+
+    def _record(self, spans: list[Any]) -> None:
+        records = []
+        for span in spans:
+            try:
+                records.append(span_of_readable(span))
+            except Exception as error:  # noqa: BLE001  a span of another kind costs itself alone
+                let_pass(error)
+                self._report("dropped_spans", f"a span could not be read: {type(error).__name__}: {error}", 1)
+        mapped = self.mapper.map(records)
+        if mapped.twins:
+            sentence = (
+                "calls were recorded by two libraries, each in a trace of its own; the inner ones are trace.span "
+                "events with twin_of (twins='keep' of cr.capture.otel counts both)"
+            )
+            self._report("twins", sentence, mapped.twins)
+        if mapped.dropped_attributes:
+            sentence = "spans lost attributes to the limit of the SDK (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT)"
+            self._report("dropped_attributes", sentence, mapped.dropped_attributes)
+        if mapped.events and self.experiment.extend(mapped.events):
+            self.capture._add(mapped.events)
+
+    def _report(self, kind: str, sentence: str, count: int) -> None:
+        self._intake.log.stream.problems.report(kind, sentence, count)
+
+    def _waits(self, span: Any) -> bool:
+        """Return whether a call is inside of a span that is open and a call of the same kind."""
+        kind = kind_of(span.attributes or {})
+        if not is_call_kind(kind):
+            return False
+        seen = 0
+        parent = span.parent
+        while parent is not None and seen < 100:
+            above = self._open.get(parent.span_id)
+            if above is None:
+                return False
+            if kind_of(above.attributes or {}) == kind:
+                return True
+            parent, seen = above.parent, seen + 1
+        return False
