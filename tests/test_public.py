@@ -120,6 +120,7 @@ GONE |= {f"{_COMPARISON})"}
 NEW |= {
     f"{_COMPARISON}, warnings=(), decision=None)",
     "cr.comparison.Comparison.decision",
+    "cr.comparison.Comparison.design_warnings",
     *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS),
 }
 _METRIC = (
@@ -172,6 +173,10 @@ NEW |= {
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
 NEW |= {"cr.Experiment.last(self, column)"}
+for _owner in ("cr.Experiment", "cr.notebook"):
+    _DASHBOARD = f"{_owner}.dashboard(self, refresh=0.5, *, compare=None"
+    GONE |= {f"{_DASHBOARD})"}
+    NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
