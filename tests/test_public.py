@@ -125,6 +125,7 @@ GONE |= {f"{_COMPARISON})"}
 NEW |= {
     f"{_COMPARISON}, warnings=(), decision=None)",
     "cr.comparison.Comparison.decision",
+    "cr.comparison.Comparison.design_warnings",
     *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS),
 }
 _METRIC = (
@@ -177,8 +178,19 @@ NEW |= {
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
 NEW |= {"cr.Experiment.last(self, column)"}
+for _owner in ("cr.Experiment", "cr.notebook"):
+    _DASHBOARD = f"{_owner}.dashboard(self, refresh=0.5, *, compare=None"
+    GONE |= {f"{_DASHBOARD})"}
+    NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
+
+_EFFECT = (
+    "class cr.stats.Effect(name, metric, estimate, effect_size, confidence_interval, confidence, n, method, "
+    "assumptions=(), exclusions=(), warnings=(){})"
+)
+GONE |= {_EFFECT.format("")}
+NEW |= {_EFFECT.format(", standard_error=nan"), "cr.stats.Effect.standard_error"}
 
 _COMPARE = (
     "compare(control, treatment{}, metrics=None, pair_by='sample_id', correction='holm', sequential=False, bound=None, "
@@ -213,13 +225,13 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None", "unit=None")
+ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None")
 """Optional arguments that many functions have got since, after those that they had."""
 
 
 def as_before(line: str, before: set[str]) -> str:
-    """The line of v0.1 for a function that has only got arguments of `ADDED`."""
-    found = [line]
+    """The line of v0.1 for a function that has only got arguments of `ADDED`, or another cool-down of incidents."""
+    found = [line, line.replace("cooldown=100", "cooldown=300")]
     for argument in ADDED:
         found += [old.replace(f", *, {argument}", "").replace(f", {argument}", "") for old in found]
     return next((old for old in found if old in before | NEW), line)

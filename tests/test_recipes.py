@@ -119,7 +119,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("copy")
     for name in KEPT:
         if (ROOT / name).is_dir():
-            skip = shutil.ignore_patterns("__pycache__", "node_modules", "*.parquet")
+            skip = shutil.ignore_patterns("node_modules", "*.parquet")  # with caches: what is compiled stays so
             shutil.copytree(ROOT / name, root / name, ignore=skip)
         else:
             shutil.copy(ROOT / name, root / name)

@@ -133,7 +133,7 @@ class Detector:
         floor: float | None = None,
         by: str | Sequence[str] = (),
         learn: Learn = "always",
-        cooldown: int = 300,
+        cooldown: int = 100,
         false_alarm_rate: float | None = None,
         false_discovery_rate: float | None = None,
     ) -> None:

@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crucible_nb.anomaly.recursions import JUST_BELOW
+from crucible_nb.anomaly.tellings import Tellings, severity_of
 
 LIMIT = 10_000
 """Maximum number of retained incidents."""
-
-SEVERITIES = {"low": 1.0, "medium": 1.5, "high": 3.0, "critical": 6.0}
-"""Smallest peak score of each severity; 1.0 is the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class Incident:
             >>> Incident(0, 0, 1, 3.5, ("latency_ms",), "", 0, 0).severity
             'high'
         """
-        return [name for name, lowest in SEVERITIES.items() if self.peak >= lowest][-1] if self.peak >= 1 else "low"
+        return severity_of(self.peak)
 
     @classmethod
     def from_list(cls, values: Sequence[Any]) -> Incident:
@@ -77,42 +74,48 @@ class Incidents:
     """
 
     def __init__(self, cooldown: int) -> None:
-        self.cooldown = cooldown
         self.flags = 0
         self.by_metric: dict[str, int] = {}
         self.all: deque[Incident] = deque(maxlen=LIMIT)
+        self._tellings = Tellings(cooldown)
 
-    def add(self, seq: int, time: int, score: float, metric: str, reason: Callable[[], str]) -> bool:
-        """Add a flagged event; return whether it begins an incident. `reason` is called only if its text is needed."""
+    def add(self, seq: int, time: int, score: float, metric: str, reason: Callable[[], str]) -> str:
+        """Add a flagged event; return whether it is told. `reason` is called only if its text is needed.
+
+        Returns:
+            "begin" if it begins an incident, "worse" if it is clearly worse than what was told of it, else "".
+        """
         self.flags += 1
         self.by_metric[metric] = self.by_metric.get(metric, 0) + 1
-        last = self.all[-1] if self.all else None
-        if last is None or seq - last.last_seq > self.cooldown:
-            new = Incident(
-                start=time, end=time, count=1, peak=score, metrics=(metric,), reason=reason(),
-                first_seq=seq, last_seq=seq,
-            )  # fmt: skip
-            self.all.append(new)
-            return True
+        told = self._tellings.add(seq, score)
+        if told == "begin":
+            self.all.append(Incident(time, time, 1, score, (metric,), reason(), seq, seq))
+            return told
+        last = self.all[-1]
         higher = score > last.peak
         metrics = last.metrics if metric in last.metrics else (*last.metrics, metric)
         self.all[-1] = replace(
             last, start=min(last.start, time), end=max(last.end, time), count=last.count + 1, last_seq=seq,
             metrics=metrics, peak=score if higher else last.peak, reason=reason() if higher else last.reason,
         )  # fmt: skip
-        return False
+        return told
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
         by_metric = [[name, count] for name, count in self.by_metric.items()]
         incidents = [list(astuple(incident)) for incident in self.all]
-        return {"flags": self.flags, "by_metric": by_metric, "all": incidents}
+        return {"flags": self.flags, "by_metric": by_metric, "all": incidents, **self._tellings.to_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore a state of `to_dict`."""
         self.flags, self.by_metric = state["flags"], dict(state["by_metric"])
         self.all.clear()
         self.all.extend(map(Incident.from_list, state["all"]))
+        newest = self.all[-1] if self.all else None  # states of release 0.1 do not say what was told
+        peak, last = (0.0, None) if newest is None else (newest.peak, newest.last_seq)
+        self._tellings.load(
+            {"told": peak, "last": last, **{key: state[key] for key in ("told", "last") if key in state}}
+        )
 
 
 def incident_frame(incidents: Iterable[Incident]) -> pd.DataFrame:
@@ -154,17 +157,3 @@ def incident_summary(writers: Sequence[Incidents], events: int) -> dict[str, Any
 
 def _times(nanoseconds: list[int]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.array(nanoseconds, np.int64).view("M8[ns]"), tz="UTC")
-
-
-def cap_repeated_alarms(score: np.ndarray, cooldown: int) -> np.ndarray:
-    """Return the scores with all alarms of an incident but the first lowered to just below 1.0.
-
-    Examples:
-        >>> cap_repeated_alarms(np.array([0.5, 2.0, 3.0, 0.1, 0.1, 1.5]), cooldown=1).round(3).tolist()
-        [0.5, 2.0, 1.0, 0.1, 0.1, 1.5]
-    """
-    alarms = np.flatnonzero(score >= 1)
-    repeated = alarms[1:][np.diff(alarms) <= cooldown]
-    result = score.copy()
-    result[repeated] = JUST_BELOW
-    return result

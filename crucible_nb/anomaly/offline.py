@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly.base import Detector, Verdict
-from crucible_nb.anomaly.incidents import Incidents, cap_repeated_alarms, incident_frame
+from crucible_nb.anomaly.incidents import Incidents, incident_frame
 from crucible_nb.anomaly.registry import detector_of, methods_of
+from crucible_nb.anomaly.tellings import cap_repeated_alarms
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.events.times import all_times, time_source
@@ -36,8 +37,9 @@ def score(
             column (unsorted, repeated and naive times are fine), else in their order.
         method: "auto", "z_score", "modified_z_score", "iqr", "ewma", "cusum", "isolation_forest", or a detector.
         metric: Column of a DataFrame; None: the detector's metrics that are there, or the only column of numbers.
-        cooldown: Rows without an alarm that end an incident; only its first row keeps a score of 1.0 or more. None: the
-            detector's own; 0 gives raw scores.
+        cooldown: Rows without an alarm that end an incident; only its first row keeps a score of 1.0 or more, and rows
+            clearly worse than that: 1.5 times the score, or of a higher severity. None: the detector's own; 0 gives raw
+            scores.
         offline: Judge each row also against the rows after it, and believe the milder verdict.
 
     Returns:

@@ -13,6 +13,7 @@ from crucible_nb.anomaly.ewma import EWMA
 from crucible_nb.anomaly.iqr import IQR
 from crucible_nb.anomaly.isolation_forest import IsolationForest
 from crucible_nb.anomaly.modified_z_score import ModifiedZScore
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.anomaly.z_score import ZScore
 from crucible_nb.errors import ConfigError
 from crucible_nb.utils import checks
@@ -63,18 +64,19 @@ def methods_of(name: str, method: Any) -> list[Any]:
     return methods
 
 
-def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple[list[Detector], str]:
-    """Build the detectors requested in `cr.start`, and return the action to take on an anomaly.
+def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple[list[Detector], str, str]:
+    """Build the detectors requested in `cr.start`; return also the action on an anomaly and the severity it needs.
 
     Args:
         anomaly: None, a name, names (also as "z_score,iqr"), a detector, or a list of names and detectors.
-        config: Options of detectors given by name (threshold, metrics, by, false_alarm_rate, ...), and action.
+        config: Options of detectors given by name (threshold, metrics, by, false_alarm_rate, ...), action, and notify.
 
     Raises:
-        ConfigError: Unknown detector, option or action.
+        ConfigError: Unknown detector, option, action or severity.
     """
     options = checks.mapping("anomaly_config", config)
     action = checks.one_of("anomaly_config['action']", options.pop("action", "flag"), ACTIONS)
+    notify = checks.one_of("anomaly_config['notify']", options.pop("notify", "medium"), SEVERITIES)
     methods = (
         []
         if anomaly is None or (isinstance(anomaly, (list, tuple)) and not anomaly)
@@ -83,10 +85,11 @@ def detectors_of(anomaly: Any, config: Mapping[str, Any] | None = None) -> tuple
     if config and not methods:
         raise checks.wrong("anomaly_config", config, "None without anomaly detectors")
     if options and not any(isinstance(method, str) for method in methods):
-        raise checks.wrong("anomaly_config", config, "'action' alone beside detectors that have their own arguments")
-    return [
-        detector_of("anomaly", method, **(options if isinstance(method, str) else {})) for method in methods
-    ], action
+        raise checks.wrong(
+            "anomaly_config", config, "'action' and 'notify' alone beside detectors that have their own arguments"
+        )
+    detectors = [detector_of("anomaly", method, **(options if isinstance(method, str) else {})) for method in methods]
+    return detectors, action, notify
 
 
 ACTIONS = ("flag", "alert", "sample_more", "pause")

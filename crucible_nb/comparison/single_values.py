@@ -8,7 +8,7 @@ import pandas as pd
 from crucible_nb.comparison.arms import Arm
 from crucible_nb.events.columns import factorize
 from crucible_nb.events.metric_names import Metric
-from crucible_nb.events.metric_values import known_rows, metric_numbers
+from crucible_nb.events.metric_values import in_order, known_rows, metric_numbers
 from crucible_nb.utils import checks
 
 
@@ -33,7 +33,7 @@ def single_values(arm: Arm, metric: Metric, by: str) -> Arm:
         {'seed': [1, 2], 'loss': [1.0, 2.0]}
     """
     checks.columns("metric", metric.column, arm.frame.columns)
-    rows = _in_order(arm.frame[known_rows(arm.frame, metric)])
+    rows = in_order(arm.frame[known_rows(arm.frame, metric)])
     codes, _ = factorize(rows[by], by)
     values = pd.Series(metric_numbers(rows, metric)).groupby(codes)
     found = getattr(values, metric.kind)()
@@ -41,10 +41,3 @@ def single_values(arm: Arm, metric: Metric, by: str) -> Arm:
     first = pd.Series(np.arange(len(rows))).groupby(codes).first().reindex(found.index)
     names = rows[by].iloc[first.to_numpy()].reset_index(drop=True)
     return arm._replace(frame=pd.DataFrame({by: names, metric.column: found.to_numpy(np.float64)}))
-
-
-def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    keys = [rows["seq"].to_numpy()] if "seq" in rows.columns else []
-    if isinstance(rows.index, pd.DatetimeIndex):
-        keys.append(rows.index.to_numpy())
-    return rows.iloc[np.lexsort(keys)] if keys else rows

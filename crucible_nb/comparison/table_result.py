@@ -13,11 +13,25 @@ from crucible_nb.stats.estimates.confidence import Estimate
 from crucible_nb.stats.estimates.grouped import limits_text
 from crucible_nb.stats.outcome import p_text
 from crucible_nb.stats.printing import latex_table, markdown_table, text_table
-from crucible_nb.stats.results import UNKNOWN, number
+from crucible_nb.stats.results import UNKNOWN, Interval, number
 from crucible_nb.utils import html
 from crucible_nb.utils.text import brief, plain
 
 _WIDTH = 40
+
+
+class PlainNumber(NamedTuple):
+    """A number that has no standard error, such as the last accuracy or a number of events.
+
+    Attributes:
+        estimate: The number; NaN if it is not known.
+        n: Number of known values.
+    """
+
+    estimate: float
+    n: int
+    standard_error: float = math.nan
+    confidence_interval: Interval = UNKNOWN
 
 
 class TableCell(NamedTuple):
@@ -25,14 +39,14 @@ class TableCell(NamedTuple):
 
     Attributes:
         metric, group, arm: Names; the group is None without groups.
-        estimate: The estimate with its interval; None if the arm is too small.
+        estimate: The estimate with its interval, or a plain number; None if the arm is too small.
         differences: (name of the other arm, comparison with it) of each difference, this arm - the other one.
     """
 
     metric: str
     group: Any
     arm: str
-    estimate: Estimate | None
+    estimate: Estimate | PlainNumber | None
     differences: tuple[tuple[str, MetricComparison], ...] = ()
 
 
@@ -166,12 +180,13 @@ class Table:
         return [brief(cell.metric, 60), *group, brief(cell.arm, _WIDTH)]
 
 
-def _estimate_texts(estimate: Estimate | None, *, repeated: bool) -> list[str]:
+def _estimate_texts(estimate: Estimate | PlainNumber | None, *, repeated: bool) -> list[str]:
     if repeated:
         return ["", "", ""]
     if estimate is None:
         return ["unknown", "", ""]
-    value = with_error(number(estimate.estimate), estimate.standard_error)
+    value = "unknown" if math.isnan(estimate.estimate) else number(estimate.estimate)
+    value = with_error(value, estimate.standard_error)
     return [value, limits_text(estimate.confidence_interval), f"{estimate.n:,}"]
 
 

@@ -18,6 +18,8 @@ from crucible_nb.utils import checks
 Kind = Literal["mean", "total", "rate", "quantile", "ratio", "min", "max", "first", "last", "count", "per_time"]
 SELECTIONS: frozenset[Kind] = frozenset({"min", "max", "first", "last"})
 """Kinds that are a single value of a column."""
+PLAIN: frozenset[Kind] = SELECTIONS | {"count"}
+"""Kinds that have no standard error."""
 
 _PERCENTILE = re.compile(r"p(?P<whole>\d{1,2}(?:\.\d+)?)|p99(?P<nines>9+)")
 _STATISTICS = (

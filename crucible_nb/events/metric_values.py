@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -46,6 +48,46 @@ def known_rows(frame: pd.DataFrame, metric: Metric) -> np.ndarray:
         return np.asarray(~np.isnan(metric_numbers(frame, metric)))
     known = [frame[column].notna().to_numpy(np.bool_) for column in metric.columns]
     return np.logical_and.reduce(known) if known else np.ones(len(frame), np.bool_)
+
+
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by time, those of one time by `seq`; rows without times or `seq` stay in their order."""
+    keys = [rows["seq"].to_numpy()] if "seq" in rows.columns else []
+    if isinstance(rows.index, pd.DatetimeIndex):
+        keys.append(rows.index.to_numpy())
+    return rows.iloc[np.lexsort(keys)] if keys else rows
+
+
+def plain_number(rows: pd.DataFrame, metric: Metric) -> tuple[float, int]:
+    """Compute a metric that has no standard error: a single value, or a number of events (the sum of their weights).
+
+    Args:
+        rows: The rows.
+        metric: A metric of kind min, max, first, last or count.
+
+    Returns:
+        The number, NaN without a known value; and the number of known values.
+
+    Raises:
+        SchemaError: No such column, or values that are no numbers.
+
+    Examples:
+        >>> from crucible_nb.events.metric_names import metric_of
+        >>> runs = pd.DataFrame({"loss": [3.0, 1.0, None], "success": [True, False, None]})
+        >>> plain_number(runs, metric_of("last_loss")), plain_number(runs, metric_of("failure_count"))
+        ((1.0, 2), (1.0, 2))
+    """
+    checks.columns("metric", metric.columns, rows.columns)
+    known = rows[known_rows(rows, metric)]
+    if metric.kind in ("first", "last"):
+        known = in_order(known)
+    x = metric_numbers(known, metric)
+    if metric.kind == "count":
+        weight = known["weight"].to_numpy(np.float64) if "weight" in known.columns else 1.0
+        return float((x * weight).sum()), len(x)
+    if not len(x):
+        return math.nan, 0
+    return float({"min": x.min(), "max": x.max(), "first": x[0]}.get(metric.kind, x[-1])), len(x)
 
 
 def require_estimate(metric: Metric) -> None:

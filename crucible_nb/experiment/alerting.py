@@ -138,7 +138,7 @@ class Alerting:
         intake, monitor = self._intake, self.monitor
         intake.process()
         stream = intake.log.stream
-        raised = monitor.on_incidents(stream.pipeline.detect.take_new_incidents())
+        raised = monitor.on_incidents(stream.pipeline.detect.take_tellings())
         if monitor.rules:
             unpriced = stream.pipeline.enrich.unpriced
             looks = at_rest or stream.config.clock != "events"

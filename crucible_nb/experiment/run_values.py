@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.events.metric_names import SELECTIONS, Metric, metric_of
-from crucible_nb.events.metric_values import known_rows, metric_numbers
+from crucible_nb.events.metric_names import PLAIN, Metric, metric_of
+from crucible_nb.events.metric_values import has_columns, known_rows, plain_number
 from crucible_nb.events.schema import EVERY
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
@@ -89,10 +89,8 @@ def _counted(metrics: Metrics, metric: Metric) -> float | None:
 
 
 def _of_rows(rows: pd.DataFrame, metric: Metric) -> float:
-    known = rows[known_rows(rows, metric)] if set(metric.columns) <= set(rows.columns) else rows[:0]
-    if known.empty:
+    if not has_columns(rows, metric) or not known_rows(rows, metric).any():
         return math.nan
-    if metric.kind not in SELECTIONS:
-        return float(confidence_interval(rows, metric=metric.name).estimate or math.nan)
-    numbers = metric_numbers(known, metric)
-    return float({"min": numbers.min(), "max": numbers.max()}.get(metric.kind, numbers[0]))
+    if metric.kind in PLAIN:
+        return plain_number(rows, metric)[0]
+    return float(confidence_interval(rows, metric=metric.name).estimate or math.nan)

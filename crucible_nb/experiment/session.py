@@ -89,7 +89,8 @@ def start(
         anomaly_config: Arguments of detectors given by name ("metrics", "threshold", "by", "false_alarm_rate", ...),
             and "action": "flag" marks the events and, like every action, calls callbacks; "alert" also raises alerts
             at once without callbacks; "sample_more" requires an adaptive sampler, which keeps more of the events
-            around an anomaly; "pause" pauses the experiment.
+            around an anomaly; "pause" pauses the experiment. "notify": the least severity of an incident that calls
+            back, alerts and acts: "low", "medium" (default), "high" or "critical".
         windows: Durations of the live sliding windows; () turns them off.
         by: Columns whose groups are counted live, in addition to event and model; at most 1,000 groups each, the rest
             are counted together.
@@ -136,7 +137,7 @@ def start(
     checks.one_of("on_exists", on_exists, ("new", "resume", "error"))
     checks.one_of("durability", durability, DURABILITIES)
     sampler = sampling_of(sampling, sampling_config)
-    detectors, action = detectors_of(anomaly, anomaly_config)
+    detectors, action, notify = detectors_of(anomaly, anomaly_config)
     if action == "sample_more" and not isinstance(sampler, Adaptive):
         raise ConfigError("anomaly_config['action']='sample_more' needs sampling='adaptive'")
     config = ExperimentConfig(
@@ -153,6 +154,7 @@ def start(
         seed=secrets.randbits(32) if seed is None else checks.whole("seed", seed, ge=0),
         detectors=detectors,
         action=action,
+        notify=notify,
         clock=_clock(clock),
         unit=checks.text("unit", unit, optional=True),
         cluster=checks.text("cluster", cluster, optional=True),

@@ -12,10 +12,12 @@ _OPEN: dict[tuple[str, ...], Any] = {}
 _REGISTERED: list[Any] = []  # IPython event managers with `_save_all` registered
 
 
-def open_dashboard(experiments: tuple[Experiment, ...], refresh: float) -> Any:
+def open_dashboard(
+    experiments: tuple[Experiment, ...], refresh: float, severity: str = "low", *, by: str = "", show: bool = True
+) -> Any:
     """Show a dashboard of these experiments and return it; a status line where there are no widgets."""
     if not environment.has_widgets():
-        return StatusLine(experiments)
+        return StatusLine(experiments, severity)
     from crucible_nb.notebook.widget import Dashboard  # noqa: PLC0415  imports ipywidgets
 
     key = tuple(experiment.name for experiment in experiments)
@@ -24,10 +26,17 @@ def open_dashboard(experiments: tuple[Experiment, ...], refresh: float) -> Any:
         if dashboard is not None:
             dashboard.close()
         dashboard = _OPEN[key] = Dashboard(experiments, refresh)
+    for state in dashboard.refresher.composer.states:
+        state.severity = severity
     dashboard.refresher.refresh = dashboard.refresher.composer.refresh = refresh
-    if environment.shell() is not None:
+    if by:
+        with dashboard.refresher.composer.lock:
+            dashboard.refresher.composer.choices.break_down(by)
+    if environment.shell() is not None and show:
         _register_save()
         dashboard.show()
+    else:
+        dashboard.keep_still()
     return dashboard
 
 

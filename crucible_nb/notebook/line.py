@@ -18,8 +18,9 @@ class StatusLine:
         'demo', running, 0 events
     """
 
-    def __init__(self, experiments: Any) -> None:
+    def __init__(self, experiments: Any, severity: str = "low") -> None:
         self.experiments: tuple[Experiment, ...] = tuple(experiments)
+        self.severity = severity
 
     def close(self) -> None:
         """Do nothing; a `Dashboard` has this method."""
@@ -39,4 +40,4 @@ class StatusLine:
         return panels(self.experiments, None, (), theme)
 
     def __repr__(self) -> str:
-        return static_page.line(self.experiments)
+        return static_page.line(self.experiments, self.severity)

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crucible_nb.utils.interrupts import let_pass
 from crucible_nb.utils.problems import Problems
 
 _MINUTE = 60 * 10**9
+_TEXT = pd.StringDtype(na_value=np.nan)
+_DTYPES: dict[str, Any] = {"value": "float64", "told": "bool"}  # of columns that are no text
 HISTORY = 10_000
 """Number of alerts that are kept."""
 
@@ -106,12 +109,14 @@ class Alerts:
 
     def frame(self) -> pd.DataFrame:
         """Return the history as a table with one row per alert."""
-        rows = [asdict(alert) for alert in self.history]
-        index = pd.DatetimeIndex([row.pop("time") for row in rows], name="time").as_unit("ns")
-        index = index.tz_localize("UTC") if index.tz is None else index
-        frame = pd.DataFrame(rows, index=index, columns=list(Alert.__slots__)[1:])
-        texts = dict.fromkeys(("kind", "metric", "severity", "reason", "action", "group"), "str")
-        return frame.astype({**texts, "value": "float64", "told": "bool"})
+        history = tuple(self.history)
+        time = np.array([alert.time.value for alert in history], "datetime64[ns]")
+        # column by column: a table of dictionaries whose types are then changed takes 30 times as long
+        columns = {
+            name: pd.array([getattr(alert, name) for alert in history], dtype=_DTYPES.get(name, _TEXT))
+            for name in Alert.__slots__[1:]
+        }
+        return pd.DataFrame(columns, index=pd.DatetimeIndex(time, tz="UTC", name="time"))
 
 
 def alert_cells(alert: Alert) -> list[Any]:

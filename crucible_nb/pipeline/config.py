@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from crucible_nb.anomaly import Detector
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.errors import ConfigError, StoreError
 from crucible_nb.pipeline.clock import EventClock, SteadyClock, checked_clock
 from crucible_nb.pipeline.pipeline import Pipeline
@@ -24,7 +25,7 @@ class ExperimentConfig:
     Attributes:
         name, condition, hypothesis, tags, metadata, sample_size: As given.
         windows: Lengths of the live windows in nanoseconds.
-        by, max_events, sampling, seed, detectors, action: As given.
+        by, max_events, sampling, seed, detectors, action, notify: As given.
         clock: Callable () -> UTC nanoseconds, "events" for event time, or None for the system clock.
         prices: Price table.
         unit, cluster: Columns of items and of clusters of items; None if they were not declared.
@@ -43,6 +44,7 @@ class ExperimentConfig:
     seed: int = 0
     detectors: Sequence[Detector] = ()
     action: str = "flag"
+    notify: str = "medium"
     clock: Callable[[], int] | str | None = None
     prices: PriceTable = field(default_factory=PriceTable.default)
     unit: str | None = None
@@ -82,7 +84,7 @@ class ExperimentConfig:
         """
         pipeline = Pipeline(
             clock, problems, by=self.by, windows=self.windows, max_events=self.max_events, prices=self.prices,
-            seed=self.seed, detectors=self.detectors, stream=stream,
+            seed=self.seed, detectors=self.detectors, notify=self.notify, stream=stream,
         )  # fmt: skip
         pipeline.sample.set_policy(self.sampling, 0)
         return pipeline
@@ -129,6 +131,7 @@ class ExperimentConfig:
                 max_events=checks.whole("max_events", facts["max_events"], ge=1, optional=True),
                 seed=checks.whole("seed", facts["seed"]),
                 action=checks.text("action", facts["action"]),
+                notify=checks.one_of("notify", facts.get("notify", "low"), SEVERITIES),  # release 0.1 told every one
                 clock=facts["clock"] if facts["clock"] == "events" else supplied.clock,
                 sampling=rebuild(facts["sampling"], supplied.sampling, Sampler),
                 detectors=[
@@ -158,5 +161,5 @@ class ExperimentConfig:
         return replace(self, sampling=None, detectors=())
 
 
-_PLAIN = ("name", "condition", "hypothesis", "sample_size", "max_events", "seed", "action")
+_PLAIN = ("name", "condition", "hypothesis", "sample_size", "max_events", "seed", "action", "notify")
 _DESIGN = ("unit", "cluster")  # written if declared; experiments of release 0.1 have none

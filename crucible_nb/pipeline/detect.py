@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.anomaly import Detector, Incident, Incidents, Verdict
 from crucible_nb.anomaly.incidents import LIMIT
+from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils.problems import Problems
+
+
+class Telling(NamedTuple):
+    """News of an incident: it has begun, or is clearly worse than what was told of it.
+
+    Attributes:
+        time: Time of the event that shows it, UTC nanoseconds.
+        metric, value: Its metric and its value of that metric.
+        score: Its score.
+        reason: Sentence that explains it.
+    """
+
+    time: int
+    metric: str
+    value: float
+    score: float
+    reason: str
 
 
 class DetectionStage:
@@ -24,19 +42,26 @@ class DetectionStage:
         detectors: Detectors with their parameters.
         dictionaries: Categories by column name.
         problems: Counter of problems.
+        notify: Least severity of an incident that is told.
 
     Attributes:
         incidents: All incidents so far.
-        new_incidents: Incidents begun since the last `take_new_incidents`, each with the value of its first event.
+        tellings: What is to be told of them since the last `take_tellings`.
     """
 
     def __init__(
-        self, detectors: Sequence[Detector], dictionaries: Mapping[str, Categories], problems: Problems
+        self,
+        detectors: Sequence[Detector],
+        dictionaries: Mapping[str, Categories],
+        problems: Problems,
+        notify: str = "medium",
     ) -> None:
         self.detectors = [detector.begin() for detector in detectors]
         self.dictionaries, self.problems = dictionaries, problems
         self.incidents = Incidents(max((detector.cooldown for detector in detectors), default=0))
-        self.new_incidents: deque[tuple[Incident, float]] = deque(maxlen=LIMIT)
+        self.tellings: deque[Telling] = deque(maxlen=LIMIT)
+        self._least = SEVERITIES[notify]
+        self._heard: int | None = None  # time of the newest telling of the newest incident
 
     def __call__(self, batch: Batch) -> None:
         """Write the columns anomaly, anomaly_score and anomaly_metric of a batch."""
@@ -63,15 +88,28 @@ class DetectionStage:
         batch.cells["anomaly_metric"] = Column("category", np.where(flags, names, -1).astype(np.int32))
         for i in np.flatnonzero(flags).tolist():
             metric = self.dictionaries["anomaly_metric"].values[names[i]]
-            if self.incidents.add(batch.first_seq + i, int(batch.time[i]), float(score[i]), metric, reasons[i]):
-                self.new_incidents.append((self.incidents.all[-1], float(events[metric][i])))
+            time, peak = int(batch.time[i]), float(score[i])
+            if told := self.incidents.add(batch.first_seq + i, time, peak, metric, reasons[i]):
+                self._tell(told, time, peak, metric, float(events[metric][i]))
+
+    def _tell(self, told: str, time: int, score: float, metric: str, value: float) -> None:
+        """Queue what is to be told of the newest incident, unless it is not severe enough."""
+        if told == "begin":
+            self._heard = None
+        if score >= self._least:
+            reason = self.incidents.all[-1].reason  # of its highest score, which is this one
+            if self._heard is not None:
+                reason += f"; worse than told at {pd.Timestamp(self._heard):%Y-%m-%d %H:%M:%S}"
+            self.tellings.append(Telling(time, metric, value, score, reason))
+            self._heard = time
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
         return {
             "detectors": [detector.to_dict() for detector in self.detectors],
             "incidents": self.incidents.to_dict(),
-            "begun": [[list(astuple(incident)), value] for incident, value in self.new_incidents],
+            "tellings": [list(telling) for telling in self.tellings],
+            "heard": self._heard,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -79,14 +117,22 @@ class DetectionStage:
         pairs = zip(self.detectors, state["detectors"], strict=True)
         self.detectors = [detector.from_dict(saved) for detector, saved in pairs]
         self.incidents.load(state["incidents"])
-        self.new_incidents.clear()
-        self.new_incidents.extend((Incident.from_list(incident), value) for incident, value in state["begun"])
+        self.tellings.clear()
+        self.tellings.extend(Telling(*telling) for telling in state.get("tellings", ()))
+        self.tellings.extend(_telling_of(*begun) for begun in state.get("begun", ()))  # of release 0.1
+        self._heard = state.get("heard")
 
-    def take_new_incidents(self) -> list[tuple[Incident, float]]:
-        """Return and clear the incidents begun since the last call, each with the value of its first event."""
-        incidents = list(self.new_incidents)
-        self.new_incidents.clear()
-        return incidents
+    def take_tellings(self) -> list[Telling]:
+        """Return and clear what is to be told since the last call."""
+        tellings = list(self.tellings)
+        self.tellings.clear()
+        return tellings
+
+
+def _telling_of(cells: list[Any], value: float) -> Telling:
+    """Return what release 0.1 would tell of an incident."""
+    incident = Incident.from_list(cells)
+    return Telling(incident.start, incident.metrics[0], value, incident.peak, incident.reason)
 
 
 def _check_verdict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import LifecycleError
@@ -132,6 +133,33 @@ class Lifecycle:
         start = max(start, self.started)
         stop = stop if self.ended is None else min(stop, self.ended)
         return max(0, stop - start) - self.paused(start, stop) if stop > start else 0
+
+    def active_each(self, start: np.ndarray, stop: np.ndarray, began: np.ndarray | None = None) -> np.ndarray:
+        """Return the active nanoseconds of many spans, as `active` does for one.
+
+        Args:
+            start, stop: Edges of the spans, int64[n].
+            began: In event time the first start of an event as known at each span, int64[n]; time from then on to the
+                first completion is active.
+
+        Examples:
+            >>> life = Lifecycle("demo", started=10)
+            >>> life.active_each(np.array([0, 0]), np.array([20, 20]), np.array([4, 12])).tolist()
+            [16, 10]
+        """
+        if self.started is not None:
+            first = np.full(len(start), self.started)
+        elif began is not None:
+            first = began
+        else:
+            return np.zeros(len(start), np.int64)
+        lead = 0 if began is None else np.maximum(0, np.minimum(stop, first) - np.maximum(start, began))
+        start = np.maximum(start, first)
+        stop = stop if self.ended is None else np.minimum(stop, self.ended)
+        active = np.maximum(0, stop - start)
+        for begin, end in self.pauses(int(stop.max(initial=0))):
+            active -= np.maximum(0, np.minimum(stop, end) - np.maximum(start, begin))
+        return np.asarray(lead + active)
 
     def intervals(self, now: int) -> pd.IntervalIndex:
         """Return the paused spans as an IntervalIndex of UTC times, closed on the left."""

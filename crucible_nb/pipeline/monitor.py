@@ -9,13 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from crucible_nb.anomaly import Incident
+from crucible_nb.anomaly.tellings import severity_of
 from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import HISTORY, Alert, Alerts, alert_cells, alert_of
+from crucible_nb.pipeline.detect import Telling
 from crucible_nb.pipeline.lifecycle import Lifecycle
-from crucible_nb.pipeline.rule_events import RuleEvents
+from crucible_nb.pipeline.rule_events import NEVER, Past, RuleEvents
 from crucible_nb.pipeline.rule_state import Begun, RuleState
+from crucible_nb.pipeline.rule_windows import Running
 from crucible_nb.pipeline.rules import Rule, counts_costs
 from crucible_nb.utils import checks
 from crucible_nb.utils.problems import Problems
@@ -59,6 +61,7 @@ class Monitor:
         problems: Counts failing callbacks.
         action: Action of an anomaly: "flag", "alert", "sample_more" or "pause". The adaptive sampler reads the flags
             themselves, so "sample_more" needs nothing here.
+        in_event_time: Whether time begins with the first start of an event, not at the start of the experiment.
 
     Attributes:
         alerts: History and callbacks.
@@ -68,16 +71,15 @@ class Monitor:
         fired: Whether an alert required a pause or a stop since the last resume.
     """
 
-    def __init__(self, problems: Problems, action: str) -> None:
+    def __init__(self, problems: Problems, action: str, *, in_event_time: bool = False) -> None:
         self.alerts = Alerts(problems)
-        self.action = action
+        self.action, self.in_event_time = action, in_event_time
         self.rules: list[WatchedRule] = []
         self.begun: list[Alert] = []
         self.goals: list[tuple[str, float]] = []
         self.fired = False
         self.dictionaries: Mapping[str, Categories] = {}
-        self._first: int | None = None
-        self._newest: int | None = None
+        self.past = Past()  # of the events before now; kept up to date while there are rules
 
     @property
     def listening(self) -> bool:
@@ -94,56 +96,59 @@ class Monitor:
 
         Args:
             batch: Events in recording order, at least one.
-            life: Lifecycle of the experiment; without a start it began with the first event.
+            life: Lifecycle of the experiment.
         """
-        self._first = int(batch.time[0]) if self._first is None else self._first
-        before, latest = self._newest, int(batch.time.max())
-        self._newest = latest if before is None else max(before, latest)
         if not self.rules:
             return
-        life = life if life.started is not None else Lifecycle(life.name, self._first)
-        events = self._events(batch, before)
-        found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(events, life, before)]
+        events, running = self._events(batch, self.past), self.running(life)
+        self.past = events.after
+        found = [(begun, watched) for watched in self.rules for begun in watched.state.judge(events, running)]
         self._begin(sorted(found, key=lambda pair: (pair[0].row, pair[0].time)))
 
-    def _events(self, batch: Batch, newest: int | None) -> RuleEvents:
+    def running(self, life: Lifecycle) -> Running:
+        """Return the time in which the experiment ran up to now."""
+        return Running(life, self.past.began if self.in_event_time else None)
+
+    def _events(self, batch: Batch, past: Past) -> RuleEvents:
         return RuleEvents(
-            batch, self.dictionaries, newest, lambda said: self.alerts.problems.report("errors", said, len(batch))
+            batch, self.dictionaries, past, lambda said: self.alerts.problems.report("errors", said, len(batch))
         )
 
     def catch_up(self, watched: WatchedRule, batches: Iterable[Batch], life: Lifecycle) -> None:
         """Show a new rule the events before it, in recording order."""
-        newest: int | None = None
+        past, running = Past(), self.running(life)
         for batch in batches:
-            watched.state.judge(self._events(batch, newest), life, newest)
-            newest = max(int(batch.time.max()), int(batch.time[0]) if newest is None else newest)
+            events = self._events(batch, past)
+            watched.state.judge(events, running)
+            past = events.after
         watched.state.begin_anew()
 
-    def acting(self) -> tuple[list[RuleState], int | None]:
-        """Return copies of the states of all rules that pause or stop, and the newest time."""
-        return [deepcopy(watched.state) for watched in self.rules if watched.action in ("pause", "stop")], self._newest
+    def acting(self) -> list[RuleState]:
+        """Return copies of the states of all rules that pause or stop."""
+        return [deepcopy(watched.state) for watched in self.rules if watched.action in ("pause", "stop")]
 
     def pass_time(self, now: int, life: Lifecycle) -> None:
         """Check the rules over windows at the ends of panes that time has passed without an event."""
-        self._begin((begun, watched) for watched in self.rules for begun in watched.state.pass_time(now, life))
+        running = self.running(life)
+        self._begin((begun, watched) for watched in self.rules for begun in watched.state.pass_time(now, running))
 
     def _begin(self, found: Iterable[tuple[Begun, WatchedRule]]) -> None:
         self.begun += [watched.alert(begun.time, begun.value, begun.group) for begun, watched in found]
         del self.begun[:-HISTORY]
 
-    def on_incidents(self, incidents: Iterable[tuple[Incident, float]]) -> list[Alert]:
-        """Return alerts for incidents that have begun."""
+    def on_incidents(self, tellings: Iterable[Telling]) -> list[Alert]:
+        """Return alerts for incidents that have begun or become clearly worse."""
         return [
             Alert(
-                time=pd.Timestamp(incident.start, unit="ns", tz="UTC"),
+                time=pd.Timestamp(one.time, unit="ns", tz="UTC"),
                 kind="anomaly",
-                metric=incident.metrics[0],
-                value=value,
-                severity=incident.severity,
-                reason=incident.reason,
+                metric=one.metric,
+                value=one.value,
+                severity=severity_of(one.score),
+                reason=one.reason,
                 action=self.action,
             )
-            for incident, value in incidents
+            for one in tellings
         ]
 
     def look(
@@ -168,7 +173,7 @@ class Monitor:
         raised = []
         for watched in rules:
             if not watched.rule.is_plain:
-                begun = watched.state.look(now, life, again=again)
+                begun = watched.state.look(now, self.running(life), again=again)
                 raised += [watched.alert(now, one.value, one.group) for one in begun]
                 continue
             value = watched.rule.value(metrics(watched.rule.window))
@@ -227,8 +232,8 @@ class Monitor:
             "fired": self.fired,
             "states": [watched.state.to_dict() for watched in self.rules],
             "begun": list(map(alert_cells, self.begun)),
-            "first": self._first,
-            "clock": self._newest,
+            "first": None if self.past.began == NEVER else self.past.began,
+            "clock": self.past.newest,
             "goals": [list(goal) for goal in self.goals],
         }
 
@@ -244,7 +249,8 @@ class Monitor:
         for watched, saved in zip(self.rules, state.get("states", ()), strict=False):  # release 0.1 had none
             watched.state.load(saved)
         self.begun = [alert_of(cells) for cells in state.get("begun", ())]
-        self._first, self._newest = state.get("first"), state.get("clock")
+        first = state.get("first")
+        self.past = Past(state.get("clock"), NEVER if first is None else first)
         self.goals = [(str(condition), float(target)) for condition, target in state.get("goals", ())]
         self.fired = state["fired"]
         self.alerts.load(state["alerts"])

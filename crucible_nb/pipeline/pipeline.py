@@ -39,6 +39,7 @@ class Pipeline:
         prices: Price table for events without a cost.
         seed: Seed of the sampling stage.
         detectors: Detectors of the detection stage.
+        notify: Least severity of an incident that raises an alert.
         stream: Writer id; each writer has its own random numbers.
     """
 
@@ -53,13 +54,14 @@ class Pipeline:
         prices: PriceTable,
         seed: int = 0,
         detectors: Sequence[Detector] = (),
+        notify: str = "medium",
         stream: int = 0,
     ) -> None:
         self.clock, self.problems, self.prices = clock, problems, prices
         self.columns = Columns()
         self.seq = 0
         self.enrich = EnrichmentStage(self.columns.dictionaries, prices)
-        self.detect = DetectionStage(detectors, self.columns.dictionaries, problems)
+        self.detect = DetectionStage(detectors, self.columns.dictionaries, problems, notify)
         groupings = [Grouping(name, self.columns.dictionary(name)) for name in dict.fromkeys((*ALWAYS, *by))]
         self.measure = MetricsStage(groupings, windows)
         self.own = ColumnStage(self.columns.dictionaries)

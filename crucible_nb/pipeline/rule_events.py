@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from crucible_nb.errors import CrucibleError
 from crucible_nb.events.batch import Batch, Categories
 from crucible_nb.events.conditions import Cells, parse_condition
+from crucible_nb.events.durations import begins_of
 from crucible_nb.events.ids import identifiers
 from crucible_nb.pipeline.rule_terms import Observed, Terms
+
+NEVER = int(np.iinfo(np.int64).max)
+
+
+class Past(NamedTuple):
+    """Edges of the time of all events before a batch.
+
+    Attributes:
+        newest: Newest time, UTC nanoseconds; None without an event.
+        began: First start of an event (time - latency), UTC nanoseconds; the largest integer without one.
+    """
+
+    newest: int | None = None
+    began: int = NEVER
+
 
 Known = tuple[np.ndarray, np.ndarray]
 """Numbers, float64[n], and which of them are known, bool[n]."""
@@ -22,21 +39,28 @@ class RuleEvents:
     Args:
         batch: Events in recording order, at least one.
         dictionaries: Dictionary of each category column.
-        clock: Newest time before the batch; None without one.
+        past: Edges of the time of the events before the batch.
         report: Called with a sentence where a condition cannot be evaluated; its events are then unknown.
+
+    Attributes:
+        after: Edges of the time of all events up to the end of the batch.
     """
 
     def __init__(
         self,
         batch: Batch,
         dictionaries: Mapping[str, Categories],
-        clock: int | None = None,
+        past: Past = Past(),  # noqa: B008  a constant
         report: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.batch, self._dictionaries, self._report = batch, dictionaries, report
-        newest = np.maximum.accumulate(batch.time)
-        self.clock = newest if clock is None else np.maximum(newest, clock)
-        self._row = np.arange(len(batch))
+        self.past, newest = past, np.maximum.accumulate(batch.time)
+        self.clock = newest if past.newest is None else np.maximum(newest, past.newest)
+        latency = batch.cells.get("latency_ms")
+        begins = begins_of(batch.time, None if latency is None else latency.floats())
+        began = np.minimum.accumulate(np.concatenate(([past.began], begins)))
+        self.after = Past(int(self.clock[-1]), int(began[-1]))
+        self._moments = (batch.time, self.clock, np.arange(len(batch)), begins, began[:-1])
         self._read: dict[tuple[str | None, bool, str | None], Known] = {}
 
     def observe(self, terms: Terms) -> Observed:
@@ -46,16 +70,16 @@ class RuleEvents:
             self._read[key] = self._values(terms)
         values, known = self._read[key]
         if terms.per_column is None:
-            return Observed(self.batch.time, self.clock, self._row, values, known)
+            return Observed(*self._moments, values, known)
         per, both = self._numbers(terms.per_column)
-        return Observed(self.batch.time, self.clock, self._row, values, known & both, per)
+        return Observed(*self._moments, values, known & both, per)
 
     def observe_given(self, column: str) -> Observed:
         """Return the events with a column, of which NaN that was given counts as well."""
         values, known = self._numbers(column)
         given = self.batch.nans.get(column)
         known = known if given is None else known | given
-        return Observed(self.batch.time, self.clock, self._row, values, known)
+        return Observed(*self._moments, values, known)
 
     def _values(self, terms: Terms) -> Known:
         if terms.condition is not None:

@@ -10,12 +10,11 @@ import numpy as np
 from crucible_nb.metrics import ColumnStates
 from crucible_nb.metrics.sliding import PANES
 from crucible_nb.metrics.sum_table import SumTable
-from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.rule_events import RuleEvents
 from crucible_nb.pipeline.rule_terms import Observed
 from crucible_nb.pipeline.rule_totals import totals_of
 from crucible_nb.pipeline.rule_values import FiniteState, PatienceState, SelectedState, ValueState
-from crucible_nb.pipeline.rule_windows import Limit, RatioState, Trace, WindowState
+from crucible_nb.pipeline.rule_windows import Limit, RatioState, Running, Trace, WindowState
 from crucible_nb.pipeline.rules import Rule
 
 GROUPS = 100
@@ -61,11 +60,11 @@ class GroupState:
         self._met_now = self._until_check = False  # between events; whether the next check forgets that
         self._value = float("nan")  # of the first of two windows, at its last check
 
-    def judge(self, seen: Observed, life: Lifecycle) -> list[Begun]:
+    def judge(self, seen: Observed, life: Running) -> list[Begun]:
         """Count events; return the checks at which the rule began to hold."""
         return self._begun([(state.met, state.trace(seen, life)) for state in self.states])
 
-    def pass_time(self, now: int, life: Lifecycle) -> list[Begun]:
+    def pass_time(self, now: int, life: Running) -> list[Begun]:
         """Check at the ends of the panes that time has passed since the newest event."""
         return self._begun([(state.met, state.pass_time(now, life)) for state in self.states])
 
@@ -82,7 +81,7 @@ class GroupState:
             self._met_now = self._until_check = False
         return [Begun(int(trace.row[i]), int(trace.time[i]), trace.value(i), self.group) for i in begun]
 
-    def peek(self, now: int, life: Lifecycle) -> tuple[bool, float]:
+    def peek(self, now: int, life: Running) -> tuple[bool, float]:
         """Return whether the rule holds at a moment between events, and then the value of its first window."""
         traces = [state.peek(now, life) for state in self.states]
         holds = all(bool(trace.holds[0]) for trace in traces)
@@ -151,13 +150,12 @@ class RuleState:
         self.groups: dict[str | None, GroupState] = {} if rule.by else {None: GroupState(rule)}
         self._widths = [-(-window // PANES) for window in rule.windows]
 
-    def judge(self, events: RuleEvents, life: Lifecycle, newest: int | None) -> list[Begun]:
+    def judge(self, events: RuleEvents, life: Running) -> list[Begun]:
         """Count the events of a batch; return the checks at which the rule began to hold.
 
         Args:
             events: Events in recording order, at least one.
-            life: Lifecycle of the experiment, for rates per time.
-            newest: Newest time before the batch; None without one.
+            life: Time of the experiment, for rates per time.
         """
         rule = self.rule
         seen = events.observe_given(rule.metric) if rule.sign == "is not finite" else events.observe(self.terms)
@@ -167,7 +165,7 @@ class RuleState:
         member = {group: np.flatnonzero(groups == group) for group in dict.fromkeys(groups.tolist()) if group}
         for group, rows in member.items():
             self._open(group, int(seen.clock[rows[0]]))
-        ticks = self._ticks(seen.clock, newest)
+        ticks = self._ticks(seen.clock, events.past.newest)
         begun: list[Begun] = []
         none = np.empty(0, np.int64)
         for name, state in self.groups.items():
@@ -191,13 +189,13 @@ class RuleState:
         passed = [np.flatnonzero(clock // width > before // width) for width in self._widths]
         return np.concatenate([np.empty(0, np.int64), *passed])
 
-    def pass_time(self, now: int, life: Lifecycle) -> list[Begun]:
+    def pass_time(self, now: int, life: Running) -> list[Begun]:
         """Check a rule over a window at the ends of the panes that time has passed since the newest event."""
         if not self._widths:
             return []
         return [begun for state in self.groups.values() for begun in state.pass_time(now, life)]
 
-    def look(self, now: int, life: Lifecycle, *, again: bool) -> list[Begun]:
+    def look(self, now: int, life: Running, *, again: bool) -> list[Begun]:
         """Check at a moment between events; return the groups for which the rule begins to hold."""
         begun = []
         for name, state in self.groups.items():

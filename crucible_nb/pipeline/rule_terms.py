@@ -33,6 +33,8 @@ class Observed(NamedTuple):
         time: Their times, UTC nanoseconds, int64[n].
         clock: Newest time of any event up to each, int64[n].
         row: Index of each in its batch, int64[n].
+        begins: Start of each, its time - its latency, int64[n].
+        began: First start of any event before each, int64[n]; the largest integer without one.
         values: Numbers, float64[n].
         known: Which of them count, bool[n].
         per: Numbers that a ratio divides by, float64[n]; None for other metrics.
@@ -41,6 +43,8 @@ class Observed(NamedTuple):
     time: np.ndarray
     clock: np.ndarray
     row: np.ndarray
+    begins: np.ndarray
+    began: np.ndarray
     values: np.ndarray
     known: np.ndarray
     per: np.ndarray | None = None
@@ -52,9 +56,8 @@ class Observed(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Observed:
         """Return some of the events."""
-        time, clock, row, values, known, per = self
-        cut = None if per is None else per[rows]
-        return Observed(time[rows], clock[rows], row[rows], values[rows], known[rows], cut)
+        cut = Observed(*(one[rows] for one in self[:-1]))
+        return cut if self.per is None else cut._replace(per=self.per[rows])
 
     def only(self, counted: np.ndarray) -> Observed:
         """Return the same events, of which only some count."""

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.rule_terms import SIGNS, Observed
-from crucible_nb.pipeline.rule_windows import Limit, Trace, no_checks
+from crucible_nb.pipeline.rule_windows import Limit, Running, Trace, no_checks
 
 
 class ValueState(ABC):
@@ -23,7 +22,7 @@ class ValueState(ABC):
         self.met = False
         self._value = float("nan")
 
-    def trace(self, seen: Observed, life: Lifecycle) -> Trace:  # noqa: ARG002  windows need the lifecycle
+    def trace(self, seen: Observed, life: Running) -> Trace:  # noqa: ARG002  windows need the lifecycle
         """Take events; return a check for each known value."""
         seen = seen.take(np.flatnonzero(seen.known))
         if not seen.size:
@@ -36,11 +35,11 @@ class ValueState(ABC):
     def _take(self, seen: Observed) -> tuple[np.ndarray, np.ndarray]:
         """Take known values; return the value of the rule and whether it holds, after each."""
 
-    def pass_time(self, now: int, life: Lifecycle) -> Trace:  # noqa: ARG002  of windows
+    def pass_time(self, now: int, life: Running) -> Trace:  # noqa: ARG002  of windows
         """Do nothing: only values decide."""
         return no_checks()
 
-    def peek(self, now: int, life: Lifecycle) -> Trace:  # noqa: ARG002
+    def peek(self, now: int, life: Running) -> Trace:  # noqa: ARG002
         """Return what holds now."""
         return Trace(np.zeros(1, np.int64), np.array([now]), np.array([self.holds_now]), lambda _: self._value)
 

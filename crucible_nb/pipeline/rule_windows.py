@@ -21,7 +21,21 @@ from crucible_nb.pipeline.rule_terms import SIGNS, Observed, Terms
 _EPSILON = float(np.finfo(np.float64).eps)
 _HITS, _KNOWN, _PLUS, _MINUS = range(4)
 _NONE = np.empty(0, np.int64)
+_NO_SPAN = (int(np.iinfo(np.int64).max), int(np.iinfo(np.int64).min))
 _STEPS = PANES + 2  # checks without an event in between: after that many windows are empty, and only the last counts
+
+
+class Running(NamedTuple):
+    """The time in which an experiment ran.
+
+    Attributes:
+        life: Its lifecycle.
+        began: In event time the first start of an event before this moment, UTC nanoseconds, the largest integer
+            without one; None where the clock of the experiment tells its start.
+    """
+
+    life: Lifecycle
+    began: int | None = None
 
 
 class Trace(NamedTuple):
@@ -53,12 +67,17 @@ class Checks(NamedTuple):
         made: Event at which each is made.
         edge: Number of the pane after its window.
         time: Its time, UTC nanoseconds.
+        since, until: Edges of the time that a rate is divided by, UTC nanoseconds.
+        began: First start of an event up to each, UTC nanoseconds.
     """
 
     row: np.ndarray
     made: np.ndarray
     edge: np.ndarray
     time: np.ndarray
+    since: np.ndarray
+    until: np.ndarray
+    began: np.ndarray
 
     def __len__(self) -> int:  # of checks
         return len(self.row)
@@ -152,15 +171,16 @@ class WindowState:
         self._parts = Parts(_NONE, np.empty((4, 0), np.int64), np.empty(0), np.empty(0), _NONE)
         self._sums = ExactSum(1, 0)  # exact sums of the values of `_panes`
         self._panes = _NONE
+        self._span = _NO_SPAN  # first start and last time of the events of a group
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
-    def trace(self, seen: Observed, life: Lifecycle) -> Trace:
+    def trace(self, seen: Observed, life: Running) -> Trace:
         """Count events; return the checks among them.
 
         Args:
             seen: Events in recording order, at least one.
-            life: Lifecycle of the experiment, for rates per time.
+            life: Running of the experiment, for rates per time.
         """
         if self._counts_events:
             seen = seen.take(np.flatnonzero(seen.known))
@@ -173,13 +193,14 @@ class WindowState:
         self._absorb(parts, values)
         return trace._replace(row=seen.row[trace.row])
 
-    def pass_time(self, now: int, life: Lifecycle) -> Trace:
+    def pass_time(self, now: int, life: Running) -> Trace:
         """Check a window of time at the ends of the panes that time has passed since the newest event."""
-        if self._width is None or (self._newest is None and life.started is None):
+        started = life.life.started
+        if self._width is None or (self._newest is None and started is None):
             return no_checks()
         pane = now // self._width
         self._skip_past(pane)
-        newest = (life.started or 0) // self._width if self._newest is None else self._newest
+        newest = (started or 0) // self._width if self._newest is None else self._newest
         passed = newest if self._checked is None else max(newest, self._checked)
         edges = passed + 1 + np.arange(min(max(0, pane - passed), _STEPS))
         edges[-1:] = max(passed, pane)
@@ -188,14 +209,18 @@ class WindowState:
         self.met = bool(trace.holds[-1]) if len(trace.holds) else self.met
         return trace
 
-    def peek(self, now: int, life: Lifecycle) -> Trace:
+    def peek(self, now: int, life: Running) -> Trace:
         """Check at a moment between events; nothing is remembered."""
         edge = (self._newest or 0) if self._width is None else max(now // self._width, self._newest or 0)
         return self._between(np.array([edge + 1]), np.array([now]), life)
 
-    def _between(self, edges: np.ndarray, times: np.ndarray, life: Lifecycle) -> Trace:
+    def _between(self, edges: np.ndarray, times: np.ndarray, life: Running) -> Trace:
         none, zeros = self._parts.take(_NONE), np.zeros(len(edges), np.int64)
-        return self._judge(Checks(zeros, zeros, edges, times), none, np.empty(0), life)
+        began = np.full(len(edges), life.began or 0)
+        since, until = zeros if self._width is None else (edges - PANES) * self._width, times
+        if self._width is None and self.since is not None:
+            since, until = (np.full(len(edges), edge) for edge in self._span)
+        return self._judge(Checks(zeros, zeros, edges, times, since, until, began), none, np.empty(0), life)
 
     def begin_anew(self) -> None:
         """Decide from the next moment on: the events so far were recorded before the rule was watched."""
@@ -222,7 +247,9 @@ class WindowState:
             if self._counts_events:
                 self._newest = first + n - 1
             rows = np.arange(n)
-            return Checks(rows + 1, rows, first + rows + 1, seen.time)
+            since, until = self._spans_of(seen)
+            began = np.minimum(seen.began, seen.begins)
+            return Checks(rows + 1, rows, first + rows + 1, seen.time, since, until, began)
         pane = seen.clock // self._width
         start = int(pane[0]) if self._newest is None else self._newest
         self._skip_past(int(pane[0]))
@@ -236,9 +263,20 @@ class WindowState:
         edge = np.where(nth == np.repeat(steps, steps), newest[row], before[row] + nth)
         if self._checked is not None:
             row, edge = row[edge > self._checked], edge[edge > self._checked]
-        return Checks(row, row, edge, edge * self._width)
+        time = edge * self._width
+        return Checks(row, row, edge, time, (edge - PANES) * self._width, time, seen.began[row])
 
-    def _judge(self, checks: Checks, parts: Parts, values: np.ndarray, life: Lifecycle) -> Trace:
+    def _spans_of(self, seen: Observed) -> tuple[np.ndarray, np.ndarray]:
+        """Return the edges of the time of all events up to each: of a group from its first start to its last time."""
+        if self.since is None:
+            return np.zeros(seen.size, np.int64), seen.clock
+        first, last = self._span
+        since = np.minimum.accumulate(np.minimum(seen.begins, first))
+        until = np.maximum.accumulate(np.maximum(seen.time, last))
+        self._span = int(since[-1]), int(until[-1])
+        return since, until
+
+    def _judge(self, checks: Checks, parts: Parts, values: np.ndarray, life: Running) -> Trace:
         if not len(checks):
             return no_checks()
         held, numbers = self._parts.join(parts), len(self._parts.pane)
@@ -294,7 +332,7 @@ class WindowState:
         entry: np.ndarray,
         leave: np.ndarray,
         values: np.ndarray,
-        life: Lifecycle,
+        life: Running,
     ) -> np.ndarray:
         """Return the metric at each check, float64; of quantiles and extremes only where it is asked for."""
         statistic, hits, known = self.terms.statistic, counts[_HITS], counts[_KNOWN]
@@ -337,17 +375,14 @@ class WindowState:
         table.load = checks + 1
         return table.values(0)[:checks]
 
-    def _per(self, checks: Checks, life: Lifecycle) -> np.ndarray:
+    def _per(self, checks: Checks, life: Running) -> np.ndarray:
         """Return what a count or a total is divided by at each check: 1, or active time."""
         return np.ones(len(checks)) if self.terms.per is None else self._spans(checks, life) / self.terms.per
 
-    def _spans(self, checks: Checks, life: Lifecycle) -> np.ndarray:
+    def _spans(self, checks: Checks, life: Running) -> np.ndarray:
         """Return the active nanoseconds of the window of each check, float64."""
-        starts = np.full(len(checks), life.started or 0)
-        if self._width is not None:
-            starts = (checks.edge - PANES) * self._width
-        pairs = zip(starts.tolist(), checks.time.tolist(), strict=True)
-        return np.array([life.active(start, time) for start, time in pairs], np.float64)
+        began = None if life.began is None else checks.began
+        return life.life.active_each(checks.since, checks.until, began).astype(np.float64)
 
     def _holds(self, counts: np.ndarray, value: np.ndarray) -> np.ndarray:
         statistic, sign, hits, known = self.terms.statistic, self.limit.sign, counts[_HITS], counts[_KNOWN]
@@ -421,6 +456,7 @@ class WindowState:
             "panes": self._panes,
             "sums": self._sums.to_dict(),
             "since": self.since,
+            "span": list(self._span),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -429,6 +465,7 @@ class WindowState:
         self._newest, self._checked, self.since = state["newest"], state["checked"], state["since"]
         self._parts = Parts(*(np.asarray(part) for part in state["parts"]))
         self._panes, self._sums = np.asarray(state["panes"]), ExactSum.from_dict(state["sums"])
+        self._span = tuple(state.get("span", _NO_SPAN))
 
 
 class RatioState:
@@ -446,17 +483,17 @@ class RatioState:
         known = Limit(">", -np.inf, limit.min_events)
         self._parts = [WindowState(half, known, window, events, since) for half in terms.halves()]
 
-    def trace(self, seen: Observed, life: Lifecycle) -> Trace:
+    def trace(self, seen: Observed, life: Running) -> Trace:
         """Count events; return the checks among them."""
         per = np.full(seen.size, np.nan) if seen.per is None else np.where(seen.known, seen.per, np.nan)
         totals = (seen.only(seen.known), seen._replace(values=per))
         return self._joined([part.trace(one, life) for part, one in zip(self._parts, totals, strict=True)])
 
-    def pass_time(self, now: int, life: Lifecycle) -> Trace:
+    def pass_time(self, now: int, life: Running) -> Trace:
         """Check at the ends of the panes that time has passed since the newest event."""
         return self._joined([part.pass_time(now, life) for part in self._parts])
 
-    def peek(self, now: int, life: Lifecycle) -> Trace:
+    def peek(self, now: int, life: Running) -> Trace:
         """Check at a moment between events; nothing is remembered."""
         met = self.met
         trace = self._joined([part.peek(now, life) for part in self._parts])

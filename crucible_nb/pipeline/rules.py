@@ -218,7 +218,8 @@ class Rule:
     def columns(self) -> list[str]:
         """Columns that the rule is computed from; the event without any."""
         terms = self.terms
-        names = [terms.column, terms.per_column, self.by, *_columns_of(terms.condition)]
+        start = "latency_ms" if terms.per is not None else None
+        names = [terms.column, terms.per_column, self.by, start, *_columns_of(terms.condition)]
         return list(dict.fromkeys(name for name in names if name and name != "time")) or ["event"]
 
     def value(self, metrics: Metrics) -> float:

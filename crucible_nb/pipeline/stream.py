@@ -22,7 +22,7 @@ from crucible_nb.pipeline.lifecycle import Lifecycle
 from crucible_nb.pipeline.monitor import Monitor
 from crucible_nb.pipeline.policies import describe, is_restorable, rebuild
 from crucible_nb.pipeline.prices import PriceTable
-from crucible_nb.pipeline.rule_events import RuleEvents
+from crucible_nb.pipeline.rule_events import Past, RuleEvents
 from crucible_nb.sampling import Sampler
 from crucible_nb.stats.planning.plan import Ledger, Look, Plan, plan_of
 from crucible_nb.utils.problems import Problems
@@ -64,7 +64,7 @@ class Stream:
         self.clock, self.problems = clock or config.new_clock(), problems or Problems(config.name)
         self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
         self.pipeline.watch = self._judge
-        self.monitor = Monitor(self.problems, config.action)
+        self.monitor = Monitor(self.problems, config.action, in_event_time=config.clock == "events")
         self.monitor.dictionaries = self.pipeline.columns.dictionaries
         self.ledger: Ledger | None = None
         self.sessions: list[str] = []
@@ -97,7 +97,8 @@ class Stream:
         columns.load(pipeline.columns.to_dict())
         clock.load(self.clock.to_dict())
         enrich = EnrichmentStage(columns.dictionaries, pipeline.prices)
-        (rules, newest), reading = self.monitor.acting(), self.clock.read()
+        rules, past, reading = self.monitor.acting(), self.monitor.past, self.clock.read()
+        running = self.monitor.running(self.lifecycle)
         if isinstance(table, list) and not brings_weights(table):
             rows = [cell for row in rows_of(table) for cell in row_of(reading, event, row, problems)]
             batches: Iterable[Batch] = [batch_of_rows(rows, 0, columns, problems)] if rows else []
@@ -109,11 +110,11 @@ class Stream:
                 batch.time = np.where(batch.given, batch.time, reading)
             batch.time = clock.event_times(batch.time, batch.given)
             enrich(batch)
-            events = RuleEvents(batch, columns.dictionaries, newest)
-            found = [begun.row for rule in rules for begun in rule.judge(events, self.lifecycle, newest)]
+            events = RuleEvents(batch, columns.dictionaries, past)
+            found = [begun.row for rule in rules for begun in rule.judge(events, running)]
             if found:
                 return batch.first_seq + min(found) + 1
-            newest = max(int(batch.time.max()), int(batch.time[0]) if newest is None else newest)
+            past = events.after
         return len(table)
 
     def apply(self, verb: str, facts: Mapping[str, Any]) -> None:
@@ -154,6 +155,9 @@ class Stream:
 
     def _watch(self, _: str, facts: Mapping[str, Any]) -> None:
         watched, pipeline = self.monitor.add(facts["rule"], facts["kind"], facts["action"]), self.pipeline
+        if pipeline.seq:
+            _, newest, began = pipeline.measure.state().total.table.span[:, 0].tolist()
+            self.monitor.past = Past(newest, began)
         if not pipeline.complete:
             watched.state.count_totals(pipeline.measure.state().total.table, pipeline.own.state())
         elif pipeline.seq:

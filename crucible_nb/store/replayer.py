@@ -71,8 +71,8 @@ class Replayer:
             self.stream.pipeline.seq = self.numbering.expected
 
     def skip_replayed_incidents(self) -> None:
-        """Drop new incidents for which the earlier process has already raised an alert."""
-        waiting = self.stream.pipeline.detect.new_incidents
+        """Drop the news of incidents for which the earlier process has already raised an alert."""
+        waiting = self.stream.pipeline.detect.tellings
         for _ in range(min(self._incident_alerts, len(waiting))):
             waiting.popleft()
         self._incident_alerts = 0

@@ -58,7 +58,7 @@ def test_an_instance_is_taken_as_it_is() -> None:
 
     mine = Mine("loss")
     assert detector_of("anomaly", mine) is mine
-    assert detectors_of(mine) == ([mine], "flag")
+    assert detectors_of(mine) == ([mine], "flag", "medium")
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,17 @@ def test_an_instance_is_taken_as_it_is() -> None:
     ],
 )
 def test_names_instances_and_lists_of_both(anomaly: Any, kinds: list[type[Detector]]) -> None:
-    found, action = detectors_of(anomaly)
+    found, action, _ = detectors_of(anomaly)
     assert [type(one) for one in found] == kinds
     assert action == "flag"
 
 
 def test_the_config_is_for_those_given_by_name() -> None:
     mine = IQR("loss")
-    (named, same), action = detectors_of(["z_score", mine], {"threshold": 4, "metrics": ["loss"], "action": "alert"})
+    config = {"threshold": 4, "metrics": ["loss"], "action": "alert", "notify": "high"}
+    (named, same), action, notify = detectors_of(["z_score", mine], config)
     assert same is mine
-    assert (same.threshold, named.threshold, named.metrics, action) == (3, 4, ("loss",), "alert")
+    assert (same.threshold, named.threshold, named.metrics, action, notify) == (3, 4, ("loss",), "alert", "high")
 
 
 def test_a_config_is_left_alone() -> None:
@@ -148,7 +149,7 @@ def test_a_config_that_nothing_would_heed_is_refused(anomaly: Any, config: dict[
 def test_detectors_that_have_their_own_arguments_take_none_from_the_config() -> None:
     with pytest.raises(cr.ConfigError) as raised:
         cr.start("wrong", anomaly=[ZScore("loss")], anomaly_config={"threshold": 4, "action": "alert"})
-    said = "expected 'action' alone beside detectors that have their own arguments"
+    said = "expected 'action' and 'notify' alone beside detectors that have their own arguments"
     assert str(raised.value) == f"anomaly_config={{'action': 'alert', 'threshold': 4}}: {said}"
     assert detectors_of([ZScore("loss")], {"action": "alert"})[1] == "alert"
 

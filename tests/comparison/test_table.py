@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 import crucible_nb as cr
+from crucible_nb.stats.estimates.notes import Said, joined_notes
 
 N, CLUSTERS = 240, 60
 
@@ -128,6 +129,56 @@ def test_one_arm_has_estimates_only() -> None:
     assert of_run.arm == "gpt_4"
     expected = cr.confidence_interval(ARMS["base"], metric="success_rate", cluster="passage")
     assert of_run.standard_error == pytest.approx(expected.standard_error, rel=1e-12)
+
+
+def test_single_values_and_counts_are_plain_numbers() -> None:
+    times = pd.date_range("2026-01-01", periods=6, freq="s", tz="UTC")
+    runs = {
+        name: pd.DataFrame({"loss": [3.0, 1.0, 2.0, np.nan, 4.0 * k, np.nan], "success": [True, False, None] * 2}, index=times)
+        for k, name in enumerate("ab", 1)
+    }  # fmt: skip
+    runs["b"] = runs["b"].iloc[::-1]  # the last one is that by time
+    names = ["last_loss", "mean_loss", "max_loss", "min_loss", "first_loss", "failure_count", "event_count"]
+    table = cr.table(runs, metrics=names)
+    frame = table.to_frame().set_index(["metric", "arm"])
+    assert [frame.estimate[name, "b"] for name in names] == [8.0, 3.5, 8.0, 1.0, 3.0, 2.0, 6.0]
+    assert [frame.n[name, "a"] for name in names] == [4, 4, 4, 4, 4, 4, 6]
+    plain = frame.drop("mean_loss", level="metric")
+    assert plain[["standard_error", "low", "high", "difference", "pvalue"]].isna().all(axis=None)
+    assert frame.pvalue["mean_loss", "b"] > 0
+    assert [line.split() for line in repr(table).splitlines() if line.startswith("max_loss")] == [
+        ["max_loss", "a", "4", "4"], ["max_loss", "b", "8", "4"],
+    ]  # fmt: skip
+    assert r"last\_loss & b & 8 &" in table.to_latex()
+    groups = cr.table(runs, metrics="last_loss", by="success").to_frame()
+    assert groups.estimate.tolist() == [4.0, 8.0, 3.0, 3.0]
+    unknown = cr.table(runs["a"].assign(loss=np.nan), metrics="max_loss")
+    assert "unknown" in repr(unknown)
+    with pytest.raises(cr.SchemaError, match="metric='nope'"):
+        cr.table(runs, metrics="last_nope")
+
+
+def test_warnings_that_differ_only_in_numbers_are_one_line_that_names_its_rows() -> None:
+    rng = np.random.default_rng(0)
+    sweep = {
+        f"c={c}": pd.DataFrame({"session_id": rng.integers(0, 20 + c, 300), "latency_ms": rng.lognormal(5, 1, 300),
+                                "success": rng.random(300) < (1 if c == 4 else 0.9)})
+        for c in (1, 2, 4, 8)
+    }  # fmt: skip
+    table = cr.table(sweep, metrics=["mean_latency_ms", "success_rate", "max_latency_ms"])
+    few = [note for note in table.notes if "fewer than 30" in note]
+    [worth] = [re.search(r"worth ([\d.]+) to ([\d.]+) of equal size", note) for note in few]
+    assert len(table.notes) < 6
+    single = [cr.confidence_interval(arm, metric="latency_ms").warnings for arm in sweep.values()]
+    numbers = sorted(float(text.split("worth ")[1].split()[0]) for [text] in single if "worth" in text)
+    assert [float(part) for part in worth.groups()] == [numbers[0], numbers[-1]]
+    assert few[0].startswith("mean_latency_ms, success_rate: warning: ")
+    grouped = cr.confidence_interval(
+        pd.concat(sweep.values(), keys=sweep, names=["c"]).reset_index("c"), "latency_ms", by="c"
+    )
+    assert sum("fewer than 30" in note for note in grouped._notes()) == 1
+    numbered = joined_notes([Said("4 rows", "x", "4"), Said("9 rows", "x", "9")], ["x"], [["4", "9"]])
+    assert numbered == ["x, 4: 4 rows", "x, 9: 9 rows"]  # a number may be the name of an arm
 
 
 def test_too_small_arms_are_said() -> None:

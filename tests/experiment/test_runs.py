@@ -64,8 +64,9 @@ def test_a_metric_may_have_the_name_of_metadata(store: Path) -> None:
 def test_values_are_of_every_event_though_few_are_kept() -> None:
     with cr.start("sampled", sampling="uniform", sampling_config={"rate": 0.1}, seed=1) as exp:
         for step in range(500):
-            exp.record("train.step", step=step, loss=float(step))
+            exp.record("train.step", step=step, loss=float(step), success=step % 2 > 0)
     assert len(exp.df) < 100
+    assert 100 < cr.experiments(metrics=["failure_count"]).loc[exp.id].failure_count < 400  # of kept rows, weighted
     row = cr.experiments(metrics=["min_loss", "max_loss", "mean_loss", "last_loss"]).loc[exp.id]
     assert row[["min_loss", "max_loss", "mean_loss", "last_loss"]].tolist() == [0.0, 499.0, 249.5, 499.0]
 

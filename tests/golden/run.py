@@ -45,7 +45,7 @@ def run(place: Path) -> Run:
     clock, frame = Clock(), events()
     exp = cr.start(
         "golden", store=place, clock=clock, seed=7, condition="treatment", by=("note",), windows=("1min", "1h"),
-        anomaly=["z_score", "auto", "cusum"],
+        anomaly=["z_score", "auto", "cusum"], anomaly_config={"cooldown": 300, "notify": "low"},  # as in v0.1
     )  # fmt: skip
     for i, row in enumerate(frame.iloc[:300].itertuples()):
         clock.now = START + i * 10**9

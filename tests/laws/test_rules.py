@@ -34,6 +34,8 @@ RULES = [
     "total_cost_usd > 7",
     "mean_latency_ms > 140",
     "p90_latency_ms >= 300",
+    "cost_per_hour > 45",
+    "events_per_second < 0.64",
 ]
 
 
@@ -109,23 +111,31 @@ def value_of(metric: str, rows: pd.DataFrame, seconds: float) -> tuple[float, in
     return (math.fsum(latency) / len(latency) if metric.startswith("mean") else latency.max()), len(latency)
 
 
+def first_starts(frame: pd.DataFrame) -> np.ndarray:
+    """Return the first start (time - latency) of the events up to each, UTC nanoseconds."""
+    starts = frame.index - pd.to_timedelta(frame.latency_ms.fillna(0), unit="ms")
+    return np.minimum.accumulate(starts.astype("datetime64[ns, UTC]").array.asi8)
+
+
 def by_hand(frame: pd.DataFrame, text: str) -> list[tuple[pd.Timestamp, str]]:
     """Check a rule at the end of every pane, or after every event, from all rows each time."""
     from crucible_nb.pipeline.rules import Rule
 
     rule, times, found, met = Rule.parse(text), frame.index.asi8, [], False  # type: ignore[attr-defined]
+    began = first_starts(frame)
     width = None if rule.window is None else -(-rule.window // 30)
     newest = None if width is None else times[0] // width
     for i in range(len(frame)):
         edges = [None] if width is None else range(newest + 1, times[i] // width + 1)
         for edge in edges:
             if edge is None:
-                rows, start, now = frame.iloc[: i + 1], times[0], times[i]
+                rows, start, now = frame.iloc[: i + 1], began[i], times[i]
             else:
-                now, start = edge * width, max((edge - 30) * width, times[0])
+                now, start = edge * width, max((edge - 30) * width, began[i - 1])
                 inside = (times[:i] >= (edge - 30) * width) & (times[:i] < now)
                 rows = frame.iloc[:i][inside]
-            value, known = value_of(rule.metric, rows, (now - start) / SECOND)
+            newest_time = max(times[: i + 1]) if edge is None else now
+            value, known = value_of(rule.metric, rows, (newest_time - start) / SECOND)
             holds = known >= rule.min_events and rule.holds(value)
             if not rule.min_events:
                 holds &= now - start == 30 * width

@@ -44,6 +44,28 @@ def test_64_requests_at_once_are_5_per_second() -> None:
         assert summary.cost_per_hour == pytest.approx(0.64 * 3600 / seconds)
 
 
+def test_a_rule_divides_by_the_time_that_the_metrics_divide_by() -> None:
+    frame = at_once()
+    seconds = (frame.index.max() - T0).total_seconds()
+    for text, value in [("events_per_second > 5", 64 / seconds), ("cost_per_hour > 180", 0.64 * 3600 / seconds)]:
+        for step in (1, 64):
+            exp = cr.start("load", clock="events", by=["service"])
+            exp.watch(text + " by service"), exp.watch(text)
+            for start in range(0, 64, step):
+                exp.extend(frame.iloc[start : start + step])
+            alerts = exp.alerts()
+            assert alerts.group.isna().all()  # each of 4 groups has a fourth of the rate
+            told = exp.df[: alerts.index[0]].crucible.metrics().summary
+            expected = told.events_per_second if "events" in text else told.cost_per_hour
+            assert alerts.value.tolist() == [pytest.approx(expected, rel=1e-12)]
+            assert alerts.value.iloc[0] <= value
+            exp.stop()
+    acting = cr.start("acts", clock="events")
+    acting.watch("events_per_second > 6", action="stop")
+    assert acting.extend(frame) == 64
+    acting.stop()
+
+
 def test_a_group_has_its_own_duration_by_every_door() -> None:
     frame = at_once()
     frame.loc[frame.service == 3, "latency_ms"] = 1.0  # a group that is fast

@@ -248,7 +248,7 @@ def test_anomaly_metrics_are_those_of_the_frame(anomaly: str) -> None:
     assert got["total_anomalies"] == len(flagged)
     assert got["anomaly_rate"] == rows.anomaly.mean()
     assert got["anomalies_by_type"] == Counter(flagged.anomaly_metric)
-    groups = flagged.reset_index().groupby((flagged.seq.diff() > 300).cumsum().to_numpy())
+    groups = flagged.reset_index().groupby((flagged.seq.diff() > 100).cumsum().to_numpy())
     ladder = pd.cut(
         groups.anomaly_score.max(), [1, 1.5, 3, 6, np.inf], right=False, labels=["low", "medium", "high", "critical"]
     )

@@ -49,7 +49,8 @@ class Ear:
 
 def watched(action: str = "flag", cooldown: int = 300, **options: Any) -> cr.Experiment:
     detector = ZScore("latency_ms", 6, cooldown=cooldown)
-    return cr.start("watched", clock="events", anomaly=detector, anomaly_config={"action": action}, seed=1, **options)
+    config = {"action": action, "notify": "low"}
+    return cr.start("watched", clock="events", anomaly=detector, anomaly_config=config, seed=1, **options)
 
 
 def calm(exp: cr.Experiment, n: int = 120, start: int = 0) -> None:

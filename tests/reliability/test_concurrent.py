@@ -12,6 +12,7 @@ import pytest
 
 import crucible_nb as cr
 from crucible_nb.store.verify import verify
+from tests.reliability import writers
 from tests.tiers import scaled
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +29,11 @@ exp.stop()
 
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 def test_several_writers_and_a_reader(tmp_path: Path) -> None:
-    writers, events = max(2, scaled(8)), 2500
+    count, events = max(2, scaled(8)), 2500
     exp = cr.start("several", store=tmp_path)
     running = [
         subprocess.Popen([sys.executable, "-c", WRITER, exp.handle, str(k), str(events)], cwd=ROOT)
-        for k in range(writers)
+        for k in range(count)
     ]
     reader = cr.attach("several", store=tmp_path, mode="read")
     seen: dict[int, int] = {}
@@ -46,13 +47,21 @@ def test_several_writers_and_a_reader(tmp_path: Path) -> None:
                 seen[worker] = len(rows)
         snapshots += 1
         time.sleep(0.05)
-    assert [one.wait() for one in running] == [0] * writers
+    assert [one.wait() for one in running] == [0] * count
     assert snapshots > 3
-    assert exp.metrics().events == writers * events
+    assert exp.metrics().events == count * events
     frame = exp.frame()
-    assert {worker: len(rows) for worker, rows in frame.groupby("worker")} == dict.fromkeys(range(writers), events)
+    assert {worker: len(rows) for worker, rows in frame.groupby("worker")} == dict.fromkeys(range(count), events)
     exp.stop()
     assert verify(tmp_path).sound
+
+
+@pytest.mark.check
+@pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
+def test_writers_and_readers_of_every_kind(tmp_path: Path) -> None:
+    outcome = writers.run(tmp_path, writers=3, readers=2, seconds=2, rate=2_000)
+    assert outcome.clean, outcome._asdict()
+    assert outcome.acknowledged > 1_000
 
 
 FULL = """

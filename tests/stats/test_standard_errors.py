@@ -52,12 +52,31 @@ def test_the_error_of_a_rank_test_is_that_of_placements() -> None:
     assert result.standard_error == pytest.approx(welch(over, under), rel=1e-9)
 
 
+def test_effect_sizes_have_the_errors_of_their_formulas() -> None:
+    for of, size in ((cr.cohens_d, len(A) + len(B) - 2), (cr.glass_delta, len(A) - 1)):
+        ratio = B.var(ddof=1) / A.var(ddof=1) if of is cr.glass_delta else 1
+        error = math.sqrt(1 / len(A) + ratio / len(B) + float(of(A, B)) ** 2 / (2 * size))
+        assert of(A, B).standard_error == pytest.approx(error, rel=1e-12)
+    d, g = cr.cohens_d(A, B), cr.hedges_g(A, B)
+    assert g.standard_error / d.standard_error == pytest.approx(float(g) / float(d), rel=1e-12)
+    alone = [pd.DataFrame({"x": x, "cluster": np.arange(len(x))}) for x in (A, B)]
+    linear = cr.cohens_d(*alone, metric="x", cluster="cluster").standard_error
+    assert linear == pytest.approx(d.standard_error, rel=0.2)  # without the assumption of normal values
+    for of in (cr.cliffs_delta, cr.rank_biserial):
+        assert of(A, B).standard_error == pytest.approx(2 * cr.mann_whitney_u(A, B).standard_error, rel=1e-12)
+    assert cr.rank_biserial(A, B[:40], paired=True).standard_error > 0
+    assert cr.cohens_h(YES, NO).standard_error == pytest.approx(math.sqrt(1 / 80 + 1 / 90), rel=1e-12)
+    assert cr.cohens_g([[794, 150], [86, 570]]).standard_error == pytest.approx(math.sqrt(150 * 86 / 236**3), rel=1e-12)
+    assert cr.cohens_h(YES, NO).to_frame().standard_error[0] > 0
+
+
 def test_where_no_error_exists_it_is_nan() -> None:
     long = RNG.lognormal(size=300)
     for result in (
         cr.wilcoxon(A, B[:40]), cr.anova(A, B), cr.kruskal_wallis(A, B), cr.fisher(YES, NO), cr.chi_square([40, 60]),
         cr.permutation_test(A, B, metric="p50_latency_ms"), cr.confidence_interval(long, metric="p95_latency_ms"),
-        cr.equivalence(long, long[::-1], "p50_latency_ms", margin="5%"),
+        cr.equivalence(long, long[::-1], "p50_latency_ms", margin="5%"), cr.eta_squared(A, B), cr.odds_ratio(YES, NO),
+        cr.cliffs_delta(A, A + 100),
     ):  # fmt: skip
         assert math.isnan(result.standard_error), result
     assert cr.permutation_test(A[:8], B[:8]).standard_error == pytest.approx(welch(A[:8], B[:8]), rel=1e-12)

@@ -33,6 +33,12 @@ def calls(seed: int = 0) -> pd.DataFrame:
     return frame
 
 
+def seconds(part: pd.DataFrame) -> float:
+    """Time from the first start of a unit to its last completion."""
+    begins = part.index - pd.to_timedelta(part.latency_ms.fillna(0), unit="ms")
+    return float((part.index.max() - begins.min()).total_seconds()) or np.nan
+
+
 MEANS: dict[str, Any] = {
     "total_cost_usd": lambda part: part.cost_usd.sum(),
     "event_count": len,
@@ -43,6 +49,9 @@ MEANS: dict[str, Any] = {
     "last_cost_usd": lambda part: part.cost_usd.iloc[-1],
     "first_cost_usd": lambda part: part.cost_usd.iloc[0],
     "cost_usd_per_total_tokens": lambda part: part.cost_usd.sum() / part.total_tokens.sum(),
+    "p90_latency_ms": lambda part: part.latency_ms.quantile(0.9),
+    "events_per_second": lambda part: len(part) / seconds(part),
+    "usd_per_hour": lambda part: part.cost_usd.sum() / seconds(part) * 3600,
     "failure_count": lambda part: (part.success == False).sum() if part.success.notna().any() else np.nan,  # noqa: E712
 }
 
@@ -112,8 +121,7 @@ def test_units_may_lie_in_clusters_groups_and_conditions() -> None:
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: cr.confidence_interval(calls(), "p95_latency_ms", unit="session_id"), "takes totals, counts, means"),
-        (lambda: cr.confidence_interval(calls(), "events_per_second", unit="session_id"), "takes totals, counts"),
+        (lambda: cr.confidence_interval(calls().reset_index(drop=True), "usd_per_hour", unit="session_id"), "with times"),
         (lambda: cr.confidence_interval(calls(), "cost_usd", unit="nobody"), "no such column"),
         (lambda: cr.confidence_interval([1.0, 2.0], "cost_usd", unit="x"), "expected a DataFrame"),
         (lambda: cr.confidence_interval(calls().assign(weight=2.0), "cost_usd", unit="session_id"), "not complete"),

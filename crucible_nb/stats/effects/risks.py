@@ -30,11 +30,12 @@ from crucible_nb.utils import checks
 
 
 class EffectSize(NamedTuple):
-    """An effect size, its confidence interval, and warnings about it."""
+    """An effect size, its confidence interval, warnings about it, and its standard error, NaN where none exists."""
 
     value: float
     interval: Interval
     warnings: tuple[str, ...] = ()
+    error: float = math.nan
 
 
 def odds_ratio(
@@ -184,6 +185,7 @@ def _effect(
         confidence=confidence, n=n,
         method=joined(f"{name} of {metric} {number(size.value)}", interval_text(size.interval, confidence), how),
         assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings + size.warnings,
+        standard_error=size.error,
     )  # fmt: skip
 
 
@@ -208,8 +210,10 @@ def arcsine_difference(control: float, treatment: float) -> float:
 def cohens_h_of(shares: TwoShares, confidence: float) -> EffectSize:
     """Cohen's h with its interval: on the arcsine scale a proportion has the standard error 1 / sqrt(n)."""
     value = arcsine_difference(shares.control.share, shares.treatment.share)
-    half = _half_width(shares, 1 / shares.control.n, 1 / shares.treatment.n, confidence)
-    return EffectSize(value, Interval(max(value - half, -math.pi), min(value + half, math.pi)))
+    parts = 1 / shares.control.n, 1 / shares.treatment.n
+    half = _half_width(shares, *parts, confidence)
+    interval = Interval(max(value - half, -math.pi), min(value + half, math.pi))
+    return EffectSize(value, interval, error=math.sqrt(_variance(shares, *parts)))
 
 
 def odds_ratio_of(shares: TwoShares, confidence: float) -> EffectSize:
@@ -227,9 +231,12 @@ def _half_width(shares: TwoShares, control: float, treatment: float, confidence:
     """Half the width of an interval, from the variances of control and treatment."""
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
-    variance = control + treatment - 2 * shares.correlation * math.sqrt(control * treatment)
     z = float(special.ndtri((1 + confidence) / 2))
-    return z * math.sqrt(max(variance, 0.0) * variance_inflation(confidence, shares.df))
+    return z * math.sqrt(_variance(shares, control, treatment) * variance_inflation(confidence, shares.df))
+
+
+def _variance(shares: TwoShares, control: float, treatment: float) -> float:
+    return max(control + treatment - 2 * shares.correlation * math.sqrt(control * treatment), 0.0)
 
 
 def one_sided_size(size: EffectSize, alternative: str, floor: float, top: float) -> EffectSize:
@@ -243,4 +250,6 @@ def cohens_g_of(control_only: float, treatment_only: float, confidence: float) -
     if not discordant:
         return EffectSize(float("nan"), Interval(-0.5, 0.5))
     low, high = wilson(treatment_only / discordant, discordant, confidence)
-    return EffectSize(treatment_only / discordant - 0.5, Interval(low - 0.5, high - 0.5))
+    share = treatment_only / discordant
+    error = math.sqrt(share * (1 - share) / discordant) or math.nan
+    return EffectSize(share - 0.5, Interval(low - 0.5, high - 0.5), error=error)

@@ -23,7 +23,15 @@ class SignedRankEstimate(NamedTuple):
     interval: Interval
 
 
-def matched_rank_biserial(difference: np.ndarray, confidence: float) -> SignedRankEstimate:
+class MatchedRanks(NamedTuple):
+    """A matched-pairs rank-biserial correlation, with its confidence interval and standard error (NaN at -1 and 1)."""
+
+    value: float
+    interval: Interval
+    error: float = math.nan
+
+
+def matched_rank_biserial(difference: np.ndarray, confidence: float) -> MatchedRanks:
     """Matched-pairs rank-biserial correlation: (sum of positive ranks - sum of negative ranks) / sum of all ranks.
 
     Pairs that are equal are left out. The interval is that of the U-statistic P(d_i + d_j > 0), asymmetric near -1
@@ -53,11 +61,11 @@ def matched_rank_biserial(difference: np.ndarray, confidence: float) -> SignedRa
     over = 1 - (np.searchsorted(ordered, -d) + np.searchsorted(ordered, -d, side="right")) / (2 * n)
     error = 4 * float(np.std(over, ddof=1)) / math.sqrt(n) if n > 1 else 0.0
     if error > 0 and abs(value) < 1:
-        return SignedRankEstimate(value, feng_cliff_limits(value, Error(error, n - 1.0), confidence))
+        return MatchedRanks(value, feng_cliff_limits(value, Error(error, n - 1.0), confidence), error)
     # no value of n has the other sign: its probability is at most 1 - tail^(1/n), and the sum of a pair has the common
     # sign at least if both values have it
     edge = 2 * ((1 - confidence) / 2) ** (2 / n) - 1
-    return SignedRankEstimate(value, Interval(edge, 1.0) if value > 0 else Interval(-1.0, -edge))
+    return MatchedRanks(value, Interval(edge, 1.0) if value > 0 else Interval(-1.0, -edge))
 
 
 def pseudomedian(difference: np.ndarray, confidence: float) -> SignedRankEstimate:

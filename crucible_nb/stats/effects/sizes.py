@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -47,11 +48,13 @@ class Effect(Result):
         assumptions: Assumptions of the interval, and the results of the checks made.
         exclusions: Values that were left out, with the reason.
         warnings: Reasons to doubt the result.
+        standard_error: Standard error of the value. NaN where none exists: for eta and omega squared, whose interval is
+            by the noncentral F, for odds ratios, whose interval is on the log scale, and for arms without overlap.
 
     Examples:
         >>> effect = cohens_d([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
-        >>> float(effect), effect.n
-        (1.0, (3, 3))
+        >>> float(effect), effect.n, round(effect.standard_error, 4)  # sqrt(1 / 3 + 1 / 3 + 1 / (2 * 4))
+        (1.0, (3, 3), 0.8898)
     """
 
     name: str
@@ -65,6 +68,7 @@ class Effect(Result):
     assumptions: tuple[str, ...] = ()
     exclusions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    standard_error: float = math.nan
 
     def __float__(self) -> float:
         return self.estimate
@@ -280,8 +284,8 @@ def rank_biserial(
         raise StatError(
             "rank_biserial: signed ranks have no form for weighted or clustered rows. Use cohens_d(paired=True)."
         )
-    value, interval = matched_rank_biserial(arm.x, options.confidence)
-    effect = StandardizedEffect(value, interval, len(arm.x) - 1, "a U-statistic")
+    value, interval, error = matched_rank_biserial(arm.x, options.confidence)
+    effect = StandardizedEffect(value, interval, len(arm.x) - 1, "a U-statistic", error)
     return _effect("matched-pairs rank-biserial correlation", effect, (arm,), options, _pair_notes(pairs, arm))
 
 
@@ -400,7 +404,8 @@ def match_independent_pairs(control: Any, treatment: Any, metric: str, by: str) 
 
 def _cliffs_delta_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
     cliff = dominance(control, treatment, confidence)
-    return StandardizedEffect(cliff.delta, cliff.interval, cliff.error.df, "placement values")
+    error = cliff.error.error or math.nan  # 0 if one arm lies wholly above the other
+    return StandardizedEffect(cliff.delta, cliff.interval, cliff.error.df, "placement values", error)
 
 
 def _of_arms(
@@ -452,4 +457,5 @@ def _effect(name: str, effect: StandardizedEffect, arms: tuple[Values, ...], opt
         method=f"{name[0].upper()}{name[1:]} of {options.metric} = {number(effect.value)}, {limits} by {effect.how}, "
         f"{sizes}.",
         assumptions=notes.assumptions, exclusions=notes.exclusions, warnings=notes.warnings,
+        standard_error=effect.error,
     )  # fmt: skip

@@ -27,17 +27,21 @@ class StandardizedEffect(NamedTuple):
         interval: Confidence interval of `value`.
         df: Degrees of freedom of the standard deviation that is the unit of the difference.
         how: Name of the method of the interval.
+        error: Standard error of `value`; NaN where none exists.
     """
 
     value: float
     interval: Interval
     df: float
     how: str
+    error: float = math.nan
 
     def times(self, factor: float) -> StandardizedEffect:
-        """Scale value and interval by a factor."""
+        """Scale value, interval and error by a factor."""
         low, high = self.interval
-        return self._replace(value=self.value * factor, interval=Interval(low * factor, high * factor))
+        return self._replace(
+            value=self.value * factor, interval=Interval(low * factor, high * factor), error=self.error * factor
+        )
 
 
 def cohens_d_of(control: Values, treatment: Values, confidence: float) -> StandardizedEffect:
@@ -195,12 +199,14 @@ def _positive(s: float, arm: Values) -> float:
 
 
 def _noncentral(value: float, scale: float, df: float, confidence: float) -> StandardizedEffect:
+    """An effect size that is a t statistic times `scale`; its error is Hedges and Olkin's (1985) of large samples."""
     low, high = t_limits(value / scale, df, confidence)
-    return StandardizedEffect(value, Interval(low * scale, high * scale), df, "noncentral t")
+    error = math.hypot(scale, value / math.sqrt(2 * df))
+    return StandardizedEffect(value, Interval(low * scale, high * scale), df, "noncentral t", error)
 
 
 def _linearised(value: float, error: Error, confidence: float) -> StandardizedEffect:
     from scipy import special  # noqa: PLC0415  heavy; imported where used
 
     half = float(special.stdtrit(error.df, (1 + confidence) / 2)) * error.error
-    return StandardizedEffect(value, Interval(value - half, value + half), error.df, "linearised")
+    return StandardizedEffect(value, Interval(value - half, value + half), error.df, "linearised", error.error)

@@ -137,8 +137,8 @@ def confidence_interval(
         by: Column of groups, e.g. "device": an estimate of each, as if the group were alone; at most 200.
         unit: Column of units, e.g. "session_id" or "user_id": the metric is aggregated by unit first, and the interval
             is over units: "total_cost_usd" is the mean total of a session, "event_count" its number of events,
-            "success_rate" and shares the share of sessions of which all events succeed, "error_rate" that of sessions
-            of which any fails.
+            "p95_latency_ms" the mean of the p95 of each, "usd_per_hour" of its cost by its time; "success_rate" and
+            shares the share of sessions of which all events succeed, "error_rate" that of sessions of which any fails.
 
     Returns:
         Estimate, in the unit of the column; with `by`, `Estimates`: group -> Estimate, with `to_frame`.

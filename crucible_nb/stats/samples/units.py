@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.events.columns import numbers_of
+from crucible_nb.events.durations import begins_of
 from crucible_nb.events.ids import id_codes, joint_codes
 from crucible_nb.events.metric_names import EVENTS, Kind, Metric, metric_of
 from crucible_nb.events.metric_values import metric_numbers
 from crucible_nb.events.sampling_info import facts_of
+from crucible_nb.events.times import times_of
 from crucible_nb.stats.samples.values import Values, require_finite, weights_of
 from crucible_nb.utils import checks
 
@@ -19,8 +22,9 @@ from crucible_nb.utils import checks
 def unit_values(data: Any, name: str, unit: str, cluster: str | None = None) -> Values:
     """Aggregate a metric by unit first: each unit has one value, and counts once however many events it has.
 
-    Totals and counts are those of the unit; means, ratios and single values (min_, max_, first_, last_) too. A rate is
-    that of units of which all events meet it: of `success_rate` all succeeded, of a share all meet the condition; of
+    Totals and counts are those of the unit; means, quantiles, ratios and single values (min_, max_, first_, last_) too.
+    A rate per time is divided by the time of the unit, from its first start to its last completion. A rate is that of
+    units of which all events meet it: of `success_rate` all succeeded, of a share all meet the condition; of
     `error_rate` any failed. Unknown values are left out; a unit whose outcomes are unknown, and none decides, is
     missing.
 
@@ -32,7 +36,7 @@ def unit_values(data: Any, name: str, unit: str, cluster: str | None = None) -> 
 
     Raises:
         SchemaError: No such column.
-        StatError: A quantile or a rate per time; rows that are a sample, whose units are incomplete.
+        StatError: Rows that are a sample, whose units are incomplete; a rate per time of rows without times.
 
     Examples:
         >>> calls = pd.DataFrame({"session_id": [1, 1, 2], "cost_usd": [0.1, 0.2, 0.4], "success": [True, False, True]})
@@ -45,7 +49,7 @@ def unit_values(data: Any, name: str, unit: str, cluster: str | None = None) -> 
         raise StatError(f"unit={unit!r}: expected a DataFrame or an experiment, got {type(data).__name__}")
     checks.columns("unit", unit, data.columns)
     metric = metric_of(name, data.columns)
-    _check(data, metric, unit)
+    _require_whole_units(data, unit)
     if isinstance(data.index, pd.DatetimeIndex) and not data.index.is_monotonic_increasing:
         data = data.sort_index(kind="stable")
     codes, labels = id_codes(data[unit], unit)
@@ -64,15 +68,13 @@ def unit_values(data: Any, name: str, unit: str, cluster: str | None = None) -> 
     )  # fmt: skip
 
 
-def _check(data: pd.DataFrame, metric: Metric, unit: str) -> None:
-    if metric.kind in {"quantile", "per_time"}:
-        raise StatError(
-            f"{metric.name}: unit={unit!r} takes totals, counts, means, rates, ratios and single values of a unit, "
-            f"such as mean_{metric.column or 'latency_ms'} or max_{metric.column or 'latency_ms'}"
-        )
+def _require_whole_units(data: pd.DataFrame, unit: str) -> None:
     weight = weights_of(data)
     if ((weight != 1) & (weight != 0)).any() or len(data) < (facts_of(data).get("seen") or 0):
-        raise StatError(f"unit={unit!r}: the rows are a sample of the events, so units are not complete")
+        raise StatError(
+            f"unit={unit!r}: the rows are a sample of the events, so units are not complete, and how many have no row "
+            "is not known"
+        )
 
 
 def _per_unit(data: pd.DataFrame, metric: Metric, codes: np.ndarray, units: int) -> np.ndarray:
@@ -85,14 +87,49 @@ def _per_unit(data: pd.DataFrame, metric: Metric, codes: np.ndarray, units: int)
         below = np.bincount(codes[both], per[both], units)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(below > 0, np.bincount(codes[both], x[both], units) / below, np.nan)
+    if metric.kind == "per_time":
+        return _per_time(data, x, metric, codes, units)
     if metric.column == EVENTS:
         return np.bincount(codes, minlength=units).astype(np.float64)
     if metric.kind == "rate":
         return _all_meet(x, codes, units, failing=metric.name == "error_rate")
+    if metric.kind == "quantile":
+        return _quantiles(x, metric.q, codes, units)
     groups = pd.Series(x).groupby(codes)
     how: dict[str, Any] = {"total": "sum", "count": "sum", "min": "min", "max": "max", "first": "first", "last": "last"}
     found = groups.sum(min_count=1) if metric.kind in {"total", "count"} else groups.agg(how.get(metric.kind, "mean"))
     return np.asarray(found.reindex(range(units)).to_numpy(np.float64))
+
+
+def _quantiles(x: np.ndarray, q: float, codes: np.ndarray, units: int) -> np.ndarray:
+    """The quantile of the known values of each unit, linear between them, as of all rows."""
+    known = ~np.isnan(x)
+    order = np.lexsort((x[known], codes[known]))
+    ordered, sizes = x[known][order], np.bincount(codes[known], minlength=units)
+    if not len(ordered):
+        return np.full(units, np.nan)
+    place = (np.cumsum(sizes) - sizes) + q * np.maximum(sizes - 1, 0)
+    low = np.minimum(np.floor(place).astype(np.int64), len(ordered) - 1)
+    high = np.minimum(np.ceil(place).astype(np.int64), len(ordered) - 1)
+    found = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return np.where(sizes > 0, found, np.nan)
+
+
+def _per_time(data: pd.DataFrame, x: np.ndarray, metric: Metric, codes: np.ndarray, units: int) -> np.ndarray:
+    """The total of each unit by its time; NaN for a unit whose time is 0, such as one event without a latency."""
+    times = times_of(data)
+    if times is None:
+        raise StatError(f"{metric.name}: expected rows with times, in the index or a column time")
+    latency = numbers_of(data["latency_ms"], "latency_ms") if "latency_ms" in data.columns else None
+    begins = begins_of(times.ns, latency)
+    first, last = np.full(units, np.iinfo(np.int64).max), np.full(units, np.iinfo(np.int64).min)
+    np.minimum.at(first, codes[times.known], begins[times.known])
+    np.maximum.at(last, codes[times.known], times.ns[times.known])
+    seconds = np.where(last > first, (last - first) / 1e9, np.nan)
+    known = ~np.isnan(x)
+    total = np.bincount(codes[known], x[known], units)
+    counted = np.bincount(codes[known], minlength=units) > 0
+    return np.where(counted, total / seconds * metric.seconds, np.nan)
 
 
 def _all_meet(x: np.ndarray, codes: np.ndarray, units: int, *, failing: bool) -> np.ndarray:
