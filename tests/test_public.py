@@ -80,6 +80,11 @@ NEW = {
     "cr.capture.Capture.events",
     "cr.capture.Capture.undo(self)",
     "cr.capture.from_otel(path, **arguments)",
+    *(
+        f"cr.capture.{name}(client=None, exp=None)"
+        for name in ("anthropic", "google_genai", "litellm", "mistral", "openai")
+    ),
+    "cr.capture.auto(exp=None)",
     "cr.capture.otel(exp=None, provider=None, twins='mark')",
     "cr.Metrics.latency_sketch",
     "cr.Metrics.moments(self, name)",
