@@ -80,6 +80,11 @@ NEW = {
     "cr.capture.Capture.events",
     "cr.capture.Capture.undo(self)",
     "cr.capture.from_otel(path, **arguments)",
+    *(
+        f"cr.capture.{name}(client=None, exp=None)"
+        for name in ("anthropic", "google_genai", "litellm", "mistral", "openai")
+    ),
+    "cr.capture.auto(exp=None)",
     "cr.capture.otel(exp=None, provider=None, twins='mark')",
     "cr.Metrics.latency_sketch",
     "cr.Metrics.moments(self, name)",
@@ -173,6 +178,10 @@ NEW |= {
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
 NEW |= {"cr.Experiment.last(self, column)"}
+for _owner in ("cr.Experiment", "cr.notebook"):
+    _DASHBOARD = f"{_owner}.dashboard(self, refresh=0.5, *, compare=None"
+    GONE |= {f"{_DASHBOARD})"}
+    NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 

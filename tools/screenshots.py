@@ -67,11 +67,11 @@ def running(*cells: str, theme: str = "light") -> Iterator[lab.Browser]:
         page.open(server, name)
         page.command("application:toggle-left-area")
         page.run_all()
-        page.page.wait_for_selector(".crucible[data-n]", timeout=30_000)
+        page.page.wait_for_selector(".crucible-live[data-n]", timeout=30_000)
         yield page
 
 
-def shoot(page: lab.Browser, path: Path, selector: str = ".crucible") -> None:
+def shoot(page: lab.Browser, path: Path, selector: str = ".crucible-live") -> None:
     """A picture of one element."""
     page.page.locator(selector).first.scroll_into_view_if_needed()
     page.page.wait_for_timeout(600)

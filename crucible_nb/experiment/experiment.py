@@ -22,7 +22,7 @@ from crucible_nb.experiment.live import LIVE
 from crucible_nb.experiment.objective import WINDOWS, ServiceLevel, service_level
 from crucible_nb.experiment.reads import Reads, timestamp
 from crucible_nb.experiment.recorder import Recorder
-from crucible_nb.experiment.snapshot import Snapshot, incidents_of
+from crucible_nb.experiment.snapshot import Labelled, Snapshot, facts_of_row, incidents_of, labelled
 from crucible_nb.experiment.spans import Span, track
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert
@@ -1055,6 +1055,32 @@ def snapshot_of(
         view = experiment._intake.view()
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
+
+
+def labelled_rows(experiment: Experiment, by: str, seen: Mapping[int, int], limit: int) -> dict[int, Labelled]:
+    """Return the new kept events of each writer with the groups of a column, for the dashboard.
+
+    Args:
+        experiment: The experiment.
+        by: Name of the column.
+        seen: Newest known sequence number by writer id.
+        limit: Maximum number of events of a writer.
+    """
+    with experiment._intake.lock:
+        streams = experiment._intake.view().streams.items()
+        return {writer: labelled(stream.pipeline, by, seen.get(writer, -1), limit) for writer, stream in streams}
+
+
+def row_facts(experiment: Experiment, rows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Return event, model, error and ids of kept events, given by writer and sequence number; {} where evicted."""
+    with experiment._intake.lock:
+        streams = experiment._intake.view().streams
+        return [facts_of_row(streams[writer].pipeline.buffer, seq) for writer, seq in rows]
+
+
+def groupings_of(experiment: Experiment) -> list[str]:
+    """Return the columns whose groups are counted live: event, model and those of `cr.start(by=)`."""
+    return [grouping.name for grouping in experiment._stream.pipeline.measure.groupings]
 
 
 def copies_of(experiment: Experiment) -> Copies:

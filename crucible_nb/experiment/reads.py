@@ -16,7 +16,7 @@ from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.scalars import plain
 from crucible_nb.events.where import Where, select
 from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
-from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
+from crucible_nb.experiment.snapshot import Snapshot, incidents_of, numbers_of, slice_after
 from crucible_nb.metrics import Metrics, NumericColumns
 from crucible_nb.metrics.column_state import ColumnStates, merge_states
 from crucible_nb.metrics.columns import Rows, is_own, states_of_frame, states_of_rows
@@ -253,12 +253,13 @@ class Reads:
             total = window = total_metrics(lives, self._life(view), view.now)
             if span is not None:
                 window = window_metrics(view.pipelines, lives, self._life(view), view.now - span, view.now)
+        new = {
+            writer: slice_after(stream.pipeline, seen.get(writer, -1), limit) for writer, stream in view.streams.items()
+        }
         return Snapshot(
             facts=facts,
-            rows={
-                writer: rows_after(stream.pipeline, seen.get(writer, -1), limit)
-                for writer, stream in view.streams.items()
-            },
+            rows={writer: numbers_of(rows) for writer, rows in new.items()},
+            errors={writer: rows.texts("error") for writer, rows in new.items()},
             total=total,
             window=window,
             incidents=incidents_of(view),

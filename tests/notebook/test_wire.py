@@ -215,7 +215,9 @@ def test_much_at_once_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_invalid_browser_messages_are_ignored() -> None:
     assert wire.parse_browser_message({"kind": "window", "window": "1h"})["window"] == "1h"
     assert "window" not in wire.parse_browser_message({"kind": "window", "window": "2h"})
-    assert wire.parse_browser_message({"kind": "pick", "columns": list("abcdefg")})["columns"] == list("abcd")
+    assert wire.parse_browser_message({"kind": "pick", "columns": [str(i) for i in range(30)]})["columns"] == [
+        str(i) for i in range(24)
+    ]
     assert "columns" not in wire.parse_browser_message({"kind": "pick", "columns": [1]})
     assert wire.parse_browser_message({"kind": "do", "verb": "archive"}).get("verb") is None
     for nonsense in (None, 3, [], {"kind": "boom"}, {}):

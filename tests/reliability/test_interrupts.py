@@ -280,7 +280,7 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_held(tmp_path: Path, alarm: C
             pass
 
     alarm(handler)
-    at_every_instruction(fork, step=23)
+    at_every_instruction(fork, step=97)
     assert held_locks(locks_of(exp)) == 0
     assert exp.record("x")
     exp.stop()
