@@ -320,3 +320,20 @@ def test_a_handler_may_read_and_record_in_the_middle_of_a_read(alarm: Callable[[
             read()
     assert len(inside) >= scaled(80)
     exp.stop()
+
+
+@pytest.mark.parametrize("name", ["stage", "column_stage"])
+def test_a_state_that_a_handler_reads_just_before_it_is_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    exp = cr.start("just before")
+
+    class Reading(unbroken):
+        def __enter__(self) -> None:
+            monkeypatch.undo()  # as a handler that is called here
+            assert exp.metrics().columns["loss"].count == 1
+            super().__enter__()
+
+    exp.record("step", loss=1.0, latency_ms=2.0)
+    exp._intake.process()
+    monkeypatch.setattr(f"crucible_nb.metrics.{name}.unbroken", Reading)
+    assert exp.metrics().columns["loss"].count == exp.metrics().latency.count == 1
+    exp.stop()
