@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from crucible_nb.store.postgres.tables import VERSION
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = dict(re.findall(r"^## (.+)\n\n((?:.+\n)+)", TEXT, re.MULTILINE))
@@ -243,7 +245,7 @@ def figure(copy: Copy) -> None:
 def test_followed_recipes_give_code_that_passes(copy: Copy) -> None:
     for recipe in (accumulator, sampler, detector, verb, column, command, figure):
         recipe(copy)
-    assert python(copy, "-c", USED).split() == ["79", "10", "ms", "float64", "3"]
+    assert python(copy, "-c", USED).split() == ["79", "10", "ms", "float64", str(VERSION + 1)]
     new = [
         "crucible_nb/accumulators/midrange.py", "crucible_nb/sampling/slow_ones.py", "crucible_nb/anomaly/leap.py",
         "crucible_nb/notebook/figures",
