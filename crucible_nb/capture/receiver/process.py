@@ -57,8 +57,9 @@ class ProcessReceiver:
         with suppress(BrokenPipeError):
             self._input.write(orjson.dumps(settings) + b"\n")
             self._input.flush()
-            ready, _, _ = select.select([self._process.stdout], [], [], _PATIENCE)
-            said = self._process.stdout.readline() if ready else b""  # type: ignore[union-attr]
+            output: Any = self._process.stdout
+            ready, _, _ = select.select([output], [], [], _PATIENCE)
+            said = output.readline() if ready else b""
         if not said:
             self._process.kill()
             self._process.wait()

@@ -40,13 +40,13 @@ class Record(NamedTuple):
 
 
 class Mapped(NamedTuple):
-    """What was being recorded last: bodies from `begin` to `end`, as `count` events of a writer from `seq` on."""
+    """What was being recorded last: bodies from `begin` to `end`, as so many `events` of a writer from `seq` on."""
 
     begin: Place
     end: Place
     writer: int
     seq: int
-    count: int
+    events: int
 
 
 def journal_path(folder: Path, number: int) -> Path:
@@ -140,7 +140,7 @@ def read_mapped(folder: Path) -> Mapped | None:
 
 def write_mapped(folder: Path, mapped: Mapped) -> None:
     """Write what is about to be recorded, by one call."""
-    data = _STATE.pack(*mapped.begin, *mapped.end, mapped.writer, mapped.seq, mapped.count)
+    data = _STATE.pack(*mapped.begin, *mapped.end, mapped.writer, mapped.seq, mapped.events)
     handle = os.open(folder / "mapped", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.pwrite(handle, crc32(data).to_bytes(4, "little") + data, 0)
