@@ -84,6 +84,8 @@ class Experiment(Near):
     record: Recorder
     dashboard: Callable[..., Any]  # registered, see `crucible_nb.experiment.extensions`
     track_iter: Callable[..., Any]  # registered
+    trace: Callable[..., Any]  # registered, see `crucible_nb.capture`
+    listen: Callable[..., Any]  # registered
     plot: Any  # registered
 
     _words = _WORDS
