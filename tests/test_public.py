@@ -80,6 +80,18 @@ NEW = {
     "cr.capture.Capture.events",
     "cr.capture.Capture.undo(self)",
     "cr.capture.from_otel(path, **arguments)",
+    *(
+        f"cr.capture.{name}(client=None, exp=None)"
+        for name in ("anthropic", "google_genai", "litellm", "mistral", "openai")
+    ),
+    "cr.capture.auto(exp=None)",
+    "class cr.capture.Receiver(serving, token)",
+    "class cr.capture.Trace(trace_id, frame)",
+    "cr.Experiment.listen(self, port=0)",
+    "cr.Experiment.trace(self, trace_id)",
+    "cr.capture.Receiver.stats",
+    "cr.capture.Receiver.stop(self)",
+    "cr.capture.Receiver.wait(self, timeout=10.0)",
     "cr.capture.otel(exp=None, provider=None, twins='mark')",
     "cr.Metrics.latency_sketch",
     "cr.Metrics.moments(self, name)",

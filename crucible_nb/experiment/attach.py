@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,9 @@ from crucible_nb.utils.interrupts import let_pass, unbroken
 MODES = ("resume", "read", "join")
 _LONG = 4096  # characters of a path
 _LISTED = 10  # names in a message
+ON_RESUME: list[Callable[[Experiment], object]] = []
+"""Called with an experiment that is resumed, to record what was left on its way to it."""
+
 RUN = "CRUCIBLE_RUN"
 """Environment variable with the handle (`exp.handle`) of the experiment that a process should join."""
 
@@ -177,7 +180,10 @@ def open_stored(
         attachment = Attachment.join(folder, given, durability, redaction)
     else:
         attachment = Attachment.resume(folder, given, durability, redaction)
-    return _experiment(attachment)
+    experiment = _experiment(attachment)
+    for record_left in ON_RESUME if mode == "resume" else ():
+        record_left(experiment)
+    return experiment
 
 
 _FAILED: set[str] = set()

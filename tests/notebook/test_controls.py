@@ -39,7 +39,7 @@ class Mouse:
 
     def press(self, selector: str, at: tuple[float, float] = (0.5, 0.5)) -> None:
         part = self.view.locator(selector).first
-        part.scroll_into_view_if_needed()
+        part.evaluate("part => part.scrollIntoView({block: 'nearest'})")  # it may be drawn anew meanwhile
         box = part.bounding_box()
         self.page.page.mouse.move(box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"])
         self.page.page.mouse.down()
@@ -151,9 +151,8 @@ def tools(page: lab.Browser, mouse: Mouse, folder: Path) -> None:
         assert path.read_bytes().startswith(starts)
     assert "TimeoutError" in mouse.text(".crucible-errors")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    mouse.press(".crucible-slowest .crucible-copy")
-    mouse.wait("document.querySelector('.crucible-slowest .crucible-copy').innerText !== ''")
-    page.page.wait_for_timeout(200)
+    mouse.press(".crucible-dearest .crucible-copy")
+    mouse.wait("document.querySelector('.crucible-dearest').innerText.includes('done')")
     copied = page.page.evaluate("navigator.clipboard.readText()")
     assert '"sample_id":"q' in copied
 
