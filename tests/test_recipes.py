@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
@@ -32,6 +33,7 @@ def paths(text: str) -> list[str]:
     return [word for word in named if "/" in word or word.endswith((".md", ".toml"))]
 
 
+@functools.cache
 def source(path: Path) -> str:
     files = [path] if path.is_file() else sorted(path.rglob("*.py"))
     return "\n".join(file.read_text() for file in files)
