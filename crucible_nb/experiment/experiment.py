@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from crucible_nb import files
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
 from crucible_nb.events.conditions import parse_condition
+from crucible_nb.events.json_text import json_dict
 from crucible_nb.events.marks import at_marks, check_mark
 from crucible_nb.events.where import Where
 from crucible_nb.experiment.alerting import Alerting
@@ -320,6 +322,47 @@ class Experiment(Near):
             return {
                 name: pd.Timestamp(moment, unit="ns", tz="UTC") for name, moment in self._intake.view().marks.items()
             }
+
+    def update(
+        self,
+        *,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        hypothesis: str | None = None,
+    ) -> None:
+        """Change what describes the experiment, also after it has ended; its events stay as they are.
+
+        With a store it is written there at once, so another process sees it when it attaches. A copy in a database
+        keeps what it has. A plan keeps its hypothesis.
+
+        Args:
+            tags: Labels, in place of the present ones; None leaves them.
+            metadata: Facts to add; a value replaces that of the same key, and None removes the key.
+            hypothesis: Hypothesis in words; None leaves it.
+
+        Raises:
+            ConfigError: An argument is not accepted.
+            StoreError: The store cannot be written.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", tags=["ab"], metadata={"lr": 0.1}) as exp:
+            ...     _ = exp.record("tick")
+            >>> exp.update(tags=["ab", "best"], metadata={"note": "best so far", "lr": None})
+            >>> exp.tags, exp.metadata
+            (('ab', 'best'), {'note': 'best so far'})
+        """
+        given = json_dict(checks.mapping("metadata", metadata))
+        described = {
+            "tags": list(self.tags if tags is None else checks.texts("tags", tags)),
+            "metadata": {name: value for name, value in {**self.metadata, **given}.items() if value is not None},
+            "hypothesis": self.hypothesis if hypothesis is None else checks.text("hypothesis", hypothesis),
+        }
+        with self._intake.lock:
+            described = self._log.describe(described)
+            self._config.described(**described)
+            self.tags, self.metadata = tuple(described["tags"]), dict(described["metadata"])
+            self.hypothesis = described["hypothesis"]
 
     def archive(self, path: str | Path) -> Path | str:
         """Write a finished experiment to a zip file, or copy an experiment with a store to object storage.
@@ -1088,6 +1131,14 @@ def groupings_of(experiment: Experiment) -> list[str]:
 def copies_of(experiment: Experiment) -> Copies:
     """Return the copies of an experiment in databases and object storage."""
     return experiment._copies
+
+
+def when_ended(experiment: Experiment, job: Callable[[Experiment], None]) -> None:
+    """Call a function with the experiment after its last file was written; a log without files does not."""
+    finished = getattr(experiment._log, "on_finished", None)
+    if finished is not None:
+        this = weakref.ref(experiment)
+        finished.append(lambda: job(one) if (one := this()) is not None else None)
 
 
 def log_of(experiment: Experiment) -> EventLog:
