@@ -189,6 +189,12 @@ for _owner in ("cr.Experiment", "cr.notebook"):
     _DASHBOARD = f"{_owner}.dashboard(self, refresh=0.5, *, compare=None"
     GONE |= {f"{_DASHBOARD})"}
     NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
+NEW |= {
+    "cr.Experiment.update(self, *, tags=None, metadata=None, hypothesis=None)",
+    *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("remove", "restore")),
+    "cr.remove(name, store)",
+    "cr.restore(name, store)",
+}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 

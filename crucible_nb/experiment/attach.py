@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import CrucibleWarning, StoreError
-from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of
+from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of, when_ended
 from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.run_summary import ENDED, facts_of, leave_summary, rebuild_summary, summarise
 from crucible_nb.experiment.run_values import Run, values_of_runs
 from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
@@ -30,6 +31,7 @@ from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.listing import complete_ids, find_id, list_experiments
 from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
+from crucible_nb.store.summaries import read_summary
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
 from crucible_nb.utils.environment import default_store
@@ -118,6 +120,7 @@ def attach(
 
 def _register(experiment: Experiment) -> Experiment:
     LIVE.add(experiment, log_of(experiment))
+    when_ended(experiment, leave_summary)
     return experiment
 
 
@@ -251,28 +254,54 @@ def list_stored(store: Any, metrics: Sequence[str] = ()) -> pd.DataFrame:
     if isinstance(store, Address):
         listed = list_experiments(Connection(store))
         copies = {key: attach(key, store, "read") for key in listed} if metrics else {}
-        return make_listing(listed, values_of_runs({key: Run(exp, exp.frame) for key, exp in copies.items()}, metrics))
+        return make_listing(listed, values_of_runs(_runs_of(copies), metrics))
+    root = root_of(store)
     dated: list[tuple[int, str, dict[str, Any]]] = []
     runs: dict[str, Run] = {}
-    for folder in folders(root_of(store)):
-        start, identity = created_ns(folder), folder.path.name
+    for folder in folders(root):
+        identity = folder.path.name
         try:
-            attachment = Attachment.read(folder, rows=False)
-            experiment = _experiment(attachment)
-            facts = experiment.summary()
-            facts["kept_events"] += attachment.unread
-            runs[identity] = Run(experiment, partial(_rows_of, folder))
+            run, facts, start = _listed(folder)
+            runs[identity] = run
             dated.append((start, identity, facts))
         except StoreError as error:
             let_pass(error)
             if not folder.path.exists():  # removed in the meantime
                 continue
             facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}
-            dated.append((start, identity, facts))
+            dated.append((created_ns(folder), identity, facts))
     ordered = sorted(dated, key=lambda entry: entry[:2])
-    root = root_of(store)
     empty = "no experiments" if root.is_dir() else f"no experiments: there is no folder {str(root)!r}"
-    return make_listing({identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics), empty=empty)
+    listing = make_listing(
+        {identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics), empty=empty
+    )
+    listing.set_summaries(
+        lambda: {key: run.summary or summarise(run.live(), run.rows) for key, run in runs.items()}, root
+    )
+    return listing
+
+
+def _runs_of(copies: Mapping[str, Experiment]) -> dict[str, Run]:
+    return {key: Run(partial(_given, copy), copy.frame) for key, copy in copies.items()}
+
+
+def _listed(folder: ExperimentFolder) -> tuple[Run, dict[str, Any], int]:
+    """Return a run, its facts and the time at which it was started; from its summary if it has ended."""
+    rows, live = partial(_rows_of, folder), partial(open_stored, folder, "read")
+    summary = read_summary(folder)
+    if summary is not None:
+        with suppress(KeyError, TypeError, ValueError):  # of another release
+            return Run(live, rows, summary), facts_of(summary), int(summary["created"])
+    attachment = Attachment.read(folder, rows=False)
+    experiment = _experiment(attachment)
+    facts = experiment.summary()
+    facts["kept_events"] += attachment.unread
+    summary = rebuild_summary(folder, experiment, rows, facts) if facts["status"] in ENDED else None
+    return Run(partial(_given, experiment), rows, summary), facts, created_ns(folder)
+
+
+def _given(experiment: Experiment) -> Experiment:
+    return experiment
 
 
 def _rows_of(folder: ExperimentFolder) -> pd.DataFrame:

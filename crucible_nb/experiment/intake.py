@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import pandas as pd
@@ -223,6 +223,10 @@ class Intake:
     def _draw(self) -> None:
         for source in tuple(self.sources):
             source()
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Delay signals during a read: a handler may read or record as well. Not where a database may be waited for."""
+        return nullcontext() if self.log.rows_are_remote else unbroken()
 
     def status_view(self) -> View:
         """Return a view for the status only; staged events are not processed. Called with the lock held."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -107,9 +106,9 @@ class Reads:
         if isinstance(by, str) and span is None and at is None:
             groups = group_metrics(pipelines, self._life(view), by)
             if groups is not None:
-                columns = cache(lambda: groups_of_frame(self._log.rows(view), (by,)))
+                columns = self._columns_by(view, by)
                 for key, metrics in groups.items():
-                    metrics.columns = NumericColumns(lambda key=key: columns()(key))  # type: ignore[misc]
+                    metrics.columns = NumericColumns(lambda key=key: columns(key))  # type: ignore[misc]
                 return self._total(view, now).grouped(groups, (by,))
         begin = self._life(view).started if span is None else now - span
         return self._row_metrics(view, by, begin, now, windowed=span is not None)
@@ -133,6 +132,13 @@ class Reads:
             return lambda: states_of_frame(rows)
         reads = [pipeline.own.freeze() for pipeline in view.pipelines]
         return lambda: merge_states([read() for read in reads])
+
+    def _columns_by(self, view: View, by: str) -> Callable[[Any], ColumnStates]:
+        """Return a function that computes the columns of a group, of the rows that are kept now."""
+        kinds = [pair for pipeline in view.pipelines for pair in pipeline.buffer.kinds()]
+        if not any(is_own(name) and kind not in ("category", "string") for name, kind in kinds):
+            return lambda _: ColumnStates()
+        return groups_of_frame(self._log.rows(view), (by,))
 
     def last(self, view: View, name: str) -> Any:
         """Return the newest known value of a column; see `Experiment.last`."""

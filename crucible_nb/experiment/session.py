@@ -9,6 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from crucible_nb.experiment.attach import (
     open_stored,
 )
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.experiment import Experiment, intake_of, log_of
+from crucible_nb.experiment.experiment import Experiment, intake_of, log_of, when_ended
 from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.run_summary import leave_summary, summarise
 from crucible_nb.experiment.run_values import Run, values_of_runs
 from crucible_nb.experiment.spans import Span, reporter
 from crucible_nb.experiment.spans import track as _track
@@ -200,6 +202,7 @@ def _open(config: ExperimentConfig, store: Any, durability: str, redact: Any, on
         else:
             experiment = _start_stored(config, root, durability, redaction, on_exists)
         LIVE.add(experiment, log_of(experiment))
+        when_ended(experiment, leave_summary)
     if isinstance(store, Address):
         copy_to_database(experiment, store)
     return experiment
@@ -318,8 +321,14 @@ def experiments(store: Any = None, metrics: Sequence[str] = ()) -> pd.DataFrame:
             unreadable = {"name": experiment.name, "condition": experiment.condition, "status": "unreadable"}
             facts[experiment.id] = {**unreadable, "errors": str(error)}
         else:
-            runs[experiment.id] = Run(experiment, experiment.frame)
-    return make_listing(facts, values_of_runs(runs, metrics), _draw_picture)
+            runs[experiment.id] = Run(partial(_same, experiment), experiment.frame)
+    listing = make_listing(facts, values_of_runs(runs, metrics), _draw_picture)
+    listing.set_summaries(lambda: {run.id: summarise(run, run.frame) for run in known() if run.id in facts})
+    return listing
+
+
+def _same(experiment: Experiment) -> Experiment:
+    return experiment
 
 
 def _draw_picture(identifier: str) -> str:

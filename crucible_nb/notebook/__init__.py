@@ -8,10 +8,20 @@ from typing import Any
 from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.experiment.experiment import Experiment, groupings_of
 from crucible_nb.experiment.extensions import register
+from crucible_nb.experiment.listing import VIEWERS
 from crucible_nb.notebook import figures
 from crucible_nb.utils import checks
 
 __all__ = ["dashboard", "figures", "track_iter"]
+
+
+def _table_of_runs(listing: Any) -> dict[str, Any]:
+    from crucible_nb.notebook import runs_table  # noqa: PLC0415  widgets come with the first table
+
+    return runs_table.bundle(listing)
+
+
+VIEWERS[:] = [_table_of_runs]
 
 
 @register("dashboard")

@@ -297,3 +297,16 @@ def test_text_is_short_and_says_what_it_is() -> None:
     assert metrics._short(math.nan) == "–"
     assert exp.metrics(by=["model", "event"]).to_frame().index.names == ["model", "event"]
     assert set(exp.metrics(by="model").to_dict()["groups"]) == {"m", "n", "None"}
+
+
+def test_metrics_that_were_taken_do_not_change_with_later_events() -> None:
+    exp = cr.start("taken", by=["service"])
+    exp.extend([{"latency_ms": float(i), "service": "a", "loss": 1.0} for i in range(100)], event="call")
+    taken = [exp.metrics(), exp.metrics(by="service")["a"], exp.metrics(last="1h"), exp.metrics(where="loss > 0")]
+    exp.extend([{"latency_ms": 1000.0 + i, "service": "a", "loss": 9.0} for i in range(100)], event="call")
+    assert exp.metrics().latency.max == 1099
+    for found in taken:
+        assert (found.events, found.latency.count, found.latency.max) == (100, 100, 99)
+        assert found.latency.p95 == pytest.approx(94.05)
+        assert found.columns["loss"].max == 1
+    exp.stop()

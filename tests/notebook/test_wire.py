@@ -239,7 +239,7 @@ def test_the_bundle_is_built_from_these_sources(tmp_path: Any) -> None:
     if node is None or not (JS / "node_modules" / "esbuild").is_dir():
         missing("the tools of the bundle (npm ci in crucible_nb/notebook/js)")
     subprocess.run([node, "build.js", str(tmp_path)], cwd=JS, check=True, capture_output=True)
-    for name in ("dashboard.js", "dashboard.css"):
+    for name in ("dashboard.js", "dashboard.css", "loader.js", "runs.js", "runs.css"):
         assert (tmp_path / name).read_bytes() == (JS.parent / "static" / name).read_bytes(), (
             f"npm run build: {name} is old"
         )

@@ -5,4 +5,5 @@ const folder = process.argv[2] ?? "../static";
 const options = { bundle: true, minify: true, format: "esm", target: "es2022", legalComments: "inline" };
 await build({ ...options, entryPoints: ["src/index.js"], outfile: `${folder}/dashboard.js` });
 await build({ ...options, entryPoints: ["src/loader.js"], outfile: `${folder}/loader.js` });
-await build({ entryPoints: ["src/dashboard.css"], minify: true, outfile: `${folder}/dashboard.css` });
+await build({ ...options, entryPoints: ["src/runs.js"], outfile: `${folder}/runs.js` });
+for (const name of ["dashboard", "runs"]) await build({ entryPoints: [`src/${name}.css`], minify: true, outfile: `${folder}/${name}.css` });

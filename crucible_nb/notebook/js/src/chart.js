@@ -51,7 +51,6 @@ export class Chart {
     this.sizes.observe(this.area);
     this.area.addEventListener("pointermove", (event) => this.owner.setHover(this.axisAt(event.clientX)));
     this.area.addEventListener("pointerleave", () => this.owner.setHover(null));
-    this.area.addEventListener("pointerdown", () => this.owner.press());
     this.area.addEventListener("keydown", (event) => this.key(event));
     this.area.addEventListener("blur", () => this.owner.setHover(null));
   }

@@ -20,18 +20,10 @@ export class Charts {
     this.settings = { ...SETTINGS, hidden: new Set(), log: new Map() };
     this.hover = null;
     this.large = null;
-    this.pressed = false;
     this.zoomed = () => {};
     this.due = new Set(); // ids of charts to draw, longest waiting first
     this.sizes = new ResizeObserver(() => this.arrange());
     this.sizes.observe(this.root);
-    this.release = () => {
-      if (!this.pressed) return;
-      this.pressed = false;
-      setTimeout(() => this.resized(), 0);
-    };
-    addEventListener("pointerup", this.release, true);
-    addEventListener("pointercancel", this.release, true);
   }
 
   /** Queue all charts for `draw`. */
@@ -83,7 +75,6 @@ export class Charts {
 
   /** Draw queued charts, at least one; return whether some are left. */
   draw() {
-    if (this.pressed) return false; // nothing changes under a pressed mouse
     const end = performance.now() + FRAME;
     for (const id of this.due) {
       this.due.delete(id);
@@ -112,10 +103,6 @@ export class Charts {
   }
 
   // -- what a person sets ---------------------------------------------------------------------------------------------
-
-  press() {
-    this.pressed = true;
-  }
 
   /** Show a range of the axis in all charts, or all of it; it stays until it is reset or another window is chosen. */
   setZoom(range) {
@@ -178,8 +165,6 @@ export class Charts {
 
   close() {
     this.sizes.disconnect();
-    removeEventListener("pointerup", this.release, true);
-    removeEventListener("pointercancel", this.release, true);
     for (const chart of this.charts.values()) chart.close();
   }
 }

@@ -4,11 +4,20 @@ import { LETTERS, clock, count, dollars, number, percent } from "./format.js";
 
 const RANKED = [["slowest", "Slowest events", (x) => `${number(x)} ms`], ["dearest", "Dearest events", dollars]];
 
+/** Make these the children of an element; those that are already there are not moved without need. */
+function place(parent, children) {
+  for (const child of [...parent.children]) if (!children.includes(child)) child.remove();
+  children.forEach((child, i) => {
+    if (parent.children[i] !== child) parent.insertBefore(child, parent.children[i] ?? null);
+  });
+}
+
 export class Lists {
   constructor() {
     this.errors = this.makeTable("Errors", ["Class", "Events", "Share of failures"], "crucible-errors");
     this.ranked = RANKED.map(([name, title, format]) => ({ name, format, ...this.makeTable(title, ["Time", title.startsWith("Slow") ? "Latency" : "Cost", "Event", "Id"], `crucible-${name}`) }));
     this.root = element("div", { class: "crucible-lists" }, this.errors.root, ...this.ranked.map((one) => one.root));
+    this.rows = new Map(); // by list, and by row as text
     this.drawn = null;
   }
 
@@ -42,7 +51,10 @@ export class Lists {
     const rows = tables.flatMap((arm, i) => arm[name].map((row) => ({ ...row, arm: i })));
     rows.sort((one, two) => two.value - one.value);
     root.hidden = !rows.length;
-    body.replaceChildren(...rows.slice(0, 12).map((row) => this.row(row, format, letter)));
+    const kept = this.rows.get(name) ?? new Map(); // a row that stays is the same element
+    const shown = new Map(rows.slice(0, 12).map((row) => [JSON.stringify(row), row]));
+    this.rows.set(name, new Map([...shown].map(([key, row]) => [key, kept.get(key) ?? this.row(row, format, letter)])));
+    place(body, [...this.rows.get(name).values()]);
   }
 
   row(row, format, letter) {

@@ -1,9 +1,9 @@
 // What a notebook saves of the widget: it asks the kernel for the program of the page, and shows the still picture meanwhile.
 
-const WAIT = 2000; // ms between two requests; a busy kernel may answer late
+const WAIT = 4000; // ms between two requests; a busy kernel may answer late
 
 const programs = (globalThis[Symbol.for("crucible_nb.programs")] ??= new Map()); // one of each for all dashboards of a page
-const asking = new Set();
+const asking = (globalThis[Symbol.for("crucible_nb.asking")] ??= new Set()); // each dashboard has a module of its own
 
 function text(buffer) {
   return new TextDecoder().decode(buffer);

@@ -8,6 +8,7 @@ import { clock } from "./format.js";
 import { axisOf, inverseOf, say } from "./axis.js";
 import { Header } from "./header.js";
 import { Lists } from "./lists.js";
+import { Press } from "./press.js";
 import { theme, watchTheme } from "./theme.js";
 
 const STALE = 5000; // ms without a message after which a view is stale
@@ -71,6 +72,7 @@ export class View {
       unwatch();
       clearInterval(heartbeat);
     };
+    this.press = new Press(this.root, () => this.schedule(true));
     this.pinged = performance.now();
     this.send({ kind: "view", seen: !document.hidden, hello: true });
   }
@@ -130,6 +132,7 @@ export class View {
   /** Paint at the next frame if the view is visible. */
   schedule(force = false) {
     this.forced ||= force;
+    if (this.press?.held) return; // the release schedules a paint
     if (this.waiting || !this.visible || (this.frozen && !this.forced)) return;
     const delay = this.reducedMotion.matches && !this.forced ? REDUCED_MOTION_INTERVAL - (performance.now() - this.painted) : 0;
     this.waiting = true;
@@ -140,6 +143,7 @@ export class View {
 
   paint() {
     this.waiting = this.forced = false;
+    if (this.press.held) return;
     const { store } = this;
     this.header.trouble(store.trouble);
     if (!store.key || !this.root.isConnected) return;
@@ -194,7 +198,7 @@ export class View {
   /** Draw charts; those that do not fit into this frame are drawn at the next one. */
   draw() {
     cancelAnimationFrame(this.frame);
-    if (!this.root.isConnected) return;
+    if (!this.root.isConnected || this.press.held) return;
     const more = this.charts.draw();
     const { shown } = this.charts;
     if (shown && String(shown.n) !== this.root.dataset.n) {
@@ -218,6 +222,7 @@ export class View {
 
   close() {
     this.undo();
+    this.press.close();
     this.charts.close();
     this.comparison.close();
     this.send({ kind: "gone" });
