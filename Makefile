@@ -24,13 +24,13 @@ test: $(VENV)/.test lint
 # what `make test` leaves out: the laws with more examples, long suites, doctests, tutorials, browsers
 check: $(VENV)/.test
 	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal -m "(check or hypothesis or seeded) and not browser" tests
-	$(BIN)/python -m pytest -n auto --dist worksteal README.md docs crucible_nb
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -n auto --dist worksteal README.md docs crucible_nb
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
 	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook -m browser
 
 # which lines the tests reach
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term -m "not browser"
+	$(BIN)/python -m pytest -n auto --dist worksteal --doctest-modules --doctest-glob="*.md" --cov --cov-report=term -m "not browser"
 
 # the laws with new random examples; what fails becomes an explicit example
 explore: $(VENV)/.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
@@ -32,6 +33,7 @@ def paths(text: str) -> list[str]:
     return [word for word in named if "/" in word or word.endswith((".md", ".toml"))]
 
 
+@functools.cache
 def source(path: Path) -> str:
     files = [path] if path.is_file() else sorted(path.rglob("*.py"))
     return "\n".join(file.read_text() for file in files)
@@ -255,7 +257,7 @@ def test_followed_recipes_give_code_that_passes(copy: Copy) -> None:
     laws += ["tests/anomaly/test_detectors.py", "tests/notebook/test_magic.py", "tests/notebook/test_completion.py"]
     names = "Midrange or midrange or SlowOnes or slow_ones or Leap or leap or count or cou or tokens or remark or test_dying_changes_no_verdict"
     own = ["tests/accumulators/test_midrange.py", "tests/notebook/test_figures.py"]
-    quiet = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", names)
+    quiet = ("-m", "pytest", "--doctest-modules", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", names)
     passed = re.search(r"(\d+) passed", python(copy, *quiet, *new, *laws, *own))
     assert passed is not None
     assert int(passed[1]) > 40
