@@ -83,7 +83,7 @@ def running(*cells: str, theme: str = "light") -> Iterator[lab.Browser]:
         page.open(server, name)
         page.command("application:toggle-left-area")
         page.run_all()
-        page.page.wait_for_selector(".crucible-live[data-n]", timeout=30_000)
+        page.page.wait_for_selector(".crucible-live[data-n]", timeout=120_000)
         yield page
 
 
