@@ -1,0 +1,49 @@
+"""Evidence that the rate of a column of 0 and 1 has changed."""
+
+from __future__ import annotations
+
+import math
+
+from crucible_nb.anomaly.auto_state import EVIDENCE, OVER
+
+
+def update_odds(rate: float, n: float, odds: float) -> tuple[float, float]:
+    """Return the log likelihood ratios of a one and of a zero: of a rate with `odds` times the odds to the usual rate.
+
+    Args:
+        rate: Mean of the past, from 0 to 1.
+        n: Number of values of the past.
+        odds: Ratio of the odds.
+
+    Examples:
+        >>> [round(ratio, 2) for ratio in update_odds(0.015, 10_000.0, 5.0)]
+        [1.55, -0.06]
+    """
+    usual = (rate * n + 0.5) / (n + 1.0)
+    changed = odds * usual / (1 - usual)
+    changed = changed / (1 + changed)
+    return math.log(changed / usual), math.log((1 - changed) / (1 - usual))
+
+
+def add_evidence(now: float, most: float, gain: float) -> tuple[float, float]:
+    """Add a log likelihood ratio to the evidence for a changed rate; return the evidence and its largest value.
+
+    Evidence never falls below 0. Once it was enough for an alarm, and has fallen by 4 from its largest value, the change
+    is over.
+
+    Args:
+        now, most: Evidence and its largest value so far.
+        gain: Log likelihood ratio of the next value.
+
+    Examples:
+        >>> add_evidence(1.0, 1.0, 1.5), add_evidence(9.0, 12.9, -0.1), add_evidence(0.05, 3.0, -0.1)
+        ((2.5, 2.5), (0.0, 0.0), (0.0, 0.0))
+
+    References:
+        Reynolds, Stoumbos: A CUSUM chart for monitoring a proportion when inspecting continuously. JQT 31 (1999).
+    """
+    now = max(now + gain, 0.0)
+    most = max(most, now)
+    if now == 0.0 or (most >= EVIDENCE and now < most - OVER):
+        return 0.0, 0.0
+    return now, most
