@@ -11,7 +11,6 @@ from crucible_nb.anomaly.auto_reasons import sentence
 from crucible_nb.anomaly.auto_state import PARTS, PAST, STATE
 from crucible_nb.anomaly.base import COMMON, Detector, Lookup, is_valid
 from crucible_nb.anomaly.kernel import KERNEL
-from crucible_nb.anomaly.recursions import JUST_BELOW
 from crucible_nb.anomaly.voices import Piece
 from crucible_nb.utils import checks
 
@@ -20,7 +19,7 @@ SENSITIVITIES = {"low": 1.25, "normal": 1.0, "high": 0.85}
 
 _PLACE = {name: i for i, name in enumerate((*COMMON, *STATE)) if not name.startswith(("past_", "sorted_"))}
 _PAST = len(_PLACE)
-_CHUNK = 512
+_CHUNK, _CHUNK_NORMAL = 8192, 128  # with learn="normal" a piece is scored again after each anomaly
 
 
 class Auto(Detector):
@@ -119,9 +118,9 @@ class Auto(Detector):
         score, parts = np.full(len(x), np.nan), np.empty((len(x), len(PARTS)))
         for code in np.unique(codes[valid]).tolist():
             members = np.flatnonzero(valid & (codes == code))
-            done = 0
+            done, most = 0, _CHUNK_NORMAL if self.learn == "normal" else _CHUNK
             while done < len(members):
-                done += self._score_some(x, members[done : done + 16 * _CHUNK], state[code], score, parts)
+                done += self._score_some(x, members[done : done + most], state[code], score, parts)
         at = np.flatnonzero(score >= 1)
         return score, at, parts[at]
 
@@ -165,7 +164,7 @@ class Auto(Detector):
         return sentence(metric, value, parts, group)
 
     def from_dict(self, state: dict[str, Any]) -> Self:
-        """Return a running copy that continues from the result of `to_dict`; from a state of release 0.1 it begins anew."""
+        """Return a running copy that continues from the result of `to_dict`; a state of release 0.1 begins anew."""
         width = len(COMMON) + len(STATE)
         if any(len(row) != width for rows in state["states"].values() for row in rows):
             return self.begin()

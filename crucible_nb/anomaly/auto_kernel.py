@@ -12,8 +12,30 @@ import numpy as np
 
 from crucible_nb.anomaly import auto_state as own
 from crucible_nb.anomaly.auto_state import (
-    BLOCK, EVIDENCE, FAST, LARGEST, LIMIT, MARGIN, MOST_STRIDE, ODDS, OFFSETS, OVER, PARTS, PAST, PREDICTOR, RANK,
-    REPEATS, REPEATS_TIMES, SETTLED, SHARE, SLOW, SURE, SURE_RANKS, TREND, YOUNG, YOUNG_MARGIN,
+    BLOCK,
+    EVIDENCE,
+    FAST,
+    LARGEST,
+    LEAST,
+    LIMIT,
+    MARGIN,
+    MOST_STRIDE,
+    ODDS,
+    OFFSETS,
+    PARTS,
+    PAST,
+    PREDICTOR,
+    RANK,
+    REPEATS,
+    REPEATS_TIMES,
+    SETTLED,
+    SHARE,
+    SLOW,
+    SURE,
+    SURE_RANKS,
+    TREND,
+    YOUNG,
+    YOUNG_MARGIN,
 )  # fmt: skip
 from crucible_nb.anomaly.block_maxima import update_limit
 from crucible_nb.anomaly.compiled import jit, moments
@@ -35,7 +57,9 @@ _PAST, _SORTED, _RATE, _MOST = (_AT[k] for k in ("past_0", "sorted_0", "rate", "
 _PART = {name: i for i, name in enumerate(PARTS)}
 _RATE_VOICE, _REPEAT_VOICE, _FACTS = _PART["rate"], _PART["repeat"], _PART["mean"]
 _SQRT = math.sqrt(SHARE / (2 - SHARE))
-_update_limit, _update_odds, _add_evidence = (jit(f) for f in (update_limit, update_odds, add_evidence))
+_update_limit = jit(update_limit)
+_update_odds = jit(update_odds)
+_add_evidence = jit(add_evidence)
 
 
 @jit
@@ -129,7 +153,7 @@ def _repeated(x: float, last: float, row: Any, parts: Any) -> None:
     else:
         row[_LONGEST] = max(row[_LONGEST], row[_REPEATS])
         row[_REPEATS] = 0.0
-    parts[_REPEAT_VOICE] = row[_REPEATS] / (REPEATS + REPEATS_TIMES * row[_LONGEST])
+    parts[_REPEAT_VOICE] = row[_REPEATS] / (REPEATS + REPEATS_TIMES * row[_LONGEST]) if row[_MOVES] >= SETTLED else 0.0
     parts[_FACTS + 14], parts[_FACTS + 15] = row[_REPEATS], row[_LONGEST]
 
 
@@ -146,7 +170,8 @@ def _rated(x: float, row: Any, warm: bool, parts: Any) -> None:
 @jit
 def _remember(x: float, row: Any) -> None:
     """Store every `stride`-th value of the past; thin it when it is full, until it covers the memory."""
-    if row[_COUNT] % row[_STRIDE] != 0:
+    count = int(row[_COUNT])
+    if count & (int(row[_STRIDE]) - 1):  # the stride is a power of 2
         return
     stored = int(row[_STORED])
     if stored == PAST and row[_STRIDE] < MOST_STRIDE:
@@ -154,14 +179,14 @@ def _remember(x: float, row: Any) -> None:
             row[_PAST + i] = row[_PAST + 2 * i]
         stored, row[_STRIDE] = PAST // 2, 2 * row[_STRIDE]
         row[_STORED] = stored
-        if row[_COUNT] % row[_STRIDE] != 0:
+        if count & (int(row[_STRIDE]) - 1):
             return
     if stored < PAST:
         row[_PAST + stored] = x
         row[_STORED] += 1.0
     else:
         row[_PAST + int(row[_PLACE])] = x
-        row[_PLACE] = (row[_PLACE] + 1.0) % PAST
+        row[_PLACE] = (int(row[_PLACE]) + 1) % PAST
 
 
 @jit
@@ -199,16 +224,17 @@ def score_value(x: float, row: Any, warm_up: float, fixed: float, tiny: float, t
         abs(row[_RANKS]) + OFFSETS[2], abs(row[_RANK_SPREAD]) + OFFSETS[3],
     )  # fmt: skip
     for i in range(4):
-        parts[3 + i] = found[i] / row[_LIMITS + i]
+        limit = max(row[_LIMITS + i], LEAST[i] * floor / sd) if i < 2 else row[_LIMITS + i]
+        parts[3 + i] = found[i] / limit if i < 2 or sd > floor else 0.0
         row[_MAXIMA + i] = max(row[_MAXIMA + i], found[i])
     _repeated(x, last, row, parts)
-    row[_BINARY] = 1.0 if row[_BINARY] == 1.0 and (x == 0.0 or x == 1.0) else 0.0
+    row[_BINARY] = 1.0 if row[_BINARY] == 1.0 and (x in {0.0, 1.0}) else 0.0
     parts[_RATE_VOICE] = 0.0
     if row[_BINARY] == 1.0:
         _rated(x, row, count >= warm_up, parts)
     _remember(x, row)
     row[_LAST], row[_COUNT] = x, count + 1.0
-    if row[_COUNT] % BLOCK == 0:
+    if int(row[_COUNT]) % BLOCK == 0:
         _end_block(row)
     return min(_sum(parts, row[_BINARY] == 1.0) / threshold, _MAX_SCORE) if count >= warm_up else np.nan
 

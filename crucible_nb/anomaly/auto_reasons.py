@@ -64,7 +64,7 @@ def _shift(metric: str, _: float, parts: Parts, group: str) -> str:
 
 def _rank_spread(metric: str, _: float, parts: Parts, group: str) -> str:
     if parts["rank_spread_now"] > 0:
-        return f"{metric} changes more from value to value than it did{group}: recent ones are mostly very low or very high"
+        return f"{metric} changes more from value to value than it did{group}: recent ones are mostly at the ends"
     return f"{metric} changes less than it did{group}: recent values are mostly near {format_number(parts['median'])}"
 
 

@@ -20,6 +20,8 @@ RANK = 0.05
 """Weight of the newest value in the means of ranks: about the last 20 values."""
 REPEATS, REPEATS_TIMES = 20.0, 4.0
 """Limit of a run of equal values: 20 + 4 times the longest so far."""
+RARE = 0.05
+"""A rate nearer to 0 or 1 than this may get still nearer."""
 BLOCK = 80
 """Number of values of a block: the largest value of a voice in it says how large the voice gets by itself."""
 SURE, SURE_RANKS = 2.9, 2.8
@@ -32,11 +34,14 @@ CLIP, BLOCK_KEEP = 2.5, 0.98
 """A block maximum counts as at most so many standard deviations from the mean; weight of the past per block."""
 OFFSETS = (0.25, 0.1, 0.02, 0.02)
 """Added to each calibrated voice: of the scale floor for the first two, of a rank for the others."""
+LEAST = (2.0, 1.0)
+"""Smallest limits of the first two, in units of the scale floor."""
 SETTLED = 50.0
-"""Number of steps from which the scale of a series is known: until then it is at least 1 % of the mean size."""
+"""Number of steps from which the scale of a series is known: until then it is at least 1 % of the mean size, and a
+run of equal values is no anomaly."""
 ODDS, EVIDENCE, OVER = 5.0, 8.0, 4.0
-"""A changed rate is one with 5 times or a fifth of the odds; the log likelihood ratio at which the score is 1; by how much
-it falls below its largest when the change is over."""
+"""A changed rate is one with 5 times or a fifth of the odds; the log likelihood ratio at which the score is 1; by how
+much it falls below its largest when the change is over."""
 PAST = 64
 """Number of values of the past that ranks are computed from, thinned evenly."""
 LARGEST = 1000.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from crucible_nb.anomaly.auto_state import EVIDENCE, OVER
+from crucible_nb.anomaly.auto_state import EVIDENCE, OVER, RARE
 
 
 def update_odds(rate: float, n: float, odds: float) -> tuple[float, float]:
     """Return the log likelihood ratios of a one and of a zero: of a rate with `odds` times the odds to the usual rate.
+
+    What is rare and becomes rarer is no anomaly: both are 0 then.
 
     Args:
         rate: Mean of the past, from 0 to 1.
@@ -20,6 +22,8 @@ def update_odds(rate: float, n: float, odds: float) -> tuple[float, float]:
         [1.55, -0.06]
     """
     usual = (rate * n + 0.5) / (n + 1.0)
+    if (odds < 1.0) == (usual < 0.5) and min(usual, 1 - usual) < RARE:
+        return 0.0, 0.0
     changed = odds * usual / (1 - usual)
     changed = changed / (1 + changed)
     return math.log(changed / usual), math.log((1 - changed) / (1 - usual))
@@ -28,15 +32,15 @@ def update_odds(rate: float, n: float, odds: float) -> tuple[float, float]:
 def add_evidence(now: float, most: float, gain: float) -> tuple[float, float]:
     """Add a log likelihood ratio to the evidence for a changed rate; return the evidence and its largest value.
 
-    Evidence never falls below 0. Once it was enough for an alarm, and has fallen by 4 from its largest value, the change
-    is over.
+    Evidence never falls below 0. Once it was enough for an alarm, and has fallen by 4 from its largest value, the
+    change is over.
 
     Args:
         now, most: Evidence and its largest value so far.
         gain: Log likelihood ratio of the next value.
 
     Examples:
-        >>> add_evidence(1.0, 1.0, 1.5), add_evidence(9.0, 12.9, -0.1), add_evidence(0.05, 3.0, -0.1)
+        >>> add_evidence(1.0, 1.0, 1.5), add_evidence(9.0, 13.5, -0.1), add_evidence(0.05, 3.0, -0.1)
         ((2.5, 2.5), (0.0, 0.0), (0.0, 0.0))
 
     References:

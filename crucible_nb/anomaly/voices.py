@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from crucible_nb.anomaly.auto_state import (
-    BLOCK, EVIDENCE, FAST, LARGEST, LIMIT, MARGIN, MOST_STRIDE, ODDS, OFFSETS, PAST, PREDICTOR, RANK,
-    REPEATS, REPEATS_TIMES, SETTLED, SHARE, SLOW, SURE, SURE_RANKS, TREND, VOICES, YOUNG, YOUNG_MARGIN,
+    BLOCK,
+    EVIDENCE,
+    FAST,
+    LARGEST,
+    LEAST,
+    LIMIT,
+    MARGIN,
+    MOST_STRIDE,
+    ODDS,
+    OFFSETS,
+    PAST,
+    PREDICTOR,
+    RANK,
+    REPEATS,
+    REPEATS_TIMES,
+    SETTLED,
+    SHARE,
+    SLOW,
+    SURE,
+    SURE_RANKS,
+    TREND,
+    VOICES,
+    YOUNG,
+    YOUNG_MARGIN,
 )  # fmt: skip
 from crucible_nb.anomaly.auto_state import CALIBRATED as NAMES
 from crucible_nb.anomaly.block_maxima import update_limit
 from crucible_nb.anomaly.rates import add_evidence, update_odds
 from crucible_nb.anomaly.recursions import (
-    MAX_SCORE, count_remembered, discounted_sums, exponential_means, moments_before, sd_of_mean, shift_by_one,
+    MAX_SCORE,
+    count_remembered,
+    discounted_sums,
+    exponential_means,
+    moments_before,
+    sd_of_mean,
+    shift_by_one,
 )  # fmt: skip
 
 Row = dict[str, np.ndarray]
@@ -72,14 +102,15 @@ class Piece:
     def _floor(self, fixed: float | None) -> np.ndarray:
         """Return the smallest accepted scale before each value."""
         step = np.abs(self.x - self.last)
-        moves = self._set("moves", self.state["moves"] + np.cumsum(step > 0, axis=1))
+        after = self.state["moves"] + np.cumsum(step > 0, axis=1)
+        moves, self.moves = self._set("moves", after), after[0]
         size = self._set("size", discounted_sums(np.abs(self.x), self.state["size"]))
         least = np.minimum.accumulate(np.concatenate((self.state["step"], np.where(step > 0, step, np.inf)), 1), axis=1)
         self.state["step"][:] = least[:, -1:]
         if fixed is not None:
             return np.full(self.x.shape, max(fixed, 1e-100))
         floor = np.maximum(np.where(least[:, :-1] < np.inf, least[:, :-1], 0.0), 1e-100)
-        return np.where(moves < SETTLED, np.maximum(floor, 0.01 * size / self.n.before), floor)
+        return np.asarray(np.where(moves < SETTLED, np.maximum(floor, 0.01 * size / self.n.before), floor))
 
     def _moments(self, name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean, sd, after = moments_before(name, x, self.state, self.n)
@@ -113,7 +144,7 @@ class Piece:
         parts["highest"], parts["lowest"] = high[0, :-1], low[0, :-1]
         beyond = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (MARGIN * sd) / (1 + YOUNG_MARGIN / seen)
         parts["extreme"] = np.maximum(beyond, 0.0)[0]
-        return sd
+        return np.asarray(sd)
 
     def _errors(self) -> list[np.ndarray]:
         """Return the statistics of the calibrated voices; those of ranks need the sorted past of their block."""
@@ -133,20 +164,22 @@ class Piece:
         state["ranks"][:], state["rank_spread"][:] = ranks[:, -1:], spread[:, -1:]
         parts["rank_now"], parts["rank_spread_now"] = ranks[0], spread[0]
         return [
-            ((error + OFFSETS[0] * self.floor) / self.sd)[0], ((np.abs(fast - slow) + OFFSETS[1] * self.floor) / self.sd)[0],
-            np.abs(ranks)[0] + OFFSETS[2], np.abs(spread)[0] + OFFSETS[3],
-        ]  # fmt: skip
+            ((error + OFFSETS[0] * self.floor) / self.sd)[0],
+            ((np.abs(fast - slow) + OFFSETS[1] * self.floor) / self.sd)[0],
+            np.abs(ranks)[0] + OFFSETS[2],
+            np.abs(spread)[0] + OFFSETS[3],
+        ]
 
     def _segments(self) -> list[tuple[int, int]]:
         """Return the parts of the values that lie within one block each."""
         length, first = self.x.shape[1], BLOCK - self.count % BLOCK
         edges = [0, *range(first, length, BLOCK), length]
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(itertools.pairwise(edges))
 
     def _ranks(self) -> np.ndarray:
         """Return the rank of each value in the thinned past, -0.5 to 0.5, NaN before there is one."""
         x, rank, median = self.x[0], np.full(self.x.shape, np.nan), np.full(self.x.shape[1], np.nan)
-        past, ordered = self.past, self.ordered
+        past, ordered = self.state["past"][0], self.state["sorted"][0]
         for start, stop in self._segments():
             if count := int(self.state["ranked"][0, 0]):
                 known = ordered[:count]
@@ -162,20 +195,12 @@ class Piece:
         self.parts["median"] = median
         return rank
 
-    @property
-    def past(self) -> np.ndarray:
-        """The thinned past, a view of the state."""
-        return self.state["past"][0]
-
-    @property
-    def ordered(self) -> np.ndarray:
-        """The sorted past, a view of the state."""
-        return self.state["sorted"][0]
-
     def _remember(self, x: np.ndarray, count: int, past: np.ndarray) -> None:
         """Store every `stride`-th value of the past; thin it when it is full, until it covers the memory."""
-        stored, stride, place = (int(self.state[name][0, 0]) for name in ("stored", "stride", "place"))
-        at = -count % stride
+        stride = int(self.state["stride"][0, 0])
+        if (at := -count % stride) >= len(x):
+            return
+        stored, place = int(self.state["stored"][0, 0]), int(self.state["place"][0, 0])
         while at < len(x):
             if stored == PAST and stride < MOST_STRIDE:
                 past[: PAST // 2] = past[:PAST:2].copy()
@@ -201,29 +226,38 @@ class Piece:
         return int(other[0]) if len(other) else self.x.shape[1]
 
     def _blocks(self, found: list[np.ndarray], binary: int, warm_up: int) -> None:
-        """Compare the calibrated voices with their limits; learn the limits at the end of each block."""
-        limits = np.empty((len(NAMES), self.x.shape[1]))
+        """Compare the calibrated voices with their limits; learn the limits and odds at the end of each block."""
+        segments = self._segments()
+        maxima = np.maximum.reduceat(np.stack(found), [start for start, _ in segments], axis=1).tolist()
+        lengths = [stop - start for start, stop in segments]
+        for i, name in enumerate(NAMES):
+            limits = np.repeat(self._limits(name, maxima[i], SURE if i < 2 else SURE_RANKS), lengths)
+            if i < 2:
+                self.parts[name] = found[i] / np.maximum(limits, (LEAST[i] * self.floor / self.sd)[0])
+            else:  # ranks of values that hardly differ mean nothing
+                self.parts[name] = np.where((self.sd > self.floor)[0], found[i] / limits, 0.0)
         self.parts["rate"], self.parts["rate_usual"] = np.zeros((2, self.x.shape[1]))
-        for start, stop in self._segments():
+        for start, stop in segments if binary else ():
             if start < binary:
                 self._rate(start, min(stop, binary), warm_up)
-            ends = (self.count + stop) % BLOCK == 0
-            for i, name in enumerate(NAMES):
-                limits[i, start:stop] = self.state[f"limit_{name}"][0, 0]
-                largest = max(float(self.state[f"largest_{name}"][0, 0]), float(found[i][start:stop].max()))
-                self.state[f"largest_{name}"][:] = 0.0 if ends else largest
-                if ends and self.count + stop > BLOCK:
-                    self._learn_limit(name, largest, SURE if i < 2 else SURE_RANKS)
-            if ends and stop <= binary:
+            if (self.count + stop) % BLOCK == 0 and stop <= binary:
                 self._learn_odds(stop - 1)
-        for i, name in enumerate(NAMES):
-            self.parts[name] = found[i] / limits[i]
 
-    def _learn_limit(self, name: str, largest: float, sure: float) -> None:
-        keys = [f"{part}_{name}" for part in ("log_mean", "log_square", "blocks", "limit")]
-        learnt = update_limit(largest, *(float(self.state[key][0, 0]) for key in keys[:3]), sure)
-        for key, value in zip(keys, learnt, strict=True):
+    def _limits(self, name: str, maxima: list[float], sure: float) -> list[float]:
+        """Return the limit of a voice in each segment, and learn from the maxima of blocks that end."""
+        keys = [f"{part}_{name}" for part in ("largest", "log_mean", "log_square", "blocks", "limit")]
+        largest, mean, square, blocks, limit = (float(self.state[key][0, 0]) for key in keys)
+        limits = []
+        for maximum, (_, stop) in zip(maxima, self._segments(), strict=True):
+            limits.append(limit)
+            largest = max(largest, maximum)
+            if (self.count + stop) % BLOCK == 0:
+                if self.count + stop > BLOCK:
+                    mean, square, blocks, limit = update_limit(largest, mean, square, blocks, sure)
+                largest = 0.0
+        for key, value in zip(keys, (largest, mean, square, blocks, limit), strict=True):
             self.state[key][:] = value
+        return limits
 
     def _learn_odds(self, at: int) -> None:
         n = float(self.n.after[0, at])
@@ -255,6 +289,7 @@ class Piece:
         before = np.concatenate((self.state["repeats"][0], run[:-1]))
         longest = np.maximum.accumulate(np.maximum(np.where(equal, 0.0, before), self.state["longest"][0, 0]))
         self.state["repeats"][:], self.state["longest"][:] = run[-1], longest[-1]
+        judged = self.moves >= SETTLED
         self.parts["repeat"], self.parts["run"], self.parts["longest"] = (
-            run / (REPEATS + REPEATS_TIMES * longest), run.astype(float), longest,
+            np.where(judged, run / (REPEATS + REPEATS_TIMES * longest), 0.0), run.astype(float), longest,
         )  # fmt: skip
