@@ -13,6 +13,7 @@ import numpy as np
 from crucible_nb.anomaly import auto_state as own
 from crucible_nb.anomaly.auto_state import (
     BLOCK,
+    CHANGED,
     EVIDENCE,
     FAST,
     LARGEST,
@@ -20,6 +21,7 @@ from crucible_nb.anomaly.auto_state import (
     LIMIT,
     MARGIN,
     MOST_STRIDE,
+    NORMAL,
     ODDS,
     OFFSETS,
     PARTS,
@@ -28,6 +30,7 @@ from crucible_nb.anomaly.auto_state import (
     RANK,
     REPEATS,
     REPEATS_TIMES,
+    RESTART,
     SETTLED,
     SHARE,
     SLOW,
@@ -50,10 +53,10 @@ _WEIGHT, _LEVEL, _SPREAD, _HIGHEST, _LOWEST = (_AT[k] for k in ("weight", "level
 _MEAN, _TREND, _FAST, _SLOW, _RANKS, _RANK_SPREAD = (
     _AT[name] for name in ("mean", "trend", "fast", "slow", "ranks", "rank_spread")
 )
-_REPEATS, _LONGEST, _BINARY, _UP, _UP_ONE = (_AT[k] for k in ("repeats", "longest", "binary", "up", "up_one"))
+_REPEATS, _LONGEST, _BINARY, _UP = (_AT[k] for k in ("repeats", "longest", "binary", "up"))
 _MAXIMA, _LOG, _LIMITS = _AT["largest_error"], _AT["log_mean_error"], _AT["limit_error"]
 _REFRESH, _STORED, _STRIDE, _PLACE, _RANKED = (_AT[k] for k in ("refresh", "stored", "stride", "place", "ranked"))
-_PAST, _SORTED, _RATE, _MOST = (_AT[k] for k in ("past_0", "sorted_0", "rate", "up_most"))
+_PAST, _SORTED = _AT["past_0"], _AT["sorted_0"]
 _PART = {name: i for i, name in enumerate(PARTS)}
 _RATE_VOICE, _REPEAT_VOICE, _FACTS = _PART["rate"], _PART["repeat"], _PART["mean"]
 _SQRT = math.sqrt(SHARE / (2 - SHARE))
@@ -153,18 +156,35 @@ def _repeated(x: float, last: float, row: Any, parts: Any) -> None:
     else:
         row[_LONGEST] = max(row[_LONGEST], row[_REPEATS])
         row[_REPEATS] = 0.0
-    parts[_REPEAT_VOICE] = row[_REPEATS] / (REPEATS + REPEATS_TIMES * row[_LONGEST]) if row[_MOVES] >= SETTLED else 0.0
+    voice = row[_REPEATS] / (REPEATS + REPEATS_TIMES * row[_LONGEST]) if row[_MOVES] >= SETTLED else 0.0
+    parts[_REPEAT_VOICE] = voice if voice < NORMAL else 0.0
     parts[_FACTS + 14], parts[_FACTS + 15] = row[_REPEATS], row[_LONGEST]
 
 
 @jit
+def _learn_rate(cells: Any) -> None:
+    """`rates.learn_rate`."""
+    cells[8] = cells[9] / cells[10]
+    cells[4], cells[5] = _update_odds(cells[8], cells[10], ODDS)
+    cells[6], cells[7] = _update_odds(cells[8], cells[10], 1 / ODDS)
+
+
+@jit
 def _rated(x: float, row: Any, warm: bool, parts: Any) -> None:
-    """The rate of a column of 0 and 1: evidence for more or fewer ones than usual."""
+    """The rate of a column of 0 and 1: `rates.add_value`."""
+    cells, recent, keep = row[_UP : _UP + 12], row[_LEVEL] / row[_WEIGHT], _KEEP
     for i in range(2):
-        gain = row[_UP_ONE + 2 * i] if x == 1.0 else row[_UP_ONE + 2 * i + 1]
-        row[_UP + i], row[_MOST + i] = _add_evidence(row[_UP + i], row[_MOST + i], gain) if warm else (0.0, 0.0)
-    parts[_RATE_VOICE] = max(row[_UP], row[_UP + 1]) / EVIDENCE
-    parts[_FACTS + 16] = row[_RATE]
+        gain = cells[4 + 2 * i] if x == 1.0 else cells[5 + 2 * i]
+        if warm:
+            cells[i], cells[2 + i] = _add_evidence(cells[i], cells[2 + i], gain)
+    evidence = max(cells[0], cells[1])
+    parts[_RATE_VOICE], parts[_FACTS + 16] = evidence / EVIDENCE, cells[8]
+    cells[9], cells[10] = x + keep * cells[9], 1.0 + keep * cells[10]
+    cells[11] = cells[11] + 1.0 if evidence >= EVIDENCE else 0.0
+    if cells[11] >= CHANGED:
+        cells[9], cells[10] = recent * RESTART, RESTART
+        cells[0] = cells[1] = cells[2] = cells[3] = cells[11] = 0.0
+        _learn_rate(cells)
 
 
 @jit
@@ -206,9 +226,7 @@ def _end_block(row: Any) -> None:
             row[at], row[at + 4], row[at + 8], row[_LIMITS + i] = found
         row[_MAXIMA + i] = 0.0
     if row[_BINARY] == 1.0:
-        row[_RATE] = row[_VALUE] + row[_VALUE + 1] / row[_N]
-        row[_UP_ONE], row[_UP_ONE + 1] = _update_odds(row[_RATE], row[_N], ODDS)
-        row[_UP_ONE + 2], row[_UP_ONE + 3] = _update_odds(row[_RATE], row[_N], 1 / ODDS)
+        _learn_rate(row[_UP : _UP + 12])
 
 
 @jit

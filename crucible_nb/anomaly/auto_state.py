@@ -20,8 +20,12 @@ RANK = 0.05
 """Weight of the newest value in the means of ranks: about the last 20 values."""
 REPEATS, REPEATS_TIMES = 20.0, 4.0
 """Limit of a run of equal values: 20 + 4 times the longest so far."""
+CHANGED, RESTART = 320.0, 50.0
+"""After so many values in a row with enough evidence the rate is the new normal, known from about so many values."""
 RARE = 0.05
 """A rate nearer to 0 or 1 than this may get still nearer."""
+NORMAL = 2.0
+"""A run of so many times its limit is the new normal."""
 BLOCK = 80
 """Number of values of a block: the largest value of a voice in it says how large the voice gets by itself."""
 SURE, SURE_RANKS = 2.9, 2.8
@@ -58,6 +62,12 @@ FACTS = (
 """Numbers that a reason mentions."""
 PARTS = (*VOICES, *FACTS)
 
+RATE_CELLS = (
+    "up", "down", "up_most", "down_most", "up_one", "up_zero", "down_one", "down_zero", "rate", "ones", "rate_count",
+    "lasted",
+)  # fmt: skip
+"""State of the rule on rates, in the order that `rates.add_value` uses."""
+
 STATE: dict[str, float] = {
     "moves": 0.0,
     **{f"{name}_{part}": 0.0 for name in ("value", "level", "spread") for part in ("anchor", "sum", "square")},
@@ -69,7 +79,7 @@ STATE: dict[str, float] = {
     **dict.fromkeys(("mean", "trend", "fast", "slow", "ranks", "rank_spread", "repeats"), 0.0),
     "longest": 1.0,
     "binary": 1.0,
-    **dict.fromkeys(("up", "down", "up_most", "down_most", "up_one", "up_zero", "down_one", "down_zero", "rate"), 0.0),
+    **dict.fromkeys(RATE_CELLS, 0.0),
     **{f"{part}_{name}": 0.0 for part in ("largest", "log_mean", "log_square", "blocks") for name in CALIBRATED},
     **{f"limit_{name}": np.inf for name in CALIBRATED},
     "refresh": float(BLOCK),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from crucible_nb.anomaly.auto_state import EVIDENCE, OVER, RARE
+from crucible_nb.anomaly.auto_state import CHANGED, EVIDENCE, ODDS, OVER, RARE, RESTART
+from crucible_nb.anomaly.recursions import MEMORY
+
+_KEEP = 1 - 1 / MEMORY
 
 
 def update_odds(rate: float, n: float, odds: float) -> tuple[float, float]:
@@ -51,3 +55,35 @@ def add_evidence(now: float, most: float, gain: float) -> tuple[float, float]:
     if now == 0.0 or (most >= EVIDENCE and now < most - OVER):
         return 0.0, 0.0
     return now, most
+
+
+def add_value(x: float, cells: Any, recent: float, warm: bool) -> float:
+    """Add a value of 0 or 1 to the evidence, then to the usual rate; return the larger evidence.
+
+    A changed rate that lasts becomes the usual one.
+
+    Args:
+        x: The value.
+        cells: The numbers of `RATE_CELLS`, changed in place.
+        recent: Mean of the last 50 values.
+        warm: Whether evidence counts already.
+    """
+    for i in range(2):
+        gain = cells[4 + 2 * i] if x == 1.0 else cells[5 + 2 * i]
+        if warm:
+            cells[i], cells[2 + i] = add_evidence(cells[i], cells[2 + i], gain)
+    evidence = max(cells[0], cells[1])
+    cells[9], cells[10] = x + _KEEP * cells[9], 1.0 + _KEEP * cells[10]
+    cells[11] = cells[11] + 1.0 if evidence >= EVIDENCE else 0.0
+    if cells[11] >= CHANGED:
+        cells[9], cells[10] = recent * RESTART, RESTART
+        cells[0] = cells[1] = cells[2] = cells[3] = cells[11] = 0.0
+        learn_rate(cells)
+    return evidence
+
+
+def learn_rate(cells: Any) -> None:
+    """Compute the usual rate and the evidence of a one and of a zero."""
+    cells[8] = cells[9] / cells[10]
+    cells[4], cells[5] = update_odds(cells[8], cells[10], ODDS)
+    cells[6], cells[7] = update_odds(cells[8], cells[10], 1 / ODDS)

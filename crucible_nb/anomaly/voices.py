@@ -15,11 +15,12 @@ from crucible_nb.anomaly.auto_state import (
     LIMIT,
     MARGIN,
     MOST_STRIDE,
-    ODDS,
+    NORMAL,
     OFFSETS,
     PAST,
     PREDICTOR,
     RANK,
+    RATE_CELLS,
     REPEATS,
     REPEATS_TIMES,
     SETTLED,
@@ -34,7 +35,7 @@ from crucible_nb.anomaly.auto_state import (
 )  # fmt: skip
 from crucible_nb.anomaly.auto_state import CALIBRATED as NAMES
 from crucible_nb.anomaly.block_maxima import update_limit
-from crucible_nb.anomaly.rates import add_evidence, update_odds
+from crucible_nb.anomaly.rates import add_value, learn_rate
 from crucible_nb.anomaly.recursions import (
     MAX_SCORE,
     count_remembered,
@@ -116,8 +117,6 @@ class Piece:
         mean, sd, after = moments_before(name, x, self.state, self.n)
         for key, values in after.items():
             self.state[key][:] = values[:, -1:]
-        if name == "value":
-            self.sums, self.anchor = after["value_sum"][0], float(after["value_anchor"][0, 0])
         return mean, sd
 
     def _recent(self) -> np.ndarray:
@@ -239,9 +238,7 @@ class Piece:
         self.parts["rate"], self.parts["rate_usual"] = np.zeros((2, self.x.shape[1]))
         for start, stop in segments if binary else ():
             if start < binary:
-                self._rate(start, min(stop, binary), warm_up)
-            if (self.count + stop) % BLOCK == 0 and stop <= binary:
-                self._learn_odds(stop - 1)
+                self._rate(start, min(stop, binary), warm_up, (self.count + stop) % BLOCK == 0 and stop <= binary)
 
     def _limits(self, name: str, maxima: list[float], sure: float) -> list[float]:
         """Return the limit of a voice in each segment, and learn from the maxima of blocks that end."""
@@ -259,25 +256,17 @@ class Piece:
             self.state[key][:] = value
         return limits
 
-    def _learn_odds(self, at: int) -> None:
-        n = float(self.n.after[0, at])
-        rate = self.anchor + float(self.sums[at]) / n
-        ratios = (*update_odds(rate, n, ODDS), *update_odds(rate, n, 1 / ODDS))
-        for name, value in zip(("rate", "up_one", "up_zero", "down_one", "down_zero"), (rate, *ratios), strict=True):
-            self.state[name][:] = value
-
-    def _rate(self, start: int, stop: int, warm_up: int) -> None:
+    def _rate(self, start: int, stop: int, warm_up: int, ends: bool) -> None:
         """The rate of a column of 0 and 1: evidence for more or fewer ones than usual."""
-        ones, warm = (self.x[0, start:stop] == 1).tolist(), max(warm_up - self.count - start, 0)
-        found = np.zeros((2, len(ones)))
-        for side, name in enumerate(("up", "down")):
-            one, zero, now, most = (float(self.state[f"{name}{part}"][0, 0]) for part in ("_one", "_zero", "", "_most"))
-            for i in range(warm, len(ones)):
-                now, most = add_evidence(now, most, one if ones[i] else zero)
-                found[side, i] = now
-            self.state[name][:], self.state[f"{name}_most"][:] = now, most
-        self.parts["rate"][start:stop] = found.max(axis=0) / EVIDENCE
-        self.parts["rate_usual"][start:stop] = self.state["rate"][0, 0]
+        cells = [float(self.state[name][0, 0]) for name in RATE_CELLS]
+        values = zip(self.x[0, start:stop].tolist(), self.parts["level_now"][start:stop].tolist(), strict=True)
+        for i, (x, recent) in enumerate(values, start):
+            self.parts["rate_usual"][i] = cells[8]
+            self.parts["rate"][i] = add_value(x, cells, recent, self.count + i >= warm_up) / EVIDENCE
+        if ends:
+            learn_rate(cells)
+        for name, cell in zip(RATE_CELLS, cells, strict=True):
+            self.state[name][:] = cell
 
     def _repeats(self) -> None:
         """The run of equal values."""
@@ -289,7 +278,7 @@ class Piece:
         before = np.concatenate((self.state["repeats"][0], run[:-1]))
         longest = np.maximum.accumulate(np.maximum(np.where(equal, 0.0, before), self.state["longest"][0, 0]))
         self.state["repeats"][:], self.state["longest"][:] = run[-1], longest[-1]
-        judged = self.moves >= SETTLED
+        voice = np.where(self.moves >= SETTLED, run / (REPEATS + REPEATS_TIMES * longest), 0.0)
         self.parts["repeat"], self.parts["run"], self.parts["longest"] = (
-            np.where(judged, run / (REPEATS + REPEATS_TIMES * longest), 0.0), run.astype(float), longest,
+            np.where(voice < NORMAL, voice, 0.0), run.astype(float), longest,
         )  # fmt: skip

@@ -90,6 +90,7 @@ class Group:
         self.spreads: list[float] = []
         self.limits = [Limits(2.9), Limits(2.9), Limits(2.8), Limits(2.8)]
         self.evidence = [Evidence(5.0), Evidence(0.2)]
+        self.ones = self.zeros = self.lasted = 0.0
         self.mean = self.step = self.fast = self.slow = self.rank = self.off_middle = 0.0
         self.ordered: list[float] = []
         self.refresh, self.repeats, self.longest, self.run = 80, 0, 1, 0
@@ -127,14 +128,14 @@ class Group:
             self.off_middle += 0.05 * (abs(rank) - 0.25 - self.off_middle)
         return abs(self.rank) + 0.02, abs(self.off_middle) + 0.02
 
+    def learn_rate(self) -> None:
+        for one in self.evidence:
+            one.learn((self.ones + 0.5) / (self.ones + self.zeros + 1))
+
     def end_block(self) -> None:
         count = len(self.values)
-        usual = (weighted(self.values, MEMORY)[1] * weighted(self.values, MEMORY)[0] + 0.5) / (
-            weighted(self.values, MEMORY)[0] + 1
-        )
         if set(self.values) <= {0.0, 1.0}:
-            for one in self.evidence:
-                one.learn(usual)
+            self.learn_rate()
         if count >= self.refresh:
             stride = next(2**k for k in range(20) if math.ceil(count / 2**k) <= 64)
             self.ordered = sorted(self.values[::stride])
@@ -166,10 +167,17 @@ class Group:
         self.longest = self.longest if same else max(self.longest, self.repeats)
         self.repeats = self.repeats + 1 if same else 0
         moves = sum(a != b for a, b in pairwise([*self.values, x]))
-        voices.append(self.repeats / (20 + 4 * self.longest) if moves >= 50 else 0.0)
+        repeat = self.repeats / (20 + 4 * self.longest)
+        voices.append(repeat if moves >= 50 and repeat < 2 else 0.0)  # longer is the new normal
         score = sum(min(voice, 1000.0) ** 8 for voice in voices) ** (1 / 8)
         if {*self.values, x} <= {0.0, 1.0}:
             score = max(one.voice(x, seen >= warm_up) for one in self.evidence)
+            self.ones, self.zeros = MEMORY * self.ones + x, MEMORY * self.zeros + 1 - x
+            self.lasted = self.lasted + 1 if score >= 1 else 0
+            if self.lasted == 320:  # the new normal
+                self.ones, self.zeros, self.lasted = 50 * level, 50 * (1 - level), 0
+                self.evidence = [Evidence(5.0), Evidence(0.2)]
+                self.learn_rate()
         score = min(score / options.get("threshold", 1.0), 1000.0) if seen >= warm_up else math.nan
         alarm = score >= 1
         if before is not None and alarm and self.run < 32:
@@ -223,7 +231,7 @@ def gaps(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def jammed(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.where((np.arange(n) // 60) % 4 == 3, 7.0, rng.normal(0, 1, n))
+    return np.where((np.arange(n) // 60) % 4 >= 2, 7.0, rng.normal(0, 1, n))
 
 
 def falling(rng: np.random.Generator, n: int) -> np.ndarray:
