@@ -72,7 +72,7 @@ def add_value(x: float, cells: Any, recent: float, warm: bool) -> float:
         gain = cells[4 + 2 * i] if x == 1.0 else cells[5 + 2 * i]
         if warm:
             cells[i], cells[2 + i] = add_evidence(cells[i], cells[2 + i], gain)
-    evidence = max(cells[0], cells[1])
+    evidence = float(max(cells[0], cells[1]))
     cells[9], cells[10] = x + _KEEP * cells[9], 1.0 + _KEEP * cells[10]
     cells[11] = cells[11] + 1.0 if evidence >= EVIDENCE else 0.0
     if cells[11] >= CHANGED:
