@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
-# modules are compiled when they are first imported: most of what is installed never is
+# uv installs in seconds what takes pip minutes; where it cannot be had or finds no packages, pip does it
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+install = { test -x $(BIN)/uv || $(PIP) uv; } && $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
+MAIN := -e '.[all]'
+TEST := -e '.[all,test]'
 
 .PHONY: demo test check coverage explore lint bench notebooks browser bundle clean
 
@@ -21,13 +24,13 @@ test: $(VENV)/.test lint
 # what `make test` leaves out: the laws with more examples, long suites, doctests, tutorials, browsers
 check: $(VENV)/.test
 	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal -m "(check or hypothesis or seeded) and not browser" tests
-	$(BIN)/python -m pytest -n auto --dist worksteal README.md docs crucible_nb
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -n auto --dist worksteal README.md docs crucible_nb
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
 	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook -m browser
 
 # which lines the tests reach
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term -m "not browser"
+	$(BIN)/python -m pytest -n auto --dist worksteal --doctest-modules --doctest-glob="*.md" --cov --cov-report=term -m "not browser"
 
 # the laws with new random examples; what fails becomes an explicit example
 explore: $(VENV)/.test
@@ -43,7 +46,7 @@ lint: $(VENV)/.test
 	PYTHONPATH=. $(BIN)/lint-imports
 
 bench: $(VENV)/.test
-	$(PIP) -r benchmarks/requirements.txt
+	$(call install,-r benchmarks/requirements.txt)
 	$(BIN)/python -m benchmarks --write
 
 # the dashboard's JavaScript, when it was changed; needs Node
@@ -58,7 +61,7 @@ $(JS)/node_modules: $(JS)/package-lock.json
 	touch $@
 
 .ipykernels/%: $(VENV)/.test
-	$(PIP) --no-deps --upgrade --target $@ ipykernel==$*
+	$(call install,--no-deps --upgrade --target $@ ipykernel==$*)
 	touch $@
 
 clean:
@@ -66,10 +69,10 @@ clean:
 
 $(VENV)/.main: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[all]'
+	$(call install,$(MAIN))
 	touch $@
 
 $(VENV)/.test: pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[all,test]'
+	$(call install,$(TEST))
 	touch $(VENV)/.main $@

@@ -41,7 +41,7 @@ OURS = (
 import crucible_nb as cr
 exp = cr.start("watched", anomaly="auto")
 dash = exp.dashboard(refresh=0.5)
-def looks(): return dash.refresher.composer.n
+def looks(): return dash.refresher.composer.number
 def show(hz): dash.refresher.refresh = 1 / hz if hz else 3600.0; dash.refresher._wake.set()
 """
 )
@@ -159,7 +159,7 @@ def watched(start: str, ready: str, rounds: int, seconds: float) -> tuple[dict[s
         late = []
         end = time.monotonic() + 60 + rounds * 6 * (seconds + 0.3) * 2
         while "FOUND" not in one.outputs() and time.monotonic() < end:
-            if ready == ".crucible[data-n]":
+            if ready == ".crucible-live[data-n]":
                 late += one.page.evaluate(LATE, 2)
             else:
                 one.page.wait_for_timeout(1000)
@@ -198,7 +198,7 @@ def _median(values: np.ndarray) -> tuple[float, float, float]:
 def smooth(size: int, within: int, quick: bool) -> list[Row]:
     """Frames and delays at 10 Hz with many events."""
     with page(FULL.replace("SIZE", str(size)).replace("WITHIN", str(within))) as one:
-        one.page.wait_for_selector(".crucible[data-n]", timeout=120_000)
+        one.page.wait_for_selector(".crucible-live[data-n]", timeout=120_000)
         one.page.wait_for_timeout(5000 if size > 10**6 else 2000)
         late = one.page.evaluate(LATE, 4 if quick else 10)
         gaps = sorted(one.page.evaluate(FRAMES, 4 if quick else 10))
@@ -206,7 +206,9 @@ def smooth(size: int, within: int, quick: bool) -> list[Row]:
         return [
             at_most(f"{what}: data to pixel, median", median(late), 100, " ms"),
             at_most(f"{what}: longest frame in 99 %", gaps[int(0.99 * len(gaps))], 100, " ms"),
-            at_most(f"{what}: points drawn", float(one.page.get_attribute(".crucible", "data-points")), 10_000, ""),
+            at_most(
+                f"{what}: points drawn", float(one.page.get_attribute(".crucible-live", "data-points")), 10_000, ""
+            ),
         ]
 
 
@@ -222,13 +224,13 @@ while time.time() < end and not exp.should_stop:
 def answers(turns: int) -> list[float]:
     """Seconds from a click to the status it asks for, inside a cell that never yields."""
     with page(OURS, BUSY) as one:
-        one.page.wait_for_selector(".crucible[data-status=running]", timeout=60_000)
+        one.page.wait_for_selector(".crucible-live[data-status=running]", timeout=60_000)
         one.page.wait_for_timeout(2000)
         taken = []
         for button, status in [("pause", "paused"), ("pause", "running")] * turns + [("stop", "stopped")]:
             begun = time.monotonic()
             one.page.click(f".crucible-{button}")
-            one.page.wait_for_selector(f".crucible[data-status={status}]", timeout=10_000)
+            one.page.wait_for_selector(f".crucible-live[data-status={status}]", timeout=10_000)
             taken.append(time.monotonic() - begun)
         return taken
 
@@ -287,9 +289,10 @@ def main(*, quick: bool = False) -> str:
     """The table."""
     load = os.getloadavg()[0]
     rounds, seconds = (3, 1.5) if quick else (16, 1.5)
-    ours, mine, late = watched(OURS, ".crucible[data-n]", rounds, seconds)
+    ours, mine, late = watched(OURS, ".crucible-live[data-n]", rounds, seconds)
     figure, theirs, _ = watched(FIGURE, ".js-plotly-plot", rounds, seconds)
-    boot = max(size for _, way, size, head in mine.frames if way == "in" and b'"comm_open"' in head)
+    came = [(size, head) for _, way, size, head in mine.frames if way == "in"]
+    boot = max(size for size, head in came if b'"comm_open"' in head or b'"kind":"code"' in head)
     boots = max(size for _, way, size, head in theirs.frames if way == "in" and b'"comm_open"' in head)
     updates = [size for _, way, size, head in theirs.frames if b'"comm_msg"' in head and b'"update"' in head]
     pushes = max(rounds * (seconds + 0.3) * 2 * 12, 1)

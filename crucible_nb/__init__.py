@@ -64,6 +64,7 @@ from crucible_nb.stats import (
     wilcoxon,
 )
 from crucible_nb.store.redaction import Redaction
+from crucible_nb.store.removal import remove, restore
 from crucible_nb.utils import suggest as _suggest
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ __all__ = [
     "power",
     "rank_biserial",
     "record",
+    "remove",
     "required_sample_size",
+    "restore",
     "sampling",
     "span",
     "start",

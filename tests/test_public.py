@@ -80,6 +80,18 @@ NEW = {
     "cr.capture.Capture.events",
     "cr.capture.Capture.undo(self)",
     "cr.capture.from_otel(path, **arguments)",
+    *(
+        f"cr.capture.{name}(client=None, exp=None)"
+        for name in ("anthropic", "google_genai", "litellm", "mistral", "openai")
+    ),
+    "cr.capture.auto(exp=None)",
+    "class cr.capture.Receiver(serving, token)",
+    "class cr.capture.Trace(trace_id, frame)",
+    "cr.Experiment.listen(self, port=0)",
+    "cr.Experiment.trace(self, trace_id)",
+    "cr.capture.Receiver.stats",
+    "cr.capture.Receiver.stop(self)",
+    "cr.capture.Receiver.wait(self, timeout=10.0)",
     "cr.capture.otel(exp=None, provider=None, twins='mark')",
     "cr.Metrics.latency_sketch",
     "cr.Metrics.moments(self, name)",
@@ -122,6 +134,7 @@ GONE |= {f"{_COMPARISON})"}
 NEW |= {
     f"{_COMPARISON}, warnings=(), decision=None)",
     "cr.comparison.Comparison.decision",
+    "cr.comparison.Comparison.design_warnings",
     *(f"cr.comparison.MetricComparison.{name}" for name in _FIELDS),
 }
 _METRIC = (
@@ -174,6 +187,16 @@ NEW |= {
     "cr.Experiment.slo(self, condition, target, *, windows=('5min', '30min', '1h', '6h', '3D'), confidence=0.95)",
 }
 NEW |= {"cr.Experiment.last(self, column)"}
+for _owner in ("cr.Experiment", "cr.notebook"):
+    _DASHBOARD = f"{_owner}.dashboard(self, refresh=0.5, *, compare=None"
+    GONE |= {f"{_DASHBOARD})"}
+    NEW |= {f"{_DASHBOARD}, by=None, show=True)"}
+NEW |= {
+    "cr.Experiment.update(self, *, tags=None, metadata=None, hypothesis=None)",
+    *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("remove", "restore")),
+    "cr.remove(name, store)",
+    "cr.restore(name, store)",
+}
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 

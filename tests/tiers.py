@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-SHARES = {"test": 0.15, "check": 0.2, "explore": 10.0}
+SHARES = {"test": 0.06, "check": 0.15, "explore": 10.0}
 COMMON: dict[str, Any] = {
     "deadline": None,  # how long an example takes is the machine's business
     "suppress_health_check": list(HealthCheck),
@@ -44,6 +44,11 @@ def examples(count: int) -> settings:
 def every_third(cases: Iterable[str]) -> list[Any]:
     """Parameters of a test that tries every third case in `make test`, and all in `make check`."""
     return [case if i % 3 == 0 else pytest.param(case, marks=pytest.mark.check) for i, case in enumerate(cases)]
+
+
+def thinned(cases: Iterable[str], step: int) -> list[str]:
+    """Cases of a loop: every `step`-th in `make test`, all else."""
+    return list(cases)[:: step if settings.get_current_profile_name() == "test" else 1]
 
 
 def seeds(count: int, first: int = 0) -> list[int]:

@@ -40,16 +40,17 @@ def exponents(values: Any) -> tuple[int, int, bool]:
     Args:
         values: float64[n].
     """
-    low, high, whole, words = 2047, -1, True, values.view(np.int64)
-    for i in range(len(words)):
+    low, high, words = 2047, -1, values.view(np.int64)
+    for i in range(len(words)):  # without a branch, several numbers at a time
         magnitude = words[i] & 0x7FFFFFFFFFFFFFFF
         exponent = magnitude >> 52
-        if magnitude != 0 and exponent != _NOT_FINITE:
-            low, high = min(low, exponent), max(high, exponent)
+        counts = (magnitude != 0) & (exponent != _NOT_FINITE)
+        low, high = min(low, exponent if counts else 2047), max(high, exponent if counts else -1)
+    for i in range(len(words)):
         x = values[i]
-        if x == x and (exponent >= _NARROW or np.int64(x) != x):
-            whole = False
-    return low, high, whole
+        if x == x and (((words[i] >> 52) & _NOT_FINITE) >= _NARROW or np.int64(x) != x):
+            return low, high, False
+    return low, high, True
 
 
 def grid_of(exponent: int) -> int:
@@ -328,6 +329,41 @@ def count_keys(values: Any, shift: int, first: int, weights: Any) -> None:
 
 
 @jit
+def nearest_to_zero(values: Any) -> tuple[float, float]:
+    """Return the smallest positive and the largest negative number, infinite without any; float64[n], without NaN."""
+    above, below = np.inf, -np.inf
+    for i in range(len(values)):
+        x = values[i]
+        above, below = min(above, x if x > 0 else np.inf), max(below, x if x < 0 else -np.inf)
+    return above, below
+
+
+@jit
+def count_signed_keys(values: Any, shift: int, first: int, weights: Any, first_negative: int, negative: Any) -> int:
+    """Count finite numbers that are not subnormal by bucket, negative ones by that of their magnitude.
+
+    Args:
+        values: float64[n].
+        shift: Number of bits of the mantissa below a bucket.
+        first, first_negative: Bucket of the first weight.
+        weights, negative: Weight of each bucket, float64, increased.
+
+    Returns:
+        Number of zeros.
+    """
+    words, zeros = values.view(np.int64), 0
+    for i in range(len(words)):
+        magnitude = words[i] & 0x7FFFFFFFFFFFFFFF
+        if magnitude == 0:
+            zeros += 1
+        elif words[i] > 0:
+            weights[(magnitude >> shift) - first] += 1.0
+        else:
+            negative[(magnitude >> shift) - first_negative] += 1.0
+    return zeros
+
+
+@jit
 def add_weighted(bits: Any, weights: Any, codes: Any, totals: Any, low: int, squares: Any, low_squares: int) -> int:
     """Add weight times number and weight times square, bit by bit, to the cells of their rows.
 
@@ -396,4 +432,6 @@ def compile_all() -> None:
     add_whole_runs(x, order, starts, n, chunks, -128, chunks.copy(), -256)
     known_in_order(x, order, starts)
     count_keys(x, 44, 1023 << 8, np.zeros(1))
+    nearest_to_zero(x)
+    count_signed_keys(x, 44, 1023 << 8, np.zeros(1), 1023 << 8, np.zeros(1))
     add_weighted(bits, bits, codes, chunks, -256, chunks.copy(), -256)

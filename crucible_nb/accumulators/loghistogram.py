@@ -109,7 +109,7 @@ class LogHistogram(QuantileSketch):
         self._widen(len(x), low, high)
         if low >= TINY and high <= _HUGE:
             self._bin(self._positive, x, w, low, high)
-        else:
+        elif w is not None or not self._add_signed(x, low, high):
             self._add_any(x, w)
 
     def _widen(self, count: int, low: float, high: float) -> None:
@@ -118,6 +118,24 @@ class LogHistogram(QuantileSketch):
             self.minimum = low
         if not self.maximum >= high:
             self.maximum = high
+
+    def _add_signed(self, x: np.ndarray, low: float, high: float) -> bool:
+        """Add finite values of any sign with compiled code; return False without it, and for subnormal values."""
+        kernels = KERNELS.after(len(x)) if low >= -_HUGE and high <= _HUGE else None
+        if kernels is None:
+            return False
+        above, below = kernels.nearest_to_zero(x)
+        if above < TINY or below > -TINY:
+            return False
+        for buckets, near, far in ((self._positive, above, high), (self._negative, -below, -low)):
+            if near <= far:
+                first, last = bucket_keys(np.array([near, far]), self.bits).tolist()
+                buckets.reserve(first, last + 1)
+        positive, negative = self._positive, self._negative
+        self._zero += kernels.count_signed_keys(
+            x, MANTISSA - self.bits, positive.start, positive.weights, negative.start, negative.weights
+        )
+        return True
 
     def _add_any(self, x: np.ndarray, w: np.ndarray | None) -> None:
         w = np.ones(len(x)) if w is None else w

@@ -36,7 +36,8 @@ class Capture:
 
     def __init__(self, what: str, patched: Iterable[str] = ()) -> None:
         self.what, self.patched, self.active = what, tuple(patched), True
-        self.count = 0
+        self._count = 0
+        self._parts: list[Capture] = []  # whose events are kept here
         self._rows: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._undo: list[Callable[[], None]] = []
         self._before_read: Callable[[], None] | None = None
@@ -45,7 +46,7 @@ class Capture:
         """Keep events that were captured."""
         for row in rows:
             self._rows.append(row)
-            self.count += 1
+            self._count += 1
 
     def _on_undo(self, action: Callable[[], None]) -> None:
         """Register what `undo` has to do; the newest is done first."""
@@ -84,7 +85,8 @@ class Capture:
         self.undo()
 
     def __repr__(self) -> str:
-        return f"<Capture of {self.what}: {self.count:,} events, {'active' if self.active else 'undone'}>"
+        count = self._count + sum(part._count for part in self._parts)
+        return f"<Capture of {self.what}: {count:,} events, {'active' if self.active else 'undone'}>"
 
 
 def checked(exp: Any) -> Experiment | None:

@@ -74,6 +74,9 @@ class SpanSink:
         spans, self._held = self._held, []
         for _ in range(len(self.queue)):
             spans.append(self.queue.popleft())
+            self._open.pop(spans[-1].context.span_id, None)
+        while len(self._open) > LIMIT:  # spans that were never ended
+            self._open.pop(next(iter(self._open)), None)
         ready: list[Any] = []
         for span in spans:
             (self._held if self._waits(span) and len(self._held) < _HELD else ready).append(span)

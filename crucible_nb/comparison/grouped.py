@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.comparison.result import Comparison, cells, header, notes
+from crucible_nb.stats.estimates.notes import Said, joined_notes
 from crucible_nb.stats.hypotests.interaction import InteractionTest
 from crucible_nb.stats.printing import latex_table, markdown_table, text_table
 from crucible_nb.utils import html
@@ -154,12 +155,9 @@ class GroupedComparison(Mapping[str, Comparison]):
 
     def _notes(self) -> list[str]:
         tests = [note for test in self.interaction.values() for note in (test.method, *_warned(test))]
-        designs = {group: notes(comparison, more=False) for group, comparison in self.items()}
-        common = set.intersection(*map(set, designs.values()))
-        first = next(iter(designs.values()))
-        apart = [f"{group}: {note}" for group, found in designs.items() for note in found if note not in common]
+        said = [Said(note, "", group) for group, comparison in self.items() for note in notes(comparison, more=False)]
         warnings = [f"warning: {text}" for text in self.warnings]
-        return [plain(note) for note in (*tests, *warnings, *(n for n in first if n in common), *apart)]
+        return [plain(note) for note in (*tests, *warnings, *joined_notes(said, (), [list(self)]))]
 
 
 def _warned(test: InteractionTest) -> list[str]:

@@ -108,6 +108,7 @@ class Comparison(Mapping[str, MetricComparison]):
         plan: The plan as text; None without a plan.
         looked: Sentences on deviations from the plan.
         warnings: Reasons to doubt the design or a metric.
+        design_warnings: Those of the design.
         exclusions: Values that were left out, with the reason.
         decision: Decision of the plan, a sentence that begins with "ship:", "do not ship:" or "go on:"; None without a
             plan.
@@ -120,6 +121,7 @@ class Comparison(Mapping[str, MetricComparison]):
     """
 
     warnings: tuple[str, ...] = ()  # pickles of release 0.1 have none
+    design_warnings: tuple[str, ...] = ()
     exclusions: tuple[str, ...] = ()
     decision: str | None = None
 
@@ -129,7 +131,7 @@ class Comparison(Mapping[str, MetricComparison]):
         decision: str | None = None,
     ) -> None:  # fmt: skip
         self.control, self.treatment, self.design, self.plan, self.looked = control, treatment, design, plan, looked
-        self._metrics, self.decision = dict(metrics), decision
+        self._metrics, self.decision, self.design_warnings = dict(metrics), decision, warnings
         self.warnings = (*warnings, *_collect({name: metric.warnings for name, metric in metrics.items()}))
         self.exclusions = _collect({name: metric.exclusions for name, metric in metrics.items()})
 

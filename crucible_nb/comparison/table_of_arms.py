@@ -12,14 +12,15 @@ from crucible_nb.comparison.compare import compare
 from crucible_nb.comparison.grouped import GroupedComparison
 from crucible_nb.comparison.many_arms import named_arms
 from crucible_nb.comparison.measured_arms import default_metrics
-from crucible_nb.comparison.result import Comparison, notes
+from crucible_nb.comparison.result import Comparison
+from crucible_nb.comparison.table_notes import said_of
 from crucible_nb.comparison.table_result import PlainNumber, Table, TableCell
 from crucible_nb.errors import StatError
 from crucible_nb.events.metric_names import PLAIN, metric_of
 from crucible_nb.events.metric_values import plain_number
 from crucible_nb.events.where import Where
 from crucible_nb.stats.estimates.confidence import Estimate, confidence_interval
-from crucible_nb.stats.estimates.grouped import common_notes
+from crucible_nb.stats.estimates.notes import Said, joined_notes
 from crucible_nb.stats.samples.groups import groups_of
 from crucible_nb.utils import checks
 
@@ -87,7 +88,7 @@ def table(
     chosen = names or default_metrics(read, direction or {})
     levels, group_by, missing = _levels(read, by)
     compared: dict[Any, dict[tuple[str, str], Comparison]] = {group: {} for group, _ in levels}
-    said: list[str] = []
+    said, tests = list[Said](), list[str]()
     frames = levels[0][1] if group_by is None else {arm.name: arm.frame for arm in read}
     plain = [metric for metric in chosen if all(_is_plain(metric, frame) for frame in frames.values())]
     tested = [metric for metric in chosen if metric not in plain]
@@ -96,7 +97,7 @@ def table(
             frames, metrics=tested, pair_by=pair_by, correction=correction, cluster=cluster, pairs=pairs, by=group_by,
             direction=direction, alpha=1 - confidence,
         )  # fmt: skip
-        said = _collect(list[Any](result.values()), compared)
+        said, tests = _collect(list[Any](result.values()), compared)
     estimates, warnings = _estimate(levels, chosen, plain, cluster, confidence)
     cells = [
         TableCell(metric, group, name, estimates[metric, group, name], _differences(compared[group], name, metric))
@@ -105,7 +106,12 @@ def table(
         for name in parts
     ]
     first = next((difference for cell in cells for _, difference in cell.differences), None)
-    lines = [*missing, *said, *warnings, *_correction_notes(None if first is None else first.correction)]
+    arms = [name + _of_group(group) for group, parts in levels for name in parts]
+    pairs_of_arms = [
+        f"{name} against {other}{_of_group(group)}" for group, each in compared.items() for name, other in each
+    ]
+    notes = joined_notes([*said, *warnings], chosen, [arms, pairs_of_arms])
+    lines = [*missing, *notes, *tests, *_correction_notes(None if first is None else first.correction)]
     return Table(
         cells, by=group_by, confidence=confidence, correction=None if first is None else first.correction,
         notes=tuple(dict.fromkeys(lines)),
@@ -142,47 +148,45 @@ def _levels(arms: Sequence[Arm], by: str | None) -> tuple[_Levels, str | None, l
 
 def _collect(
     results: Iterable[Comparison | GroupedComparison], compared: dict[Any, dict[tuple[str, str], Comparison]]
-) -> list[str]:
-    """Sort comparisons by group and by (treatment, control); return the sentences on their designs."""
-    sentences: dict[str, list[str]] = {}
-    count, tests = 0, list[str]()
+) -> tuple[list[Said], list[str]]:
+    """Sort comparisons by group and by (treatment, control); return what they say, and their interaction tests."""
+    said, tests = list[Said](), list[str]()
     for result in results:
         groups = dict(result) if isinstance(result, GroupedComparison) else {None: result}
         if isinstance(result, GroupedComparison):
             tests += [f"{result.treatment} against {result.control}: {t.method}" for t in result.interaction.values()]
         for group, comparison in groups.items():
             compared[group][comparison.treatment, comparison.control] = comparison
-            name = f"{comparison.treatment} against {comparison.control}" + ("" if group is None else f" ({group})")
-            count += 1
-            for note in notes(comparison, more=False):
-                sentences.setdefault(note, []).append(name)
-    return [*common_notes(sentences, count), *tests]
+            said += said_of(comparison, _of_group(group))
+    return said, tests
+
+
+def _of_group(group: Any) -> str:
+    return "" if group is None else f" ({group})"
 
 
 def _estimate(
     levels: _Levels, metrics: Sequence[str], plain: Sequence[str], cluster: str | None, confidence: float
-) -> tuple[dict[tuple[str, Any, str], Estimate | PlainNumber | None], list[str]]:
+) -> tuple[dict[tuple[str, Any, str], Estimate | PlainNumber | None], list[Said]]:
     """The estimate of each metric, group and arm; with sentences on those that are too small, and warnings."""
     found: dict[tuple[str, Any, str], Estimate | PlainNumber | None] = {}
-    sentences: dict[str, list[str]] = {}
+    said: list[Said] = []
     for metric in metrics:
         for group, parts in levels:
             for name, frame in parts.items():
-                where = f"{metric}, {name}" + ("" if group is None else f" ({group})")
+                place = name + _of_group(group)
                 if metric in plain:
-                    number = PlainNumber(*plain_number(frame, metric_of(metric, frame.columns)))
-                    found[metric, group, name] = number
+                    found[metric, group, name] = PlainNumber(*plain_number(frame, metric_of(metric, frame.columns)))
                     continue
                 try:
                     estimate = confidence_interval(frame, metric, confidence, of="process", cluster=cluster)
                 except StatError as error:
                     found[metric, group, name] = None
-                    sentences.setdefault(f"no estimate: {error}", []).append(where)
+                    said.append(Said(f"no estimate: {error}", metric, place))
                     continue
                 found[metric, group, name] = estimate
-                for text in estimate.warnings:
-                    sentences.setdefault(f"warning: {text}", []).append(where)
-    return found, common_notes(sentences, len(found))
+                said += [Said(f"warning: {text}", metric, place) for text in estimate.warnings]
+    return found, said
 
 
 def _differences(compared: dict[tuple[str, str], Comparison], name: str, metric: str) -> tuple[Any, ...]:

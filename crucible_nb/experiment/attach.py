@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.errors import CrucibleWarning, StoreError
-from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of
+from crucible_nb.experiment.experiment import Experiment, arrived, copies_of, log_of, when_ended
 from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
+from crucible_nb.experiment.run_summary import ENDED, facts_of, leave_summary, rebuild_summary, summarise
 from crucible_nb.experiment.run_values import Run, values_of_runs
 from crucible_nb.files.disk import as_path
 from crucible_nb.pipeline.config import ExperimentConfig
@@ -30,13 +31,18 @@ from crucible_nb.store.postgres.connection import Connection
 from crucible_nb.store.postgres.listing import complete_ids, find_id, list_experiments
 from crucible_nb.store.postgres.reading import CopiedAttachment
 from crucible_nb.store.redaction import Redaction, rebuild_redaction
+from crucible_nb.store.summaries import read_summary
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
+from crucible_nb.utils.environment import default_store
 from crucible_nb.utils.interrupts import let_pass, unbroken
 
 MODES = ("resume", "read", "join")
 _LONG = 4096  # characters of a path
 _LISTED = 10  # names in a message
+ON_RESUME: list[Callable[[Experiment], object]] = []
+"""Called with an experiment that is resumed, to record what was left on its way to it."""
+
 RUN = "CRUCIBLE_RUN"
 """Environment variable with the handle (`exp.handle`) of the experiment that a process should join."""
 
@@ -56,8 +62,8 @@ def attach(
 
     Args:
         name: Name (the newest experiment with it), id, or handle (`exp.handle`); None: the handle in CRUCIBLE_RUN.
-        store: Folder or database of the experiment; not needed for a handle. With a database, "read" shows the copy,
-            from any machine; "resume" and "join" need the journal, and work only on its machine.
+        store: Folder or database of the experiment; None for a handle, else that of CRUCIBLE_DIR. With a database,
+            "read" shows the copy, from any machine; "resume" and "join" need the journal, and work only on its machine.
         mode: "resume": continue recording after the original process ended. "read": read only, updated at each call.
             "join": write from a second process. None: resume a dead experiment, read any other. In the process that
             writes it, None and "resume" return the same experiment object.
@@ -84,6 +90,8 @@ def attach(
         >>> cr.attach("demo", store=runs).metrics().latency.mean
         1.0
     """
+    if store is None and isinstance(name, str) and not is_experiment(Path(name[:_LONG])):
+        store = default_store()
     store = address_of(store)
     mode = checks.one_of("mode", mode, (None, *MODES))
     if isinstance(store, Address) and mode != "join":
@@ -112,6 +120,7 @@ def attach(
 
 def _register(experiment: Experiment) -> Experiment:
     LIVE.add(experiment, log_of(experiment))
+    when_ended(experiment, leave_summary)
     return experiment
 
 
@@ -174,7 +183,10 @@ def open_stored(
         attachment = Attachment.join(folder, given, durability, redaction)
     else:
         attachment = Attachment.resume(folder, given, durability, redaction)
-    return _experiment(attachment)
+    experiment = _experiment(attachment)
+    for record_left in ON_RESUME if mode == "resume" else ():
+        record_left(experiment)
+    return experiment
 
 
 _FAILED: set[str] = set()
@@ -242,28 +254,54 @@ def list_stored(store: Any, metrics: Sequence[str] = ()) -> pd.DataFrame:
     if isinstance(store, Address):
         listed = list_experiments(Connection(store))
         copies = {key: attach(key, store, "read") for key in listed} if metrics else {}
-        return make_listing(listed, values_of_runs({key: Run(exp, exp.frame) for key, exp in copies.items()}, metrics))
+        return make_listing(listed, values_of_runs(_runs_of(copies), metrics))
+    root = root_of(store)
     dated: list[tuple[int, str, dict[str, Any]]] = []
     runs: dict[str, Run] = {}
-    for folder in folders(root_of(store)):
-        start, identity = created_ns(folder), folder.path.name
+    for folder in folders(root):
+        identity = folder.path.name
         try:
-            attachment = Attachment.read(folder, rows=False)
-            experiment = _experiment(attachment)
-            facts = experiment.summary()
-            facts["kept_events"] += attachment.unread
-            runs[identity] = Run(experiment, partial(_rows_of, folder))
+            run, facts, start = _listed(folder)
+            runs[identity] = run
             dated.append((start, identity, facts))
         except StoreError as error:
             let_pass(error)
             if not folder.path.exists():  # removed in the meantime
                 continue
             facts = {**readable_facts(folder), "status": "unreadable", "errors": str(error)}
-            dated.append((start, identity, facts))
+            dated.append((created_ns(folder), identity, facts))
     ordered = sorted(dated, key=lambda entry: entry[:2])
-    root = root_of(store)
     empty = "no experiments" if root.is_dir() else f"no experiments: there is no folder {str(root)!r}"
-    return make_listing({identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics), empty=empty)
+    listing = make_listing(
+        {identity: facts for _, identity, facts in ordered}, values_of_runs(runs, metrics), empty=empty
+    )
+    listing.set_summaries(
+        lambda: {key: run.summary or summarise(run.live(), run.rows) for key, run in runs.items()}, root
+    )
+    return listing
+
+
+def _runs_of(copies: Mapping[str, Experiment]) -> dict[str, Run]:
+    return {key: Run(partial(_given, copy), copy.frame) for key, copy in copies.items()}
+
+
+def _listed(folder: ExperimentFolder) -> tuple[Run, dict[str, Any], int]:
+    """Return a run, its facts and the time at which it was started; from its summary if it has ended."""
+    rows, live = partial(_rows_of, folder), partial(open_stored, folder, "read")
+    summary = read_summary(folder)
+    if summary is not None:
+        with suppress(KeyError, TypeError, ValueError):  # of another release
+            return Run(live, rows, summary), facts_of(summary), int(summary["created"])
+    attachment = Attachment.read(folder, rows=False)
+    experiment = _experiment(attachment)
+    facts = experiment.summary()
+    facts["kept_events"] += attachment.unread
+    summary = rebuild_summary(folder, experiment, rows, facts) if facts["status"] in ENDED else None
+    return Run(partial(_given, experiment), rows, summary), facts, created_ns(folder)
+
+
+def _given(experiment: Experiment) -> Experiment:
+    return experiment
 
 
 def _rows_of(folder: ExperimentFolder) -> pd.DataFrame:

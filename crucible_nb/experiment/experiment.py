@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from crucible_nb import files
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
 from crucible_nb.errors import CrucibleError, LifecycleError, StoreError
 from crucible_nb.events.conditions import parse_condition
+from crucible_nb.events.json_text import json_dict
 from crucible_nb.events.marks import at_marks, check_mark
 from crucible_nb.events.where import Where
 from crucible_nb.experiment.alerting import Alerting
@@ -22,7 +24,7 @@ from crucible_nb.experiment.live import LIVE
 from crucible_nb.experiment.objective import WINDOWS, ServiceLevel, service_level
 from crucible_nb.experiment.reads import Reads, timestamp
 from crucible_nb.experiment.recorder import Recorder
-from crucible_nb.experiment.snapshot import Snapshot, incidents_of
+from crucible_nb.experiment.snapshot import Labelled, Snapshot, facts_of_row, incidents_of, labelled
 from crucible_nb.experiment.spans import Span, track
 from crucible_nb.metrics import Metrics
 from crucible_nb.pipeline.alerts import Alert
@@ -84,6 +86,8 @@ class Experiment(Near):
     record: Recorder
     dashboard: Callable[..., Any]  # registered, see `crucible_nb.experiment.extensions`
     track_iter: Callable[..., Any]  # registered
+    trace: Callable[..., Any]  # registered, see `crucible_nb.capture`
+    listen: Callable[..., Any]  # registered
     plot: Any  # registered
 
     _words = _WORDS
@@ -314,10 +318,51 @@ class Experiment(Near):
     @property
     def marks(self) -> dict[str, pd.Timestamp]:
         """The moments named by `mark`, as UTC Timestamps by name."""
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             return {
                 name: pd.Timestamp(moment, unit="ns", tz="UTC") for name, moment in self._intake.view().marks.items()
             }
+
+    def update(
+        self,
+        *,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        hypothesis: str | None = None,
+    ) -> None:
+        """Change what describes the experiment, also after it has ended; its events stay as they are.
+
+        With a store it is written there at once, so another process sees it when it attaches. A copy in a database
+        keeps what it has. A plan keeps its hypothesis.
+
+        Args:
+            tags: Labels, in place of the present ones; None leaves them.
+            metadata: Facts to add; a value replaces that of the same key, and None removes the key.
+            hypothesis: Hypothesis in words; None leaves it.
+
+        Raises:
+            ConfigError: An argument is not accepted.
+            StoreError: The store cannot be written.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> with cr.start("demo", tags=["ab"], metadata={"lr": 0.1}) as exp:
+            ...     _ = exp.record("tick")
+            >>> exp.update(tags=["ab", "best"], metadata={"note": "best so far", "lr": None})
+            >>> exp.tags, exp.metadata
+            (('ab', 'best'), {'note': 'best so far'})
+        """
+        given = json_dict(checks.mapping("metadata", metadata))
+        described = {
+            "tags": list(self.tags if tags is None else checks.texts("tags", tags)),
+            "metadata": {name: value for name, value in {**self.metadata, **given}.items() if value is not None},
+            "hypothesis": self.hypothesis if hypothesis is None else checks.text("hypothesis", hypothesis),
+        }
+        with self._intake.lock:
+            described = self._log.describe(described)
+            self._config.described(**described)
+            self.tags, self.metadata = tuple(described["tags"]), dict(described["metadata"])
+            self.hypothesis = described["hypothesis"]
 
     def archive(self, path: str | Path) -> Path | str:
         """Write a finished experiment to a zip file, or copy an experiment with a store to object storage.
@@ -425,7 +470,7 @@ class Experiment(Near):
     @property
     def started_at(self) -> pd.Timestamp | None:
         """Start time (UTC); with clock="events" the time of the first event, None before it."""
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             return timestamp(view.lifecycle.started)
 
@@ -439,7 +484,7 @@ class Experiment(Near):
     @property
     def paused_spans(self) -> pd.IntervalIndex:
         """Pauses as intervals of UTC time, closed on the left; an open pause ends now."""
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             return view.lifecycle.intervals(view.now)
 
@@ -466,7 +511,7 @@ class Experiment(Near):
             >>> exp.summary()["total_events"], exp.summary()["progress"]
             (1, 0.25)
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             return self._reads.summary(view, self._copies.facts())
 
@@ -492,7 +537,7 @@ class Experiment(Near):
             >>> exp.frame(["event", "step", "loss"]).iloc[0].to_dict()
             {'event': 'train.step', 'step': 1, 'loss': 0.5}
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             frame = self._reads.frame(view)
         return frame if columns is None else frame[list(checks.columns("columns", columns, frame.columns))]
@@ -516,7 +561,7 @@ class Experiment(Near):
             >>> exp.query_window(last_n=2, where="latency_ms > 2").latency_ms.tolist()
             [3.0]
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             arguments = at_marks(arguments, view.marks)
             rows = TimedRows(*self._reads.window_rows(view, arguments), view.now)
@@ -574,7 +619,7 @@ class Experiment(Near):
             >>> exp.metrics(where="model == 'a'").events
             1
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             times = at_marks({"at": at, "start": start}, view.marks)
             return self._reads.metrics(view, last, by, times["at"], where, times["start"])
@@ -606,7 +651,7 @@ class Experiment(Near):
             (2, None)
         """
         name = checks.text("column", column)
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             return self._reads.last(view, name)
 
@@ -617,8 +662,8 @@ class Experiment(Near):
 
         Callbacks run outside of every lock and may call any method. They run in the thread that detects the alert
         first: a background thread, or one that calls `should_stop`, `alerts()`, `pause`, `resume` or `stop`. Their
-        exceptions are counted, not raised. Callbacks are called for at most 60 alerts per minute; all are in
-        `alerts()`.
+        exceptions are counted, not raised; what they print is put into whichever cell of a notebook runs then. They are
+        called for at most 60 alerts per minute; all are in `alerts()`.
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity,
@@ -802,7 +847,7 @@ class Experiment(Near):
             >>> exp.anomalies()[["count", "severity", "metrics"]].values.tolist()
             [[1, 'critical', 'latency_ms']]
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             incidents = incidents_of(view)
         frame = incident_frame([incident for _, incident in incidents])
@@ -819,7 +864,7 @@ class Experiment(Near):
             >>> exp.anomaly_metrics()
             {'total_anomalies': 0, 'anomaly_rate': 0.0, 'anomalies_by_type': {}, 'anomaly_periods': []}
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             incidents = [pipeline.detect.incidents for pipeline in view.pipelines]
             return incident_summary(incidents, sum(pipeline.seq for pipeline in view.pipelines))
@@ -870,7 +915,7 @@ class Experiment(Near):
             score decides at alpha 0.05, margin 0.02, after 800 events [d1c1ce69490c]
             >>> exp.stop()
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             ledger = view.own.ledger
             plan = plan_of(
@@ -919,7 +964,7 @@ class Experiment(Near):
             >>> exp.unpriced()
             {'my-own': 1}
         """
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             return dict(view.own.pipeline.enrich.unpriced)
 
@@ -1020,7 +1065,7 @@ class Experiment(Near):
 
     def _file_facts(self) -> dict[str, Any]:
         """Return the facts that are written into a file beside the events."""
-        with self._intake.lock:
+        with self._intake.lock, self._intake.whole():
             view = self._intake.view()
             facts = {"id": self.id, **self._reads.summary(view, {}), "metadata": self.metadata}
             changes = [[change.verb, change.time, change.seq] for change in view.lifecycle.changes]
@@ -1051,15 +1096,49 @@ def snapshot_of(
     experiment: Experiment, seen: Mapping[int, int], limit: int, span: int | None = None, *, measured: bool = True
 ) -> Snapshot:
     """Take a consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
-    with experiment._intake.lock:
+    with experiment._intake.lock, experiment._intake.whole():
         view = experiment._intake.view()
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
 
 
+def labelled_rows(experiment: Experiment, by: str, seen: Mapping[int, int], limit: int) -> dict[int, Labelled]:
+    """Return the new kept events of each writer with the groups of a column, for the dashboard.
+
+    Args:
+        experiment: The experiment.
+        by: Name of the column.
+        seen: Newest known sequence number by writer id.
+        limit: Maximum number of events of a writer.
+    """
+    with experiment._intake.lock:
+        streams = experiment._intake.view().streams.items()
+        return {writer: labelled(stream.pipeline, by, seen.get(writer, -1), limit) for writer, stream in streams}
+
+
+def row_facts(experiment: Experiment, rows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Return event, model, error and ids of kept events, given by writer and sequence number; {} where evicted."""
+    with experiment._intake.lock:
+        streams = experiment._intake.view().streams
+        return [facts_of_row(streams[writer].pipeline.buffer, seq) for writer, seq in rows]
+
+
+def groupings_of(experiment: Experiment) -> list[str]:
+    """Return the columns whose groups are counted live: event, model and those of `cr.start(by=)`."""
+    return [grouping.name for grouping in experiment._stream.pipeline.measure.groupings]
+
+
 def copies_of(experiment: Experiment) -> Copies:
     """Return the copies of an experiment in databases and object storage."""
     return experiment._copies
+
+
+def when_ended(experiment: Experiment, job: Callable[[Experiment], None]) -> None:
+    """Call a function with the experiment after its last file was written; a log without files does not."""
+    finished = getattr(experiment._log, "on_finished", None)
+    if finished is not None:
+        this = weakref.ref(experiment)
+        finished.append(lambda: job(one) if (one := this()) is not None else None)
 
 
 def log_of(experiment: Experiment) -> EventLog:

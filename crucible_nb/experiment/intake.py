@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import pandas as pd
@@ -39,6 +39,7 @@ class Intake:
         before_event: Called before each event while a rule may pause or stop the experiment.
         clock: Clock by which spans are measured; it stands still during pauses.
         sources: Called before the experiment is read or changes its status, to record what is on its way to it.
+        closers: Called once before it ends, for what feeds it from outside.
     """
 
     def __init__(self, log: EventLog) -> None:
@@ -48,7 +49,8 @@ class Intake:
         self.before_event: Callable[[], object] = self.process
         self.clock = ActiveClock()
         self.sources: list[Callable[[], None]] = []
-        self._forked = False
+        self.closers: list[Callable[[], None]] = []
+        self._forked = self._disabled = False
         self._fork = ExitStack()
         self._staged: list[Any] = []
         stream = log.stream
@@ -60,8 +62,15 @@ class Intake:
 
     # -- the gate -----------------------------------------------------------------------------------------------------
 
+    def disable(self) -> None:
+        """Collect nothing, ever."""
+        self._disabled = True
+        self.shut()
+
     def open(self) -> None:
         """Collect events from now on."""
+        if self._disabled:
+            return
         self.running = True
         self._set_limit(self._limit())
 
@@ -179,6 +188,7 @@ class Intake:
             self._draw()
             if transition:
                 stream.lifecycle.check(verb)
+                self._close_sources(verb)
             self.log.require_writer(verb)
             try:
                 if transition:
@@ -204,9 +214,19 @@ class Intake:
         self.process()
         return self.log.view()
 
+    def _close_sources(self, verb: str) -> None:
+        if verb in ("stop", "fail"):
+            closers, self.closers = self.closers, []
+            for close in closers:
+                close()
+
     def _draw(self) -> None:
         for source in tuple(self.sources):
             source()
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Delay signals during a read: a handler may read or record as well. Not where a database may be waited for."""
+        return nullcontext() if self.log.rows_are_remote else unbroken()
 
     def status_view(self) -> View:
         """Return a view for the status only; staged events are not processed. Called with the lock held."""

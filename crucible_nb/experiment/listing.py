@@ -10,18 +10,43 @@ import pandas as pd
 from crucible_nb.utils import html
 from crucible_nb.utils.text import brief
 
+_MOST = 100  # rows of the HTML
 _HEADER = ("name", "status", "condition", "events", "kept", "active s", "errors")
+
+
+VIEWERS: list[Callable[[Any], dict[str, Any]]] = []
+"""The function of the notebook that shows a table; without it, as in a terminal, there is none."""
 
 
 class Experiments(pd.DataFrame):
     """The result of `cr.experiments()`: a DataFrame with its own repr; slices are plain DataFrames."""
 
+    _summaries: Callable[[], dict[str, Any]] = staticmethod(dict)
+    _root: Any = None
     _picture: Callable[[str], str] | None = None
     _empty = "no experiments"
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002  IPython's names
+        """Return the interactive table where a notebook can show one; IPython adds text and HTML."""
+        return VIEWERS[0](self) if VIEWERS and len(self) else {}
+
+    @property
+    def store(self) -> Any:
+        """The store that was listed; None for the experiments of this process."""
+        return self._root
+
+    def summaries(self) -> dict[str, Any]:
+        """Return the summary of each run that can be read, by id; see `run_summary`."""
+        return self._summaries()
+
+    def set_summaries(self, summaries: Callable[[], dict[str, Any]], root: Any = None) -> None:
+        """Keep a function that gives the summaries by id, and the store, for the interactive table."""
+        object.__setattr__(self, "_summaries", summaries)
+        object.__setattr__(self, "_root", root)
 
     def _lines(self) -> list[list[str]]:
         columns = ("name", "status", "condition", "total_events", "kept_events", "active_duration", "errors")
@@ -41,8 +66,10 @@ class Experiments(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         draw = self._picture or (lambda _: "")
-        rows = [[*line, html.Raw(draw(str(key)))] for line, key in zip(self._lines(), self.index, strict=True)]
-        return html.view(html.table(rows, (*_HEADER, "latency and success"), f"{len(rows)} experiments"))
+        lines = list(zip(self._lines(), self.index, strict=True))[-_MOST:]
+        rows = [[*line, html.Raw(draw(str(key)))] for line, key in lines]
+        shown = f"{len(self)} experiments" if len(self) <= _MOST else f"the last {_MOST} of {len(self)} experiments"
+        return html.view(html.table(rows, (*_HEADER, "latency and success"), shown))
 
 
 def _number(value: Any, spec: str = ",") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.scalars import plain
 from crucible_nb.events.where import Where, select
 from crucible_nb.experiment.live_metrics import group_metrics, lives_of, total_metrics, window_metrics
-from crucible_nb.experiment.snapshot import Snapshot, incidents_of, rows_after
+from crucible_nb.experiment.snapshot import Snapshot, incidents_of, numbers_of, slice_after
 from crucible_nb.metrics import Metrics, NumericColumns
 from crucible_nb.metrics.column_state import ColumnStates, merge_states
 from crucible_nb.metrics.columns import Rows, is_own, states_of_frame, states_of_rows
@@ -107,9 +106,9 @@ class Reads:
         if isinstance(by, str) and span is None and at is None:
             groups = group_metrics(pipelines, self._life(view), by)
             if groups is not None:
-                columns = cache(lambda: groups_of_frame(self._log.rows(view), (by,)))
+                columns = self._columns_by(view, by)
                 for key, metrics in groups.items():
-                    metrics.columns = NumericColumns(lambda key=key: columns()(key))  # type: ignore[misc]
+                    metrics.columns = NumericColumns(lambda key=key: columns(key))  # type: ignore[misc]
                 return self._total(view, now).grouped(groups, (by,))
         begin = self._life(view).started if span is None else now - span
         return self._row_metrics(view, by, begin, now, windowed=span is not None)
@@ -133,6 +132,13 @@ class Reads:
             return lambda: states_of_frame(rows)
         reads = [pipeline.own.freeze() for pipeline in view.pipelines]
         return lambda: merge_states([read() for read in reads])
+
+    def _columns_by(self, view: View, by: str) -> Callable[[Any], ColumnStates]:
+        """Return a function that computes the columns of a group, of the rows that are kept now."""
+        kinds = [pair for pipeline in view.pipelines for pair in pipeline.buffer.kinds()]
+        if not any(is_own(name) and kind not in ("category", "string") for name, kind in kinds):
+            return lambda _: ColumnStates()
+        return groups_of_frame(self._log.rows(view), (by,))
 
     def last(self, view: View, name: str) -> Any:
         """Return the newest known value of a column; see `Experiment.last`."""
@@ -247,12 +253,13 @@ class Reads:
             total = window = total_metrics(lives, self._life(view), view.now)
             if span is not None:
                 window = window_metrics(view.pipelines, lives, self._life(view), view.now - span, view.now)
+        new = {
+            writer: slice_after(stream.pipeline, seen.get(writer, -1), limit) for writer, stream in view.streams.items()
+        }
         return Snapshot(
             facts=facts,
-            rows={
-                writer: rows_after(stream.pipeline, seen.get(writer, -1), limit)
-                for writer, stream in view.streams.items()
-            },
+            rows={writer: numbers_of(rows) for writer, rows in new.items()},
+            errors={writer: rows.texts("error") for writer, rows in new.items()},
             total=total,
             window=window,
             incidents=incidents_of(view),

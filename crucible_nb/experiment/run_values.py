@@ -22,12 +22,27 @@ class Run(NamedTuple):
     """A run of the table.
 
     Attributes:
-        live: The experiment; its rows need not be read.
+        live: Gives the experiment; its rows need not be read.
         rows: Gives the kept rows.
+        summary: Its summary, see `run_summary`; None without one.
     """
 
-    live: Experiment
+    live: Callable[[], Experiment]
     rows: Callable[[], pd.DataFrame]
+    summary: Mapping[str, Any] | None = None
+
+    def value(self, name: str) -> float:
+        """Return the value of a metric: that of the summary where it has one, else of the run."""
+        if self.summary is not None:
+            metric = metric_of(name, [*EVERY, *self.summary["columns"]])
+            values = self.summary["values"]
+            known = metric.name if metric.name in values else f"{metric.kind}_{metric.column}"
+            if known in values:
+                return float(values[known])
+            own = metric.column in (*self.summary["columns"], *EVERY)
+            if metric.kind in ("mean", "min", "max", "last") and not own:
+                return math.nan
+        return run_value(self.live(), self.rows, name)
 
 
 def values_of_runs(runs: Mapping[str, Run], metrics: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -38,7 +53,7 @@ def values_of_runs(runs: Mapping[str, Run], metrics: Sequence[str]) -> dict[str,
         ConfigError: `metrics` is no sequence of texts.
     """
     names = list(dict.fromkeys(checks.texts("metrics", metrics)))
-    values = {identity: {name: run_value(*run, name) for name in names} for identity, run in runs.items()}
+    values = {identity: {name: run.value(name) for name in names} for identity, run in runs.items()}
     for name in names:
         if values and all(math.isnan(own[name]) for own in values.values()):
             raise SchemaError(f"metrics: no run has a value of {name!r}")

@@ -71,10 +71,14 @@ class ColumnStage:
         """Return the state of all events so far; it changes with later events."""
         if self._waiting:
             with unbroken():
-                self._thaw()
-                parts, self._waiting, self._events = self._waiting, [], 0
-                self._states.add(join_values(parts))
+                self._add_waiting()
         return self._states
+
+    def _add_waiting(self) -> None:
+        if self._waiting:  # unless a handler of a signal has read the state since
+            self._thaw()
+            parts, self._waiting, self._events = self._waiting, [], 0
+            self._states.add(join_values(parts))
 
     def freeze(self) -> Callable[[], ColumnStates]:
         """Return a function that computes the state of the events so far, now or later."""

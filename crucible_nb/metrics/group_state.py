@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -77,12 +76,11 @@ class GroupState:
         sketches: Latency quantiles of each group.
     """
 
-    __slots__ = ("_shares_sketches", "sketches", "table")
+    __slots__ = ("sketches", "table")
 
     def __init__(self, size: int = 1) -> None:
         self.table = SumTable(size)
         self.sketches = [Quantiles() for _ in range(size)]
-        self._shares_sketches = False
 
     def __len__(self) -> int:
         return len(self.sketches)
@@ -136,8 +134,6 @@ class GroupState:
     def keep(self, latencies: Latencies, rows: Sequence[int]) -> None:
         """Add latencies to the groups at `rows`, in place."""
         for row, values in zip(rows, latencies.values, strict=False):
-            if self._shares_sketches:
-                self.sketches[row] = self.sketches[row].copy()
             self.sketches[row].keep(values)
 
     def clear(self, rows: np.ndarray) -> None:
@@ -155,7 +151,8 @@ class GroupState:
 
     def merge(self, later: GroupState) -> GroupState:
         """Merge group by group with the state of other events; both inputs stay unchanged."""
-        state = self.copy()
+        state = GroupState(0)
+        state.table = self.table.resized(len(self))
         state.table.add(slice(None), later.table)
         state.sketches = [a.merge(b) for a, b in zip(self.sketches, later.sketches, strict=True)]
         return state
@@ -174,9 +171,8 @@ class GroupState:
         return new
 
     def copy(self) -> GroupState:
-        """Return a copy that can be updated; sketches are copied on write."""
-        state = copy(self)
+        """Return a copy; later updates of one do not change the other."""
+        state = GroupState(0)
         state.table = self.table.resized(len(self))
-        state.sketches = list(self.sketches)
-        state._shares_sketches = True
+        state.sketches = [sketch.copy() for sketch in self.sketches]
         return state

@@ -122,6 +122,8 @@ class MetricsStage:
         return self._live
 
     def _add_waiting(self) -> None:
+        if not self._waiting:  # a handler of a signal has read the state since
+            return
         blocks, self._waiting, self._waiting_events = self._waiting, [], 0
         self._live.add(blocks[0] if len(blocks) == 1 else joined(blocks), self._latest)
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crucible_nb.anomaly.tellings import SEVERITIES
-from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.experiment import Experiment, groupings_of
 from crucible_nb.experiment.extensions import register
+from crucible_nb.experiment.listing import VIEWERS
 from crucible_nb.notebook import figures
 from crucible_nb.utils import checks
 
 __all__ = ["dashboard", "figures", "track_iter"]
 
 
+def _table_of_runs(listing: Any) -> dict[str, Any]:
+    from crucible_nb.notebook import runs_table  # noqa: PLC0415  widgets come with the first table
+
+    return runs_table.bundle(listing)
+
+
+VIEWERS[:] = [_table_of_runs]
+
+
 @register("dashboard")
 def dashboard(
-    self: Experiment, refresh: float = 0.5, *, compare: Experiment | None = None, severity: str | None = None
+    self: Experiment,
+    refresh: float = 0.5,
+    *,
+    compare: Experiment | Sequence[Experiment] | None = None,
+    by: str | None = None,
+    severity: str | None = None,
+    show: bool = True,
 ) -> Any:
     """Show a live dashboard in the notebook; it is updated while cells run, also during blocking code.
 
@@ -24,7 +41,10 @@ def dashboard(
 
     Args:
         refresh: Seconds between two updates, at least 0.1.
-        compare: Another experiment, to show both arms side by side and their running comparison.
+        compare: Another experiment, or a list of up to five, to show the arms side by side, and the running comparison
+            of each with this one.
+        by: Column to break down by at first: event, model or one of `cr.start(by=)`; the page has a picker for it.
+        show: Whether to show it here; False for a dashboard that is put into a box, a tab or an `Output`.
         severity: Least severity of an incident that is shown: "low", "medium", "high" or "critical". None shows all.
 
     Returns:
@@ -32,7 +52,8 @@ def dashboard(
         CRUCIBLE_UI=off) an object whose repr is one status line.
 
     Raises:
-        ConfigError: `refresh` is below 0.1, `compare` is not another experiment, or no such severity.
+        ConfigError: `refresh` is below 0.1, `compare` is not another experiment or a list of them, the groups of
+            `by` are not counted live, or no such severity.
 
     Examples:
         >>> import crucible_nb as cr
@@ -44,9 +65,26 @@ def dashboard(
     from crucible_nb.notebook import dashboards  # noqa: PLC0415  widgets come with the first dashboard
 
     checks.number("refresh", refresh, ge=0.1)
-    checks.other("compare", compare, self)
-    severity = "low" if severity is None else checks.one_of("severity", severity, SEVERITIES)
-    return dashboards.open_dashboard((self,) if compare is None else (self, compare), float(refresh), severity)
+    others = _others(self, compare)
+    if by is not None:
+        checks.one_of("by", by, [] if others else groupings_of(self))
+    least = "low" if severity is None else checks.one_of("severity", severity, SEVERITIES)
+    return dashboards.open_dashboard((self, *others), float(refresh), least, by=by or "", show=bool(show))
+
+
+_MAX_ARMS = 6
+
+
+def _others(control: Experiment, compare: Any) -> list[Experiment]:
+    """Return the experiments to compare with."""
+    if compare is None:
+        return []
+    others = [compare] if isinstance(compare, Experiment) else list(checks.iterable("compare", compare))
+    arms = [control, *others]
+    known = all(isinstance(one, Experiment) for one in others)
+    if isinstance(compare, str) or not known or len({id(one) for one in arms}) < len(arms) or len(arms) > _MAX_ARMS:
+        raise checks.wrong("compare", compare, f"another Experiment, or a list of up to {_MAX_ARMS - 1} others")
+    return others
 
 
 @register("track_iter")

@@ -11,6 +11,7 @@ from crucible_nb.metrics import Metrics
 from crucible_nb.notebook import wire
 from crucible_nb.stats.sequences import difference, success_sequence
 
+_MOMENT = 0.2  # seconds within which two intervals are of the same moment
 _TRAIL_LENGTH = 60  # earlier intervals kept per metric
 
 
@@ -60,14 +61,15 @@ def success_interval(total: Metrics) -> tuple[float, float]:
 
 
 class RunningComparison:
-    """The second experiment minus the first, updated at every keyframe.
+    """Another experiment minus the first, updated at every keyframe.
 
     Args:
         control, treatment: The two arms.
+        arm: Index of the treatment.
     """
 
-    def __init__(self, control: Experiment, treatment: Experiment) -> None:
-        self.arms = (control, treatment)
+    def __init__(self, control: Experiment, treatment: Experiment, arm: int = 1) -> None:
+        self.arms, self.arm = (control, treatment), arm
         self._trails: dict[str, list[list[float]]] = {}
 
     def update(self, elapsed: float) -> list[wire.Difference]:
@@ -84,8 +86,8 @@ class RunningComparison:
         if any(math.isnan(value) for value in values):
             return None
         line: wire.Difference = {
-            "metric": compared.label, "unit": compared.unit, "values": list(values), "low": None, "high": None,
-            "trail": self._trails.setdefault(compared.metric, []), "better": None,
+            "arm": self.arm, "metric": compared.label, "unit": compared.unit, "values": list(values),
+            "low": None, "high": None, "trail": self._trails.setdefault(compared.metric, []), "better": None,
         }  # fmt: skip
         try:
             sequence = difference(*self.arms, compared.metric, asymptotic=compared.asymptotic)
@@ -96,12 +98,14 @@ class RunningComparison:
             line["low"], line["high"] = low, high
             self._append(line["trail"], [elapsed, low, high])
         if sequence.decided and not compared.asymptotic:
-            line["better"] = int((sequence.estimate > 0) == compared.up)
+            line["better"] = self.arm if (sequence.estimate > 0) == compared.up else 0
         return line
 
     @staticmethod
     def _append(trail: list[list[float]], interval: list[float]) -> None:
-        """Append an interval; a full trail drops every second entry."""
+        """Append an interval, in place of one of the same moment; a full trail drops every second entry."""
+        if trail and interval[0] - trail[-1][0] < _MOMENT:
+            trail.pop()
         trail.append(interval)
         if len(trail) > _TRAIL_LENGTH:
             del trail[1:-1:2]

@@ -95,7 +95,7 @@ class Bins:
         if number <= self.newest:
             return
         while self.growing and number - self.base >= self.size:
-            self._double_width()
+            self.double_width()
             number = time // self.width
         if number - self.base >= self.size:
             self._shift(number - self.base - self.size + 1)
@@ -176,7 +176,7 @@ class Bins:
         self.base += by
         self.dirty = max(self.dirty, self.base)
 
-    def _double_width(self) -> None:
+    def double_width(self) -> None:
         """Merge neighbouring bins: half as many, twice as wide."""
         odd, last = self.base % 2, min(self.newest - self.base, self.size - 1)
         pairs = (np.arange(self.size) + odd) // 2
@@ -206,7 +206,7 @@ class Bins:
     def _extend_back(self, time: int) -> None:
         """Add bins before the oldest one, for events that arrived late."""
         while self.newest - time // self.width >= self.size:
-            self._double_width()
+            self.double_width()
         by = self.base - time // self.width
         if by > 0:
             for array in (self._sums, self._columns):

@@ -12,7 +12,9 @@ _OPEN: dict[tuple[str, ...], Any] = {}
 _REGISTERED: list[Any] = []  # IPython event managers with `_save_all` registered
 
 
-def open_dashboard(experiments: tuple[Experiment, ...], refresh: float, severity: str = "low") -> Any:
+def open_dashboard(
+    experiments: tuple[Experiment, ...], refresh: float, severity: str = "low", *, by: str = "", show: bool = True
+) -> Any:
     """Show a dashboard of these experiments and return it; a status line where there are no widgets."""
     if not environment.has_widgets():
         return StatusLine(experiments, severity)
@@ -27,9 +29,14 @@ def open_dashboard(experiments: tuple[Experiment, ...], refresh: float, severity
     for state in dashboard.refresher.composer.states:
         state.severity = severity
     dashboard.refresher.refresh = dashboard.refresher.composer.refresh = refresh
-    if environment.shell() is not None:
+    if by:
+        with dashboard.refresher.composer.lock:
+            dashboard.refresher.composer.choices.break_down(by)
+    if environment.shell() is not None and show:
         _register_save()
         dashboard.show()
+    else:
+        dashboard.keep_still()
     return dashboard
 
 

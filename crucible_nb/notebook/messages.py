@@ -11,12 +11,15 @@ from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.anytime import RunningComparison
 from crucible_nb.notebook.bins import Bins
+from crucible_nb.notebook.choices import Choices
 from crucible_nb.notebook.page_state import PageState, series_names
+from crucible_nb.notebook.page_tables import fitting
 from crucible_nb.pipeline.alerts import Alert
 
 CARD_INTERVAL = 0.9
 """Minimum seconds between two updates of the metrics on the cards: a reader needs no more. Counts, clocks and charts
 are updated at every tick."""
+_TABLES_INTERVAL = 1.0  # seconds between two messages with tables
 _KEYFRAME_ITEMS = 40  # maximum of incidents and of alerts in a keyframe
 _TICK_ITEMS = 3  # maximum of incidents and of alerts in a tick, and of bins besides the two newest
 
@@ -25,30 +28,31 @@ class Composer:
     """Numbers the messages of a dashboard and remembers what has been sent.
 
     Args:
-        experiments: One, or two to compare.
+        experiments: One, or several to compare with the first.
         refresh: Seconds between two ticks, shown by the browser.
         note: A hint about the buttons for the user, "" for none.
 
     Attributes:
         states: The state of each experiment, updated at each tick.
-        window: Name of the chosen window, a key of `wire.WINDOWS`.
-        picked: Columns to draw; None draws the first ones until the user picks.
+        choices: What the users of the page have chosen.
         lock: Must be held while updating or composing.
     """
 
     def __init__(self, experiments: Sequence[Experiment], refresh: float, note: str = "") -> None:
         self.states = [PageState(experiment) for experiment in experiments]
         self.refresh, self.note = refresh, note
-        self._comparison = RunningComparison(*experiments) if len(experiments) > 1 else None
-        self.window = "5min"
-        self.picked: list[str] | None = None
+        control, *others = experiments
+        self._comparisons = [RunningComparison(control, other, i) for i, other in enumerate(others, 1)]
+        self.choices = Choices(self.states)
         self.number = 0
-        self._measured = ("", 0.0)  # window of the metrics on the cards, and when they were computed
+        self._measured: tuple[object, float] = ("", 0.0)  # choice of the metrics on the cards, and when computed
         self.lock = threading.RLock()
         self._with_metrics = False
-        self._drawn: list[str] = []
+        self._drawn: tuple[object, ...] = ()
         self._sent: dict[tuple[int, int], int] = {}  # (arm, id) of an incident: its event count when sent
         self._alerts_sent = [0] * len(self.states)
+        empty: wire.ArmTables = {"errors": [], "slowest": [], "dearest": []}
+        self._tables_sent: tuple[list[wire.ArmTables], float] = ([empty] * len(self.states), 0.0)
 
     def update(self, *, with_metrics: bool = False) -> None:
         """Read new events.
@@ -56,13 +60,17 @@ class Composer:
         Args:
             with_metrics: Recompute the metrics of the window; otherwise only after `CARD_INTERVAL`.
         """
-        window, measured_at = self._measured
-        stale = window != self.window or time.monotonic() - measured_at >= CARD_INTERVAL
+        choices = self.choices
+        measured, measured_at = self._measured
+        stale = measured != choices.of_cards or time.monotonic() - measured_at >= CARD_INTERVAL
         self._with_metrics = with_metrics or stale
         for state in self.states:
-            state.update(self.window, with_metrics=self._with_metrics)
+            state.update(choices.window, with_metrics=self._with_metrics and choices.span is None)
+        if choices.span is not None and measured != choices.of_cards:  # what has passed does not change
+            for state, (start, stop) in zip(self.states, choices.span, strict=True):
+                state.measure_span(start, stop)
         if self._with_metrics:
-            self._measured = (self.window, time.monotonic())
+            self._measured = (choices.of_cards, time.monotonic())
 
     @property
     def has_backlog(self) -> bool:
@@ -79,50 +87,51 @@ class Composer:
         """Whether a writing process has ended and another one may resume its experiment."""
         return any(state.facts["status"] == "dead" for state in self.states)
 
-    def _columns(self) -> list[str]:
-        return list(dict.fromkeys(name for state in self.states for name in state.columns))
-
-    def _columns_to_draw(self) -> list[str]:
-        available = self._columns()
-        if self.picked is None:
-            return list(dict.fromkeys(name for state in self.states for name in state.default_columns))
-        return [name for name in self.picked if name in available]
-
     def keyframe(self) -> tuple[wire.Keyframe, list[bytes]]:
         """Build a message with everything a browser needs to draw, and its buffers."""
-        if not self._with_metrics or self._measured[0] != self.window:
+        choices = self.choices
+        if not self._with_metrics or self._measured[0] != choices.of_cards:
             self.update(with_metrics=True)
         self.number += 1
         for state in self.states:
             state.update_all_bins()
-        self._drawn = self._columns_to_draw()
+        self._drawn = choices.drawn
         first = self.states[0]
         self._sent, self._alerts_sent = {}, [0] * len(self.states)
         incidents, alerts = self._new_incidents_and_alerts()
         self._mark_sent(incidents)
         for state, bins in zip(self.states, self._shown_bins(), strict=True):
-            start = bins.oldest if state.start is None else min(bins.oldest, state.start // bins.width)
+            start = bins.oldest
+            if state.start is not None and bins is not state.steps:
+                start = min(start, state.start // bins.width)
             bins.dirty = max(bins.base, start, bins.newest - self._window_bins(bins) + 1)
         arms, buffers = self._arms()
+        picked, groups = choices.columns_to_draw, choices.groups
         message: wire.Keyframe = {
             "kind": "key",
             "version": wire.VERSION,
             "n": self.number,
             "refresh": self.refresh,
-            "window": self.window,
+            "window": choices.window,
+            "span": None if choices.span is None else [[start / 1e6, stop / 1e6] for start, stop in choices.span],
+            "axis": choices.axis,
+            "has_steps": choices.has_steps,
+            "by": choices.by,
+            "groupings": choices.groupings,
+            "groups": groups,
             "status": self._status(),
             "arms": arms,
             "titles": [_title(state) for state in self.states],
-            "cards": wire.CARDS,
-            "series": series_names(self._drawn),
-            "columns": self._columns(),
-            "picked": self._drawn,
+            "cards": (*wire.CARDS, *(f"last:{name}" for name in picked)),
+            "series": series_names(picked, len(groups)),
+            "columns": choices.columns,
+            "picked": picked,
             "pauses": [[start / 1e6, end / 1e6] for start, end in first.pauses.tolist()],
             "incidents": incidents,
             "alerts": alerts[-_KEYFRAME_ITEMS:],
             "estimated": any(state.facts["sampling"] is not None for state in self.states),
             "note": self.note,
-            "compare": [] if self._comparison is None else self._comparison.update(self._elapsed()),
+            "compare": self.compared,
         }
         return message, buffers
 
@@ -131,7 +140,7 @@ class Composer:
         late = any(bins.newest - bins.dirty > 2 + _TICK_ITEMS for bins in self._shown_bins())
         before = list(self._alerts_sent)
         incidents, alerts = self._new_incidents_and_alerts()
-        if late or self._columns_to_draw() != self._drawn or max(len(incidents), len(alerts)) > _TICK_ITEMS:
+        if late or self.choices.drawn != self._drawn or max(len(incidents), len(alerts)) > _TICK_ITEMS:
             self._alerts_sent = before
             return self.keyframe()
         self.number += 1
@@ -144,16 +153,48 @@ class Composer:
             message["alerts"] = alerts
         return message, buffers
 
+    def tables(self, *, always: bool = False) -> wire.Tables | None:
+        """Build a message with the tables if they have changed since it was sent, at most once a second.
+
+        Args:
+            always: Whether a page needs them that has none.
+        """
+        sent, sent_at = self._tables_sent
+        now = time.monotonic()
+        if not always and now - sent_at < _TABLES_INTERVAL:
+            return None
+        choices = self.choices
+        if choices.span is not None:
+            arms = choices.tables_of_span
+        else:
+            arms = [state.tables.read(*self._edges(state)) for state in self.states]
+        arms = fitting(arms)
+        self._tables_sent = (arms, now)
+        news = arms != sent or (always and any(any(one.values()) for one in arms))
+        return {"kind": "tables", "arms": arms} if news else None
+
+    def _edges(self, state: PageState) -> tuple[str, int, int]:
+        """Return the buckets and the ends of the window for the tables of one arm."""
+        window = wire.WINDOWS[self.choices.window]
+        return window.bins, state.now - (window.seconds or 0) * 10**9, state.now
+
+    @property
+    def compared(self) -> list[wire.Difference]:
+        """The newest lines of the running comparison."""
+        return [line for one in self._comparisons for line in one.update(self._elapsed())]
+
     def _elapsed(self) -> float:
         return max(float(state.facts["wall_clock_duration"]) for state in self.states)
 
     def _window_bins(self, bins: Bins) -> int:
         """Return the number of bins in the chosen window, which may be fewer than are stored."""
-        seconds = wire.WINDOWS[self.window].seconds
+        seconds = None if self.choices.axis == "step" else wire.WINDOWS[self.choices.window].seconds
         return bins.size if seconds is None else seconds * 10**9 // bins.width + 2
 
     def _shown_bins(self) -> list[Bins]:
-        return [state.bins[wire.WINDOWS[self.window].bins] for state in self.states]
+        if self.choices.axis == "step":
+            return [state.steps for state in self.states]
+        return [state.bins[wire.WINDOWS[self.choices.window].bins] for state in self.states]
 
     def _status(self) -> list[str]:
         return [state.facts["status"] for state in self.states]
@@ -161,11 +202,14 @@ class Composer:
     def _arms(self) -> tuple[list[wire.Arm], list[bytes]]:
         arms: list[wire.Arm] = []
         buffers = []
+        choices = self.choices
+        picked, steps = choices.columns_to_draw, choices.axis == "step"
+        key = wire.WINDOWS[choices.window].bins if choices.groups else ""
         for state, bins in zip(self.states, self._shown_bins(), strict=True):
             first = max(bins.dirty, bins.base)
             oldest = max(bins.base, bins.newest - self._window_bins(bins) + 1)
-            arms.append({"first": first, "base": oldest, "width": bins.width / 1e6})
-            buffers.append(wire.buffer(state.cards(), state.series(bins, first, self._drawn)))
+            arms.append({"first": first, "base": oldest, "width": float(bins.width) if steps else bins.width / 1e6})
+            buffers.append(wire.buffer(state.cards(picked), state.series(bins, first, picked, key)))
             bins.dirty = bins.newest
         return arms, buffers
 

@@ -29,7 +29,11 @@ _TICK_RATES, _CPU_SHARES = (2, 10), (0.01, 0.04)  # requested ticks per second: 
 _MAX_PAUSE = 1.0  # seconds an expensive tick may delay the next one, unless it would use
 _MAX_CPU_SHARE = 0.04  # more than this share of a CPU
 
-Send = Callable[[wire.Keyframe | wire.Tick | wire.Trouble, Sequence[bytes]], None]
+_CHOICES = ("window", "pick", "by", "axis", "span")  # messages after which the page needs a keyframe
+
+_PUSH_INTERVAL = 4.0  # seconds between two times that the code is sent unasked
+
+Send = Callable[[wire.Keyframe | wire.Tick | wire.Tables | wire.Trouble, Sequence[bytes]], None]
 
 
 def tick_pause(cost: float, refresh: float) -> float:
@@ -61,11 +65,20 @@ class Refresher:
         composer: Builds the messages.
         send: Callable (message, buffers) that sends to the browser.
         refresh: Seconds between two ticks.
+        send_code: Callable that sends the program of the page.
+        pushes: How often the program is sent before a page was heard.
     """
 
-    def __init__(self, composer: Composer, send: Send, refresh: float) -> None:
+    def __init__(
+        self,
+        composer: Composer,
+        send: Send,
+        refresh: float,
+        send_code: Callable[[], None] | None = None,
+        pushes: int = 0,
+    ) -> None:
         self.composer, self.refresh = composer, refresh
-        self._send = send
+        self._send, self._send_code, self._pushes, self._next_push = send, send_code, pushes, 0.0
         self._inbox: SimpleQueue[wire.BrowserMessage] = SimpleQueue()
         self._wake = threading.Event()
         self._lock = threading.Lock()
@@ -109,6 +122,7 @@ class Refresher:
             cpu, clock = time.thread_time(), time.monotonic()
             self._wake.clear()
             self._drain_inbox()
+            self._push_code(clock)
             if self._is_visible:
                 key = self._keyframe_due or clock - sent >= (KEYFRAME_INTERVAL if self._views else 1.0)
                 with short_switch_interval():
@@ -150,9 +164,11 @@ class Refresher:
                 ends_now = composer.all_ended and not had_ended
                 message, buffers = composer.keyframe() if key or ends_now else composer.tick()
                 self._send(message, buffers)
+                tables = composer.tables(always=self._keyframe_due)
+                if tables is not None:
+                    self._send(tables, [])
         except Exception as error:  # noqa: BLE001  telemetry never breaks the code it measures, nor its own thread
-            with contextlib.suppress(Exception):
-                self._send({"kind": "trouble", "text": f"{type(error).__name__}: {error}"[:300]}, [])
+            self._tell(error)
             self._keyframe_due = False
             return True
         if message["kind"] == "key":
@@ -166,15 +182,30 @@ class Refresher:
                 now = time.monotonic()
                 self._views[message["view"]] = (message.get("seen", False), now)
                 self._views = {name: view for name, view in self._views.items() if now - view[1] < VIEW_TIMEOUT}
-            self._keyframe_due |= message.get("hello", False) or message.get("kind") in ("window", "pick")
-            self._apply(message)
+            self._keyframe_due |= message.get("hello", False) or message.get("kind") in _CHOICES
+            try:
+                self._apply(message)
+            except Exception as error:  # noqa: BLE001  as above
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        with contextlib.suppress(Exception):
+            self._send({"kind": "trouble", "text": f"{type(error).__name__}: {error}"[:300]}, [])
+
+    def _push_code(self, now: float) -> None:
+        """Send the code unasked while no page is heard: before ipykernel 7.1 a busy kernel hears none."""
+        if self._send_code is not None and self._pushes and not self._views and now >= self._next_push:
+            self._send_code()
+            self._pushes -= 1
+            self._next_push = now + _PUSH_INTERVAL
 
     def _apply(self, message: wire.BrowserMessage) -> None:
-        if "window" in message:
-            self.composer.window = message["window"]
-        if "columns" in message:
-            self.composer.picked = message["columns"]
+        if message.get("kind") == "code" and self._send_code is not None:
+            self._send_code()
+        with self.composer.lock:
+            self.composer.choices.apply(message)
         if "verb" in message:
-            for state in self.composer.states:
+            states = self.composer.states
+            for state in states[message["arm"] :][:1] if "arm" in message else states:
                 with contextlib.suppress(LifecycleError):  # the status may have changed since the click
                     getattr(state.experiment, message["verb"])()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from html import escape
 
 import numpy as np
-import pandas as pd
 
 from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.metrics import Metrics
+from crucible_nb.notebook import wire
 from crucible_nb.notebook.page_state import PageState, series_names
+from crucible_nb.notebook.static_chart import LETTERS, StillLine, still_chart, swatch
 from crucible_nb.utils.html import table
-from crucible_nb.utils.pictures import sparkline
 
 _MAX_LISTED = 10
 _TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD per hour"}
@@ -61,21 +62,73 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def page(states: Sequence[PageState]) -> str:
-    """Render a table of the experiments' facts and metrics, small charts over time, and the anomalies."""
+def page(states: Sequence[PageState], compared: Sequence[wire.Difference] = ()) -> str:
+    """Render a table of the experiments' facts and metrics, the running comparison, charts over time, and anomalies."""
     experiments = [state.experiment for state in states]
     for state in states:
         state.update_all_bins()
     metrics = [experiment.metrics() for experiment in experiments]
-    names = ["", *(experiment.name for experiment in experiments)] if len(experiments) > 1 else []
+    names = ["", *map(_arm_name, range(len(experiments)), experiments)] if len(experiments) > 1 else []
     rows = [[label, *map(cell, states, metrics)] for label, cell in _FACTS.items()]
     known = [row for row in rows if any(cell != "–" for cell in row[1:])]
     title = " against ".join(experiment.name for experiment in experiments)
-    pictures = "".join(map(_pictures, states))
     return (
         f'<div class="crucible-static"><style>{_STYLE}</style>{table(known, names, title)}'
-        f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{pictures}</div>'
-        f"{''.join(map(_anomalies, states))}</div>"
+        f"{_comparison(compared, experiments)}{_pictures(states)}{''.join(map(_anomalies, states))}</div>"
+    )
+
+
+def _arm_name(arm: int, experiment: Experiment) -> str:
+    return f"{LETTERS[arm]} {experiment.name}"
+
+
+def clock(moment: int) -> str:
+    """Format a time in UTC nanoseconds as the local time of day, with the name of its zone.
+
+    Examples:
+        >>> clock(0).startswith("1970"), "UTC" in clock(0)
+        (False, True)
+    """
+    return f"{_local(moment):%H:%M:%S} {zone(moment)}"
+
+
+def zone(moment: int) -> str:
+    """Return the local zone at a time as "UTC" or "UTC+02:00"."""
+    offset = f"{_local(moment):%z}"
+    return "UTC" if offset == "+0000" else f"UTC{offset[:3]}:{offset[3:5]}"
+
+
+def _local(moment: int) -> datetime:
+    return datetime.fromtimestamp(moment // 10**9, UTC).astimezone()
+
+
+def _comparison(lines: Sequence[wire.Difference], experiments: Sequence[Experiment]) -> str:
+    """Render the running comparison with its verdicts."""
+    if not lines:
+        return ""
+    rows = [_compared(line) for line in lines]
+    header = ("metric", "A", "other", "difference", "95 % interval, valid at any time", "verdict")
+    names = ", ".join(map(_arm_name, range(len(experiments)), experiments))
+    return table(rows, header, f"Running comparison: {names}")
+
+
+def _compared(line: wire.Difference) -> list[str]:
+    scale, unit = _SCALES[line["unit"]]
+    first, other = (math.nan if value is None else value for value in line["values"])
+    low, high = line["low"], line["high"]
+    interval = "not known yet" if low is None or high is None else f"{_signed(low * scale)} to {_signed(high * scale)}"
+    verdict = "undecided" if line["better"] is None else f"{LETTERS[line['better']]} is better"
+    letter, level = LETTERS[line["arm"]], "%" if unit == "points" else unit
+    values = [f"{number(first * scale)} {level}", f"{letter} {number(other * scale)} {level}"]
+    return [line["metric"], *values, f"{_signed((other - first) * scale)} {unit}", interval, verdict]
+
+
+_SCALES = {"share": (100.0, "points"), "ms": (1.0, "ms"), "USD": (1.0, "USD")}
+
+
+def _signed(value: float) -> str:
+    return (
+        number(value) if not math.isfinite(value) or value == 0 else f"{'+' if value > 0 else '−'}{number(abs(value))}"
     )
 
 
@@ -127,40 +180,61 @@ _FACTS: dict[str, Callable[[PageState, Metrics], str]] = {
 }
 
 
-def _pictures(state: PageState) -> str:
-    bins = state.bins["all"]
-    first = max(bins.base, bins.oldest)
-    picked = state.default_columns
-    values = state.series(bins, first, picked)
+def _pictures(states: Sequence[PageState]) -> str:
+    """Draw a chart of each series that is known in any arm, with a line for each arm."""
+    picked = list(dict.fromkeys(name for state in states for name in state.default_columns))
+    names = series_names(picked)
+    firsts = [max(state.bins["all"].base, state.bins["all"].oldest) for state in states]
+    values = [state.series(state.bins["all"], first, picked) for state, first in zip(states, firsts, strict=True)]
     figures = []
-    for name, column in zip(series_names(picked), values.T, strict=True):
+    for i, name in enumerate(names):
         title = _TITLES.get(name) or (name[5:] if name.startswith("mean:") else None)
-        if title is not None and np.isfinite(column).any():
-            metric = _METRICS.get(name, title)
-            incidents = [(i, incident) for i, incident in state.incidents if metric in incident.metrics]
-            marks = [(incident.start / bins.width - first, str(i)) for i, incident in incidents[-_MAX_LISTED:]]
-            figures.append(_figure(column, f"{state.experiment.name}: {title}", title, marks))
-    return "".join(figures)
+        if title is None:
+            continue
+        lines = [
+            StillLine(arm, columns[:, i], _marks(state, first, _METRICS.get(name, title)))
+            for arm, (state, first, columns) in enumerate(zip(states, firsts, values, strict=True))
+            if np.isfinite(columns[:, i]).any()
+        ]
+        if lines:
+            figures.append(_figure(lines, title, states))
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{"".join(figures)}</div>'
+
+
+def _marks(state: PageState, first: int, metric: str) -> list[tuple[float, str]]:
+    incidents = [(i, incident) for i, incident in state.incidents if metric in incident.metrics]
+    width = state.bins["all"].width
+    return [(incident.start / width - first, str(i)) for i, incident in incidents[-_MAX_LISTED:]]
 
 
 _METRICS = {"p95": "latency_ms", "success": "success", "cost": "cost_usd", "rate": ""}
 
 
-def _figure(values: np.ndarray, label: str, title: str, marks: Sequence[tuple[float, str]]) -> str:
-    known = values[np.isfinite(values)]
-    limits = f"{number(float(known.min()))} to {number(float(known.max()))}"
-    picture = sparkline(values, f"{label}, {limits}", marks)
-    return f'<figure style="margin:0"><figcaption>{escape(title)}: {limits}</figcaption>{picture}</figure>'
+def _figure(lines: Sequence[StillLine], title: str, states: Sequence[PageState]) -> str:
+    limits = []
+    for line in lines:
+        known = line.values[np.isfinite(line.values)]
+        limits.append(f"{number(float(known.min()))} to {number(float(known.max()))}")
+    spoken = [
+        f"{states[line.arm].experiment.name}: {title}, {limit}" for line, limit in zip(lines, limits, strict=True)
+    ]
+    if len(states) == 1:
+        caption = f"{escape(title)}: {limits[0]}"
+    else:
+        named = (f"{swatch(line.arm)} {limit}" for line, limit in zip(lines, limits, strict=True))
+        caption = f"{escape(title)}<br>{'<br>'.join(named)}"
+    picture = still_chart(lines, "; ".join(spoken))
+    return f'<figure style="margin:0"><figcaption>{caption}</figcaption>{picture}</figure>'
 
 
 def _anomalies(state: PageState) -> str:
     rows = [
-        [i, f"{pd.Timestamp(one.start):%H:%M:%S}", one.severity, one.count, ", ".join(one.metrics), one.reason]
+        [i, f"{_local(one.start):%H:%M:%S}", one.severity, one.count, ", ".join(one.metrics), one.reason]
         for i, one in state.incidents
     ]
     if not rows:
         return ""
     shown = rows[-_MAX_LISTED:]
     more = f" (the last {_MAX_LISTED})" if len(rows) > _MAX_LISTED else ""
-    header = ("no.", "UTC", "severity", "events", "metrics", "reason")
+    header = ("no.", f"time, {zone(state.incidents[-1][1].start)}", "severity", "events", "metrics", "reason")
     return table(shown, header, f"{len(rows)} anomalies in {state.experiment.name}{more}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import anywidget
-import pandas as pd
+import traitlets
 
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook import environment, static_page, wire
@@ -18,18 +20,22 @@ from crucible_nb.notebook.refresh import Refresher
 
 _SAVE_INTERVAL = 60.0  # seconds between two updates of the saved picture of a running experiment
 _STATIC = Path(__file__).with_name("static")
+_PUSHES = 3  # times the program is sent unasked, where a busy kernel hears no page
 _CHILD = ".jp-OutputArea-child"
+_LEFT = ">.jp-OutputArea-output>.crucible-left"  # of this output itself, not of one that holds it
 _BROKEN = f"{_CHILD}:has(>.jp-OutputArea-output.jupyter-widgets)"  # JupyterLab found no model for the widget
-_HIDDEN = f"{_CHILD}:has(.crucible-left):not({_BROKEN}+*),{_BROKEN}:has(+{_CHILD} .crucible-left)"
-_SHOWN = f"{_BROKEN}+{_CHILD} .crucible-left"
+_HIDDEN = f"{_CHILD}:has({_LEFT}):not({_BROKEN}+*),{_BROKEN}:has(+{_CHILD}{_LEFT})"
+_SHOWN = f"{_BROKEN}+{_CHILD}{_LEFT}"
 _FALLBACK_STYLE = f"<style>{_HIDDEN}{{display:none}}{_SHOWN}{{display:block!important}}</style>"
 
 
 class Dashboard(anywidget.AnyWidget):
     """The live widget returned by `exp.dashboard()`.
 
+    A notebook saves only a loader and the still picture: a page asks the kernel for the program, once.
+
     Args:
-        experiments: One, or two to compare.
+        experiments: One, or several to compare with the first.
         refresh: Seconds between two updates.
 
     Examples:
@@ -42,11 +48,13 @@ class Dashboard(anywidget.AnyWidget):
         >>> dashboard.close()
     """
 
-    _esm = (_STATIC / "dashboard.js").read_text(encoding="utf-8")
-    _css = (_STATIC / "dashboard.css").read_text(encoding="utf-8")
+    _esm = (_STATIC / "loader.js").read_text(encoding="utf-8")
+    _code = traitlets.Unicode().tag(sync=True)  # which program: pages keep one of each
+    _still = traitlets.Unicode().tag(sync=True)  # shown until the program has come, and where no kernel can send it
 
     def __init__(self, experiments: Sequence[Experiment], refresh: float) -> None:
-        super().__init__()
+        super().__init__(_code=_program()[0])
+        self.layout.flex, self.layout.min_width = "1 1 auto", "min(100%, 480px)"  # in a row it has no width of its own
         self.experiments = tuple(experiments)
         self._shown_in_cell: object = None
         self._display: Any = None  # IPython's handle of the live view
@@ -55,7 +63,8 @@ class Dashboard(anywidget.AnyWidget):
         self._saved_at = 0.0
         environment.handle_messages_while_busy(self.comm)
         composer = Composer(self.experiments, refresh, environment.button_note())
-        self.refresher = Refresher(composer, self._send_message, refresh)
+        pushes = _PUSHES if composer.note else 0
+        self.refresher = Refresher(composer, self._send_message, refresh, self._send_code, pushes)
         self.on_msg(self._on_message)
         self.refresher.start()
 
@@ -66,12 +75,16 @@ class Dashboard(anywidget.AnyWidget):
         if self.comm is not None:
             self.send(message, list(buffers))
 
+    def _send_code(self) -> None:
+        self._send_message({"kind": "code"}, _program()[1])
+
     def close(self) -> None:
         """End the updates and replace the view by a static picture; the experiment keeps running."""
         if self.comm is not None and hasattr(self, "refresher"):
             self.refresher.close()
             if self._display is not None:
-                self._display.update(self._static_bundle(), raw=True)
+                with suppress(Exception):  # the output may be gone
+                    self._display.update(self._static_bundle(), raw=True)
         super().close()
 
     def figure(self, theme: str | None = None) -> Any:
@@ -119,14 +132,22 @@ class Dashboard(anywidget.AnyWidget):
 
         It happens rarely, since the browser rebuilds its view: when a status has changed, or after a minute.
         """
-        if self._display is None or self.comm is None or self._saved_state == self._state():
+        if self.comm is None or self._saved_state == self._state():
+            return
+        if self._display is None or self._fallback is None:  # not shown by itself, but in a box
+            self.keep_still()
             return
         if self._saved_state[0] != self._state()[0] or time.monotonic() - self._saved_at > _SAVE_INTERVAL:
             self._show_and_save(self._display.update)
             self._fallback.update(self._fallback_bundle(), raw=True)
 
+    def keep_still(self) -> None:
+        """Update the picture that is shown until the program of the page has come."""
+        self._saved_state, self._still = self._state(), self._static_bundle()["text/html"]
+
     def _show_and_save(self, show: Callable[[Dashboard], Any]) -> Any:
-        self._shown_in_cell, self._saved_state, self._saved_at = None, self._state(), time.monotonic()
+        self._shown_in_cell, self._saved_at = None, time.monotonic()
+        self.keep_still()
         return show(self)
 
     @property
@@ -153,20 +174,26 @@ class Dashboard(anywidget.AnyWidget):
             composer.update(with_metrics=True)
             while composer.has_backlog:
                 composer.update(with_metrics=True)
-            page = static_page.page(composer.states)
+            page = static_page.page(composer.states, composer.compared)
         return {"text/html": page, "text/plain": static_page.line(self.experiments, self._severity)}
 
     def _fallback_bundle(self) -> dict[str, str]:
         """Return a second output, hidden unless a page finds no widget for the first, as after a kernel restart."""
-        when = max(state.now for state in self.refresher.composer.states)
-        time_of_day = f"{pd.Timestamp(when):%H:%M:%S} UTC"
-        hint = f"The kernel of this dashboard has ended. State at {time_of_day}; run the cell again."
-        static = self._static_bundle()["text/html"].replace(' class="crucible"', "")  # the class of a live view
+        when = static_page.clock(max(state.now for state in self.refresher.composer.states))
+        hint = f"The kernel of this dashboard has ended: as of {when}. Run the cell again."
+        static = self._static_bundle()["text/html"]
         page = f'{_FALLBACK_STYLE}<div class="crucible-left" style="display:none"><p>{hint}</p>{static}</div>'
         return {"text/html": page, "text/plain": ""}
 
     def __repr__(self) -> str:
         return f"<Dashboard of {static_page.line(self.experiments, self._severity)}>"
+
+
+@cache
+def _program() -> tuple[str, list[bytes]]:
+    """Return a name for the program of the page, which changes with it; and its code and stylesheet."""
+    parts = [(_STATIC / f"dashboard.{kind}").read_bytes() for kind in ("js", "css")]
+    return f"{wire.VERSION}-{zlib.crc32(b''.join(parts)):08x}", parts
 
 
 def _running_cell() -> object:

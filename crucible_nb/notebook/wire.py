@@ -1,26 +1,28 @@
 """Everything that crosses between kernel and browser; `js/src/wire.js` reads the messages defined here.
 
-The kernel owns the state, the browser draws it. Only the code of the widget is a synced trait: a page that opens,
-reloads or shows a second view sends `hello` and receives a keyframe, so its state is never stale.
+The kernel owns the state, the browser draws it. Only a small loader and the still picture are synced traits: a page
+that opens, reloads or shows a second view sends `hello` and receives a keyframe, so its state is never stale.
 
-**Kernel to browser.** A message has a JSON head (`Keyframe`, `Tick` or `Trouble`) and, except for `Trouble`, one binary
-buffer per arm. Messages are numbered; a browser that misses one requests a keyframe and waits for it.
+**Kernel to browser.** A message has a JSON head (`Keyframe`, `Tick`, `Tables`, `Trouble` or `Code`). Keyframes and
+ticks have one binary buffer per arm, and are numbered; a browser that misses one requests a keyframe and waits for it.
+`Code` brings the program of the page, which a page asks for once.
 
 **A buffer**, little-endian: float64 for each name of `CARDS`; then, for each bin from `first` of the head on, float32
 for each name in the keyframe's `series`. Bins replace the previous ones from `first` on: except for the newest, bins
 are only appended. NaN means unknown.
 
-**Browser to kernel.** `BrowserMessage`: a click or a choice, or that a view opened, closed, was shown or hidden.
+**Browser to kernel.** `BrowserMessage`: a click or a choice; a view that opened, closed, was shown or hidden; a page
+that needs the code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 
 
 class Window(NamedTuple):
@@ -59,6 +61,9 @@ CARDS = (
 )  # fmt: skip
 """Names of the float64 numbers at the head of a buffer."""
 
+AXES = ("time", "elapsed", "step")
+"""Choices of the horizontal axis; "step" has bins of its own."""
+
 SERIES = ("p50", "p95", "p99", "rate", "success", "cost")
 """Series of every dashboard: latency quantiles (ms), events per second, success rate, USD per hour."""
 
@@ -69,7 +74,8 @@ class Arm(TypedDict):
     Attributes:
         first: Number of the first bin sent.
         base: Number of the oldest bin that the browser keeps.
-        width: Length of a bin in ms; bin `i` holds the times in [i * width, (i + 1) * width) since 1970.
+        width: Length of a bin in ms; bin `i` holds the times in [i * width, (i + 1) * width) since 1970. On the axis
+            "step" the length is in steps.
     """
 
     first: int
@@ -112,17 +118,19 @@ class Alert(TypedDict):
 
 
 class Difference(TypedDict):
-    """One line of the running comparison: the second arm minus the first.
+    """One line of the running comparison: another arm minus the first.
 
     Attributes:
+        arm: Index of the other arm.
         metric: Name of the metric as shown.
         unit: "share", "ms" or "USD".
-        values: Value of each arm.
+        values: Value of the first arm and of the other one.
         low, high: Anytime-valid interval of the difference; None while unknown.
         trail: [elapsed s, low, high] of earlier intervals.
         better: Index of the arm whose advantage is significant, None while there is none.
     """
 
+    arm: int
     metric: str
     unit: str
     values: list[float | None]
@@ -130,6 +138,45 @@ class Difference(TypedDict):
     high: float | None
     trail: list[list[float]]
     better: int | None
+
+
+class ListedRow(TypedDict):
+    """One event of a list.
+
+    Attributes:
+        value: Latency in ms, or cost in USD.
+        time: ms since 1970.
+        seq: Sequence number.
+        texts: Event, model and error, as far as known.
+        ids: `sample_id`, `session_id` and `user_id`, as far as known.
+    """
+
+    value: float
+    time: float
+    seq: int
+    texts: dict[str, str]
+    ids: dict[str, str]
+
+
+class ArmTables(TypedDict):
+    """Tables of one arm: [class, count] of its errors, and its slowest and dearest kept events."""
+
+    errors: list[list[Any]]
+    slowest: list[ListedRow]
+    dearest: list[ListedRow]
+
+
+class Tables(TypedDict):
+    """The tables of all arms; sent when they have changed, at most once a second."""
+
+    kind: Literal["tables"]
+    arms: list[ArmTables]
+
+
+class Code(TypedDict):
+    """The program of the page; its two buffers are the JavaScript, and the stylesheet of the page."""
+
+    kind: Literal["code"]
 
 
 class Title(TypedDict):
@@ -157,6 +204,12 @@ class Keyframe(TypedDict):
     n: int
     refresh: float
     window: str
+    span: list[list[float]] | None
+    axis: str
+    has_steps: bool
+    by: str
+    groupings: list[str]
+    groups: list[str]
     status: list[str]
     arms: list[Arm]
     titles: list[Title]
@@ -194,13 +247,18 @@ class BrowserMessage(TypedDict, total=False):
     """A message from the browser.
 
     Attributes:
-        kind: "view" (a view opened, is visible or is hidden), "gone", "do", "window" or "pick".
+        kind: "view" (a view opened, is visible or is hidden), "gone", "do", "window", "pick", "by", "axis", "span" or
+            "code".
         view: Name of the view that sends it.
         seen: Whether the view is visible.
         hello: Whether the view needs a keyframe.
         verb: "pause", "resume" or "stop".
+        arm: Index of the arm that the verb is for; None for all.
         window: Name of the chosen window, a key of `WINDOWS`.
         columns: Columns to draw.
+        by: Column to break down by, "" for none.
+        axis: Name of the horizontal axis, one of `AXES`.
+        span: [start, stop] in ms since 1970 of each arm, for cards and tables; [] for the window again.
     """
 
     kind: str
@@ -208,8 +266,12 @@ class BrowserMessage(TypedDict, total=False):
     seen: bool
     hello: bool
     verb: str
+    arm: int
     window: str
     columns: list[str]
+    by: str
+    axis: str
+    span: list[list[float]]
 
 
 def buffer(cards: Iterable[float], bins: np.ndarray) -> bytes:
@@ -235,23 +297,54 @@ def parse_browser_message(content: Any) -> BrowserMessage:
         >>> parse_browser_message({"kind": "do", "verb": "explode"}), parse_browser_message("nonsense")
         ({'kind': 'do'}, {})
     """
-    if not isinstance(content, dict) or content.get("kind") not in ("view", "gone", "do", "window", "pick"):
+    if not isinstance(content, dict) or content.get("kind") not in KINDS:
         return {}
-    checked: BrowserMessage = {"kind": content["kind"]}
-    if isinstance(content.get("view"), str):
-        checked["view"] = content["view"][:64]
-    for name in ("seen", "hello"):
-        if content.get(name) is True:
-            checked[name] = True
-    if content.get("verb") in ("pause", "resume", "stop"):
-        checked["verb"] = content["verb"]
-    if content.get("window") in WINDOWS:
-        checked["window"] = content["window"]
-    columns = content.get("columns")
-    if isinstance(columns, list) and all(isinstance(name, str) for name in columns):
-        checked["columns"] = columns[:MAX_COLUMNS]
-    return checked
+    checked: dict[str, Any] = {"kind": content["kind"]}
+    for name, is_valid in _CHECKS.items():
+        if name in content and is_valid(content[name]):
+            checked[name] = content[name]
+    if "view" in checked:
+        checked["view"] = checked["view"][:64]
+    if "columns" in checked:
+        checked["columns"] = checked["columns"][:MAX_COLUMNS]
+    return cast("BrowserMessage", checked)
 
 
-MAX_COLUMNS = 4
+def _is_span(pair: Any) -> bool:
+    """Whether this is a pair of times in ms, the first before the second."""
+    numbers = isinstance(pair, list) and len(pair) == 2 and all(type(one) in (int, float) for one in pair)
+    return numbers and -_LATEST < pair[0] < pair[1] < _LATEST
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(is_valid, value))
+
+
+def _among(options: Iterable[str]) -> Callable[[Any], bool]:
+    return lambda value: _is_text(value) and value in options
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "view": _is_text,
+    "seen": lambda value: value is True,
+    "hello": lambda value: value is True,
+    "verb": _among(("pause", "resume", "stop")),
+    "window": _among(WINDOWS),
+    "arm": lambda value: type(value) is int and value >= 0,
+    "by": _is_text,
+    "axis": _among(AXES),
+    "columns": _are(_is_text),
+    "span": _are(_is_span),
+}
+
+_LATEST = 9e12  # ms since 1970 that fit into int64 nanoseconds
+
+KINDS = ("view", "gone", "do", "window", "pick", "by", "axis", "span", "code")
+"""Kinds of messages from the browser."""
+
+MAX_COLUMNS = 24
 """Maximum of numeric columns drawn at a time."""

@@ -7,10 +7,19 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.schema import COLUMNS, EVERY, Kind
-from crucible_nb.pipeline.columns import BufferColumn, GrowingArray, MaskedColumn, NumberColumn, empty_column
+from crucible_nb.pipeline.columns import (
+    BufferColumn,
+    CodeColumn,
+    GrowingArray,
+    MaskedColumn,
+    NumberColumn,
+    TextColumn,
+    empty_column,
+)
 from crucible_nb.utils.interrupts import unbroken
 
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
@@ -59,6 +68,32 @@ class BufferSlice(NamedTuple):
         """Return a numeric, boolean or category column as a numpy array; missing numbers are NaN."""
         values = self.columns[name].numbers(self.start, self.stop)  # type: ignore[union-attr]
         return values if self.picked is None else values[self.picked]
+
+    def codes(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return the values of any column as codes and their texts; a missing value has the code -1."""
+        column = self.columns.get(name)
+        if column is None:
+            return np.full(len(self.times), -1), []
+        if isinstance(column, CodeColumn):
+            return self.numbers(name), list(column.dictionary.values)
+        if isinstance(column, TextColumn):
+            values = column.cells(self.start, self.stop).values
+            coded = (values if self.picked is None else values.take(pa.array(self.picked))).dictionary_encode()
+            return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), coded.dictionary.to_pylist()
+        codes, found = pd.factorize(self.numbers(name), use_na_sentinel=True)
+        return codes, [f"{value:g}" if isinstance(value, float) else str(value) for value in found.tolist()]
+
+    def texts(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return index and value of the rows in which a text column is known."""
+        column = self.columns.get(name)
+        if not isinstance(column, TextColumn) or not column.length:
+            return np.empty(0, np.int64), []
+        values = column.cells(self.start, self.stop).values
+        values = values if self.picked is None else values.take(pa.array(self.picked))
+        if values.null_count == len(values):
+            return np.empty(0, np.int64), []
+        known = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        return known, values.take(pa.array(known)).to_pylist()
 
     def numeric_columns(self) -> list[str]:
         """Return the names of the columns of numbers or booleans in which any value was written."""
@@ -290,6 +325,10 @@ class Buffer:
         times = self.times()
         first, last = np.searchsorted(times, [start, stop]).tolist()
         return self._slice(times, first, max(first, last))
+
+    def slice_at(self, index: int) -> BufferSlice:
+        """Return one row, by its index in order of time."""
+        return self._slice(self.times(), index, index + 1)
 
     def slice_after(self, seq: int, expected: int, limit: int) -> BufferSlice:
         """Return the rows with a sequence number above `seq`, the oldest first.

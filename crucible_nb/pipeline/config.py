@@ -146,6 +146,14 @@ class ExperimentConfig:
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"the facts of the experiment are incomplete or invalid: {error!r}") from error
 
+    def described(self, tags: Sequence[str], metadata: Mapping[str, Any], hypothesis: str | None) -> None:
+        """Change what describes the experiment, and nothing that its events depend on, in place.
+
+        All parts of an experiment hold this object, and none but these fields may change.
+        """
+        for name, value in (("tags", tuple(tags)), ("metadata", dict(metadata)), ("hypothesis", hypothesis)):
+            object.__setattr__(self, name, value)
+
     def for_reader(self) -> Self:
         """Return a copy for read-only use: a user's clock, which is not available, is replaced by the system clock."""
         return self if self.clock == "events" else replace(self, clock=None)

@@ -157,8 +157,26 @@ class ExperimentFolder:
         whole = {"crucible": VERSION, "checksum": adler32(orjson.dumps(orjson.loads(body))), "facts": facts}
         write_whole(self.path / FACTS, orjson.dumps(whole, option=orjson.OPT_INDENT_2))
 
+    def change_facts(self, changed: dict[str, Any]) -> None:
+        """Replace some facts; the file is replaced as a whole, under the version that it has.
+
+        Raises:
+            StoreError: It cannot be read or written.
+        """
+        path = self.path / FACTS
+        facts = {**self._read_facts(), **changed}
+        try:
+            version = orjson.loads(read_regular(path))["crucible"]
+            body = orjson.loads(orjson.dumps(facts))
+            whole = {"crucible": version, "checksum": adler32(orjson.dumps(body)), "facts": body}
+            write_whole(path, orjson.dumps(whole, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            let_pass(error)
+            raise StoreError(f"cannot write {str(path)!r}: {reason(error)}") from error
+        self._facts = facts
+
     def facts(self) -> dict[str, Any]:
-        """Return the arguments of `cr.start`, which never change and are read once.
+        """Return the arguments of `cr.start`, which are read once; only `change_facts` changes some.
 
         Raises:
             StoreError: There is no experiment, its file is corrupt, or a newer release wrote it.
@@ -209,6 +227,19 @@ class ExperimentFolder:
         """Return the files to archive by their names in the archive, from a new listing."""
         return self.scan().files()
 
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of each file that `files` names, without a listing: a store of many is scanned.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        with os.scandir(self.path) as entries:
+            return {
+                entry.name: entry.stat().st_size
+                for entry in sorted(entries, key=lambda entry: entry.name)
+                if entry.name in (FACTS, PRICES) or _NAME.fullmatch(entry.name)
+            }
+
     def remove_unfinished(self, is_running: Callable[[int], bool]) -> None:
         """Remove the temporary files that writers left when they were killed, and no other file.
 
@@ -257,8 +288,8 @@ def folders(root: Path) -> Iterator[ExperimentFolder]:
         let_pass(error)
         raise StoreError(f"cannot read {str(root)!r}: {reason(error)}") from error
     for name in names:
-        if is_id(name) and is_experiment(root / name):
-            yield ExperimentFolder(root / name)
+        if is_id(name) and is_experiment(path := root / name):
+            yield ExperimentFolder(path)
 
 
 def is_id(text: str) -> bool:

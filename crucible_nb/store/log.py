@@ -9,7 +9,8 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ from crucible_nb.store.control_codec import encode_facts
 from crucible_nb.store.journal import Journal
 from crucible_nb.store.layout import ExperimentFolder
 from crucible_nb.store.merge import merge_writers
-from crucible_nb.store.redaction import Redaction
+from crucible_nb.store.redaction import Redaction, rebuild_redaction
+from crucible_nb.store.summaries import SUMMARY
 from crucible_nb.store.table_codec import encode_table
 from crucible_nb.store.writer import SEALER, Writer
 from crucible_nb.utils.interrupts import let_pass
@@ -125,6 +127,10 @@ class EventLog(ABC):
             status_only: Whether only the lifecycle is needed; files of other writers are then read only if they
                 decide it.
         """
+
+    def describe(self, described: dict[str, Any]) -> dict[str, Any]:
+        """Write changed tags, metadata and hypothesis; return them as written."""
+        return described
 
     def rows(self, view: View, edges: Edges | None = None) -> pd.DataFrame:
         """Return all kept rows of a view; if rows are remote, only those within the edges, if given."""
@@ -277,6 +283,18 @@ class AttachedLog(UnwrittenLog):
         """Raise: the experiment is read-only here."""
         name, owner = self.config.name, self.attachment.owner()
         raise LifecycleError(f"cannot {verb} {name!r}: it is read-only here; {owner} writes it")
+
+    def describe(self, described: dict[str, Any]) -> dict[str, Any]:
+        """Write changed tags, metadata and hypothesis into the folder, without secrets."""
+        folder = self.folder_for("change its description")
+        redaction = rebuild_redaction(folder.facts().get("redact"), self.journal()[1])
+        if redaction is not None:
+            clean = replace(self.config, **described).redacted(redaction)
+            described = {"tags": list(clean.tags), "metadata": clean.metadata, "hypothesis": clean.hypothesis}
+        with suppress(OSError):
+            (folder.path / SUMMARY).unlink()  # it holds what was before
+        folder.change_facts(described)
+        return described
 
     def stage_rows(self, staged: list[Any], rows: list[tuple[Any, ...]]) -> bool:
         """Refuse the rows."""

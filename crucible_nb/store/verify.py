@@ -26,6 +26,7 @@ from crucible_nb.store.numbering import Numbering
 from crucible_nb.store.replayer import following_seqs, line_of
 from crucible_nb.store.row_codec import Run
 from crucible_nb.store.segment import read_segment
+from crucible_nb.store.summaries import check_summary
 from crucible_nb.store.tail import Tail
 from crucible_nb.utils.checks import short
 
@@ -129,6 +130,8 @@ def _files(root: Path) -> Iterator[FileReport]:
     for folder in sorted(here, key=lambda folder: folder.path.name):
         yield _check_facts(folder)
         yield _check_prices(folder)
+        if (summary := check_summary(folder)) is not None:
+            yield FileReport(summary[0], error=summary[1])
         for writer_id in folder.writers():
             yield from _check_writer(folder, writer_id)
 

@@ -13,7 +13,7 @@ def need(package: str, extra: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        if error.name != package.partition(".")[0]:
+        if not _is_absent(package, error):
             raise
         raise ConfigError(f"{purpose} needs {package}: pip install 'crucible_nb[{extra}]'") from error
 
@@ -23,6 +23,11 @@ def have(package: str) -> ModuleType | None:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        if error.name != package.partition(".")[0]:
+        if not _is_absent(package, error):
             raise
         return None
+
+
+def _is_absent(package: str, error: ModuleNotFoundError) -> bool:
+    """Return whether the package itself is missing, or a part of its name (`google` may be there without `genai`)."""
+    return error.name is not None and f"{package}.".startswith(f"{error.name}.")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crucible_nb.accumulators import LogHistogram
 from crucible_nb.accumulators.buckets import bucket_keys, bucket_values
+from crucible_nb.accumulators.kernels import KERNELS
 from crucible_nb.errors import ConfigError, StoreError
 
 POSITIVE = st.floats(5e-324, sys.float_info.max)
@@ -146,3 +147,24 @@ def test_broken_state(change, sentence):
         assert str(error.value) == sentence
     else:
         assert str(error.value).startswith("state of 'loghistogram': bits=99: expected one of 1, 2, ")
+
+
+SIGNED = st.lists(st.floats(allow_nan=False), min_size=1, max_size=30)
+
+
+@given(SIGNED, SIGNED)
+def test_compiled_code_counts_values_of_every_sign_and_size_as_numpy_does(first, second):
+    compiled = KERNELS.load()
+    if compiled is None:
+        pytest.skip("without numba")
+    x = np.array(first)
+    found = LogHistogram().update(x).update(second).to_dict()
+    KERNELS._module = None
+    try:
+        assert LogHistogram().update(x).update(second).to_dict() == found
+    finally:
+        KERNELS._module = compiled
+    finite = x[(x != 0) & np.isfinite(x)]
+    powers = (np.abs(finite).view(np.int64) >> 52).tolist()
+    whole = bool((np.isfinite(x) & (np.abs(x) < 2**31) & (x == np.trunc(x))).all())
+    assert compiled.exponents(x) == (min(powers, default=2047), max(powers, default=-1), whole)

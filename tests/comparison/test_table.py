@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 import crucible_nb as cr
+from crucible_nb.stats.estimates.notes import Said, joined_notes
 
 N, CLUSTERS = 240, 60
 
@@ -155,6 +156,29 @@ def test_single_values_and_counts_are_plain_numbers() -> None:
     assert "unknown" in repr(unknown)
     with pytest.raises(cr.SchemaError, match="metric='nope'"):
         cr.table(runs, metrics="last_nope")
+
+
+def test_warnings_that_differ_only_in_numbers_are_one_line_that_names_its_rows() -> None:
+    rng = np.random.default_rng(0)
+    sweep = {
+        f"c={c}": pd.DataFrame({"session_id": rng.integers(0, 20 + c, 300), "latency_ms": rng.lognormal(5, 1, 300),
+                                "success": rng.random(300) < (1 if c == 4 else 0.9)})
+        for c in (1, 2, 4, 8)
+    }  # fmt: skip
+    table = cr.table(sweep, metrics=["mean_latency_ms", "success_rate", "max_latency_ms"])
+    few = [note for note in table.notes if "fewer than 30" in note]
+    [worth] = [re.search(r"worth ([\d.]+) to ([\d.]+) of equal size", note) for note in few]
+    assert len(table.notes) < 6
+    single = [cr.confidence_interval(arm, metric="latency_ms").warnings for arm in sweep.values()]
+    numbers = sorted(float(text.split("worth ")[1].split()[0]) for [text] in single if "worth" in text)
+    assert [float(part) for part in worth.groups()] == [numbers[0], numbers[-1]]
+    assert few[0].startswith("mean_latency_ms, success_rate: warning: ")
+    grouped = cr.confidence_interval(
+        pd.concat(sweep.values(), keys=sweep, names=["c"]).reset_index("c"), "latency_ms", by="c"
+    )
+    assert sum("fewer than 30" in note for note in grouped._notes()) == 1
+    numbered = joined_notes([Said("4 rows", "x", "4"), Said("9 rows", "x", "9")], ["x"], [["4", "9"]])
+    assert numbered == ["x, 4: 4 rows", "x, 9: 9 rows"]  # a number may be the name of an arm
 
 
 def test_too_small_arms_are_said() -> None:

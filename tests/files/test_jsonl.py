@@ -72,6 +72,7 @@ def test_broken_lines_are_named(text, sentence, tmp_path):
 
 
 @pytest.mark.untraced
+@pytest.mark.check
 def test_too_many_columns_are_refused(tmp_path):
     path = tmp_path / "wide.jsonl"
     path.write_text("".join(f'{{"c{i}": 1}}\n' for i in range(17_000)), encoding="utf-8")
@@ -168,6 +169,7 @@ def test_items_of_an_array_that_are_no_objects_are_named(tmp_path):
         load(tmp_path / "a.json")
 
 
+@pytest.mark.check
 def test_long_texts_come_back(tmp_path):
     frame = pd.DataFrame({"prompt": pd.array(["p" * 68_000_000, "q"], dtype="str")})
     for suffix in ("jsonl", "csv"):

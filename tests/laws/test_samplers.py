@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.sampling import Adaptive, Choice, Importance, Reservoir, Sampler, Stratified, Uniform
-from crucible_nb.testing import SAMPLER_LAWS, check_sampler
+from crucible_nb.testing import SAMPLER_LAWS, check_sampler, samplers
 from crucible_nb.testing.samplers import run, stream
-from tests.tiers import examples
+from tests.tiers import examples, scaled
 
 
 class Slow(Sampler):
@@ -42,6 +42,12 @@ FAMILY: dict[str, tuple[Sampler, int | None]] = {
     "Importance by a function": (Importance(30, by=lambda frame: frame["cost_usd"] * 2, keep_above=0.95), 60),
     "a user's own": (Slow(), None),
 }
+
+
+@pytest.fixture(autouse=True)
+def fewer_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own sampler is tried with 400."""
+    monkeypatch.setattr(samplers, "_SEEDS", max(80, scaled(400)))
 
 
 @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=lambda law: law.__name__)

@@ -60,7 +60,7 @@ def end_kernels(server: lab.Server) -> None:
 def run(served: lab.Server, browser: lab.Browser, request: pytest.FixtureRequest) -> Any:
     """Writes a notebook of these cells, opens it and runs all of it; the page is the browser's."""
 
-    def start(*cells: str, wait: str = ".crucible[data-n]") -> lab.Browser:
+    def start(*cells: str, wait: str = ".crucible-live[data-n]") -> lab.Browser:
         name = lab.notebook(
             Path(served.root), *cells, name=f"{request.node.name[:40]}.ipynb".replace("[", "-").replace("]", "")
         )

@@ -82,8 +82,12 @@ def test_trouble_shows_within_two_seconds_while_a_cell_never_yields(run: Any) ->
     assert all(0 < seconds < 2 for seconds in late.values()), late
     assert max(page.messages("tick")) <= 2000
     assert sum(page.messages()) <= 2000 * len(page.messages()) + 20_000
-    boot = max(size for _, way, size, head in page.frames if way == "in" and b'"comm_open"' in head)
-    assert boot <= 1_500_000
+    opened = max(size for _, way, size, head in page.frames if way == "in" and b'"comm_open"' in head)
+    program = [size for _, way, size, head in page.frames if way == "in" and b'"kind":"code"' in head]
+    assert opened <= 60_000
+    assert len(program) == 1
+    assert program[0] <= 1_500_000
+    assert max(page.messages("tables")) <= 4096 + 1000
     clean(page)
 
 
@@ -102,13 +106,13 @@ def test_pause_and_stop_react_inside_a_cell_that_never_yields(kernel_path: str, 
     with lab.Server(tmp_path, kernel_path=kernel_path) as server, lab.Browser() as page:
         page.open(server, name)
         page.run_all()
-        page.page.wait_for_selector(".crucible[data-status=running]", timeout=30_000)
+        page.page.wait_for_selector(".crucible-live[data-status=running]", timeout=30_000)
         page.page.wait_for_timeout(1000)
         assert ("when the running cell has ended" in page.page.locator(".crucible-said").inner_text()) is old
         if old:
             page.page.click(".crucible-stop")
             page.wait_done(40)
-            page.page.wait_for_selector(".crucible[data-status=stopped]", timeout=5000)
+            page.page.wait_for_selector(".crucible-live[data-status=stopped]", timeout=5000)
             return
         for button, status in (
             (".crucible-pause", "paused"),
@@ -116,14 +120,14 @@ def test_pause_and_stop_react_inside_a_cell_that_never_yields(kernel_path: str, 
             (".crucible-stop", "stopped"),
         ):
             page.page.click(button)  # the cell goes on for 15 s, so the answer comes from inside it
-            page.page.wait_for_selector(f".crucible[data-status={status}]", timeout=5000)
+            page.page.wait_for_selector(f".crucible-live[data-status={status}]", timeout=5000)
         page.wait_done(5)
         assert "left the loop stopped" in page.outputs()
         clean(page)
 
 
 def test_interrupting_the_cell_keeps_the_data(run: Any) -> None:
-    page = run(START, BUSY, wait=".crucible[data-status=running]")
+    page = run(START, BUSY, wait=".crucible-live[data-status=running]")
     page.page.wait_for_timeout(1500)
     page.command("notebook:interrupt-kernel")
     page.wait(
@@ -131,24 +135,24 @@ def test_interrupting_the_cell_keeps_the_data(run: Any) -> None:
         10,
     )
     page.page.wait_for_timeout(1000)
-    assert page.page.locator(".crucible").get_attribute("data-status") == "running"
+    assert page.page.locator(".crucible-live").get_attribute("data-status") == "running"
     assert float(page.page.locator(".crucible-large").first.inner_text().replace(",", "").replace("M", "e6")) > 100
 
 
 def test_a_reloaded_page_a_second_view_and_a_cell_that_runs_again(run: Any) -> None:
     count = "import threading\nprint('threads', sum(one.name == 'crucible-dashboard' for one in threading.enumerate()))"
-    page = run(START, QUICK, "exp.dashboard()", count, wait=".crucible[data-status=stopped]")
+    page = run(START, QUICK, "exp.dashboard()", count, wait=".crucible-live[data-status=stopped]")
     page.wait_done()
-    page.wait("document.querySelectorAll('.crucible[data-status=stopped]').length === 2")
+    page.wait("document.querySelectorAll('.crucible-live[data-status=stopped]').length === 2")
     page.page.evaluate(f"async () => {{ await {PANEL}.context.save() }}")
     page.page.reload()
-    page.wait("document.querySelectorAll('.crucible[data-status=stopped]').length === 2", 60)
+    page.wait("document.querySelectorAll('.crucible-live[data-status=stopped]').length === 2", 60)
     assert page.page.locator(".crucible-large").first.inner_text() == "2,000"
     clean(page)
     page.run_all()
     page.page.wait_for_timeout(500)
     page.wait_done()
-    page.wait("document.querySelectorAll('.crucible[data-status=stopped]').length === 2")
+    page.wait("document.querySelectorAll('.crucible-live[data-status=stopped]').length === 2")
     assert page.page.locator(".crucible-empty:visible").count() == 0
     page.command("notebook:run-all-cells")
     page.wait_done()
@@ -170,7 +174,7 @@ def test_nothing_is_sent_while_the_view_is_hidden(run: Any) -> None:
     page = run(START, idle, *["1 + 1"] * 30, wait="")
     page.wait_done()
     page.page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
-    page.page.wait_for_selector(".crucible[data-n]", timeout=20_000)
+    page.page.wait_for_selector(".crucible-live[data-n]", timeout=20_000)
     page.page.wait_for_timeout(1500)
     assert len(page.messages()) > 2
     page.page.locator(".jp-Cell").last.scroll_into_view_if_needed()
@@ -188,17 +192,17 @@ def test_nothing_is_sent_while_the_view_is_hidden(run: Any) -> None:
 def test_it_says_that_it_is_stale(run: Any) -> None:
     held = "import ctypes\nctypes.PyDLL(None).sleep(9)"  # holds the interpreter: nothing of Python runs
     page = run(START, held)
-    page.page.wait_for_selector(".crucible[data-stale]", timeout=9000)
+    page.page.wait_for_selector(".crucible-live[data-stale]", timeout=9000)
     assert "Stale: no message from the kernel" in page.page.locator(".crucible-said").inner_text()
-    page.page.wait_for_selector(".crucible:not([data-stale])", timeout=9000)
+    page.page.wait_for_selector(".crucible-live:not([data-stale])", timeout=9000)
     clean(page)
 
 
 def test_windows_columns_freeze_and_the_way_from_the_table_to_the_chart(run: Any) -> None:
-    page = run(START, QUICK, wait=".crucible[data-status=stopped]")
+    page = run(START, QUICK, wait=".crucible-live[data-status=stopped]")
     page.wait_done()
     page.page.wait_for_timeout(800)
-    view = page.page.locator(".crucible")
+    view = page.page.locator(".crucible-live")
     view.locator("input[value='1min']").focus()
     page.page.keyboard.press("ArrowRight")
     page.page.keyboard.press("ArrowRight")
@@ -222,8 +226,8 @@ def test_windows_columns_freeze_and_the_way_from_the_table_to_the_chart(run: Any
 def test_hostile_names_stay_text(run: Any) -> None:
     evil = "<img src=x onerror=window.owned=1>"
     cell = f"import crucible_nb as cr\nexp = cr.start({evil!r}, condition={evil!r}, anomaly='z_score')\nexp.dashboard()\nfor i in range(200): _ = exp.record({evil!r}, {{{evil!r}: 1.0 + i}}, latency_ms=100. + i % 3 + 900 * (i == 150))\nexp.stop()"
-    page = run(cell, wait=".crucible[data-status=stopped]")
+    page = run(cell, wait=".crucible-live[data-status=stopped]")
     page.page.wait_for_timeout(1000)
     assert page.page.evaluate("window.owned") is None
-    assert evil in page.page.locator(".crucible").inner_text()
+    assert evil in page.page.locator(".crucible-live").inner_text()
     clean(page)

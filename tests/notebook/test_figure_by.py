@@ -89,7 +89,7 @@ def test_wrong_data() -> None:
         cr.plot.by(ROWS, "latency_ms", "no")
     with pytest.raises(cr.ConfigError, match="theme"):
         cr.plot.by(ROWS, "latency_ms", "subject", theme="blue")
-    assert repr(cr.plot) == "<figures of data: by>"
+    assert repr(cr.plot) == "<figures of data: by, runs>"
 
 
 def test_arms_are_groups_without_a_column() -> None:

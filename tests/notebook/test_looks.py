@@ -24,7 +24,7 @@ STAMPS = """[...document.querySelectorAll('.crucible-plot')].map(plot => {
   return boxes('.xtick text').map(box => [box.left, box.right, box.top - values, box.bottom - end]).sort((one, two) => one[0] - two[0]);
 })"""
 """For each chart its times: left and right end, px below the values beside it, px below its box."""
-DONE = ".crucible[data-status=stopped]"
+DONE = ".crucible-live[data-status=stopped]"
 
 
 def violations(page: lab.Browser) -> list[str]:
@@ -32,7 +32,7 @@ def violations(page: lab.Browser) -> list[str]:
     if not AXE.is_file():
         missing("axe-core (npm ci in crucible_nb/notebook/js)")
     page.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.page.evaluate("() => axe.run(document.querySelector('.crucible'), {resultTypes: ['violations']})")
+    found = page.page.evaluate("() => axe.run(document.querySelector('.crucible-live'), {resultTypes: ['violations']})")
     return [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]]
 
 
@@ -40,18 +40,18 @@ def test_axe_finds_nothing_in_either_theme_and_a_theme_changes_live(run: Any) ->
     page = run(START, QUICK, wait=DONE)
     page.wait_done()
     page.page.wait_for_timeout(1000)
-    view = page.page.locator(".crucible")
+    view = page.page.locator(".crucible-live")
     assert view.get_attribute("data-theme") == "light"
     assert violations(page) == []
     line = "document.querySelector('[data-panel=latency] .scatterlayer path.js-line').style.stroke"
     before = page.page.evaluate(line)
     page.command("apputils:change-theme", theme="JupyterLab Dark")
-    page.page.wait_for_selector(".crucible[data-theme=dark]", timeout=10_000)
+    page.page.wait_for_selector(".crucible-live[data-theme=dark]", timeout=10_000)
     page.wait(f"{line} !== '{before}'", 5)
     page.page.wait_for_timeout(500)
     assert violations(page) == []
     page.command("apputils:change-theme", theme="JupyterLab Light")
-    page.page.wait_for_selector(".crucible[data-theme=light]", timeout=10_000)
+    page.page.wait_for_selector(".crucible-live[data-theme=light]", timeout=10_000)
     clean(page)
 
 
@@ -59,12 +59,16 @@ def test_axe_finds_nothing_in_either_theme_and_a_theme_changes_live(run: Any) ->
 def test_one_to_three_columns_by_the_width_of_the_container(run: Any, width: int, columns: int) -> None:
     page = run(START, QUICK, wait=DONE)
     page.wait_done()
-    page.page.evaluate(f"document.querySelector('.crucible').parentElement.style.width = '{width}px'")
+    page.page.evaluate(f"document.querySelector('.crucible-live').parentElement.style.width = '{width}px'")
     page.page.wait_for_timeout(1000)
-    tracks = page.page.evaluate(
-        "getComputedStyle(document.querySelector('.crucible-charts')).gridTemplateColumns.split(' ').length"
+    rows = page.page.evaluate(
+        "Object.values(Object.groupBy([...document.querySelectorAll('.crucible-chart')], one => one.offsetTop)).map(row => row.length)"
     )
-    assert tracks == columns
+    assert max(rows) == columns
+    right = page.page.evaluate(
+        "[...document.querySelectorAll('.crucible-chart')].map(one => Math.round(one.getBoundingClientRect().right / 4))"
+    )
+    assert right.count(max(right)) == len(rows), "no row has a hole at its end"
     sizes = page.page.evaluate(
         "[...document.querySelectorAll('.crucible-plot')].map(p => [p.clientWidth, p.querySelector('svg').clientWidth, p.scrollWidth])"
     )
@@ -85,7 +89,7 @@ def test_times_are_level_and_apart(run: Any, seconds: int) -> None:
         wait=DONE,
     )
     page.wait_done()
-    page.page.evaluate("document.querySelector('.crucible').parentElement.style.width = '850px'")
+    page.page.evaluate("document.querySelector('.crucible-live').parentElement.style.width = '850px'")
     page.page.wait_for_timeout(1000)
     charts = page.page.evaluate(STAMPS)
     assert len(charts) >= 3
@@ -105,8 +109,8 @@ def test_reduced_motion_limits_paints(served: lab.Server) -> None:
     with lab.Browser(calm=True) as page:
         page.open(served, name)
         page.run_all()
-        page.page.wait_for_selector(".crucible[data-n]", timeout=30_000)
-        count = "() => new Promise(done => { let n = 0; const o = new MutationObserver(() => n++); o.observe(document.querySelector('.crucible'), {attributes: true, attributeFilter: ['data-n']}); setTimeout(() => done(n), 2500) })"
+        page.page.wait_for_selector(".crucible-live[data-n]", timeout=30_000)
+        count = "() => new Promise(done => { let n = 0; const o = new MutationObserver(() => n++); o.observe(document.querySelector('.crucible-live'), {attributes: true, attributeFilter: ['data-n']}); setTimeout(() => done(n), 2500) })"
         assert page.page.evaluate(count) <= 4
 
 
@@ -190,7 +194,7 @@ def test_marimo_shows_it_live(tmp_path: Path) -> None:
 
 
 LOOK = """() => new Promise(done => {
-  const root = document.querySelector('.crucible'), seen = [], end = performance.now() + 3000;
+  const root = document.querySelector('.crucible-live'), seen = [], end = performance.now() + 3000;
   const look = () => {
     seen.push([root, ...root.querySelectorAll('.crucible-chart')].map(one => Number(one.dataset.n)));
     performance.now() < end ? requestAnimationFrame(look) : done(seen);

@@ -47,7 +47,7 @@ for line in sys.stdin:
         exp.record("call", latency_ms=100.0 + n % 9 + 900 * (n == 1500))
     print("done", flush=True)
 """
-TOTAL = "parseInt(document.querySelector('.crucible .crucible-title').innerText.match(/([\\d,]+) of/)[1].replaceAll(',', ''))"
+TOTAL = "parseInt(document.querySelector('.crucible-live .crucible-title').innerText.match(/([\\d,]+) of/)[1].replaceAll(',', ''))"
 
 
 def total(page: lab.Browser) -> int:
@@ -55,7 +55,7 @@ def total(page: lab.Browser) -> int:
 
 
 def shown_at_least(page: lab.Browser, count: int, status: str = "running") -> None:
-    page.wait(f"document.querySelector('.crucible[data-status={status}]:not([data-stale])') && {TOTAL} >= {count}")
+    page.wait(f"document.querySelector('.crucible-live[data-status={status}]:not([data-stale])') && {TOTAL} >= {count}")
 
 
 @pytest.mark.parametrize("again", [START, ATTACH], ids=["start", "attach"])
@@ -69,7 +69,7 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     known = int((tmp_path / "known").read_text())
 
     page.page.locator(".jp-Dialog button.jp-mod-accept").click()  # the kernel has died and restarts, says the host
-    page.page.wait_for_selector(".crucible[data-stale]", timeout=15_000)
+    page.page.wait_for_selector(".crucible-live[data-stale]", timeout=15_000)
     # where the kernel takes long to come again there is silence first; that it is gone shows when it is spoken to
     page.wait(
         "document.querySelector('.crucible-said').innerText.includes('the kernel of this dashboard has ended')", 15
@@ -82,7 +82,7 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     page.page.evaluate(f"async () => {{ await {PANEL}.context.save() }}")
     page.page.reload()  # a page that never knew the widget shows the picture that was saved, and says so
     page.page.wait_for_selector(".crucible-left", timeout=60_000)
-    assert "The kernel of this dashboard has ended. State at" in page.page.locator(".crucible-left").inner_text()
+    assert "The kernel of this dashboard has ended: as of" in page.page.locator(".crucible-left").inner_text()
     assert page.page.locator(".crucible-left caption").first.inner_text() == "night"
     assert not page.page.get_by_text("Error displaying widget").is_visible()
 
@@ -93,7 +93,7 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     )
     page.run_all()
     shown_at_least(page, known + 500)  # all that was known, and it goes on
-    assert page.page.locator(".crucible").count() == 1
+    assert page.page.locator(".crucible-live").count() == 1
     assert not page.page.locator(".crucible-left").is_visible()
     assert page.page.locator(".crucible-anomalies tbody tr").first.inner_text() == reason
     assert page.page.locator(".crucible-chart").count() >= 3
@@ -151,7 +151,7 @@ def test_a_read_only_notebook(run: Any, writers: Any, tmp_path: Path) -> None:
     writer = writers()
     writer.record(1000)
     look = f"import crucible_nb as cr\nexp = cr.attach('theirs', store={str(tmp_path)!r}, mode='read')\nexp.dashboard()"
-    page = run(look, wait=".crucible[data-status=running]")
+    page = run(look, wait=".crucible-live[data-status=running]")
     shown_at_least(page, 1000)
     assert page.page.locator(".crucible-pause").is_disabled()
     assert page.page.locator(".crucible-stop").is_disabled()
@@ -160,7 +160,7 @@ def test_a_read_only_notebook(run: Any, writers: Any, tmp_path: Path) -> None:
     shown_at_least(page, 3000)
     page.page.wait_for_selector(".crucible-anomalies tbody tr")
     writer.kill()
-    page.page.wait_for_selector(".crucible[data-status=dead]", timeout=10_000)
+    page.page.wait_for_selector(".crucible-live[data-status=dead]", timeout=10_000)
     assert "dead" in page.page.locator(".crucible-state").inner_text()
     assert total(page) == 3000
     other = writers()

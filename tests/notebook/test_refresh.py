@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.notebook import refresh
+from crucible_nb.notebook import refresh, wire
 from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.refresh import Refresher
 from crucible_nb.notebook.switch_interval import SHORT_INTERVAL, short_switch_interval
@@ -24,7 +24,11 @@ class Page:
 
     def __init__(self, exp: cr.Experiment, refresh: float = 0.02) -> None:
         self.got: list[Any] = []
-        self.refresher = Refresher(Composer([exp], refresh), lambda message, _: self.got.append(message), refresh)
+        self.tables: list[Any] = []
+        self.refresher = Refresher(Composer([exp], refresh), self.take, refresh)
+
+    def take(self, message: Any, _: Any) -> None:
+        (self.tables if message["kind"] == "tables" else self.got).append(message)
 
     def says(self, **said: Any) -> None:
         self.refresher.on_message(said)
@@ -136,6 +140,37 @@ def test_buttons_change_the_status_and_a_second_click_is_harmless(exp: cr.Experi
         page.says(kind="do", verb=verb)
         page.until(lambda: exp.status == status)  # noqa: B023
     assert "trouble" not in kinds(page)
+
+
+def test_a_button_is_for_one_arm_or_for_all(exp: cr.Experiment) -> None:
+    other = cr.start("other")
+    refresher = Refresher(Composer([exp, other], 0.02), lambda *_: None, 0.02)
+    for message, expected in (
+        ({"kind": "do", "verb": "pause", "arm": 1}, ["running", "paused"]),
+        ({"kind": "do", "verb": "stop", "arm": 9}, ["running", "paused"]),
+        ({"kind": "do", "verb": "stop"}, ["stopped", "stopped"]),
+    ):
+        refresher._apply(wire.parse_browser_message(message))
+        assert [exp.status, other.status] == expected
+    refresher.close()
+
+
+def test_a_choice_that_fails_is_told_and_ends_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crucible_nb.notebook.choices.Choices.apply", lambda *_: 1 / 0)
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: "trouble" in kinds(page))
+    page.until(lambda: "key" in kinds(page))
+
+
+def test_the_program_is_sent_when_asked_for_and_unasked_to_a_page_that_is_not_heard(exp: cr.Experiment) -> None:
+    sent: list[float] = []
+    refresher = Refresher(Composer([exp], 0.02), lambda *_: None, 0.02, lambda: sent.append(1.0), pushes=2)
+    for now, count in ((1.0, 1), (1.5, 1), (9.0, 2), (99.0, 2)):
+        refresher._push_code(now)
+        assert len(sent) == count
+    refresher._apply({"kind": "code"})
+    assert len(sent) == 3
+    refresher.close()
 
 
 def test_pickers_change_the_next_keyframe(exp: cr.Experiment, page: Page) -> None:

@@ -79,7 +79,7 @@ def test_it_is_shown_where_it_is_called_and_not_again_as_the_last_line(shell: Sh
     assert bundle["text/plain"] == "'shown', running, 0 events"
     assert bundle["text/html"].startswith('<div class="crucible-static">')
     assert "The kernel of this dashboard has ended" in shell.left["text/html"]
-    assert 'class="crucible"' not in shell.left["text/html"]  # as live views are called
+    assert 'class="crucible-live' not in shell.left["text/html"]  # as live views are called
     assert dashboard._ipython_display_() is None
     with pytest.raises(NotImplementedError):
         dashboard._ipython_display_()
@@ -175,7 +175,8 @@ def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> N
     ("arguments", "said"),
     [
         ({"refresh": 0.01}, "refresh=0.01: expected a number >= 0.1"),
-        ({"compare": "b"}, "compare='b': expected another Experiment"),
+        ({"compare": "b"}, "compare='b': expected another Experiment, or a list of up to 5 others"),
+        ({"by": "cohort"}, "by='cohort': expected one of 'event', 'model'"),
     ],
 )
 def test_wrong_arguments(arguments: Any, said: str) -> None:
@@ -215,8 +216,8 @@ def test_two_arms_are_compared_at_every_keyframe(shell: Shell, rng: np.random.Ge
     assert lines["mean cost (asymptotic)"]["better"] is None
     assert len(buffers) == 2
     assert "v1 against v2" in data(shell.shown[0])["text/html"]
-    for _ in range(70):
-        composer._comparison.update(1.0)
+    for i in range(70):
+        composer._comparisons[0].update(float(i))
     assert len(lines["success rate"]["trail"]) <= 60
 
 

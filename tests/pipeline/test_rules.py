@@ -394,7 +394,11 @@ def test_few_events_say_nothing_of_a_window_that_has_not_passed(clock: ManualClo
 
 @pytest.mark.parametrize(
     "options",
-    [{"max_events": 100}, {"windows": ()}, {"sampling": "uniform", "sampling_config": {"rate": 0.1}}],
+    [
+        {"max_events": 100},
+        pytest.param({"windows": ()}, marks=pytest.mark.check),
+        pytest.param({"sampling": "uniform", "sampling_config": {"rate": 0.1}}, marks=pytest.mark.check),
+    ],
     ids=str,
 )
 def test_so_it_is_where_rows_are_not_kept(clock: ManualClock, options: dict[str, Any]) -> None:

@@ -203,6 +203,9 @@ TARGETS = {
 # -- planted bugs: what the harness must find -------------------------------------------------------------------------------
 
 
+PLANTED = ("raises", "hangs", "dies")
+
+
 def plant(kind: str) -> None:
     """A journal reader that trusts what a line with a good checksum says; or that hangs or dies over it."""
     from crucible_nb.store.replayer import Replayer
@@ -226,12 +229,11 @@ def plant(kind: str) -> None:
 
 
 def one(target: Target, seconds: int, out: Path, seed: int, hang: int, first: bool) -> None:
-    """Fuzz for so long; what is found goes to files in `out`."""
+    """Fuzz for so long; what is found goes to files in `out`. Good files are in the folder beside."""
     import atheris
 
     place = out / "place"
-    place.mkdir()
-    make(place)
+    shutil.copytree(out.parent / "good", place)
     for folder in ("seeds", "corpus", "findings", "artifacts"):
         (out / folder).mkdir()
     for path in (path for pattern in target.seeds for path in place.glob(pattern)):
@@ -314,7 +316,8 @@ def instrumented() -> None:
     import pyarrow.csv
     import pyarrow.parquet  # noqa: F401
 
-    with atheris.instrument_imports(include=["crucible_nb"]):
+    reads = ["crucible_nb.events", "crucible_nb.files", "crucible_nb.store"]  # each room costs seconds
+    with atheris.instrument_imports(include=reads):
         package = importlib.import_module("crucible_nb")
         for found in pkgutil.walk_packages(package.__path__, "crucible_nb."):
             if not {"notebook", "postgres", "testing"}.intersection(found.name.split(".")):
@@ -322,10 +325,13 @@ def instrumented() -> None:
         importlib.import_module("crucible_nb.__main__")
 
 
-def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: int = HANG, planted: str = "", first: bool = False) -> list[Result]:  # fmt: skip
-    """Fuzz these targets, so many seconds in all; results in their order."""
-    end = time.monotonic() + seconds
+def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: int = HANG, first: bool = False) -> list[Result]:  # fmt: skip
+    """Fuzz these targets, so many seconds in all; results in their order. `name:bug` is a target with a planted bug."""
     instrumented()
+    good = keep / "good"
+    good.mkdir()
+    make(good)
+    end = time.monotonic() + seconds
     waiting, busy, results = list(names), dict[int, tuple[str, float]](), dict[str, Result]()
     while waiting or busy:
         while waiting and len(busy) < TOGETHER:
@@ -335,10 +341,7 @@ def run(names: list[str], seconds: float, keep: Path, *, seed: int = 0, hang: in
             share = min(share, max(2, int(left)))
             out = keep / name
             out.mkdir(parents=True)
-            busy[start(TARGETS[name], share, out, seed, hang, planted, first)] = (
-                name,
-                time.monotonic() + share + hang + 15,
-            )
+            busy[start(name, share, out, seed, hang, first)] = (name, time.monotonic() + share + hang + 15)
         pid, _ = os.waitpid(-1, os.WNOHANG)
         for late, (name, until) in busy.items():
             if late != pid and (time.monotonic() > until or stuck(keep / name, hang)):
@@ -362,7 +365,7 @@ def stuck(out: Path, hang: int) -> bool:
     return True
 
 
-def start(target: Target, seconds: int, out: Path, seed: int, hang: int, planted: str, first: bool) -> int:
+def start(name: str, seconds: int, out: Path, seed: int, hang: int, first: bool) -> int:
     """A process that fuzzes one target."""
     child = os.fork()
     if child:
@@ -371,9 +374,10 @@ def start(target: Target, seconds: int, out: Path, seed: int, hang: int, planted
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     try:
+        name, _, planted = name.partition(":")
         if planted:
             plant(planted)
-        one(target, seconds, out, seed, hang, first)
+        one(TARGETS[name], seconds, out, seed, hang, first)
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
@@ -391,24 +395,22 @@ def row(result: Result) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=600, help="for all targets together, on the clock")
-    parser.add_argument("--only", nargs="+", choices=[*TARGETS], default=[*TARGETS])
+    planted = [f"journal:{kind}" for kind in PLANTED]
+    parser.add_argument("--only", nargs="+", choices=[*TARGETS, *planted], default=[*TARGETS])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hang", type=int, default=HANG, help="seconds that one file may take")
     parser.add_argument("--keep", type=Path, help="where logs, corpora and what was found are left")
     parser.add_argument("--first", action="store_true", help="a target ends with the first finding")
-    parser.add_argument("--plant", choices=["raises", "hangs", "dies"], default="", help=argparse.SUPPRESS)
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     args = parser.parse_args()
     fast = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=fast if os.access(fast, os.W_OK) else None) as place:
         keep = Path(place)
         try:
-            results = run(
-                args.only, args.seconds, keep, seed=args.seed, hang=args.hang, planted=args.plant, first=args.first
-            )
+            results = run(args.only, args.seconds, keep, seed=args.seed, hang=args.hang, first=args.first)
         finally:
             if args.keep is not None:
-                shutil.copytree(keep, args.keep, ignore=shutil.ignore_patterns("place"), dirs_exist_ok=True)
+                shutil.copytree(keep, args.keep, ignore=shutil.ignore_patterns("place", "good"), dirs_exist_ok=True)
         for result in results:
             for said, path in result.findings.items():
                 print(f"{result.name}: {said} ({path.stat().st_size} bytes)")

@@ -280,7 +280,7 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_held(tmp_path: Path, alarm: C
             pass
 
     alarm(handler)
-    at_every_instruction(fork, step=23)
+    at_every_instruction(fork, step=97)
     assert held_locks(locks_of(exp)) == 0
     assert exp.record("x")
     exp.stop()
@@ -295,3 +295,45 @@ def test_the_harness_finds_nothing(kinds: list[str]) -> None:
     for found in run(kinds, interrupts).values():
         assert found.by_instruction + found.by_timer == interrupts
         assert found.clean, found
+
+
+def test_a_handler_may_read_and_record_in_the_middle_of_a_read(alarm: Callable[[Any], Any]) -> None:
+    exp, inside = cr.start("nested", by=["service"]), list[int]()
+
+    def look(number: int, frame: FrameType | None) -> None:
+        sys.settrace(None)
+        exp.extend([{"latency_ms": 1.0, "service": "b", "loss": 2.0}] * 3, event="call")
+        inside.append(exp.metrics(by="service").latency.count)
+
+    def read() -> None:
+        exp.record("call", latency_ms=5.0, service="a", loss=1.0)
+        for found in (exp.metrics(), exp.metrics(last="1h"), exp.metrics(by="service")):
+            latency, loss = found.latency, found.columns["loss"]
+            assert latency.count == loss.count == found.events
+            assert latency.mean + 4 * loss.mean == pytest.approx(9)  # both of the same events
+
+    alarm(look)
+    with AtInstruction(None, sys.maxsize) as whole:
+        read()
+    for place in range(1, whole.count, whole.count // scaled(80)):
+        with AtInstruction(signal.SIGALRM, place):
+            read()
+    assert len(inside) >= scaled(80)
+    exp.stop()
+
+
+@pytest.mark.parametrize("name", ["stage", "column_stage"])
+def test_a_state_that_a_handler_reads_just_before_it_is_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    exp = cr.start("just before")
+
+    class Reading(unbroken):
+        def __enter__(self) -> None:
+            monkeypatch.undo()  # as a handler that is called here
+            assert exp.metrics().columns["loss"].count == 1
+            super().__enter__()
+
+    exp.record("step", loss=1.0, latency_ms=2.0)
+    exp._intake.process()
+    monkeypatch.setattr(f"crucible_nb.metrics.{name}.unbroken", Reading)
+    assert exp.metrics().columns["loss"].count == exp.metrics().latency.count == 1
+    exp.stop()

@@ -9,7 +9,10 @@ from tests.tiers import scaled, seeds
 
 
 @pytest.mark.seeded
-@pytest.mark.parametrize(("batch", "kills"), [(1, 14), (100, 13), pytest.param(10_000, 13, marks=pytest.mark.check)])
+@pytest.mark.parametrize(
+    ("batch", "kills"),
+    [(1, 14), pytest.param(100, 13, marks=pytest.mark.check), pytest.param(10_000, 13, marks=pytest.mark.check)],
+)
 def test_nothing_acknowledged_is_lost(batch: int, kills: int) -> None:
     kills, seed = scaled(kills), seeds(1, first=batch)[0]
     found = in_fresh_process("ours", kills, batch, seed=seed)

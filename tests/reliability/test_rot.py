@@ -317,6 +317,7 @@ def test_made_up_facts_are_an_error_of_ours(finished: Path, tmp_path: Path) -> N
         verify(tmp_path)
 
 
+@pytest.mark.check
 def test_a_made_up_state_costs_no_row(finished: Path, tmp_path: Path) -> None:
     """Also where what is wrong with it would show only when somebody looks."""
     shutil.copytree(finished, tmp_path / finished.name)

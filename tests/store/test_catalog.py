@@ -63,7 +63,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
-def test_it_says_what_reading_everything_says(store: Path) -> None:
+def test_it_says_what_reading_everything_says(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only_samples_read_sealed_rows(store, monkeypatch)
     listed = cr.experiments(store)
     whole = {folder.path.name: open_stored(folder, "read").summary() for folder in folders(store)}
     assert len(listed) == len(whole) == 7 * len(SETUPS)
@@ -83,9 +84,8 @@ def test_it_says_what_reading_everything_says(store: Path) -> None:
     }  # fmt: skip
 
 
-def test_no_sealed_row_is_read_but_where_a_sample_may_still_change(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def only_samples_read_sealed_rows(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sealed row is read but where a sample may still change."""
     read = []
     segment = follower.read_segment
     monkeypatch.setattr(follower, "read_segment", lambda path: (read.append(path.parent.name), segment(path))[1])

@@ -83,7 +83,13 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize(("status", "way"), [("running", "flush"), ("paused", "flush"), ("running", "by itself")])
+@pytest.mark.parametrize(
+    ("status", "way"),
+    [
+        ("running", "flush"),
+        *(pytest.param(*way, marks=pytest.mark.check) for way in (("paused", "flush"), ("running", "by itself"))),
+    ],
+)
 def test_an_end_that_cannot_be_written_is_said_and_written_later(tmp_path: Path, status: str, way: str) -> None:
     command = [sys.executable, "-c", FULL, str(tmp_path), status, way]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE) as process:

@@ -200,18 +200,14 @@ def test_no_id_model_path_or_hash_is_taken_for_a_secret() -> None:
 
 
 def test_a_long_text_takes_no_time() -> None:
-    import time
-
-    begin = time.perf_counter()
-    for text in (
-        "a=" * 50_000,
+    for text in (  # a rule that tries again from each place would take hours
+        "a=" * 200_000,
         "password" * 20_000,
         "://" * 30_000,
         "bearer " * 20_000,
         "eyJ" * 30_000,
-        "x:" * 50_000,
+        "x:" * 200_000,
         "key_" * 20_000,
     ):
         without_secrets(text)
-    assert time.perf_counter() - begin < 5
     assert len({rule.name for rule in RULES}) == len(RULES)

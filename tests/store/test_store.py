@@ -358,7 +358,7 @@ def test_verify_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     with cr.start("cli", store=tmp_path) as exp:
         exp.record("a")
     assert main(["verify", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.endswith("4 files, all sound\n")
+    assert capsys.readouterr().out.endswith("5 files, all sound\n")
     path = next(tmp_path.rglob("*.parquet"))
     path.write_bytes(path.read_bytes()[:-10])
     assert main(["verify", str(tmp_path)]) == 1

@@ -173,11 +173,56 @@ class Plots:
     Examples:
         >>> import crucible_nb as cr
         >>> cr.plot
-        <figures of data: by>
+        <figures of data: by, runs>
     """
 
     def __repr__(self) -> str:
-        return "<figures of data: by>"
+        return "<figures of data: by, runs>"
+
+    def runs(
+        self,
+        runs: Any,
+        metric: str,
+        x: str = "step",
+        group_by: str | None = None,
+        *,
+        log: bool | None = None,
+        theme: str | None = None,
+        where: Where = None,
+    ) -> go.Figure:
+        """Plot a column of many runs in one chart: a line for each run, or mean and band of each group of runs.
+
+        A line is the mean of the column at each x; beyond 400 points the means over equal parts of the axis. A band is
+        the standard deviation between the runs of a group, where at least two have reached that x.
+
+        Args:
+            runs: 1 to 200 experiments or DataFrames, as a list or a mapping of names; or the folder of a store.
+            metric: Name of the column.
+            x: Column of the horizontal axis, "time", or "elapsed" for the seconds since the first row of each.
+            group_by: Key of `metadata`, "name", "condition" or a column that is the same in all rows of a run, such as
+                "lr": runs with the same value are taken together, as over seeds.
+            log: Logarithmic axis; None uses one if the maximum exceeds 20 times the median.
+            theme: None, "light" or "dark".
+            where: Condition on the rows, as for `query_window`.
+
+        Raises:
+            ConfigError, SchemaError: An argument is not accepted; no run has such a column.
+
+        Examples:
+            >>> import crucible_nb as cr
+            >>> runs = []
+            >>> for seed, rate in ((1, 0.1), (2, 0.1), (1, 0.5)):
+            ...     with cr.start("training", metadata={"lr": rate, "seed": seed}) as exp:
+            ...         for step in range(5):
+            ...             _ = exp.record("train.step", step=step, loss=seed / (1 + rate * step))
+            ...     runs.append(exp)
+            >>> [trace.name for trace in cr.plot.runs(runs, "loss", group_by="lr").data if trace.fill is None]
+            ['0.1 (n = 2)', '0.5 (n = 1)']
+        """
+        from crucible_nb.notebook.figures.runs import figure_of_runs  # noqa: PLC0415
+
+        log = checks.one_of("log", log, (None, True, False))
+        return figure_of_runs(runs, metric, checks.text("x", x), group_by, theme, where, log)
 
     def by(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from crucible_nb.errors import StatError
+from crucible_nb.stats.estimates.notes import Said, joined_notes, listed
 from crucible_nb.stats.printing import latex_table, markdown_table, text_table
 from crucible_nb.stats.results import Interval, number
 from crucible_nb.stats.samples.groups import groups_of
@@ -133,22 +134,16 @@ class Estimates(Mapping[str, Any]):
 
     def _notes(self) -> list[str]:
         rows = [f"{self.missing:,} rows without {self.by} are in no group"] if self.missing else []
-        small = [f"{group} is too small: {reason}" for group, reason in self.too_small.items()]
-        warnings: dict[str, list[str]] = {}
-        for group, estimate in self.items():
-            for text in dict.fromkeys((*estimate.assumptions[:1], *(f"warning: {text}" for text in estimate.warnings))):
-                warnings.setdefault(text, []).append(group)
-        return [*rows, *small, *common_notes(warnings, len(self))]
-
-
-def common_notes(notes: Mapping[str, Sequence[str]], count: int) -> list[str]:
-    """Sentences with the names that they are of, without names if all have it.
-
-    Examples:
-        >>> common_notes({"few rows": ["a"], "clustered": ["a", "b"]}, 2)
-        ['a: few rows', 'clustered']
-    """
-    return [text if len(names) == count else f"{', '.join(names)}: {text}" for text, names in notes.items()]
+        reasons: dict[str, list[str]] = {}
+        for group, reason in self.too_small.items():
+            reasons.setdefault(reason, []).append(group)
+        small = [f"{listed(n)} {'is' if len(n) == 1 else 'are'} too small: {why}" for why, n in reasons.items()]
+        said = [
+            Said(text, "", group)
+            for group, estimate in self.items()
+            for text in (*estimate.assumptions[:1], *(f"warning: {text}" for text in estimate.warnings))
+        ]
+        return [*rows, *small, *joined_notes(said, (), [list(self)])]
 
 
 def limits_text(interval: Interval) -> str:

@@ -20,6 +20,8 @@ from crucible_nb.store.postgres import Address, tables
 from crucible_nb.utils import optional
 from tests.store.postgres.conftest import eventually
 
+pytestmark = pytest.mark.check  # test_replicator.py is in `make test`
+
 
 def copied(exp: cr.Experiment) -> None:
     assert exp.wait_archived(30), exp.summary()["store"]

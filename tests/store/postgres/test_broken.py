@@ -12,6 +12,8 @@ import crucible_nb as cr
 from crucible_nb.store.postgres import tables
 from tests.store.postgres.conftest import eventually
 
+pytestmark = pytest.mark.check  # test_replicator.py is in `make test`
+
 
 @pytest.fixture
 def change(url):

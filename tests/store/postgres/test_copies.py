@@ -12,6 +12,8 @@ import pytest
 import crucible_nb as cr
 from tests.store.postgres.conftest import eventually
 
+pytestmark = pytest.mark.check  # test_replicator.py is in `make test`
+
 SCRIPT = """
 import os, sys, crucible_nb as cr
 exp = cr.start("run", store=sys.argv[1])

@@ -24,14 +24,14 @@ def run(code: str, url: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("wait", ["", "e.wait_archived(10); time.sleep(1.2)"])
 def test_a_script_that_ends_with_stop_is_stopped(url, sql, wait):
-    for n in range(3):
+    for n in range(2):
         done = run(f"e = cr.start('q{n}', store=url); e.record('x', n=1); {wait}\ne.stop()", url)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (
         sql("select status, complete, total_events from crucible.experiments order by name")
-        == [("stopped", True, 1)] * 3
+        == [("stopped", True, 1)] * 2
     )
-    assert cr.experiments(url)[["status", "total_events"]].values.tolist() == [["stopped", 1]] * 3
+    assert cr.experiments(url)[["status", "total_events"]].values.tolist() == [["stopped", 1]] * 2
 
 
 def test_waiting_is_for_pauses_and_plans_as_well(url, sql):

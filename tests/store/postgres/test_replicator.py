@@ -168,15 +168,15 @@ def test_reprice_is_copied_anew(url, sql):
 def test_what_left_memory_is_copied_from_segments(server, url, sql, monkeypatch):
     """The database cannot be reached while rows are recorded, sealed and evicted."""
 
-    monkeypatch.setattr(writer, "SEAL_EVENTS", 2000)
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 500)
     server.stop("fast")
     try:
-        exp = cr.start("evicted", store=url, max_events=500)
-        for start in range(0, 20_000, 1000):
-            exp.extend(pd.DataFrame({"latency_ms": np.arange(start, start + 1000.0), "note": "x"}), event="e")
+        exp = cr.start("evicted", store=url, max_events=200)
+        for start in range(0, 4000, 500):
+            exp.extend(pd.DataFrame({"latency_ms": np.arange(start, start + 500.0), "note": "x"}), event="e")
             settle(exp)
-        assert exp.summary()["evicted_events"] > 10_000
-        assert exp.summary()["store"]["archived"][repr(exp._copies.replicator.address)]["lag_events"] == 20_000
+        assert exp.summary()["evicted_events"] > 2000
+        assert exp.summary()["store"]["archived"][repr(exp._copies.replicator.address)]["lag_events"] == 4000
         eventually(lambda: exp._copies.replicator.failure)
         assert "not in postgresql://" in repr(exp)
     finally:
@@ -184,11 +184,11 @@ def test_what_left_memory_is_copied_from_segments(server, url, sql, monkeypatch)
     exp.stop()
     copied(exp)
     assert sql("select count(*), count(distinct seq), sum(latency_ms) from crucible.events") == [
-        (20_000, 20_000, float(sum(range(20_000))))
+        (4000, 4000, float(sum(range(4000))))
     ]
     assert (
         eventually(lambda: (found := fresh("evicted", url)).status == "stopped" and found).summary()["kept_events"]
-        == 20_000
+        == 4000
     )
 
 

@@ -1,99 +1,40 @@
-// The charts: one plotly figure per panel, redrawn from the data of the store; only the user's zoom is kept.
+// All charts: which there are, what a person has set for them, and who is drawn when.
 // Drawing is the most expensive part of a tick, so charts are queued: the one that waited longest is drawn first.
-import Plotly from "plotly.js-basic-dist-min";
-import { element, setText } from "./dom.js";
-import { layoutOf, tracesOf } from "./figure.js";
-import { linesOf, panelOf, panelsOf } from "./panels.js";
+import { Chart } from "./chart.js";
+import { element } from "./dom.js";
+import { SETTINGS, shownRange } from "./figure.js";
+import { panelOf, panelsOf } from "./panels.js";
 
-const HEIGHT = 168;
 const FRAME = 12; // ms after which the other charts wait for the next frame, so that the page stays responsive
-const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset", showTips: false };
-
-class Chart {
-  /** @param {string} id @param {(label: string) => void} picked @param {() => void} resized */
-  constructor(id, picked, resized) {
-    this.title = element("span", { class: "crucible-chart-title" });
-    this.legend = element("span", { class: "crucible-legend" });
-    this.plot = element("div", { class: "crucible-plot", role: "img" });
-    const caption = element("figcaption", {}, this.title, this.legend);
-    this.root = element("figure", { class: "crucible-chart", "data-panel": id }, caption, this.plot);
-    this.picked = picked;
-    this.width = 0; // cached: reading it between two drawings would force a layout each time
-    this.sizes = new ResizeObserver(() => {
-      if (this.plot.clientWidth === this.width) return;
-      this.width = this.plot.clientWidth;
-      resized();
-    });
-    this.sizes.observe(this.plot);
-    this.entries = [];
-    this.points = 0;
-    this.drawn = null; // number and time of the message drawn
-  }
-
-  paint(panel, held, colors, incidents, pointed) {
-    const lines = linesOf(panel, held.arms, colors);
-    setText(this.title, panel.title);
-    this.caption(panel, lines, held, incidents);
-    const width = (this.width ||= this.plot.clientWidth) || 320;
-    const traces = tracesOf(panel, lines, held, colors, incidents, pointed, width);
-    const layout = layoutOf(panel, held, colors, incidents, width, HEIGHT);
-    Plotly.react(this.plot, traces, layout, this.drawn ? undefined : CONFIG); // plotly compares a config with the previous one
-    if (!this.drawn) {
-      this.plot.on("plotly_click", (event) => {
-        const label = event.points.find((point) => point.data.name === "anomaly")?.customdata;
-        if (label) this.picked(label);
-      });
-    }
-    this.points = traces.reduce((sum, trace) => sum + trace.x.length, 0);
-    this.drawn = { n: held.n, now: held.arms[0].cards.now };
-    this.root.dataset.n = held.n;
-    this.root.dataset.now = this.drawn.now;
-  }
-
-  /** Show names, swatches and newest values as text, also for screen readers. */
-  caption(panel, lines, held, incidents) {
-    if (this.entries.length !== lines.length) {
-      this.entries = lines.map((one) => {
-        const swatch = element("i", { class: "crucible-swatch", "data-dash": one.dash });
-        const text = element("span", {});
-        return { swatch, text, root: element("span", { class: "crucible-entry" }, swatch, text) };
-      });
-      this.flags = element("span", { class: "crucible-entry crucible-flags" });
-      this.legend.replaceChildren(...this.entries.map((one) => one.root), this.flags);
-    }
-    lines.forEach((one, i) => {
-      const newest = held.arms[one.arm].columns[one.series].findLast(Number.isFinite);
-      this.entries[i].swatch.style.setProperty("--swatch", one.color);
-      this.entries[i].swatch.dataset.dash = one.dash;
-      setText(this.entries[i].text, `${one.label} ${panel.format(newest ?? NaN)}`.trim());
-    });
-    setText(this.flags, incidents.length ? `◆ ${incidents.length}` : "");
-    this.flags.title = `${incidents.length} anomalies flagged`;
-    const values = this.entries.map((one) => one.text.textContent).join(", ");
-    const flagged = incidents.length ? `; anomalies ${incidents.map((one) => one.label).join(", ")} flagged` : "";
-    const label = `${panel.title}: now ${values}${flagged}`;
-    if (this.plot.getAttribute("aria-label") !== label) this.plot.setAttribute("aria-label", label);
-  }
-
-  close() {
-    this.sizes.disconnect();
-    Plotly.purge(this.plot);
-  }
-}
+const COLUMNS = 12; // tracks of the grid, divisible by 1, 2, 3 and 4
+const [TWO, THREE] = [460, 820]; // px of the container from which two and three charts stand side by side
 
 export class Charts {
-  /** @param {(label: string) => void} picked called when a marker is clicked @param {() => void} resized called when a width changes */
+  /** @param {(label: string) => void} picked called when a marker is clicked @param {() => void} resized called when charts have to be drawn anew */
   constructor(picked, resized) {
     this.root = element("div", { class: "crucible-charts" });
     this.charts = new Map();
     this.picked = picked;
     this.resized = resized;
     this.pointed = null;
+    this.settings = { ...SETTINGS, hidden: new Set(), log: new Map() };
+    this.hover = null;
+    this.large = null;
+    this.zoomed = () => {};
     this.due = new Set(); // ids of charts to draw, longest waiting first
+    this.sizes = new ResizeObserver(() => this.arrange());
+    this.sizes.observe(this.root);
   }
 
   /** Queue all charts for `draw`. */
   paint(held, colors) {
+    const axis = `${held.key.axis} ${held.key.window}`;
+    if (this.axis !== axis) {
+      this.axis = axis;
+      this.settings.zoom = null; // of another axis
+      this.hover = null;
+      this.zoomed();
+    }
     this.panels = panelsOf(held.key, held.arms, colors);
     this.held = held;
     this.colors = colors;
@@ -105,11 +46,31 @@ export class Charts {
       this.due.delete(id);
     }
     this.panels.forEach(({ id }, i) => {
-      if (!this.charts.has(id)) this.charts.set(id, new Chart(id, this.picked, this.resized));
+      if (!this.charts.has(id)) this.charts.set(id, new Chart(id, this));
       const { root } = this.charts.get(id);
       if (this.root.children[i] !== root) this.root.insertBefore(root, this.root.children[i] ?? null);
       this.due.add(id);
     });
+    this.arrange();
+  }
+
+  /** Spread the charts over rows without holes: of four in three columns two and two. */
+  arrange() {
+    const width = this.root.clientWidth;
+    if (!width || !this.panels) return;
+    const most = width < TWO ? 1 : width < THREE ? 2 : 3;
+    const small = this.panels.filter(({ id }) => id !== this.large);
+    const rows = Math.ceil(small.length / most);
+    const shape = `${most} ${this.large} ${this.panels.map(({ id }) => id)}`;
+    if (shape === this.shape) return;
+    this.shape = shape;
+    this.root.dataset.columns = most;
+    for (let row = 0, done = 0; row < rows; row++) {
+      const count = Math.ceil((small.length - done) / (rows - row));
+      for (const { id } of small.slice(done, done + count)) this.charts.get(id).root.style.gridColumn = `span ${COLUMNS / count}`;
+      done += count;
+    }
+    if (this.charts.has(this.large)) this.charts.get(this.large).root.style.gridColumn = "1 / -1";
   }
 
   /** Draw queued charts, at least one; return whether some are left. */
@@ -124,13 +85,13 @@ export class Charts {
   }
 
   drawOne(panel) {
-    this.charts.get(panel.id).paint(panel, this.held, this.colors, this.incidentsOf(panel), this.pointed);
+    this.charts.get(panel.id).paint(panel, this.held, this.colors, this.incidentsOf(panel), this.pointed, this.settings);
   }
 
   /** Number and time of the newest message that all charts show; null before. */
   get shown() {
     const drawn = [...this.charts.values()].map((chart) => chart.drawn);
-    return drawn.includes(null) ? null : drawn.reduce((one, two) => (two.n < one.n ? two : one));
+    return drawn.includes(null) || !drawn.length ? null : drawn.reduce((one, two) => (two.n < one.n ? two : one));
   }
 
   get points() {
@@ -139,6 +100,55 @@ export class Charts {
 
   incidentsOf(panel) {
     return this.held.incidents.filter((one) => panelOf(this.panels, one) === panel);
+  }
+
+  // -- what a person sets ---------------------------------------------------------------------------------------------
+
+  /** Show a range of the axis in all charts, or all of it; it stays until it is reset or another window is chosen. */
+  setZoom(range) {
+    this.settings.zoom = range && range[1] > range[0] ? range : null;
+    this.zoomed();
+    this.resized();
+  }
+
+  /** Zoom around the crosshair, or the middle. */
+  scale(factor) {
+    const [low, high] = shownRange(this.held, this.settings);
+    const center = this.hover ?? (low + high) / 2;
+    this.setZoom([center - (center - low) * factor, center + (high - center) * factor]);
+  }
+
+  /** Move the crosshair by a fortieth of the range, or pan by a quarter. */
+  step(pan, sign) {
+    const [low, high] = shownRange(this.held, this.settings);
+    const size = high - low;
+    if (pan) this.setZoom([low + (sign * size) / 4, high + (sign * size) / 4]);
+    else this.setHover(Math.min(Math.max((this.hover ?? (low + high) / 2) + (sign * size) / 40, low), high));
+  }
+
+  setHover(x) {
+    if (x === this.hover) return;
+    this.hover = x;
+    for (const chart of this.charts.values()) if (chart.drawn) chart.showHover(x);
+  }
+
+  setLog(id, on) {
+    this.settings.log.set(id, on);
+    this.resized();
+  }
+
+  toggle(line) {
+    const { hidden } = this.settings;
+    if (!hidden.delete(line)) hidden.add(line);
+    this.resized();
+  }
+
+  enlarge(id) {
+    this.large = this.large === id ? null : id;
+    for (const [other, chart] of this.charts) chart.large = other === this.large;
+    this.root.toggleAttribute("data-large", this.large !== null);
+    this.arrange();
+    this.resized();
   }
 
   /** Highlight an anomaly and scroll to its chart. */
@@ -154,6 +164,7 @@ export class Charts {
   }
 
   close() {
+    this.sizes.disconnect();
     for (const chart of this.charts.values()) chart.close();
   }
 }

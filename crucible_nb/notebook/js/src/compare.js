@@ -1,8 +1,8 @@
-// The running comparison: second arm minus first, with an anytime-valid interval.
+// The running comparison: every other arm minus the first, with an interval that is valid at any time.
 import { element, setText } from "./dom.js";
-import { dollars, number, percent } from "./format.js";
+import { LETTERS, dollars, number, percent } from "./format.js";
 
-const HEADS = ["Metric", "A", "B", "B − A", "95 % interval, anytime-valid", "Interval so far", "Verdict"];
+const HEADS = ["Metric", "A", "Other", "Difference", "95 % interval, valid at any time", "Interval so far", "Verdict"];
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, EDGE] = [150, 30, 4];
 
@@ -22,7 +22,7 @@ export class Comparison {
   constructor() {
     this.body = element("tbody", {});
     const heads = HEADS.map((text) => element("th", { scope: "col" }, text));
-    const table = element("table", { "aria-label": "Running comparison, B against A" }, element("thead", {}, element("tr", {}, ...heads)), this.body);
+    const table = element("table", { "aria-label": "Running comparison against A" }, element("thead", {}, element("tr", {}, ...heads)), this.body);
     const scroll = element("div", { class: "crucible-scroll", tabindex: "0", role: "group", "aria-label": "Running comparison" }, table);
     this.root = element("div", { class: "crucible-comparison", hidden: true }, scroll);
     this.rows = new Map();
@@ -30,21 +30,26 @@ export class Comparison {
 
   paint({ key }) {
     this.root.hidden = !key.compare.length;
+    this.names = key.titles.map((title, i) => `${LETTERS[i]} ${title.name}`);
     for (const one of key.compare) this.put(one);
   }
 
   put(one) {
-    let row = this.rows.get(one.metric);
+    const id = `${one.arm} ${one.metric}`;
+    let row = this.rows.get(id);
     if (!row) {
       const cells = HEADS.map((_, i) => element(i ? "td" : "th", i ? {} : { scope: "row" }));
-      row = { cells, root: element("tr", { "data-metric": one.metric }, ...cells), trail: 0 };
-      this.rows.set(one.metric, row);
+      row = { cells, root: element("tr", { "data-metric": one.metric, "data-arm": one.arm }, ...cells), trail: 0 };
+      this.rows.set(id, row);
       this.body.append(row.root);
     }
     const [plain, signed] = UNITS[one.unit];
     const [a, b] = one.values.map((x) => x ?? NaN);
     const known = one.low !== null && one.high !== null;
-    const texts = [one.metric, plain(a), plain(b), signed(b - a), known ? `${signed(one.low)} to ${signed(one.high)}` : "not known yet"];
+    const several = this.names.length > 2;
+    const other = `${several ? `${LETTERS[one.arm]} ` : ""}${plain(b)}`;
+    row.root.title = `${this.names[one.arm]} against ${this.names[0]}`;
+    const texts = [several ? `${one.metric}, ${LETTERS[one.arm]} − A` : one.metric, plain(a), other, signed(b - a), known ? `${signed(one.low)} to ${signed(one.high)}` : "not known yet"];
     texts.forEach((text, i) => setText(row.cells[i], text));
     setText(row.cells[6], verdict(one, known));
     const last = one.trail.at(-1)?.[0] ?? 0;
@@ -58,7 +63,7 @@ export class Comparison {
 }
 
 function verdict(one, known) {
-  if (one.better !== null) return `✓ ${"AB"[one.better]} is better`;
+  if (one.better !== null) return `✓ ${LETTERS[one.better]} is better`;
   return known ? "○ undecided" : "–";
 }
 

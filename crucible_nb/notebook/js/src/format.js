@@ -39,6 +39,17 @@ export function elapsed(seconds) {
   return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
 }
 
+/** Letters of the arms. */
+export const LETTERS = "ABCDEF";
+
+/** The local zone at a time, as UTC or UTC+02:00. */
+export function zone(ms) {
+  const minutes = -new Date(ms).getTimezoneOffset();
+  if (!Number.isFinite(minutes) || minutes === 0) return "UTC";
+  const two = (x) => String(Math.floor(Math.abs(x))).padStart(2, "0");
+  return `UTC${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
+}
+
 /** A time as local time of day. */
 export function clock(ms) {
   const at = new Date(ms);

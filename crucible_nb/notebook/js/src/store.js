@@ -1,4 +1,5 @@
 // The state of the browser: only what the kernel sent. After a missed message it waits for a keyframe.
+import { LETTERS } from "./format.js";
 import { decode, VERSION } from "./wire.js";
 
 const REQUEST_INTERVAL = 1000; // ms between two requests of a keyframe
@@ -43,6 +44,7 @@ export class Store {
     this.arms = [];
     this.incidents = new Map();
     this.alerts = [];
+    this.tables = null;
     this.trouble = "";
     this.receivedAt = 0;
     this.gone = false; // whether the kernel has ended
@@ -55,6 +57,7 @@ export class Store {
     this.receivedAt = performance.now();
     this.gone = false;
     if (message.kind === "trouble") this.trouble = message.text;
+    else if (message.kind === "tables") this.tables = message.arms;
     else if (message.kind === "key") this.takeKey(message, buffers);
     else if (message.kind === "tick") this.takeTick(message, buffers);
     for (const notify of this.listeners) notify();
@@ -96,9 +99,9 @@ export class Store {
     this.status = message.status;
   }
 
-  /** "A" or "B" with two arms, else "". */
+  /** The letter of an arm, "" with one. */
   letter(one) {
-    return this.arms.length > 1 ? "AB"[one.arm] : "";
+    return this.arms.length > 1 ? LETTERS[one.arm] : "";
   }
 
   /** Request a keyframe, at most once per second. */

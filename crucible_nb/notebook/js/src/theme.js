@@ -1,13 +1,21 @@
 // Light or dark, according to the actual background behind the dashboard.
 
+// the colours of arms and groups are told apart by colour-blind readers as well, and differ in dash besides
 const LIGHT = {
   p50: "#3b6ea8", p95: "#b05f14", p99: "#7d4e9e", rate: "#2a7770", success: "#3f7a39", cost: "#866812",
-  column: ["#5457a6", "#a13f6b", "#2a7770", "#866812"], arm: ["#3b6ea8", "#b05f14"], anomaly: "#b3261e",
+  column: ["#5457a6", "#a13f6b", "#2a7770", "#866812"], anomaly: "#b3261e",
+  arm: ["#3b6ea8", "#b05f14", "#00805d", "#a64d7f", "#7a6400", "#5b3fb0"],
+  group: ["#0072b2", "#b8500a", "#00805d", "#a64d7f", "#7a6400", "#5b3fb0", "#6b7078"],
 };
 const DARK = {
   p50: "#82b4e6", p95: "#e6a15a", p99: "#c6a0e2", rate: "#6fc4b9", success: "#8bca84", cost: "#d8b95c",
-  column: ["#a7abef", "#e394b6", "#6fc4b9", "#d8b95c"], arm: ["#82b4e6", "#e6a15a"], anomaly: "#ff8f7d",
+  column: ["#a7abef", "#e394b6", "#6fc4b9", "#d8b95c"], anomaly: "#ff8f7d",
+  arm: ["#82b4e6", "#e6a15a", "#3cc79f", "#e79ac6", "#e0c341", "#b7a2f5"],
+  group: ["#56b4e9", "#f0944d", "#3cc79f", "#e79ac6", "#e0c341", "#b7a2f5", "#a5abb5"],
 };
+
+/** Dashes of arms and groups, as plotly calls them. */
+export const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"];
 
 function channels(color) {
   const found = color.match(/[\d.]+/g)?.map(Number) ?? [];

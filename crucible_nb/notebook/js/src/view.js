@@ -5,7 +5,10 @@ import { Charts } from "./charts.js";
 import { Comparison } from "./compare.js";
 import { element, setText } from "./dom.js";
 import { clock } from "./format.js";
+import { axisOf, inverseOf, say } from "./axis.js";
 import { Header } from "./header.js";
+import { Lists } from "./lists.js";
+import { Press } from "./press.js";
 import { theme, watchTheme } from "./theme.js";
 
 const STALE = 5000; // ms without a message after which a view is stale
@@ -31,16 +34,19 @@ export class View {
   }
 
   build(host) {
-    this.root = element("section", { class: "crucible", role: "region", "aria-label": "Experiment dashboard" });
+    this.root = element("section", { class: "crucible-live", role: "region", "aria-label": "Experiment dashboard" });
     this.header = new Header(this);
     this.cards = new Cards();
+    this.cards.row.append(this.header.zoom);
     this.charts = new Charts((label) => this.anomalies.focus(label), () => this.schedule(true));
     this.comparison = new Comparison();
+    this.charts.zoomed = () => this.paintZoom();
+    this.lists = new Lists();
     this.anomalies = new Anomalies(this.prefix, (label) => this.charts.point(label));
     this.alerts = new Alerts(this.prefix);
     this.live = element("div", { class: "crucible-hidden", role: "status", "aria-live": "polite" });
     this.empty = element("p", { class: "crucible-empty" }, "Waiting for the kernel …");
-    const parts = [this.cards, this.comparison, this.charts, this.anomalies, this.alerts];
+    const parts = [this.cards, this.comparison, this.charts, this.lists, this.anomalies, this.alerts];
     this.root.append(this.header.root, this.empty, ...parts.map((part) => part.root), this.live);
     host.append(this.root);
     this.colors = theme(this.root);
@@ -66,6 +72,7 @@ export class View {
       unwatch();
       clearInterval(heartbeat);
     };
+    this.press = new Press(this.root, () => this.schedule(true));
     this.pinged = performance.now();
     this.send({ kind: "view", seen: !document.hidden, hello: true });
   }
@@ -125,6 +132,7 @@ export class View {
   /** Paint at the next frame if the view is visible. */
   schedule(force = false) {
     this.forced ||= force;
+    if (this.press?.held) return; // the release schedules a paint
     if (this.waiting || !this.visible || (this.frozen && !this.forced)) return;
     const delay = this.reducedMotion.matches && !this.forced ? REDUCED_MOTION_INTERVAL - (performance.now() - this.painted) : 0;
     this.waiting = true;
@@ -135,6 +143,7 @@ export class View {
 
   paint() {
     this.waiting = this.forced = false;
+    if (this.press.held) return;
     const { store } = this;
     this.header.trouble(store.trouble);
     if (!store.key || !this.root.isConnected) return;
@@ -142,8 +151,11 @@ export class View {
     this.empty.hidden = true;
     if (!this.frozen) this.held = snapshot(store);
     const { held } = this;
+    held.span = held.key.span && this.sayRange(held.key.span[0].map((ms) => this.axisValue(ms)));
     this.header.paint(held);
     this.cards.paint(held);
+    this.lists.paint(held);
+    this.paintZoom();
     this.comparison.paint(held, this.colors);
     this.anomalies.paint(held);
     this.alerts.paint(held);
@@ -153,10 +165,40 @@ export class View {
     this.draw();
   }
 
+  // -- zoom and span --------------------------------------------------------------------------------------------------
+
+  axisValue(ms) {
+    return axisOf(this.held)(this.held.arms[0])(ms);
+  }
+
+  sayRange([low, high]) {
+    return `${say(this.held, low)} to ${say(this.held, high)}`;
+  }
+
+  paintZoom() {
+    if (!this.held) return;
+    const { zoom } = this.charts.settings;
+    this.root.toggleAttribute("data-zoomed", Boolean(zoom));
+    this.header.paintZoom(zoom && this.sayRange(zoom), this.held.span, this.held.key.axis !== "step");
+  }
+
+  /** Show the zoomed span in the cards and tables. */
+  selectSpan() {
+    const { zoom } = this.charts.settings;
+    if (!zoom) return;
+    const span = this.held.arms.map((arm) => zoom.map((x) => inverseOf(this.held, arm)(x)));
+    this.send({ kind: "span", span });
+  }
+
+  smooth(points) {
+    this.charts.settings.smooth = points;
+    this.schedule(true);
+  }
+
   /** Draw charts; those that do not fit into this frame are drawn at the next one. */
   draw() {
     cancelAnimationFrame(this.frame);
-    if (!this.root.isConnected) return;
+    if (!this.root.isConnected || this.press.held) return;
     const more = this.charts.draw();
     const { shown } = this.charts;
     if (shown && String(shown.n) !== this.root.dataset.n) {
@@ -180,6 +222,7 @@ export class View {
 
   close() {
     this.undo();
+    this.press.close();
     this.charts.close();
     this.comparison.close();
     this.send({ kind: "gone" });
@@ -195,6 +238,7 @@ function snapshot(store) {
     status: store.status,
     incidents: [...store.incidents.values()].sort((one, two) => one.start - two.start),
     alerts: store.alerts,
+    tables: store.tables,
     arms: store.arms.map(({ cards, bins }) => ({
       cards,
       width: bins.width,

@@ -4,7 +4,7 @@
 /** @typedef {{arm: number, id: number, label: string, start: number, end: number, count: number, severity: string, metrics: string[], reason: string}} Incident */
 /** @typedef {{arm: number, letter: string, time: number, kind: string, severity: string, reason: string, action: string}} Alert */
 
-export const VERSION = 1;
+export const VERSION = 2;
 
 /**
  * Decode the binary part of one arm.

@@ -16,7 +16,7 @@ function buffer(cards, rows) {
 }
 
 const key = (n, first, rows) => [
-  { kind: "key", version: 1, n, cards: CARDS, series: SERIES, status: ["running"], arms: [{ first, base: first, width: 1000 }], incidents: [], alerts: [] },
+  { kind: "key", version: 2, n, cards: CARDS, series: SERIES, status: ["running"], arms: [{ first, base: first, width: 1000 }], incidents: [], alerts: [] },
   buffer([1, n], rows),
 ];
 const tick = (n, first, rows, more = {}) => [
@@ -89,4 +89,12 @@ test("an error of the kernel is shown until the next tick", () => {
   assert.equal(state.trouble, "ValueError: no");
   state.take(...tick(2, 10, [[1, 2]]));
   assert.equal(state.trouble, "");
+});
+
+test("tables replace the earlier ones and are not numbered", () => {
+  const [state] = store();
+  state.take(...key(1, 10, [[1, 2]]));
+  state.take({ kind: "tables", arms: [{ errors: [] }] }, []);
+  state.take(...tick(2, 10, [[1, 2]]));
+  assert.deepEqual(state.tables, [{ errors: [] }]);
 });
