@@ -41,7 +41,7 @@ OURS = (
 import crucible_nb as cr
 exp = cr.start("watched", anomaly="auto")
 dash = exp.dashboard(refresh=0.5)
-def looks(): return dash.refresher.composer.n
+def looks(): return dash.refresher.composer.number
 def show(hz): dash.refresher.refresh = 1 / hz if hz else 3600.0; dash.refresher._wake.set()
 """
 )
@@ -291,7 +291,8 @@ def main(*, quick: bool = False) -> str:
     rounds, seconds = (3, 1.5) if quick else (16, 1.5)
     ours, mine, late = watched(OURS, ".crucible-live[data-n]", rounds, seconds)
     figure, theirs, _ = watched(FIGURE, ".js-plotly-plot", rounds, seconds)
-    boot = max(size for _, way, size, head in mine.frames if way == "in" and b'"comm_open"' in head)
+    came = [(size, head) for _, way, size, head in mine.frames if way == "in"]
+    boot = max(size for size, head in came if b'"comm_open"' in head or b'"kind":"code"' in head)
     boots = max(size for _, way, size, head in theirs.frames if way == "in" and b'"comm_open"' in head)
     updates = [size for _, way, size, head in theirs.frames if b'"comm_msg"' in head and b'"update"' in head]
     pushes = max(rounds * (seconds + 0.3) * 2 * 12, 1)

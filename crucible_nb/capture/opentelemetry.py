@@ -120,6 +120,8 @@ class _Receiver:
     Attributes:
         active: Whether spans are taken.
         rate: Proportion of traces that are sampled; None if unknown.
+        open: Spans that have begun, by id; removed when they are mapped, not when they end.
+        only: Sink of the one experiment that was given; None where it is the current one.
         failed: Spans that could not be taken because of an exception.
     """
 
@@ -130,22 +132,15 @@ class _Receiver:
         self.find: Callable[[], Any] | None = None
         self.open: dict[int, Any] = {}
         self._sinks: dict[int, SpanSink] = {}
-        self._only = None if experiment is None else self._sink(experiment)
-
-    def start(self, span: Any) -> None:
-        """Remember a span that begins."""
-        if self.active:
-            self.open[span.context.span_id] = span
+        self.only = None if experiment is None else self._sink(experiment)
 
     def end(self, span: Any) -> None:
         """Queue a span that has ended."""
-        self.open.pop(span.context.span_id, None)
-        if not self.active:
-            return
-        sink = self._only
-        if sink is None:
-            found = CURRENT.get()
+        sink = self.only
+        if sink is None or not self.active:
+            found = CURRENT.get() if self.active else None
             if found is None:
+                self.open.pop(span.context.span_id, None)
                 return
             sink = self._sinks.get(id(found)) or self._sink(found)
         if len(sink.queue) < LIMIT:
@@ -176,7 +171,7 @@ class _Receiver:
                 _attach(provider, self)
         self.drain()
         for key, sink in list(self._sinks.items()):
-            if sink is not self._only and sink.is_over:
+            if sink is not self.only and sink.is_over:
                 sink.close()
                 del self._sinks[key]
         return self.active
@@ -191,19 +186,25 @@ class _Receiver:
 
 
 def _processor(receiver: _Receiver) -> Any:
-    """Build the processor: an exception in it would reach the traced code."""
+    """Build the processor. It is in the way of the traced code: no calls but these, and no exception leaves it."""
     from opentelemetry.sdk.trace import SpanProcessor  # noqa: PLC0415  of the extra
+
+    begun = receiver.open
+    only = None if receiver.only is None else receiver.only.queue
 
     class CrucibleProcessor(SpanProcessor):
         def on_start(self, span: Any, parent_context: Any = None) -> None:  # noqa: ARG002
             try:
-                receiver.start(span)
+                begun[span.context.span_id] = span
             except Exception:  # noqa: BLE001
                 receiver.failed += 1
 
         def on_end(self, span: Any) -> None:
             try:
-                receiver.end(span)
+                if only is not None and receiver.active and len(only) < LIMIT:
+                    only.append(span)
+                else:
+                    receiver.end(span)
             except Exception:  # noqa: BLE001
                 receiver.failed += 1
 

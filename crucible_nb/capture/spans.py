@@ -34,6 +34,7 @@ class SpanSink:
 
     def __init__(self, experiment: Experiment, mapper: Mapper, capture: Capture, open_spans: dict[int, Any]) -> None:
         self.experiment, self.mapper, self.capture, self._open = experiment, mapper, capture, open_spans
+        mapper.unfinished = self._unfinished
         self.queue: deque[Any] = deque()
         self.dropped = 0
         self._held: list[Any] = []
@@ -74,6 +75,9 @@ class SpanSink:
         spans, self._held = self._held, []
         for _ in range(len(self.queue)):
             spans.append(self.queue.popleft())
+            self._open.pop(spans[-1].context.span_id, None)
+        while len(self._open) > LIMIT:  # spans that were never ended
+            self._open.pop(next(iter(self._open)), None)
         ready: list[Any] = []
         for span in spans:
             (self._held if self._waits(span) and len(self._held) < _HELD else ready).append(span)
@@ -106,6 +110,13 @@ class SpanSink:
 
     def _report(self, kind: str, sentence: str, count: int) -> None:
         self._intake.log.stream.problems.report(kind, sentence, count)
+
+    def _unfinished(self, span_id: str) -> tuple[Any, str | None] | None:
+        """Return attributes and parent of a span that has not ended, by its hexadecimal id."""
+        span = self._open.get(int(span_id, 16))
+        if span is None:
+            return None
+        return dict(span.attributes or {}), None if span.parent is None else f"{span.parent.span_id:016x}"
 
     def _waits(self, span: Any) -> bool:
         """Return whether a call is inside of a span that is open and a call of the same kind."""

@@ -34,6 +34,7 @@ from crucible_nb.store.redaction import Redaction, rebuild_redaction
 from crucible_nb.store.summaries import read_summary
 from crucible_nb.store.writer import writer_is_running
 from crucible_nb.utils import checks
+from crucible_nb.utils.environment import default_store
 from crucible_nb.utils.interrupts import let_pass, unbroken
 
 MODES = ("resume", "read", "join")
@@ -61,8 +62,8 @@ def attach(
 
     Args:
         name: Name (the newest experiment with it), id, or handle (`exp.handle`); None: the handle in CRUCIBLE_RUN.
-        store: Folder or database of the experiment; not needed for a handle. With a database, "read" shows the copy,
-            from any machine; "resume" and "join" need the journal, and work only on its machine.
+        store: Folder or database of the experiment; None for a handle, else that of CRUCIBLE_DIR. With a database,
+            "read" shows the copy, from any machine; "resume" and "join" need the journal, and work only on its machine.
         mode: "resume": continue recording after the original process ended. "read": read only, updated at each call.
             "join": write from a second process. None: resume a dead experiment, read any other. In the process that
             writes it, None and "resume" return the same experiment object.
@@ -89,6 +90,8 @@ def attach(
         >>> cr.attach("demo", store=runs).metrics().latency.mean
         1.0
     """
+    if store is None and isinstance(name, str) and not is_experiment(Path(name[:_LONG])):
+        store = default_store()
     store = address_of(store)
     mode = checks.one_of("mode", mode, (None, *MODES))
     if isinstance(store, Address) and mode != "join":

@@ -662,8 +662,8 @@ class Experiment(Near):
 
         Callbacks run outside of every lock and may call any method. They run in the thread that detects the alert
         first: a background thread, or one that calls `should_stop`, `alerts()`, `pause`, `resume` or `stop`. Their
-        exceptions are counted, not raised. Callbacks are called for at most 60 alerts per minute; all are in
-        `alerts()`.
+        exceptions are counted, not raised; what they print is put into whichever cell of a notebook runs then. They are
+        called for at most 60 alerts per minute; all are in `alerts()`.
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity,

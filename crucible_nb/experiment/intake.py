@@ -50,7 +50,7 @@ class Intake:
         self.clock = ActiveClock()
         self.sources: list[Callable[[], None]] = []
         self.closers: list[Callable[[], None]] = []
-        self._forked = False
+        self._forked = self._disabled = False
         self._fork = ExitStack()
         self._staged: list[Any] = []
         stream = log.stream
@@ -62,8 +62,15 @@ class Intake:
 
     # -- the gate -----------------------------------------------------------------------------------------------------
 
+    def disable(self) -> None:
+        """Collect nothing, ever."""
+        self._disabled = True
+        self.shut()
+
     def open(self) -> None:
         """Collect events from now on."""
+        if self._disabled:
+            return
         self.running = True
         self._set_limit(self._limit())
 

@@ -26,7 +26,7 @@ from crucible_nb.experiment.attach import (
     open_stored,
 )
 from crucible_nb.experiment.context import CURRENT
-from crucible_nb.experiment.experiment import Experiment, log_of, when_ended
+from crucible_nb.experiment.experiment import Experiment, intake_of, log_of, when_ended
 from crucible_nb.experiment.listing import make_listing
 from crucible_nb.experiment.live import LIVE
 from crucible_nb.experiment.run_summary import leave_summary, summarise
@@ -42,6 +42,7 @@ from crucible_nb.store.log import open_log
 from crucible_nb.store.postgres import Address, address_of
 from crucible_nb.store.redaction import Redaction, redaction_of
 from crucible_nb.utils import checks, html
+from crucible_nb.utils.environment import default_store, is_disabled
 from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
 
@@ -101,7 +102,7 @@ def start(
             `exp.summary()` shows.
         clock: Callable () -> int, UTC nanoseconds since 1970; "events": now is the newest event time, for replays
             and imports; None: the system clock.
-        store: Folder for everything recorded, such as "runs/"; None: in memory only. With
+        store: Folder for everything recorded, such as "runs/"; None: that of CRUCIBLE_DIR, else in memory only. With
             "postgresql://user@host/database" the folder is below CRUCIBLE_DIR (or ~/.crucible_nb), and a background
             thread copies it to the database, without delaying `record`; see the guide on PostgreSQL.
         durability: With a store, guarantee when `record` returns: "os": the event is with the operating system, and
@@ -120,7 +121,8 @@ def start(
             computed; None takes sessions, or items that have several rows.
 
     Returns:
-        The running Experiment; a `with` block stops it at its end, or marks it failed after an exception.
+        The running Experiment; a `with` block stops it at its end, or marks it failed after an exception. With
+        CRUCIBLE_MODE=disabled one that keeps nothing: every call returns at once, and no file is written.
 
     Raises:
         ConfigError: An argument is invalid.
@@ -135,7 +137,7 @@ def start(
         >>> exp
         <Experiment 'gpt4_vs_mini' stopped, 1 events>
     """
-    store = address_of(store)
+    store = address_of(default_store() if store is None else store)
     checks.one_of("on_exists", on_exists, ("new", "resume", "error"))
     checks.one_of("durability", durability, DURABILITIES)
     sampler = sampling_of(sampling, sampling_config)
@@ -189,6 +191,8 @@ def _clock(clock: Callable[[], int] | str | None) -> Callable[[], int] | str | N
 
 def _open(config: ExperimentConfig, store: Any, durability: str, redact: Any, on_exists: str) -> Experiment:
     """Create an experiment, or resume the one with its name as `on_exists` says."""
+    if is_disabled():
+        return _register_disabled(config)
     root = None if store is None else root_of(store)
     redaction = None if root is None else redaction_of(redact)
     experiment = _namesake_to_resume(config.name, on_exists, root)
@@ -201,6 +205,14 @@ def _open(config: ExperimentConfig, store: Any, durability: str, redact: Any, on
         when_ended(experiment, leave_summary)
     if isinstance(store, Address):
         copy_to_database(experiment, store)
+    return experiment
+
+
+def _register_disabled(config: ExperimentConfig) -> Experiment:
+    """Create an experiment in memory that collects nothing."""
+    experiment = Experiment(config)
+    intake_of(experiment).disable()
+    LIVE.add(experiment, log_of(experiment))
     return experiment
 
 

@@ -60,13 +60,19 @@ class TopRows:
             if len(known):
                 at = known + start
                 rows = zip(values[at].tolist(), time[at].tolist(), [writer] * len(at), seq[at].tolist(), strict=True)
-                self._buckets[bucket] = heapq.nlargest(TOP, [*self._buckets.get(bucket, ()), *rows])
+                self._buckets[bucket] = heapq.nlargest(TOP, [*self._buckets.get(bucket, ()), *rows], _rank)
         _forget(self._buckets, self.level)
 
     def largest(self, start: int, stop: int) -> list[Entry]:
         """Return the rows with the largest values whose bucket is in [start, stop), in UTC nanoseconds."""
         lists = (rows for bucket, rows in self._buckets.items() if _inside(bucket, self.level, start, stop))
-        return heapq.nlargest(TOP, (row for rows in lists for row in rows))
+        return heapq.nlargest(TOP, (row for rows in lists for row in rows), _rank)
+
+
+def _rank(entry: Entry) -> tuple[float, int, int]:
+    """Rank by value; of equal ones the oldest comes first, so that a list stays as it is."""
+    value, time, _, seq = entry
+    return value, -time, -seq
 
 
 class ErrorCounts:

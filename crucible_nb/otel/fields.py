@@ -14,6 +14,7 @@ from crucible_nb.utils.instants import nanoseconds
 
 _CLASS = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Timeout|Exceeded|Interrupt))(?:[:(]|$)")
 _MS = 1e6
+_WITH_CONTENT = aliases.KEPT.union(aliases.CONTENT)
 _MODEL_LIKE = (LLM, EMBEDDING)
 
 
@@ -67,8 +68,8 @@ def fields_of(span: SpanRecord, *, content: bool = False) -> dict[str, Any]:
         fields |= _call_fields(span, tokens, failed=failed)
     elif any(value is not None for value in tokens.values()):
         fields["metadata"] = {name: value for name, value in tokens.items() if value is not None}
-    names = (*aliases.KEPT, *aliases.CONTENT) if content else aliases.KEPT
-    kept = {name: attributes[name] for name in names if attributes.get(name) not in (None, "")}
+    names = _WITH_CONTENT if content else aliases.KEPT
+    kept = {name: value for name, value in attributes.items() if name in names and value not in (None, "")}
     fields["metadata"] = {"scope": span.scope, **dict(sorted(kept.items())), **fields.get("metadata", {})}
     return {name: value for name, value in fields.items() if value is not None}
 

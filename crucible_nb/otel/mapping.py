@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from crucible_nb.otel.aliases import TEXTS
 from crucible_nb.otel.fields import fields_of
 from crucible_nb.otel.pairs import join_stream_logs
+from crucible_nb.otel.reading import first, text
 from crucible_nb.otel.records import SpanRecord
 from crucible_nb.otel.roles import complete, demote, is_call
 from crucible_nb.otel.twins import Twins
 
-_REMEMBERED, _OPEN = 20_000, 512
+_REMEMBERED, _OPEN, _DEEP = 20_000, 512, 100
 
 
 class Mapped(NamedTuple):
@@ -54,6 +56,7 @@ class Mapper:
         content: Whether to keep the text of messages, in `metadata`.
         weight: Weight of each event, 1 / probability that its trace was sampled.
         whole: Whether all spans come in one `map`, as those of a file.
+        unfinished: Callable (span id) -> attributes and parent of a span that has not ended; None if it is not known.
 
     Examples:
         >>> span = SpanRecord("1" * 32, "2" * 16, None, "chat", "demo", 0, 5, attributes={
@@ -67,6 +70,7 @@ class Mapper:
     content: bool = False
     weight: float = 1.0
     whole: bool = False
+    unfinished: Callable[[str], tuple[Mapping[str, Any], str | None] | None] | None = None
     _opened: deque[SpanRecord] = field(default_factory=lambda: deque(maxlen=_OPEN))
     _known: OrderedDict[tuple[str, str], _Known] = field(default_factory=OrderedDict)
     _frontier: OrderedDict[tuple[str, str], set[str]] = field(default_factory=OrderedDict)
@@ -162,10 +166,23 @@ class Mapper:
             above: Any = rows.get((span.trace_id, parent or ""))
             if above is None:
                 known = self._known.get((span.trace_id, parent or ""))
-                above = {} if known is None else {"session_id": known.session, "user_id": known.user}
+                above = self._of_open(parent) if known is None else {"session_id": known.session, "user_id": known.user}
             for name in ("session_id", "user_id"):
                 if row.get(name) is None and above.get(name) is not None:
                     row[name] = above[name]
+
+    def _of_open(self, parent: str | None) -> dict[str, str | None]:
+        """Return session and user of the nearest ancestor that has not ended and tells them."""
+        found: dict[str, str | None] = {"session_id": None, "user_id": None}
+        for _ in range(_DEEP):
+            above = None if self.unfinished is None or parent is None else self.unfinished(parent)
+            if above is None:
+                break
+            for name, value in found.items():
+                if value is None:
+                    found[name] = text(first(above[0], TEXTS[name]))
+            parent = above[1]
+        return found
 
     def _remember(self, ordered: list[SpanRecord], rows: Mapping[Any, dict[str, Any]]) -> None:
         for span in ordered:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import orjson
@@ -12,17 +13,23 @@ _LONG = 10_000  # characters of a repr that are parsed
 _EMPTY: tuple[Any, ...] = (None, "", "null", "None")
 
 
-def first(attributes: Mapping[str, Any], aliases: Iterable[str]) -> Any:
+@cache
+def _split(aliases: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return attribute and path of each alias."""
+    parts = (alias.partition(":") for alias in aliases)
+    return tuple((name, path) for name, _, path in parts)
+
+
+def first(attributes: Mapping[str, Any], aliases: tuple[str, ...]) -> Any:
     """Return the value of the first alias that is there and not empty; None without one.
 
     Examples:
-        >>> first({"gen_ai.system": "", "llm.system": "openai"}, ["gen_ai.system", "llm.system"])
+        >>> first({"gen_ai.system": "", "llm.system": "openai"}, ("gen_ai.system", "llm.system"))
         'openai'
-        >>> first({"usage": '{"details": {"cached": 5}}'}, ["usage:details.cached"])
+        >>> first({"usage": '{"details": {"cached": 5}}'}, ("usage:details.cached",))
         5
     """
-    for alias in aliases:
-        name, _, path = alias.partition(":")
+    for name, path in _split(aliases):
         value = attributes.get(name)
         if value is not None and path:
             value = _field(value, path)

@@ -17,6 +17,16 @@ def keeps_content() -> bool:
     return os.environ.get(CONTENT, "").strip().lower() in ("1", "true", "yes", "on")
 
 
+def default_store() -> str | None:
+    """Return the store of experiments that are started without one: CRUCIBLE_DIR; None for memory.
+
+    Examples:
+        >>> default_store() is None
+        True
+    """
+    return os.environ.get(STORE) or None
+
+
 def is_disabled() -> bool:
     """Return whether experiments keep nothing: CRUCIBLE_MODE=disabled.
 

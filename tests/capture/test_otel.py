@@ -39,6 +39,7 @@ def test_a_trace_of_an_agent_is_counted_once_and_kept_whole() -> None:
             assert exp.df.empty  # the call inside waits for the one around it, which counts
             outer.set_attributes(USED)
         assert exp.df.event.tolist() == ["trace.span", "llm.request"]  # live: the agent goes on
+        assert exp.df.session_id.tolist() == ["s-1", "s-1"]  # of the agent, which has not ended
         with tracer.start_as_current_span("get_border", attributes={"gen_ai.operation.name": "execute_tool"}):
             pass
     df = exp.df

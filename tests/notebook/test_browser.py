@@ -82,8 +82,12 @@ def test_trouble_shows_within_two_seconds_while_a_cell_never_yields(run: Any) ->
     assert all(0 < seconds < 2 for seconds in late.values()), late
     assert max(page.messages("tick")) <= 2000
     assert sum(page.messages()) <= 2000 * len(page.messages()) + 20_000
-    boot = max(size for _, way, size, head in page.frames if way == "in" and b'"comm_open"' in head)
-    assert boot <= 1_500_000
+    opened = max(size for _, way, size, head in page.frames if way == "in" and b'"comm_open"' in head)
+    program = [size for _, way, size, head in page.frames if way == "in" and b'"kind":"code"' in head]
+    assert opened <= 60_000
+    assert len(program) == 1
+    assert program[0] <= 1_500_000
+    assert max(page.messages("tables")) <= 4096 + 1000
     clean(page)
 
 

@@ -56,7 +56,7 @@ class Mouse:
         self.page.page.mouse.move(x(stop), y + 5, steps=6)
         self.page.page.mouse.up()
 
-    def wait(self, condition: str, seconds: float = 10) -> None:
+    def wait(self, condition: str, seconds: float = 30) -> None:
         self.page.wait(condition, seconds)
 
     def ticks(self, count: int = 3) -> None:
@@ -163,7 +163,8 @@ def chooses(page: lab.Browser, mouse: Mouse) -> None:
     page.page.keyboard.press("Escape")
     mouse.view.locator(".crucible-by select").select_option("model")
     mouse.wait(
-        "document.querySelector('[data-panel=latency] .crucible-legend').innerText.match(/[abc] /g)?.length === 3"
+        "[...document.querySelectorAll('[data-panel=latency] .crucible-entry > span:first-of-type')]"
+        ".map(one => one.textContent).sort().join() === 'a,b,c'"
     )
     assert mouse.text("[data-panel=rate] .crucible-chart-title") == "Throughput, events/s, by model"
     mouse.view.locator(".crucible-axis select").select_option("step")

@@ -61,10 +61,14 @@ def test_one_to_three_columns_by_the_width_of_the_container(run: Any, width: int
     page.wait_done()
     page.page.evaluate(f"document.querySelector('.crucible-live').parentElement.style.width = '{width}px'")
     page.page.wait_for_timeout(1000)
-    tracks = page.page.evaluate(
-        "getComputedStyle(document.querySelector('.crucible-charts')).gridTemplateColumns.split(' ').length"
+    rows = page.page.evaluate(
+        "Object.values(Object.groupBy([...document.querySelectorAll('.crucible-chart')], one => one.offsetTop)).map(row => row.length)"
     )
-    assert tracks == columns
+    assert max(rows) == columns
+    right = page.page.evaluate(
+        "[...document.querySelectorAll('.crucible-chart')].map(one => Math.round(one.getBoundingClientRect().right / 4))"
+    )
+    assert right.count(max(right)) == len(rows), "no row has a hole at its end"
     sizes = page.page.evaluate(
         "[...document.querySelectorAll('.crucible-plot')].map(p => [p.clientWidth, p.querySelector('svg').clientWidth, p.scrollWidth])"
     )

@@ -82,7 +82,7 @@ def test_a_kernel_that_was_killed_and_the_cell_run_again(run: Any, tmp_path: Pat
     page.page.evaluate(f"async () => {{ await {PANEL}.context.save() }}")
     page.page.reload()  # a page that never knew the widget shows the picture that was saved, and says so
     page.page.wait_for_selector(".crucible-left", timeout=60_000)
-    assert "The kernel of this dashboard has ended. State at" in page.page.locator(".crucible-left").inner_text()
+    assert "The kernel of this dashboard has ended: as of" in page.page.locator(".crucible-left").inner_text()
     assert page.page.locator(".crucible-left caption").first.inner_text() == "night"
     assert not page.page.get_by_text("Error displaying widget").is_visible()
 

@@ -11,7 +11,15 @@ TYPES: dict[Kind, str] = {
     "category": "text", "string": "text", "float": "double precision", "integer": "bigint", "boolean": "boolean",
     "flag": "boolean not null default false", "count": "bigint not null",
 }  # fmt: skip
-TYPED = tuple(name for name in COLUMNS if name != "metadata")
+_IN_EXTRA = frozenset(
+    (
+        "metadata", "reasoning_tokens", "ttft_ms", "streamed", "attempts", "trace_id", "span_id", "parent_id",
+        "twin_of", "epoch_progress",
+    )
+)  # fmt: skip
+"""Columns that are in the JSON object: those registered later stay where earlier releases put them."""
+
+TYPED = tuple(name for name in COLUMNS if name not in _IN_EXTRA)
 """Event columns with their own table column; the others are in the JSON object `extra`."""
 
 _LOCK = 0x637275636962
@@ -69,22 +77,6 @@ create table crucible.events (
 create index events_time on crucible.events using brin (time) with (pages_per_range = 32);
 """,
     "alter table crucible.writers add session text;",
-    "alter table crucible.events "
-    + ", ".join(
-        f"add column if not exists {name} {TYPES[COLUMNS[name].kind]}"
-        for name in (
-            "reasoning_tokens",
-            "ttft_ms",
-            "streamed",
-            "attempts",
-            "trace_id",
-            "span_id",
-            "parent_id",
-            "twin_of",
-            "epoch_progress",
-        )
-    )
-    + ";",
 )
 """SQL of each migration, forward only: the n-th makes version n + 1 of version n."""
 
