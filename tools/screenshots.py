@@ -83,7 +83,7 @@ def running(*cells: str, theme: str = "light") -> Iterator[lab.Browser]:
         page.open(server, name)
         page.command("application:toggle-left-area")
         page.run_all()
-        page.page.wait_for_selector(".crucible-live[data-n]", timeout=30_000)
+        page.page.wait_for_selector(".crucible-live[data-n]", timeout=120_000)
         yield page
 
 
@@ -125,7 +125,10 @@ def shoot_variants(page: lab.Browser, folder: Path) -> None:
     page.page.wait_for_timeout(1000)
     shoot(page, folder / "dashboard-enlarged.png")
     page.page.click("[data-panel=latency] .crucible-enlarge")
-    page.page.evaluate("document.querySelector('.crucible-live').parentElement.style.width = '400px'")
+    narrow = (
+        "Object.assign(document.querySelector('.crucible-live').parentElement.style, {width: '400px', minWidth: '0'})"
+    )
+    page.page.evaluate(f"({narrow}, true)")
     page.page.wait_for_timeout(1500)
     shoot(page, folder / "dashboard-narrow.png")
     page.page.evaluate("document.querySelector('.crucible-live').parentElement.style.width = ''")

@@ -1,36 +1,52 @@
-"""The recommended detector: three rules chosen on labelled data, with few false alarms."""
+"""The recommended detector: nine rules, each limited by what is ordinary for its own series."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Given, format_distance, format_number
-from crucible_nb.anomaly.recursions import Scores, exponential_means, initial_moments, moments_before, sd_of_mean
+from crucible_nb.anomaly.auto_reasons import sentence
+from crucible_nb.anomaly.auto_state import PARTS, PAST, STATE
+from crucible_nb.anomaly.base import COMMON, Detector, Lookup, is_valid
+from crucible_nb.anomaly.kernel import KERNEL
+from crucible_nb.anomaly.voices import Piece
+from crucible_nb.utils import checks
 
-_SHARE = 0.02  # weight of the newest value in recent means: about the last 50 values
-_LIMIT, _YOUNG = 3.2, 100  # limit of recent means in sd; number of values at which the limit is twice as wide
-_MARGIN, _YOUNG_MARGIN = 0.5, 300  # the same for a value outside the range of all values so far
+SENSITIVITIES = {"low": 1.25, "normal": 1.0, "high": 0.85}
+"""Factor of all limits."""
+
+_PLACE = {name: i for i, name in enumerate((*COMMON, *STATE)) if not name.startswith(("past_", "sorted_"))}
+_PAST = len(_PLACE)
+_CHUNK, _CHUNK_NORMAL = 8192, 128  # with learn="normal" a piece is scored again after each anomaly
 
 
 class Auto(Detector):
-    """Detector of changes in level, dispersion and range, each compared with the whole past of the group.
+    """Detector of most that can happen to a metric, with few false alarms on series of any shape.
 
-    - Level: the mean of about the last 50 values is 3.2 standard deviations from its own past. One value hardly moves
-      this mean; a shift, a burst or a drift does.
-    - Dispersion: the same rule for the distance of the values from their mean, at any level.
-    - Extreme: a value exceeds all values so far by half a standard deviation.
+    Nine rules ("voices") speak, each 1.0 at its limit; half-convinced ones add up: the score is the eighth root of the
+    sum of their eighth powers.
 
-    A long memory, 10,000 values, gives few false alarms: patterns that occurred before raise none. After only n values
-    the limits of level and dispersion are wider by 1 + 100 / n, that of an extreme by 1 + 300 / n. A new level becomes
-    normal after about a tenth of the memory. Alarms merge into one incident until 300 rows pass without one.
+    - Level, dispersion: the mean of about the last 50 values, or of their distances from the mean, is 3.5 standard
+      deviations from its own past.
+    - Extreme: a value exceeds all values so far by a standard deviation.
+    - Error: how far the value is from the nearest of three predictions: the last value, a mean, a line.
+    - Drift: the distance of a fast mean (7 values) from a slow one (100).
+    - Shift, spread of ranks: the mean rank of the last 20 values in the long past; how far ranks are from the middle.
+    - Repeat: the same value more than 20 + 4 times as often in a row as ever before.
+    - Rate, for columns of 0 and 1 in place of all others: evidence that ones are five times as frequent, or a fifth.
+
+    The limits of error, drift, shift and spread of ranks are what they reach in ordinary blocks of 80 values of their
+    own series (see `block_maxima`), so a tame series gets low limits and a wild one high limits. The memory is 10,000
+    values, for limits about 4,000. The scale is at least the smallest step, and 1 % of the mean size until 50 steps
+    were seen.
 
     Args:
         metrics, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
         threshold: Factor that scales the limits of all rules, default 1.
         warm_up: Number of values of a group before the first score, default 150.
+        sensitivity: "low" (limits 1.25 times as wide), "normal", or "high" (0.85 times).
 
     Examples:
         >>> import numpy as np
@@ -38,25 +54,19 @@ class Auto(Detector):
         >>> latency = np.random.default_rng(0).normal(400, 50, 3000)
         >>> latency[2000:2100] += 100
         >>> scores = cr.anomaly.score(latency)
-        >>> 2000 <= (scores >= 1).idxmax() < 2020, int((scores >= 1).sum())
-        (True, 1)
+        >>> 2000 <= (scores >= 1).idxmax() < 2020
+        True
 
     References:
         Roberts: Control chart tests based on geometric moving averages. Technometrics 1 (1959).
+        Page: Continuous inspection schemes. Biometrika 41 (1954).
         Lavin, Ahmad: Evaluating real-time anomaly detection algorithms: the Numenta anomaly benchmark. ICMLA (2015).
     """
 
-    state: ClassVar = {
-        **initial_moments("value", "level", "spread"),
-        "weight": 0.0,
-        "level": 0.0,
-        "spread": 0.0,
-        "highest": -np.inf,
-        "lowest": np.inf,
-    }
+    state: ClassVar = STATE
     restorable: ClassVar[bool] = True
-    kernel: ClassVar[int] = 3
     default: ClassVar[float] = 1.0
+    sensitivity = "normal"  # of detectors pickled by release 0.1
 
     def __init__(
         self,
@@ -64,46 +74,98 @@ class Auto(Detector):
         threshold: float | None = None,
         *,
         warm_up: int = 150,
+        sensitivity: str = "normal",
         **options: Any,
     ) -> None:
         super().__init__(metrics, threshold, warm_up=warm_up, **options)
+        self.sensitivity = checks.one_of("sensitivity", sensitivity, SENSITIVITIES)
 
-    def params(self) -> tuple[float, ...]:
-        return self.threshold, _SHARE, _LIMIT, _YOUNG, _MARGIN, _YOUNG_MARGIN
+    def _score_metric(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
+        state = self._states[metric]
+        if new := len(self._groups) - len(state):
+            state = self._states[metric] = np.concatenate((state, np.tile(self._initial, (new, 1))))
+        valid = is_valid(x)
+        if KERNEL.ready_for(len(x)) and type(self) is Auto:
+            score, at, parts = self._score_compiled_rows(np.where(valid, x, np.nan), codes, state)
+        else:
+            score, at, parts = self._score_groups(x, codes, valid, state)
 
-    def algorithm(self, x: np.ndarray, state: Given) -> Scores:
-        n, floor = state.n, state.floor
-        mean, sd, after = moments_before("value", x, state, n)
-        sd, mean_floor = np.maximum(sd, floor), floor * sd_of_mean(_SHARE)
-        # dividing by the sum of weights corrects the first exponentially weighted means, which cover few values
-        weight = exponential_means(_SHARE, np.ones(x.shape), state["weight"])
-        level = exponential_means(_SHARE, x, state["level"])
-        spread = exponential_means(_SHARE, np.abs(x - mean), state["spread"])
-        parts = {"center": mean, "distance": (x - mean) / sd}
-        for name, recent in (("level", level / weight), ("spread", spread / weight)):
-            center, scale, sums = moments_before(name, recent, state, n)
-            far = (recent - center) / np.maximum(scale, mean_floor)
-            parts |= {name: recent, f"{name}_usual": center, f"{name}_far": far}
-            after |= sums
-        high = np.maximum.accumulate(np.concatenate((state["highest"], x), axis=1), axis=1)
-        low = np.minimum.accumulate(np.concatenate((state["lowest"], x), axis=1), axis=1)
-        seen = np.maximum(state.seen, 1.0)
-        excess = np.maximum(x - high[:, :-1], low[:, :-1] - x) / (_MARGIN * sd)
-        parts["extreme"] = excess / (1 + _YOUNG_MARGIN / seen)
-        furthest = np.maximum(np.abs(parts["level_far"]), np.abs(parts["spread_far"]))
-        parts["recent"] = furthest / (_LIMIT * (1 + _YOUNG / seen))
-        score = np.maximum(parts["recent"], parts["extreme"]) / self.threshold
-        after |= {"weight": weight, "level": level, "spread": spread, "highest": high[:, 1:], "lowest": low[:, 1:]}
-        return Scores(score, parts, after)
+        def lookup(event: int) -> dict[str, float]:
+            return dict(zip(PARTS, parts[int(np.searchsorted(at, event))].tolist(), strict=True))
+
+        return score, lookup
+
+    @property
+    def _limit(self) -> float:
+        return self.threshold * SENSITIVITIES[self.sensitivity]
+
+    def _score_compiled_rows(self, x: np.ndarray, codes: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, ...]:
+        return KERNEL.walk_auto(
+            x=np.ascontiguousarray(x),
+            codes=codes,
+            state=state,
+            parts=len(PARTS),
+            warm_up=self.warm_up,
+            floor=self.floor,
+            threshold=self._limit,
+            patience=self.PATIENCE if self.learn == "normal" else 0,
+        )
+
+    def _score_groups(
+        self, x: np.ndarray, codes: np.ndarray, valid: np.ndarray, state: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Score group by group; return the scores, the events of the alarms, and their parts."""
+        score, parts = np.full(len(x), np.nan), np.empty((len(x), len(PARTS)))
+        for code in np.unique(codes[valid]).tolist():
+            members = np.flatnonzero(valid & (codes == code))
+            done, most = 0, _CHUNK_NORMAL if self.learn == "normal" else _CHUNK
+            while done < len(members):
+                done += self._score_some(x, members[done : done + most], state[code], score, parts)
+        at = np.flatnonzero(score >= 1)
+        return score, at, parts[at]
+
+    def _score_some(
+        self, x: np.ndarray, members: np.ndarray, row: np.ndarray, score: np.ndarray, parts: np.ndarray
+    ) -> int:
+        """Score the first of these events of a group and learn them; return their number.
+
+        With learn="normal" these are the events before the first anomaly, or one anomaly.
+        """
+        before = row.copy() if self.learn == "normal" else row
+        piece = self._piece(x[members], row)
+        alarms = np.flatnonzero(piece.score >= 1)
+        count = len(members)
+        if self.learn == "normal":
+            run = before[_PLACE["run"]]
+            if len(alarms) and (alarms[0] > 0 or run < self.PATIENCE):
+                count = max(int(alarms[0]), 1)
+                row[:] = before
+                if alarms[0] > 0:
+                    piece, run = self._piece(x[members[:count]], row), 0.0
+                else:
+                    run += 1
+            elif len(alarms):
+                count = int(np.argmin(np.append(piece.score >= 1, False)))
+                row[:] = before
+                piece = self._piece(x[members[:count]], row)
+            row[_PLACE["run"]] = run if len(alarms) else 0.0
+        score[members[:count]] = piece.score[:count]
+        found = np.flatnonzero(piece.score[:count] >= 1)
+        for i, name in enumerate(PARTS):
+            parts[members[found], i] = piece.parts[name][found]
+        return count
+
+    def _piece(self, values: np.ndarray, row: np.ndarray) -> Piece:
+        views = {name: row[at : at + 1].reshape(1, 1) for name, at in _PLACE.items()}
+        views["past"], views["sorted"] = row[None, _PAST : _PAST + PAST], row[None, _PAST + PAST :]
+        return Piece(values, views, self.warm_up, self.floor, self._limit)
 
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
-        rule = max(("level", "spread"), key=lambda name: abs(parts[f"{name}_far"]))
-        far, recent, center = (parts[name] for name in (f"{rule}_far", rule, f"{rule}_usual"))
-        if parts["extreme"] >= parts["recent"]:
-            extreme, side = ("highest", "above") if parts["distance"] > 0 else ("lowest", "below")
-            offset = f"{format_distance(parts['distance'], 'sd')} {side} the mean {format_number(parts['center'])}"
-            return f"{metric} {format_number(value)} is the {extreme} ever{group}, {offset}"
-        side = "above" if far > 0 else "below"
-        statistic = "mean" if rule == "level" else "mean deviation"
-        offset = f"{format_number(recent)}, {format_distance(far, 'sd')} {side} the usual {format_number(center)}"
-        return f"{metric}: the {statistic} of the last 50 is {offset}{group}"
+        return sentence(metric, value, parts, group)
+
+    def from_dict(self, state: dict[str, Any]) -> Self:
+        """Return a running copy that continues from the result of `to_dict`; a state of release 0.1 begins anew."""
+        width = len(COMMON) + len(STATE)
+        if any(len(row) != width for rows in state["states"].values() for row in rows):
+            return self.begin()
+        return super().from_dict(state)

@@ -24,6 +24,7 @@ from crucible_nb.anomaly.recursions import (
     import_scipy,
     shift_by_one,
 )
+from crucible_nb.anomaly.texts import format_distance, format_number
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
@@ -319,23 +320,6 @@ def _common(x: np.ndarray, state: State) -> State:
     steps = np.where(steps > 0, steps, np.inf)  # also NaN, before the first value
     step = np.minimum.accumulate(np.concatenate((state["step"], steps), axis=1), axis=1)[:, 1:]
     return {"size": discounted_sums(np.abs(x), state["size"]), "step": step, "last": x}
-
-
-def format_distance(value: float, unit: str) -> str:
-    """Format a distance for a reason; a huge one, where all past values were equal, has no meaningful unit."""
-    return f"{abs(value):.1f} {unit}" if abs(value) < 10_000 else "far"
-
-
-def format_limit(own: float, score: float) -> str:
-    """Format the limit that a model's own score exceeded, for a reason."""
-    if score >= MAX_SCORE:
-        return f"{MAX_SCORE:,.0f} times the limit or more"
-    return f"the limit is {format_number(own / score)}"
-
-
-def format_number(value: float) -> str:
-    """Format a number for a reason."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _check_rate(name: str, value: float | None) -> float | None:

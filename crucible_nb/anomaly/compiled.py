@@ -26,7 +26,7 @@ def jit(kernel: Kernel) -> Kernel:
 
 
 @jit
-def _moments(x: float, row: Any, at: int, past: float, n: float) -> tuple[float, float]:
+def moments(x: float, row: Any, at: int, past: float, n: float) -> tuple[float, float]:
     """`recursions.moments_before` of the series whose state begins at `at`."""
     if past == 0.0:
         row[at] = x
@@ -40,7 +40,7 @@ def _moments(x: float, row: Any, at: int, past: float, n: float) -> tuple[float,
 
 @jit
 def _z_score(x: float, row: Any, past: float, floor: float, params: Any) -> float:
-    mean, sd = _moments(x, row, _OWN, past, row[_N])
+    mean, sd = moments(x, row, _OWN, past, row[_N])
     return float(abs((x - mean) / max(sd, floor)) / params[0])
 
 
@@ -73,27 +73,6 @@ def _cusum(x: float, row: Any, seen: float, floor: float, params: Any) -> float:
 
 
 @jit
-def _auto(x: float, row: Any, past: float, seen: float, floor: float, params: Any) -> float:
-    threshold, share, limit, young, margin = params[0], params[1], params[2], params[3], params[4]
-    keep, at = 1 - share, _OWN + 9
-    mean, sd = _moments(x, row, _OWN, past, row[_N])
-    sd, mean_floor = max(sd, floor), floor * np.sqrt(share / (2 - share))
-    row[at] = share * 1.0 + keep * row[at]
-    row[at + 1] = share * x + keep * row[at + 1]
-    row[at + 2] = share * abs(x - mean) + keep * row[at + 2]
-    distance = 0.0
-    for i in range(1, 3):
-        recent = row[at + i] / row[at]
-        center, scale = _moments(recent, row, _OWN + 3 * i, past, row[_N])
-        distance = max(distance, abs((recent - center) / max(scale, mean_floor)))
-    seen = max(seen, 1.0)
-    extreme = max(x - row[at + 3], row[at + 4] - x) / (margin * sd) / (1 + params[5] / seen)
-    row[at + 3] = max(row[at + 3], x)
-    row[at + 4] = min(row[at + 4], x)
-    return float(max(distance / (limit * (1 + young / seen)), extreme) / threshold)
-
-
-@jit
 def _common(value: float, row: Any, fixed: float, tiny: float) -> float:
     """Update the state that all detectors share; return the smallest accepted scale before the value."""
     step = row[_STEP] if np.isfinite(row[_STEP]) else 0.0
@@ -114,9 +93,7 @@ def _score(kind: int, x: float, row: Any, past: float, seen: float, floor: float
         return _z_score(x, row, past, floor, params)
     if kind == 1:
         return _ewma(x, row, seen, floor, params)
-    if kind == 2:
-        return _cusum(x, row, seen, floor, params)
-    return _auto(x, row, past, seen, floor, params)
+    return _cusum(x, row, seen, floor, params)
 
 
 @jit
@@ -135,7 +112,7 @@ def walk(
     """Score and learn values in their order.
 
     Args:
-        kind: Number of the algorithm: 0 z-score, 1 EWMA, 2 CUSUM, 3 auto.
+        kind: Number of the algorithm: 0 z-score, 1 EWMA, 2 CUSUM.
         x: Values, NaN where unknown.
         codes: Group number of each value.
         state: One row per group; updated in place.

@@ -22,6 +22,7 @@ class Kernel:
 
     def __init__(self) -> None:
         self._walk: Any = None
+        self._walk_auto: Any = None
         self._scored, self._requested = 0, False
 
     def ready_for(self, values: int) -> bool:
@@ -50,6 +51,19 @@ class Kernel:
                 alarm_index=np.empty(0, np.int64),
                 alarm_state=np.empty((0, 6)),
             )
+            from crucible_nb.anomaly.auto_kernel import walk as walk_auto  # noqa: PLC0415
+
+            walk_auto(  # compiles
+                x=np.empty(0),
+                codes=np.empty(0, np.int64),
+                state=np.empty((0, 6)),
+                limits=np.zeros(4),
+                patience=0.0,
+                score=np.empty(0),
+                alarm_index=np.empty(0, np.int64),
+                alarm_parts=np.empty((0, 6)),
+            )
+            self._walk_auto = walk_auto
             self._walk = walk
         return self._walk is not None
 
@@ -84,6 +98,32 @@ class Kernel:
             alarm_state=alarm_state,
         )
         return score, alarm_index[:count], alarm_state[:count]
+
+    def walk_auto(
+        self,
+        x: np.ndarray,
+        codes: np.ndarray,
+        state: np.ndarray,
+        parts: int,
+        warm_up: int,
+        floor: float | None,
+        threshold: float,
+        patience: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same for `auto`, with `parts` numbers of each alarm in place of the states."""
+        score, alarm_index, alarm_parts = np.empty(len(x)), np.empty(len(x), np.int64), np.empty((len(x), parts))
+        fixed = np.nan if floor is None else max(floor, 1e-100)
+        count = self._walk_auto(
+            x=x,
+            codes=codes,
+            state=state,
+            limits=np.array([warm_up, fixed, 1e-100, threshold]),
+            patience=float(patience),
+            score=score,
+            alarm_index=alarm_index,
+            alarm_parts=alarm_parts,
+        )
+        return score, alarm_index[:count], alarm_parts[:count]
 
 
 KERNEL = Kernel()

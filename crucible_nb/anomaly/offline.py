@@ -29,6 +29,7 @@ def score(
     cooldown: int | None = None,
     *,
     offline: bool = False,
+    sensitivity: str = "normal",
 ) -> pd.Series:
     """How much each row is out of line with the rows before it.
 
@@ -41,6 +42,7 @@ def score(
             clearly worse than that: 1.5 times the score, or of a higher severity. None: the detector's own; 0 gives raw
             scores.
         offline: Judge each row also against the rows after it, and believe the milder verdict.
+        sensitivity: "low", "normal" or "high"; of "auto" by name.
 
     Returns:
         One score a row, same index and order; 1.0 or more is an alarm, NaN is "warming up".
@@ -59,7 +61,8 @@ def score(
     """
     frame = data.rename(columns=str) if isinstance(data, pd.DataFrame) else _series(data).to_frame("value")
     alone = metric is None and not isinstance(data, pd.DataFrame)
-    detector = _for_frame(frame, method, "value" if alone else metric)
+    options = {} if sensitivity == "normal" else {"sensitivity": sensitivity}
+    detector = _for_frame(frame, method, "value" if alone else metric, **options)
     order = _order(_times(frame), len(frame))
     rows = frame.iloc[order]
     scores = _judged(detector, rows)[0]

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Verdict, format_limit, format_number, is_valid
+from crucible_nb.anomaly.base import Detector, Verdict, is_valid
+from crucible_nb.anomaly.texts import format_limit, format_number
 from crucible_nb.events.event_columns import EventColumns
 
 

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from crucible_nb.anomaly.base import Detector, Verdict, format_limit, format_number, is_valid
+from crucible_nb.anomaly.base import Detector, Verdict, is_valid
 from crucible_nb.anomaly.exact_json import decode_floats, encode_floats
+from crucible_nb.anomaly.texts import format_limit, format_number
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 

@@ -22,6 +22,7 @@ _TRUTH = r"(?i)^(true|false)$"
 
 _NULLABLE = {"count": "integer", "flag": "boolean"}
 _EXACT = 2**53
+_FIRST = 100  # texts that are tried before all of them
 
 _CERTAIN = {
     "float": {"count", "long", "whole", "float"},
@@ -143,8 +144,9 @@ def kind_of_text(values: pa.ChunkedArray) -> str:
     given = known(values).drop_null()
     if not len(given):
         return "empty" if pc.all(pc.equal(values, "")).as_py() is not False else "unknown"
+    first = given.slice(0, _FIRST)
     for kind, pattern in (("count", _WHOLE), ("whole", _WHOLE_FLOAT), ("float", _FLOAT), ("flag", _TRUTH)):
-        if pc.all(pc.match_substring_regex(given, pattern)).as_py():
+        if all(pc.all(pc.match_substring_regex(texts, pattern)).as_py() for texts in (first, given)):
             if kind == "count":
                 return _kind_of_count(given)
             return "string" if kind in ("whole", "float") and _has_long(given) else kind

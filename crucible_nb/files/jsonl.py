@@ -94,7 +94,11 @@ def _objects(stream: BinaryIO, max_bytes: int) -> Iterator[tuple[int, dict[str, 
             if document is not None:
                 yield from document
                 return
-        yield number, _object(text, number), text
+        try:
+            value = orjson.loads(text)
+        except ValueError:
+            value = None
+        yield number, value if type(value) is dict else _object(text, number), text
 
 
 def _document(first: bytes, stream: BinaryIO, max_bytes: int) -> list[tuple[int, dict[str, Any], bytes]] | None:
@@ -170,7 +174,7 @@ def _chunks(
     with open_text(path, max_bytes) as stream:
         lines = _lines(stream, max_bytes, columns)
         while chunk := _next_chunk(lines, rows):
-            table = _table(chunk)
+            table = _table(*chunk)
             names.update(table.column_names)
             if len(names) > max_columns:
                 raise ValueError(f"its lines name more than {max_columns:,} columns")
@@ -189,19 +193,23 @@ def _lines(stream: BinaryIO, max_bytes: int, columns: Collection[str] | None) ->
             yield number, chosen, text
 
 
-def _next_chunk(lines: Iterator[Line], rows: int) -> list[Line]:
+def _next_chunk(lines: Iterator[Line], rows: int) -> tuple[list[Line], list[str]] | None:
+    """Return the next lines and the names of their fields, in order of appearance; None after the last line."""
     chunk: list[Line] = []
-    names: set[str] = set()
+    names: dict[str, None] = {}
+    shapes: set[tuple[str, ...]] = set()  # most lines have the fields of an earlier one
     for line in islice(lines, rows):
         chunk.append(line)
-        names.update(line[1])
+        shape = tuple(line[1])
+        if shape not in shapes:
+            shapes.add(shape)
+            names.update(dict.fromkeys(shape))
         if len(names) * len(chunk) > _MAX_CELLS:
             break
-    return chunk
+    return (chunk, list(names)) if chunk else None
 
 
-def _table(chunk: Sequence[Line]) -> pa.Table:
-    names = list(dict.fromkeys(name for _, row, _ in chunk for name in row))
+def _table(chunk: Sequence[Line], names: Sequence[str]) -> pa.Table:
     arrays = [_array(name, [row.get(name) for _, row, _ in chunk], chunk) for name in names]
     return pa.Table.from_arrays(arrays, names=names)
 

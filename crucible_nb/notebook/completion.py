@@ -50,10 +50,10 @@ def complete(line: str, values: Callable[[Argument, list[str]], Iterable[str]]) 
         The completions; None if the line is not a `%crucible` line.
 
     Examples:
-        >>> complete("%crucible me", lambda argument, words: [])
-        Completions(fragment='me', texts=['metrics'])
-        >>> complete("%crucible metrics --last 5", lambda argument, words: ["1min", "5min"])
-        Completions(fragment='5', texts=['5min'])
+        >>> complete("%crucible me", lambda argument, words: []).texts
+        ['metrics']
+        >>> complete("%crucible metrics --last 5", lambda argument, words: ["1min", "5min"]).texts
+        ['5min']
     """
     call = _CALL.match(line)
     if call is None:

@@ -24,6 +24,7 @@ DEAD_INTERVAL = 2.0
 """Seconds between two reads of experiments whose process has ended and which may be resumed."""
 VIEW_TIMEOUT = 15.0
 """Seconds without a message after which a view is dropped, once another one sends; views send every 5 s."""
+_KEYFRAME_BYTES = 15_000  # of a keyframe that comes at that interval; a larger one comes less often
 _SEND_TIME = 0.015  # seconds another thread gets to send a message from the kernel
 _TICK_RATES, _CPU_SHARES = (2, 10), (0.01, 0.04)  # requested ticks per second: the share of a CPU they may use
 _MAX_PAUSE = 1.0  # seconds an expensive tick may delay the next one, unless it would use
@@ -86,6 +87,7 @@ class Refresher:
         self._views: dict[str, tuple[bool, float]] = {}  # by name: whether it is visible, time of its last message
         self._closed = False
         self._keyframe_due = True
+        self._keyframe_bytes = 0
 
     def on_message(self, message: wire.BrowserMessage) -> None:
         """Queue a message from the browser; called on any thread, returns at once."""
@@ -124,7 +126,7 @@ class Refresher:
             self._drain_inbox()
             self._push_code(clock)
             if self._is_visible:
-                key = self._keyframe_due or clock - sent >= (KEYFRAME_INTERVAL if self._views else 1.0)
+                key = self._keyframe_due or clock - sent >= (self._keyframe_interval if self._views else 1.0)
                 with short_switch_interval():
                     sent = clock if self._send_update(key=key) else sent
                     self._wake.wait(_SEND_TIME)
@@ -133,6 +135,11 @@ class Refresher:
             pause = tick_pause(time.thread_time() - cpu, self.refresh)
             pause = max(pause, DEAD_INTERVAL) if self.composer.all_ended else pause
             self._wake.wait(pause if self._is_visible and not self.composer.has_backlog else self._idle_timeout())
+
+    @property
+    def _keyframe_interval(self) -> float:
+        """Seconds between two keyframes, so that many groups or arms add a bounded number of bytes to a tick."""
+        return KEYFRAME_INTERVAL * max(1.0, self._keyframe_bytes / _KEYFRAME_BYTES)
 
     def _idle_timeout(self) -> float | None:
         return 0.05 if self._is_visible else None
@@ -172,7 +179,7 @@ class Refresher:
             self._keyframe_due = False
             return True
         if message["kind"] == "key":
-            self._keyframe_due = False
+            self._keyframe_due, self._keyframe_bytes = False, sum(map(len, buffers))
         return message["kind"] == "key"
 
     def _drain_inbox(self) -> None:

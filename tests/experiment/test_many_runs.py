@@ -118,6 +118,7 @@ def test_a_removed_run_comes_back_whole(tmp_path: Path) -> None:
         cr.remove("run", store="postgresql://me@host/db")
 
 
+@pytest.mark.check
 def test_runs_in_one_chart_are_those_of_pandas(tmp_path: Path, rng: np.random.Generator) -> None:
     runs = []
     for rate in (0.1, 0.5):

@@ -33,8 +33,11 @@ from crucible_nb.experiment.live import LIVE
         ({"sample_size": 0}, "sample_size=0: expected a whole number >= 1 or None"),
         ({"max_events": 2.5}, "max_events=2.5: expected a whole number >= 1 or None"),
         ({"condition": ""}, "condition='': expected a non-empty string or None"),
-        ({"clock": "wall"}, "clock='wall': expected one of 'events'"),
-        ({"clock": 5}, "clock=5: expected a callable () -> int (UTC nanoseconds), 'events' or None"),
+        (
+            {"clock": "wall"},
+            "clock='wall': expected 'events', a callable () -> int (UTC nanoseconds since 1970) or None",
+        ),
+        ({"clock": 5}, "clock=5: expected 'events', a callable () -> int (UTC nanoseconds since 1970) or None"),
     ],
 )
 def test_bad_arguments_raise_at_once(arguments: dict, sentence: str) -> None:

@@ -59,7 +59,9 @@ def test_axe_finds_nothing_in_either_theme_and_a_theme_changes_live(run: Any) ->
 def test_one_to_three_columns_by_the_width_of_the_container(run: Any, width: int, columns: int) -> None:
     page = run(START, QUICK, wait=DONE)
     page.wait_done()
-    page.page.evaluate(f"document.querySelector('.crucible-live').parentElement.style.width = '{width}px'")
+    page.page.evaluate(
+        f"Object.assign(document.querySelector('.crucible-live').parentElement.style, {{width: '{width}px', minWidth: '0'}})"
+    )
     page.page.wait_for_timeout(1000)
     rows = page.page.evaluate(
         "Object.values(Object.groupBy([...document.querySelectorAll('.crucible-chart')], one => one.offsetTop)).map(row => row.length)"

@@ -74,6 +74,7 @@ def test_groups_are_those_of_pandas_and_keep_their_lines(rows: pd.DataFrame) -> 
     assert look(composer, by="no such column")[0]["by"] == ""
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("window", ["1min", "1h"])
 def test_ticks_of_groups_add_up_to_a_keyframe(window: str, clock: ManualClock, rng: np.random.Generator) -> None:
     exp = cr.start("ticks", clock=clock, by=["user"])

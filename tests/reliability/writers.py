@@ -35,7 +35,7 @@ exp.stop()
 print(n)
 """
 READER = """
-import sys, warnings, crucible_nb as cr
+import sys, time, warnings, crucible_nb as cr
 warnings.simplefilter("ignore", cr.CrucibleWarning)
 store, anew = sys.argv[1], sys.argv[2] == "anew"
 kept, seen, snapshots, broken, last = cr.attach("crowd", store=store, mode="read"), {}, 0, 0, False
@@ -48,6 +48,7 @@ while True:
         broken += not good
         seen[worker] = len(n)
     snapshots += 1
+    time.sleep(0.05)
     if last:
         break
 print(snapshots, broken, sum(seen.values()))
