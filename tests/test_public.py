@@ -114,7 +114,7 @@ NEW = {
 }
 DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore", "ZScore")
 GONE |= {"cr.anomaly.Auto.kernel"}
-NEW |= {"cr.anomaly.Auto.sensitivity"}
+NEW |= {"cr.anomaly.Auto.sensitivity", "cr.sampling.Events.faults(self, name)"}
 NEW |= {f"cr.anomaly.{name}.restorable" for name in DETECTORS}
 NEW |= {f"cr.sampling.{name}.restorable" for name in ("Adaptive", "Importance", "Reservoir", "Stratified", "Uniform")}
 for _owner in ("CrucibleAccessor", "Experiment"):  # the default of `closed` is that of pandas
@@ -240,7 +240,7 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None", "sensitivity='normal'")
+ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None", "sensitivity='normal'", "given=False")
 """Optional arguments that many functions have got since, after those that they had."""
 
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from crucible_nb.anomaly.auto_reasons import sentence
 from crucible_nb.anomaly.auto_state import PARTS, PAST, STATE
-from crucible_nb.anomaly.base import COMMON, Detector, Lookup, is_valid
+from crucible_nb.anomaly.base import COMMON, Detector, Lookup, Verdict, is_valid
+from crucible_nb.anomaly.faults import SCORE as FAULT_SCORE
+from crucible_nb.anomaly.faults import Faults, fault_sentence
 from crucible_nb.anomaly.kernel import KERNEL
 from crucible_nb.anomaly.voices import Piece
+from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
 
 SENSITIVITIES = {"low": 1.25, "normal": 1.0, "high": 0.85}
@@ -36,6 +39,8 @@ class Auto(Detector):
     - Shift, spread of ranks: the mean rank of the last 20 values in the long past; how far ranks are from the middle.
     - Repeat: the same value more than 20 + 4 times as often in a row as ever before.
     - Rate, for columns of 0 and 1 in place of all others: evidence that ones are five times as frequent, or a fifth.
+
+    Values given as NaN or infinite after `warm_up` finite ones are critical, until they are 1 % of the values.
 
     The limits of error, drift, shift and spread of ranks are what they reach in ordinary blocks of 80 values of their
     own series (see `block_maxima`), so a tame series gets low limits and a wild one high limits. The memory is 10,000
@@ -80,6 +85,16 @@ class Auto(Detector):
         super().__init__(metrics, threshold, warm_up=warm_up, **options)
         self.sensitivity = checks.one_of("sensitivity", sensitivity, SENSITIVITIES)
 
+    def start(self) -> None:
+        """Set up the state before the first event."""
+        super().start()
+        self._faults = {metric: Faults(self.warm_up) for metric in self.metrics}
+        self._given: dict[str, np.ndarray] = {}
+
+    def judge(self, events: EventColumns) -> Verdict:
+        self._given = {metric: events.faults(metric) for metric in self.metrics}
+        return super().judge(events)
+
     def _score_metric(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
         state = self._states[metric]
         if new := len(self._groups) - len(state):
@@ -90,7 +105,12 @@ class Auto(Detector):
         else:
             score, at, parts = self._score_groups(x, codes, valid, state)
 
+        faults = self._faults[metric].judge(valid, self._given[metric], codes)
+        score[list(faults)] = FAULT_SCORE
+
         def lookup(event: int) -> dict[str, float]:
+            if event in faults:
+                return {"finite": float(faults[event])}
             return dict(zip(PARTS, parts[int(np.searchsorted(at, event))].tolist(), strict=True))
 
         return score, lookup
@@ -161,11 +181,19 @@ class Auto(Detector):
         return Piece(values, views, self.warm_up, self.floor, self._limit)
 
     def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
+        if "finite" in parts:
+            return fault_sentence(metric, value, int(parts["finite"]), group)
         return sentence(metric, value, parts, group)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "faults": {metric: one.to_dict() for metric, one in self._faults.items()}}
 
     def from_dict(self, state: dict[str, Any]) -> Self:
         """Return a running copy that continues from the result of `to_dict`; a state of release 0.1 begins anew."""
         width = len(COMMON) + len(STATE)
         if any(len(row) != width for rows in state["states"].values() for row in rows):
             return self.begin()
-        return super().from_dict(state)
+        detector = super().from_dict(state)
+        for metric, faults in state["faults"].items():
+            detector._faults[metric].load(faults)
+        return detector

@@ -12,6 +12,8 @@ from crucible_nb.anomaly.windowed import Windowed, quantile_of_sorted
 class IQR(Windowed):
     """Distance outside the quartiles of the group's last 256 values, in interquartile ranges.
 
+    It cannot judge columns of 0 and 1, whose quartiles are mostly equal: use `Auto` or `CUSUM`.
+
     Args:
         metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.
         threshold: Distance from the nearer quartile at which the score is 1.0, in interquartile ranges, default 3

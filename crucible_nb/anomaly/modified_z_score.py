@@ -14,6 +14,7 @@ class ModifiedZScore(Windowed):
     """Distance from the median of the group's last 256 values in units of 1.4826 MAD.
 
     If more than half of the values are equal, the MAD is 0; the unit is then 1.2533 times the mean absolute deviation.
+    It cannot judge columns of 0 and 1, of which most values are equal: use `Auto` or `CUSUM`.
 
     Args:
         metrics, warm_up, floor, by, learn, cooldown, false_alarm_rate: See `Detector`.

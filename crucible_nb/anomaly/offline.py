@@ -44,6 +44,8 @@ def score(
         offline: Judge each row also against the rows after it, and believe the milder verdict.
         sensitivity: "low", "normal" or "high"; of "auto" by name.
 
+    To "auto", NaN and infinite values are values that were given: the first after many finite ones are alarms.
+
     Returns:
         One score a row, same index and order; 1.0 or more is an alarm, NaN is "warming up".
 
@@ -65,7 +67,7 @@ def score(
     detector = _for_frame(frame, method, "value" if alone else metric, **options)
     order = _order(_times(frame), len(frame))
     rows = frame.iloc[order]
-    scores = _judged(detector, rows)[0]
+    scores = _judged(detector, rows, given=True)[0]
     if offline:
         scores = np.fmin(scores, _judged(detector, rows.iloc[::-1])[0][::-1])
     wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
@@ -121,16 +123,16 @@ def _sentence(verdict: Verdict, i: int) -> str:
     return verdict.reasons.get(i, "out of line with the rows after it")
 
 
-def _verdicts(detector: Detector, rows: pd.DataFrame) -> Iterator[tuple[int, Verdict]]:
+def _verdicts(detector: Detector, rows: pd.DataFrame, *, given: bool = False) -> Iterator[tuple[int, Verdict]]:
     """Yield the verdicts of a detector on rows in order, block by block to bound memory."""
     running = detector.begin()
     for start in range(0, len(rows), _BLOCK):
-        yield start, running.judge(EventColumns.of_frame(rows.iloc[start : start + _BLOCK], start))
+        yield start, running.judge(EventColumns.of_frame(rows.iloc[start : start + _BLOCK], start, given=given))
 
 
-def _judged(detector: Detector, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _judged(detector: Detector, rows: pd.DataFrame, *, given: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the score of each row and the index of its metric."""
-    found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows)]
+    found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows, given=given)]
     scores, metrics = zip(*found, strict=True) if found else ((), ())
     return np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *metrics])
 

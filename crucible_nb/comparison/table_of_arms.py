@@ -22,8 +22,12 @@ from crucible_nb.events.where import Where
 from crucible_nb.stats.estimates.confidence import Estimate, confidence_interval
 from crucible_nb.stats.estimates.notes import Said, joined_notes
 from crucible_nb.stats.samples.groups import groups_of
+from crucible_nb.stats.samples.values import weights_of
 from crucible_nb.utils import checks
 
+_OF_SAMPLE = (
+    "the rows are a sample: single values are those of the kept rows, numbers of events the sums of their weights"
+)
 _Levels = list[tuple[Any, dict[str, pd.DataFrame]]]
 
 
@@ -177,6 +181,8 @@ def _estimate(
                 place = name + _of_group(group)
                 if metric in plain:
                     found[metric, group, name] = PlainNumber(*plain_number(frame, metric_of(metric, frame.columns)))
+                    if (weights_of(frame) != 1).any():
+                        said.append(Said(_OF_SAMPLE, metric, place))
                     continue
                 try:
                     estimate = confidence_interval(frame, metric, confidence, of="process", cluster=cluster)

@@ -37,9 +37,10 @@ class EventColumns:
         floats: Callable[[str], np.ndarray],
         labels: Callable[[str], tuple[np.ndarray, list[Any]]],
         frame: Callable[[], pd.DataFrame],
+        nans: Callable[[str], np.ndarray | None] = lambda _: None,
     ) -> None:
         self.seq, self.columns = seq, tuple(columns)
-        self._floats, self._labels, self._make = floats, labels, frame
+        self._floats, self._labels, self._make, self._nans = floats, labels, frame, nans
         self._frame: pd.DataFrame | None = None
 
     def __len__(self) -> int:
@@ -52,6 +53,13 @@ class EventColumns:
         """Return a numeric or boolean column as float64, NaN where missing."""
         return self._floats(name) if name in self.columns else np.full(len(self), np.nan)
 
+    def faults(self, name: str) -> np.ndarray:
+        """Return a mask of the events whose value was given and is NaN or infinite."""
+        if name not in self.columns:
+            return np.zeros(len(self), np.bool_)
+        infinite, given = np.isinf(self._floats(name)), self._nans(name)
+        return np.asarray(infinite if given is None else infinite | given)
+
     def labels(self, name: str) -> tuple[np.ndarray, list[Any]]:
         """Return a column as codes (-1 where missing) and the list of its labels."""
         return self._labels(name) if name in self.columns else (np.full(len(self), -1), [])
@@ -63,8 +71,8 @@ class EventColumns:
         return self._frame
 
     @classmethod
-    def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0) -> EventColumns:
-        """View the rows of a frame, in their order."""
+    def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0, *, given: bool = False) -> EventColumns:
+        """View the rows of a frame, in their order; whether its NaN were given as values."""
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
             codes, values = factorize(frame[name], name)
@@ -74,7 +82,11 @@ class EventColumns:
         shown = dict.fromkeys(map(str, frame.columns))
         if not _judged(frame):
             shown.pop("anomaly", None)
-        return cls(seq, shown, lambda name: numbers_of(frame[name], name), labels, lambda: frame)
+
+        def floats(name: str) -> np.ndarray:
+            return numbers_of(frame[name], name)
+
+        return cls(seq, shown, floats, labels, lambda: frame, lambda name: np.isnan(floats(name)) if given else None)
 
     @classmethod
     def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Categories]) -> EventColumns:
@@ -97,7 +109,7 @@ class EventColumns:
                 raise SchemaError(f"{name}: expected numbers, got {cells[name].kind}")
             return cells[name].floats()
 
-        return cls(batch.numbered(), cells, floats, labels, frame)
+        return cls(batch.numbered(), cells, floats, labels, frame, batch.nans.get)
 
 
 def _judged(frame: pd.DataFrame) -> bool:

@@ -92,8 +92,10 @@ def _counted(metrics: Metrics, metric: Metric) -> float | None:
         "mean_cost_usd": metrics.cost.mean,
         "total_tokens": metrics.tokens.total,
     }
+    if metric.kind == "count":
+        named |= {"success_count": metrics.reliability.successful, "failure_count": metrics.reliability.failed}
     if metric.name in named:
-        return named[metric.name]
+        return float(named[metric.name])
     counted: dict[str, Any] = {"latency_ms": metrics.latency, **metrics.columns}
     if metric.column not in counted:
         return None

@@ -8,13 +8,14 @@ from typing import Any
 from crucible_nb.events.providers import provider_of
 from crucible_nb.otel import aliases
 from crucible_nb.otel.aliases import EMBEDDING, LLM, SPAN, TOOL
-from crucible_nb.otel.reading import boolean, first, real, text, whole
+from crucible_nb.otel.reading import Aliases, boolean, first, real, text, whole
 from crucible_nb.otel.records import ERROR, SpanRecord
 from crucible_nb.utils.instants import nanoseconds
 
 _CLASS = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Timeout|Exceeded|Interrupt))(?:[:(]|$)")
 _MS = 1e6
 _WITH_CONTENT = aliases.KEPT.union(aliases.CONTENT)
+_ALIASES = Aliases({**aliases.TEXTS, **aliases.TOKENS, "cost_usd": aliases.COSTS})
 _MODEL_LIKE = (LLM, EMBEDDING)
 
 
@@ -49,6 +50,7 @@ def fields_of(span: SpanRecord, *, content: bool = False) -> dict[str, Any]:
     kind, attributes = kind_of(span.attributes), span.attributes
     failed = span.status == ERROR or attributes.get("langfuse.observation.level") == "ERROR"
     failed = failed or bool(text(attributes.get("error.type")))
+    told = _ALIASES.read(attributes)
     fields: dict[str, Any] = {
         "event": aliases.EVENTS[kind],
         "time": span.end,
@@ -58,14 +60,15 @@ def fields_of(span: SpanRecord, *, content: bool = False) -> dict[str, Any]:
         "name": text(first(attributes, aliases.TOOL_NAMES)) or span.name if kind == TOOL else span.name,
         "latency_ms": (span.end - span.start) / _MS,
         "success": not failed,
-        **{name: text(first(attributes, aliases.TEXTS[name])) for name in ("session_id", "user_id")},
+        "session_id": text(told.get("session_id")),
+        "user_id": text(told.get("user_id")),
     }
     if failed:
         fields["error"] = _error(span)
         fields["error_class"] = None if fields["error"] is None else fields["error"].rpartition(".")[2]
-    tokens = {name: whole(first(attributes, names)) for name, names in aliases.TOKENS.items()}
+    tokens = {name: whole(told.get(name)) for name in aliases.TOKENS}
     if kind in _MODEL_LIKE:
-        fields |= _call_fields(span, tokens, failed=failed)
+        fields |= _call_fields(span, told, tokens, failed=failed)
     elif any(value is not None for value in tokens.values()):
         fields["metadata"] = {name: value for name, value in tokens.items() if value is not None}
     names = _WITH_CONTENT if content else aliases.KEPT
@@ -74,13 +77,15 @@ def fields_of(span: SpanRecord, *, content: bool = False) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _call_fields(span: SpanRecord, tokens: dict[str, int | None], *, failed: bool) -> dict[str, Any]:
+def _call_fields(
+    span: SpanRecord, told: dict[str, Any], tokens: dict[str, int | None], *, failed: bool
+) -> dict[str, Any]:
     """Return what only a call of a model has."""
     attributes = span.attributes
-    model = _without_route(text(first(attributes, aliases.TEXTS["model"])), attributes)
+    model = _without_route(text(told.get("model")), attributes)
     fields: dict[str, Any] = {
         "model": model,
-        "response_model": text(first(attributes, aliases.TEXTS["response_model"])),
+        "response_model": text(told.get("response_model")),
         "provider": _provider(attributes) or aliases.PROVIDERS_BY_NAME.get(span.name),
         "ttft_ms": _first_chunk_ms(span),
         **{name: value for name, value in tokens.items() if name != "total_tokens"},
@@ -96,7 +101,7 @@ def _call_fields(span: SpanRecord, tokens: dict[str, int | None], *, failed: boo
             fields["success"] = None  # dropped or abandoned: nothing says that it came to its end
     resent = whole(attributes.get("http.request.resend_count"))
     fields["attempts"] = None if resent is None else resent + 1
-    cost = real(first(attributes, aliases.COSTS))
+    cost = real(told.get("cost_usd"))
     if cost is not None and (cost > 0 or fields["prompt_tokens"] is not None):
         fields["cost_usd"] = cost
     return fields

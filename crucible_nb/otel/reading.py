@@ -38,6 +38,38 @@ def first(attributes: Mapping[str, Any], aliases: tuple[str, ...]) -> Any:
     return None
 
 
+class Aliases:
+    """Tables of aliases that are read together, in one pass over the attributes of a span.
+
+    Args:
+        tables: Aliases by column, in order of priority, as for `first`.
+
+    Examples:
+        >>> tables = Aliases({"provider": ("gen_ai.system", "llm.system"), "cached": ("usage:cached",)})
+        >>> tables.read({"llm.system": "openai", "gen_ai.system": "", "usage": '{"cached": 5}'})
+        {'provider': 'openai', 'cached': 5}
+    """
+
+    def __init__(self, tables: Mapping[str, tuple[str, ...]]) -> None:
+        self._columns: dict[str, list[tuple[str, int, str]]] = {}
+        for column, aliases in tables.items():
+            for rank, (name, path) in enumerate(_split(aliases)):
+                self._columns.setdefault(name, []).append((column, rank, path))
+
+    def read(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return for each column the value of the first alias that is there and not empty."""
+        ranks: dict[str, int] = {}
+        found: dict[str, Any] = {}
+        for name, value in attributes.items():
+            for column, rank, path in self._columns.get(name, ()):
+                if ranks.get(column, rank) < rank:
+                    continue
+                inner = _field(value, path) if path else value
+                if inner is not None and inner not in _EMPTY:
+                    ranks[column], found[column] = rank, inner
+        return found
+
+
 def _field(value: Any, path: str) -> Any:
     """Return a field of a mapping by a dotted path; the mapping may be text, JSON or the repr of a dict."""
     if isinstance(value, str):

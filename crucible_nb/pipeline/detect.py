@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly import Detector, Incident, Incidents, Verdict
+from crucible_nb.anomaly.exact_json import encode_floats
 from crucible_nb.anomaly.incidents import LIMIT
 from crucible_nb.anomaly.tellings import SEVERITIES
 from crucible_nb.events.batch import Batch, Categories, Column
@@ -108,7 +109,7 @@ class DetectionStage:
         return {
             "detectors": [detector.to_dict() for detector in self.detectors],
             "incidents": self.incidents.to_dict(),
-            "tellings": [list(telling) for telling in self.tellings],
+            "tellings": [list(one._replace(value=encode_floats(one.value))) for one in self.tellings],
             "heard": self._heard,
         }
 
@@ -118,7 +119,7 @@ class DetectionStage:
         self.detectors = [detector.from_dict(saved) for detector, saved in pairs]
         self.incidents.load(state["incidents"])
         self.tellings.clear()
-        self.tellings.extend(Telling(*telling) for telling in state.get("tellings", ()))
+        self.tellings.extend(Telling(*one)._replace(value=float(one[2])) for one in state.get("tellings", ()))
         self.tellings.extend(_telling_of(*begun) for begun in state.get("begun", ()))  # of release 0.1
         self._heard = state.get("heard")
 

@@ -82,6 +82,16 @@ def test_in_a_store_a_child_becomes_a_writer(tmp_path: Path) -> None:
     exp.stop()
 
 
+def test_forked_writers_have_sessions_of_their_own(tmp_path: Path) -> None:
+    exp = cr.start("sessions", store=tmp_path)
+    exp.record("parent")
+    found = [in_child(lambda: (exp.record("child"), list(exp._stream.sessions))[1]) for _ in range(2)]
+    found.append(list(exp._stream.sessions))
+    assert [len(sessions) for sessions in found] == [1, 1, 1]
+    assert len({session for [session] in found}) == 3
+    exp.stop()
+
+
 @pytest.mark.parametrize("store", [False, True])
 def test_a_thread_that_processes_events_while_the_process_forks(
     tmp_path: Path, store: bool, monkeypatch: pytest.MonkeyPatch

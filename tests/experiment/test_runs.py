@@ -66,7 +66,10 @@ def test_values_are_of_every_event_though_few_are_kept() -> None:
         for step in range(500):
             exp.record("train.step", step=step, loss=float(step), success=step % 2 > 0)
     assert len(exp.df) < 100
-    assert 100 < cr.experiments(metrics=["failure_count"]).loc[exp.id].failure_count < 400  # of kept rows, weighted
+    counts = cr.experiments(metrics=["failure_count", "success_count", "event_count"]).loc[exp.id]
+    assert counts[["failure_count", "success_count", "event_count"]].tolist() == [250, 250, 500]
+    [note] = [note for note in cr.table(exp, metrics=["max_loss", "event_count"]).notes if "sample" in note]
+    assert "those of the kept rows" in note
     row = cr.experiments(metrics=["min_loss", "max_loss", "mean_loss", "last_loss"]).loc[exp.id]
     assert row[["min_loss", "max_loss", "mean_loss", "last_loss"]].tolist() == [0.0, 499.0, 249.5, 499.0]
 

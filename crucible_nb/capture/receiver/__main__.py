@@ -26,6 +26,7 @@ _REST = 0.02  # seconds between two looks for bodies
 def main() -> None:
     """Run until the standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the notebook is not for this process
+    sys.setswitchinterval(0.001)  # a request waits for the mapping no longer than this
     settings = orjson.loads(sys.stdin.buffer.readline())
     folder = Path(settings["folder"])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
