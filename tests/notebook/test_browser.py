@@ -142,6 +142,7 @@ def test_interrupting_the_cell_keeps_the_data(run: Any) -> None:
 def test_a_reloaded_page_a_second_view_and_a_cell_that_runs_again(run: Any) -> None:
     count = "import threading\nprint('threads', sum(one.name == 'crucible-dashboard' for one in threading.enumerate()))"
     page = run(START, QUICK, "exp.dashboard()", count, wait=".crucible-live[data-status=stopped]")
+    page.page.set_viewport_size({"width": 1280, "height": 3000})  # both views are on the screen, and painted
     page.wait_done()
     page.wait("document.querySelectorAll('.crucible-live[data-status=stopped]').length === 2")
     page.page.evaluate(f"async () => {{ await {PANEL}.context.save() }}")
