@@ -79,7 +79,7 @@ def running(*cells: str, theme: str = "light") -> Iterator[lab.Browser]:
     folder = Path(tempfile.mkdtemp(prefix="crucible-pictures-"))
     name = lab.notebook(folder, *cells)
     style = "JupyterLab Dark" if theme == "dark" else "JupyterLab Light"
-    with lab.Server(folder, theme=style) as server, lab.Browser((1280, 1400)) as page:
+    with lab.Server(folder, theme=style) as server, lab.Browser((1280, 2000)) as page:
         page.open(server, name)
         page.command("application:toggle-left-area")
         page.run_all()

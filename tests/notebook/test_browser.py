@@ -85,8 +85,8 @@ def test_trouble_shows_within_two_seconds_while_a_cell_never_yields(run: Any) ->
     opened = max(size for _, way, size, head in page.frames if way == "in" and b'"comm_open"' in head)
     program = [size for _, way, size, head in page.frames if way == "in" and b'"kind":"code"' in head]
     assert opened <= 60_000
-    assert len(program) == 1
-    assert program[0] <= 1_500_000
+    assert 1 <= len(program) <= 3  # asked for again while a busy kernel does not answer
+    assert max(program) <= 1_500_000
     assert max(page.messages("tables")) <= 4096 + 1000
     clean(page)
 
@@ -165,7 +165,8 @@ def test_a_reloaded_page_a_second_view_and_a_cell_that_runs_again(run: Any) -> N
     page.page.wait_for_timeout(500)
     page.wait_done()
     assert "widgets 1" in page.outputs()
-    page.page.wait_for_function("() => /threads [01]/.test(document.body.innerText)", timeout=60_000)
+    said = f"[...{PANEL}.content.model.cells].map(c => JSON.stringify(c.outputs?.toJSON() ?? '')).join()"  # also off the screen
+    page.wait(f"/threads [01]\\D/.test({said})", 60)
     clean(page)
 
 
