@@ -82,7 +82,7 @@ def test_protobuf_says_the_same_as_json() -> None:
         (json.dumps(body(traceId="xyz")).encode(), "no id"),
         (json.dumps(body(endTimeUnixNano="soon")).encode(), "invalid literal"),
         (b"\x0a\xff\xff\xff", "protobuf"),
-        (gzip.compress(b"{}")[:-4], "cut short"),
+        (gzip.compress(b"{}", mtime=0)[:-4], "cut short"),
     ],
 )  # fmt: skip
 def test_a_body_that_is_none_says_so(wrong: bytes, said: str) -> None:
