@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
@@ -195,10 +196,18 @@ class Group:
 
 def loop(x: np.ndarray, groups: np.ndarray, options: Options) -> np.ndarray:
     past: dict[Any, Group] = {}
+    finite, infinite = Counter[float](), Counter[float]()
     result = []
     for value, group in zip(x.tolist(), groups.tolist(), strict=True):
-        known = math.isfinite(value)
-        result.append(past.setdefault(group, Group()).score(value, options) if known else math.nan)
+        score = math.nan
+        if math.isfinite(value):
+            score = past.setdefault(group, Group()).score(value, options)
+            finite[group] += 1
+        elif math.isinf(value):  # critical, until they are 1 % of the values
+            if finite[group] >= options.get("warm_up", 150) and infinite[group] <= 0.01 * finite[group]:
+                score = 6.0
+            infinite[group] += 1
+        result.append(score)
     return np.array(result)
 
 
