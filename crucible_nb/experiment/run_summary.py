@@ -110,10 +110,14 @@ def _line(rows: pd.DataFrame, column: str) -> list[float | None]:
 
 
 def leave_summary(experiment: Experiment) -> None:
-    """Write the summary of an experiment of this process that has ended; what fails is rebuilt by a later listing."""
-    location = log_of(experiment).location
+    """Write the summary of an experiment of this process that has ended; what fails is rebuilt by a later listing.
+
+    So is the summary of a run with `max_events`: how many rows it keeps depends here on when its journals were sealed.
+    """
+    log = log_of(experiment)
+    location = log.location
     try:
-        if location is None or experiment.status not in ENDED:
+        if location is None or experiment.status not in ENDED or log.config.max_events is not None:
             return
         folder = ExperimentFolder(location)
         write_summary(folder, {"created": created_ns(folder), **summarise(experiment, experiment.frame)})
