@@ -18,8 +18,10 @@ demo: $(VENV)/.main
 	$(BIN)/python -m crucible_nb demo $(DEMO_ARGS)
 
 # a few minutes: every test but the long ones, the laws with few examples
-test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not check" tests
+test: $(VENV)/.test
+	@$(MAKE) --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not check" tests; tests=$$?; \
+	wait $$lint; lint=$$?; cat $(VENV)/lint.log; exit $$((tests + lint))
 
 # what `make test` leaves out: the laws with more examples, long suites, doctests, tutorials, browsers
 check: $(VENV)/.test

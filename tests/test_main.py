@@ -303,6 +303,7 @@ def test_raw_files_of_ten_kinds_in_one_line_each(tmp_path: Path, capsys: pytest.
     assert cr.load(tmp_path / "out.parquet").latency_ms.dropna().tolist() == [1.5, 2.0]
 
 
+@pytest.mark.check
 def test_a_reader_that_leaves_is_no_error(trace: pd.DataFrame, tmp_path: Path) -> None:
     path = written(trace, tmp_path / "t.csv")
     command = f"{sys.executable} -m crucible_nb replay {path} --by kind | true; echo ${{PIPESTATUS[0]}}"

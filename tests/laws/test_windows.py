@@ -212,7 +212,7 @@ def test_exact_quantiles_are_those_of_numpy_to_the_bit(case: tuple[np.ndarray, n
             np.testing.assert_array_equal(mine[:, i], np.quantile(column[a:b], Q))
 
 
-@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("plain", [True, pytest.param(False, marks=pytest.mark.check)])
 def test_numba_and_numpy_give_the_same_bits(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     need("numba")
     if plain:

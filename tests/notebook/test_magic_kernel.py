@@ -93,6 +93,7 @@ def test_a_usage_error_is_one_red_line(cells):
     assert said.output_type == "error" or said.name == "stderr"
 
 
+@pytest.mark.check
 def test_a_usage_error_stops_run_all():
     for mistake in ("%crucible fly", "%%crucible\n1", "%crucible metrics"):
         with pytest.raises(CellExecutionError, match="UsageError"):
@@ -119,6 +120,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.check
 def test_completion_over_the_protocol():
     manager = KernelManager()
     manager.start_kernel()

@@ -19,6 +19,7 @@ from crucible_nb.testing import ManualClock
 from tests.conftest import missing
 from tests.laws.test_resume import die
 from tests.notebook.lab import ROOT
+from tests.tiers import every_third
 
 JS = ROOT / "crucible_nb" / "notebook" / "js"
 
@@ -45,7 +46,7 @@ class Listener:
         self.bins = {number: row for number, row in self.bins.items() if number >= arm["base"]}
 
 
-@pytest.mark.parametrize("window", list(wire.WINDOWS))
+@pytest.mark.parametrize("window", every_third(wire.WINDOWS))
 def test_ticks_add_up_to_a_keyframe(
     window: str, clock: ManualClock, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

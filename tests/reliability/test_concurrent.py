@@ -27,6 +27,7 @@ exp.stop()
 """
 
 
+@pytest.mark.check
 @pytest.mark.filterwarnings("ignore::crucible_nb.errors.CrucibleWarning")
 def test_several_writers_and_a_reader(tmp_path: Path) -> None:
     count, events = max(2, scaled(8)), 2500

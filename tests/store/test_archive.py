@@ -31,7 +31,7 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["s3", "memory", "file"])
+@pytest.fixture(params=[pytest.param("s3", marks=pytest.mark.check), "memory", "file"])
 def place(request, tmp_path: Path, monkeypatch) -> Iterator[str]:
     """URL of each file system; credentials and address of S3 come from the environment."""
     fsspec = need("fsspec") if request.param != "s3" else None

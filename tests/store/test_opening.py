@@ -146,6 +146,7 @@ class Now:
         job()
 
 
+@pytest.mark.check
 def test_temporary_files_of_killed_writers_are_removed_by_the_next_resume(tmp_path: Path) -> None:
     script = "import os, sys, crucible_nb as cr\nexp = cr.start('run', store=sys.argv[1])\nexp.record('x')\nos._exit(9)"
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)

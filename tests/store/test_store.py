@@ -103,6 +103,7 @@ def test_failed_is_failed(other: Other, tmp_path: Path) -> None:
     assert cr.experiments(tmp_path / "nowhere").empty
 
 
+@pytest.mark.check
 def test_who_owns_it_is_named_while_it_lives(other: Other, tmp_path: Path) -> None:
     pid = other.process.pid
     for take in (
@@ -121,6 +122,7 @@ def test_who_owns_it_is_named_while_it_lives(other: Other, tmp_path: Path) -> No
         reader.pause()
 
 
+@pytest.mark.check
 def test_a_rerun_of_the_cell_takes_over_at_once(other: Other, tmp_path: Path) -> None:
     other.tell("more")
     other.kill()
@@ -153,6 +155,7 @@ def test_a_cell_that_attaches_can_be_run_again(other: Other, tmp_path: Path) -> 
     assert cr.attach("theirs", store=tmp_path) is not exp
 
 
+@pytest.mark.check
 def test_a_reader_looks_again(other: Other, tmp_path: Path) -> None:
     reader = cr.attach("theirs", store=tmp_path, mode="read")
     assert (reader.status, reader.metrics().events) == ("running", 1)
@@ -180,6 +183,7 @@ def test_dead_time_does_not_count(tmp_path: Path) -> None:
     exp.stop()
 
 
+@pytest.mark.check
 def test_nor_by_the_clock_of_the_computer(other: Other, tmp_path: Path) -> None:
     other.kill()
     time.sleep(1.2)

@@ -82,6 +82,7 @@ def test_all_pairs_are_compared_by_question(evaluation) -> None:
 # -- load test ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.check
 def test_a_sweep_has_rates_quantiles_and_goodput() -> None:
     names = run("load_test", requests=data.requests, levels=data.LEVELS)
     table = names["table"].to_frame().set_index(["metric", "arm"])
