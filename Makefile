@@ -19,7 +19,7 @@ demo: $(VENV)/.main
 
 # a few minutes: every test but the long ones, the laws with few examples
 test: $(VENV)/.test
-	@$(MAKE) --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
+	@make --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not check" tests; tests=$$?; \
 	wait $$lint; lint=$$?; cat $(VENV)/lint.log; exit $$((tests + lint))
 
