@@ -38,15 +38,18 @@ def hinting(function: F) -> F:
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         try:
-            return function(*args, **keywords)
-        except TypeError as error:
-            found = _UNEXPECTED.search(str(error))
-            if found is None or found[1] not in keywords or found[1] in known:
-                raise
-            name, other = found[1], _ALIKE.get(found[1], "")
-            if other not in known or other in keywords:
-                raise TypeError(f"{error}{suggestion(name, known)}") from None
-        return function(*args, **{other if key == name else key: value for key, value in keywords.items()})
+            try:
+                return function(*args, **keywords)
+            except TypeError as error:
+                found = _UNEXPECTED.search(str(error))
+                if found is None or found[1] not in keywords or found[1] in known:
+                    raise
+                name, other = found[1], _ALIKE.get(found[1], "")
+                if other not in known or other in keywords:
+                    raise TypeError(f"{error}{suggestion(name, known)}") from None
+            return function(*args, **{other if key == name else key: value for key, value in keywords.items()})
+        finally:
+            del args, keywords  # a traceback that shows variables would show the password of a store
 
     return call  # type: ignore[return-value]
 
