@@ -192,9 +192,12 @@ def test_nothing_is_sent_while_the_view_is_hidden(run: Any) -> None:
 
 
 def test_it_says_that_it_is_stale(run: Any) -> None:
-    held = "import ctypes\nctypes.PyDLL(None).sleep(9)"  # holds the interpreter: nothing of Python runs
-    page = run(START, held)
-    page.page.wait_for_selector(".crucible-live[data-stale]", timeout=9000)
+    start = START.replace("exp.dashboard()", "shown = exp.dashboard()\nshown")
+    seen = "any(seen for seen, _ in list(shown.refresher._views.values()))"
+    # then hold the interpreter: nothing of Python runs; before, the page could not even get its code
+    held = f"import ctypes, time\nwhile not {seen}: time.sleep(0.05)\nctypes.PyDLL(None).sleep(12)"
+    page = run(start, held)
+    page.page.wait_for_selector(".crucible-live[data-stale]", timeout=12_000)
     assert "Stale: no message from the kernel" in page.page.locator(".crucible-said").inner_text()
     page.page.wait_for_selector(".crucible-live:not([data-stale])", timeout=9000)
     clean(page)
