@@ -220,6 +220,7 @@ def test_charts_take_turns_and_none_is_left_behind(run: Any) -> None:
     page.page.wait_for_selector(DONE)
     page.wait_done()
     page.wait(
-        "new Set([...document.querySelectorAll('.crucible, .crucible-chart')].map(one => one.dataset.n)).size === 1", 5
+        "new Set([...document.querySelectorAll('.crucible-live, .crucible-chart')].map(one => one.dataset.n)).size === 1",
+        5,
     )
     clean(page)
