@@ -1,4 +1,4 @@
-"""What `auto` says of an anomaly: one sentence for each voice, in the unit of the metric."""
+"""Reasons of the anomalies of `auto`: one sentence for each voice, in the unit of the metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Capture`: what a call of `cr.capture` put in place, and how to take it away again."""
+"""`Capture`: the instrumentation that a call of `cr.capture` put in place, and its removal."""
 
 from __future__ import annotations
 

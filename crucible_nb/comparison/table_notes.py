@@ -1,4 +1,4 @@
-"""What a comparison says, row by row, for the notes below a table."""
+"""Sentences of a comparison, row by row, for the notes below a table."""
 
 from __future__ import annotations
 

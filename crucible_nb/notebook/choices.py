@@ -1,4 +1,4 @@
-"""What the users of a dashboard have chosen: window, span, axis, columns, groups."""
+"""Choices of the users of a dashboard: window, span, axis, columns, groups."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Choices:
 
     @property
     def of_cards(self) -> object:
-        """What the numbers on the cards are of."""
+        """Key of the time span that the cards show: the window, and the chosen span or None."""
         return (self.window, None if self.span is None else tuple(self.span))
 
     @property
     def drawn(self) -> tuple[object, ...]:
-        """What the browser has to know before it can read a tick."""
+        """Columns, groups and axis that are drawn; the browser needs them to read a tick."""
         return tuple(self.columns_to_draw), tuple(self.groups), self.axis
 
     @property

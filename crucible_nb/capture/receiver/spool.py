@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 class Mapped(NamedTuple):
-    """What was being recorded last: bodies from `begin` to `end`, as so many `events` of a writer from `seq` on."""
+    """The newest recording: the bodies from `begin` to `end` became `events` events of a writer, from `seq` on."""
 
     begin: Place
     end: Place
