@@ -18,6 +18,7 @@ Reader = Callable[[dict[str, Any], Any], None]
 """Takes fields of a call and an answer, or a chunk of one, and writes what it says into the fields."""
 
 _OPEN: ContextVar[Call | None] = ContextVar("crucible_call", default=None)
+_END: Any = object()  # the end of a stream
 
 
 class Call:
@@ -136,17 +137,11 @@ class Chunks:
         return self
 
     def __next__(self) -> Any:
-        token = _OPEN.set(self._call)  # some clients send the request with the first chunk
-        try:
-            chunk = next(self._chunks)
-        except StopIteration:
+        with self._call.running():  # some clients send the request with the first chunk
+            chunk = next(self._chunks, _END)
+        if chunk is _END:
             self._call.finish()
-            raise
-        except BaseException as error:
-            self._call.fail(error)
-            raise
-        finally:
-            _OPEN.reset(token)
+            raise StopIteration
         self._call.see(chunk)
         return chunk
 
@@ -174,17 +169,11 @@ class AsyncChunks:
         return self
 
     async def __anext__(self) -> Any:
-        token = _OPEN.set(self._call)
-        try:
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
+        with self._call.running():
+            chunk = await anext(self._chunks, _END)
+        if chunk is _END:
             self._call.finish()
-            raise
-        except BaseException as error:
-            self._call.fail(error)
-            raise
-        finally:
-            _OPEN.reset(token)
+            raise StopAsyncIteration
         self._call.see(chunk)
         return chunk
 

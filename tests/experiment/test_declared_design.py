@@ -144,7 +144,7 @@ def test_experiments_of_earlier_releases_have_no_design() -> None:
 )
 def test_repeated_items_are_covered_without_a_word(epochs: int, metric: str) -> None:
     # W4 and W5: 300 questions, answered several times; the truth is that of the process that makes questions
-    column, covered, runs = {"success_rate": "success"}.get(metric, "latency_ms"), 0, 500
+    column, covered, runs = {"success_rate": "success"}.get(metric, "latency_ms"), 0, 1500
     truth = {"success_rate": 0.5, "p75_latency_ms": float(np.exp(0.6744897501960817)), "latency_ms_per_tokens": None}
     for seed in range(runs):
         rng = np.random.default_rng([seed, epochs])
@@ -158,4 +158,4 @@ def test_repeated_items_are_covered_without_a_word(epochs: int, metric: str) -> 
         low, high = cr.confidence_interval(frame, metric=metric).confidence_interval
         target = truth[metric]
         covered += low <= (np.exp(0.5) / 2 if target is None else target) <= high
-    assert 0.92 <= covered / runs <= 0.98, covered / runs
+    assert 0.93 <= covered / runs <= 0.97, covered / runs
