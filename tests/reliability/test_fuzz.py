@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.reliability.fuzz import TARGETS
+from tests.reliability.fuzz import PLANTED, TARGETS
 from tests.tiers import scaled, seeds
 
 ROOT = Path(__file__).parents[2]
@@ -37,17 +37,15 @@ def found_nothing(place: Path, seconds: int, names: list[str]) -> None:
 @pytest.mark.check
 @pytest.mark.seeded
 def test_a_minute_finds_nothing(tmp_path: Path) -> None:
-    """Of all kinds of files in `make explore`, else of one of each reader."""
-    few = ["journal", "segment", "state", "archive", "csv.gz", "jsonl"]
-    found_nothing(tmp_path, scaled(60), [*TARGETS] if scaled(60) >= 60 else few)
+    found_nothing(tmp_path, scaled(60), [*TARGETS])
 
 
 @pytest.mark.check
 def test_what_is_planted_is_found(tmp_path: Path) -> None:
     # each ends with its first finding; a busy machine may take minutes for what a quiet one does in seconds
-    names = ["journal:dies"]  # `journal:raises` and `journal:hangs` are for long runs
+    names = [f"journal:{kind}" for kind in PLANTED]
     done = fuzz("--only", *names, "--seconds", "400", "--hang", "2", "--first", "--keep", str(tmp_path))
     assert done.returncode == 1, done.stderr
-    for name, said in zip(names, ("deadly signal",), strict=True):
+    for name, said in zip(names, ("ValueError at", "Timeout", "deadly signal"), strict=True):
         assert f"{name}: {said}" in done.stdout, done.stdout
         assert (tmp_path / name / "last").exists()

@@ -94,7 +94,7 @@ def sessions(rng: np.random.Generator, count: int, sigma: float, tag: str = "") 
 @pytest.mark.parametrize(("count", "sigma"), [(40, 1.0), (40, 2.0), (100, 1.5)])
 def test_sessions_of_unequal_size_are_covered(count: int, sigma: float) -> None:
     truths = {"mean_score": 0.0, "success_rate": 0.9, "p50_score": 0.0, "p95_score": stats.norm.ppf(0.95)}
-    runs, covered = 150, dict.fromkeys(truths, 0)
+    runs, covered = 300, dict.fromkeys(truths, 0)
     for run in range(runs):
         frame = sessions(np.random.default_rng([run, 5]), count, sigma)
         for metric, truth in truths.items():

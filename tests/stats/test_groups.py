@@ -78,7 +78,7 @@ def test_two_groups_with_sessions_in_common_are_a_t_test(rng: np.random.Generato
 @pytest.mark.parametrize("way", ["weights", "clusters", "shared clusters"])
 def test_error_rates(way: str) -> None:
     rng, rejected = np.random.default_rng(17), 0
-    for seed in range(150):
+    for seed in range(300):
         if way == "weights":
             calls = [pd.DataFrame({"y": rng.normal(0, 1, 800)}) for _ in range(3)]
             arms = [
@@ -97,7 +97,7 @@ def test_error_rates(way: str) -> None:
             for arm in range(3)
         ]  # fmt: skip
         rejected += anova(*arms, metric="y", cluster="session_id").pvalue < 0.05
-    assert 1 <= rejected <= 18, rejected  # of 150 at 5 %, with 99.9 % certainty
+    assert 4 <= rejected <= 29, rejected
 
 
 def test_what_is_said(rng: np.random.Generator) -> None:

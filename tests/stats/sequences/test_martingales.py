@@ -113,7 +113,7 @@ def test_two_rates_expect_exactly_what_was_staked(p: float, gap: float) -> None:
 @pytest.mark.check
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
 def test_two_rates_are_told_apart_at_any_time_with_at_most_alpha(p: float) -> None:
-    """All paths of 60 events, arms growing at different speeds, by dynamic programming over the counts."""
+    """All paths of 80 events, arms growing at different speeds, by dynamic programming over the counts."""
     alpha, alive, gone = 0.2, {(0, 0): 1.0}, 0.0
     order = [0, 1, 1, 0, 1, 0, 0, 0] * 15 + [1] * 60 + [0] * 60
     n = [0, 0]
@@ -139,7 +139,7 @@ def test_two_rates_are_told_apart_at_any_time_with_at_most_alpha(p: float) -> No
                     gone += chance
                     continue
             alive[key] = chance
-        if sum(n) >= 60:
+        if sum(n) >= 80:
             break
     assert 0 < gone <= alpha
 
