@@ -76,7 +76,7 @@ def test_one_to_three_columns_by_the_width_of_the_container(run: Any, width: int
     )
     assert all(outer == inner == scroll for outer, inner, scroll in sizes), sizes
     wide = page.page.evaluate(
-        "[...document.querySelectorAll('.crucible-card, .crucible-title, .crucible-controls')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"
+        "[...document.querySelectorAll('.crucible-card, .crucible-title, .crucible-controls, .crucible-listed .crucible-scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"
     )
     assert wide == []
     clean(page)
