@@ -150,16 +150,12 @@ class _Receiver:
 
     def _sink(self, experiment: Experiment) -> SpanSink:
         mapper = Mapper(twins=self.twins, content=keeps_content())
-        sink = self._sinks[id(experiment)] = SpanSink(experiment, mapper, self.capture, self.open)
+        sink = self._sinks[id(experiment)] = SpanSink(experiment, mapper, self.capture, self.open, lambda: self.rate)
         return sink
 
     def drain(self) -> None:
         """Record everything that waits."""
         for sink in list(self._sinks.values()):
-            sink.mapper.weight = 1.0 if self.rate is None else 1.0 / self.rate
-            if self.rate is None:
-                sentence = "the sampler of the TracerProvider does not tell its rate; events have weight 1"
-                sink.warn("sampler", sentence)
             sink.drain()
 
     def tick(self) -> bool:
