@@ -68,7 +68,7 @@ def _attach(provider: Any, receiver: _Receiver) -> None:
     add = getattr(provider, "add_span_processor", None)
     if add is None:
         raise checks.wrong("provider", provider, "a TracerProvider of opentelemetry.sdk, or None for the global one")
-    receiver.sampled(_rate(getattr(provider, "sampler", None)))
+    receiver.rate = _rate(getattr(provider, "sampler", None))
     receiver.capture.patched = (f"{type(provider).__name__} with {type(getattr(provider, 'sampler', None)).__name__}",)
     add(_processor(receiver))
 
@@ -154,26 +154,13 @@ class _Receiver:
             self.failed += 1
 
     def _sink(self, experiment: Experiment) -> SpanSink:
-        mapper = Mapper(twins=self.twins, content=keeps_content(), weight=self._weight)
-        sink = self._sinks[id(experiment)] = SpanSink(experiment, mapper, self.capture, self.open)
+        mapper = Mapper(twins=self.twins, content=keeps_content())
+        sink = self._sinks[id(experiment)] = SpanSink(experiment, mapper, self.capture, self.open, lambda: self.rate)
         return sink
-
-    def sampled(self, rate: float | None) -> None:
-        """Take over the proportion of traces that the provider samples; None if unknown."""
-        self.rate = rate
-        for sink in list(self._sinks.values()):
-            sink.mapper.weight = self._weight
-
-    @property
-    def _weight(self) -> float:
-        return 1.0 if self.rate is None else 1.0 / self.rate
 
     def drain(self) -> None:
         """Record everything that waits."""
         for sink in list(self._sinks.values()):
-            if self.rate is None:
-                sentence = "the sampler of the TracerProvider does not tell its rate; events have weight 1"
-                sink.warn("sampler", sentence)
             sink.drain()
 
     def tick(self) -> bool:

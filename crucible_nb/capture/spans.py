@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -74,10 +74,19 @@ class SpanSink:
         mapper: Maps the spans.
         capture: Keeps what was recorded.
         open_spans: Spans that have not ended.
+        rate: Callable () -> proportion of traces that the provider samples; None if it does not tell.
     """
 
-    def __init__(self, experiment: Experiment, mapper: Mapper, capture: Capture, open_spans: OpenSpans) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        mapper: Mapper,
+        capture: Capture,
+        open_spans: OpenSpans,
+        rate: Callable[[], float | None],
+    ) -> None:
         self.experiment, self.mapper, self.capture, self._open = experiment, mapper, capture, open_spans
+        self._rate = rate
         mapper.unfinished = self._unfinished
         self.queue: deque[Any] = deque()
         self.dropped = 0
@@ -116,6 +125,10 @@ class SpanSink:
         self._intake.log.stream.problems.warn(kind, sentence)
 
     def _drain(self) -> None:
+        rate = self._rate()
+        self.mapper.weight = 1.0 if rate is None else 1.0 / rate
+        if rate is None:
+            self.warn("sampler", "the sampler of the TracerProvider does not tell its rate; events have weight 1")
         spans, self._held = self._held, []
         ended = list(_taken(self.queue))
         self._open.settle(ended)
