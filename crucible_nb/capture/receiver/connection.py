@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
             return  # of a request that was refused
         self._bytes += data
         try:
-            while not self._ended and self._step():
+            while self._step():
                 pass
         except Refused as refused:
             self._host.gate.count(refused.counted)
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
 
     def _step(self) -> bool:
         """Answer the next request if it is complete; return whether it was."""
-        if self._head is None and not self._begin():
+        if self._ended or (self._head is None and not self._begin()):
             return False
         body = self._body()
         if body is None:
