@@ -50,7 +50,7 @@ def refitted_forest(one: Labelled) -> np.ndarray:
 
 
 PEERS: dict[str, Scorer] = {
-    "rolling z-score": rolling_z,
+    "rolling z-score, best threshold": rolling_z,
     "river GaussianScorer": lambda one: gaussian(one.values.to_numpy()),
     "river HalfSpaceTrees": lambda one: half_space(one.values.to_numpy()),
     "scikit-learn IsolationForest": refitted_forest,
