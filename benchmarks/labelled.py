@@ -15,7 +15,7 @@ import numpy as np
 
 import crucible_nb as cr
 from benchmarks.detectors import gaussian, half_space
-from benchmarks.labelled_series import SETS, Labelled, Outcome, Summary, labelled, outcome, summary
+from benchmarks.labelled_series import SETS, Event, Labelled, Outcome, Summary, labelled, outcome, summary
 from crucible_nb.anomaly.auto import SENSITIVITIES
 from crucible_nb.anomaly.kernel import KERNEL
 
@@ -121,10 +121,10 @@ def overall_table(peers: bool) -> str:
     return table(heads, rows)
 
 
-def kind_cell(found: list[Outcome], series: list[Labelled], kind: str) -> str:
+def kind_cell(found: list[Outcome], series: list[Labelled], is_kind: Callable[[Event], bool]) -> str:
     """Found events of a kind, and their median delay."""
     pairs = [pair for o, s in zip(found, series, strict=True) for pair in zip(o.delays, s.events, strict=True)]
-    delays = [delay for delay, event in pairs if event.kind == kind]
+    delays = [delay for delay, event in pairs if is_kind(event)]
     hits = [delay for delay in delays if delay is not None]
     return f"{len(hits)} of {len(delays)}" + (f", {np.median(hits):g}" if hits else "")
 
@@ -133,7 +133,23 @@ def kinds_table(name: str, peers: bool, head: str) -> str:
     """By kind of fault: found events of all, median delay."""
     series, found = labelled(name), results(name, peers)
     kinds = sorted({event.kind for one in series for event in one.events})
-    rows = [[kind, *(kind_cell(each, series, kind) for each in found.values())] for kind in kinds]
+    rows = [
+        [kind, *(kind_cell(each, series, lambda event: event.kind == kind) for each in found.values())]
+        for kind in kinds
+    ]
+    return table([head, *found], rows)
+
+
+def lengths_table(name: str, peers: bool, head: str) -> str:
+    """The same by the length of the event."""
+    series, found, rows = labelled(name), results(name, peers), []
+    for low, high in ((1, 10), (11, 50), (51, 10**9)):
+        what = f"{low} to {high} rows" if high < 10**9 else f"more than {low - 1} rows"
+        cells = (
+            kind_cell(each, series, lambda event: low <= event.last - event.first + 1 <= high)
+            for each in found.values()
+        )
+        rows.append([what, *cells])
     return table([head, *found], rows)
 
 
@@ -190,7 +206,9 @@ def main(peers: bool = True) -> dict[str, str]:
 {len(SETS)} sets, {sum(rows.values()):,} rows. Made by `python -m benchmarks.labelled --write`.
 """,
         "faults": kinds_table("llm", peers, "fault: found, median delay in rows"),
-        "real": kinds_table("real", peers, "what is measured: found, median delay in rows"),
+        "real": kinds_table("real", peers, "what is measured: found, median delay in rows")
+        + "\n"
+        + lengths_table("real", peers, "length of the event"),
         "ten": kinds_table("nab", peers, "series: found, median delay in rows"),
         "false": false_table("llm", peers, "false alarms in 1,000 rows")
         + "\n"

@@ -87,7 +87,7 @@ def rules() -> None:
 
 
 FAULTS = (
-    ("completion_tokens_opus-4-5", "cut at the limit", "tokens"),
+    ("completion_tokens_opus-4-5", "cut at the limit", "tokens of an answer"),
     ("loss_llmc", "noisier", "training loss"),
     ("cost", "cache lost", "cost [USD]"),
     ("arrivals_azure", "halved", "requests in 2 s"),
@@ -106,12 +106,15 @@ def faults() -> None:
         margin = 2 * (last - first) + 100
         shown = values.iloc[max(first - margin, 0) : last + margin]
         axes.plot(shown, color=INK, linewidth=0.5, marker=".", markersize=1.5)
-        axes.axvspan(first, last, color="#cfe3d4", linewidth=0, zorder=0)
+        for one in rows.loc[series].itertuples():  # the other faults in view are pale
+            if one.last_row >= shown.index[0] and one.first_row <= shown.index[-1]:
+                color = "#cfe3d4" if one.first_row == first else "#eeeeee"
+                axes.axvspan(one.first_row, min(one.last_row, shown.index[-1]), color=color, linewidth=0, zorder=0)
         inside = found[(found.first_seq >= first) & (found.first_seq <= last + min(max((last - first) // 2, 10), 50))]
         for start in found.first_seq[found.first_seq.isin(shown.index)]:
             axes.axvline(start, color=MARK, linewidth=1)
         said = f"found after {inside.first_seq.iloc[0] - first} rows" if len(inside) else "missed"
-        axes.set_title(f"{series.split('_')[0]}, {fault}: {said}", loc="left", fontsize=9, weight="bold")
+        axes.set_title(f"{unit.split(' [')[0]}, {fault}: {said}", loc="left", fontsize=9, weight="bold")
         axes.set_ylabel(unit)
         if len(inside):
             axes.set_xlabel("\n".join(textwrap.wrap(inside.reason.iloc[0], 130)), color=MARK, fontsize=8)
