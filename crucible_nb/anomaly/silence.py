@@ -17,9 +17,9 @@ METRIC = "silence"
 """Name of the metric of a silence; its value is the length in seconds."""
 LEAST = 5.0
 """No shorter gap is a silence, in seconds."""
-LONGEST, TIMES = 3, 3.0
-"""A silence is at least 3 times as long as the third longest gap before, so that two outages do not hide the next."""
-BLOCK, SURE = 160, 3.5
+LONGEST, TIMES = 2, 4.0
+"""A silence is at least 4 times as long as the second longest gap before, so that an outage does not hide the next."""
+BLOCK, SURE = 160, 2.0
 """Number of gaps of a block, and how far the limit is above the mean of the log of block maxima; see `block_maxima`."""
 NAMES = 100
 """Maximum number of event names whose gaps are learnt."""
@@ -54,7 +54,7 @@ class Gaps:
         carried: Number of events that had a value of a metric.
         newest: Time of the newest event; of late events the latest so far.
         clocked: Whether the time of the newest event was read from the clock.
-        longest: The three longest gaps, seconds.
+        longest: The two longest gaps, seconds, the longest first.
         largest: Longest gap of the running block.
         mean, square, blocks, limit: Of the logarithms of the longest gaps of blocks, see `update_limit`.
     """
@@ -84,8 +84,8 @@ class Gaps:
             return []
         tops = self._learn_longest(gaps)
         starts = [at for at, _ in tops]
-        third = np.repeat([top[-1] for _, top in tops], np.diff([*starts, len(gaps)]))
-        limits = np.maximum(np.maximum(self._learn_blocks(gaps), TIMES * third), LEAST) * factor
+        second = np.repeat([top[-1] for _, top in tops], np.diff([*starts, len(gaps)]))
+        limits = np.maximum(np.maximum(self._learn_blocks(gaps), TIMES * second), LEAST) * factor
         ready = (self.count + np.arange(len(gaps)) >= warm_up) & (known[first:] >= warm_up)
         self.count += len(gaps)
         return [
@@ -136,7 +136,7 @@ class Gaps:
 class Silences:
     """Finds silences of the events that carry a metric of a detector.
 
-    A gap is a silence if it is longer than each of: 5 seconds; 3 times the third longest gap so far; what the longest
+    A gap is a silence if it is longer than each of: 5 seconds; 4 times the second longest gap so far; what the longest
     gaps of blocks of 160 gaps let expect. Its first event after `warm_up` gaps and values may end one.
 
     Args:
@@ -211,15 +211,15 @@ def silence_sentence(event: str, gap: float, limit: float, longest: list[float])
         event: Name of the events.
         gap: Length in seconds.
         limit: Length from which it is a silence.
-        longest: The three longest gaps before, the longest first.
+        longest: The two longest gaps before, the longest first.
 
     Examples:
-        >>> silence_sentence("llm.call", 720.0, 120.0, [40.0, 38.0, 31.0])
+        >>> silence_sentence("llm.call", 720.0, 160.0, [40.0, 38.0])
         'no llm.call for 12 min; the longest gap before was 40 s'
-        >>> silence_sentence("llm.call", 720.0, 120.0, [600.0, 40.0, 31.0])
+        >>> silence_sentence("llm.call", 720.0, 160.0, [600.0, 40.0])
         'no llm.call for 12 min; all gaps before but one were 40 s or less'
     """
-    outages = sum(one >= limit for one in longest[:-1])
-    usual = format_seconds(longest[outages])
-    said = ("the longest gap before was {}", "all gaps before but one were {} or less", "all but two were {} or less")
-    return f"no {event or 'event'} for {format_seconds(gap)}; {said[outages].format(usual)}"
+    begin = f"no {event or 'event'} for {format_seconds(gap)}"
+    if longest[0] < limit:
+        return f"{begin}; the longest gap before was {format_seconds(longest[0])}"
+    return f"{begin}; all gaps before but one were {format_seconds(longest[1])} or less"
