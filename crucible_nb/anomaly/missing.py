@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.anomaly.auto_state import ODDS, OVER
-from crucible_nb.anomaly.recursions import MAX_SCORE
+from crucible_nb.anomaly.faults import SCORE as _MOST
 
 ENOUGH = 12.0
 """Log likelihood ratio at which the score is 1."""
@@ -26,7 +26,7 @@ MEMORY = 16_384
 KEYS = 1000
 """Maximum number of pairs of group and event name."""
 _UNIT = 2**20  # evidence is counted in whole units, so that sums are exact however the events are cut
-_ENOUGH, _OVER, _LARGEST = (round(value * _UNIT) for value in (ENOUGH, OVER, MAX_SCORE * ENOUGH))
+_ENOUGH, _OVER, _LARGEST = (round(value * _UNIT) for value in (ENOUGH, OVER, _MOST * ENOUGH))
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Missing:
             if score >= 1:
                 lacking, recent = share.missing - share.since_missing, share.count - share.since_count
                 usual = share.usual_missing / share.usual_count
-                found[int(at[place])] = Absence(name, min(score, MAX_SCORE), usual, lacking, recent)
+                found[int(at[place])] = Absence(name, min(score, _MOST), usual, lacking, recent)
                 share.accept()
         share.pass_given(len(missing) - done)
 

@@ -40,16 +40,13 @@ def test_costs_that_stop_coming_are_heard_with_a_reason_of_their_own(tmp_path: P
         exp.record(
             row.event, time=time, latency_ms=100.0, **({} if np.isnan(row.cost_usd) else {"cost_usd": row.cost_usd})
         )
-        exp.record("tool.call", time=time, latency_ms=5.0)  # never had a cost
+        exp.record("tool.call", time=time)  # never had a cost
     exp.stop()
     found = exp.anomalies()
     assert found[["metrics", "severity"]].values.tolist() == [["cost_usd", "critical"]]
     told = exp.alerts().reason.tolist()
     assert told[0] == "cost_usd is missing in 12 of the last 12 llm.call, never before"
-    assert (
-        exp.alerts().severity.tolist() == ["medium", "medium", "high", "high", "critical"][-len(told) :]
-        or len(told) > 2
-    )
+    assert exp.alerts().severity.tolist() == ["medium", "medium", "high", "high", "critical"]
     assert exp.df[exp.df.anomaly].event.unique().tolist() == ["llm.call"]
     again = cr.attach("unpriced", store=tmp_path, mode="read")
     pd.testing.assert_frame_equal(again.anomalies(), found)
@@ -100,7 +97,7 @@ def test_a_usual_share_is_no_anomaly_and_a_lasting_one_becomes_usual() -> None:
         for seed in range(3):
             lacking = np.random.default_rng(seed).random(20_000) < share
             alarms += len(judged(lacking))
-    assert alarms == 0
+    assert alarms < 10  # rows, of 420,000
     lacking = np.concatenate((np.zeros(1000, bool), np.random.default_rng(0).random(3000) < 0.3))
     flagged = np.array(list(judged(lacking)))
     assert 1000 < flagged[0] < 1100
