@@ -117,17 +117,19 @@ class Alerting:
         self._decide()
         self.monitor.alerts.deliver()
 
-    def attend(self) -> None:
-        """Raise alerts for silences that last, for who looks at the experiment. Called with the lock held."""
-        if not self._intake.log.records or self._checking:
-            return
-        self._intake.process()
-        if self._silences():
-            self._shown = True
-            try:
-                self._decide()
-            finally:
-                self._shown = False
+    def attend(self) -> bool:
+        """Raise alerts for silences that last, for who looks at the experiment; return whether there was any.
+
+        Called with the lock held, when staged events are processed.
+        """
+        if not self._intake.log.records or self._checking or not self._silences():
+            return False
+        self._shown = True
+        try:
+            self._decide()
+        finally:
+            self._shown = False
+        return True
 
     def _decide(self, *, at_rest: bool = False) -> None:
         """Raise alerts.
