@@ -240,6 +240,14 @@ class ExperimentFolder:
                 if entry.name in (FACTS, PRICES) or _NAME.fullmatch(entry.name)
             }
 
+    def facts_checksum(self) -> int:
+        """Return a checksum of the file of facts: an update may leave its size as it was.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        return adler32(read_regular(self.path / FACTS))
+
     def remove_unfinished(self, is_running: Callable[[int], bool]) -> None:
         """Remove the temporary files that writers left when they were killed, and no other file.
 

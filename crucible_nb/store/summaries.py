@@ -26,7 +26,7 @@ def read_summary(folder: ExperimentFolder) -> dict[str, Any] | None:
     """Return the summary of an experiment; None if there is none, or its files have changed since."""
     try:
         content = _read(folder.path / SUMMARY)
-        return content if content.get("files") == folder.sizes() else None
+        return content if {"files": content.get("files"), "given": content.get("given")} == _state(folder) else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         let_pass(error)
         return None
@@ -40,7 +40,7 @@ def write_summary(folder: ExperimentFolder, content: dict[str, Any]) -> bool:
         content: Plain data.
     """
     with suppress(OSError):
-        body = orjson.dumps({**content, "files": folder.sizes()})
+        body = orjson.dumps({**content, **_state(folder)})
         whole = {"version": _VERSION, "checksum": adler32(body), "summary": orjson.Fragment(body)}
         return write_whole(folder.path / SUMMARY, orjson.dumps(whole))
     return False
@@ -57,6 +57,11 @@ def check_summary(folder: ExperimentFolder) -> tuple[Path, str] | None:
         let_pass(error)
         return path, f"{reason(error)}; remove it, it is written again when the store is listed"
     return path, ""
+
+
+def _state(folder: ExperimentFolder) -> dict[str, Any]:
+    """Return what an experiment's files look like; a summary of another state is not used."""
+    return {"files": folder.sizes(), "given": folder.facts_checksum()}
 
 
 def _read(path: Path) -> dict[str, Any]:

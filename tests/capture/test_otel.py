@@ -89,6 +89,15 @@ def test_twins_are_marked_counted_and_warned_of_once() -> None:
         assert exp.df.total_tokens.sum() == 30 * calls
 
 
+class Odd(TraceIdRatioBased):
+    """A sampler that does not tell its rate."""
+
+    rate = None
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+
 def test_head_sampling_becomes_weight_and_limits_are_counted() -> None:
     provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(0.25)))
     tracer = provider.get_tracer("app")
@@ -98,6 +107,13 @@ def test_head_sampling_becomes_weight_and_limits_are_counted() -> None:
             ask(tracer)
     assert set(exp.df.weight) == {4.0}
     assert 200 < exp.df.weight.sum() < 600
+    odd = TracerProvider(sampler=Odd())
+    with cr.start("odd") as exp:
+        cr.capture.otel(exp, odd)
+        with exp._intake.lock:
+            ask(odd.get_tracer("app"))
+            with pytest.warns(cr.CrucibleWarning, match="does not tell its rate"):
+                assert exp.frame()["weight"].tolist() == [1.0]
     full = TracerProvider()
     with cr.start("limited") as exp:
         cr.capture.otel(exp, full)

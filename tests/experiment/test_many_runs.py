@@ -66,6 +66,15 @@ def test_a_summary_that_is_damaged_or_old_is_not_used_and_verify_tells(tmp_path:
     assert cr.experiments(tmp_path, metrics=["max_loss"])["max_loss"].tolist() == [9.0]
 
 
+def test_an_update_of_the_same_length_is_seen(tmp_path: Path) -> None:
+    exp = train(tmp_path, "run", 0.1)
+    [file] = tmp_path.glob(f"*/{SUMMARY}")
+    whole = file.read_bytes()
+    exp.update(metadata={"lr": 0.2})
+    file.write_bytes(whole)  # that of before, beside facts of the same size
+    assert cr.experiments(tmp_path)["lr"].tolist() == [0.2]
+
+
 def test_runs_that_go_on_or_died_have_no_summary(tmp_path: Path) -> None:
     with cr.start("goes on", store=tmp_path) as exp:
         exp.record("tick")
