@@ -108,14 +108,14 @@ class Auto(Detector):
         verdict = super().judge(events)
         found = self._silences.judge(events, self._carried)
         silent = {i: one for i, one in found.items() if not verdict.score[i] >= one.score}
+        self.lengths = {i: one.gap for i, one in silent.items()}
         if not silent:
             return verdict
         verdict.score[list(silent)] = [one.score for one in silent.values()]
         verdict.metric[list(silent)] = len(self.metrics)
         said = {i: one.reason for i, one in silent.items()}
         builders = dict.fromkeys(verdict.reasons, verdict.reasons.__getitem__) | dict.fromkeys(said, said.__getitem__)
-        lengths = {i: one.gap for i, one in silent.items()}
-        return verdict._replace(reasons=Reasons(builders), lengths=lengths)
+        return verdict._replace(reasons=Reasons(builders))
 
     def silences(self, now: int) -> list[Silence]:
         return self._silences.look(now)

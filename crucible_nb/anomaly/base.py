@@ -58,13 +58,11 @@ class Verdict(NamedTuple):
         score: Largest score over the metrics, float64[n]; 1.0 is the threshold; NaN while warming up.
         metric: Index of the metric with that score in `Detector.names`, int64[n]; -1 while the score is unknown.
         reasons: {event: sentence} for scores of 1 or more; a sentence is built on access.
-        lengths: {event: seconds} of the silences that end.
     """
 
     score: np.ndarray
     metric: np.ndarray
     reasons: Mapping[int, str]
-    lengths: Mapping[int, float] = MappingProxyType({})
 
 
 class Reasons(Mapping[int, str]):
@@ -119,6 +117,7 @@ class Detector:
             restorable if it defines `to_dict` and `from_dict` itself.
         unit: Name of one unit of distance in a reason.
         middle: Name of the center of the baseline in a reason.
+        lengths: Of the events judged last, {event: seconds} of the silences that end.
     """
 
     state: ClassVar[Mapping[str, float]] = {}
@@ -127,6 +126,7 @@ class Detector:
     middle: ClassVar[str] = "mean"
     kernel: ClassVar[int]
     restorable: ClassVar[bool]
+    lengths: Mapping[int, float] = MappingProxyType({})
     PATIENCE: ClassVar[int] = 32
 
     def __init__(

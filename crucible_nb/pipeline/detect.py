@@ -83,8 +83,7 @@ class DetectionStage:
         code = self.dictionaries["anomaly_metric"].code
         for detector in self.detectors:
             try:
-                verdict = detector.judge(events)
-                scores, metric, sentences = _check_verdict(verdict, detector, len(batch))
+                scores, metric, sentences = _check_verdict(detector.judge(events), detector, len(batch))
             except Exception as error:  # noqa: BLE001  a failing user-defined detector must not lose events
                 message = f"the detector {detector!r} failed: {type(error).__name__}: {error}"
                 self.problems.report("errors", message, len(batch))
@@ -93,7 +92,7 @@ class DetectionStage:
             better = ~np.isnan(scores) & ~(scores <= score)
             score[better], names[better] = scores[better], codes[metric[better]]
             alarms = np.flatnonzero(better & (scores >= 1)).tolist()
-            lengths |= verdict.lengths
+            lengths |= detector.lengths
             reasons |= {i: partial(_reason, sentences, i, detector.names[metric[i]]) for i in alarms}
         flags = score >= 1
         if (silent := flags & (names == _LATER)).any():
