@@ -27,6 +27,7 @@ from crucible_nb.experiment import extensions
 from crucible_nb.experiment.accessor import CrucibleAccessor
 from crucible_nb.experiment.attach import attach, unarchive
 from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.open_dataset import open_dataset
 from crucible_nb.experiment.session import current, experiments, record, span, start, track
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.figures import plot
@@ -123,6 +124,7 @@ __all__ = [
     "omega_squared",
     "one_proportion",
     "one_sample",
+    "open_dataset",
     "permutation_test",
     "plot",
     "power",

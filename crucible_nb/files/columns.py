@@ -18,6 +18,7 @@ from crucible_nb.events.json_text import json_of
 from crucible_nb.events.schema import DTYPES
 from crucible_nb.files.disk import too_large
 from crucible_nb.files.layout import Column, CommaColumn, HexColumn, Layout, WholeColumn
+from crucible_nb.files.text_bytes import holds_words_or_blanks
 
 TEXT = pa.large_string()
 TIME = pa.timestamp("ns", "UTC")
@@ -133,7 +134,7 @@ def as_json(value: Any) -> str:
 
 def known(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Strip text, with null for words that mean missing; other types are returned as they are."""
-    if not is_text(values.type):
+    if not is_text(values.type) or (values.type == TEXT and not holds_words_or_blanks(values)):
         return values
     trimmed = pc.utf8_trim_whitespace(values)
     return pc.if_else(pc.is_in(trimmed, pa.array(UNKNOWN, trimmed.type)), pa.scalar(None, trimmed.type), trimmed)
@@ -156,8 +157,20 @@ def _category(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return _text(values, name).dictionary_encode()
 
 
+def numbers_in(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Return the texts as float64 if all are numbers, none of them NaN; else None."""
+    try:
+        numbers = texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return None if pc.any(pc.is_nan(numbers)).as_py() else numbers
+
+
 def _float(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     flat = plain(values, name)
+    numbers = numbers_in(flat) if is_text(flat.type) else None
+    if numbers is not None:
+        return numbers
     return known(flat).cast(pa.float64(), safe=is_text(flat.type))
 
 
@@ -178,8 +191,24 @@ def _whole(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 def _boolean(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Convert to booleans, through text so that of the numbers only 0 and 1 are accepted."""
-    texts = known(_text(values, name))
-    return pc.replace_substring_regex(texts, r"^([01])\.0*$", r"\1").cast(pa.bool_())
+    return by_label(_text(values, name), _truths)
+
+
+def _truths(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(known(texts), r"^([01])\.0*$", r"\1").cast(pa.bool_())
+
+
+def by_label(texts: pa.ChunkedArray, convert: Callable[[Any], pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Convert texts one by one, equal ones once where the first ones are few."""
+    if len(texts.slice(0, _FIRST).unique()) > _FEW:
+        return convert(texts)
+    encoded = texts.dictionary_encode()
+    chunks = [chunk for chunk in encoded.chunks if len(chunk)]
+    parts = [convert(pa.chunked_array([chunk.dictionary])).take(chunk.indices) for chunk in chunks]
+    return pa.chunked_array([piece for part in parts for piece in part.chunks]) if parts else convert(texts)
+
+
+_FIRST, _FEW = 100, 8
 
 
 def _time(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

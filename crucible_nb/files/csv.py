@@ -31,6 +31,7 @@ from crucible_nb.files.guess import guess, kind_of_text
 from crucible_nb.files.layout import CommaColumn, Layout
 from crucible_nb.files.side import read_side, side_path
 from crucible_nb.files.source import Source
+from crucible_nb.files.text_bytes import holds_any
 
 _BLOCKS = (32 << 20, 256 << 20, 2**31 - 1)  # bytes parsed at a time; a row must fit, or the next size is tried
 _HEAD = 1 << 16  # bytes in which the separator is looked for
@@ -71,7 +72,7 @@ def _escape(texts: Any) -> Any:
 
 
 def _unescape(texts: Any) -> Any:
-    if not pc.any(pc.starts_with(texts, "'")).as_py():
+    if not holds_any(texts, b"'"):
         return texts
     return pc.replace_substring_regex(texts, _ESCAPED, r"\1", max_replacements=1)
 
@@ -267,6 +268,6 @@ def _without_comments(stream: Any, mark: str | None) -> Any:
 
 
 def _check_cells(cells: pa.Array, foreign: bool, escaped: bool) -> pa.Array:
-    if foreign and pc.any(pc.match_substring(cells, "\0")).as_py():
+    if foreign and holds_any(cells, b"\0"):
         raise ValueError("it contains NUL characters: binary data, not text")
     return _unescape(cells) if escaped else cells

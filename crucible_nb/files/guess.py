@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crucible_nb.events.dtypes import is_text
 from crucible_nb.events.schema import COLUMNS
-from crucible_nb.files.columns import TEXT, TIME, known, plain
+from crucible_nb.files.columns import TEXT, TIME, by_label, known, numbers_in, plain
 from crucible_nb.files.layout import Column, HexColumn, Layout, WholeColumn
 from crucible_nb.files.misfits import METADATA, fits
+from crucible_nb.files.text_bytes import has_leading_zeros, holds_any
 
 # 007 and 20-digit numbers are identifiers, not quantities, and stay text
 _WHOLE = r"^-?(0|[1-9][0-9]{0,18})$"
@@ -141,16 +143,37 @@ def _missing(values: pa.ChunkedArray, kind: str) -> int:
 
 def kind_of_text(values: pa.ChunkedArray) -> str:
     """Return the kind that all texts of a CSV column can be parsed as."""
+    numeric = _kind_of_numbers(values)
+    if numeric is not None:
+        return numeric
     given = known(values).drop_null()
     if not len(given):
         return "empty" if pc.all(pc.equal(values, "")).as_py() is not False else "unknown"
     first = given.slice(0, _FIRST)
     for kind, pattern in (("count", _WHOLE), ("whole", _WHOLE_FLOAT), ("float", _FLOAT), ("flag", _TRUTH)):
-        if all(pc.all(pc.match_substring_regex(texts, pattern)).as_py() for texts in (first, given)):
+        matches = partial(pc.match_substring_regex, pattern=pattern)
+        if all(pc.all(by_label(texts, matches)).as_py() for texts in (first, given)):
             if kind == "count":
                 return _kind_of_count(given)
             return "string" if kind in ("whole", "float") and _has_long(given) else kind
     return "string"
+
+
+_SURE = 1e15
+"""Numbers below that are held by a float to the unit, and have at most 15 digits before the point."""
+
+
+def _kind_of_numbers(values: pa.ChunkedArray) -> str | None:
+    """Return "count" or "float" if it is certain without a look at each text; None asks for that."""
+    if values.null_count == len(values) or numbers_in(values.slice(0, _FIRST)) is None:
+        return None
+    numbers = numbers_in(values)
+    if numbers is None or not pc.all(pc.less(pc.abs(numbers), _SURE)).as_py() or has_leading_zeros(values):
+        return None
+    if not holds_any(values, b".eE+"):
+        return "count"
+    fractions = pc.any(pc.not_equal(numbers, pc.floor(numbers))).as_py()
+    return "float" if fractions else None  # 1.0 is "whole", 1e5 is not
 
 
 def _has_long(numbers: pa.ChunkedArray) -> bool:

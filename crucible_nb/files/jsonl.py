@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +29,7 @@ _MAX_LINE = 1 << 30  # bytes of one line
 _MAX_COLUMNS = 16_384  # named by all lines of a foreign file together
 _MAX_CELLS = 1 << 22  # of one chunk, for lines that each have other columns
 _ROWS = 16_384
+_PIECE = 256
 _EXACT = 2**53
 
 
@@ -174,7 +175,7 @@ def _chunks(
     with open_text(path, max_bytes) as stream:
         lines = _lines(stream, max_bytes, columns)
         while chunk := _next_chunk(lines, rows):
-            table = _table(*chunk)
+            table = chunk.table()
             names.update(table.column_names)
             if len(names) > max_columns:
                 raise ValueError(f"its lines name more than {max_columns:,} columns")
@@ -186,66 +187,106 @@ Line = tuple[int, dict[str, Any], bytes]
 
 
 def _lines(stream: BinaryIO, max_bytes: int, columns: Collection[str] | None) -> Iterator[Line]:
-    """Yield the lines that are rows, with the chosen fields."""
-    for number, row, text in _objects(stream, max_bytes):
+    """Return the lines that are rows, with the chosen fields."""
+    lines = _objects(stream, max_bytes)
+    for number, row, text in islice(lines, 1):
         if number > 1 or not _is_header(row):
-            chosen = row if columns is None else {name: row[name] for name in columns if name in row}
-            yield number, chosen, text
+            lines = chain([(number, row, text)], lines)
+    if columns is None:
+        return lines
+    return ((number, {name: row[name] for name in columns if name in row}, text) for number, row, text in lines)
 
 
-def _next_chunk(lines: Iterator[Line], rows: int) -> tuple[list[Line], list[str]] | None:
-    """Return the next lines and the names of their fields, in order of appearance; None after the last line."""
-    chunk: list[Line] = []
+class _Chunk:
+    """Consecutive lines, field by field.
+
+    Attributes:
+        numbers: Number of each line.
+        texts: Text of each line.
+        values: Values by field, in order of appearance; None where a line lacks the field.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.texts: list[bytes] = []
+        self.values: dict[str, list[Any]] = {}
+
+    def add(self, rows: Sequence[dict[str, Any]], names: Collection[str], *, alike: bool) -> None:
+        """Add objects with these fields at most; `alike` tells that each has all of them, in this order."""
+        columns: Iterable[Iterable[Any]]
+        if alike:
+            columns = zip(*map(dict.values, rows), strict=True)
+        else:
+            columns = ([row.get(name) for row in rows] for name in names)
+        before = len(self.numbers) - len(rows)
+        for name, values in zip(names, columns, strict=True):
+            if name not in self.values:
+                self.values[name] = [None] * before
+            self.values[name].extend(values)
+
+    def table(self) -> pa.Table:
+        """Return the values as columns of their narrowest types."""
+        arrays = [self._array(name, values) for name, values in self.values.items()]
+        return pa.Table.from_arrays(arrays, names=list(self.values))
+
+    def _array(self, name: str, values: Sequence[Any]) -> pa.Array:
+        """Convert values to the narrowest common type; nested values become JSON text, mixed types text."""
+        types = set(map(type, values)) - {type(None)}
+        if types <= {bool} or types <= {str}:
+            return pa.array(values, TEXT if str in types else pa.bool_() if types else pa.null())
+        if types <= {int}:
+            with suppress(OverflowError, pa.ArrowInvalid):  # beyond int64
+                return pa.array(values, pa.int64())
+        if types <= {int, float} and float in types:
+            floats = values if int not in types else [None if value is None else float(value) for value in values]
+            array = pa.array(floats, pa.float64())
+            if not pc.any(pc.greater_equal(pc.abs(array), float(_EXACT))).as_py():
+                return array
+            values = _exact(name, values, self.texts)
+            if not any(type(value) is int and abs(value) > _EXACT for value in values):
+                return array
+        lines = zip(values, self.numbers, self.texts, strict=True)
+        return pa.array([_as_text(name, value, number, text) for value, number, text in lines], TEXT)
+
+
+def _next_chunk(lines: Iterator[Line], rows: int) -> _Chunk | None:
+    """Return the next lines; None after the last one."""
+    chunk, piece = _Chunk(), list[dict[str, Any]]()
     names: dict[str, None] = {}
     shapes: set[tuple[str, ...]] = set()  # most lines have the fields of an earlier one
-    for line in islice(lines, rows):
-        chunk.append(line)
-        shape = tuple(line[1])
+    for number, row, text in islice(lines, rows):
+        chunk.numbers.append(number)
+        chunk.texts.append(text)
+        piece.append(row)
+        shape = tuple(row)
         if shape not in shapes:
             shapes.add(shape)
             names.update(dict.fromkeys(shape))
-        if len(names) * len(chunk) > _MAX_CELLS:
+        if len(names) * len(chunk.numbers) > _MAX_CELLS:
             break
-    return (chunk, list(names)) if chunk else None
+        if len(piece) == _PIECE:  # objects that live shortly keep the garbage collector from looking at all of them
+            chunk.add(piece, names, alike=len(shapes) == 1)
+            piece = []
+    if piece:
+        chunk.add(piece, names, alike=len(shapes) == 1)
+    return chunk if chunk.numbers else None
 
 
-def _table(chunk: Sequence[Line], names: Sequence[str]) -> pa.Table:
-    arrays = [_array(name, [row.get(name) for _, row, _ in chunk], chunk) for name in names]
-    return pa.Table.from_arrays(arrays, names=names)
-
-
-def _array(name: str, values: list[Any], chunk: Sequence[Line]) -> pa.Array:
-    """Convert values to the narrowest common type; nested values become JSON text, mixed types text."""
-    types = set(map(type, values)) - {type(None)}
-    if types <= {bool} or types <= {str}:
-        return pa.array(values, TEXT if str in types else pa.bool_() if types else pa.null())
-    if types <= {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
-        return pa.array(values, pa.int64())
-    if types <= {int, float} and float in types:
-        array = pa.array([None if value is None else float(value) for value in values], pa.float64())
-        if not pc.any(pc.greater_equal(pc.abs(array), float(_EXACT))).as_py():
-            return array
-        values = _exact(name, values, chunk)
-        if not any(type(value) is int and abs(value) > _EXACT for value in values):
-            return array
-    return pa.array([_as_text(name, value, line) for value, line in zip(values, chunk, strict=True)], TEXT)
-
-
-def _as_text(name: str, value: Any, line: Line) -> str | None:
+def _as_text(name: str, value: Any, number: int, text: bytes) -> str | None:
     if value is None or isinstance(value, str):
         return value
     try:
-        if isinstance(value, (dict, list)) and _LONG.search(line[2]):
-            value = _parse_document(line[2])[name]
+        if isinstance(value, (dict, list)) and _LONG.search(text):
+            value = _parse_document(text)[name]
         return as_json(value)
     except TypeError as error:  # nested deeper than orjson can write
-        raise ValueError(f"line {line[0]}: {error}") from error
+        raise ValueError(f"line {number}: {error}") from error
 
 
-def _exact(name: str, values: list[Any], chunk: Sequence[Line]) -> list[Any]:
+def _exact(name: str, values: Sequence[Any], texts: Sequence[bytes]) -> list[Any]:
     """Return the values with the integers beyond 64 bits, which orjson reads as floats."""
     exact = list(values)
-    for place, (value, (_, _, text)) in enumerate(zip(values, chunk, strict=True)):
+    for place, (value, text) in enumerate(zip(values, texts, strict=True)):
         if type(value) is float and abs(value) >= 2**63 and text:
             with suppress(ValueError, RecursionError):
                 exact[place] = json.loads(text)[name]

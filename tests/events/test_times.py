@@ -187,3 +187,28 @@ def test_texts_that_cannot_be_written_are_unread() -> None:
     times = read_values(texts)
     assert times.known.tolist() == [True] * 20 + [False] * 2
     assert list(times.unread.values()) == texts[20:]
+
+
+def test_plain_iso_text_is_read_as_pandas_reads_each() -> None:
+    bodies = [
+        "2025-01-02",
+        "2025-01-02 03",
+        "2025-01-02T03:04",
+        "2025-01-02T03:04:05.5",
+        "2025-01-02 03:04:05.123456789",
+    ]
+    ends = ["2262-04-11T23:47:16.854775807", "1677-09-21T00:12:43.145224193", "2262-04-11T23:00:00"]
+    for zone in ("", "Z", "+02:00", "-0330", "+14"):
+        texts = [text + zone for text in [*bodies[2:], *ends]] if zone else [*bodies, *ends]
+        for column in (texts[:-3], texts):
+            read = read_times(pd.Series([*column, None], dtype="str"))
+            for text, ns, known in zip(column, read.ns, read.known, strict=False):
+                try:
+                    expected = pd.Timestamp(text)
+                    expected = expected.tz_localize("UTC") if expected.tz is None else expected
+                    expected_ns = expected.as_unit("ns").value
+                except (ValueError, OverflowError):
+                    assert not known, text
+                else:
+                    assert (known, ns) == (True, expected_ns), text
+            assert not read.known[-1]

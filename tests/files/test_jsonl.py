@@ -181,3 +181,14 @@ def test_integers_beyond_64_bits_stay_exact_in_nested_values(tmp_path):
     (tmp_path / "x.jsonl").write_text("".join(json.dumps({"usage": usage, "i": i}) + "\n" for i in range(3)))
     assert [json.loads(text) for text in load(tmp_path / "x.jsonl").usage] == [usage] * 3
     assert load(tmp_path / "x.jsonl", map={"n": "usage.n"}).n.tolist() == [str(2**70)] * 3
+
+
+def test_fields_that_come_and_go_in_long_files(tmp_path):
+    rows = [{"a": i, "b": i / 2} for i in range(300)] + [{"c": f"x{i}", "a": i} for i in range(300, 560)]
+    rows += [{"b": 0.5, "a": i} for i in range(560, 1100)]
+    path = tmp_path / "run.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    frame = load(path)
+    assert list(frame.columns) == ["a", "b", "c"]
+    pd.testing.assert_frame_equal(frame.astype({"c": object}), pd.DataFrame(rows).astype({"c": object}))
+    assert load(path, columns=["c"])["c"].notna().sum() == 260
