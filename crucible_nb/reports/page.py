@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import metadata
@@ -104,9 +105,8 @@ def _subtitle(arms: Sequence[ReportArm]) -> str:
 
 
 def _versions() -> str:
-    from crucible_nb import __version__  # noqa: PLC0415  the package imports this module
-
-    found = [f"Python {platform.python_version()}", f"crucible_nb {__version__}"]
+    own = sys.modules[__name__.partition(".")[0]].__version__
+    found = [f"Python {platform.python_version()}", f"crucible_nb {own}"]
     found += [f"{name} {metadata.version(name)}" for name in _PACKAGES[1:]]
     return ", ".join(found) + "."
 
