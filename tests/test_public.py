@@ -206,6 +206,14 @@ NEW |= {
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
+_REPORT = "data=None, title=None, redact=None, made_at=None"
+NEW |= {
+    *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("demo", "report")),
+    "cr.demo(seconds=15.0, *, stream=None)",
+    f"cr.report(arms, path, *, {_REPORT}, **comparing)",
+    f"cr.Experiment.report(self, path, *, compare=None, {_REPORT})",
+}
+
 _EFFECT = (
     "class cr.stats.Effect(name, metric, estimate, effect_size, confidence_interval, confidence, n, method, "
     "assumptions=(), exclusions=(), warnings=(){})"
