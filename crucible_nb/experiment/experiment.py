@@ -89,6 +89,7 @@ class Experiment(Near):
     trace: Callable[..., Any]  # registered, see `crucible_nb.capture`
     listen: Callable[..., Any]  # registered
     plot: Any  # registered
+    report: Callable[..., Path]  # registered, see `crucible_nb.reports`
 
     _words = _WORDS
 
@@ -1101,6 +1102,8 @@ def snapshot_of(
     """Take a consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
     with experiment._intake.lock, experiment._intake.whole():
         view = experiment._intake.view()
+        if experiment._alerting.attend():
+            view = experiment._intake.view()
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
 
@@ -1129,6 +1132,11 @@ def row_facts(experiment: Experiment, rows: Sequence[tuple[int, int]]) -> list[d
 def groupings_of(experiment: Experiment) -> list[str]:
     """Return the columns whose groups are counted live: event, model and those of `cr.start(by=)`."""
     return [grouping.name for grouping in experiment._stream.pipeline.measure.groupings]
+
+
+def facts_of_file(experiment: Experiment) -> dict[str, Any]:
+    """Return the facts that are written into a file beside the events, as plain data."""
+    return experiment._file_facts()
 
 
 def copies_of(experiment: Experiment) -> Copies:
