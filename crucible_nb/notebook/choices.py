@@ -63,7 +63,8 @@ class Choices:
     def break_down(self, by: str) -> None:
         """Show the groups of a column, "" for none; columns whose groups are not counted live are ignored."""
         if by in ("", *self.groupings):
-            self.by, names = by, []
+            self.by = by
+            names: list[str] = []
             for state in self._states:
                 state.break_down(by, names)
 

@@ -203,8 +203,8 @@ class Refresher:
     def _send_trace(self, trace: str, arm: int) -> None:
         """Send a trace of an arm, which `exp.trace` draws."""
         for state in self.composer.states[arm : arm + 1]:
-            shown: Any = state.experiment.trace(trace)  # type: ignore[attr-defined]  registered by cr.capture
-            self._send({"kind": "trace", "html": shown._repr_html_()}, [])
+            experiment: Any = state.experiment  # cr.capture gives it the method
+            self._send({"kind": "trace", "html": experiment.trace(trace)._repr_html_()}, [])
 
     def _push_code(self, now: float) -> None:
         """Send the code unasked while no page is heard: before ipykernel 7.1 a busy kernel hears none."""
