@@ -49,7 +49,7 @@ class Result:
     def __init_subclass__(cls) -> None:
         """Let results with an unknown number be equal; Python 3.13 compares field by field, and NaN with nothing."""
         super().__init_subclass__()
-        cls.__eq__ = _equal  # type: ignore[method-assign]
+        cls.__eq__ = _equal  # type: ignore[method-assign,assignment]
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain data, intervals as lists.

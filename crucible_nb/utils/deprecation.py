@@ -29,6 +29,6 @@ def warn_deprecated(what: str, gone_in: str, *, instead: str = "") -> None:
     """
     text = f"{what} is deprecated and goes in crucible_nb {gone_in}" + (f"; use {instead}" if instead else "")
     level, frame = 1, sys._getframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
     warnings.warn(text, FutureWarning, stacklevel=level)
