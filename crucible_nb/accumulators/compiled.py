@@ -213,7 +213,9 @@ def add_runs(
                 y = y - high * _UP_52  # exact, as all of these
                 mid = np.rint(y * _DOWN_26)
                 y = y - mid * _UP_26
-                whole, mid_whole, high_whole = np.int64(y), np.int64(mid), np.int64(high)
+                whole: Any = np.int64(y)
+                mid_whole: Any = np.int64(mid)
+                high_whole: Any = np.int64(high)
                 a, b, c = a + whole, b + mid_whole, c + high_whole
                 aa += whole * whole
                 ab += whole * mid_whole
