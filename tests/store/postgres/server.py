@@ -49,10 +49,23 @@ class Server:
 
     def start(self) -> None:
         settings = f'-h "" -k {self.home} -p {PORT} -c max_wal_size=2GB'
-        self._run("pg_ctl", "-w", "-s", "-o", settings, "-l", str(self.home / "log"), "-D", str(self.data), "start")
+        self._run(
+            "pg_ctl",
+            "-w",
+            "-t",
+            "600",
+            "-s",
+            "-o",
+            settings,
+            "-l",
+            str(self.home / "log"),
+            "-D",
+            str(self.data),
+            "start",
+        )
 
     def stop(self, mode: str = "fast") -> None:
-        self._run("pg_ctl", "-w", "-s", "-D", str(self.data), "-m", mode, "stop")
+        self._run("pg_ctl", "-w", "-t", "600", "-s", "-D", str(self.data), "-m", mode, "stop")
 
     def url(self, database: str = "postgres", user: str = "postgres", host: Path | None = None) -> str:
         return f"postgresql://{user}@/{database}?host={host or self.home}&port={PORT}"
