@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, capture, events, files, notebook, sampling, stats
 from crucible_nb.comparison import compare, table
+from crucible_nb.demos import demo
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -31,6 +32,7 @@ from crucible_nb.experiment.session import current, experiments, record, span, s
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.figures import plot
 from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.reports import report
 from crucible_nb.stats import (
     adjust,
     anova,
@@ -101,6 +103,7 @@ __all__ = [
     "confidence_interval",
     "confidence_sequence",
     "current",
+    "demo",
     "equivalence",
     "eta_squared",
     "events",
@@ -128,6 +131,7 @@ __all__ = [
     "rank_biserial",
     "record",
     "remove",
+    "report",
     "required_sample_size",
     "restore",
     "sampling",

@@ -118,6 +118,9 @@ DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore"
 GONE |= {"cr.anomaly.Auto.kernel"}
 NEW |= {"cr.anomaly.Auto.sensitivity", "cr.sampling.Events.faults(self, name)"}
 NEW |= {f"cr.anomaly.{name}.restorable" for name in DETECTORS}
+_BASES = ("Detector", "OneByOne", "Refitted", "Windowed")
+_SILENCE = ("lengths", "names", "newest(self, event)", "silences(self, now)")
+NEW |= {f"cr.anomaly.{name}.{one}" for name in (*DETECTORS, *_BASES) for one in _SILENCE}
 NEW |= {f"cr.sampling.{name}.restorable" for name in ("Adaptive", "Importance", "Reservoir", "Stratified", "Uniform")}
 for _owner in ("CrucibleAccessor", "Experiment"):  # the default of `closed` is that of pandas
     _windows = (
@@ -206,6 +209,14 @@ NEW |= {
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
+_REPORT = "data=None, title=None, redact=None, made_at=None"
+NEW |= {
+    *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("demo", "report")),
+    "cr.demo(seconds=15.0, *, stream=None)",
+    f"cr.report(arms, path, *, {_REPORT}, **comparing)",
+    f"cr.Experiment.report(self, path, *, compare=None, {_REPORT})",
+}
+
 _EFFECT = (
     "class cr.stats.Effect(name, metric, estimate, effect_size, confidence_interval, confidence, n, method, "
     "assumptions=(), exclusions=(), warnings=(){})"
@@ -246,7 +257,8 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None", "sensitivity='normal'", "given=False")
+ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None", "sensitivity='normal'")
+ADDED += ("times=None", "given=False")
 """Optional arguments that many functions have got since, after those that they had."""
 
 

@@ -89,6 +89,7 @@ class Experiment(Near):
     trace: Callable[..., Any]  # registered, see `crucible_nb.capture`
     listen: Callable[..., Any]  # registered
     plot: Any  # registered
+    report: Callable[..., Path]  # registered, see `crucible_nb.reports`
 
     _words = _WORDS
 
@@ -667,7 +668,8 @@ class Experiment(Near):
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity,
-                reason, action, group.
+                reason, action, group. The first and the last event of an incident are in `anomalies()` (`first_seq`,
+                `last_seq`), in the row whose `start` is the time of the alert.
 
         Returns:
             A function that removes the callback.
@@ -1080,7 +1082,9 @@ class Experiment(Near):
 
     def _repr_html_(self) -> str:
         facts, lag = self.summary(), self._copies.lag()
-        progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
+        share = facts["progress"]
+        planned = f"{self.sample_size:,}" if share is not None else ""
+        progress = "" if share is None else f" ({share:.0%} of {planned})" if share <= 1 else f" ({planned} planned)"
         rows = [
             ("status", facts["status"]),
             ("condition", brief(self.condition or "–", 80)),
@@ -1098,6 +1102,8 @@ def snapshot_of(
     """Take a consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
     with experiment._intake.lock, experiment._intake.whole():
         view = experiment._intake.view()
+        if experiment._alerting.attend():
+            view = experiment._intake.view()
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
 
@@ -1126,6 +1132,11 @@ def row_facts(experiment: Experiment, rows: Sequence[tuple[int, int]]) -> list[d
 def groupings_of(experiment: Experiment) -> list[str]:
     """Return the columns whose groups are counted live: event, model and those of `cr.start(by=)`."""
     return [grouping.name for grouping in experiment._stream.pipeline.measure.groupings]
+
+
+def facts_of_file(experiment: Experiment) -> dict[str, Any]:
+    """Return the facts that are written into a file beside the events, as plain data."""
+    return experiment._file_facts()
 
 
 def copies_of(experiment: Experiment) -> Copies:

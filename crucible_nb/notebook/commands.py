@@ -156,7 +156,8 @@ COMMANDS = {
         "Show a live dashboard, updated also while cells run.",
         (
             Argument(("--refresh",), "seconds between updates (default: 0.5)", "number"),
-            Argument(("--compare",), "a second experiment to compare with", "experiment"),
+            Argument(("--compare",), "experiments to compare with, up to five", "experiment", multiple=True),
+            Argument(("--by",), "column to break down by: event, model or one of `start --by`", "column"),
             *_COMMON,
         ),
     ),
@@ -165,6 +166,15 @@ COMMANDS = {
         (
             Argument(("path",), ".parquet, .csv or .jsonl", "path"),
             Argument(("--format",), "format, if the suffix does not tell it", choices=("parquet", "csv", "jsonl")),
+            *_COMMON,
+        ),
+    ),
+    "report": Command(
+        "Write a report of the experiment, one HTML file without scripts.",
+        (
+            Argument(("path",), "file that ends in .html", "path"),
+            Argument(("--compare",), "a second experiment to compare with", "experiment"),
+            Argument(("--data",), "embed the events, to be saved from the page", choices=("parquet", "csv")),
             *_COMMON,
         ),
     ),
