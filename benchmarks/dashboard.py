@@ -294,11 +294,11 @@ def _work(seconds: float) -> float:
     return work / (time.perf_counter() - begin)
 
 
-def budgets(start: str, what: str, rounds: int, seconds: float) -> list[Row]:
-    """Bytes and waits of a page that is broken down, or has three arms."""
+def budgets(start: str, what: str, rounds: int, seconds: float, tick: float = 6) -> list[Row]:
+    """Bytes and waits of a page; at most `tick` kB a tick."""
     found, mine, _ = watched(start, ".crucible-live[data-n]", rounds, seconds)
     rows = [
-        at_most(f"{what}: a tick, keyframes spread over them", _spread(mine), 6, " kB"),
+        at_most(f"{what}: a tick, keyframes spread over them", _spread(mine), tick, " kB"),
         at_most(f"{what}: the tables, largest", max(mine.messages("tables"), default=0) / 1e3, 4, " kB"),
     ]
     for hz, limit in ((2, 1), (10, 4)):
@@ -316,7 +316,7 @@ def _spread(page: lab.Browser) -> float:
 def short(rounds: int = 3, seconds: float = 1.0) -> str:
     """The budgets of the three kinds of pages alone, within a few minutes."""
     load = os.getloadavg()[0]
-    rows = budgets(OURS, "one arm", rounds, seconds)
+    rows = budgets(OURS, "one arm", rounds, seconds, tick=2)
     rows += budgets(BY_MODEL, "by eight models", rounds, seconds)
     rows += budgets(THREE_ARMS, "three arms", rounds, seconds)
     return table(f"Dashboard, budgets (load of the machine before: {load:.1f})", rows)
