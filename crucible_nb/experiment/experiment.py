@@ -61,6 +61,7 @@ _WORDS = {
 """Names of other packages, and what to use here."""
 
 
+_query_window = query_window  # in the class the name is that of the method
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -586,7 +587,7 @@ class Experiment(Near):
     def query_window(
         self, *, sliding: Any, step: Any = ..., where: Where = ...
     ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]: ...
-    @signature_of(query_window)  # type: ignore[arg-type, misc]  # the signature is that of the function
+    @signature_of(_query_window)  # type: ignore[misc]  # mypy does not see its arguments
     def query_window(
         self, **arguments: Any
     ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
