@@ -15,7 +15,7 @@ JS := crucible_nb/notebook/js
 KERNELS := 6.31.0 7.1.0 7.2.0 7.3.0
 
 demo: $(VENV)/.main
-	$(BIN)/python -m crucible_nb demo $(DEMO_ARGS)
+	$(BIN)/python -m crucible_nb demo --digits $(DEMO_ARGS)
 
 # a few minutes: every test but the long ones, the laws with few examples
 test: $(VENV)/.test

@@ -11,11 +11,14 @@ import gc
 import gzip
 import http.client
 import json
+import math
 import multiprocessing
+import os
 import statistics
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import crucible_nb as cr
@@ -33,8 +36,13 @@ def spans_per_call(tracer: Any, count: int) -> float:
     return (time.thread_time() - begin) / count * 1e6
 
 
-def processor(rounds: int = 7, count: int = 2_000) -> dict[str, float]:
-    """Measure a span without and with the processor, interleaved; the best of each, CPU time of the thread."""
+def processor(waiting: int) -> dict[str, float]:
+    """Measure a span without and with the processor, interleaved; the best of each, CPU time of the thread.
+
+    Args:
+        waiting: Spans in a loop, which all wait in the queue; it is emptied 20 times a second, so 20 times as many come
+            in a second.
+    """
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
     bare, captured = TracerProvider(), TracerProvider()
@@ -43,13 +51,13 @@ def processor(rounds: int = 7, count: int = 2_000) -> dict[str, float]:
         cr.capture.otel(exp, captured)
         providers = {"bare": bare, "captured": captured}
         found: dict[str, list[float]] = {f"{name}{collected}": [] for name in providers for collected in ("", "_gc")}
-        for _ in range(rounds):
+        for _ in range(40 if waiting < 100 else 7):
             for key, times in found.items():
                 gc.collect()
                 if not key.endswith("_gc"):
                     gc.disable()
                 with exp._intake.lock:  # the thread that records waits: this is the cost in the traced code alone
-                    times.append(spans_per_call(providers[key.removesuffix("_gc")].get_tracer("benchmark"), count))
+                    times.append(spans_per_call(providers[key.removesuffix("_gc")].get_tracer("benchmark"), waiting))
                 gc.enable()
                 exp.summary()  # maps what waits, outside of the measured time
     best = {name: min(values) for name, values in found.items()}
@@ -126,6 +134,15 @@ def send(
     out.put((len(took) * spans, time.perf_counter() - begin, took))
 
 
+def processor_time(pid: int) -> float:
+    """Return the seconds of processor time that a process has used; NaN where the system does not tell."""
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.nan
+    return (int(facts[11]) + int(facts[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def receiver(spans: int, rate: float, seconds: float) -> dict[str, float]:
     """Offer spans from two processes beside a computing thread; return spans per second, p99 in ms and the rest."""
     stop = threading.Event()
@@ -149,12 +166,15 @@ def receiver(spans: int, rate: float, seconds: float) -> dict[str, float]:
             out.get(timeout=120)
         cell = threading.Thread(target=compute, daemon=True)
         cell.start()
+        parts = {"taking": rx._serving.taker, "mapping": rx._serving.pid}
+        before = {name: processor_time(pid) for name, pid in parts.items()}
         results = [out.get(timeout=300) for _ in senders]
         stop.set()
         cell.join()
         begin = time.perf_counter()
         rx.wait(300)
         late = time.perf_counter() - begin
+        used = {name: processor_time(pid) - before[name] for name, pid in parts.items()}
         took = sorted(1e3 * one for result in results for one in result[2])
         return {
             "spans_per_second": sum(result[0] / result[1] for result in results),
@@ -162,6 +182,8 @@ def receiver(spans: int, rate: float, seconds: float) -> dict[str, float]:
             "p50_ms": statistics.median(took),
             "p99_ms": took[int(len(took) * 0.99)],
             "recorded_after_s": late,
+            "taking_us_per_post": used["taking"] / len(took) * 1e6,
+            "mapping_us_per_span": used["mapping"] / len(took) / spans * 1e6,
             "spans": rx.stats["spans"],
             "answered": sum(result[0] for result in results),
         }
@@ -171,10 +193,11 @@ def main() -> None:
     """Print all measurements as JSON lines."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--only", choices=("processor", "wrapper", "big", "small"))
+    parser.add_argument("--only", choices=("processor_50", "processor_2000", "wrapper", "big", "small"))
     given = parser.parse_args()
     for name, measure in {
-        "processor": processor,
+        "processor_50": lambda: processor(50),
+        "processor_2000": lambda: processor(2_000),
         "wrapper": wrapper,
         "big": lambda: receiver(512, 20_000.0, given.seconds),
         "small": lambda: receiver(1, 1_000.0, given.seconds),

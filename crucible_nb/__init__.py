@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crucible_nb import accumulators, anomaly, capture, events, files, notebook, sampling, stats
 from crucible_nb.comparison import compare, table
+from crucible_nb.demos import demo
 from crucible_nb.errors import (
     ConfigError,
     CrucibleError,
@@ -26,10 +27,12 @@ from crucible_nb.experiment import extensions
 from crucible_nb.experiment.accessor import CrucibleAccessor
 from crucible_nb.experiment.attach import attach, unarchive
 from crucible_nb.experiment.experiment import Experiment
+from crucible_nb.experiment.open_dataset import open_dataset
 from crucible_nb.experiment.session import current, experiments, record, span, start, track
 from crucible_nb.metrics import Metrics
 from crucible_nb.notebook.figures import plot
 from crucible_nb.pipeline.prices import PriceTable
+from crucible_nb.reports import report
 from crucible_nb.stats import (
     adjust,
     anova,
@@ -100,6 +103,7 @@ __all__ = [
     "confidence_interval",
     "confidence_sequence",
     "current",
+    "demo",
     "equivalence",
     "eta_squared",
     "events",
@@ -120,12 +124,14 @@ __all__ = [
     "omega_squared",
     "one_proportion",
     "one_sample",
+    "open_dataset",
     "permutation_test",
     "plot",
     "power",
     "rank_biserial",
     "record",
     "remove",
+    "report",
     "required_sample_size",
     "restore",
     "sampling",

@@ -1,4 +1,4 @@
-"""Commands of `python -m crucible_nb`: demo, replay, verify, postgres."""
+"""Commands of `python -m crucible_nb`: demo, report, replay, verify, postgres."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from crucible_nb import __version__, demos
+from crucible_nb import __version__
+from crucible_nb.demos import demo, digits
 from crucible_nb.errors import ConfigError, CrucibleError
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.replay import Progress, replay, report
 from crucible_nb.files.disk import as_path, replacing
+from crucible_nb.reports import report as write_report
+from crucible_nb.reports.sources import open_experiment
 from crucible_nb.store.postgres.tables import rights, script
 from crucible_nb.store.verify import verify
 
@@ -52,7 +55,9 @@ def _run(args: argparse.Namespace) -> int:
         print(report)
         return 0 if report.sound else 1
     if args.command == "demo":
-        demos.run(Path(args.out), predictions=args.predictions)
+        _demo(args)
+    elif args.command == "report":
+        _write_report(args)
     elif args.command == "postgres":
         print(script() + "".join(map(rights, args.roles)))
     else:
@@ -64,15 +69,49 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m crucible_nb", description=__doc__)
     parser.add_argument("--version", action="version", version=f"crucible_nb {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
-    job = commands.add_parser("demo", help="compare two real classifiers, one event per prediction")
-    job.add_argument("--out", default="out", metavar="DIR", help="folder for the Parquet files (default: out)")
-    job.add_argument("--predictions", type=int, default=3000, metavar="N", help="predictions per arm (default: 3000)")
+    _add_demo(commands.add_parser("demo", help="measure, compare and watch real work of this machine, 15 seconds"))
     _add_replay(commands.add_parser("replay", help="stream a CSV, JSON or Parquet trace, with event time as the clock"))
+    _add_report(commands.add_parser("report", help="write experiments into one HTML file without scripts"))
     check = commands.add_parser("verify", help="check every checksum of a store, an experiment or one of its files")
     check.add_argument("path", metavar="PATH")
     tables = commands.add_parser("postgres", help="print the SQL that creates the tables, to pipe into psql")
     tables.add_argument("roles", nargs="*", metavar="ROLE", help="database role that may write to the tables")
     return parser
+
+
+def _add_demo(job: argparse.ArgumentParser) -> None:
+    job.add_argument("--seconds", type=float, default=15.0, metavar="S", help="duration of the work (default: 15)")
+    job.add_argument(
+        "--digits", action="store_true", help="compare two real classifiers instead, one event per prediction"
+    )
+    work = job.add_argument_group("with --digits")
+    work.add_argument("--out", default="out", metavar="DIR", help="folder for the Parquet files (default: out)")
+    work.add_argument("--predictions", type=int, default=3000, metavar="N", help="predictions per arm (default: 3000)")
+
+
+def _demo(args: argparse.Namespace) -> None:
+    if args.digits:
+        digits.run(Path(args.out), predictions=args.predictions)
+    else:
+        demo(args.seconds, stream=sys.stdout)
+
+
+def _add_report(job: argparse.ArgumentParser) -> None:
+    job.add_argument(
+        "runs", nargs="+", metavar="RUN", help="name or id with --store; else a folder of an experiment, or a file"
+    )
+    job.add_argument("--store", metavar="PLACE", help="folder or postgresql:// address that keeps the experiments")
+    job.add_argument("--out", default="report.html", metavar="FILE", help="the report (default: report.html)")
+    job.add_argument("--data", choices=("parquet", "csv"), help="embed the events, to be saved from the page")
+    job.add_argument("--title", metavar="TEXT", help="title (default: the names)")
+    job.add_argument("--metrics", nargs="+", metavar="NAME", help="metrics to compare, for several runs")
+
+
+def _write_report(args: argparse.Namespace) -> None:
+    found = [open_experiment(place, args.store) for place in args.runs]
+    comparing = {} if args.metrics is None else {"metrics": args.metrics}
+    arms = found if len(found) > 1 else found[0]
+    print(f"written: {write_report(arms, args.out, data=args.data, title=args.title, **comparing)}")
 
 
 def _add_replay(trace: argparse.ArgumentParser) -> None:

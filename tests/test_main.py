@@ -186,7 +186,7 @@ def test_the_module_runs_and_helps() -> None:
 
 
 def test_demo_measures_real_work(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["demo", "--out", str(tmp_path / "deep" / "out"), "--predictions", "200"]) == 0
+    assert main(["demo", "--digits", "--out", str(tmp_path / "deep" / "out"), "--predictions", "200"]) == 0
     out = capsys.readouterr().out
     assert "200 of 200" in out
     right = dict(zip(("logistic", "neighbours"), re.search(r"right +([\d.]+)% +([\d.]+)%", out).groups(), strict=True))
@@ -207,7 +207,7 @@ def test_demo_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         raise ModuleNotFoundError(name, name="sklearn")
 
     monkeypatch.setattr("crucible_nb.utils.optional.importlib.import_module", absent)
-    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert main(["demo", "--digits", "--out", str(tmp_path)]) == 2
     assert "pip install 'crucible_nb[anomaly]'" in capsys.readouterr().err
 
 

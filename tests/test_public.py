@@ -14,6 +14,7 @@ import pytest
 
 import crucible_nb as cr
 import crucible_nb.comparison
+import crucible_nb.datasets
 import crucible_nb.experiment.replay
 import crucible_nb.metrics
 import crucible_nb.testing
@@ -26,6 +27,7 @@ MODULES: list[ModuleType] = [
     cr.events,
     cr.stats,
     crucible_nb.comparison,
+    crucible_nb.datasets,
     crucible_nb.testing,
 ]
 RESULTS = ("Metrics", "Span", "Latency", "Cost", "Reliability", "Tokens", "Summary", "NumericColumn", "NumericColumns")
@@ -179,6 +181,10 @@ NEW |= {f"{_SUMMARY}, output_tokens_per_second=nan)", "metrics.Summary.output_to
 
 GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
+NEW |= {
+    *(f"{place} open_dataset" for place in ("cr.__all__", "dir(cr)")),
+    "cr.open_dataset(source, *, executor='threads', time=None, map=None, errors='raise', memory=None)",
+}
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
 NEW |= {
@@ -199,6 +205,14 @@ NEW |= {
 }
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
+
+_REPORT = "data=None, title=None, redact=None, made_at=None"
+NEW |= {
+    *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("demo", "report")),
+    "cr.demo(seconds=15.0, *, stream=None)",
+    f"cr.report(arms, path, *, {_REPORT}, **comparing)",
+    f"cr.Experiment.report(self, path, *, compare=None, {_REPORT})",
+}
 
 _EFFECT = (
     "class cr.stats.Effect(name, metric, estimate, effect_size, confidence_interval, confidence, n, method, "

@@ -30,7 +30,14 @@ done = subprocess.run(
     check=True,
 )
 assert "5,000" in done.stdout, done.stdout
-done = subprocess.run([sys.executable, "-m", "crucible_nb", "demo"], capture_output=True, text=True, check=False)
+done = subprocess.run(
+    [sys.executable, "-m", "crucible_nb", "demo", "--seconds", "1"], capture_output=True, text=True, check=True
+)
+assert "Is B better than A? better" in done.stdout, done.stdout
+assert exp.report(folder / "run.html").stat().st_size < 100_000
+done = subprocess.run(
+    [sys.executable, "-m", "crucible_nb", "demo", "--digits"], capture_output=True, text=True, check=False
+)
 assert done.returncode == 2, done
 assert "pip install 'crucible_nb[anomaly]'" in done.stderr, done.stderr
 print("bare install: 1 passed, 0 failed")

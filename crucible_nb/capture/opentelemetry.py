@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crucible_nb.capture.base import Capture, checked
-from crucible_nb.capture.spans import LIMIT, SpanSink
+from crucible_nb.capture.spans import LIMIT, OpenSpans, SpanSink
 from crucible_nb.experiment.context import CURRENT
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.otel import Mapper
@@ -115,13 +115,14 @@ def _rate(sampler: Any) -> float | None:
 
 
 class _Receiver:
-    """Gives spans to the sink of their experiment; its methods run in the traced code.
+    """Gives spans to the sink of their experiment.
 
     Attributes:
         active: Whether spans are taken.
         rate: Proportion of traces that are sampled; None if unknown.
-        open: Spans that have begun, by id; removed when they are mapped, not when they end.
+        open: Spans that have begun; removed when they are mapped, not when they end.
         only: Sink of the one experiment that was given; None where it is the current one.
+        processors: Processors that call this one.
         failed: Spans that could not be taken because of an exception.
     """
 
@@ -130,23 +131,27 @@ class _Receiver:
         self.active, self.failed = True, 0
         self.rate: float | None = 1.0
         self.find: Callable[[], Any] | None = None
-        self.open: dict[int, Any] = {}
+        self.open = OpenSpans()
+        self.processors: list[Any] = []
         self._sinks: dict[int, SpanSink] = {}
         self.only = None if experiment is None else self._sink(experiment)
 
     def end(self, span: Any) -> None:
-        """Queue a span that has ended."""
-        sink = self.only
-        if sink is None or not self.active:
-            found = CURRENT.get() if self.active else None
-            if found is None:
-                self.open.pop(span.context.span_id, None)
-                return
-            sink = self._sinks.get(id(found)) or self._sink(found)
-        if len(sink.queue) < LIMIT:
-            sink.queue.append(span)
-        else:
-            sink.dropped += 1
+        """Queue a span that has ended for the current experiment; no exception reaches the traced code."""
+        try:
+            sink = self.only
+            if sink is None:
+                found = CURRENT.get()
+                if found is None:
+                    self.open.gone.append(span)
+                    return
+                sink = self._sinks.get(id(found)) or self._sink(found)
+            if len(sink.queue) < LIMIT:
+                sink.queue.append(span)
+            else:
+                sink.dropped += 1
+        except Exception:  # noqa: BLE001
+            self.failed += 1
 
     def _sink(self, experiment: Experiment) -> SpanSink:
         mapper = Mapper(twins=self.twins, content=keeps_content())
@@ -166,6 +171,7 @@ class _Receiver:
                 self.find = None
                 _attach(provider, self)
         self.drain()
+        self.open.settle()
         for key, sink in list(self._sinks.items()):
             if sink is not self.only and sink.is_over:
                 sink.close()
@@ -174,6 +180,8 @@ class _Receiver:
 
     def switch_off(self) -> None:
         """Record what waits, and take no more."""
+        for processor in self.processors:
+            processor.switch_off()
         self.drain()
         self.active = False
         for sink in self._sinks.values():
@@ -182,27 +190,30 @@ class _Receiver:
 
 
 def _processor(receiver: _Receiver) -> Any:
-    """Build the processor. It is in the way of the traced code: no calls but these, and no exception leaves it."""
+    """Build the processor. It is in the way of the traced code: a span is only appended to queues."""
     from opentelemetry.sdk.trace import SpanProcessor  # noqa: PLC0415  of the extra
 
-    begun = receiver.open
-    only = None if receiver.only is None else receiver.only.queue
+    begin, only = receiver.open.begun.append, receiver.only
+    ended = None if only is None else only.queue
+
+    def on_start(span: Any, parent_context: Any = None) -> None:  # noqa: ARG001  as the SDK calls it
+        begin(span)
+
+    def on_end(span: Any) -> None:
+        if ended is not None and len(ended) < LIMIT:
+            ended.append(span)
+        else:
+            receiver.end(span)
+
+    def nothing(*_: Any, **__: Any) -> None:
+        """Do nothing, once it is switched off."""
 
     class CrucibleProcessor(SpanProcessor):
-        def on_start(self, span: Any, parent_context: Any = None) -> None:  # noqa: ARG002
-            try:
-                begun[span.context.span_id] = span
-            except Exception:  # noqa: BLE001
-                receiver.failed += 1
+        def __init__(self) -> None:
+            vars(self).update(on_start=on_start, on_end=on_end)  # functions cost less than methods
 
-        def on_end(self, span: Any) -> None:
-            try:
-                if only is not None and receiver.active and len(only) < LIMIT:
-                    only.append(span)
-                else:
-                    receiver.end(span)
-            except Exception:  # noqa: BLE001
-                receiver.failed += 1
+        def switch_off(self) -> None:
+            vars(self).update(on_start=nothing, on_end=nothing)
 
         def shutdown(self) -> None:
             receiver.drain()
@@ -211,4 +222,6 @@ def _processor(receiver: _Receiver) -> Any:
             receiver.drain()
             return True
 
-    return CrucibleProcessor()
+    processor = CrucibleProcessor()
+    receiver.processors.append(processor)
+    return processor

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from crucible_nb.capture.base import Capture
+from crucible_nb.capture.reporting import SENTENCES, report
 from crucible_nb.experiment.experiment import Experiment, intake_of
 from crucible_nb.otel import Mapper
 from crucible_nb.otel.fields import kind_of
@@ -21,6 +24,46 @@ LIMIT = 65_536
 _HELD = 4_096
 
 
+class OpenSpans:
+    """Spans that have begun, until they are mapped.
+
+    Attributes:
+        begun: Spans that began since the last `settle`; appended to in the traced code.
+        gone: Spans that ended where no experiment was current; appended to in the traced code.
+        by_id: The spans by their id.
+    """
+
+    def __init__(self) -> None:
+        self.begun: deque[Any] = deque(maxlen=LIMIT)
+        self.gone: deque[Any] = deque(maxlen=LIMIT)
+        self.by_id: dict[int, Any] = {}
+
+    def settle(self, mapped: Iterable[Any] = ()) -> None:
+        """Take in what began, and leave out what is mapped or gone; of spans that never end the oldest."""
+        gone = list(_taken(self.gone))  # before those that began: it holds no span that is not among them
+        self.by_id |= {span.context.span_id: span for span in _taken(self.begun)}
+        for span in chain(mapped, gone):
+            self.by_id.pop(span.context.span_id, None)
+        while len(self.by_id) > LIMIT:
+            self.by_id.pop(next(iter(self.by_id)), None)
+
+    def get(self, span_id: int) -> Any:
+        """Return a span by its id; None if it is not open."""
+        return self.by_id.get(span_id)
+
+    def clear(self) -> None:
+        """Forget all."""
+        for spans in (self.begun, self.gone, self.by_id):
+            spans.clear()
+
+
+def _taken(queue: deque[Any]) -> Iterator[Any]:
+    """Take what is in a queue now; others may take from it too."""
+    with suppress(IndexError):
+        for _ in range(len(queue)):
+            yield queue.popleft()
+
+
 class SpanSink:
     """Takes finished spans of the Python SDK, and records them into one experiment.
 
@@ -30,7 +73,7 @@ class SpanSink:
         experiment: Where the events go.
         mapper: Maps the spans.
         capture: Keeps what was recorded.
-        open_spans: Spans that have not ended, by span id.
+        open_spans: Spans that have not ended.
         rate: Callable () -> proportion of traces that the provider samples; None if it does not tell.
     """
 
@@ -39,7 +82,7 @@ class SpanSink:
         experiment: Experiment,
         mapper: Mapper,
         capture: Capture,
-        open_spans: dict[int, Any],
+        open_spans: OpenSpans,
         rate: Callable[[], float | None],
     ) -> None:
         self.experiment, self.mapper, self.capture, self._open = experiment, mapper, capture, open_spans
@@ -87,11 +130,9 @@ class SpanSink:
         if rate is None:
             self.warn("sampler", "the sampler of the TracerProvider does not tell its rate; events have weight 1")
         spans, self._held = self._held, []
-        for _ in range(len(self.queue)):
-            spans.append(self.queue.popleft())
-            self._open.pop(spans[-1].context.span_id, None)
-        while len(self._open) > LIMIT:  # spans that were never ended
-            self._open.pop(next(iter(self._open)), None)
+        ended = list(_taken(self.queue))
+        self._open.settle(ended)
+        spans += ended
         ready: list[Any] = []
         for span in spans:
             (self._held if self._waits(span) and len(self._held) < _HELD else ready).append(span)
@@ -110,15 +151,7 @@ class SpanSink:
                 let_pass(error)
                 self._report("dropped_spans", f"a span could not be read: {type(error).__name__}: {error}", 1)
         mapped = self.mapper.map(records)
-        if mapped.twins:
-            sentence = (
-                "calls were recorded by two libraries, each in a trace of its own; the inner ones are trace.span "
-                "events with twin_of (twins='keep' of cr.capture.otel counts both)"
-            )
-            self._report("twins", sentence, mapped.twins)
-        if mapped.dropped_attributes:
-            sentence = "spans lost attributes to the limit of the SDK (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT)"
-            self._report("dropped_attributes", sentence, mapped.dropped_attributes)
+        report(self.experiment, {kind: getattr(mapped, kind) for kind in SENTENCES})
         if mapped.events and self.experiment.extend(mapped.events):
             self.capture._add(mapped.events)
 

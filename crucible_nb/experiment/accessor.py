@@ -38,7 +38,7 @@ class CrucibleAccessor:
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = _flat(frame)
+        self._frame = flat(frame)
 
     def metrics(self, by: str | Sequence[str] | None = None, last: Any = None, where: Where = None) -> Metrics:
         """Compute metrics of the rows; quantiles are exact up to 2,048 values, then within 0.2 %.
@@ -136,7 +136,7 @@ class CrucibleAccessor:
         return query_window(TimedRows(*_ordered(self._frame), None), **arguments)
 
 
-def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with the named index levels as columns, indexed by its times if those are a level."""
     if isinstance(frame.index, (pd.DatetimeIndex, pd.RangeIndex)):
         return frame

@@ -42,6 +42,8 @@ _LONG = 4096  # characters of a path
 _LISTED = 10  # names in a message
 ON_RESUME: list[Callable[[Experiment], object]] = []
 """Called with an experiment that is resumed, to record what was left on its way to it."""
+ON_READ: list[Callable[[Experiment], object]] = []
+"""Called with an experiment of a folder that is read, to show what was left on its way to it."""
 
 RUN = "CRUCIBLE_RUN"
 """Environment variable with the handle (`exp.handle`) of the experiment that a process should join."""
@@ -106,15 +108,21 @@ def attach(
     if mode is None:
         attachment = Attachment.read(folder, given)
         if not attachment.dead():
-            return _register(_experiment(attachment))
+            return _register(_with_left(_experiment(attachment)))
         mode = "resume"
     if mode == "read":
-        return _register(open_stored(folder, mode, given))
+        return _register(_with_left(open_stored(folder, mode, given)))
     redaction = rebuild_redaction(folder.facts().get("redact"), redact)
     with unbroken():  # opened and known, or neither
         experiment = _register(open_stored(folder, mode, given, durability, redaction))
         if isinstance(store, Address) and mode == "resume":
             copy_to_database(experiment, store)
+    return experiment
+
+
+def _with_left(experiment: Experiment) -> Experiment:
+    for show in ON_READ:
+        show(experiment)
     return experiment
 
 

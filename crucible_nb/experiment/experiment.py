@@ -89,6 +89,7 @@ class Experiment(Near):
     trace: Callable[..., Any]  # registered, see `crucible_nb.capture`
     listen: Callable[..., Any]  # registered
     plot: Any  # registered
+    report: Callable[..., Path]  # registered, see `crucible_nb.reports`
 
     _words = _WORDS
 
@@ -1126,6 +1127,11 @@ def row_facts(experiment: Experiment, rows: Sequence[tuple[int, int]]) -> list[d
 def groupings_of(experiment: Experiment) -> list[str]:
     """Return the columns whose groups are counted live: event, model and those of `cr.start(by=)`."""
     return [grouping.name for grouping in experiment._stream.pipeline.measure.groupings]
+
+
+def facts_of_file(experiment: Experiment) -> dict[str, Any]:
+    """Return the facts that are written into a file beside the events, as plain data."""
+    return experiment._file_facts()
 
 
 def copies_of(experiment: Experiment) -> Copies:

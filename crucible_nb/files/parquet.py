@@ -62,7 +62,7 @@ def source(file: Any, max_bytes: int) -> Source:
         guess=partial(_guess, schema, gaps),
         layout=layout,
         facts=facts,
-        index=_pandas_index(schema),
+        index=pandas_index(schema),
         names=tuple(schema.names),
         deciding=tuple(_uncertain(schema)),
     )
@@ -146,7 +146,7 @@ def _guess(
     return guessed.layout(gaps)
 
 
-def _pandas_index(schema: pa.Schema) -> str | None:
+def pandas_index(schema: pa.Schema) -> str | None:
     """Return the datetime column that pandas' metadata (JSON) names as the only index; else None."""
     with suppress(ValueError, KeyError, TypeError):
         index = orjson.loads((schema.metadata or {})[b"pandas"])["index_columns"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from crucible_nb.metrics.fold import Cells, fold, one_cell
 from crucible_nb.metrics.group_state import GroupState, latencies_of
-from crucible_nb.metrics.sum_table import NUMBERS, Block
+from crucible_nb.metrics.sum_table import NO_SPAN, NUMBERS, Block
 
 
 def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> Block:
@@ -33,7 +33,7 @@ def block_of(numbers: Callable[[str], np.ndarray | None], time: np.ndarray) -> B
     return Block(time, values, active, known, weight if weighted else None)
 
 
-def add_block(state: GroupState, block: Block, cells: Cells, groups: Sequence[int]) -> None:
+def add_block(state: GroupState, block: Block, cells: Cells, groups: Sequence[int], *, timed: bool = True) -> None:
     """Add rows to groups of a state, in place.
 
     Args:
@@ -41,9 +41,13 @@ def add_block(state: GroupState, block: Block, cells: Cells, groups: Sequence[in
         block: The rows.
         cells: Their cells.
         groups: Group of the state for each cell; all are different.
+        timed: Whether the times of the rows are known; otherwise they count in no time span.
     """
     if block.size:
-        state.add(groups, fold(block, cells))
+        table = fold(block, cells)
+        if not timed:
+            table.span[:] = NO_SPAN
+        state.add(groups, table)
         latencies = latencies_of(block, cells)
         state.keep(latencies, [groups[key] for key in latencies.keys.tolist()])
 

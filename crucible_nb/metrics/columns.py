@@ -21,6 +21,7 @@ from crucible_nb.utils import checks
 from crucible_nb.utils.suggest import Near
 
 _NAN = math.nan
+_LAST = 2.0**62  # a missing `seq` is the last
 _NUMBERS = ("boolean", "integer", "float", "decimal", "duration", "sparse")
 _OBJECTS = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")
 _NOT_OWN = frozenset({*EVERY, "time", "writer"})
@@ -169,17 +170,19 @@ class Rows(NamedTuple):
         columns: float64[n] by name, NaN where unknown.
         weight: float64[n]; None means 1 each.
         time: UTC nanoseconds, int64[n], ascending.
+        number: Number of each row, int64[n], which orders rows of equal time; None for their order.
     """
 
     columns: Mapping[str, np.ndarray]
     weight: np.ndarray | None
     time: np.ndarray
+    number: np.ndarray | None = None
 
 
 def states_of_rows(parts: Iterable[Rows]) -> ColumnStates:
     """Compute the state of rows, of one writer after the other."""
     state = ColumnStates()
-    for columns, weight, time in parts:
+    for columns, weight, time, number in parts:
         if not len(time) or not columns:
             continue
         weighted = weight is not None and bool((weight != 1).any())
@@ -190,31 +193,36 @@ def states_of_rows(parts: Iterable[Rows]) -> ColumnStates:
                 row = int(known[-1])
                 step = columns["step"][row] if "step" in columns else _NAN
                 step = None if step != step else int(step) if step.is_integer() else float(step)
-                state.see(name, Newest(int(time[row]), row, float(numbers[row]), step))
+                seq = row if number is None else int(number[row])
+                state.see(name, Newest(int(time[row]), seq, float(numbers[row]), step))
     return state
 
 
-def states_of_frame(frame: pd.DataFrame, rows: np.ndarray | None = None) -> ColumnStates:
+def states_of_frame(frame: pd.DataFrame, rows: np.ndarray | None = None, first: int = 0) -> ColumnStates:
     """Compute the state of the columns of a frame.
 
     Args:
         frame: Any frame. Rows of equal time, or without times, are in order of `seq` or else of the frame; rows whose
             time is missing come first.
-        rows: Indices of the rows to use; None for all.
+        rows: Indices of the rows to use, ascending; None for all.
+        first: Number of the first row of the frame, if it is a part of a larger one.
     """
-    frame = frame if rows is None else frame.iloc[rows]
+    number = np.arange(first, first + len(frame))
+    if rows is not None:
+        frame, number = frame.iloc[rows], number[rows]
     columns = {name: numbers_of(frame[name], name) for name in own_columns(frame)}
     weight = numbers_of(frame["weight"], "weight") if "weight" in frame.columns and columns else None
     times = times_of(frame) if columns else None
     if times is None:
-        return states_of_rows([Rows(columns, weight, np.zeros(len(frame), np.int64))])
+        return states_of_rows([Rows(columns, weight, np.zeros(len(frame), np.int64), number)])
     time = np.where(times.known, times.ns, np.iinfo(np.int64).min)
     if "seq" in frame.columns and "writer" not in frame.columns:
-        order = np.lexsort((numbers_of(frame["seq"], "seq"), time))
+        seq = numbers_of(frame["seq"], "seq")
+        order, number = np.lexsort((seq, time)), np.nan_to_num(seq, nan=_LAST).astype(np.int64)
     else:
         order = np.argsort(time, kind="stable")
     columns = {name: numbers[order] for name, numbers in columns.items()}
-    return states_of_rows([Rows(columns, None if weight is None else weight[order], time[order])])
+    return states_of_rows([Rows(columns, None if weight is None else weight[order], time[order], number[order])])
 
 
 def own_columns(frame: pd.DataFrame) -> Sequence[str]:

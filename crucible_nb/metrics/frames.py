@@ -10,16 +10,14 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import SchemaError
-from crucible_nb.events.columns import group_codes, numbers_of, one_column, outcomes_of, tokens_of
+from crucible_nb.events.columns import group_codes
 from crucible_nb.events.durations import stored_time
-from crucible_nb.events.times import times_of
-from crucible_nb.metrics.block_state import add_block, block_of
+from crucible_nb.events.times import Times, times_of
 from crucible_nb.metrics.column_state import ColumnStates
 from crucible_nb.metrics.columns import NumericColumns, states_of_frame
-from crucible_nb.metrics.fold import cells_of, one_cell
 from crucible_nb.metrics.group_state import GroupState
+from crucible_nb.metrics.grouped_state import GroupedState, check_numbers, keys_of
 from crucible_nb.metrics.metrics import Metrics
-from crucible_nb.metrics.sum_table import Block
 from crucible_nb.utils import checks
 
 
@@ -113,25 +111,20 @@ def frame_metrics(
         SchemaError: No such column, or values that are no numbers.
     """
     names = () if by is None else checks.columns("by", by, frame.columns)
-    total, groups, timed = _states(frame, names)
+    states = _states(frame, names)
     rows = frame.copy(deep=False)  # pandas copies on write: columns are computed when they are asked for
+    total = states.total()
 
     given = None if span[0] is None else (span[0], span[1])
-    observed = stored_time(frame) if life is None and span[0] is None and timed else None
-
-    def metrics_in(state: GroupState) -> Metrics:
-        estimated = partial or state.is_weighted
-        if observed is not None and state is total:
-            return Metrics(state, duration=observed[:2], active_seconds=observed.seconds, estimated=estimated)
-        shown = given if windowed or state is total else None
-        duration = state.duration if shown is None else shown
-        if duration is None or not timed:
-            return Metrics(state, span=shown, duration=(0, 0), active_seconds=0.0, estimated=estimated)
-        active = (duration[1] - duration[0] if life is None else life.active(*duration)) / 1e9
-        return Metrics(state, span=shown, duration=duration, active_seconds=active, estimated=estimated)
+    observed = stored_time(frame) if life is None and span[0] is None and states.timed else None
 
     def view(state: GroupState, columns: Callable[[], ColumnStates]) -> Metrics:
-        metrics = metrics_in(state)
+        if observed is not None and state is total:
+            estimated = partial or state.is_weighted
+            metrics = Metrics(state, duration=observed[:2], active_seconds=observed.seconds, estimated=estimated)
+        else:
+            shown = given if windowed or state is total else None
+            metrics = metrics_of_rows(state, life, shown, partial=partial, timed=states.timed)
         metrics.columns = NumericColumns(columns)
         return metrics
 
@@ -139,8 +132,33 @@ def frame_metrics(
     if not names:
         return whole
     by_group = groups_of_frame(rows, names)
-    views = {key: view(state, lambda key=key: by_group(key)) for key, state in groups.items()}  # type: ignore[misc]
+    views = {key: view(state, lambda key=key: by_group(key)) for key, state in states.groups().items()}  # type: ignore[misc]
     return whole.grouped(views, names)
+
+
+def metrics_of_rows(
+    state: GroupState,
+    life: ActiveTime | None = None,
+    span: tuple[int, int] | None = None,
+    *,
+    partial: bool = False,
+    timed: bool = True,
+) -> Metrics:
+    """Compute metrics from the state of rows, with rates over a window, or else over the time of the rows.
+
+    Args:
+        state: The state of one group.
+        life: Lifecycle of the experiment that recorded the rows, for active time.
+        span: The window in UTC nanoseconds; None for the time from the first start to the last time of the rows.
+        partial: Whether rows of the window are missing.
+        timed: Whether the rows have times; without, there are no rates.
+    """
+    estimated = partial or state.is_weighted
+    duration = state.duration if span is None else span
+    if duration is None or not timed:
+        return Metrics(state, span=span, duration=(0, 0), active_seconds=0.0, estimated=estimated)
+    active = (duration[1] - duration[0] if life is None else life.active(*duration)) / 1e9
+    return Metrics(state, span=span, duration=duration, active_seconds=active, estimated=estimated)
 
 
 def groups_of_frame(rows: pd.DataFrame, names: Sequence[str]) -> Callable[[Any], ColumnStates]:
@@ -152,67 +170,25 @@ def groups_of_frame(rows: pd.DataFrame, names: Sequence[str]) -> Callable[[Any],
         values, codes = group_codes(rows.assign(**absent) if absent else rows, names, sort=False)
         order = np.argsort(codes, kind="stable")
         cuts = np.cumsum(np.bincount(codes, minlength=len(values)))[:-1]
-        return dict(zip(_keys(values), np.split(order, cuts), strict=True))
+        return dict(zip(keys_of(values), np.split(order, cuts), strict=True))
 
     return lambda key: states_of_frame(rows, places().get(key, np.empty(0, np.int64)))
 
 
-_ROWS = 131_072
+ROWS = 131_072
 """Rows converted at a time, so that temporaries are small."""
 
 
-def _states(frame: pd.DataFrame, names: Sequence[str]) -> tuple[GroupState, dict[Any, GroupState], bool]:
-    """Compute the state of all rows and of each group, in order of first appearance, and whether any row has a time."""
-    times, state = _times(frame), GroupState()
-    numbers: dict[Any, int] = {}
-    zeros = np.zeros(min(len(frame), _ROWS), np.int64)
-    for start in range(0, len(frame), _ROWS):
-        rows = frame.iloc[start : start + _ROWS]
-        time = zeros[: len(rows)] if times is None else times[start : start + _ROWS]
-        block = _block(frame, rows, time)
-        if not names:
-            add_block(state, block, one_cell(len(rows)), [0])
-            continue
-        values, codes = group_codes(rows, names, sort=False)
-        groups = [numbers.setdefault(key, len(numbers)) for key in _keys(values)]
-        state.grow(len(numbers))
-        add_block(state, block, cells_of(codes, len(groups)), groups)
-    if not names:
-        return state, {}, times is not None
-    parts = {key: state.merge_groups(np.array([group])) for key, group in numbers.items()}
-    return state.merge_groups(np.arange(len(numbers))), parts, times is not None
-
-
-def _block(frame: pd.DataFrame, rows: pd.DataFrame, time: np.ndarray) -> Block:
-    try:
-        return block_of(lambda name: _numbers(rows, name), time)
-    except SchemaError:
-        block_of(lambda name: _numbers(frame, name), np.zeros(len(frame), np.int64))  # names the row of the frame
-        raise
-
-
-def _times(frame: pd.DataFrame) -> np.ndarray | None:
-    """Return the times of the rows; rows without a time get the earliest one; None without any time."""
-    times = times_of(frame)
-    if times is None or (len(frame) and not times.known.any()):
-        return None
-    return times.ns if times.known.all() else np.where(times.known, times.ns, times.ns[times.known].min())
-
-
-def _keys(groups: pd.Index) -> list[Any]:
-    """Return the key of each group; None for missing values."""
-    if isinstance(groups, pd.MultiIndex):
-        return [tuple(None if pd.isna(value) else value for value in group) for group in groups]
-    return [None if pd.isna(value) else value for value in groups]
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
-    """Return a column as float64, NaN where missing; outcomes may be bool; None for a missing column."""
-    if name == "total_tokens":
-        return tokens_of(frame)
-    if name not in frame.columns:
-        return None
-    if name != "success":
-        return numbers_of(frame[name], name)
-    column = one_column(frame[name], name)
-    return column.to_numpy() if column.dtype == np.bool_ else outcomes_of(column)
+def _states(frame: pd.DataFrame, names: Sequence[str]) -> GroupedState:
+    """Compute the state of the rows by group."""
+    times, states = times_of(frame), GroupedState(names)
+    states.timed = times is not None and not len(frame)
+    for start in range(0, len(frame), ROWS):
+        part = slice(start, start + ROWS)
+        some = None if times is None else Times(times.ns[part], times.known[part], {})
+        try:
+            states.add(frame.iloc[part], some)
+        except SchemaError:
+            check_numbers(frame)
+            raise
+    return states

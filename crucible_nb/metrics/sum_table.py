@@ -20,7 +20,8 @@ EVENTS, ONES, SUCCESSES, FAILURES, KNOWN = range(5)
 
 _NEVER = np.iinfo(np.int64)
 _EDGES = (np.minimum, np.maximum, np.minimum)
-_NO_SPAN = np.array([[_NEVER.max], [_NEVER.min], [_NEVER.max]])
+NO_SPAN = np.array([[_NEVER.max], [_NEVER.min], [_NEVER.max]])
+"""The span of a group without times."""
 
 
 class Block(NamedTuple):
@@ -109,7 +110,7 @@ class SumTable:
         self.weights: ExactSum | None = None
         self.totals, self.squares = ExactSum(len(NUMBERS), size), ExactSum(len(NUMBERS), size)
         self.span = np.empty((3, size), np.int64)
-        self.span[:] = _NO_SPAN
+        self.span[:] = NO_SPAN
         self.base: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -154,7 +155,7 @@ class SumTable:
         for sums in (self.totals, self.squares, self.weights):
             if sums is not None:
                 sums.clear(groups)
-        self.span[:, groups] = _NO_SPAN
+        self.span[:, groups] = NO_SPAN
         if self.base is not None:
             self.base[:, :, groups] = 0
 

@@ -168,6 +168,15 @@ COMMANDS = {
             *_COMMON,
         ),
     ),
+    "report": Command(
+        "Write a report of the experiment, one HTML file without scripts.",
+        (
+            Argument(("path",), "file that ends in .html", "path"),
+            Argument(("--compare",), "a second experiment to compare with", "experiment"),
+            Argument(("--data",), "embed the events, to be saved from the page", choices=("parquet", "csv")),
+            *_COMMON,
+        ),
+    ),
 }  # fmt: skip
 
 CELL = Command(

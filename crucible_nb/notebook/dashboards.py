@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.notebook import environment
 from crucible_nb.notebook.line import StatusLine
+from crucible_nb.utils import ui
 
 _OPEN: dict[tuple[str, ...], Any] = {}
 _REGISTERED: list[Any] = []  # IPython event managers with `_save_all` registered
@@ -16,7 +16,7 @@ def open_dashboard(
     experiments: tuple[Experiment, ...], refresh: float, severity: str = "low", *, by: str = "", show: bool = True
 ) -> Any:
     """Show a dashboard of these experiments and return it; a status line where there are no widgets."""
-    if not environment.has_widgets():
+    if not ui.has_widgets():
         return StatusLine(experiments, severity)
     from crucible_nb.notebook.widget import Dashboard  # noqa: PLC0415  imports ipywidgets
 
@@ -32,7 +32,7 @@ def open_dashboard(
     if by:
         with dashboard.refresher.composer.lock:
             dashboard.refresher.composer.choices.break_down(by)
-    if environment.shell() is not None and show:
+    if ui.shell() is not None and show:
         _register_save()
         dashboard.show()
     else:
@@ -48,7 +48,7 @@ def close_all() -> None:
 
 def _register_save() -> None:
     """Update the pictures saved in the notebook after each cell."""
-    events = environment.shell().events
+    events = ui.shell().events
     if events not in _REGISTERED:
         _REGISTERED.append(events)
         events.register("post_run_cell", _save_all)

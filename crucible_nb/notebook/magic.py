@@ -178,6 +178,10 @@ class Magic:
     def _export(self, path: str, experiment: str | None = None, **options: Any) -> Path:
         return self.find_experiment(experiment).export(path, **options)
 
+    def _report(self, path: str, experiment: str | None = None, compare: str | None = None, **options: Any) -> Path:
+        other = None if compare is None else self.find_experiment(compare)
+        return self.find_experiment(experiment).report(path, compare=other, **options)
+
 
 def _is_live(experiment: Experiment) -> bool:
     return experiment.status in ("running", "paused")

@@ -11,9 +11,8 @@ from typing import Any
 
 from crucible_nb.errors import CrucibleWarning
 from crucible_nb.experiment.experiment import Experiment
-from crucible_nb.notebook import environment
 from crucible_nb.notebook.static_page import number
-from crucible_nb.utils import checks, optional
+from crucible_nb.utils import checks, optional, ui
 
 _POSTFIX_INTERVAL = 0.5  # s between two reads of the metrics
 _NO_TQDM = "no progress bar: it needs tqdm (pip install 'crucible_nb[lab]')"
@@ -94,7 +93,7 @@ def make_bar(experiment: Experiment, total: int | None, desc: str | None) -> Bar
     if optional.have("tqdm") is None:
         warnings.warn(_NO_TQDM, CrucibleWarning, stacklevel=4)
         return Bar(experiment, None)
-    if environment.has_widgets() and environment.shell() is not None:
+    if ui.has_widgets() and ui.shell() is not None:
         return _widget(experiment, total, desc)
     from tqdm import tqdm  # noqa: PLC0415  optional
 

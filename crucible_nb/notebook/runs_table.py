@@ -15,7 +15,7 @@ from crucible_nb.experiment import session
 from crucible_nb.experiment.attach import attach
 from crucible_nb.experiment.listing import Experiments
 from crucible_nb.notebook import environment
-from crucible_nb.utils import html
+from crucible_nb.utils import html, ui
 
 _STATIC = Path(__file__).with_name("static")
 _FIXED = ("name", "status", "condition", "tags", "started", "duration", "events", "errors")
@@ -115,7 +115,7 @@ def _plain(value: Any) -> Any:
 
 def bundle(listing: Experiments) -> dict[str, Any]:
     """Return the MIME bundle of the widget; {} where there are no widgets."""
-    if not environment.has_widgets():
+    if not ui.has_widgets():
         return {}
     found: Any = RunsTable(listing)._repr_mimebundle_()
     return dict(found[0] if isinstance(found, tuple) else found or {})

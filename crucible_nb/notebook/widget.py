@@ -17,6 +17,7 @@ from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook import environment, static_page, wire
 from crucible_nb.notebook.messages import Composer
 from crucible_nb.notebook.refresh import Refresher
+from crucible_nb.utils import ui
 
 _SAVE_INTERVAL = 60.0  # seconds between two updates of the saved picture of a running experiment
 _STATIC = Path(__file__).with_name("static")
@@ -198,5 +199,5 @@ def _program() -> tuple[str, list[bytes]]:
 
 def _running_cell() -> object:
     """Return the execution count of the running cell; None outside of IPython."""
-    shell = environment.shell()
+    shell = ui.shell()
     return None if shell is None else shell.execution_count

@@ -6,7 +6,7 @@ import functools
 import gzip
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -44,6 +44,7 @@ class Attachment:
 
     Attributes:
         followers: Followers of the other writers, by writer id.
+        more: Gives the states of writers that are in no file of theirs yet.
         rows_are_remote: Whether rows are fetched from a database when they are needed.
     """
 
@@ -60,6 +61,7 @@ class Attachment:
     ) -> None:
         self.folder, self.config, self.stream, self.writer, self.rows = folder, config, stream, writer, rows
         self.followers: dict[int, Follower] = {}
+        self.more: Callable[[], Iterable[Stream]] = tuple
         self._evicted_rows: tuple[Any, list[pd.DataFrame]] | None = None
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -196,6 +198,7 @@ class Attachment:
         streams = {writer_id: follower.stream for writer_id, follower in self.followers.items()}
         if self.stream is not None:
             streams[self.stream.writer_id] = self.stream
+        streams |= {stream.writer_id: stream for stream in self.more()}
         return [streams[writer_id] for writer_id in sorted(streams)]
 
     @property

@@ -208,6 +208,22 @@ class Redaction:
         return f"Redaction(hook={self.hook is not None}, content={self.content})"
 
 
+def redact_value(redaction: Redaction | None, name: str, value: Any) -> Any:
+    """Return a value without secrets; texts of columns such as `event` and `model` are checked as well.
+
+    Args:
+        redaction: Removes secrets; None keeps the value.
+        name: Name under which the value is shown.
+        value: Text, number, mapping or list.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> redact_value(cr.Redaction(), "model", "sk-abcdefghijklmnop1234")
+        '[redacted]'
+    """
+    return value if redaction is None else redaction._inside(name, value)
+
+
 def rebuild_redaction(facts: dict[str, Any] | None, redact: Any = None) -> Redaction | None:
     """Return the redaction of a stored experiment, or the one requested now.
 

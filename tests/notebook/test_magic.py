@@ -212,6 +212,7 @@ MISTAKES = {
     "%crucible dashboard --refresh 0.01": "refresh=0.01: expected a number >= 0.1",
     "%crucible compare a nobody": "no experiment 'nobody' in this kernel; available: 'a'",
     "%crucible export out.exe": "expected a name that ends in",
+    "%crucible report out.pdf": "expected a name that ends in .html",
     "%crucible start b --durability some": "argument --durability: invalid choice: 'some'",
     "%crucible start b --store ''": "argument --store: '': expected a path",
     "%crucible attach": "the following arguments are required: NAME",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import crucible_nb as cr
-from crucible_nb.notebook import environment, runs_table
+from crucible_nb.notebook import runs_table
+from crucible_nb.utils import ui
 from tests.notebook.lab import Browser
 
 MAKE = """
@@ -33,7 +34,7 @@ def test_rows_hold_metadata_and_last_min_mean_of_every_metric(tmp_path: Path, mo
     assert message["runs"][0]["values"]["mean_loss"] == 2.0
     assert message["runs"][0]["main"] == "loss"
     assert listed._repr_mimebundle_() == {}  # no notebook
-    monkeypatch.setattr(environment, "has_widgets", lambda: True)
+    monkeypatch.setattr(ui, "has_widgets", lambda: True)
     assert "application/vnd.jupyter.widget-view+json" in listed._repr_mimebundle_()
     assert cr.experiments(tmp_path / "none")._repr_mimebundle_() == {}
     table = runs_table.RunsTable(listed)

@@ -14,6 +14,7 @@ import crucible_nb as cr
 from crucible_nb.notebook import dashboards, environment, static_page
 from crucible_nb.notebook.line import StatusLine
 from crucible_nb.notebook.page_state import PageState
+from crucible_nb.utils import ui
 from crucible_nb.utils.pictures import sparkline
 
 EVIL = '<img src=x onerror="alert(1)">'
@@ -60,7 +61,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
         one.handle = Handle()
         return one.handle
 
-    monkeypatch.setattr(environment, "shell", lambda: one)
+    monkeypatch.setattr(ui, "shell", lambda: one)
     monkeypatch.setattr("IPython.display.display", display)
     monkeypatch.delenv("CRUCIBLE_UI", raising=False)
     return one
@@ -156,7 +157,7 @@ def test_old_kernels_show_a_note_on_buttons(version: Any, said: bool, monkeypatc
 
 
 def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:
-    assert environment.has_widgets()
+    assert ui.has_widgets()
     monkeypatch.setenv("CRUCIBLE_UI", "off")
     exp = cr.start("plain")
     line = exp.dashboard()
@@ -165,10 +166,10 @@ def test_no_kernel_no_widget(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> N
     assert repr(line) == "'plain', running, 1 events, p95 2 ms, success 100 %"
     line.close()
     monkeypatch.delenv("CRUCIBLE_UI")
-    monkeypatch.setattr(environment, "shell", lambda: None)
+    monkeypatch.setattr(ui, "shell", lambda: None)
     monkeypatch.setitem(sys.modules, "marimo", None)
     monkeypatch.delitem(sys.modules, "marimo")
-    assert not environment.has_widgets()
+    assert not ui.has_widgets()
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,18 @@ import time
 from types import TracebackType
 from typing import Any
 
+from crucible_nb.capture.receiver.left import record_left, show_left
 from crucible_nb.capture.receiver.memory import MemoryReceiver
-from crucible_nb.capture.receiver.process import ProcessReceiver, record_left
+from crucible_nb.capture.receiver.process import ProcessReceiver
 from crucible_nb.errors import LifecycleError
-from crucible_nb.experiment.attach import ON_RESUME
+from crucible_nb.experiment.attach import ON_READ, ON_RESUME
 from crucible_nb.experiment.experiment import Experiment, intake_of, log_of
 from crucible_nb.experiment.extensions import register
 from crucible_nb.utils import checks
 from crucible_nb.utils.environment import keeps_content
 
 ON_RESUME.append(record_left)
+ON_READ.append(show_left)
 
 
 class Receiver:

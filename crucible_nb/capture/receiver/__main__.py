@@ -1,76 +1,125 @@
-"""The process of a receiver: keeps bodies, maps them, and ends with its parent.
+"""The processes of a receiver: one takes bodies into a journal, the other maps them; both end with their parent.
 
-The parent writes one line of settings to the standard input; this process answers with a line that names its port, and
-ends when the standard input is closed, which the system does when the parent dies.
+The parent writes one line of settings to the standard input. This process opens the port, and a fork of it answers
+senders and does nothing else, so that no sender waits for the mapping of earlier spans. The parent is told the port in
+a line. This process ends when its standard input is closed, which the system does when the parent dies; the fork ends
+when this process does.
 """
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import socket
 import sys
-import threading
+import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
-from crucible_nb.capture.receiver.recording import SpoolRecorder
+from crucible_nb.capture.receiver.board import Board
+from crucible_nb.capture.receiver.recording import COUNTED, SpoolRecorder
 from crucible_nb.capture.receiver.server import Server
-from crucible_nb.capture.receiver.spool import Spool
+from crucible_nb.capture.receiver.spool import Spool, take_journal
 from crucible_nb.experiment.attach import attach
 from crucible_nb.store.lock import Lock
 
 _REST = 0.02  # seconds between two looks for bodies
+_WATCH = 1.0  # seconds after which a wake-up that was lost is made up for
+_TRIES, _PAUSE = 40, 0.05  # a port is free an instant after the process that had it has ended
 
 
 def main() -> None:
     """Run until the standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the notebook is not for this process
-    sys.setswitchinterval(0.001)  # a request waits for the mapping no longer than this
     settings = orjson.loads(sys.stdin.buffer.readline())
     folder = Path(settings["folder"])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = Lock(folder / "lock")
+    taking = take_journal(folder)
+    board, spool, (ours, theirs) = Board(), Spool(folder), socket.socketpair()
+    server = _server(settings, spool, board, theirs)
+    child = os.fork()
+    if not child:
+        lock.forget()
+        ours.close()
+        _take(server, theirs)
+    server.leave()
+    theirs.close()
+    taking.forget()  # the fork has it
     experiment = attach(settings["handle"], mode="join")
-    recorder = SpoolRecorder(folder, experiment, content=bool(settings["content"]))
-    spool, ended, more = Spool(folder), threading.Event(), threading.Event()
-
-    def keep(body: bytes, content_type: str, encoding: str) -> None:
-        if ended.is_set():
-            raise OSError("the receiver is ending")
-        spool.append(body, content_type, encoding)
-        server.gate.count("kept")
-        more.set()
-
-    def stats() -> dict[str, Any]:
-        return {**recorder.bodies.counts, "pending": server.gate.counts["kept"] - seen[0]}
-
-    seen = [0]
-    server = Server(settings["token"], keep, stats, int(settings["port"]))
-
-    def record() -> None:
-        while not ended.is_set():
-            more.wait(1.0)
-            more.clear()
-            before = server.gate.counts["kept"]
-            while recorder.step():
-                pass
-            seen[0] = before
-            ended.wait(_REST)
-
-    recording = threading.Thread(target=record, name="crucible-record", daemon=True)
-    recording.start()
-    server.begin()
-    sys.stdout.write(orjson.dumps({"port": server.port}).decode() + "\n")
-    sys.stdout.flush()
-    while sys.stdin.buffer.readline():
-        pass
-    ended.set()
-    more.set()
-    server.end()
-    recording.join()
+    recorder = SpoolRecorder(folder, experiment, content=bool(settings["content"]), own=spool.number)
+    _say({"port": server.port, "taker": child})
+    ended = _record(recorder, board, ours)
+    ours.close()
+    os.waitpid(child, 0)
+    if not ended:  # the parent starts another one
+        sys.exit("the process that takes bodies died")
     recorder.finish()
     lock.release()
+
+
+def _say(facts: dict[str, int]) -> None:
+    """Tell the parent in one line."""
+    os.write(sys.stdout.fileno(), orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _server(settings: dict[str, Any], spool: Spool, board: Board, channel: socket.socket) -> Server:
+    """Open the port; what comes is written to the journal, and the other process is woken."""
+
+    def keep(body: bytes, content_type: str, encoding: str) -> None:
+        spool.append(body, content_type, encoding)
+        board["kept"] += 1
+        if board["asleep"]:
+            board["asleep"] = 0
+            channel.send(b".")
+
+    def stats() -> dict[str, Any]:
+        counts = {name: board[name] for name in COUNTED}
+        return {**counts, "pending": board["kept"] - board["recorded"]}
+
+    make = partial(Server, settings["token"], keep, stats, int(settings["port"]))
+    for _ in range(_TRIES if settings["port"] else 0):
+        with suppress(OSError):
+            return make()
+        time.sleep(_PAUSE)
+    return make()
+
+
+def _take(server: Server, channel: socket.socket) -> NoReturn:
+    """Answer senders until the other process closes its end of the channel, or dies."""
+    try:
+        for stream in (sys.stdin, sys.stdout):
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream.fileno())  # the parent is not kept waiting for these
+        server.begin()
+        channel.recv(1)
+        server.end()
+    finally:
+        os._exit(0)
+
+
+def _record(recorder: SpoolRecorder, board: Board, channel: socket.socket) -> bool:
+    """Record what comes; return True when the standard input has ended, False when the other process died."""
+    stdin = sys.stdin.fileno()
+    while True:
+        seen, busy = board["kept"], recorder.step()
+        for name, number in recorder.bodies.counts.items():
+            board[name] = number
+        board["recorded"] = recorder.recorded
+        if news := recorder.bodies.news():
+            _say(news)
+        board["asleep"] = not busy
+        rest = _REST if busy else _WATCH if board["kept"] == seen else 0.0
+        ready = select.select([stdin, channel], [], [], rest)[0]
+        board["asleep"] = 0
+        if stdin in ready and not os.read(stdin, 4096):
+            return True
+        if channel in ready and not channel.recv(4096):
+            return False
 
 
 if __name__ == "__main__":

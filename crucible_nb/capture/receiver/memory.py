@@ -8,6 +8,7 @@ from typing import Any
 
 from crucible_nb.capture.receiver.recording import BodyMapper
 from crucible_nb.capture.receiver.server import Server
+from crucible_nb.capture.reporting import report
 from crucible_nb.experiment.experiment import Experiment, intake_of
 from crucible_nb.utils.threads import TICKER
 
@@ -27,7 +28,7 @@ class MemoryReceiver:
         self._experiment, self._intake = experiment, intake_of(experiment)
         self._bodies = BodyMapper(content=content)
         self._queue: deque[tuple[bytes, str, str]] = deque()
-        self._size = 0
+        self._size = self._mapping = 0  # bytes that wait; bodies that are being mapped
         self._lock = threading.Lock()
         self._busy = False
         self.alive = True
@@ -45,7 +46,7 @@ class MemoryReceiver:
             self._queue.append((body, content_type, encoding))
 
     def _stats(self) -> dict[str, Any]:
-        return {**self._bodies.counts, "pending": len(self._queue)}
+        return {**self._bodies.counts, "pending": len(self._queue) + self._mapping}
 
     def stats(self) -> dict[str, Any]:
         """Return the counts so far."""
@@ -62,13 +63,15 @@ class MemoryReceiver:
             try:
                 with self._lock:
                     waiting = list(self._queue)
+                    self._mapping = len(waiting)
                     self._queue.clear()
                     self._size = 0
                 events = self._bodies.map(waiting)
                 if events:
                     self._experiment.extend(events)
+                report(self._experiment, self._bodies.news())
             finally:
-                self._busy = False
+                self._busy, self._mapping = False, 0
 
     def tick(self) -> bool:
         """Record what waits; return whether to be called again."""

@@ -7,21 +7,20 @@ import secrets
 import select
 import subprocess
 import sys
+import threading
 from contextlib import suppress
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 import orjson
 
 from crucible_nb.capture.receiver.gate import STATS
-from crucible_nb.capture.receiver.recording import SpoolRecorder
+from crucible_nb.capture.receiver.left import FOLDER, record_left
+from crucible_nb.capture.reporting import report
 from crucible_nb.errors import StoreError
 from crucible_nb.experiment.experiment import Experiment, intake_of, log_of
-from crucible_nb.store.lock import Lock
 from crucible_nb.utils.threads import TICKER
 
-FOLDER = "otlp"
 _PATIENCE = 60.0  # seconds until the process has to serve, and until it has to be done
 
 
@@ -32,6 +31,11 @@ class ProcessReceiver:
         experiment: Where the events go; it has a store.
         token, port: As for `Server`.
         content: Whether to keep the text of messages.
+
+    Attributes:
+        port: Its port.
+        taker: Process id of the part that takes bodies.
+        restarts: How often it was started again.
     """
 
     def __init__(self, experiment: Experiment, token: str, port: int, *, content: bool) -> None:
@@ -40,6 +44,7 @@ class ProcessReceiver:
         self.alive = True
         self._known: dict[str, Any] = {}
         self.restarts = 0
+        self._hearing = threading.Lock()
         self._begin(port)
         TICKER.add(self.tick)
 
@@ -47,7 +52,7 @@ class ProcessReceiver:
         self._errors = TemporaryFile()  # noqa: SIM115  a pipe that nobody reads would stop the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "crucible_nb.capture.receiver"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, start_new_session=True,
         )  # fmt: skip
         settings = {
             "folder": str(self._folder), "handle": self._experiment.handle, "token": self._token, "port": port,
@@ -68,7 +73,8 @@ class ProcessReceiver:
             self._close_pipes()
             self.alive = False
             raise StoreError(f"cannot listen: the process of the receiver ended: {lines[-1][:300]}")
-        self.port = int(orjson.loads(said)["port"])
+        answer = orjson.loads(said)
+        self.port, self.taker = int(answer["port"]), int(answer["taker"])
 
     @property
     def _input(self) -> Any:
@@ -76,7 +82,7 @@ class ProcessReceiver:
 
     @property
     def pid(self) -> int:
-        """Process id of the receiver."""
+        """Process id of the part that maps bodies."""
         return self._process.pid
 
     def stats(self) -> dict[str, Any]:
@@ -92,6 +98,7 @@ class ProcessReceiver:
 
     def tick(self) -> bool:
         """Start the process again if it died; return whether to be called again."""
+        self._hear()
         if self.alive and self._process.poll() is not None and intake_of(self._experiment).running:
             self._close_pipes()
             self.restarts += 1
@@ -101,6 +108,16 @@ class ProcessReceiver:
                 self.alive = False
                 intake_of(self._experiment).log.stream.problems.report("errors", f"the receiver died: {error}")
         return self.alive
+
+    def _hear(self) -> None:
+        """Report what the process has counted, one line of JSON each time."""
+        output: Any = self._process.stdout
+        with self._hearing:
+            while not output.closed and select.select([output], [], [], 0)[0]:
+                line = output.readline()
+                if not line:
+                    break
+                report(self._experiment, orjson.loads(line))
 
     def _close_pipes(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout, self._errors):
@@ -121,28 +138,7 @@ class ProcessReceiver:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._hear()
         self._close_pipes()
         if self._folder.exists():
             record_left(self._experiment)
-
-
-def record_left(experiment: Experiment) -> int:
-    """Record the bodies of receivers that died; return the number of their journals."""
-    folder = log_of(experiment).location
-    found = 0
-    for left in sorted((folder / FOLDER).iterdir()) if folder is not None and (folder / FOLDER).is_dir() else ():
-        if left.is_dir() and _record_one(left, experiment):
-            found += 1
-    return found
-
-
-def _record_one(left: Path, experiment: Experiment) -> bool:
-    try:
-        lock = Lock(left / "lock")
-    except StoreError:
-        return False  # its process lives
-    try:
-        SpoolRecorder(left, experiment).finish()
-    finally:
-        lock.release()
-    return True

@@ -19,10 +19,14 @@ from crucible_nb.capture.receiver.spool import (
     read_records,
     write_mapped,
 )
+from crucible_nb.capture.reporting import SENTENCES
 from crucible_nb.experiment.experiment import Experiment, intake_of
 from crucible_nb.otel import Mapper, SpanRecord, spans_of_body
 
-_COUNTED = ("repeated", "nested", "twins", "dropped_attributes")
+_MAPPED = ("repeated", "nested", "twins", "dropped_attributes")
+COUNTED = ("spans", *_MAPPED, "unmapped_bodies")
+"""What is counted of the bodies that are mapped."""
+
 _WARM = 8 << 20  # bytes of earlier bodies by which a new process learns what was counted
 
 
@@ -31,7 +35,18 @@ class BodyMapper:
 
     def __init__(self, *, content: bool = False) -> None:
         self.mapper = Mapper(content=content)
-        self.counts: Counter[str] = Counter(dict.fromkeys(("spans", *_COUNTED, "unmapped_bodies"), 0))
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
+        self._told: Counter[str] = Counter()
+
+    def news(self) -> dict[str, int]:
+        """Return the counts for the summary of the experiment since the last call, those that are not 0."""
+        news = {kind: self.counts[kind] - self._told[kind] for kind in SENTENCES}
+        self._told.update(news)
+        return {kind: count for kind, count in news.items() if count}
 
     def map(self, bodies: list[tuple[bytes, str, str]]) -> list[dict[str, Any]]:
         """Return the events of bodies with their content types and encodings."""
@@ -42,7 +57,7 @@ class BodyMapper:
             except ValueError:
                 self.counts["unmapped_bodies"] += 1
         mapped = self.mapper.map(spans)
-        for name in _COUNTED:
+        for name in _MAPPED:
             self.counts[name] += getattr(mapped, name)
         self.counts["spans"] += len(mapped.events)
         return mapped.events
@@ -58,10 +73,15 @@ class SpoolRecorder:
         folder: Folder of the journal.
         experiment: Where the events go; this process is a writer of it.
         content: Whether to keep the text of messages.
+        own: Number of the first file that counts for `recorded`.
+
+    Attributes:
+        recorded: Bodies of those files that are recorded.
     """
 
-    def __init__(self, folder: Path, experiment: Experiment, *, content: bool = False) -> None:
+    def __init__(self, folder: Path, experiment: Experiment, *, content: bool = False, own: int = 0) -> None:
         self.folder, self.experiment, self.bodies = folder, experiment, BodyMapper(content=content)
+        self.recorded, self._own = 0, own
         self._lock = threading.Lock()
         self.place = Place()
         self._resume()
@@ -91,6 +111,7 @@ class SpoolRecorder:
             if record.end > end:
                 break
             self.bodies.map([record[1:]])
+        self.bodies.forget()
 
     def _recorded(self, last: Mapped) -> int:
         """Return how many events of the last bodies the writer has recorded."""
@@ -106,6 +127,7 @@ class SpoolRecorder:
             if not records:
                 return False
             self._record(records, self.bodies.map([record[1:] for record in records]))
+            self.recorded += sum(record.end.number >= self._own for record in records)
             self._remove_done()
             return True
 

@@ -1,23 +1,36 @@
-"""The HTTP server of a receiver: loopback only, one thread per connection."""
+"""The HTTP server of a receiver: loopback only, all connections in one thread."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import orjson
 
-from crucible_nb.capture.receiver.gate import MAX_BODY, STATS, Answer, Gate, Refused, accepted, later
+from crucible_nb.capture.receiver.connection import Connection, Head
+from crucible_nb.capture.receiver.gate import STATS, Answer, Gate, accepted, later
 
 Keep = Callable[[bytes, str, str], None]
 """Takes body, content type and encoding, and returns once they are kept; raises OSError if they cannot be."""
 
+_SILENCE, _ROUNDS = 60.0, 15.0  # seconds after which a silent connection is closed, and between two looks
+_COUNTED = (
+    "requests",
+    "bodies",
+    "bytes",
+    "unauthorized",
+    "foreign",
+    "unknown_path",
+    "unreadable",
+    "too_large",
+    "unavailable",
+)
 
-class Server(ThreadingHTTPServer):
+
+class Server:
     """Takes bodies of OTLP.
 
     Args:
@@ -25,135 +38,89 @@ class Server(ThreadingHTTPServer):
         keep: Keeps a body; answered with 200 only after it has returned.
         stats: Further facts for the statistics.
         port: Port on 127.0.0.1; 0 for any free one.
+
+    Attributes:
+        port: Its port.
+        gate: Decides who may send, and counts.
+        connections: Those that are open.
+
+    Raises:
+        OSError: The port is taken.
     """
 
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
-
     def __init__(self, token: str, keep: Keep, stats: Callable[[], dict[str, Any]], port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.port = int(self.server_address[1])
-        self.gate, self.keep, self._stats = Gate(token, self.port), keep, stats
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="crucible-otlp", daemon=True)
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
+        self.port = int(self._socket.getsockname()[1])
+        self.gate, self._keep, self._stats = Gate(token, self.port), keep, stats
+        self.connections: set[Connection] = set()
+        self._began = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="crucible-otlp", daemon=True)
 
     def begin(self) -> None:
         """Serve in a thread."""
         self._thread.start()
+        self._began.wait()
 
     def end(self) -> None:
         """Take nothing more."""
-        self.shutdown()
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
-        self.server_close()
+
+    def leave(self) -> None:
+        """Close the port in this process; a fork of it serves."""
+        self._socket.close()
+
+    def _run(self) -> None:
+        loop = asyncio.new_event_loop()  # not asyncio.run, which notebooks like to replace
+        try:
+            loop.run_until_complete(self._serve())
+        finally:
+            loop.close()
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        server = await self._loop.create_server(lambda: Connection(self), sock=self._socket)
+        self._began.set()
+        while not self._over.is_set():
+            try:
+                await asyncio.wait_for(self._over.wait(), _ROUNDS)
+            except TimeoutError:
+                self._close_silent(self._loop.time() - _SILENCE)
+        server.close()
+        for connection in list(self.connections):
+            connection.transport.close()
+        await asyncio.sleep(0)  # what is closed is told so in the next round of the loop
+
+    def _close_silent(self, since: float) -> None:
+        for connection in list(self.connections):
+            if connection.heard < since:
+                connection.transport.close()
 
     def stats(self) -> dict[str, Any]:
         """Return the counts so far."""
-        names = (
-            "requests",
-            "bodies",
-            "bytes",
-            "unauthorized",
-            "foreign",
-            "unknown_path",
-            "unreadable",
-            "too_large",
-            "unavailable",
-        )
-        return {**{name: self.gate.counts[name] for name in names}, **self._stats()}
+        return {**{name: self.gate.counts[name] for name in _COUNTED}, **self._stats()}
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: senders that go away are their own affair."""
+    def answer(self, head: Head, body: bytes) -> Answer:
+        """Answer a request of a sender that may send.
 
-    def take(self, body: bytes, content_type: str, encoding: str) -> Answer:
+        Raises:
+            Refused: The body cannot be read.
+        """
+        if head.path == STATS and head.method == "GET":
+            return Answer(200, orjson.dumps(self.stats()), (("content-type", "application/json"),))
+        if head.path == STATS or head.method != "POST":
+            return Answer(405, b"", (("allow", "GET" if head.path == STATS else "POST"),))
+        content_type = head.headers.get("content-type", "").lower()
+        return self._take(body, content_type, head.headers.get("content-encoding", "").strip().lower())
+
+    def _take(self, body: bytes, content_type: str, encoding: str) -> Answer:
         """Keep a body and return the answer."""
         self.gate.check_body(body, content_type, encoding)
         try:
-            self.keep(body, content_type, encoding)
+            self._keep(body, content_type, encoding)
         except Exception as error:  # noqa: BLE001  a full disk, a queue that is full: the sender has to try again
             self.gate.count("unavailable")
             return later(f"{type(error).__name__}: {error}"[:300])
         self.gate.count("bodies")
         self.gate.count("bytes", len(body))
         return accepted(content_type)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-    timeout = 60
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        self._answer_request(self._get)
-
-    def do_POST(self) -> None:
-        self._answer_request(self._post)
-
-    def _answer_request(self, make: Callable[[str, dict[str, str]], Answer]) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        path = self.path.partition("?")[0].rstrip("/")
-        try:
-            self.server.gate.admit(path, headers)
-            answer = make(path, headers)
-        except Refused as refused:
-            self.server.gate.count(refused.counted)
-            answer = refused.answer
-            self.close_connection = True  # the body may not have been read
-        self._send(answer)
-
-    def _get(self, path: str, _headers: dict[str, str]) -> Answer:
-        if path != STATS:
-            return Answer(405, b"", (("allow", "POST"),))
-        return Answer(200, orjson.dumps(self.server.stats()), (("content-type", "application/json"),))
-
-    def _post(self, path: str, headers: dict[str, str]) -> Answer:
-        body = self._body(headers)
-        if path == STATS:
-            return Answer(405, b"", (("allow", "GET"),))
-        return self.server.take(
-            body, headers.get("content-type", "").lower(), headers.get("content-encoding", "").strip().lower()
-        )
-
-    def _body(self, headers: dict[str, str]) -> bytes:
-        """Read the body, of a stated length or in chunks."""
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            return self._chunks()
-        length = headers.get("content-length", "")
-        if not length.isdigit():
-            raise Refused(Answer(411), "unreadable")
-        if int(length) > MAX_BODY:
-            raise Refused(Answer(413), "too_large")
-        body = self.rfile.read(int(length))
-        if len(body) != int(length):
-            raise Refused(Answer(400), "unreadable")
-        return body
-
-    def _chunks(self) -> bytes:
-        whole = bytearray()
-        while True:
-            line = self.rfile.readline(32).partition(b";")[0].strip()
-            try:
-                size = int(line, 16)
-            except ValueError:
-                raise Refused(Answer(400), "unreadable") from None
-            if size < 0 or len(whole) + size > MAX_BODY:
-                raise Refused(Answer(413), "too_large")
-            whole += self.rfile.read(size)
-            self.rfile.readline(8)
-            if not size:
-                return bytes(whole)
-
-    def _send(self, answer: Answer) -> None:
-        """Send an answer by one write."""
-        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", f"content-length: {len(answer.body)}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers]
-        if self.close_connection:
-            lines.append("connection: close")
-        self.wfile.write("\r\n".join([*lines, "", ""]).encode() + answer.body)

@@ -10,16 +10,21 @@ from __future__ import annotations
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
+
+from crucible_nb.errors import StoreError
+from crucible_nb.store.lock import Lock
 
 _HEADER = struct.Struct("<4sIIBB")
 _MAGIC = b"OTLP"
 _KINDS = ("application/x-protobuf", "application/json")
 _ENCODINGS = ("", "gzip", "deflate", "identity", "x-gzip")
 _LONG = 64 << 20  # bytes of one file
+_PATIENCE = 10.0  # seconds in which the process that wrote a journal has to end after the one that mapped it
 _STATE = struct.Struct("<IQIQIQI")
 
 
@@ -57,6 +62,21 @@ def journal_path(folder: Path, number: int) -> Path:
 def numbers(folder: Path) -> list[int]:
     """Return the numbers of the files that are there, ascending."""
     return sorted(int(path.name[-6:]) for path in folder.glob("bodies-*") if path.name[-6:].isdigit())
+
+
+def take_journal(folder: Path) -> Lock:
+    """Take the right to write a journal; a process that is just ending is waited for.
+
+    Raises:
+        StoreError: Another process writes it.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return Lock(folder / "taking")
+        except StoreError:
+            if time.monotonic() > end:
+                raise
 
 
 class Spool:

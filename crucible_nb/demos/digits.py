@@ -1,4 +1,4 @@
-"""A demo on real work, offline: an A/B comparison of two classifiers on scikit-learn's digits."""
+"""A demo that trains models: an A/B comparison of two classifiers on scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def run(out: Path, predictions: int = 3000, stream: TextIO | None = None) -> dic
 
     Examples:
         >>> import io, pathlib, tempfile
-        >>> from crucible_nb import demos
-        >>> arms = demos.run(pathlib.Path(tempfile.mkdtemp()), predictions=20, stream=io.StringIO())
+        >>> from crucible_nb.demos import digits
+        >>> arms = digits.run(pathlib.Path(tempfile.mkdtemp()), predictions=20, stream=io.StringIO())
         >>> {name: exp.metrics(by="event")["inference.predict"].events for name, exp in arms.items()}
         {'logistic': 20, 'neighbours': 20}
     """
