@@ -118,6 +118,9 @@ DETECTORS = ("Auto", "CUSUM", "EWMA", "IQR", "IsolationForest", "ModifiedZScore"
 GONE |= {"cr.anomaly.Auto.kernel"}
 NEW |= {"cr.anomaly.Auto.sensitivity", "cr.sampling.Events.faults(self, name)"}
 NEW |= {f"cr.anomaly.{name}.restorable" for name in DETECTORS}
+_BASES = ("Detector", "OneByOne", "Refitted", "Windowed")
+_SILENCE = ("lengths", "names", "newest(self, event)", "silences(self, now)")
+NEW |= {f"cr.anomaly.{name}.{one}" for name in (*DETECTORS, *_BASES) for one in _SILENCE}
 NEW |= {f"cr.sampling.{name}.restorable" for name in ("Adaptive", "Importance", "Reservoir", "Stratified", "Uniform")}
 for _owner in ("CrucibleAccessor", "Experiment"):  # the default of `closed` is that of pandas
     _windows = (
@@ -254,7 +257,8 @@ NEW |= {
     "warnings=())",
 }
 
-ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None", "sensitivity='normal'", "given=False")
+ADDED = ("where=None", "start=None", "by=None", "unit=None", "severity=None", "sensitivity='normal'")
+ADDED += ("times=None", "given=False")
 """Optional arguments that many functions have got since, after those that they had."""
 
 

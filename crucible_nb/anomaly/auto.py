@@ -9,10 +9,13 @@ import numpy as np
 
 from crucible_nb.anomaly.auto_reasons import sentence
 from crucible_nb.anomaly.auto_state import PARTS, PAST, STATE
-from crucible_nb.anomaly.base import COMMON, Detector, Lookup, Verdict, is_valid
+from crucible_nb.anomaly.base import COMMON, Detector, Lookup, Reasons, Verdict, is_valid
 from crucible_nb.anomaly.faults import SCORE as FAULT_SCORE
 from crucible_nb.anomaly.faults import Faults, fault_sentence
 from crucible_nb.anomaly.kernel import KERNEL
+from crucible_nb.anomaly.missing import Missing, missing_sentence
+from crucible_nb.anomaly.silence import METRIC as SILENCE
+from crucible_nb.anomaly.silence import Silence, Silences
 from crucible_nb.anomaly.voices import Piece
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
@@ -40,7 +43,9 @@ class Auto(Detector):
     - Repeat: the same value more than 20 + 4 times as often in a row as ever before.
     - Rate, for columns of 0 and 1 in place of all others: evidence that ones are five times as frequent, or a fifth.
 
-    Values given as NaN or infinite after `warm_up` finite ones are critical, until they are 1 % of the values.
+    Values given as NaN or infinite after `warm_up` finite ones are critical, until they are 1 % of the values. Events
+    without the metric count against those that carried it (see `missing`), and gaps without events are found by the
+    first event after them (see `silence`), if times are known.
 
     The limits of error, drift, shift and spread of ranks are what they reach in ordinary blocks of 80 values of their
     own series (see `block_maxima`), so a tame series gets low limits and a wild one high limits. The memory is 10,000
@@ -89,11 +94,34 @@ class Auto(Detector):
         """Set up the state before the first event."""
         super().start()
         self._faults = {metric: Faults(self.warm_up) for metric in self.metrics}
-        self._given: dict[str, np.ndarray] = {}
+        self._missing = {metric: Missing(self.warm_up, self._limit) for metric in self.metrics}
+        self._silences = Silences(self.warm_up, self._limit)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.metrics, SILENCE)
 
     def judge(self, events: EventColumns) -> Verdict:
+        self._carried = np.zeros(len(events), np.bool_)
         self._given = {metric: events.faults(metric) for metric in self.metrics}
-        return super().judge(events)
+        self._labels = events.labels("event")
+        verdict = super().judge(events)
+        found = self._silences.judge(events, self._carried)
+        silent = {i: one for i, one in found.items() if not verdict.score[i] >= one.score}
+        self.lengths = {i: one.gap for i, one in silent.items()}
+        if not silent:
+            return verdict
+        verdict.score[list(silent)] = [one.score for one in silent.values()]
+        verdict.metric[list(silent)] = len(self.metrics)
+        said = {i: one.reason for i, one in silent.items()}
+        builders = dict.fromkeys(verdict.reasons, verdict.reasons.__getitem__) | dict.fromkeys(said, said.__getitem__)
+        return verdict._replace(reasons=Reasons(builders))
+
+    def silences(self, now: int) -> list[Silence]:
+        return self._silences.look(now)
+
+    def newest(self, event: str) -> int | None:
+        return self._silences.newest(event)
 
     def _score_metric(self, metric: str, x: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, Lookup]:
         state = self._states[metric]
@@ -107,10 +135,16 @@ class Auto(Detector):
 
         faults = self._faults[metric].judge(valid, self._given[metric], codes)
         score[list(faults)] = FAULT_SCORE
+        lacking = np.isnan(x) & ~self._given[metric]
+        missing = self._missing[metric].judge(lacking, codes, *self._labels)
+        score[list(missing)] = [one.score for one in missing.values()]
+        self._carried |= ~lacking
 
-        def lookup(event: int) -> dict[str, float]:
+        def lookup(event: int) -> dict[str, Any]:
             if event in faults:
                 return {"finite": float(faults[event])}
+            if event in missing:
+                return {"missing": missing[event]}
             return dict(zip(PARTS, parts[int(np.searchsorted(at, event))].tolist(), strict=True))
 
         return score, lookup
@@ -180,13 +214,20 @@ class Auto(Detector):
         views["past"], views["sorted"] = row[None, _PAST : _PAST + PAST], row[None, _PAST + PAST :]
         return Piece(values, views, self.warm_up, self.floor, self._limit)
 
-    def reason(self, metric: str, value: float, parts: Mapping[str, float], group: str) -> str:
+    def reason(self, metric: str, value: float, parts: Mapping[str, Any], group: str) -> str:
+        if "missing" in parts:
+            return missing_sentence(metric, parts["missing"], group)
         if "finite" in parts:
             return fault_sentence(metric, value, int(parts["finite"]), group)
         return sentence(metric, value, parts, group)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "faults": {metric: one.to_dict() for metric, one in self._faults.items()}}
+        return {
+            **super().to_dict(),
+            "faults": {metric: one.to_dict() for metric, one in self._faults.items()},
+            "missing": {metric: one.to_dict() for metric, one in self._missing.items()},
+            "silences": self._silences.to_dict(),
+        }
 
     def from_dict(self, state: dict[str, Any]) -> Self:
         """Return a running copy that continues from the result of `to_dict`; a state of release 0.1 begins anew."""
@@ -196,4 +237,7 @@ class Auto(Detector):
         detector = super().from_dict(state)
         for metric, faults in state["faults"].items():
             detector._faults[metric].load(faults)
+        for metric, missing in state.get("missing", {}).items():  # states from before these rules have none
+            detector._missing[metric].load(missing)
+        detector._silences.load(state.get("silences", []))
         return detector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from crucible_nb.anomaly.recursions import (
     import_scipy,
     shift_by_one,
 )
+from crucible_nb.anomaly.silence import Silence
 from crucible_nb.anomaly.texts import format_distance, format_number
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils import checks
@@ -54,7 +56,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         score: Largest score over the metrics, float64[n]; 1.0 is the threshold; NaN while warming up.
-        metric: Index of the metric with that score, int64[n]; -1 while the score is unknown.
+        metric: Index of the metric with that score in `Detector.names`, int64[n]; -1 while the score is unknown.
         reasons: {event: sentence} for scores of 1 or more; a sentence is built on access.
     """
 
@@ -115,6 +117,7 @@ class Detector:
             restorable if it defines `to_dict` and `from_dict` itself.
         unit: Name of one unit of distance in a reason.
         middle: Name of the center of the baseline in a reason.
+        lengths: Of the events judged last, {event: seconds} of the silences that end.
     """
 
     state: ClassVar[Mapping[str, float]] = {}
@@ -123,6 +126,7 @@ class Detector:
     middle: ClassVar[str] = "mean"
     kernel: ClassVar[int]
     restorable: ClassVar[bool]
+    lengths: Mapping[int, float] = MappingProxyType({})
     PATIENCE: ClassVar[int] = 32
 
     def __init__(
@@ -158,6 +162,11 @@ class Detector:
         arguments += [f"false_alarm_rate={self.false_alarm_rate:g}"] if self.false_alarm_rate else []
         arguments += [f"false_discovery_rate={self.false_discovery_rate:g}"] if self.false_discovery_rate else []
         return f"{type(self).__name__}({', '.join(arguments)})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that an anomaly can have: the metrics, of some detectors more."""
+        return self.metrics
 
     def begin(self) -> Self:
         """Return a running copy, before its first event."""
@@ -200,6 +209,14 @@ class Detector:
         return f"{metric} {format_number(value)} is {offset} the {self.middle} {format_number(parts['center'])}{group}"
 
     # -- running ----------------------------------------------------------------------------------------------------
+
+    def silences(self, now: int) -> list[Silence]:  # noqa: ARG002
+        """Return the silences that last at a moment, in active UTC nanoseconds; none for most detectors."""
+        return []
+
+    def newest(self, event: str) -> int | None:  # noqa: ARG002
+        """Return the active time of the newest event of a name, None if this detector does not learn its gaps."""
+        return None
 
     def judge(self, events: EventColumns) -> Verdict:
         """Score consecutive events; blocks may end anywhere."""

@@ -65,9 +65,10 @@ def score(
     alone = metric is None and not isinstance(data, pd.DataFrame)
     options = {} if sensitivity == "normal" else {"sensitivity": sensitivity}
     detector = _for_frame(frame, method, "value" if alone else metric, **options)
-    order = _order(_times(frame), len(frame))
+    times = _times(frame)
+    order = _order(times, len(frame))
     rows = frame.iloc[order]
-    scores = _judged(detector, rows, given=True)[0]
+    scores = _judged(detector, rows, None if times is None else times[order], given=True)[0]
     if offline:
         scores = np.fmin(scores, _judged(detector, rows.iloc[::-1])[0][::-1])
     wait = detector.cooldown if cooldown is None else checks.whole("cooldown", cooldown)
@@ -92,30 +93,35 @@ def anomalies(
     wait = max(detector.cooldown for detector in detectors) if cooldown is None else checks.whole("cooldown", cooldown)
     times = _times(frame)
     order = _order(times, len(frame))
-    rows, when = frame.iloc[order], np.full(len(frame), _NAT) if times is None else times[order]
+    rows, when = frame.iloc[order], None if times is None else times[order]
     highest, alarms = np.full(len(rows), np.nan), dict[int, tuple[str, Callable[[], str]]]()
     for detector in detectors:
-        _add_alarms(detector, rows, offline, highest, alarms)
+        _add_alarms(detector, rows, when, offline, highest, alarms)
     found = Incidents(wait)
     for row, (name, reason) in sorted(alarms.items()):
-        found.add(row, int(when[row]), float(highest[row]), name, reason)
+        found.add(row, _NAT if when is None else int(when[row]), float(highest[row]), name, reason)
     return incident_frame(found.all)
 
 
 def _add_alarms(
-    detector: Detector, rows: pd.DataFrame, offline: bool, highest: np.ndarray, alarms: dict[int, Any]
+    detector: Detector,
+    rows: pd.DataFrame,
+    times: np.ndarray | None,
+    offline: bool,
+    highest: np.ndarray,
+    alarms: dict[int, Any],
 ) -> None:
     """Raise the highest scores so far to those of another detector; add its alarms among them, by row."""
     back, named = np.full(len(rows), np.nan), np.zeros(len(rows), np.int64)
     if offline:
         back, named = (each[::-1] for each in _judged(detector, rows.iloc[::-1]))
-    for start, verdict in _verdicts(detector, rows):
+    for start, verdict in _verdicts(detector, rows, times):
         block = slice(start, start + len(verdict.score))
         scores = np.fmin(verdict.score, back[block])
         higher = ~np.isnan(scores) & ~(scores <= highest[block])
         highest[block][higher] = scores[higher]
         for i in np.flatnonzero(higher & (scores >= 1)).tolist():
-            name = detector.metrics[int(verdict.metric[i] if verdict.metric[i] >= 0 else named[start + i])]
+            name = detector.names[int(verdict.metric[i] if verdict.metric[i] >= 0 else named[start + i])]
             alarms[start + i] = name, partial(_sentence, verdict, i)
 
 
@@ -123,16 +129,22 @@ def _sentence(verdict: Verdict, i: int) -> str:
     return verdict.reasons.get(i, "out of line with the rows after it")
 
 
-def _verdicts(detector: Detector, rows: pd.DataFrame, *, given: bool = False) -> Iterator[tuple[int, Verdict]]:
+def _verdicts(
+    detector: Detector, rows: pd.DataFrame, times: np.ndarray | None = None, *, given: bool = False
+) -> Iterator[tuple[int, Verdict]]:
     """Yield the verdicts of a detector on rows in order, block by block to bound memory."""
     running = detector.begin()
     for start in range(0, len(rows), _BLOCK):
-        yield start, running.judge(EventColumns.of_frame(rows.iloc[start : start + _BLOCK], start, given=given))
+        block = slice(start, start + _BLOCK)
+        when = None if times is None else times[block]
+        yield start, running.judge(EventColumns.of_frame(rows.iloc[block], start, given=given, times=when))
 
 
-def _judged(detector: Detector, rows: pd.DataFrame, *, given: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _judged(
+    detector: Detector, rows: pd.DataFrame, times: np.ndarray | None = None, *, given: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the score of each row and the index of its metric."""
-    found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows, given=given)]
+    found = [(verdict.score, verdict.metric) for _, verdict in _verdicts(detector, rows, times, given=given)]
     scores, metrics = zip(*found, strict=True) if found else ((), ())
     return np.concatenate([np.empty(0), *scores]), np.concatenate([np.empty(0, np.int64), *metrics])
 

@@ -19,6 +19,8 @@ class EventColumns:
     Attributes:
         seq: Sequence number of each event, int64.
         columns: Names of the columns; other columns read as missing.
+        times: Time of each event in active UTC nanoseconds (without pauses), int64; None if it is not known.
+        clocked: Which times were read from the clock; None: none.
 
     Examples:
         >>> import pandas as pd
@@ -38,9 +40,12 @@ class EventColumns:
         labels: Callable[[str], tuple[np.ndarray, list[Any]]],
         frame: Callable[[], pd.DataFrame],
         nans: Callable[[str], np.ndarray | None] = lambda _: None,
+        times: np.ndarray | None = None,
+        clocked: np.ndarray | None = None,
     ) -> None:
         self.seq, self.columns = seq, tuple(columns)
         self._floats, self._labels, self._make, self._nans = floats, labels, frame, nans
+        self.times, self.clocked = times, clocked
         self._frame: pd.DataFrame | None = None
 
     def __len__(self) -> int:
@@ -71,8 +76,17 @@ class EventColumns:
         return self._frame
 
     @classmethod
-    def of_frame(cls, frame: pd.DataFrame, first_seq: int = 0, *, given: bool = False) -> EventColumns:
-        """View the rows of a frame, in their order; whether its NaN were given as values."""
+    def of_frame(
+        cls, frame: pd.DataFrame, first_seq: int = 0, *, given: bool = False, times: np.ndarray | None = None
+    ) -> EventColumns:
+        """View the rows of a frame, in their order.
+
+        Args:
+            frame: The rows.
+            first_seq: Sequence number of the first.
+            given: Whether NaN were given as values.
+            times: Time of each row, UTC nanoseconds, if known.
+        """
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
             codes, values = factorize(frame[name], name)
@@ -86,11 +100,15 @@ class EventColumns:
         def floats(name: str) -> np.ndarray:
             return numbers_of(frame[name], name)
 
-        return cls(seq, shown, floats, labels, lambda: frame, lambda name: np.isnan(floats(name)) if given else None)
+        return cls(
+            seq, shown, floats, labels, lambda: frame, lambda name: np.isnan(floats(name)) if given else None, times
+        )
 
     @classmethod
-    def of_batch(cls, batch: Batch, dictionaries: Mapping[str, Categories]) -> EventColumns:
-        """View the events of a batch."""
+    def of_batch(
+        cls, batch: Batch, dictionaries: Mapping[str, Categories], times: np.ndarray | None = None
+    ) -> EventColumns:
+        """View the events of a batch; `times` are their active times, if known."""
         cells = batch.cells
 
         def labels(name: str) -> tuple[np.ndarray, list[Any]]:
@@ -109,7 +127,8 @@ class EventColumns:
                 raise SchemaError(f"{name}: expected numbers, got {cells[name].kind}")
             return cells[name].floats()
 
-        return cls(batch.numbered(), cells, floats, labels, frame, batch.nans.get)
+        clocked = np.ones(len(batch), np.bool_) if batch.given is None else ~batch.given
+        return cls(batch.numbered(), cells, floats, labels, frame, batch.nans.get, times, clocked)
 
 
 def _judged(frame: pd.DataFrame) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
+from crucible_nb.anomaly.silence import Silence
 from crucible_nb.events.tables import frame_of
 from crucible_nb.experiment.intake import Intake
 from crucible_nb.metrics import Metrics
@@ -27,7 +29,7 @@ class Alerting:
 
     def __init__(self, intake: Intake, metrics: Callable[..., Metrics]) -> None:
         self._intake, self._metrics = intake, metrics
-        self._checking = False
+        self._checking = self._shown = False
         intake.before_event = self.check
         self.start_ticking()
 
@@ -115,6 +117,20 @@ class Alerting:
         self._decide()
         self.monitor.alerts.deliver()
 
+    def attend(self) -> bool:
+        """Raise alerts for silences that last, for who looks at the experiment; return whether there was any.
+
+        Called with the lock held, when staged events are processed.
+        """
+        if not self._intake.log.records or self._checking or not self._silences():
+            return False
+        self._shown = True
+        try:
+            self._decide()
+        finally:
+            self._shown = False
+        return True
+
     def _decide(self, *, at_rest: bool = False) -> None:
         """Raise alerts.
 
@@ -138,6 +154,9 @@ class Alerting:
         intake, monitor = self._intake, self.monitor
         intake.process()
         stream = intake.log.stream
+        if monitor.listening or self._shown:
+            for time, silence in self._silences():
+                intake.apply("silence", {"time": time, **silence._asdict()})
         raised = monitor.on_incidents(stream.pipeline.detect.take_tellings())
         if monitor.rules:
             unpriced = stream.pipeline.enrich.unpriced
@@ -157,6 +176,20 @@ class Alerting:
             status = stream.lifecycle.status
             if status == "running" or (action == "stop" and stream.lifecycle.alive):
                 intake.apply(action)
+
+    def _silences(self) -> list[tuple[int, Silence]]:
+        """Return the silences to tell of now, with the time. In event time none lasts: time stands still in it."""
+        stream = self._intake.log.stream
+        if stream.config.clock == "events" or stream.lifecycle.status != "running":
+            return []
+        now = stream.clock.peek()
+        found = stream.silences(now)
+        if found:
+            others = [one for one in self._intake.view().streams.values() if one is not stream and one.pipeline.seq]
+            newest = [int(one.pipeline.measure.state().total.table.span[1, 0]) for one in others]
+            quiet = (now - max(newest)) / 1e9 if newest else math.inf  # since other writers recorded anything
+            found = [one for one in found if quiet >= one.gap / one.score]
+        return [(now, one) for one in found]
 
     def _look(self, *, at_rest: bool) -> list[Alert]:
         """Check the rules at this moment. Those over all events need it only where events do not pass this process."""

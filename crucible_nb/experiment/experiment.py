@@ -1099,6 +1099,8 @@ def snapshot_of(
     """Take a consistent snapshot for the dashboard; staged events are processed once. See `Reads.snapshot`."""
     with experiment._intake.lock, experiment._intake.whole():
         view = experiment._intake.view()
+        if experiment._alerting.attend():
+            view = experiment._intake.view()
         facts = experiment._reads.summary(view, experiment._copies.facts())
         return experiment._reads.snapshot(view, facts, seen, limit, span, measured=measured)
 

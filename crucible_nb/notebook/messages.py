@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from crucible_nb.anomaly import Incident
+from crucible_nb.anomaly.silence import METRIC as SILENCE
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.anytime import RunningComparison
@@ -255,8 +256,8 @@ def _alert(arm: int, alert: Alert) -> wire.Alert:
 
 
 def _is_listed(alert: Alert) -> bool:
-    """Whether an alert is listed by itself: its incident, if it has one, is in the table of anomalies."""
-    return alert.kind != "anomaly" or alert.action == "pause"
+    """Whether an alert is listed by itself: its incident is in the table of anomalies, but of a silence only later."""
+    return alert.kind != "anomaly" or alert.action == "pause" or alert.metric == SILENCE
 
 
 def _title(state: PageState) -> wire.Title:

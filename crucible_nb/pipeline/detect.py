@@ -13,10 +13,14 @@ import pandas as pd
 from crucible_nb.anomaly import Detector, Incident, Incidents, Verdict
 from crucible_nb.anomaly.exact_json import encode_floats
 from crucible_nb.anomaly.incidents import LIMIT
-from crucible_nb.anomaly.tellings import SEVERITIES
+from crucible_nb.anomaly.silence import METRIC as SILENCE
+from crucible_nb.anomaly.silence import Silence
+from crucible_nb.anomaly.tellings import SEVERITIES, severity_of
 from crucible_nb.events.batch import Batch, Categories, Column
 from crucible_nb.events.event_columns import EventColumns
 from crucible_nb.utils.problems import Problems
+
+_LATER = -2  # code of a silence: it has none before the first
 
 
 class Telling(NamedTuple):
@@ -48,6 +52,7 @@ class DetectionStage:
     Attributes:
         incidents: All incidents so far.
         tellings: What is to be told of them since the last `take_tellings`.
+        active: Function that subtracts the pauses from times; None: times are not judged.
     """
 
     def __init__(
@@ -63,14 +68,19 @@ class DetectionStage:
         self.tellings: deque[Telling] = deque(maxlen=LIMIT)
         self._least = SEVERITIES[notify]
         self._heard: int | None = None  # time of the newest telling of the newest incident
+        self._silent: dict[str, tuple[float, int]] = {}  # score and time last told of silences that last, by event
+        self.active: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __call__(self, batch: Batch) -> None:
         """Write the columns anomaly, anomaly_score and anomaly_metric of a batch."""
         if not self.detectors:
             return
-        events = EventColumns.of_batch(batch, self.dictionaries)
+        times = None if self.active is None else self.active(batch.time)
+        events = EventColumns.of_batch(batch, self.dictionaries, times)
         score, names = np.full(len(batch), np.nan), np.full(len(batch), -1, np.int32)
         reasons: dict[int, Callable[[], str]] = {}
+        lengths: dict[int, float] = {}
+        code = self.dictionaries["anomaly_metric"].code
         for detector in self.detectors:
             try:
                 scores, metric, sentences = _check_verdict(detector.judge(events), detector, len(batch))
@@ -78,20 +88,41 @@ class DetectionStage:
                 message = f"the detector {detector!r} failed: {type(error).__name__}: {error}"
                 self.problems.report("errors", message, len(batch))
                 continue
-            codes = np.array([self.dictionaries["anomaly_metric"].code(name) for name in detector.metrics], np.int32)
+            codes = np.array([_LATER if name == SILENCE else code(name) for name in detector.names], np.int32)
             better = ~np.isnan(scores) & ~(scores <= score)
             score[better], names[better] = scores[better], codes[metric[better]]
             alarms = np.flatnonzero(better & (scores >= 1)).tolist()
-            reasons |= {i: partial(_reason, sentences, i, detector.metrics[metric[i]]) for i in alarms}
+            lengths |= detector.lengths
+            reasons |= {i: partial(_reason, sentences, i, detector.names[metric[i]]) for i in alarms}
         flags = score >= 1
+        if (silent := flags & (names == _LATER)).any():
+            names[silent] = code(SILENCE)
         batch.cells["anomaly"] = Column("flag", flags)
         batch.cells["anomaly_score"] = Column("float", score)
         batch.cells["anomaly_metric"] = Column("category", np.where(flags, names, -1).astype(np.int32))
+        ended = self._end_silences(batch)
         for i in np.flatnonzero(flags).tolist():
             metric = self.dictionaries["anomaly_metric"].values[names[i]]
             time, peak = int(batch.time[i]), float(score[i])
             if told := self.incidents.add(batch.first_seq + i, time, peak, metric, reasons[i]):
-                self._tell(told, time, peak, metric, float(events[metric][i]))
+                heard = ended.get(i) if metric == SILENCE else None
+                if heard is not None and severity_of(peak) == severity_of(heard[0]):
+                    self._heard = heard[1]  # it was told while it lasted
+                else:
+                    value = lengths[i] if metric == SILENCE else float(events[metric][i])
+                    self._tell(told, time, peak, metric, value)
+
+    def _end_silences(self, batch: Batch) -> dict[int, tuple[float, int]]:
+        """Forget the silences that end; return what was told of each, by its first event."""
+        ended: dict[int, tuple[float, int]] = {}
+        if self._silent:
+            cells = batch.cells.get("event")
+            codes = np.full(len(batch), -1) if cells is None else cells.values
+            for name in list(self._silent):
+                at = np.flatnonzero(codes == self.dictionaries["event"].find(name or None))
+                if len(at):
+                    ended[int(at[0])] = self._silent.pop(name)
+        return ended
 
     def _tell(self, told: str, time: int, score: float, metric: str, value: float) -> None:
         """Queue what is to be told of the newest incident, unless it is not severe enough."""
@@ -99,10 +130,41 @@ class DetectionStage:
             self._heard = None
         if score >= self._least:
             reason = self.incidents.all[-1].reason  # of its highest score, which is this one
-            if self._heard is not None:
-                reason += f"; worse than told at {pd.Timestamp(self._heard):%Y-%m-%d %H:%M:%S}"
-            self.tellings.append(Telling(time, metric, value, score, reason))
+            self._queue(Telling(time, metric, value, score, reason), self._heard)
             self._heard = time
+
+    def _queue(self, telling: Telling, heard: int | None) -> None:
+        worse = "" if heard is None else f"; worse than told at {pd.Timestamp(heard):%Y-%m-%d %H:%M:%S}"
+        self.tellings.append(telling._replace(reason=telling.reason + worse))
+
+    def silences(self, now: int) -> list[Silence]:
+        """Return the silences at a moment that are to be told: new ones, and those of a higher severity than told.
+
+        Args:
+            now: That moment, active UTC nanoseconds.
+        """
+        longest: dict[str, Silence] = {}
+        for detector in self.detectors:
+            for one in detector.silences(now):
+                if one.event not in longest or one.score > longest[one.event].score:
+                    longest[one.event] = one
+        return [one for one in longest.values() if one.score >= self._least and self._is_news(one)]
+
+    def _is_news(self, one: Silence) -> bool:
+        told = self._silent.get(one.event)
+        return told is None or (one.score > told[0] and severity_of(one.score) != severity_of(told[0]))
+
+    def hear(self, time: int, silence: Silence) -> None:
+        """Tell of a silence while it lasts, unless it has just ended.
+
+        Args:
+            time: Moment at which it was noticed, UTC nanoseconds.
+            silence: What was noticed.
+        """
+        if silence.since in {detector.newest(silence.event) for detector in self.detectors}:
+            telling = Telling(time, SILENCE, silence.gap, silence.score, silence.reason)
+            self._queue(telling, self._silent.get(silence.event, (0.0, None))[1])
+            self._silent[silence.event] = silence.score, time
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain data."""
@@ -111,6 +173,7 @@ class DetectionStage:
             "incidents": self.incidents.to_dict(),
             "tellings": [list(one._replace(value=encode_floats(one.value))) for one in self.tellings],
             "heard": self._heard,
+            "silent": [[name, *told] for name, told in self._silent.items()],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -122,6 +185,7 @@ class DetectionStage:
         self.tellings.extend(Telling(*one)._replace(value=float(one[2])) for one in state.get("tellings", ()))
         self.tellings.extend(_telling_of(*begun) for begun in state.get("begun", ()))  # of release 0.1
         self._heard = state.get("heard")
+        self._silent = {str(name): (float(score), int(time)) for name, score, time in state.get("silent", ())}
 
     def take_tellings(self) -> list[Telling]:
         """Return and clear what is to be told since the last call."""
@@ -143,8 +207,8 @@ def _check_verdict(
     score, metric = np.asarray(verdict.score, np.float64), np.asarray(verdict.metric, np.int64)
     if score.shape != (length,) or metric.shape != (length,):
         raise ValueError(f"expected {length} scores and metrics, got {score.shape} and {metric.shape}")
-    if (metric[~np.isnan(score)] >= len(detector.metrics)).any() or (metric[~np.isnan(score)] < 0).any():
-        raise ValueError(f"expected metrics from 0 to {len(detector.metrics) - 1} where there is a score")
+    if (metric[~np.isnan(score)] >= len(detector.names)).any() or (metric[~np.isnan(score)] < 0).any():
+        raise ValueError(f"expected metrics from 0 to {len(detector.names) - 1} where there is a score")
     return score, metric, verdict.reasons
 
 

@@ -134,6 +134,25 @@ class Lifecycle:
         stop = stop if self.ended is None else min(stop, self.ended)
         return max(0, stop - start) - self.paused(start, stop) if stop > start else 0
 
+    def without_pauses(self, times: np.ndarray) -> np.ndarray:
+        """Return times less the paused time before each, UTC nanoseconds, int64[n]; their differences are active time.
+
+        Examples:
+            >>> life = Lifecycle("demo", started=0)
+            >>> life.move("pause", 10, seq=3)
+            >>> life.move("resume", 15, seq=3)
+            >>> life.without_pauses(np.array([5, 12, 20])).tolist()
+            [5, 10, 15]
+        """
+        if not self.changes:
+            return times
+        spans = self.pauses(int(times.max(initial=0)))
+        begins, ends = np.array(spans, np.int64).reshape(-1, 2).T
+        whole = np.concatenate(([0], np.cumsum(ends - begins)))
+        at = np.searchsorted(begins, times, "right")  # number of pauses that began before
+        running = np.where(at > 0, np.concatenate(([0], ends))[at] - times, 0)  # rest of a pause that lasts then
+        return np.asarray(times - whole[at] + np.maximum(running, 0))
+
     def active_each(self, start: np.ndarray, stop: np.ndarray, began: np.ndarray | None = None) -> np.ndarray:
         """Return the active nanoseconds of many spans, as `active` does for one.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.anomaly.incidents import incident_frame, incident_summary
+from crucible_nb.anomaly.silence import Silence
 from crucible_nb.events.batch import Batch
 from crucible_nb.events.kinds import Columns
 from crucible_nb.events.rows import batch_of_rows
@@ -64,6 +65,8 @@ class Stream:
         self.clock, self.problems = clock or config.new_clock(), problems or Problems(config.name)
         self.pipeline = config.new_pipeline(self.clock, self.problems, writer_id)
         self.pipeline.watch = self._judge
+        if writer_id == 0:  # what a worker does not get is no silence of the experiment
+            self.pipeline.detect.active = self._without_pauses
         self.monitor = Monitor(self.problems, config.action, in_event_time=config.clock == "events")
         self.monitor.dictionaries = self.pipeline.columns.dictionaries
         self.ledger: Ledger | None = None
@@ -73,6 +76,9 @@ class Stream:
 
     def _judge(self, batch: Batch) -> None:
         self.monitor.judge(batch, self.lifecycle)
+
+    def _without_pauses(self, times: np.ndarray) -> np.ndarray:
+        return self.lifecycle.without_pauses(times)
 
     def empty_copy(self, writer_id: int, started: int | None) -> Stream:
         """Return a stream without events that shares the clock and the problem counter, to which `record` refers."""
@@ -123,7 +129,7 @@ class Stream:
         Args:
             verb: A transition (facts: clock), or absent (since, clock), sampling (policy), prices (table), watch (rule,
                 kind, action), objective (condition, target), alert (alert, fired), plan (plan), look (look), mark
-                (name, time, clock).
+                (name, time, clock), silence (time, and the fields of `Silence`).
             facts: Arguments of the verb, as objects.
 
         Raises:
@@ -184,6 +190,15 @@ class Stream:
         if moment is None:
             moment = self.clock.now(facts["clock"]) + (self.config.clock == "events" and self.pipeline.seq > 0)
         self.marks[facts["name"]] = int(moment)
+
+    def _silence(self, _: str, facts: Mapping[str, Any]) -> None:
+        """Tell of a silence that was noticed while it lasts; a replay does not decide it again."""
+        silence = Silence(*(facts[name] for name in Silence._fields))
+        self.pipeline.detect.hear(facts["time"], silence)
+
+    def silences(self, now: int) -> list[Silence]:
+        """Return the silences to tell of at a moment, in UTC nanoseconds."""
+        return self.pipeline.detect.silences(int(self._without_pauses(np.array([now]))[0]))
 
     # -- state --------------------------------------------------------------------------------------------------------
 
@@ -316,4 +331,5 @@ _VERBS: dict[str, Callable[[Stream, str, Mapping[str, Any]], None]] = {
     "plan": Stream._plan,
     "look": Stream._look,
     "mark": Stream._mark,
+    "silence": Stream._silence,
 }

@@ -44,6 +44,11 @@ def _decode_alert(data: Facts, _: ExperimentConfig) -> dict[str, Any]:
     return {"alert": alert_of([decode_exact(cell) for cell in data["alert"]]), "fired": data["fired"]}
 
 
+def _decode_silence(data: Facts, _: ExperimentConfig) -> dict[str, Any]:
+    texts, whole = {name: str(data[name]) for name in ("event", "reason")}, {n: int(data[n]) for n in ("time", "since")}
+    return {**texts, **whole, "gap": float(data["gap"]), "score": float(data["score"])}
+
+
 def _encode_watch(facts: Facts, _: ExperimentConfig) -> dict[str, Any]:
     return {**facts, "rule": facts["rule"].cells()}
 
@@ -64,6 +69,7 @@ _CODECS: dict[str, tuple[Codec, Codec]] = {
     ),
     "watch": (_encode_watch, _decode_watch),
     "alert": (_encode_alert, _decode_alert),
+    "silence": (lambda facts, _: dict(facts), _decode_silence),
     "plan": (
         lambda facts, _: {"plan": plan_facts(facts["plan"])},
         lambda data, _: {"plan": plan_of(**data["plan"])},

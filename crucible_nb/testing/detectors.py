@@ -25,8 +25,8 @@ def check_detector(detector: Detector, *, frame: pd.DataFrame | None = None, wit
 
     Args:
         detector: An instance with its parameters.
-        frame: A clean stream of a thousand events or more with the columns it reads; None uses seeded normal values of
-            its metrics, two models and gaps.
+        frame: A clean stream of a thousand events or more with the columns it reads, with times if it has a
+            DatetimeIndex; None uses seeded normal values of its metrics, two models and gaps.
         without: Names of laws that the detector does not claim, such as "it_goes_on_from_its_state" for a wrapped
             third-party model whose state cannot be saved; it starts from nothing when an experiment is resumed.
 
@@ -76,10 +76,13 @@ def scores(detector: Detector, frame: pd.DataFrame, cuts: Sequence[int] = ()) ->
         True
     """
     edges = [0, *cuts, len(frame)]
-    parts = [
-        detector.judge(EventColumns.of_frame(frame.iloc[start:stop], start)).score for start, stop in pairwise(edges)
-    ]
+    parts = [detector.judge(_events(frame.iloc[start:stop], start)).score for start, stop in pairwise(edges)]
     return np.concatenate(parts)
+
+
+def _events(frame: pd.DataFrame, start: int = 0) -> EventColumns:
+    times = frame.index.as_unit("ns").asi8 if isinstance(frame.index, pd.DatetimeIndex) else None
+    return EventColumns.of_frame(frame, start, times=times)
 
 
 def no_cut_changes_a_bit(detector: Detector, frame: pd.DataFrame) -> None:
@@ -133,7 +136,7 @@ def a_planted_spike_is_found_and_explained(detector: Detector, frame: pd.DataFra
     for name in detector.metrics:
         high = float(frame[name].mean() + 50 * frame[name].std())
         spiked.loc[spiked.index[first : first + 80], name] = high
-    verdict = detector.begin().judge(EventColumns.of_frame(spiked))
+    verdict = detector.begin().judge(_events(spiked))
     hits = np.flatnonzero(verdict.score[first : first + 80] >= 1)
     assert len(hits), f"no alarm; the largest score is {np.nanmax(verdict.score[first : first + 80]):.2f}"
     said = verdict.reasons.get(first + int(hits[0]), "")
@@ -158,7 +161,7 @@ def it_goes_on_from_its_state(detector: Detector, frame: pd.DataFrame) -> None:
     running, half = detector.begin(), len(frame) // 2
     begin = scores(running, frame.iloc[:half])
     again = detector.from_dict(_through_json(running.to_dict()))
-    end = again.judge(EventColumns.of_frame(frame.iloc[half:], half)).score
+    end = again.judge(_events(frame.iloc[half:], half)).score
     whole = scores(detector.begin(), frame)
     assert np.array_equal(np.concatenate((begin, end)), whole, equal_nan=True), "after a round trip the scores differ"
 
@@ -167,7 +170,7 @@ def its_state_is_plain_json(detector: Detector, frame: pd.DataFrame) -> None:
     """Strict JSON (no infinity, no NaN) holds the state to the bit: before any value, after one, after many."""
     running, none = detector.begin(), frame.iloc[:3].assign(**dict.fromkeys(detector.metrics, np.nan))
     for part in (frame.iloc[:0], none, frame.iloc[:1], frame.iloc[1 : len(frame) // 2]):
-        running.judge(EventColumns.of_frame(part))
+        running.judge(_events(part))
         state = running.to_dict()
         again = _through_json(state)
         # as text NaN equals itself, and -0.0 is not 0.0
@@ -185,7 +188,7 @@ def _through_json(state: Any) -> Any:
 def an_empty_block_is_nothing(detector: Detector, frame: pd.DataFrame) -> None:
     """A block without events has no scores and does not change later ones."""
     running = detector.begin()
-    assert len(running.judge(EventColumns.of_frame(frame.iloc[:0])).score) == 0
+    assert len(running.judge(_events(frame.iloc[:0])).score) == 0
     assert np.array_equal(scores(running, frame), scores(detector.begin(), frame), equal_nan=True)
 
 

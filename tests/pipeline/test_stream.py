@@ -33,6 +33,7 @@ def test_a_replay_applies_every_verb_as_the_live_run_did(tmp_path: Path, monkeyp
     exp.slo("latency_ms < 2", target=0.9)
     exp.watch("burn_rate > 2 by model")
     exp.mark("warm")
+    exp._intake.apply("silence", {"time": 9, "event": "a", "since": 1, "gap": 8.0, "score": 2.0, "reason": "no a"})
     exp.reprice({"own": {"input": 1.0, "output": 2.0}})
     exp.set_sampling("uniform", {"rate": 0.5})
     exp.record("a", latency_ms=2.0, time=2)

@@ -198,7 +198,10 @@ values = st.recursive(
     max_leaves=12,
 )
 verbs = st.sampled_from(
-    ["rows", "pause", "resume", "stop", "sampling", "prices", "watch", "alert", "plan", "look", "absent", "crucible"]
+    [
+        *("rows", "pause", "resume", "stop", "sampling", "prices", "watch", "alert", "plan", "look", "absent"),
+        *("objective", "mark", "silence", "crucible"),
+    ]
 )
 
 
