@@ -126,6 +126,9 @@ FAMILIES = (
             ),
         },
     ),
+    Family("datasets", "Datasets", "The same questions of files larger than memory.", "crucible_nb",
+           {"": words("open_dataset datasets.dataset.Dataset")}),
+    Family("reports", "Reports and demo", "A run in one file, and a first look.", "crucible_nb", {"": words("report demo demos.first_look.Demo")}),
     Family(
         "capture", "Capture", "Events of clients and spans without calls of ``record``.", "crucible_nb.capture",
         {"": words("openai anthropic google_genai litellm mistral auto otel from_otel Capture Receiver Trace")},
