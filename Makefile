@@ -9,7 +9,7 @@ install = { test -x $(BIN)/uv || $(PIP) uv; } && $(BIN)/uv pip install --quiet -
 MAIN := -e '.[all]'
 TEST := -e '.[all,test,docs]'
 
-.PHONY: demo test check coverage explore lint bench docs notebooks browser bundle clean
+.PHONY: demo test check coverage explore lint bench docs notebooks browser bundle release clean
 
 JS := crucible_nb/notebook/js
 KERNELS := 6.31.0 7.1.0 7.2.0 7.3.0
@@ -69,6 +69,15 @@ $(JS)/node_modules: $(JS)/package-lock.json
 .ipykernels/%: $(VENV)/.test
 	$(call install,--no-deps --upgrade --target $@ ipykernel==$*)
 	touch $@
+
+# what a release uploads, into dist/, and a look at it; it uploads nothing
+release:
+	rm -rf dist
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(call install,build twine)
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python tools/check_dist.py dist
 
 clean:
 	rm -rf $(VENV) .ipykernels $(JS)/node_modules out build dist docs/_build docs/api docs/tutorials .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

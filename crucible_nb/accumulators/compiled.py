@@ -20,10 +20,10 @@ _MANTISSA = (1 << 52) - 1
 _IMPLICIT = 1 << 52
 _BIAS = 1075
 _NOT_FINITE = 0x7FF
-_LIMIT = 2.0**62
 _NARROW = 1023 + 31  # exponent of 2**31
 _LOWEST_GRID = -950  # 2**950 is still a float
-_GRIDS, _STEP = 4, 9  # grids of a column, and bits between them: an integer of 62 bits holds 9 more than a mantissa
+_DOWN_52, _UP_52, _DOWN_26, _UP_26 = 2.0**-52, 2.0**52, 2.0**-26, 2.0**26
+_PART = 1024  # numbers added at a time: products of pieces of 25 bits and a sign, so many of them, fit an int64
 
 
 def jit(kernel: Kernel) -> Kernel:
@@ -55,7 +55,7 @@ def exponents(values: Any) -> tuple[int, int, bool]:
 
 def grid_of(exponent: int) -> int:
     """Return the grid for numbers up to an exponent, as `add_runs` takes it."""
-    return max(exponent - 1022 - 62, _LOWEST_GRID)
+    return max(exponent - 1022 - 77, _LOWEST_GRID)
 
 
 @jit
@@ -65,7 +65,7 @@ def count(time: Any, success: Any, order: Any, starts: Any, counts: Any, span: A
     Args:
         time: int64[n].
         success: Outcomes, int8[n]: 1, 0, -1 unknown.
-        order: Order of the rows, int32[n].
+        order: Order of the rows, int32[n]; int32[0] if they are in order.
         starts: Start of each run in `order`, and n: int64[cells + 1]; runs may be empty.
         counts: int64[4, cells]: events twice, successes, failures; written.
         span: int64[2, cells]; narrowed.
@@ -73,11 +73,18 @@ def count(time: Any, success: Any, order: Any, starts: Any, counts: Any, span: A
     for cell in range(len(starts) - 1):
         successes = failures = 0
         first, last = span[0, cell], span[1, cell]
-        for place in range(starts[cell], starts[cell + 1]):
-            i = order[place]
-            successes += success[i] == 1
-            failures += success[i] == 0
-            first, last = min(first, time[i]), max(last, time[i])
+        if len(order):
+            for place in range(starts[cell], starts[cell + 1]):
+                i = order[place]
+                successes += success[i] == 1
+                failures += success[i] == 0
+                first, last = min(first, time[i]), max(last, time[i])
+        else:
+            times, outcomes = time[starts[cell] : starts[cell + 1]], success[starts[cell] : starts[cell + 1]]
+            for i in range(len(times)):
+                successes += outcomes[i] == 1
+                failures += outcomes[i] == 0
+                first, last = min(first, times[i]), max(last, times[i])
         counts[0, cell] = counts[1, cell] = starts[cell + 1] - starts[cell]
         counts[2, cell], counts[3, cell] = successes, failures
         span[0, cell], span[1, cell] = first, last
@@ -150,21 +157,13 @@ def _add_whole(value: int, position: int, chunks: Any, cell: int, low: int) -> N
 
 
 @jit
-def _on_grid(x: float, word: int, grid: int, scales: Any) -> tuple[int, Any]:
-    """Return the level of the grid of which a number is a multiple, and that multiple; see `add_runs`.
-
-    The level is -1 for numbers that are not finite, and `_GRIDS` for those with bits below all grids.
-    """
-    y = x * scales[0]
-    if not abs(y) < _LIMIT:
-        return -1, 0
-    whole = np.int64(y)
-    if y == whole and (whole != 0 or x == 0.0):
-        return 0, whole
-    level = (grid - ((word >> 52) & 0x7FF) + _BIAS + _STEP - 1) // _STEP
-    if level >= _GRIDS:
-        return _GRIDS, 0
-    return level, np.int64(x * scales[level])
+def _part(values: Any, order: Any, start: int, stop: int, scratch: Any) -> Any:
+    """Return the values of some places of an order, float64[stop - start]; an empty order is that of the rows."""
+    if not len(order):
+        return values[start:stop]
+    for place in range(start, stop):
+        scratch[place - start] = values[order[place]]
+    return scratch[: stop - start]
 
 
 @jit
@@ -181,66 +180,62 @@ def add_runs(
 ) -> int:
     """Add the numbers of a column, and their squares, to one cell per run of rows; return how many are infinite.
 
-    Numbers are added as multiples of a grid, integers of 62 bits; those with bits below it as multiples of a finer
-    grid, or bit by bit. The square of such an integer is three products of its halves.
+    Numbers are whole multiples of a grid, cut into three signed pieces of 26 bits. The pieces and their products are
+    added as integers, which is without a branch, so that several numbers are added at a time. Numbers so small that
+    they have bits below the grid are added one by one.
 
     Args:
         values: float64[n], n < 2**29; NaN is unknown.
-        order: Order of the rows, int32[n].
+        order: Order of the rows, int32[n]; int32[0] if they are in order.
         starts: Start of each run in `order`, and n: int64[cells + 1]; runs may be empty.
-        grid: The numbers are below 2 ** (grid + 62); from -950.
+        grid: The numbers are below 2 ** (grid + 77); from -950.
         known: Number of known values of each cell, int64[cells], increased.
         totals: Chunks of the sums, int64[cells, k], with room for all numbers.
         low: Position of the lowest bit of the first of these chunks.
         squares: Chunks of the sums of squares, likewise.
         low_squares: Position of the lowest bit of the first of these.
     """
-    infinite, words = 0, values.view(np.int64)
-    scales = 2.0 ** -(grid - _STEP * np.arange(_GRIDS, dtype=np.float64))
-    parts = np.zeros(_GRIDS * 8, np.int64)
+    infinite, scratch = 0, np.empty(_PART)
+    scale, least = 2.0**-grid, 2.0 ** (grid + 52)
     for cell in range(len(starts) - 1):
-        count = levels = 0
-        a = b = c = d = e = f = g = h = 0  # parts of level 0, in registers
-        for place in range(starts[cell], starts[cell + 1]):
-            i = order[place]
-            x = values[i]
-            if x != x:
-                continue
-            count += 1
-            level, whole = _on_grid(x, words[i], grid, scales)
-            if level < 0:
-                infinite += 1
-                continue
-            if level == _GRIDS:
-                _add_number(words[i], cell, totals, low, squares, low_squares)
-                continue
-            high, rest = whole >> 31, whole & 0x7FFFFFFF
-            small, mixed, large = rest * rest, high * rest, high * high
-            if level == 0:
-                a, b = a + (whole & _MASK), b + (whole >> 32)
-                c, d = c + (small & _MASK), d + (small >> 32)
-                e, f = e + (mixed & _MASK), f + (mixed >> 32)
-                g, h = g + (large & _MASK), h + (large >> 32)
-                continue
-            levels, at = max(levels, level), level * 8
-            parts[at] += whole & _MASK
-            parts[at + 1] += whole >> 32
-            parts[at + 2] += small & _MASK
-            parts[at + 3] += small >> 32
-            parts[at + 4] += mixed & _MASK
-            parts[at + 5] += mixed >> 32
-            parts[at + 6] += large & _MASK
-            parts[at + 7] += large >> 32
-        known[cell] += count
-        parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7] = a, b, c, d, e, f, g, h
-        for level in range(levels + 1):
-            bit, at = grid - _STEP * level, level * 8
-            for j in range(2):
-                _add_whole(parts[at + j], bit + 32 * j, totals, cell, low)
-                _add_whole(parts[at + 2 + j], 2 * bit + 32 * j, squares, cell, low_squares)
-                _add_whole(parts[at + 4 + j], 2 * bit + 32 + 32 * j, squares, cell, low_squares)
-                _add_whole(parts[at + 6 + j], 2 * bit + 62 + 32 * j, squares, cell, low_squares)
-        parts[:] = 0
+        for start in range(starts[cell], starts[cell + 1], _PART):
+            part = _part(values, order, start, min(start + _PART, starts[cell + 1]), scratch)
+            missing = small = 0
+            a = b = c = aa = ab = middle = bc = cc = 0
+            for i in range(len(part)):
+                x = part[i]
+                size = abs(x)
+                missing += x != x
+                infinite += size == np.inf
+                small += (size < least) & (size > 0)
+                y = (x if (size >= least) & (size < np.inf) else 0.0) * scale
+                high = np.rint(y * _DOWN_52)
+                y = y - high * _UP_52  # exact, as all of these
+                mid = np.rint(y * _DOWN_26)
+                y = y - mid * _UP_26
+                whole: Any = np.int64(y)
+                mid_whole: Any = np.int64(mid)
+                high_whole: Any = np.int64(high)
+                a, b, c = a + whole, b + mid_whole, c + high_whole
+                aa += whole * whole
+                ab += whole * mid_whole
+                middle += mid_whole * mid_whole + 2 * (whole * high_whole)
+                bc += mid_whole * high_whole
+                cc += high_whole * high_whole
+            known[cell] += len(part) - missing
+            _add_whole(a, grid, totals, cell, low)
+            _add_whole(b, grid + 26, totals, cell, low)
+            _add_whole(c, grid + 52, totals, cell, low)
+            _add_whole(aa, 2 * grid, squares, cell, low_squares)
+            _add_whole(ab, 2 * grid + 27, squares, cell, low_squares)
+            _add_whole(middle, 2 * grid + 52, squares, cell, low_squares)
+            _add_whole(bc, 2 * grid + 79, squares, cell, low_squares)
+            _add_whole(cc, 2 * grid + 104, squares, cell, low_squares)
+            if small:
+                words = part.view(np.int64)
+                for i in range(len(part)):
+                    if part[i] != 0 and abs(part[i]) < least:
+                        _add_number(words[i], cell, totals, low, squares, low_squares)
     return infinite
 
 
@@ -249,20 +244,21 @@ def add_whole_runs(
     values: Any, order: Any, starts: Any, known: Any, totals: Any, low: int, squares: Any, low_squares: int
 ) -> None:
     """Add whole numbers below 2**31, and their squares, with the arguments of `add_runs`."""
+    scratch = np.empty(_PART)
     for cell in range(len(starts) - 1):
-        count = total = small = large = 0
-        for place in range(starts[cell], starts[cell + 1]):
-            x = values[order[place]]
-            if x != x:
-                continue
-            count += 1
-            whole: Any = np.int64(x)
-            square = whole * whole
-            total, small, large = total + whole, small + (square & _MASK), large + (square >> 32)
-        known[cell] += count
-        _add_whole(total, 0, totals, cell, low)
-        _add_whole(small, 0, squares, cell, low_squares)
-        _add_whole(large, 32, squares, cell, low_squares)
+        for start in range(starts[cell], starts[cell + 1], _PART):
+            part = _part(values, order, start, min(start + _PART, starts[cell + 1]), scratch)
+            missing = total = small = large = 0
+            for i in range(len(part)):
+                x = part[i]
+                missing += x != x
+                whole: Any = np.int64(x if x == x else 0.0)
+                square = whole * whole
+                total, small, large = total + whole, small + (square & _MASK), large + (square >> 32)
+            known[cell] += len(part) - missing
+            _add_whole(total, 0, totals, cell, low)
+            _add_whole(small, 0, squares, cell, low_squares)
+            _add_whole(large, 32, squares, cell, low_squares)
 
 
 @jit

@@ -34,7 +34,7 @@ class Auto(Detector):
     Nine rules ("voices") speak, each 1.0 at its limit; half-convinced ones add up: the score is the eighth root of the
     sum of their eighth powers.
 
-    - Level, dispersion: the mean of about the last 50 values, or of their distances from the mean, is 3.5 standard
+    - Level, dispersion: the mean of about the last 50 values, or of their distances from the mean, is 3.4 standard
       deviations from its own past.
     - Extreme: a value exceeds all values so far by a standard deviation.
     - Error: how far the value is from the nearest of three predictions: the last value, a mean, a line.

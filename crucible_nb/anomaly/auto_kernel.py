@@ -1,6 +1,8 @@
 """`auto` for one value at a time, compiled by numba (extra `[fast]`): the same bits as `voices`.
 
-Imported only on use. A row holds the state of a group: `base.COMMON`, then `auto_state.STATE`.
+Imported only on use. A row holds the state of a group: `base.COMMON`, then `auto_state.STATE`. The settings are
+constants of the compiled code, and numba's cache on disk does not see that `auto_state` was edited: then this file has
+to be touched as well.
 """
 
 from __future__ import annotations

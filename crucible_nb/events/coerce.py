@@ -189,11 +189,30 @@ def _to_float(column: Column) -> tuple[Column, dict[int, Any]]:
 def _to_integer(column: Column) -> tuple[Column, dict[int, Any]]:
     if column.kind == "boolean":
         return Column("integer", column.values.astype(np.int64), column.mask), {}
+    at_once = _whole_at_once(column.values)
+    if at_once is not None:
+        return at_once, {}
     gone = np.isnan(column.values)
-    bad = ~gone & ~((column.values == np.floor(column.values)) & (np.abs(column.values) < 2.0**63))
+    inside = (column.values >= -(2.0**63)) & (column.values < 2.0**63)
+    bad = ~gone & ~((column.values == np.floor(column.values)) & inside)
     missing = gone | bad
     whole = np.where(missing, 0.0, column.values).astype(np.int64)
     return Column("integer", whole, missing if missing.any() else None), _misfits(column, bad)
+
+
+def _whole_at_once(values: np.ndarray) -> Column | None:
+    """Convert floats to integers if each is whole or missing, and far below 2**63; else None."""
+    with np.errstate(invalid="ignore"):  # what NaN becomes is not used
+        whole = values.astype(np.int64)
+    missing = whole != values
+    if not missing.any():
+        missing, gone = None, False
+    else:
+        gone = not np.isnan(values[missing]).all()
+        np.putmask(whole, missing, 0)
+    if gone or not len(whole) or max(-int(whole.min()), int(whole.max())) >= _LARGE // 2:
+        return None
+    return Column("integer", whole, missing)
 
 
 def _to_boolean(column: Column) -> tuple[Column, dict[int, Any]]:

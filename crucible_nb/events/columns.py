@@ -107,11 +107,29 @@ def _durations(name: str, column: pd.Series) -> Read:
 
 
 def _objects(name: str, column: pd.Series) -> Read:
+    truths = _truths(column)
+    if truths is not None:
+        return truths
     converted = _converted(column)
     if converted is not None:
         return _read(name, converted)
     values = arrow_array(column).to_pylist() if isinstance(column.dtype, pd.ArrowDtype) else column
     return [value if type(value) in PLAIN else plain(value, name) for value in values]
+
+
+_SINGLE = [id(one) for one in (None, False, True, np.False_, np.True_)]
+
+
+def _truths(column: pd.Series) -> Column | None:
+    """Read Python's and numpy's booleans and None, each of which is a single object; None if there are other values."""
+    if column.dtype != np.object_ or not len(column) or id(column.iloc[0]) not in _SINGLE:
+        return None
+    objects = np.frombuffer(column.to_numpy().tobytes(), np.intp)
+    gone, *are = (objects == one for one in _SINGLE)
+    true = are[1] | are[3]
+    if gone.all() or not (gone | are[0] | are[2] | true).all():
+        return None
+    return Column("boolean", true, gone if gone.any() else None)
 
 
 _ALIKE = ("boolean", "integer", "floating", "string")

@@ -97,14 +97,13 @@ class Columns:
 
     def refit(self, name: str, column: Column) -> Fitted:
         """Convert booleans, integers or floats to the kind of a column, as `fit` does, without a loop."""
-        known = column.known()
         kind = self.kinds.get(name)
-        if kind is None and not known.any():
+        if kind is None and not column.known().any():
             return column, {}
         if kind is None:
             kind = self.kinds[name] = "string" if name.endswith("_id") else column.kind
         if kind in ("integer", "boolean") and name not in COLUMNS:
-            kind = self._widen_at_once(name, kind, column, known)
+            kind = self._widen_at_once(name, kind, column, column.known())
         return refit(name, kind, column, self.dictionary(name))
 
     def _widen_at_once(self, name: str, kind: Kind, column: Column, known: np.ndarray) -> Kind:

@@ -668,7 +668,8 @@ class Experiment(Near):
 
         Args:
             callback: Callable (Alert) -> anything; an Alert has time, kind, metric, value, severity,
-                reason, action, group.
+                reason, action, group. The first and the last event of an incident are in `anomalies()` (`first_seq`,
+                `last_seq`), in the row whose `start` is the time of the alert.
 
         Returns:
             A function that removes the callback.
@@ -1081,7 +1082,9 @@ class Experiment(Near):
 
     def _repr_html_(self) -> str:
         facts, lag = self.summary(), self._copies.lag()
-        progress = "" if facts["progress"] is None else f" ({facts['progress']:.0%} of {self.sample_size:,})"
+        share = facts["progress"]
+        planned = f"{self.sample_size:,}" if share is not None else ""
+        progress = "" if share is None else f" ({share:.0%} of {planned})" if share <= 1 else f" ({planned} planned)"
         rows = [
             ("status", facts["status"]),
             ("condition", brief(self.condition or "–", 80)),

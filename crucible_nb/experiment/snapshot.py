@@ -88,7 +88,7 @@ def labelled(pipeline: Pipeline, by: str, seq: int, limit: int) -> Labelled:
     return Labelled(numbers_of(rows), *rows.codes(by))
 
 
-_FACTS = ("event", "model", "error", "sample_id", "session_id", "user_id")
+_FACTS = ("event", "model", "error", "sample_id", "session_id", "user_id", "trace_id")
 
 
 def facts_of_row(buffer: Buffer, seq: int) -> dict[str, Any]:

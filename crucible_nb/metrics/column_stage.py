@@ -43,8 +43,9 @@ class ColumnStage:
         columns = {
             name: cell.floats() for name, cell in cells.items() if cell.kind in _NUMERIC and name not in _STANDARD
         }
-        if len(batch) < BLOCK:  # it waits, and the user's arrays may change; a larger one is binned at once
-            columns = {name: numbers.copy() for name, numbers in columns.items()}
+        # a small batch waits, and the user's arrays may change; compiled code is not made for arrays that are read-only
+        take = np.copy if len(batch) < BLOCK else _own
+        columns = {name: take(numbers) for name, numbers in columns.items()}
         if not columns:
             return
         weight = batch.cells.get("weight")
@@ -111,6 +112,10 @@ class ColumnStage:
             self.missed = seq
         else:
             self._states, self.missed = ColumnStates.from_dict(state), int(state["missed"])
+
+
+def _own(numbers: np.ndarray) -> np.ndarray:
+    return np.require(numbers, requirements=["C", "W"])
 
 
 def _last_known(cell: Column, order: Iterable[Any]) -> int | None:

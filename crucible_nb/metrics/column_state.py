@@ -139,13 +139,15 @@ class ColumnStates:
 
     def add(self, values: Values) -> None:
         """Add the numbers of consecutive events, in place."""
-        known = {name: _known(numbers, values.weight) for name, numbers in values.columns.items()}
-        names = [name for name, (numbers, _) in known.items() if len(numbers)]
+        names = list(values.columns)
         for start in range(0, len(names), _ROWS):
             some = names[start : start + _ROWS]
             table = fold(_block([values.columns[name] for name in some], values), one_cell(values.size))
             for row, name in enumerate(some):
-                self.numbers.setdefault(name, ColumnState()).add(table, row, SharedValues(*known[name]))
+                whole = int(table.counts[KNOWN + row, 0]) == values.size
+                known = (values.columns[name], None) if whole else _known(values.columns[name], values.weight)
+                if len(known[0]):
+                    self.numbers.setdefault(name, ColumnState()).add(table, row, SharedValues(*known))
 
     def see(self, name: str, value: Newest) -> None:
         """Take a value as the newest of a column unless it is older; values of one time come in their order."""
@@ -215,8 +217,6 @@ def join_values(parts: Sequence[Values]) -> Values:
 def _known(numbers: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the known numbers with a weight, and their weights."""
     missing = np.isnan(numbers)
-    if weight is None and not missing.any():
-        return numbers, None
     kept = ~missing if weight is None else ~missing & (weight > 0)
     return numbers[kept], None if weight is None else weight[kept]
 

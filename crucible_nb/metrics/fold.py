@@ -157,13 +157,14 @@ def _column(table: SumTable, row: int, x: np.ndarray, starts: np.ndarray, w: np.
 def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     """Sum by cell, with the events in any order."""
     codes, size = cells.codes, len(cells.starts) - 1
-    order = np.arange(block.size, dtype=np.int32) if cells.order is None else cells.order
+    order = _IN_ORDER if cells.order is None else cells.order
     table, w = SumTable(size), None if block.weight is None else np.require(block.weight, requirements=["C", "W"])
     if block.counts_events:
         time = np.require(block.time, requirements=["C", "W"])  # numba compiles anew for arrays that are read-only
         compiled.count(time, block.success, order, cells.starts, table.counts, table.span[:2])
         filled = np.flatnonzero(np.diff(cells.starts))
-        table.span[2, filled] = np.minimum.reduceat(block.begins()[order], cells.starts[filled])
+        begins = block.begins() if cells.order is None else block.begins()[order]
+        table.span[2, filled] = np.minimum.reduceat(begins, cells.starts[filled])
     light, heavy = _BIAS, _BIAS  # a weight of 1 shifts nothing
     if w is not None:
         table.counts[ONES:KNOWN] = 0
@@ -194,6 +195,7 @@ def _compiled(block: Block, cells: Cells, compiled: Any) -> SumTable:
     return table
 
 
+_IN_ORDER = np.empty(0, np.int32)
 _BIAS = 1075  # exponents of float64 minus that are positions of the lowest bit of a mantissa
 
 
@@ -202,7 +204,7 @@ def _reserve(table: SumTable, ranges: list[tuple[int, int]], shifts: tuple[int, 
     if not ranges:
         return
     light, heavy = shifts
-    low = min(0, *(min(low - _BIAS, high - _BIAS - 40) for low, high in ranges))  # the finest grid is 36 bits below
+    low = min(0, *(min(low - _BIAS, high - _BIAS - 40) for low, high in ranges))  # the grid is 24 bits below
     high = max(-52, *(max(high - _BIAS, _LOWEST_HIGH) for _, high in ranges))
     table.totals.reserve(low + light, high + heavy + 140, 16 * n)
     table.squares.reserve(2 * low + light, 2 * high + heavy + 240, 16 * n)

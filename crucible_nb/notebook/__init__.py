@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from crucible_nb.anomaly.tellings import SEVERITIES
-from crucible_nb.experiment.experiment import Experiment, groupings_of
+from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.experiment.extensions import register
 from crucible_nb.experiment.listing import VIEWERS
 from crucible_nb.notebook import figures
+from crucible_nb.notebook.choices import common_groupings
 from crucible_nb.utils import checks
 
 __all__ = ["dashboard", "figures", "track_iter"]
@@ -43,7 +44,8 @@ def dashboard(
         refresh: Seconds between two updates, at least 0.1.
         compare: Another experiment, or a list of up to five, to show the arms side by side, and the running comparison
             of each with this one.
-        by: Column to break down by at first: event, model or one of `cr.start(by=)`; the page has a picker for it.
+        by: Column to break down by at first: event, model or one of `cr.start(by=)` of every arm; the page has a picker
+            for it.
         show: Whether to show it here; False for a dashboard that is put into a box, a tab or an `Output`.
         severity: Least severity of an incident that is shown: "low", "medium", "high" or "critical". None shows all.
 
@@ -67,7 +69,7 @@ def dashboard(
     checks.number("refresh", refresh, ge=0.1)
     others = _others(self, compare)
     if by is not None:
-        checks.one_of("by", by, [] if others else groupings_of(self))
+        checks.one_of("by", by, common_groupings([self, *others]))
     least = "low" if severity is None else checks.one_of("severity", severity, SEVERITIES)
     return dashboards.open_dashboard((self, *others), float(refresh), least, by=by or "", show=bool(show))
 

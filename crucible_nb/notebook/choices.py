@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crucible_nb.experiment.experiment import groupings_of
+from crucible_nb.experiment.experiment import Experiment, groupings_of
 from crucible_nb.notebook import wire
 from crucible_nb.notebook.page_state import PageState
 from crucible_nb.notebook.page_tables import rows_of_span
 
 Span = list[tuple[int, int]]
+
+
+def common_groupings(experiments: Sequence[Experiment]) -> list[str]:
+    """Return the columns whose groups each of several experiments counts live.
+
+    Examples:
+        >>> import crucible_nb as cr
+        >>> common_groupings([cr.start("a", by=["tool"]), cr.start("b")])
+        ['event', 'model']
+    """
+    first, *others = (groupings_of(experiment) for experiment in experiments)
+    return [name for name in first if all(name in other for other in others)]
 
 
 class Choices:
@@ -52,8 +64,9 @@ class Choices:
         """Show the groups of a column, "" for none; columns whose groups are not counted live are ignored."""
         if by in ("", *self.groupings):
             self.by = by
+            names: list[str] = []
             for state in self._states:
-                state.break_down(by)
+                state.break_down(by, names)
 
     def _select(self, span: list[list[float]]) -> None:
         if not span:
@@ -104,8 +117,8 @@ class Choices:
 
     @property
     def groupings(self) -> list[str]:
-        """Columns to break down by: those whose groups are counted live; none with several arms."""
-        return groupings_of(self._states[0].experiment) if len(self._states) == 1 else []
+        """Columns to break down by: those whose groups are counted live, in every arm."""
+        return common_groupings([state.experiment for state in self._states])
 
     @property
     def groups(self) -> list[str]:

@@ -156,7 +156,8 @@ COMMANDS = {
         "Show a live dashboard, updated also while cells run.",
         (
             Argument(("--refresh",), "seconds between updates (default: 0.5)", "number"),
-            Argument(("--compare",), "a second experiment to compare with", "experiment"),
+            Argument(("--compare",), "experiments to compare with, up to five", "experiment", multiple=True),
+            Argument(("--by",), "column to break down by: event, model or one of `start --by`", "column"),
             *_COMMON,
         ),
     ),

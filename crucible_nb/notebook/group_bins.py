@@ -29,14 +29,15 @@ class GroupBins:
         experiment: The experiment.
         by: Name of the column.
         chunk: Maximum number of rows read at a time.
+        names: The groups of all arms, in order, a list that the arms share; None for one of its own.
 
     Attributes:
         names: The groups with bins, in order; `REST` is added once there are more.
     """
 
-    def __init__(self, experiment: Experiment, by: str, chunk: int) -> None:
+    def __init__(self, experiment: Experiment, by: str, chunk: int, names: list[str] | None = None) -> None:
         self.experiment, self.by, self._chunk = experiment, by, chunk
-        self.names: list[str] = []
+        self.names: list[str] = [] if names is None else names
         self._bins: dict[str, dict[str, Bins]] = {}
         self._last_seq: dict[int, int] = {}
 
@@ -95,7 +96,11 @@ class GroupBins:
             active: Active seconds of each bin.
         """
         spans = np.where(active > 0, active, math.nan)
-        parts = [self._parts(self._bins[name][key], like, first, spans) for name in self.names]
+        unknown = np.full((len(active), len(PARTS)), math.nan)  # of a group that another arm has
+        parts = [
+            self._parts(self._bins[name][key], like, first, spans) if name in self._bins else unknown
+            for name in self.names
+        ]
         return np.concatenate(parts, axis=1) if parts else np.empty((len(active), 0))
 
     @staticmethod

@@ -171,9 +171,9 @@ class Magic:
             options["margin"] = _margin(options["margin"])
         return compare(self._find_arm(a), self._find_arm(b), metrics, **options)
 
-    def _dashboard(self, experiment: str | None = None, compare: str | None = None, refresh: float = 0.5) -> Any:
-        other = None if compare is None else self.find_experiment(compare)
-        return self.find_experiment(experiment).dashboard(refresh, compare=other)
+    def _dashboard(self, experiment: str | None = None, compare: tuple[str, ...] = (), **options: Any) -> Any:
+        others = [self.find_experiment(name) for name in compare]
+        return self.find_experiment(experiment).dashboard(compare=others or None, **options)
 
     def _export(self, path: str, experiment: str | None = None, **options: Any) -> Path:
         return self.find_experiment(experiment).export(path, **options)

@@ -94,9 +94,9 @@ class PageState:
         metrics = self.experiment.metrics(start=start, at=stop)
         self._cards = _cards_of(metrics)
 
-    def break_down(self, by: str) -> None:
-        """Show the groups of a column, or none for ""."""
-        self.groups = GroupBins(self.experiment, by, _CHUNK_ROWS) if by else None
+    def break_down(self, by: str, names: list[str]) -> None:
+        """Show the groups of a column, or none for ""; all arms have one list of their names."""
+        self.groups = GroupBins(self.experiment, by, _CHUNK_ROWS, names) if by else None
 
     @property
     def facts(self) -> dict[str, Any]:

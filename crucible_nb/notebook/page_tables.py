@@ -17,6 +17,8 @@ _LONG = 48  # characters of a text
 _MAX_BYTES = 3_900
 _TEXTS: tuple[str, ...] = ("event", "model", "error")
 _IDS: tuple[str, ...] = ("sample_id", "session_id", "user_id")
+_TRACE = "trace_id"
+_TRACE_LENGTH = 16  # characters of a trace id, of which exp.trace takes a beginning
 _RANKED = {"slowest": "latency_ms", "dearest": "cost_usd"}
 
 
@@ -68,9 +70,7 @@ class PageTables:
 
     def _row(self, entry: Entry) -> wire.ListedRow:
         value, time, writer, seq = entry
-        facts = self._known[writer, seq]
-        texts, ids = ({name: _cut(facts[name]) for name in names if name in facts} for names in (_TEXTS, _IDS))
-        return {"value": float(f"{value:.6g}"), "time": time / 1e6, "seq": seq, "texts": texts, "ids": ids}
+        return _listed_row(value, time / 1e6, seq, self._known[writer, seq])
 
 
 def rows_of_span(experiment: Experiment, start: int, stop: int) -> wire.ArmTables:
@@ -94,10 +94,19 @@ def rows_of_span(experiment: Experiment, start: int, stop: int) -> wire.ArmTable
 def _listed(frame: pd.DataFrame, column: str) -> list[wire.ListedRow]:
     found: list[wire.ListedRow] = []
     for time, row in frame.nlargest(TOP, column).iterrows():
-        texts, ids = ({name: _cut(str(row[name])) for name in names if pd.notna(row[name])} for names in (_TEXTS, _IDS))
-        value, moment = float(f"{row[column]:.6g}"), pd.Timestamp(time).value / 1e6  # type: ignore[arg-type]
-        found.append({"value": value, "time": moment, "seq": int(row["seq"]), "texts": texts, "ids": ids})
+        facts = {name: str(row[name]) for name in (*_TEXTS, *_IDS, _TRACE) if name in row and pd.notna(row[name])}
+        moment = pd.Timestamp(time).value / 1e6  # type: ignore[arg-type]
+        found.append(_listed_row(float(row[column]), moment, int(row["seq"]), facts))
     return found
+
+
+def _listed_row(value: float, moment: float, seq: int, facts: dict[str, Any]) -> wire.ListedRow:
+    """Return a row of a list from the known texts of an event."""
+    texts, ids = ({name: _cut(facts[name]) for name in names if name in facts} for names in (_TEXTS, _IDS))
+    row: wire.ListedRow = {"value": float(f"{value:.6g}"), "time": moment, "seq": seq, "texts": texts, "ids": ids}
+    if _TRACE in facts:
+        row["trace"] = facts[_TRACE][:_TRACE_LENGTH]
+    return row
 
 
 def fitting(arms: list[wire.ArmTables]) -> list[wire.ArmTables]:

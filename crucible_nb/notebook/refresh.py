@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ _CHOICES = ("window", "pick", "by", "axis", "span")  # messages after which the 
 
 _PUSH_INTERVAL = 4.0  # seconds between two times that the code is sent unasked
 
-Send = Callable[[wire.Keyframe | wire.Tick | wire.Tables | wire.Trouble, Sequence[bytes]], None]
+Send = Callable[[wire.Keyframe | wire.Tick | wire.Tables | wire.ShownTrace | wire.Trouble, Sequence[bytes]], None]
 
 
 def tick_pause(cost: float, refresh: float) -> float:
@@ -199,6 +200,12 @@ class Refresher:
         with contextlib.suppress(Exception):
             self._send({"kind": "trouble", "text": f"{type(error).__name__}: {error}"[:300]}, [])
 
+    def _send_trace(self, trace: str, arm: int) -> None:
+        """Send a trace of an arm, which `exp.trace` draws."""
+        for state in self.composer.states[arm : arm + 1]:
+            experiment: Any = state.experiment  # cr.capture gives it the method
+            self._send({"kind": "trace", "html": experiment.trace(trace)._repr_html_()}, [])
+
     def _push_code(self, now: float) -> None:
         """Send the code unasked while no page is heard: before ipykernel 7.1 a busy kernel hears none."""
         if self._send_code is not None and self._pushes and not self._views and now >= self._next_push:
@@ -211,6 +218,8 @@ class Refresher:
             self._send_code()
         with self.composer.lock:
             self.composer.choices.apply(message)
+        if "trace" in message:
+            self._send_trace(message["trace"], message.get("arm", 0))
         if "verb" in message:
             states = self.composer.states
             for state in states[message["arm"] :][:1] if "arm" in message else states:

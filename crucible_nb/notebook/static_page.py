@@ -16,6 +16,7 @@ from crucible_nb.notebook import wire
 from crucible_nb.notebook.page_state import PageState, series_names
 from crucible_nb.notebook.static_chart import LETTERS, StillLine, still_chart, swatch
 from crucible_nb.utils.html import table
+from crucible_nb.utils.text import of_planned
 
 _MAX_LISTED = 10
 _TITLES = {"p95": "latency p95, ms", "rate": "events/s", "success": "success rate", "cost": "USD per hour"}
@@ -36,8 +37,8 @@ def line(experiments: Iterable[Experiment], severity: str = "low") -> str:
 
 def _line(experiment: Experiment, severity: str) -> str:
     facts, metrics = experiment.summary(), experiment.metrics()
-    target = "" if experiment.sample_size is None else f" of {experiment.sample_size:,}"
-    parts = [repr(experiment.name), facts["status"], f"{facts['total_events']:,}{target} events"]
+    count = of_planned(facts["total_events"], experiment.sample_size, share=False)
+    parts = [repr(experiment.name), facts["status"], f"{count} events"]
     if metrics.latency.count:
         parts.append(f"p95 {number(metrics.latency.p95)} ms")
     if metrics.reliability.total_requests:
@@ -148,9 +149,7 @@ def _elapsed(state: PageState, _: Metrics) -> str:
 
 
 def _count(state: PageState, _: Metrics) -> str:
-    progress = state.facts["progress"]
-    count = f"{state.facts['total_events']:,}"
-    return count if progress is None else f"{count} of {state.facts['sample_size']:,} ({progress:.0%})"
+    return of_planned(state.facts["total_events"], state.facts["sample_size"])
 
 
 def _latency(_: PageState, metrics: Metrics) -> str:

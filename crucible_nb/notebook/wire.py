@@ -3,8 +3,9 @@
 The kernel owns the state, the browser draws it. Only a small loader and the still picture are synced traits: a page
 that opens, reloads or shows a second view sends `hello` and receives a keyframe, so its state is never stale.
 
-**Kernel to browser.** A message has a JSON head (`Keyframe`, `Tick`, `Tables`, `Trouble` or `Code`). Keyframes and
-ticks have one binary buffer per arm, and are numbered; a browser that misses one requests a keyframe and waits for it.
+**Kernel to browser.** A message has a JSON head (`Keyframe`, `Tick`, `Tables`, `ShownTrace`, `Trouble` or `Code`).
+Keyframes and ticks have one binary buffer per arm, and are numbered; a browser that misses one requests a keyframe and
+waits for it.
 `Code` brings the program of the page, which a page asks for once.
 
 **A buffer**, little-endian: float64 for each name of `CARDS`; then, for each bin from `first` of the head on, float32
@@ -149,6 +150,7 @@ class ListedRow(TypedDict):
         seq: Sequence number.
         texts: Event, model and error, as far as known.
         ids: `sample_id`, `session_id` and `user_id`, as far as known.
+        trace: Beginning of its trace id, if it is part of a trace.
     """
 
     value: float
@@ -156,6 +158,7 @@ class ListedRow(TypedDict):
     seq: int
     texts: dict[str, str]
     ids: dict[str, str]
+    trace: NotRequired[str]
 
 
 class ArmTables(TypedDict):
@@ -177,6 +180,13 @@ class Code(TypedDict):
     """The program of the page; its two buffers are the JavaScript, and the stylesheet of the page."""
 
     kind: Literal["code"]
+
+
+class ShownTrace(TypedDict):
+    """A trace that a page has asked for, as HTML made of escaped texts."""
+
+    kind: Literal["trace"]
+    html: str
 
 
 class Title(TypedDict):
@@ -247,13 +257,14 @@ class BrowserMessage(TypedDict, total=False):
     """A message from the browser.
 
     Attributes:
-        kind: "view" (a view opened, is visible or is hidden), "gone", "do", "window", "pick", "by", "axis", "span" or
-            "code".
+        kind: "view" (a view opened, is visible or is hidden), "gone", "do", "window", "pick", "by", "axis", "span",
+            "trace" or "code".
         view: Name of the view that sends it.
         seen: Whether the view is visible.
         hello: Whether the view needs a keyframe.
         verb: "pause", "resume" or "stop".
-        arm: Index of the arm that the verb is for; None for all.
+        arm: Index of the arm that the verb or the trace is for; None for all.
+        trace: Beginning of the id of a trace to show.
         window: Name of the chosen window, a key of `WINDOWS`.
         columns: Columns to draw.
         by: Column to break down by, "" for none.
@@ -271,6 +282,7 @@ class BrowserMessage(TypedDict, total=False):
     columns: list[str]
     by: str
     axis: str
+    trace: str
     span: list[list[float]]
 
 
@@ -336,6 +348,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "window": _among(WINDOWS),
     "arm": lambda value: type(value) is int and value >= 0,
     "by": _is_text,
+    "trace": _is_text,
     "axis": _among(AXES),
     "columns": _are(_is_text),
     "span": _are(_is_span),
@@ -343,7 +356,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 
 _LATEST = 9e12  # ms since 1970 that fit into int64 nanoseconds
 
-KINDS = ("view", "gone", "do", "window", "pick", "by", "axis", "span", "code")
+KINDS = ("view", "gone", "do", "window", "pick", "by", "axis", "span", "trace", "code")
 """Kinds of messages from the browser."""
 
 MAX_COLUMNS = 24

@@ -104,8 +104,8 @@ def _add_total(batch: Batch) -> None:
     """Add prompt + completion tokens where both are known and no total was recorded; missing beyond int64."""
     prompt, completion = batch.cells["prompt_tokens"], batch.cells["completion_tokens"]
     total, mask = prompt.values + completion.values, _union(prompt.mask, completion.mask)
-    wrapped = ((prompt.values ^ total) & (completion.values ^ total)) < 0
-    if wrapped.any():
+    wrapped = _wraps(prompt.values, completion.values, total)
+    if wrapped is not None:
         total, mask = np.where(wrapped, 0, total), wrapped if mask is None else mask | wrapped
     recorded = batch.cells.get("total_tokens")
     if recorded is not None:
@@ -113,6 +113,17 @@ def _add_total(batch: Batch) -> None:
         total = np.where(missing, total, recorded.values)
         mask = None if mask is None else mask & missing
     batch.cells["total_tokens"] = Column("integer", total, mask)
+
+
+_SAFE = 2**62
+
+
+def _wraps(one: np.ndarray, two: np.ndarray, total: np.ndarray) -> np.ndarray | None:
+    """Return which sums of two integers are beyond int64; None if none is."""
+    if all(part.min() >= -_SAFE and part.max() < _SAFE for part in (one, two)):
+        return None
+    wrapped: np.ndarray = ((one ^ total) & (two ^ total)) < 0
+    return wrapped if wrapped.any() else None
 
 
 def _union(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:

@@ -29,3 +29,22 @@ def plain(text: str) -> str:
         'two\\nlines'
     """
     return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def of_planned(count: int, planned: int | None, *, share: bool = True) -> str:
+    """Format a number of events beside the number that was planned; more than planned is no share.
+
+    Args:
+        count: Number so far.
+        planned: Number planned; None for none.
+        share: Whether to tell the percentage.
+
+    Examples:
+        >>> of_planned(750, 1500), of_planned(3000, 1500), of_planned(3, None)
+        ('750 of 1,500 (50%)', '3,000 (1,500 planned)', '3')
+    """
+    if planned is None:
+        return f"{count:,}"
+    if count > planned:
+        return f"{count:,} ({planned:,} planned)"
+    return f"{count:,} of {planned:,}" + (f" ({count / planned:.0%})" if share else "")

@@ -46,7 +46,7 @@ def _index() -> str:
 
 def _page(family: Family) -> str:
     lines = [family.title, "=" * len(family.title), "", family.text, "", f".. currentmodule:: {family.module}", ""]
-    lines += [".. autosummary::", "", *(f"   {name}" for group in family.names.values() for name in group), ""]
+    lines += [".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for group in family.names.values() for name in group), ""]
     for heading, names in family.names.items():
         lines += [heading, "-" * len(heading), ""] if heading else []
         for name in names:

@@ -79,7 +79,7 @@ def test_the_clock_that_restarts_in_each_training_run(shared_data: Path) -> None
     assert flags[[row for row, _ in case.spans]].sum() == len(case.spans) == 157
     found = bench.tally(flags, case.spans)
     assert found.found >= 156
-    assert found.raised - found.found <= 5  # 3 when it was measured, in 250,000 steps
+    assert found.raised - found.found <= 25  # 18 when it was measured, in 250,000 steps
 
 
 def test_begins_are_the_alarms_of_score(shared_data: Path) -> None:

@@ -10,6 +10,10 @@ import pandas as pd
 import pytest
 
 import crucible_nb as cr
+from crucible_nb.events.batch import Column
+from crucible_nb.events.coerce import fit, refit
+from crucible_nb.events.columns import read_column
+from crucible_nb.events.scalars import plain
 from tests.laws.test_resume import die
 
 MISFIT = "ignore::crucible_nb.errors.CrucibleWarning"
@@ -107,3 +111,38 @@ def test_a_live_group_of_booleans_stays_when_the_column_widens() -> None:
     groups = exp.metrics(by="v")
     assert (groups[True].events, groups[3].events) == (3, 1)
     assert json.dumps(groups.to_dict(), default=str)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 2.0, -0.0], [1.0, float("nan"), 3.0], [float("nan")], [0.5, 1.0], [float("inf"), 1.0], [2.0**62, 1.0],
+        [-(2.0**63), 1.0], [2.0**63, float("nan")], [2.0**53 + 2, 1.0], [],
+    ],
+)  # fmt: skip
+def test_floats_become_integers_as_one_by_one(values: list[float]) -> None:
+    whole, misfits = refit("prompt_tokens", "integer", Column("float", np.array(values)), None)
+    one_by_one, expected = fit("prompt_tokens", "integer", [None if v != v else v for v in values], None)
+    assert misfits == expected
+    known = whole.known().tolist()
+    assert known == one_by_one.known().tolist()
+    assert [v for v, there in zip(whole.values.tolist(), known, strict=True) if there] == [
+        v for v, there in zip(one_by_one.values.tolist(), known, strict=True) if there
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [True, None, False], [np.True_, False, None], [None, None], [True, 1], [False, "x"], [True, float("nan")], [],
+        [True, pd.NA],
+    ],
+)  # fmt: skip
+def test_objects_that_are_booleans_are_read_as_each_alone(values: list[object]) -> None:
+    read = read_column("x", pd.Series(values, dtype=object))
+    alone = [plain(value, "x") for value in values]
+    if isinstance(read, Column):
+        found = [v if there else None for v, there in zip(read.values.tolist(), read.known().tolist(), strict=True)]
+        assert (read.kind, found) == ("boolean", [None if v is None or v != v else v for v in alone])
+    else:
+        assert repr(read) == repr(alone)

@@ -51,6 +51,7 @@ CASES = {
     "%crucible compare pl": ["plain"],
     "%crucible compare 'my run' pl": ["plain"],
     "%crucible compare --sequential 'my run' pl": ["plain"],
+    "%crucible dashboard --compare plain,my": ["'my run'"],
     "%crucible compare plain 'my run' --metric p95_l": ["p95_latency_ms", "p95_loss"],
     "%crucible compare plain 'my run' --metric loss,succ": ["success_rate"],
     "%crucible start new --sampling a": ["adaptive"],

@@ -88,6 +88,10 @@ def test_looking(run: Any, ip: Any) -> None:
     assert ip.user_ns["x"].events == 3
     assert run("%crucible metrics;") is None
     assert repr(run("%crucible dashboard")) == "'a', running, 3 events, p95 2.9 ms"
+    run("%crucible start b --sample-size 1")
+    run("%crucible start 'c d'")
+    shown = run("%crucible dashboard -e a --compare b,'c d' --by model --refresh 1")
+    assert repr(shown).count(";") == 2
 
 
 def test_groups_count_every_event_of_a_sampled_run(run: Any, ip: Any) -> None:
@@ -209,6 +213,8 @@ MISTAKES = {
     "%crucible start f'b'": "no f-string is needed",
     "%crucible metrics --last yesterday": "last='yesterday': expected a positive duration",
     "%crucible dashboard --refresh x": "argument --refresh: 'x': expected a number",
+    "%crucible dashboard --by tool": "by='tool': expected one of 'event', 'model'",
+    "%crucible dashboard --compare nope": "no experiment 'nope' in this kernel; available:",
     "%crucible dashboard --refresh 0.01": "refresh=0.01: expected a number >= 0.1",
     "%crucible compare a nobody": "no experiment 'nobody' in this kernel; available: 'a'",
     "%crucible export out.exe": "expected a name that ends in",

@@ -74,6 +74,29 @@ def test_groups_are_those_of_pandas_and_keep_their_lines(rows: pd.DataFrame) -> 
     assert look(composer, by="no such column")[0]["by"] == ""
 
 
+def test_groups_of_several_arms_share_their_lines(rows: pd.DataFrame) -> None:
+    parts = [rows[rows["model"].isin(names)] for names in (["a", "b", "c"], ["b", "d", "e", "f", "g", "h"])]
+    arms = [cr.start(name, clock="events", by=["step", name]) for name in "AB"]
+    for exp, part in zip(arms, parts, strict=True):
+        exp.extend(part)
+    composer = Composer(arms, 0.5)
+    composer.choices.apply(wire.parse_browser_message({"kind": "by", "by": "model"}))
+    composer.choices.apply(wire.parse_browser_message({"kind": "window", "window": "all"}))
+    composer.update(with_metrics=True)
+    message, buffers = composer.keyframe()
+    assert message["groupings"] == ["event", "model", "step"]
+    assert message["groups"] == ["a", "b", "c", "d", "e", "f", "(rest)"]
+    for arm, buffer, part in zip(message["arms"], buffers, parts, strict=True):
+        listener = Listener()
+        listener.take({**message, "arms": [arm]}, [buffer])
+        found = columns(listener)
+        named = part["model"].where(part["model"].isin(list("abcdef")), "(rest)")
+        expected = part.groupby([named, part.index.asi8 // int(arm["width"] * 1e6)])["success"].mean()
+        for slot, name in enumerate(message["groups"]):
+            known = found[f"success|{slot}"].dropna()
+            np.testing.assert_allclose(known, expected[name] if name in expected.index else [], rtol=1e-6)
+
+
 @pytest.mark.check
 @pytest.mark.parametrize("window", ["1min", "1h"])
 def test_ticks_of_groups_add_up_to_a_keyframe(window: str, clock: ManualClock, rng: np.random.Generator) -> None:
@@ -121,7 +144,7 @@ def test_one_with_latency_begins_with_time_and_several_with_the_time_since_the_s
     one.extend(rows[["latency_ms", "step"]])
     assert look(Composer([one], 0.5))[0]["axis"] == "time"
     message, _ = look(Composer([one, two], 0.5))
-    assert (message["axis"], message["groupings"]) == ("elapsed", [])
+    assert (message["axis"], message["groupings"]) == ("elapsed", ["event", "model"])
 
 
 def test_the_lists_are_those_of_pandas(rows: pd.DataFrame) -> None:

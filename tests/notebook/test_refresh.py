@@ -162,6 +162,25 @@ def test_a_choice_that_fails_is_told_and_ends_nothing(page: Page, monkeypatch: p
     page.until(lambda: "key" in kinds(page))
 
 
+def test_a_listed_event_leads_to_its_trace(exp: cr.Experiment, page: Page) -> None:
+    exp.record("llm.request", name="<chat>", trace_id="ab" * 16, span_id="1", latency_ms=5.0)
+    exp.record("plain", latency_ms=4.0)
+    page.says(kind="view", view="a", seen=True, hello=True)
+    page.until(lambda: page.tables)
+    inside, outside = page.tables[-1]["arms"][0]["slowest"]
+    assert "trace" not in outside
+    page.says(kind="trace", arm=0, trace=inside["trace"])
+    page.until(lambda: "trace" in kinds(page))
+    html = next(one["html"] for one in page.got if one["kind"] == "trace")
+    assert "&lt;chat&gt;" in html
+    assert "<chat>" not in html
+    start = exp.df.index[0].value / 1e6
+    page.says(kind="span", span=[[start - 1000, start + 1000]])
+    page.until(lambda: [row.get("trace") for row in page.tables[-1]["arms"][0]["slowest"]] == [inside["trace"], None])
+    page.says(kind="trace", trace="no such trace")
+    page.until(lambda: "trouble" in kinds(page))
+
+
 def test_the_program_is_sent_when_asked_for_and_unasked_to_a_page_that_is_not_heard(exp: cr.Experiment) -> None:
     sent: list[float] = []
     refresher = Refresher(Composer([exp], 0.02), lambda *_: None, 0.02, lambda: sent.append(1.0), pushes=2)

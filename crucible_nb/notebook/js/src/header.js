@@ -158,7 +158,8 @@ export class Header {
     part.buttons?.paint([status], title.read || this.gone);
     if (title.sample_size !== null) {
       part.bar.value = Math.min(cards.progress, 1);
-      setText(part.count, `${number(cards.total)} of ${number(title.sample_size)} (${Math.floor(100 * cards.progress)} %)`);
+      const [total, planned] = [number(cards.total), number(title.sample_size)];
+      setText(part.count, cards.progress > 1 ? `${total} (${planned} planned)` : `${total} of ${planned} (${Math.floor(100 * cards.progress)} %)`);
     }
   }
 

@@ -13,10 +13,14 @@ function place(parent, children) {
 }
 
 export class Lists {
-  constructor() {
+  /** @param {(arm: number, trace: string) => void} ask asks for a trace, which comes with a later `paint` */
+  constructor(ask) {
+    this.ask = ask;
     this.errors = this.makeTable("Errors", ["Class", "Events", "Share of failures"], "crucible-errors");
     this.ranked = RANKED.map(([name, title, format]) => ({ name, format, ...this.makeTable(title, ["Time", title.startsWith("Slow") ? "Latency" : "Cost", "Event", "Id"], `crucible-${name}`) }));
-    this.root = element("div", { class: "crucible-lists" }, this.errors.root, ...this.ranked.map((one) => one.root));
+    this.tree = element("div", { class: "crucible-tree", tabindex: "0", role: "group", "aria-label": "Trace" });
+    this.trace = element("details", { class: "crucible-listed crucible-trace", open: true, hidden: true }, element("summary", {}, "Trace"), this.tree);
+    this.root = element("div", { class: "crucible-lists" }, this.errors.root, ...this.ranked.map((one) => one.root), this.trace);
     this.rows = new Map(); // by list, and by row as text
     this.drawn = null;
   }
@@ -29,13 +33,23 @@ export class Lists {
     return { body, root: element("details", { class: `crucible-listed ${name}`, open: true, hidden: true }, element("summary", {}, title), scroll) };
   }
 
-  paint({ tables }) {
+  paint({ tables, trace }) {
+    this.paintTrace(trace);
     if (!tables || tables === this.drawn) return;
     this.drawn = tables;
     const several = tables.length > 1;
     const letter = (arm) => (several ? [element("span", { class: `crucible-arm crucible-arm-${arm}` }, LETTERS[arm])] : []);
     this.paintErrors(tables, letter);
     for (const one of this.ranked) this.paintRanked(one, tables, letter);
+  }
+
+  paintTrace(trace) {
+    if (!trace || trace === this.shown) return;
+    this.shown = trace;
+    this.tree.innerHTML = trace.html; // made by the kernel of escaped texts, without scripts
+    this.trace.hidden = false;
+    this.trace.open = true;
+    this.trace.scrollIntoView({ block: "nearest" });
   }
 
   paintErrors(tables, letter) {
@@ -61,12 +75,13 @@ export class Lists {
     const id = Object.values(row.ids)[0] ?? `seq ${row.seq}`;
     const what = [row.texts.event, row.texts.model, row.texts.error].filter(Boolean).join(" · ");
     const copy = element("button", { type: "button", class: "crucible-tool crucible-copy", "aria-label": `Copy the row of ${id}`, onclick: () => this.copy(copy, row) }, "copy");
-    const cells = [element("td", {}, clock(row.time)), element("td", {}, ...letter(row.arm), format(row.value)), element("td", {}, element("span", { class: "crucible-what", title: what }, what || "–")), element("td", {}, element("span", { class: "crucible-id" }, id), copy)];
+    const trace = row.trace && [element("button", { type: "button", class: "crucible-tool crucible-copy", "aria-label": `Show the trace of ${id}`, onclick: () => this.ask(row.arm, row.trace) }, "trace")];
+    const cells = [element("td", {}, clock(row.time)), element("td", {}, ...letter(row.arm), format(row.value)), element("td", {}, element("span", { class: "crucible-what", title: what }, what || "–")), element("td", {}, element("span", { class: "crucible-id" }, id), ...(trace || []), copy)];
     return element("tr", {}, ...cells);
   }
 
-  async copy(button, { value, time, seq, texts, ids }) {
-    const text = JSON.stringify({ time: new Date(time).toISOString(), value, seq, ...texts, ...ids });
+  async copy(button, { value, time, seq, texts, ids, trace }) {
+    const text = JSON.stringify({ time: new Date(time).toISOString(), value, seq, ...texts, ...ids, ...(trace ? { trace_id: trace } : {}) });
     try {
       await navigator.clipboard.writeText(text);
     } catch {

@@ -9,6 +9,7 @@ import { DASHES } from "./theme.js";
  * @property {string} metric column whose anomalies are shown here
  * @property {{series: string, name: string, color: string, dash: string, low?: string, high?: string}[]} lines
  * @property {string} part name of the series of each group, "" without
+ * @property {boolean} grouped whether the lines are those of groups
  * @property {boolean} steps whether it is drawn as steps from zero, constant within a bin
  * @property {(x: number) => string} format
  */
@@ -43,7 +44,7 @@ function byGroup(panel, key, colors) {
   const rest = colors.group.length - 1;
   const slot = (name, i) => (name === "(rest)" ? rest : i);
   const lines = key.groups.map((name, i) => line(`${panel.part}|${i}`, name, colors.group[slot(name, i)], DASHES[slot(name, i)]));
-  return { ...panel, title: `${panel.title}, by ${key.by}`, lines };
+  return { ...panel, title: `${panel.title}, by ${key.by}`, lines, grouped: true };
 }
 
 /** The panel of an anomaly: that of its first metric with a panel, else the throughput, else the first. */
@@ -55,8 +56,9 @@ export function panelOf(panels, incident) {
   return panels.find((panel) => panel.id === "rate") ?? panels[0];
 }
 
-/** The lines of a panel for every arm; arms differ in colour and dash. */
+/** The lines of a panel for every arm; arms differ in colour and dash, those of groups in dash. */
 export function linesOf(panel, arms, colors, titles = []) {
   if (arms.length === 1) return panel.lines.map((one) => ({ ...one, arm: 0, label: one.name }));
+  if (panel.grouped) return arms.flatMap((_, arm) => panel.lines.map((one) => ({ ...one, arm, label: `${LETTERS[arm]} ${one.name}`, dash: DASHES[arm] })));
   return arms.map((_, arm) => ({ ...panel.lines[0], arm, label: `${LETTERS[arm]} ${titles[arm]?.name ?? ""}`.trim(), color: colors.arm[arm], dash: DASHES[arm] }));
 }

@@ -45,6 +45,7 @@ export class Store {
     this.incidents = new Map();
     this.alerts = [];
     this.tables = null;
+    this.trace = null; // that was asked for last
     this.trouble = "";
     this.receivedAt = 0;
     this.gone = false; // whether the kernel has ended
@@ -58,6 +59,7 @@ export class Store {
     this.gone = false;
     if (message.kind === "trouble") this.trouble = message.text;
     else if (message.kind === "tables") this.tables = message.arms;
+    else if (message.kind === "trace") this.trace = message;
     else if (message.kind === "key") this.takeKey(message, buffers);
     else if (message.kind === "tick") this.takeTick(message, buffers);
     for (const notify of this.listeners) notify();

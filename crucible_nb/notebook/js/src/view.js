@@ -41,7 +41,7 @@ export class View {
     this.charts = new Charts((label) => this.anomalies.focus(label), () => this.schedule(true));
     this.comparison = new Comparison();
     this.charts.zoomed = () => this.paintZoom();
-    this.lists = new Lists();
+    this.lists = new Lists((arm, trace) => this.send({ kind: "trace", arm, trace }));
     this.anomalies = new Anomalies(this.prefix, (label) => this.charts.point(label));
     this.alerts = new Alerts(this.prefix);
     this.live = element("div", { class: "crucible-hidden", role: "status", "aria-live": "polite" });
@@ -239,6 +239,7 @@ function snapshot(store) {
     incidents: [...store.incidents.values()].sort((one, two) => one.start - two.start),
     alerts: store.alerts,
     tables: store.tables,
+    trace: store.trace,
     arms: store.arms.map(({ cards, bins }) => ({
       cards,
       width: bins.width,
