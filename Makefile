@@ -28,7 +28,7 @@ check: $(VENV)/.test
 	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal -m "(check or hypothesis or seeded) and not browser" tests
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -n auto --dist worksteal README.md docs crucible_nb
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
-	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook -m browser
+	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook tests/site -m browser
 
 # which lines the tests reach
 coverage: $(VENV)/.test

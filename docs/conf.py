@@ -19,7 +19,9 @@ extensions = [
 exclude_patterns = ["parts", "inventories", "_build"]
 nitpicky = True
 # aliases of types, and records that no user builds
-nitpick_ignore_regex = [("py:class", r"Learn|Where|By|Hook|Metric|Status|Record|Report|Unit|Schema|Executor|Shape|_Entry|(.*\.)?(ColumnStates|SharedValues|Recorder|RandomStream)")]
+_ALIASES = "Learn|Where|By|Hook|Metric|Status|Record|Report|Unit|Schema|Executor|Shape|_Entry"
+_INTERNAL = "ColumnStates|SharedValues|Recorder|RandomStream"
+nitpick_ignore_regex = [("py:class", rf"{_ALIASES}|(.*\.)?({_INTERNAL})")]
 suppress_warnings = ["myst.header"]  # tables of measurements are written by a script, with headings of one size
 
 # Guides are Markdown whose examples run as tests; notebooks are executed by nbval, and shown as they are.

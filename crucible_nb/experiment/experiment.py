@@ -813,7 +813,7 @@ class Experiment(Near):
 
     @property
     def should_stop(self) -> bool:
-        """Whether a loop should end, because the experiment has ended, or a rule, a budget or an anomaly has paused it."""
+        """Whether a loop should end, as the experiment has ended, or a rule, a budget or an anomaly has paused it."""
         return self._alerting.should_stop
 
     def alerts(self) -> pd.DataFrame:

@@ -25,32 +25,35 @@ logger = logging.getLogger(__name__)
 # modules whose whole `__all__` is documented; the rest of the package is not public
 PUBLIC = ("", "accumulators", "anomaly", "capture", "comparison", "events", "sampling", "stats", "testing")
 _MEMBERS = "\n   :members:\n   :inherited-members: Exception, tuple, dict, list, Mapping, DataFrame\n"
+_INDEX = """API
+===
+
+Everything is reached through ``import crucible_nb as cr``.
+
+.. toctree::
+   :maxdepth: 1
+
+"""
 
 
 def write_pages(app: Sphinx) -> None:
     """Write `api/*.rst` before the sources are read; a file that would not change is left."""
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
-    pages = {f"{family.page}.rst": _page(family) for family in FAMILIES}
-    pages["index.rst"] = _index()
+    pages = {f"{family.file}.rst": _page(family) for family in FAMILIES}
+    pages["index.rst"] = _INDEX + "".join(f"   {family.file}\n" for family in FAMILIES)
     for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
-def _index() -> str:
-    lines = ["API", "===", "", "Everything is reached through ``import crucible_nb as cr``.", "", ".. toctree::", "   :maxdepth: 1", ""]
-    return "\n".join([*lines, *(f"   {family.page}" for family in FAMILIES), ""])
-
-
 def _page(family: Family) -> str:
     lines = [family.title, "=" * len(family.title), "", family.text, "", f".. currentmodule:: {family.module}", ""]
-    lines += [".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for group in family.names.values() for name in group), ""]
+    lines += [".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for name in family.all_names), ""]
     for heading, names in family.names.items():
         lines += [heading, "-" * len(heading), ""] if heading else []
-        for name in names:
-            lines.append(_entry(family.module, name))
+        lines += [_entry(family.module, name) for name in names]
     return "\n".join(lines)
 
 
@@ -73,7 +76,7 @@ def shown_names() -> dict[str, str]:
     """Map every dotted name by which a public thing can be met to the one under which it is shown."""
     shown = dict(ALIASES)
     for family in FAMILIES:
-        for name in (name for group in family.names.values() for name in group):
+        for name in family.all_names:
             thing, target = _thing(family.module, name), f"{family.module}.{name}"
             shown[target] = shown[f"crucible_nb.{name}"] = target
             if inspect.isclass(thing) or inspect.isfunction(thing):
@@ -103,8 +106,9 @@ def check_all_are_shown(app: Sphinx, env: BuildEnvironment) -> None:
     for part in PUBLIC:
         module = importlib.import_module(f"crucible_nb.{part}" if part else "crucible_nb")
         for name in module.__all__:
-            if not inspect.ismodule(getattr(module, name)) and shown.get(f"{module.__name__}.{name}") not in documented:
-                logger.warning("%s.%s is public, and on no page of the API: add it to docs/parts/families.py", module.__name__, name)
+            full = f"{module.__name__}.{name}"
+            if not inspect.ismodule(getattr(module, name)) and shown.get(full) not in documented:
+                logger.warning("%s is public, and on no page of the API: add it to docs/api.toml", full)
 
 
 _CODE = re.compile(r"(?:cr|exp)\.[a-z_A-Z]\w*(?:\.\w+)*")
@@ -119,9 +123,8 @@ def link_code(app: Sphinx, doctree: nodes.document) -> None:
             continue
         target = _target(found[0])
         if target is not None:
-            reference = addnodes.pending_xref(
-                "", refdomain="py", reftype="obj", reftarget=target, refdoc=app.env.docname, refexplicit=False, refwarn=False
-            )
+            where = {"refdomain": "py", "reftype": "obj", "reftarget": target, "refdoc": app.env.docname}
+            reference = addnodes.pending_xref("", refexplicit=False, refwarn=False, **where)
             literal.replace_self(reference)
             reference += literal
 

@@ -14,7 +14,9 @@ _REFERENCE = re.compile(r"(?<![`\w.])(\w+)_(?![`\w])")
 def to_rest(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
     """Rewrite the lines of one docstring in place: `x` becomes a literal."""
     if what in {"property", "attribute"} and lines and lines[-1].startswith(":type: "):
-        lines[0] = f"{lines.pop().removeprefix(':type: ')}: {lines[0]}"  # napoleon took "Number of rows: ..." for a type
+        lines[0] = (
+            f"{lines.pop().removeprefix(':type: ')}: {lines[0]}"  # napoleon took "Number of rows: ..." for a type
+        )
     for i, line in enumerate(lines):
         if line.lstrip().startswith((">>>", "...")):
             continue

@@ -9,7 +9,11 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-_HEAD = "# Sphinx inventory version 2\n# Project: {0}\n# Version: \n# The remainder of this file is compressed using zlib.\n"
+_HEAD = """# Sphinx inventory version 2
+# Project: {0}
+# Version:
+# The remainder of this file is compressed using zlib.
+"""
 
 
 def packed(texts: Path, folder: Path) -> dict[str, tuple[str, str]]:
