@@ -186,7 +186,7 @@ GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {
     *(f"{place} open_dataset" for place in ("cr.__all__", "dir(cr)")),
-    "cr.open_dataset(source, *, executor='threads', time=None, map=None, errors='raise', memory=None)",
+    "cr.open_dataset(source, *, client=None, executor='threads', time=None, map=None, errors='raise', memory=None)",
 }
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
