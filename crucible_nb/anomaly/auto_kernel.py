@@ -227,7 +227,7 @@ def _end_block(row: Any) -> None:
             found = _update_limit(row[_MAXIMA + i], row[at], row[at + 4], row[at + 8], sure)
             row[at], row[at + 4], row[at + 8], row[_LIMITS + i] = found
         row[_MAXIMA + i] = 0.0
-    if row[_BINARY] == 1.0:
+    if row[_BINARY] == 1.0 and row[_UP + 11] == 0.0:
         _learn_rate(row[_UP : _UP + 12])
 
 

@@ -135,7 +135,7 @@ class Group:
 
     def end_block(self) -> None:
         count = len(self.values)
-        if set(self.values) <= {0.0, 1.0}:
+        if set(self.values) <= {0.0, 1.0} and not self.lasted:
             self.learn_rate()
         if count >= self.refresh:
             stride = next(2**k for k in range(20) if math.ceil(count / 2**k) <= 64)
