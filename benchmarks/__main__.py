@@ -32,7 +32,7 @@ def main() -> None:
     if args.write and args.names:
         PAGE.write_text(merged(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
     elif args.write:
-        head = f"# Measured\n\n`python -m benchmarks --write` on {machine()}, {datetime.now(UTC):%Y-%m-%d}. Medians of seven or more rounds,\nratios within a round. What the figures mean: [guides/performance.md](guides/performance.md).\n"
+        head = f"# Measured\n\n`python -m benchmarks --write` on {machine()}, {datetime.now(UTC):%Y-%m-%d}. Medians of seven or more rounds,\nratios within a round. What the figures mean: [guides/performance.md](guides/performance.md).\n\n## Figures\n"
         PAGE.write_text("\n".join([head, *tables]), encoding="utf-8")
 
 

@@ -45,6 +45,15 @@ def looks(): return dash.refresher.composer.number
 def show(hz): dash.refresher.refresh = 1 / hz if hz else 3600.0; dash.refresher._wake.set()
 """
 )
+BY_MODEL = OURS.replace("refresh=0.5", 'refresh=0.5, by="model"')
+THREE_ARMS = OURS.replace(
+    "dash =",
+    """
+others = [cr.start(name) for name in ("second", "third")]
+for other in others:
+    other.extend(exp.df.__class__({"latency_ms": [400.0, 500.0] * 500, "success": [True] * 1000, "cost_usd": 1e-4}))
+dash =""",
+).replace("refresh=0.5", "refresh=0.5, compare=others")
 # what people build by hand: six subplots of one figure, 1,000 points each, replaced by a thread
 FIGURE = (
     ALONE
@@ -75,7 +84,7 @@ def busy(seconds):
     begin, cpu, mine, work, i, looked = time.perf_counter(), time.process_time(), time.thread_time(), 0, 0, looks()
     while (now := time.perf_counter() - begin) < seconds:
         while i < 1000 * now:
-            exp.record("llm.request", latency_ms=random.lognormvariate(6, .3), success=i % 50 > 0, cost_usd=1e-4, model="gpt-4o",
+            exp.record("llm.request", latency_ms=random.lognormvariate(6, .3), success=i % 50 > 0, cost_usd=1e-4, model=f"gpt-{i % 8}",
                        prompt_tokens=300, completion_tokens=80, loss=random.random(), accuracy=.5, step=i)
             i += 1
         work += sum(range(200)) > 0
@@ -285,6 +294,34 @@ def _work(seconds: float) -> float:
     return work / (time.perf_counter() - begin)
 
 
+def budgets(start: str, what: str, rounds: int, seconds: float, tick: float = 6) -> list[Row]:
+    """Bytes and waits of a page; at most `tick` kB a tick."""
+    found, mine, _ = watched(start, ".crucible-live[data-n]", rounds, seconds)
+    rows = [
+        at_most(f"{what}: a tick, keyframes spread over them", _spread(mine), tick, " kB"),
+        at_most(f"{what}: the tables, largest", max(mine.messages("tables"), default=0) / 1e3, 4, " kB"),
+    ]
+    for hz, limit in ((2, 1), (10, 4)):
+        value, low, high = waiting(found, hz)
+        said = f", 95 % {low:.2f} to {high:.2f}"
+        rows.append(at_most(f"{what}: time the cell waits at {hz} Hz", value, limit, " %", said))
+    return rows
+
+
+def _spread(page: lab.Browser) -> float:
+    """kB of a tick, with the keyframes spread over them."""
+    return sum(page.messages()) / len(page.messages()) / 1e3
+
+
+def short(rounds: int = 3, seconds: float = 1.0) -> str:
+    """The budgets of the three kinds of pages alone, within a few minutes."""
+    load = os.getloadavg()[0]
+    rows = budgets(OURS, "one arm", rounds, seconds, tick=2)
+    rows += budgets(BY_MODEL, "by eight models", rounds, seconds)
+    rows += budgets(THREE_ARMS, "three arms", rounds, seconds)
+    return table(f"Dashboard, budgets (load of the machine before: {load:.1f})", rows)
+
+
 def main(*, quick: bool = False) -> str:
     """The table."""
     load = os.getloadavg()[0]
@@ -300,7 +337,7 @@ def main(*, quick: bool = False) -> str:
     rows = [
         at_most("boot", boot / 1e6, 1.5, " MB", f" (FigureWidget {boots / 1e6:.1f} MB)"),
         at_most("a tick, largest", max(ticks) / 1e3, 2, " kB"),
-        at_most("a tick, keyframes spread over them", sum(mine.messages()) / len(mine.messages()) / 1e3, 2, " kB",
+        at_most("a tick, keyframes spread over them", _spread(mine), 2, " kB",
                 f" (FigureWidget {sum(updates) / pushes / 1e3:.0f} kB an update)"),
         at_most("data to pixel while the cell is busy, median", median(late), 100, " ms"),
     ]  # fmt: skip
@@ -323,6 +360,8 @@ def main(*, quick: bool = False) -> str:
         rows.append(
             Row("without a dashboard, beside a program that keeps the other processors busy", said, "stated", met=True)
         )
+    rows += budgets(BY_MODEL, "by eight models", rounds, seconds)
+    rows += budgets(THREE_ARMS, "three arms", rounds, seconds)
     rows.append(at_most("a button inside a busy cell, slowest answer", max(answers(3 if quick else 10)), 1, " s"))
     rows += smooth(10**5, 10**5, quick)
     rows += smooth(10**6 if quick else 10**7, 10**5, quick)
@@ -330,4 +369,4 @@ def main(*, quick: bool = False) -> str:
 
 
 if __name__ == "__main__":
-    print(main(quick=True))
+    print(short() if sys.argv[1:] == ["--short"] else main(quick=True))

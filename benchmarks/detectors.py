@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,15 +23,17 @@ import crucible_nb as cr
 from benchmarks import nab
 from crucible_nb.anomaly import Detector
 from crucible_nb.anomaly.registry import NAMES, detector_of
+from crucible_nb.anomaly.tellings import cap_repeated_alarms
 
 SHARED = nab.SHARED.parent
 FIT, CALIBRATE = 2_000, 5_000
 FIRST = FIT + CALIBRATE  # what peers learn their threshold from is clean for all
 COUNT = 10  # incidents of one kind in one run
-COOLDOWN = 300  # the detectors' default
+COOLDOWN = 100  # the detectors' default
+GAP = 600  # rows at least between injected incidents
 BUDGET = 0.0015  # incidents a row that auto promises on skewed data
 Span = tuple[int, int]
-Flags = Callable[[np.ndarray], np.ndarray]
+Flags = Callable[[np.ndarray], np.ndarray]  # scores of which 1.0 is the threshold, or booleans
 
 
 # -- material --------------------------------------------------------------------------------------------------------
@@ -114,9 +116,8 @@ class Tally(NamedTuple):
 
 
 def begins(flags: np.ndarray, cooldown: int = COOLDOWN) -> np.ndarray:
-    """Rows at which an incident begins: the alarms of `cr.anomaly.score`."""
-    at = np.flatnonzero(flags)
-    return at[np.diff(at, prepend=-cooldown - 1) > cooldown]
+    """Rows that are told, as by `cr.anomaly.score`: an incident begins, or scores say that it is clearly worse."""
+    return np.flatnonzero(cap_repeated_alarms(np.asarray(flags, float), cooldown) >= 1)
 
 
 def tally(flags: np.ndarray, spans: list[Span], first: int = 0) -> Tally:
@@ -127,16 +128,21 @@ def tally(flags: np.ndarray, spans: list[Span], first: int = 0) -> Tally:
     for start, stop in spans:
         inside = alarms[(alarms >= start) & (alarms < stop)]
         delays += [int(inside[0]) - start] if len(inside) else []
-        running += not len(inside) and bool(flags[start:stop].any())
+        running += not len(inside) and bool((flags[start:stop] >= 1).any())
     return Tally(len(spans), len(alarms), tuple(delays), running)
+
+
+def scored(values: np.ndarray | pd.DataFrame, method: str | Detector) -> np.ndarray:
+    """The raw score of each row."""
+    return cr.anomaly.score(values, method, cooldown=0).to_numpy()
 
 
 def flagged(values: np.ndarray | pd.DataFrame, method: str | Detector) -> np.ndarray:
     """Rows with a raw score of 1.0 or more."""
-    return cr.anomaly.score(values, method, cooldown=0).to_numpy() >= 1
+    return scored(values, method) >= 1
 
 
-OURS: dict[str, Flags] = {name: lambda values, name=name: flagged(values, name) for name in NAMES}
+OURS: dict[str, Flags] = {name: lambda values, name=name: scored(values, name) for name in NAMES}
 
 
 # -- injected incidents ----------------------------------------------------------------------------------------------
@@ -160,12 +166,12 @@ KINDS = (
 
 
 def inject(values: np.ndarray, kind: Kind, seed: int, first: int = FIRST) -> tuple[np.ndarray, list[Span]]:
-    """One incident at a random place of each of `COUNT` equal parts, at a known value, two cool-downs from the next."""
+    """One incident at a random place of each of `COUNT` equal parts, at a known value, `GAP` rows from the next."""
     rng = np.random.default_rng([seed, *kind.what.encode()])
     known, changed, spans = np.flatnonzero(~np.isnan(values)), values.copy(), []
     edges = np.linspace(first, len(values), COUNT + 1).astype(int)
     for low, high in itertools.pairwise(edges):
-        start = int(known[np.searchsorted(known, rng.integers(low, high - kind.length - 2 * COOLDOWN))])
+        start = int(known[np.searchsorted(known, rng.integers(low, high - kind.length - GAP))])
         stop = start + kind.length
         changed[start:stop] = kind.change(values[start:stop], rng)
         spans.append((start, stop))
@@ -185,9 +191,9 @@ def measured(flags: Flags, frame: pd.DataFrame, seeds: int) -> Measured:
     spent: list[float] = []
 
     def timed(values: np.ndarray, spans: list[Span]) -> Tally:
-        start = perf_counter()
+        start = process_time()
         found = flags(values)
-        spent.append((perf_counter() - start) / np.isfinite(values).sum() * 1e9)
+        spent.append((process_time() - start) / np.isfinite(values).sum() * 1e9)
         return tally(found, spans, FIRST)
 
     rows = len(frame) - FIRST
@@ -372,7 +378,7 @@ def real_cases(shared: Path = SHARED) -> list[Case]:
 def real_cell(case: Case, method: str) -> str:
     if method == "isolation_forest" and "by" in case.options:
         return "takes no groups"
-    found = tally(flagged(case.values, case.detector(method)), case.spans)
+    found = tally(scored(case.values, case.detector(method)), case.spans)
     more = found.raised - found.found
     others = f"{more} other" + "s" * (more != 1)
     if not found.found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import threading
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_the_story_is_told_once_and_in_order(told: Any) -> None:
 
 def test_two_ways_differ_and_the_same_code_does_not(told: Any) -> None:
     found, _, _ = told
-    better, same = (found.comparisons[arm]["mean_latency_ms"] for arm in ("B", "C"))
+    better, same = (found.comparisons[arm]["mean_cpu_ms"] for arm in ("B", "C"))
     assert better.test == "paired t-test"
     assert better.verdict == "better"
     assert better.n[0] == better.n[1] >= 300
@@ -47,6 +48,7 @@ def test_the_pauses_are_in_the_rows_and_noticed(told: Any) -> None:
     held_up = rows[rows.sample_id.str.startswith("list--")]
     assert len(held_up) == 5
     assert (held_up.latency_ms >= 60).all()
+    assert (held_up.cpu_ms < 60).all()
     assert int(held_up.seq.iloc[0]) >= 300
     incidents = found.experiments["A"].anomalies()
     assert ((incidents.first_seq <= held_up.seq.iloc[-1]) & (incidents.last_seq >= held_up.seq.iloc[0])).any()
@@ -85,7 +87,7 @@ def test_in_a_notebook_it_works_in_a_thread_below_the_dashboard(monkeypatch: pyt
     found = cr.demo(seconds=1.0)
     assert found.wait(60)
     [story] = shown
-    assert story.value == f"<pre>{found.text.replace(chr(39), '&#x27;')}</pre>"
+    assert story.value == f"<pre>{html.escape(found.text)}</pre>"
 
 
 def test_too_short() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,16 +13,18 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from crucible_nb.anomaly import Auto, anomalies, score
-from crucible_nb.events.event_columns import EventColumns
 
 SHARED = Path(os.environ.get("CRUCIBLE_SHARED_DATA", "../shared/data"))
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "guides" / "pictures"
-INK, MARK, BAND, RULES = (
-    "#39424e",
-    "#c2253a",
-    "#f3c6cc",
-    {"level": "#2f6fb0", "spread": "#2a8f6a", "extreme": "#b5651d"},
-)
+INK, MARK, BAND = "#39424e", "#c2253a", "#f3c6cc"
+RULES = {
+    "level": "#2f6fb0",
+    "spread": "#2a8f6a",
+    "extreme": "#b5651d",
+    "error": "#7a4fb0",
+    "drift": "#b0902f",
+    "shift": "#5a6470",
+}
 mpl.rcParams.update(
     {
         "figure.dpi": 110, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
@@ -57,34 +60,66 @@ def incident() -> None:
 
 
 def rules() -> None:
-    """The three rules of auto on one series."""
+    """Six rules of auto on one series."""
     rng = np.random.default_rng(4)
     x = rng.normal(400, 40, 4200)
     x[1500] = 900
     x[2200:2320] += 110
     x[3200:3320] = 400 + 3 * (x[3200:3320] - 400)
-    detector, frame = Auto("latency_ms").begin(), pd.DataFrame({"latency_ms": x})
-    _, lookup = detector._score_metric("latency_ms", x, detector._groups.codes(EventColumns.of_frame(frame)))
-    parts = [lookup(i) for i in range(len(x))]
-    young = 3.2 * (1 + 100 / np.arange(1, len(x) + 1))
-    far = {name: np.array([abs(one[f"{name}_far"]) for one in parts]) / young for name in ("spread", "level")}
-    far["extreme"] = np.array([max(one["extreme"], 0.0) for one in parts])
-    figure, (above, below) = plt.subplots(2, figsize=(8.6, 4.4), sharex=True, layout="constrained")
+    detector = Auto("latency_ms").begin()
+    parts = detector._piece(x, detector._initial.copy()).parts
+    figure, (above, below) = plt.subplots(2, figsize=(8.6, 4.8), sharex=True, layout="constrained")
     above.plot(x, color=INK, linewidth=0.6)
     above.set(ylabel="latency [ms]", title="A spike, a shift of the level, a change of the spread")
-    for name, values in far.items():
-        below.plot(np.arange(150, len(x)), values[150:], color=RULES[name], linewidth=1.1, label=name)
+    for name, color in RULES.items():
+        below.plot(np.arange(150, len(x)), parts[name][150:], color=color, linewidth=1.1, label=name)
     below.axhline(1, color=MARK, linewidth=1, linestyle="--")
     below.text(10, 1.08, "alarm", color=MARK)
     below.axvspan(0, 150, color="#eeeeee", linewidth=0)
-    below.text(75, 2.2, "warming\nup", ha="center", fontsize=8)
+    below.text(75, 2.0, "warming\nup", ha="center", fontsize=8)
     below.set(ylabel="score", xlabel="event", ylim=(0, 3.2))
-    below.legend(ncols=3, frameon=False, loc="upper right")
-    alarms = np.flatnonzero(score(frame, "auto", "latency_ms") >= 1)
+    below.legend(ncols=6, frameon=False, loc="upper center")
+    alarms = np.flatnonzero(score(pd.DataFrame({"latency_ms": x}), "auto", "latency_ms") >= 1)
     for at in alarms:
         above.axvline(at, color=MARK, linewidth=1)
     figure.savefig(PICTURES / "rules.png")
     print("alarms", alarms.tolist())
+
+
+FAULTS = (
+    ("completion_tokens_opus-4-5", "cut at the limit", "tokens of an answer"),
+    ("loss_llmc", "noisier", "training loss"),
+    ("cost", "cache lost", "cost [USD]"),
+    ("arrivals_azure", "halved", "requests in 2 s"),
+)
+"""Three faults that are found, and one that is missed: series, fault, name of the axis."""
+
+
+def faults() -> None:
+    """Faults in LLM and training traces, and what auto says of them."""
+    rows = pd.read_csv(SHARED / "anomaly" / "llm" / "events.csv").set_index(["series", "fault"])
+    figure, panels = plt.subplots(len(FAULTS), figsize=(8.6, 8.8), layout="constrained")
+    for axes, (series, fault, unit) in zip(panels, FAULTS, strict=True):
+        first, last = rows.loc[(series, fault), ["first_row", "last_row"]].astype(int)
+        values = pd.read_csv(SHARED / "anomaly" / "llm" / f"{series}.csv.gz")["value"]
+        found = anomalies(pd.DataFrame({unit.split(" [")[0]: values}), "auto")
+        margin = 2 * (last - first) + 100
+        shown = values.iloc[max(first - margin, 0) : last + margin]
+        axes.plot(shown, color=INK, linewidth=0.5, marker=".", markersize=1.5)
+        for one in rows.loc[series].itertuples():  # the other faults in view are pale
+            if one.last_row >= shown.index[0] and one.first_row <= shown.index[-1]:
+                color = "#cfe3d4" if one.first_row == first else "#eeeeee"
+                axes.axvspan(one.first_row, min(one.last_row, shown.index[-1]), color=color, linewidth=0, zorder=0)
+        inside = found[(found.first_seq >= first) & (found.first_seq <= last + min(max((last - first) // 2, 10), 50))]
+        for start in found.first_seq[found.first_seq.isin(shown.index)]:
+            axes.axvline(start, color=MARK, linewidth=1)
+        said = f"found after {inside.first_seq.iloc[0] - first} rows" if len(inside) else "missed"
+        axes.set_title(f"{unit.split(' [')[0]}, {fault}: {said}", loc="left", fontsize=9, weight="bold")
+        axes.set_ylabel(unit)
+        if len(inside):
+            axes.set_xlabel("\n".join(textwrap.wrap(inside.reason.iloc[0], 130)), color=MARK, fontsize=8)
+        print(series, fault, said, inside.reason.tolist())
+    figure.savefig(PICTURES / "faults.png")
 
 
 def labelled() -> None:
@@ -116,4 +151,5 @@ if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
     incident()
     rules()
+    faults()
     labelled()

@@ -14,6 +14,7 @@ from crucible_nb.anomaly.faults import SCORE as FAULT_SCORE
 from crucible_nb.anomaly.faults import Faults, fault_sentence
 from crucible_nb.anomaly.kernel import KERNEL
 from crucible_nb.anomaly.missing import Missing, missing_sentence
+from crucible_nb.anomaly.rates import RECOVERY, better_sign
 from crucible_nb.anomaly.silence import METRIC as SILENCE
 from crucible_nb.anomaly.silence import Silence, Silences
 from crucible_nb.anomaly.voices import Piece
@@ -34,14 +35,15 @@ class Auto(Detector):
     Nine rules ("voices") speak, each 1.0 at its limit; half-convinced ones add up: the score is the eighth root of the
     sum of their eighth powers.
 
-    - Level, dispersion: the mean of about the last 50 values, or of their distances from the mean, is 3.5 standard
+    - Level, dispersion: the mean of about the last 50 values, or of their distances from the mean, is 3.4 standard
       deviations from its own past.
     - Extreme: a value exceeds all values so far by a standard deviation.
     - Error: how far the value is from the nearest of three predictions: the last value, a mean, a line.
     - Drift: the distance of a fast mean (7 values) from a slow one (100).
     - Shift, spread of ranks: the mean rank of the last 20 values in the long past; how far ranks are from the middle.
     - Repeat: the same value more than 20 + 4 times as often in a row as ever before.
-    - Rate, for columns of 0 and 1 in place of all others: evidence that ones are five times as frequent, or a fifth.
+    - Rate, for columns of 0 and 1 in place of all others: evidence that ones are five times as frequent, or a fifth. A
+      change for the better (more `success`, fewer `error`, by the name of the column) is of low severity.
 
     Values given as NaN or infinite after `warm_up` finite ones are critical, until they are 1 % of the values. Events
     without the metric count against those that carried it (see `missing`), and gaps without events are found by the
@@ -133,6 +135,7 @@ class Auto(Detector):
         else:
             score, at, parts = self._score_groups(x, codes, valid, state)
 
+        self._lower_recoveries(metric, score, at, parts)
         faults = self._faults[metric].judge(valid, self._given[metric], codes)
         score[list(faults)] = FAULT_SCORE
         lacking = np.isnan(x) & ~self._given[metric]
@@ -148,6 +151,15 @@ class Auto(Detector):
             return dict(zip(PARTS, parts[int(np.searchsorted(at, event))].tolist(), strict=True))
 
         return score, lookup
+
+    @staticmethod
+    def _lower_recoveries(metric: str, score: np.ndarray, at: np.ndarray, parts: np.ndarray) -> None:
+        """Make a rate that changes for the better, as the name of its column says it, an anomaly of low severity."""
+        sign = better_sign(metric)
+        if sign and len(at):
+            rate, now, usual = (parts[:, PARTS.index(name)] for name in ("rate", "level_now", "rate_usual"))
+            better = at[(rate >= 1) & (np.sign(now - usual) == sign)]
+            score[better] = np.minimum(score[better], RECOVERY)
 
     @property
     def _limit(self) -> float:

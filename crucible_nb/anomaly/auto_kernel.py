@@ -1,6 +1,8 @@
 """`auto` for one value at a time, compiled by numba (extra `[fast]`): the same bits as `voices`.
 
-Imported only on use. A row holds the state of a group: `base.COMMON`, then `auto_state.STATE`.
+Imported only on use. A row holds the state of a group: `base.COMMON`, then `auto_state.STATE`. The settings are
+constants of the compiled code, and numba's cache on disk does not see that `auto_state` was edited: then this file has
+to be touched as well.
 """
 
 from __future__ import annotations
@@ -225,7 +227,7 @@ def _end_block(row: Any) -> None:
             found = _update_limit(row[_MAXIMA + i], row[at], row[at + 4], row[at + 8], sure)
             row[at], row[at + 4], row[at + 8], row[_LIMITS + i] = found
         row[_MAXIMA + i] = 0.0
-    if row[_BINARY] == 1.0:
+    if row[_BINARY] == 1.0 and row[_UP + 11] == 0.0:
         _learn_rate(row[_UP : _UP + 12])
 
 

@@ -33,39 +33,37 @@ def _level(metric: str, _: float, parts: Parts, group: str) -> str:
 
 def _spread(metric: str, _: float, parts: Parts, group: str) -> str:
     now, usual = parts["spread_now"], parts["spread_usual"]
-    side = "above" if now > usual else "below"
-    offset = f"{format_number(now)}, {side} the usual {format_number(usual)}"
-    return f"{metric}: the mean deviation of the last 50 is {offset}{group}"
+    more = "more" if now > usual else "less"
+    off = f"{format_number(now)} off the mean, usually {format_number(usual)}"
+    return f"{metric}{group} scatters {more} than usual: the last 50 are on average {off}"
 
 
 def _error(metric: str, value: float, parts: Parts, group: str) -> str:
     side = "above" if value > parts["predicted"] else "below"
-    return (
-        f"{metric} {format_number(value)}{group} is further {side} what the values before it let expect, "
-        f"about {format_number(parts['predicted'])}, than it usually gets"
-    )
+    expected = f"{format_number(parts['predicted'])} expected from the values before it"
+    return f"{metric} {format_number(value)}{group} is unusually far {side} the {expected}"
 
 
 def _drift(metric: str, _: float, parts: Parts, group: str) -> str:
-    return (
-        f"{metric}{group} has moved away: the last few are about {format_number(parts['fast'])}, "
-        f"the last 100 about {format_number(parts['slow'])}"
-    )
+    fast, slow = parts["fast"], parts["slow"]
+    moved = "risen" if fast > slow else "fallen"
+    means = f"the last few are about {format_number(fast)}, the last 100 about {format_number(slow)}"
+    return f"{metric}{group} has {moved}: {means}"
 
 
 def _shift(metric: str, _: float, parts: Parts, group: str) -> str:
-    side = "above" if parts["rank_now"] > 0 else "below"
+    moved, side = ("higher", "above") if parts["rank_now"] > 0 else ("lower", "below")
     share = f"{0.5 + abs(parts['rank_now']):.0%}"
     return (
-        f"{metric}: its distribution moved{group}: recent values are on average {side} {share} of the earlier ones, "
+        f"{metric}{group} is {moved} than it was: recent values are on average {side} {share} of the earlier ones, "
         f"of which half are below {format_number(parts['median'])}"
     )
 
 
 def _rank_spread(metric: str, _: float, parts: Parts, group: str) -> str:
     if parts["rank_spread_now"] > 0:
-        return f"{metric} changes more from value to value than it did{group}: recent ones are mostly at the ends"
-    return f"{metric} changes less than it did{group}: recent values are mostly near {format_number(parts['median'])}"
+        return f"{metric}{group} swings more than it did: recent values are mostly among its lowest and its highest"
+    return f"{metric}{group} varies less than it did: recent values are mostly near {format_number(parts['median'])}"
 
 
 def _repeat(metric: str, value: float, parts: Parts, group: str) -> str:
@@ -77,12 +75,13 @@ def _repeat(metric: str, value: float, parts: Parts, group: str) -> str:
 def _rate(metric: str, value: float, parts: Parts, group: str) -> str:
     if parts["rate"] * EVIDENCE <= 0:
         return f"{metric} {format_number(value)} is unusual{group}"
-    usual = parts["rate_usual"]
-    side = "more often" if (parts["level_now"] > usual) else "less often"
-    return (
-        f"{metric} is 1 {side} than usual{group}: in {parts['level_now']:.2%} of the last 50, "
-        f"before in {usual:.2%} of all"
-    )
+    now, usual = parts["level_now"], parts["rate_usual"]
+    moved = "rose" if now > usual else "fell"
+    return f"{metric}{group} {moved} to {_percent(now)} of the last 50, usually {_percent(usual)}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if 0.1 <= share <= 0.9 else f"{share:.1%}"
 
 
 _SENTENCES: dict[str, Callable[[str, float, Parts, str], str]] = {

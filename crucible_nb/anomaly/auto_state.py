@@ -8,7 +8,7 @@ from crucible_nb.anomaly.recursions import MEMORY
 
 SHARE = 0.02
 """Weight of the newest value in the recent level and dispersion: about the last 50 values."""
-LIMIT, YOUNG = 3.5, 100.0
+LIMIT, YOUNG = 3.4, 100.0
 """Limit of these in standard deviations; number of values at which it is twice as wide."""
 MARGIN, YOUNG_MARGIN = 1.0, 300.0
 """The same for a value outside the range of all values so far."""

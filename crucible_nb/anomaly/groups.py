@@ -99,6 +99,24 @@ class Groups:
         self._numbers = {tuple(_decode_label(label) for label in key): number for number, key in enumerate(keys)}
 
 
+def positions_by_key(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Iterate over the keys that occur, ascending, with the positions of each.
+
+    Examples:
+        >>> [(key, at.tolist()) for key, at in positions_by_key(np.array([3, 0, 3]))]
+        [(0, [1]), (3, [0, 2])]
+    """
+    if not len(keys):
+        return
+    low, high = int(keys.min()), int(keys.max())
+    if low == high:
+        yield low, np.arange(len(keys))
+        return
+    present = np.flatnonzero(np.bincount(keys)) if high <= _TABLE_SIZE else np.unique(keys)
+    for key in present.tolist():
+        yield key, np.flatnonzero(keys == key)
+
+
 def _encode_label(label: Any) -> Any:
     """Encode a label for JSON; an infinite float becomes a list, to distinguish it from a text label."""
     return [encode_floats(label)] if isinstance(label, float) and not math.isfinite(label) else label

@@ -10,6 +10,7 @@ import numpy as np
 
 from crucible_nb.anomaly.auto_state import ODDS, OVER
 from crucible_nb.anomaly.faults import SCORE as _MOST
+from crucible_nb.anomaly.groups import positions_by_key
 
 ENOUGH = 12.0
 """Log likelihood ratio at which the score is 1."""
@@ -143,8 +144,7 @@ class Missing:
         if missing.all() and not self._shares:
             return found
         keys = groups.astype(np.int64) * (len(labels) + 1) + codes + 1
-        for key in np.unique(keys).tolist():
-            at = np.flatnonzero(keys == key)
+        for key, at in positions_by_key(keys):
             group, code = divmod(key, len(labels) + 1)
             name = str(labels[code - 1]) if code else ""
             share = self._share((group, name), missing[at])

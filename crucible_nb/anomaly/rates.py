@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from crucible_nb.anomaly.auto_state import CHANGED, EVIDENCE, ODDS, OVER, RARE, RESTART
 from crucible_nb.anomaly.recursions import MEMORY
 
+RECOVERY = 1.4
+"""Largest score of a rate that changes for the better: of low severity."""
 _KEEP = 1 - 1 / MEMORY
+_GOOD = {"success", "succeeded", "ok", "passed", "correct", "healthy"}
+_BAD = {"error", "errors", "failure", "failures", "failed", "timeout", "exception", "crash", "refused", "rejected"}
+
+
+def better_sign(metric: str) -> int:
+    """Return 1 if a column of 0 and 1 is better with more ones, -1 with fewer, 0 if its name does not say it.
+
+    Examples:
+        >>> better_sign("success"), better_sign("tool/error"), better_sign("is_cached")
+        (1, -1, 0)
+    """
+    words = set(re.split(r"[^a-z]+", metric.lower()))
+    return (not words.isdisjoint(_GOOD)) - (not words.isdisjoint(_BAD))
 
 
 def update_odds(rate: float, n: float, odds: float) -> tuple[float, float]:

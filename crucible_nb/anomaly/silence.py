@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crucible_nb.anomaly.block_maxima import update_limit
+from crucible_nb.anomaly.groups import positions_by_key
 from crucible_nb.anomaly.recursions import MAX_SCORE
 from crucible_nb.anomaly.texts import format_seconds
 from crucible_nb.events.event_columns import EventColumns
@@ -162,19 +163,17 @@ class Silences:
         if events.times is None or not len(events):
             return found
         codes, labels = events.labels("event")
-        for code in np.unique(codes).tolist():
-            name = str(labels[code]) if code >= 0 else ""
-            at = np.flatnonzero(codes == code)
-            if name not in self._gaps and (len(self._gaps) >= NAMES or not carried[at].any()):
+        for key, rows in positions_by_key(codes + 1):
+            name = str(labels[key - 1]) if key else ""
+            if name not in self._gaps and (len(self._gaps) >= NAMES or not carried[rows].any()):
                 continue
             gaps = self._gaps.setdefault(name, Gaps())
-            if not gaps.carried:  # nothing is known of it before the first value
-                at = at[int(np.argmax(carried[at])) :]
-            before = gaps.newest
+            first = 0 if gaps.carried else int(np.argmax(carried[rows]))  # nothing is known before the first value
+            at, before = rows[first:], gaps.newest
             for i, gap, limit, longest in gaps.add(events.times[at], carried[at], self.warm_up, self.factor):
                 since = before if i == 0 else int(events.times[at[:i]].max())
                 found[int(at[i])] = _silence(name, since, gap, limit, longest)
-            gaps.clocked = bool(events.clocked[at[-1]]) if events.clocked is not None else False
+            gaps.clocked = events.clocked is not None and bool(events.clocked[at[-1]])
         return found
 
     def look(self, now: int) -> list[Silence]:

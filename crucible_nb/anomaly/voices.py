@@ -263,7 +263,7 @@ class Piece:
         for i, (x, recent) in enumerate(values, start):
             self.parts["rate_usual"][i] = cells[8]
             self.parts["rate"][i] = add_value(x, cells, recent, self.count + i >= warm_up) / EVIDENCE
-        if ends:
+        if ends and cells[11] == 0.0:  # while an alarm lasts, the usual rate is that before it
             learn_rate(cells)
         for name, cell in zip(RATE_CELLS, cells, strict=True):
             self.state[name][:] = cell

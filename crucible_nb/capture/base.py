@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -99,6 +99,40 @@ def checked(exp: Any) -> Experiment | None:
 def target(exp: Experiment | None) -> Experiment | None:
     """Return the experiment that an event goes to: the one given, else the current one."""
     return exp if exp is not None else CURRENT.get()
+
+
+def installed(what: str, module: Any, package: str) -> Any:
+    """Return a module of a client; ConfigError says that its package is not installed if it is None."""
+    if module is None:
+        raise nothing_patched(what, f"the package {package} is not installed")
+    return module
+
+
+def capture_of(what: str, parts: Mapping[str, Callable[[Capture], bool]], missing: str) -> Capture:
+    """Put a capture in place.
+
+    Args:
+        what: Name of what is captured.
+        parts: By name, functions that patch one part of a client; they return whether it was there.
+        missing: What a version has not whose parts are not there.
+
+    Raises:
+        ConfigError: None of the parts was there.
+
+    Examples:
+        >>> capture_of("demo", {"Client": lambda capture: True, "AsyncClient": lambda capture: False}, "method").patched
+        ('Client',)
+    """
+    capture = Capture(what)
+    capture.patched = tuple(name for name, patch_part in parts.items() if patch_part(capture))
+    if not capture.patched:
+        raise nothing_patched(what, f"this version has no {missing}")
+    return capture
+
+
+def name_of(owner: Any) -> str:
+    """Return the name of a class, or of that of an object."""
+    return str(getattr(owner, "__name__", type(owner).__name__))
 
 
 def nothing_patched(what: str, why: str) -> ConfigError:

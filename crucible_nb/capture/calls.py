@@ -114,9 +114,14 @@ class Call:
             self._capture._add([{"event": self.fields["event"], **fields}])
 
 
-def open_call() -> Call | None:
-    """Return the call that is running in this context: calls inside of it are not counted again."""
-    return _OPEN.get()
+def begin_call(
+    capture: Capture, experiment: Experiment | None, fields: dict[str, Any], read: Reader, *,
+    streamed: bool = False, content: Any = None,
+) -> Call | None:  # fmt: skip
+    """Begin the measurement of a call, see `Call`; None inside of one that is measured, which counts alone."""
+    if _OPEN.get() is not None:
+        return None
+    return Call(capture, experiment, fields, read, streamed=streamed, content=content)
 
 
 def count_attempt(request: Any) -> None:

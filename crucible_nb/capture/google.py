@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from crucible_nb.capture.answers import google_answer, google_embedding
-from crucible_nb.capture.base import Capture, checked, nothing_patched
-from crucible_nb.capture.calls import Call, count_attempt, open_call
+from crucible_nb.capture.base import Capture, capture_of, checked, installed, name_of
+from crucible_nb.capture.calls import Call, begin_call, count_attempt
 from crucible_nb.capture.functions import measured
 from crucible_nb.capture.patching import patch
 from crucible_nb.experiment.experiment import Experiment
@@ -43,20 +43,13 @@ def google_genai(client: Any = None, exp: Experiment | None = None) -> Capture:
         ('Models', 'AsyncModels')
     """
     experiment = checked(exp)
-    if have("google.genai") is None:
-        raise nothing_patched("google_genai", "the package google-genai is not installed")
+    installed("google_genai", have("google.genai"), "google-genai")
     models, genai = import_module("google.genai.models"), import_module("google.genai")
     if client is not None and not isinstance(client, genai.Client):
         raise wrong("client", client, "a google.genai.Client or None")
     owners = (models.Models, models.AsyncModels) if client is None else (client.models, client.aio.models)
-    capture = Capture("google_genai")
-    capture.patched = tuple(
-        getattr(owner, "__name__", type(owner).__name__)
-        for owner in owners
-        if _patch_models(capture, owner, experiment)
-    )
-    if not capture.patched:
-        raise nothing_patched("google_genai", "this version has no methods generate_content")
+    parts = {name_of(owner): partial(_patch_models, owner=owner, experiment=experiment) for owner in owners}
+    capture = capture_of("google_genai", parts, "methods generate_content")
     _patch_attempts(capture, client)
     return capture
 
@@ -66,24 +59,18 @@ def _patch_models(capture: Capture, owner: Any, experiment: Experiment | None) -
     found = False
     for name, streamed in methods.items():
         begin = partial(_begin, capture, experiment, "llm.request", google_answer, streamed)
-        found |= patch(capture, owner, name, partial(_measured, begin=begin))
+        found |= patch(capture, owner, name, partial(measured, begin=begin))
     begin = partial(_begin, capture, experiment, "llm.embedding", google_embedding, False)
-    return patch(capture, owner, "embed_content", partial(_measured, begin=begin)) or found
-
-
-def _measured(original: Callable[..., Any], begin: Any) -> Callable[..., Any]:
-    return measured(original, begin)
+    return patch(capture, owner, "embed_content", partial(measured, begin=begin)) or found
 
 
 def _begin(
     capture: Capture, experiment: Experiment | None, event: str, read: Any, streamed: bool, _args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Call | None:  # fmt: skip
-    if open_call() is not None:
-        return None
     model = str(kwargs.get("model") or "").removeprefix("models/") or None
     fields = {"event": event, "provider": "google", "model": model}
-    return Call(capture, experiment, fields, read, streamed=streamed, content=kwargs.get("contents"))
+    return begin_call(capture, experiment, fields, read, streamed=streamed, content=kwargs.get("contents"))
 
 
 def _patch_attempts(capture: Capture, client: Any) -> None:

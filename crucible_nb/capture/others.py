@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from crucible_nb.capture.answers import Fields, get, openai_answer, put
-from crucible_nb.capture.base import Capture, checked, nothing_patched
-from crucible_nb.capture.calls import Call, open_call
+from crucible_nb.capture.base import Capture, capture_of, checked, installed, nothing_patched
+from crucible_nb.capture.calls import Call, begin_call
 from crucible_nb.capture.functions import measured
 from crucible_nb.capture.google import google_genai
 from crucible_nb.capture.patching import patch
@@ -57,17 +56,14 @@ def litellm(client: Any = None, exp: Experiment | None = None) -> Capture:
     experiment = checked(exp)
     if client is not None:
         raise wrong("client", client, "None: LiteLLM has functions, no clients")
-    module = have("litellm")
-    if module is None:
-        raise nothing_patched("litellm", "the package litellm is not installed")
-    capture = Capture("litellm")
-    capture.patched = tuple(
-        name
-        for name, event in _LITELLM.items()
-        if patch(capture, module, name, partial(measured, begin=partial(_begin_litellm, capture, experiment, event)))
-    )
-    if not capture.patched:
-        raise nothing_patched("litellm", "this version has no function `completion`")
+    module = installed("litellm", have("litellm"), "litellm")
+
+    def patch_function(capture: Capture, name: str, event: str) -> bool:
+        begin = partial(_begin_litellm, capture, experiment, event)
+        return patch(capture, module, name, partial(measured, begin=begin))
+
+    parts = {name: partial(patch_function, name=name, event=event) for name, event in _LITELLM.items()}
+    capture = capture_of("litellm", parts, "function `completion`")
     count_attempts(capture)
     return capture
 
@@ -75,13 +71,12 @@ def litellm(client: Any = None, exp: Experiment | None = None) -> Capture:
 def _begin_litellm(
     capture: Capture, experiment: Experiment | None, event: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call | None:
-    if open_call() is not None:
-        return None
     asked = str(kwargs.get("model") or (args[0] if args else ""))
     provider, model = _route(asked, kwargs.get("custom_llm_provider"))
     fields = {"event": event, "provider": provider, "model": model}
     content = kwargs.get("messages") or kwargs.get("input")
-    return Call(capture, experiment, fields, _litellm_answer, streamed=bool(kwargs.get("stream")), content=content)
+    streamed = bool(kwargs.get("stream"))
+    return begin_call(capture, experiment, fields, _litellm_answer, streamed=streamed, content=content)
 
 
 def _route(asked: str, given: Any) -> tuple[str | None, str]:
@@ -127,22 +122,23 @@ def mistral(client: Any = None, exp: Experiment | None = None) -> Capture:
         ('Chat', 'Embeddings')
     """
     experiment, home = checked(exp), _mistral_home()
-    if home is None:
-        raise nothing_patched("mistral", "the package mistralai is not installed, or of another version")
+    installed("mistral", home, "mistralai")
     if client is not None and not hasattr(client, "chat"):
         raise wrong("client", client, "a mistralai Mistral or None")
-    capture, patched = Capture("mistral"), []
-    for part, name, methods, event in _MISTRAL:
+
+    def patch_part(capture: Capture, part: str, name: str, methods: dict[str, bool], event: str) -> bool:
         owner = getattr(import_module(f"{home}.{part}"), name) if client is None else getattr(client, part)
-        found = [
-            patch(capture, owner, method, _mistral_wrapper(capture, experiment, event, streamed))
-            for method, streamed in methods.items()
-        ]
-        patched += [name] if any(found) else []
-    capture.patched = tuple(patched)
-    if not patched:
-        raise nothing_patched("mistral", "this version has no method `complete`")
-    return capture
+        found = False
+        for method, streamed in methods.items():
+            begin = partial(_begin_mistral, capture, experiment, event, streamed)
+            found |= patch(capture, owner, method, partial(measured, begin=begin))
+        return found
+
+    parts = {
+        name: partial(patch_part, part=part, name=name, methods=methods, event=event)
+        for part, name, methods, event in _MISTRAL
+    }
+    return capture_of("mistral", parts, "method `complete`")
 
 
 def _mistral_home() -> str | None:
@@ -155,16 +151,13 @@ def _mistral_home() -> str | None:
     return None
 
 
-def _mistral_wrapper(
-    capture: Capture, experiment: Experiment | None, event: str, streamed: bool
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def begin(_args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        if open_call() is not None:
-            return None
-        fields = {"event": event, "provider": "mistral", "model": kwargs.get("model")}
-        return Call(capture, experiment, fields, _mistral_answer, streamed=streamed, content=kwargs.get("messages"))
-
-    return lambda original: measured(original, begin)
+def _begin_mistral(
+    capture: Capture, experiment: Experiment | None, event: str, streamed: bool, _args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Call | None:  # fmt: skip
+    fields = {"event": event, "provider": "mistral", "model": kwargs.get("model")}
+    content = kwargs.get("messages")
+    return begin_call(capture, experiment, fields, _mistral_answer, streamed=streamed, content=content)
 
 
 def _mistral_answer(fields: Fields, part: Any) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from crucible_nb.capture.answers import anthropic_answer, openai_answer
-from crucible_nb.capture.base import Capture, checked, nothing_patched
-from crucible_nb.capture.calls import AsyncChunks, Call, Chunks, Reader, count_attempt, open_call
+from crucible_nb.capture.base import Capture, capture_of, checked, installed, name_of
+from crucible_nb.capture.calls import AsyncChunks, Call, Chunks, Reader, begin_call, count_attempt
 from crucible_nb.capture.patching import patch
 from crucible_nb.experiment.experiment import Experiment
 from crucible_nb.utils.checks import wrong
@@ -74,31 +75,20 @@ def anthropic(client: Any = None, exp: Experiment | None = None) -> Capture:
 def _capture(
     package: str, names: tuple[str, str], paths: dict[str, str], read: Reader, client: Any, exp: Experiment | None
 ) -> Capture:
-    experiment, module = checked(exp), have(package)
-    if module is None:
-        raise nothing_patched(package, f"the package {package} is not installed")
+    experiment, module = checked(exp), installed(package, have(package), package)
     classes = [found for name in names if (found := getattr(module, name, None)) is not None]
     if client is not None and not isinstance(client, tuple(classes)):
         raise wrong("client", client, f"a client of {package} ({', '.join(names)}) or None")
-    capture = Capture(package)
+    begin = partial(_begin, experiment=experiment, package=package, paths=paths, read=read)
     owners = classes if client is None else [client]
-    capture.patched = tuple(
-        getattr(owner, "__name__", type(owner).__name__)
-        for owner in owners
-        if _patch_client(capture, owner, package, paths, read, experiment)
-    )
-    if not capture.patched:
-        raise nothing_patched(package, f"this version of {package} has no client with a method `request`")
-    return capture
+    parts = {name_of(owner): partial(_patch_client, owner=owner, begin=begin) for owner in owners}
+    return capture_of(package, parts, "client with a method `request`")
 
 
-def _patch_client(
-    capture: Capture, owner: Any, package: str, paths: dict[str, str], read: Reader, experiment: Experiment | None
-) -> bool:
+def _patch_client(capture: Capture, owner: Any, begin: Callable[..., Call | None]) -> bool:
     bound = not inspect.isclass(owner)
     if not patch(capture, owner, "request", lambda original: _measured(
-        original, lambda options, client: _begin(capture, experiment, package, paths, read, options, client),
-        bound=bound, client=owner,
+        original, partial(begin, capture), bound=bound, client=owner
     )):  # fmt: skip
         return False
     patch(capture, owner, "_prepare_request", _counted)
@@ -124,12 +114,10 @@ def count_attempts(capture: Capture) -> None:
 
 
 def _begin(
-    capture: Capture, experiment: Experiment | None, package: str, paths: dict[str, str], read: Reader, options: Any,
-    client: Any,
+    capture: Capture, options: Any, client: Any, *, experiment: Experiment | None, package: str, paths: dict[str, str],
+    read: Reader,
 ) -> Call | None:  # fmt: skip
     """Return the call that a request begins; None if it is no call of a model, or inside of one that is measured."""
-    if open_call() is not None:
-        return None
     path = str(getattr(options, "url", "")).partition("?")[0]
     event = next((event for end, event in paths.items() if path.endswith(end)), None)
     body = getattr(options, "json_data", None)
@@ -138,7 +126,7 @@ def _begin(
     provider = "azure" if "Azure" in type(client).__name__ else package
     fields = {"event": event, "provider": provider, "model": body.get("model")}
     content = body.get("messages") or body.get("input") or body.get("prompt")
-    return Call(capture, experiment, fields, read, streamed=bool(body.get("stream")), content=content)
+    return begin_call(capture, experiment, fields, read, streamed=bool(body.get("stream")), content=content)
 
 
 def _measured(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 from crucible_nb.comparison.arguments import CompareArguments
 from crucible_nb.comparison.by_group import measure_groups
@@ -20,6 +20,54 @@ from crucible_nb.utils import checks
 CORRECTIONS = ("holm", "bonferroni", "bh", None)
 
 
+Correction = Literal["holm", "bonferroni", "bh"] | None
+Pairs = Literal["control", "all"]
+Metrics = str | Sequence[str] | None
+
+
+class CompareOptions(TypedDict, total=False):
+    """Keywords of `compare` for type checkers; their meaning is in its docstring."""
+
+    pair_by: str | None
+    correction: Correction
+    sequential: bool
+    bound: Any
+    asymptotic: bool
+    margin: Any
+    direction: Mapping[str, str] | None
+    group_by: str | None
+    alpha: float | None
+    paired: bool | None
+    cluster: str | None
+    resample: Any
+    where: Where
+
+
+@overload
+def compare(
+    control: Any, treatment: None = ..., metrics: Metrics = ..., *, by: str | None = ...,
+    pairs: Pairs = ..., **options: Unpack[CompareOptions],
+) -> Comparisons: ...  # fmt: skip
+@overload
+def compare(
+    control: Any, treatment: Mapping[str, Any], metrics: Metrics = ..., *, by: str | None = ...,
+    pairs: Pairs = ..., **options: Unpack[CompareOptions],
+) -> Comparisons: ...  # fmt: skip
+@overload
+def compare(
+    control: Any, treatment: Any, metrics: Metrics = ..., *, by: None = ..., pairs: Literal["control"] = ...,
+    **options: Unpack[CompareOptions],
+) -> Comparison: ...  # fmt: skip
+@overload
+def compare(
+    control: Any, treatment: Any, metrics: Metrics = ..., *, by: str, pairs: Literal["control"] = ...,
+    **options: Unpack[CompareOptions],
+) -> GroupedComparison: ...  # fmt: skip
+@overload
+def compare(
+    control: Any, treatment: Any, metrics: Metrics = ..., *, by: str | None = ..., pairs: Literal["all"],
+    **options: Unpack[CompareOptions],
+) -> Comparisons: ...  # fmt: skip
 def compare(
     control: Any,
     treatment: Any = None,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.comparison.arms import Arm, own_name, read_arm
-from crucible_nb.comparison.compare import compare
+from crucible_nb.comparison.compare import Correction, Pairs, compare
 from crucible_nb.comparison.grouped import GroupedComparison
 from crucible_nb.comparison.many_arms import named_arms
 from crucible_nb.comparison.measured_arms import default_metrics
@@ -36,11 +36,11 @@ def table(
     by: str | None = None,
     metrics: str | Sequence[str] | None = None,
     cluster: str | None = None,
-    pairs: str = "control",
+    pairs: Pairs = "control",
     *,
     pair_by: str | None = "sample_id",
     confidence: float = 0.95,
-    correction: str | None = "holm",
+    correction: Correction = "holm",
     direction: Mapping[str, str] | None = None,
     where: Where = None,
 ) -> Table:

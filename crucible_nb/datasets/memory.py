@@ -92,3 +92,27 @@ memory=1.1 GB; choose rows with where=, fewer columns, or raise memory=
             f"{what} needs {rows:,} rows in memory, about {in_words(size)}, more than memory={in_words(budget)}; "
             "choose rows with where=, fewer columns, or raise memory="
         )
+
+
+_SUMS = 600
+"""Bytes of the sums of five columns in one cell, measured."""
+
+
+def check_cells(cells: int, values: int, tables: int, budget: int) -> None:
+    """Refuse windows whose states take more than a budget.
+
+    Args:
+        cells: Number of windows of groups so far.
+        values: Number of values and buckets in memory.
+        tables: Number of tables of sums.
+        budget: Bytes that are allowed.
+
+    Raises:
+        ConfigError: They take more.
+    """
+    size = cells * _SUMS * tables + 24 * values
+    if size > budget:
+        raise ConfigError(
+            f"window: the states of {cells:,} windows and groups take about {in_words(size)}, more than "
+            f"memory={in_words(budget)}; use longer windows, fewer groups or columns, or raise memory="
+        )

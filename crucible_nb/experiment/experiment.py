@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 import pandas as pd
 
@@ -61,6 +61,34 @@ _WORDS = {
 """Names of other packages, and what to use here."""
 
 
+_query_window = query_window  # in the class the name is that of the method
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class _TrackIter(Protocol):
+    """Type of `Experiment.track_iter`, which is registered."""
+
+    @overload
+    def __call__(
+        self, xs: Iterable[T], total: int | None = ..., desc: str | None = ..., event: str | None = ...
+    ) -> Iterator[T]: ...
+    @overload
+    def __call__(
+        self, xs: AsyncIterable[T], total: int | None = ..., desc: str | None = ..., event: str | None = ...
+    ) -> AsyncIterator[T]: ...
+
+
+class _Report(Protocol):
+    """Type of `Experiment.report`, which is registered."""
+
+    def __call__(
+        self, path: str | Path, *, compare: Experiment | Sequence[Experiment] | None = ...,
+        data: Literal["parquet", "csv"] | None = ..., title: str | None = ..., redact: Any = ..., made_at: Any = ...,
+        interactive: bool = ...,
+    ) -> Path: ...  # fmt: skip
+
+
 @hinting_methods
 class Experiment(Near):
     """Telemetry of one experiment: record events, pause and resume, and read metrics at any time.
@@ -85,11 +113,11 @@ class Experiment(Near):
 
     record: Recorder
     dashboard: Callable[..., Any]  # registered, see `crucible_nb.experiment.extensions`
-    track_iter: Callable[..., Any]  # registered
+    track_iter: _TrackIter  # registered
     trace: Callable[..., Any]  # registered, see `crucible_nb.capture`
     listen: Callable[..., Any]  # registered
     plot: Any  # registered
-    report: Callable[..., Path]  # registered, see `crucible_nb.reports`
+    report: _Report  # registered, see `crucible_nb.reports`
 
     _words = _WORDS
 
@@ -164,6 +192,10 @@ class Experiment(Near):
     def _report_late_field(self, sentence: str) -> None:
         self._stream.problems.report("errors", sentence)
 
+    @overload
+    def track(self, event: F) -> F: ...
+    @overload
+    def track(self, event: str, **fields: Any) -> Callable[[F], F]: ...
     def track(self, event: Any, **fields: Any) -> Any:
         """Decorate a function, coroutine, generator or async generator so that every call is recorded.
 
@@ -548,7 +580,15 @@ class Experiment(Near):
         """All kept events; the same as `frame()`."""
         return self.frame()
 
-    @signature_of(query_window)
+    @overload
+    def query_window(
+        self, *, last: Any = ..., last_n: int | None = ..., start: Any = ..., end: Any = ..., where: Where = ...
+    ) -> pd.DataFrame: ...
+    @overload
+    def query_window(
+        self, *, sliding: Any, step: Any = ..., where: Where = ...
+    ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]: ...
+    @signature_of(_query_window)  # type: ignore[misc]  # mypy does not see its arguments
     def query_window(
         self, **arguments: Any
     ) -> pd.DataFrame | Iterator[tuple[pd.Timestamp, pd.Timestamp, pd.DataFrame]]:
@@ -813,7 +853,7 @@ class Experiment(Near):
 
     @property
     def should_stop(self) -> bool:
-        """Whether a loop should end: the experiment has ended, or a rule, a budget or an anomaly has paused it."""
+        """Whether a loop should end, as the experiment has ended, or a rule, a budget or an anomaly has paused it."""
         return self._alerting.should_stop
 
     def alerts(self) -> pd.DataFrame:
@@ -1051,7 +1091,7 @@ class Experiment(Near):
 
     @property
     def handle(self) -> str:
-        """Handle with which another process can join: `cr.attach(handle, mode="join")`, or as CRUCIBLE_RUN.
+        """Handle with which another process can join, as `cr.attach(handle, mode="join")`, or as CRUCIBLE_RUN.
 
         An experiment sent to another process (pickled by multiprocessing, joblib, Dask) is sent as this handle, and
         the other process joins it.

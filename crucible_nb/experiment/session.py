@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 import pandas as pd
 
@@ -34,7 +34,7 @@ from crucible_nb.experiment.run_values import Run, values_of_runs
 from crucible_nb.experiment.spans import Span, reporter
 from crucible_nb.experiment.spans import track as _track
 from crucible_nb.pipeline.config import ExperimentConfig
-from crucible_nb.sampling import Adaptive, sampling_of
+from crucible_nb.sampling import Adaptive, Sampler, sampling_of
 from crucible_nb.store.attachment import Attachment
 from crucible_nb.store.catalog import namesake, root_of
 from crucible_nb.store.journal import DURABILITIES
@@ -46,6 +46,9 @@ from crucible_nb.utils.environment import default_store, is_disabled
 from crucible_nb.utils.interrupts import unbroken
 from crucible_nb.utils.pictures import pictures
 
+F = TypeVar("F", bound=Callable[..., Any])
+SamplerName = Literal["uniform", "reservoir", "stratified", "adaptive", "importance"]
+
 
 def start(
     name: str,
@@ -55,7 +58,7 @@ def start(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     sample_size: int | None = None,
-    sampling: Any = None,
+    sampling: SamplerName | Sampler | None = None,
     sampling_config: Mapping[str, Any] | None = None,
     anomaly: Any = None,
     anomaly_config: Mapping[str, Any] | None = None,
@@ -63,10 +66,10 @@ def start(
     by: Sequence[str] = (),
     max_events: int | None = None,
     seed: int | None = None,
-    clock: Callable[[], int] | str | None = None,
+    clock: Callable[[], int] | Literal["events"] | None = None,
     store: Any = None,
-    durability: str = "os",
-    on_exists: str = "new",
+    durability: Literal["os", "disk", "memory"] = "os",
+    on_exists: Literal["new", "resume", "error"] = "new",
     default: bool = False,
     redact: Any = None,
     unit: str | None = None,
@@ -387,6 +390,10 @@ def _report_late_field(sentence: str) -> None:
         reporter(experiment.span("late"))(sentence)
 
 
+@overload
+def track(event: F) -> F: ...
+@overload
+def track(event: str, **fields: Any) -> Callable[[F], F]: ...
 def track(event: Any, **fields: Any) -> Any:
     """Decorate a function to record its calls into the current experiment; see `Experiment.track`.
 

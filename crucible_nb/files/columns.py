@@ -311,6 +311,9 @@ def to_pandas(values: pa.ChunkedArray, column: Column) -> Any:
 
 def _categorical(values: pa.ChunkedArray, column: Column) -> pd.Categorical:
     """Convert to the categories of the layout, or to the sorted labels of a foreign file."""
+    if not values.num_chunks:  # combining none fails before pyarrow 25
+        none = pd.CategoricalDtype(pd.Index(column.categories or [], dtype=column.dtype), column.ordered)
+        return pd.Categorical.from_codes([], dtype=none)
     whole = values.unify_dictionaries().combine_chunks()
     found = whole.dictionary.to_pylist()
     labels = _used(whole, found) if column.categories is None else list(column.categories)

@@ -60,7 +60,7 @@ class GroupedState:
             self._add(rows[~times.known], np.zeros(int((~times.known).sum()), np.int64), timed=False)
 
     def _add(self, rows: pd.DataFrame, time: np.ndarray, *, timed: bool) -> None:
-        block = block_of(lambda name: _numbers(rows, name), time)
+        block = block_of(lambda name: column_numbers(rows, name), time)
         self.timed |= timed
         if not self.names:
             add_block(self.state, block, one_cell(len(rows)), [0], timed=timed)
@@ -106,10 +106,10 @@ def keys_of(groups: pd.Index) -> list[Any]:
 
 def check_numbers(frame: pd.DataFrame) -> None:
     """Read all columns of the metrics of a frame, so that an error names the row of the frame."""
-    block_of(lambda name: _numbers(frame, name), np.zeros(len(frame), np.int64))
+    block_of(lambda name: column_numbers(frame, name), np.zeros(len(frame), np.int64))
 
 
-def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
+def column_numbers(frame: pd.DataFrame, name: str) -> np.ndarray | None:
     """Return a column as float64, NaN where missing; outcomes may be bool; None for a missing column."""
     if name == "total_tokens":
         return tokens_of(frame)

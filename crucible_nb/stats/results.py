@@ -46,6 +46,11 @@ class Result:
         | estimate | 42 |
     """
 
+    def __init_subclass__(cls) -> None:
+        """Let results with an unknown number be equal; Python 3.13 compares field by field, and NaN with nothing."""
+        super().__init_subclass__()
+        cls.__eq__ = _equal  # type: ignore[method-assign,assignment]
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain data, intervals as lists.
 
@@ -118,6 +123,21 @@ def _wrap(head: str, parts: Iterable[str]) -> list[str]:
     """Lines of at most 120 characters; each part starts on a new line."""
     lines = [line for part in parts for line in textwrap.wrap(part, max(_WIDE - len(head), 40)) or [""]]
     return [(" " * len(head) if at else head) + line for at, line in enumerate(lines)]
+
+
+def _equal(self: Result, other: object) -> Any:
+    """Whether two results have the same fields; NaN equals NaN."""
+    if type(other) is not type(self):
+        return NotImplemented
+    return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self) if field.compare)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return bool(one == other)
 
 
 def _plain(value: Any) -> Any:

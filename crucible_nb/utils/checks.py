@@ -143,7 +143,7 @@ def duration(name: str, value: Any) -> int:
     try:
         if isinstance(value, (bool, int, float)):
             raise TypeError
-        delta = pd.Timedelta(_offset(value) if isinstance(value, str) else value)
+        delta = pd.Timedelta(_fixed(_offset(value) if isinstance(value, str) else value))
         nanoseconds = int(delta.as_unit("ns").value)
     except (TypeError, ValueError, OverflowError, pd.errors.OutOfBoundsTimedelta):
         nanoseconds = 0
@@ -158,6 +158,11 @@ def _offset(text: str) -> Any:
         return pd.tseries.frequencies.to_offset(text)
     except ValueError:
         return pd.Timedelta(text)
+
+
+def _fixed(length: Any) -> Any:
+    """Return days as a Timedelta, since before pandas 3.1 it takes no offset of days; other lengths as they are."""
+    return pd.Timedelta(days=length.n) if isinstance(length, pd.offsets.Day) else length
 
 
 def instant(name: str, value: Any) -> int:

@@ -40,20 +40,22 @@ class Measure:
         """Return the number of rows of each window (int64), or their total weight (float64)."""
         if self.weights is None:
             return self._by_window(self.hi - self.lo)
-        return self._by_window(self.panes.sums(self.weights)[0])
+        return self._by_window(self._sums(self.weights)[0])
 
     def sums(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the sum and the number of the known values; zeros without a column."""
         if column is None:
             return np.zeros(self.lo.size), np.zeros(self.lo.size)
-        sums = self.panes.sums if self.exact else self.panes.exact_sums
-        total, known = sums(self._sorted(column), self.weights)
+        total, known = self._sums(self._sorted(column), self.weights)
         return self._by_window(total), self._by_window(known)
+
+    def _sums(self, column: Any, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return (self.panes.sums if self.exact else self.panes.exact_sums)(column, weights)
 
     def totals(self, column: Any) -> np.ndarray:
         """Return the sum of the known values: 0 without rows, NaN if there are rows but no known value."""
         total, known = self.sums(column)
-        return np.where((known == 0) & (self.counts() > 0), np.nan, total)
+        return totals_or_unknown(total, known, self.counts())
 
     def outcomes(self, column: Any) -> dict[str, np.ndarray]:
         """Return the counts of successes and failures, and the success rate of the known outcomes."""
@@ -67,11 +69,7 @@ class Measure:
 
     def tokens(self, column: Any) -> Any:
         """Totals of whole numbers: Int64, or Float64 where rows are weighted or a total exceeds int64."""
-        total = self.totals(column)
-        unknown = np.isnan(total)
-        if self.weights is not None or (total >= 2.0**63).any():  # beyond int64
-            return pd.arrays.FloatingArray(total, unknown)
-        return pd.arrays.IntegerArray(np.where(unknown, 0, total).round().astype(np.int64), unknown)
+        return whole_totals(self.totals(column), weighted=self.weights is not None)
 
     def quantile(self, column: np.ndarray, q: float) -> np.ndarray:
         """Return a quantile of the known values."""
@@ -136,6 +134,19 @@ def _window_quantiles(
     else:
         result[:, small] = weighted_quantiles(values, lo[small], hi[small], q, weights)
     return result
+
+
+def totals_or_unknown(total: np.ndarray, known: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return totals: 0 for windows without rows, NaN for rows without a known value."""
+    return np.where((known == 0) & (counts > 0), np.nan, total)
+
+
+def whole_totals(total: np.ndarray, *, weighted: bool) -> Any:
+    """Return totals of whole numbers: Int64, or Float64 where rows are weighted or a total exceeds int64."""
+    unknown = np.isnan(total)
+    if weighted or (total >= 2.0**63).any():  # beyond int64
+        return pd.arrays.FloatingArray(total, unknown)
+    return pd.arrays.IntegerArray(np.where(unknown, 0, total).round().astype(np.int64), unknown)
 
 
 def ratio(total: np.ndarray, known: np.ndarray) -> np.ndarray:

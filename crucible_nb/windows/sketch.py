@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from crucible_nb.accumulators.buckets import bucket_keys, bucket_values
@@ -52,7 +54,7 @@ def _fill(
 ) -> None:
     panes = Panes(lo, hi)
     rows = slice(int(panes.cuts[0]), int(panes.cuts[-1]))
-    buckets, bucket = _occupied(_bucket(values[rows]))
+    buckets, bucket = _occupied(buckets_of(values[rows]))
     count = len(panes.cuts) - 1
     if count * len(buckets) > _CELLS and len(lo) > 1:
         half = len(lo) // 2
@@ -61,7 +63,7 @@ def _fill(
     elif count:
         cell = bucket + np.repeat(np.arange(count) * len(buckets), np.diff(panes.cuts))
         table = np.bincount(cell, None if weights is None else weights[rows], minlength=count * len(buckets))
-        _read(result, _value(buckets), _reduce(panes, table.reshape(count, len(buckets))), q)
+        _read(result, value_of_buckets(buckets), _reduce(panes, table.reshape(count, len(buckets))), q)
 
 
 def _reduce(panes: Panes, table: np.ndarray) -> np.ndarray:
@@ -74,18 +76,50 @@ def _reduce(panes: Panes, table: np.ndarray) -> np.ndarray:
 
 
 def _read(result: np.ndarray, values: np.ndarray, counts: np.ndarray, q: np.ndarray) -> None:
-    """Find ranks in all windows at once, in the cumulative counts of one window after the other."""
+    """Find ranks in all windows at once; every window has the same buckets, most of them empty."""
+    size = len(values)
+    stops = np.arange(size, counts.size + 1, size)
+    result[:] = quantiles_of_counts(counts.ravel(), stops, lambda entry: values[entry % size], q)
+
+
+def quantiles_of_counts(
+    counts: np.ndarray, stops: np.ndarray, values: Callable[[np.ndarray], np.ndarray], q: np.ndarray
+) -> np.ndarray:
+    """Return quantiles of windows whose rows are counted by value, in the cumulative counts of one after the other.
+
+    A window's quantiles have the same bits beside any other windows (with float64 weights: almost).
+
+    Args:
+        counts: Rows of each entry, int64[n], or their weight, float64[n]. Entries of a window are in order of value.
+        stops: Entry after the last one of each window, ascending.
+        values: Function that returns the values of entries.
+        q: Probabilities.
+
+    Returns:
+        float64 of shape (len(q), windows); NaN for windows without rows.
+
+    Examples:
+        >>> value = np.array([10.0, 20.0, 30.0])
+        >>> counts, stops = np.array([1, 1, 4]), np.array([2, 3])
+        >>> quantiles_of_counts(counts, stops, lambda entry: value[entry], np.array([0.5]))
+        array([[15., 30.]])
+    """
+    result = np.full((len(q), len(stops)), np.nan)
     cumulative = np.cumsum(counts)
-    after = cumulative[len(values) - 1 :: len(values)]
-    before = np.concatenate([[0.0], after[:-1]])
-    last, final = np.nextafter(after, 0.0), cumulative.size - 1
+    if not cumulative.size:
+        return result
+    after = cumulative[stops - 1]
+    before = np.concatenate([np.zeros(1, after.dtype), after[:-1]])
+    last, final, whole = np.nextafter(after.astype(np.float64), 0.0), cumulative.size - 1, counts.dtype.kind == "i"
     for i, probability in enumerate(q):
-        position = before + np.maximum(after - before - 1, 0.0) * probability
-        low = np.searchsorted(cumulative, np.minimum(position, last), side="right").clip(max=final)
+        position = np.maximum(after - before - 1, 0.0) * probability
+        rank = before + (np.floor(position) if whole else position)
+        low = np.searchsorted(cumulative, np.minimum(rank, last), side="right").clip(max=final)
         high = np.searchsorted(cumulative, np.minimum(cumulative[low], last), side="right")
-        fraction = np.clip(position - (cumulative[low] - 1), 0.0, 1.0)
-        quantile = interpolate(values[low % len(values)], values[high % len(values)], fraction)
+        fraction = np.clip(position - (cumulative[low] - before - 1), 0.0, 1.0)
+        quantile = interpolate(values(low), values(high), fraction)
         result[i] = np.where(after > before, quantile, np.nan)
+    return result
 
 
 def _occupied(bucket: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,13 +130,13 @@ def _occupied(bucket: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(occurs) + low, index[bucket - low]
 
 
-def _bucket(values: np.ndarray) -> np.ndarray:
+def buckets_of(values: np.ndarray) -> np.ndarray:
     """Return the signed number of each value's bucket, ascending with the value; bucket 0 contains 0."""
     size = bucket_keys(np.abs(values), BITS) + _LIFT
     return np.where(values < 0, -size, size)
 
 
-def _value(buckets: np.ndarray) -> np.ndarray:
+def value_of_buckets(buckets: np.ndarray) -> np.ndarray:
     """Return the representative value of each bucket; zero and infinity are exact."""
     value: np.ndarray = np.copysign(bucket_values(np.abs(buckets) - _LIFT, BITS), buckets)
     return value

@@ -81,7 +81,7 @@ def windowed_metrics(
     """
     checks.one_of("exact", exact, (True, False))
     frame = select(frame, where)
-    names = () if columns is None else _names(columns, frame)
+    names = () if columns is None else names_of(columns, frame)
     times = zoned_index(frame)
     windows = grid(times, window, step, origin=origin, closed=closed)
     keys, codes = groups_of(frame, by)
@@ -93,13 +93,17 @@ def windowed_metrics(
             table |= measure.describe(name, numbers(frame, name))
         elif name not in table:
             table[name] = named_metric(measure, frame, metric_of(name, frame.columns), windows)
-    result = pd.DataFrame(table, index=_index(windows.starts, keys, by, set(table)))
+    result = pd.DataFrame(table, index=index_of(windows.starts, keys, by, set(table)))
     result.attrs["quantiles"] = "exact" if exact else f"relative error <= {BOUND}"
     return result
 
 
-def _names(columns: str | Sequence[str], frame: pd.DataFrame) -> tuple[str, ...]:
-    """Check the names of columns and of metrics of columns."""
+def names_of(columns: str | Sequence[str], frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the names of columns, and of metrics of columns, that `columns` asks for.
+
+    Raises:
+        SchemaError: No such column, or no metric has this name.
+    """
     names = (columns,) if isinstance(columns, str) else checks.texts("columns", columns)
     for name in names:
         metric = metric_of(name, frame.columns)
@@ -119,7 +123,8 @@ def _standard(measure: Measure, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _index(starts: pd.DatetimeIndex, keys: pd.Index, by: Any, columns: set[str]) -> pd.Index:
+def index_of(starts: pd.DatetimeIndex, keys: pd.Index, by: Any, columns: set[str]) -> pd.Index:
+    """Return the index of the result: windows, and groups within windows."""
     if by is None:
         return starts.rename("window_start")
     if not columns.isdisjoint(keys.names) or "window_start" in keys.names:

@@ -135,7 +135,7 @@ class Group:
 
     def end_block(self) -> None:
         count = len(self.values)
-        if set(self.values) <= {0.0, 1.0}:
+        if set(self.values) <= {0.0, 1.0} and not self.lasted:
             self.learn_rate()
         if count >= self.refresh:
             stride = next(2**k for k in range(20) if math.ceil(count / 2**k) <= 64)
@@ -155,7 +155,7 @@ class Group:
             for now, past in ((level, self.levels), (spread, self.spreads)):
                 _, usual, scale = weighted(past, MEMORY)
                 # the mean of independent values scatters by a tenth of what they do
-                voices.append(abs(now - usual) / max(scale, floor * math.sqrt(0.02 / 1.98)) / 3.5 / (1 + 100 / seen))
+                voices.append(abs(now - usual) / max(scale, floor * math.sqrt(0.02 / 1.98)) / 3.4 / (1 + 100 / seen))
             voices.append(max(x - max(self.values), min(self.values) - x, 0) / sd / (1 + 300 / seen))
         error, drift = self.errors(x)
         found = ((error + 0.25 * floor) / sd, (drift + 0.1 * floor) / sd, *self.ranks(x))

@@ -112,7 +112,7 @@ def test_the_laws_of_detectors_hold_with_times_and_names_of_events() -> None:
     assert whole[900:925].sum() > 5, "the missing values"
 
 
-def test_pauses_and_other_events_are_no_silence_and_an_outage_does_not_hide_the_next(clock: ManualClock) -> None:
+def test_pauses_are_no_silence_and_an_outage_does_not_hide_the_next(clock: ManualClock, tmp_path: Path) -> None:
     exp = cr.start("paused", anomaly="auto", clock=clock)
     calls(clock, exp)
     exp.pause()
@@ -124,6 +124,9 @@ def test_pauses_and_other_events_are_no_silence_and_an_outage_does_not_hide_the_
         calls(clock, exp, 2, 200)
     exp.stop()
     found = exp.anomalies()
+    pd.testing.assert_frame_equal(exp.df.crucible.anomalies("auto"), found)
+    path = exp.export(tmp_path / "run.parquet")
+    pd.testing.assert_frame_equal(cr.load(path).crucible.anomalies("auto"), found)
     assert found.first_seq.tolist() == [800, 1000]  # of the third the second longest gap before is as long
     assert found.reason.str.contains("no llm.call for 15 min").all()
     assert "all gaps before but one were" in found.reason[1]

@@ -44,6 +44,23 @@ def body(*spans: int, **more: Any) -> bytes:
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": made}]}], **more}).encode()
 
 
+def spans(scope: str, *made: dict[str, Any]) -> bytes:
+    """A body with spans of one library."""
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": made}]}]}).encode()
+
+
+def span(trace: int, number: int, start: int, end: int, parent: int | None = None, **attributes: Any) -> Any:
+    """A span from `start` to `end`, nanoseconds; of attributes `__` stands for a dot."""
+    above = {} if parent is None else {"parentSpanId": f"{parent:016x}"}
+    pairs = [{"key": name.replace("__", "."), "value": value} for name, value in attributes.items()]
+    ids = {"traceId": f"{trace:032x}", "spanId": f"{number:016x}", **above}
+    times = {"startTimeUnixNano": str(10**18 + start), "endTimeUnixNano": str(10**18 + end)}
+    return {**ids, **times, "name": "n", "attributes": pairs}
+
+
+CALL = {"gen_ai__operation__name": {"stringValue": "chat"}, "gen_ai__usage__input_tokens": {"intValue": "21"}}
+
+
 def post(
     rx: Any, data: bytes, path: str = "/v1/traces", method: str = "POST", **headers: str
 ) -> tuple[int, dict[str, str]]:
@@ -202,22 +219,11 @@ def test_the_exporter_of_the_sdk(listening: tuple[cr.Experiment, Any]) -> None:
 def test_later_bodies_belong_to_earlier_ones_and_twins_are_told(listening: tuple[cr.Experiment, Any]) -> None:
     exp, rx = listening
 
-    def spans(scope: str, *made: dict[str, Any]) -> bytes:
-        return json.dumps({"resourceSpans": [{"scopeSpans": [{"scope": {"name": scope}, "spans": made}]}]}).encode()
-
-    def span(trace: int, number: int, start: int, end: int, parent: int | None = None, **attributes: Any) -> Any:
-        above = {} if parent is None else {"parentSpanId": f"{parent:016x}"}
-        pairs = [{"key": name.replace("__", "."), "value": value} for name, value in attributes.items()]
-        ids = {"traceId": f"{trace:032x}", "spanId": f"{number:016x}", **above}
-        times = {"startTimeUnixNano": str(10**18 + start), "endTimeUnixNano": str(10**18 + end)}
-        return {**ids, **times, "name": "n", "attributes": pairs}
-
-    call = {"gen_ai__operation__name": {"stringValue": "chat"}, "gen_ai__usage__input_tokens": {"intValue": "21"}}
     session = {"session__id": {"stringValue": "s"}}
     with pytest.warns(cr.CrucibleWarning, match="recorded by two libraries"):  # noqa: PT031  it comes from the thread that maps
         post(rx, spans("agent", span(1, 1, 0, 1000, **session)))
-        post(rx, spans("one", span(1, 2, 100, 900, 1, **call)))
-        post(rx, spans("two", span(2, 3, 200, 800, **call)))
+        post(rx, spans("one", span(1, 2, 100, 900, 1, **CALL)))
+        post(rx, spans("two", span(2, 3, 200, 800, **CALL)))
         assert rx.wait()
     df = exp.df.set_index("span_id")
     assert df.loc[f"{2:016x}", "session_id"] == "s"
@@ -366,9 +372,15 @@ def test_with_a_store_a_process_receives(tmp_path: Path) -> None:
         assert rx.wait()
         assert len(exp.df) == 50
         exp.record("own")
+        later = 10**10  # outside of the spans above
+        with pytest.warns(cr.CrucibleWarning, match="recorded by two libraries"):  # noqa: PT031  of the thread that hears
+            post(rx, spans("one", span(91, 91, later + 100, later + 900, **CALL)))
+            post(rx, spans("two", span(92, 92, later + 200, later + 800, **CALL)))
+            _until(lambda: exp.summary().get("twins"))
         assert post(rx, body(60))[0] == 200  # stop() takes it in
-    assert len(exp.df) == 52
+    assert len(exp.df) == 54
     assert rx.stats["alive"] is False
-    assert len(cr.attach("stored", store=tmp_path).df) == 52
+    assert exp.summary()["twins"] == 1
+    assert len(cr.attach("stored", store=tmp_path).df) == 54
     with pytest.raises(OSError, match="refused"):
         post(rx, body(61))

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crucible_nb.errors import CrucibleWarning, StoreError
-from crucible_nb.files import iter_table, load, write_table
+from crucible_nb.files import columns, iter_table, load, write_table
 
 
 def test_pandas_reads_ours(events, tmp_path):
@@ -198,3 +198,10 @@ def test_metadata_that_contradicts_the_schema_is_no_end_of_the_process():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "contradicts its schema in column 3" in done.stdout
+
+
+def test_a_column_of_categories_without_chunks_is_empty():
+    none = pa.chunked_array([], pa.dictionary(pa.int32(), pa.string()))  # older pyarrow cannot combine none
+    column = columns.Column("model", "category", categories=("a", "b"))
+    found = columns._categorical(none, column)
+    assert (len(found), found.categories.tolist()) == (0, ["a", "b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -135,3 +136,16 @@ def test_metric_names(name: str, kind: str, column: str) -> None:
 
 def test_a_column_of_that_name_is_meant_first() -> None:
     assert metric_of("mean_score", ["mean_score"]).column == "mean_score"
+
+
+def test_results_with_an_unknown_number_are_equal_on_every_python() -> None:
+    one, other = (cr.confidence_interval(np.arange(400.0), metric="p50_latency_ms") for _ in range(2))
+    apart = dataclasses.replace(other, standard_error=float("nan"))  # another NaN than that of `one`
+    assert math.isnan(one.standard_error)
+    assert one == other == apart
+    assert one != dataclasses.replace(other, estimate=1.0)
+    assert one != dataclasses.replace(other, standard_error=1.0)
+    assert one != "a text"
+    open_sided = [cr.t_test([1.0, 2.0, 4.0], [1.0, 2.0, 3.0]) for _ in range(2)]
+    assert open_sided[0] == open_sided[1]
+    assert hash(one) == hash(other)

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,9 @@ def main() -> None:
     taking = take_journal(folder)
     board, spool, (ours, theirs) = Board(), Spool(folder), socket.socketpair()
     server = _server(settings, spool, board, theirs)
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # libraries have threads; the fork calls none of those libraries
+        child = os.fork()
     if not child:
         lock.forget()
         ours.close()
@@ -60,12 +63,15 @@ def main() -> None:
     if not ended:  # the parent starts another one
         sys.exit("the process that takes bodies died")
     recorder.finish()
+    _say(recorder.bodies.news())
     lock.release()
 
 
 def _say(facts: dict[str, int]) -> None:
-    """Tell the parent in one line."""
-    os.write(sys.stdout.fileno(), orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE))
+    """Tell the parent in one line; one that does not listen is not waited for."""
+    os.set_blocking(sys.stdout.fileno(), False)
+    with suppress(BlockingIOError, BrokenPipeError):
+        os.write(sys.stdout.fileno(), orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _server(settings: dict[str, Any], spool: Spool, board: Board, channel: socket.socket) -> Server:
