@@ -85,6 +85,7 @@ class _Report(Protocol):
     def __call__(
         self, path: str | Path, *, compare: Experiment | Sequence[Experiment] | None = ...,
         data: Literal["parquet", "csv"] | None = ..., title: str | None = ..., redact: Any = ..., made_at: Any = ...,
+        interactive: bool = ...,
     ) -> Path: ...  # fmt: skip
 
 
