@@ -209,7 +209,7 @@ NEW |= {
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
-_REPORT = "data=None, title=None, redact=None, made_at=None"
+_REPORT = "data=None, title=None, redact=None, made_at=None, interactive=False"
 NEW |= {
     *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("demo", "report")),
     "cr.demo(seconds=15.0, *, stream=None)",
