@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from crucible_nb.datasets.state import Measured, Spec, measure
 from crucible_nb.datasets.units import Unit
 from crucible_nb.errors import CrucibleError
+from crucible_nb.utils.interrupts import unbroken
 
 Outcome = tuple[Unit, Measured | CrucibleError]
 """A unit, and its state or why there is none."""
@@ -62,7 +63,8 @@ def in_threads(
     running: dict[Future[Any], Unit] = {}
     try:
         for unit in units:
-            running[pool.submit(work, unit)] = unit
+            with unbroken():  # a thread that Ctrl-C meets at its start would not be waited for
+                running[pool.submit(work, unit)] = unit
             if len(running) >= 2 * workers:
                 yield from _done(running)
         while running:
