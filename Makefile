@@ -7,9 +7,9 @@ DEMO_ARGS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 install = { test -x $(BIN)/uv || $(PIP) uv; } && $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
 MAIN := -e '.[all]'
-TEST := -e '.[all,test]'
+TEST := -e '.[all,test,docs]'
 
-.PHONY: demo test check coverage explore lint bench notebooks browser bundle release clean
+.PHONY: demo test check coverage explore lint bench docs notebooks browser bundle release clean
 
 JS := crucible_nb/notebook/js
 KERNELS := 6.31.0 7.1.0 7.2.0 7.3.0
@@ -28,7 +28,7 @@ check: $(VENV)/.test
 	$(BIN)/python -m pytest --hypothesis-profile=check -n auto --dist worksteal -m "(check or hypothesis or seeded) and not browser" tests
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -n auto --dist worksteal README.md docs crucible_nb
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval -q notebooks
-	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook -m browser
+	$(BIN)/python -m pytest --hypothesis-profile=check tests/notebook tests/site -m browser
 
 # which lines the tests reach
 coverage: $(VENV)/.test
@@ -37,6 +37,10 @@ coverage: $(VENV)/.test
 # the laws with new random examples; what fails becomes an explicit example
 explore: $(VENV)/.test
 	$(BIN)/python -m pytest --hypothesis-profile=explore -n auto --dist worksteal -m "hypothesis or seeded" tests
+
+# the documentation site; a name without a page, a dead link or a broken docstring is an error
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx -W -n --keep-going -q -E -d docs/_build/doctrees docs docs/_build/html
 
 notebooks: $(VENV)/.test
 	$(BIN)/python tools/build_notebooks.py
@@ -76,7 +80,7 @@ release:
 	$(BIN)/python tools/check_dist.py dist
 
 clean:
-	rm -rf $(VENV) .ipykernels $(JS)/node_modules out build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .ipykernels $(JS)/node_modules out build dist docs/_build docs/api docs/tutorials .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.main: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

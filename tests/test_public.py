@@ -186,7 +186,7 @@ GONE |= {"planned.take(self, n, metrics)"}
 NEW |= {"planned.take(self, n, metrics, information=None)"}
 NEW |= {
     *(f"{place} open_dataset" for place in ("cr.__all__", "dir(cr)")),
-    "cr.open_dataset(source, *, executor='threads', time=None, map=None, errors='raise', memory=None)",
+    "cr.open_dataset(source, *, client=None, executor='threads', time=None, map=None, errors='raise', memory=None)",
 }
 NEW |= {"planned.ended", "planned.fraction(self, information)", "planned.fractions"}
 
@@ -209,7 +209,7 @@ NEW |= {
 GONE |= {"cr.experiments(store=None)"}
 NEW |= {"cr.experiments(store=None, metrics=())"}
 
-_REPORT = "data=None, title=None, redact=None, made_at=None"
+_REPORT = "data=None, title=None, redact=None, made_at=None, interactive=False"
 NEW |= {
     *(f"{place} {name}" for place in ("cr.__all__", "dir(cr)") for name in ("demo", "report")),
     "cr.demo(seconds=15.0, *, stream=None)",

@@ -74,7 +74,7 @@ class LogHistogram(QuantileSketch):
 
     @property
     def relative_error_bound(self) -> float:
-        """Largest relative error of `quantile`: 2 ** -(bits + 1).
+        """Largest relative error of `quantile`, 2 ** -(bits + 1).
 
         A theorem for every finite float64, subnormal numbers included, if the two order statistics around the exact
         quantile have the same sign; otherwise the error is relative to the larger of the two.
@@ -87,7 +87,7 @@ class LogHistogram(QuantileSketch):
 
     @property
     def exact(self) -> bool:
-        """Whether quantiles are exact: always False."""
+        """Whether quantiles are exact, always False."""
         return False
 
     @property

@@ -57,12 +57,12 @@ class Quantiles(QuantileSketch):
 
     @property
     def exact(self) -> bool:
-        """Whether quantiles are exact: true up to `limit` known values."""
+        """Whether quantiles are exact, true up to `limit` known values."""
         return self.count <= self.limit
 
     @property
     def error_bound(self) -> float:
-        """Largest relative error of a quantile: 0 while exact, else the bound of the histogram."""
+        """Largest relative error of a quantile, 0 while exact, else the bound of the histogram."""
         return 0.0 if self.exact else self.histogram().relative_error_bound
 
     @property

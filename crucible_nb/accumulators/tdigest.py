@@ -178,12 +178,12 @@ class TDigest(QuantileSketch):
 
     @property
     def exact(self) -> bool:
-        """Whether quantiles are exact: true up to `buffer` values."""
+        """Whether quantiles are exact, true up to `buffer` values."""
         return not self._count
 
     @property
     def error_bound(self) -> float:
-        """Largest relative error of a quantile: 0 while exact, then NaN, because none is guaranteed."""
+        """Largest relative error of a quantile, 0 while exact, then NaN, because none is guaranteed."""
         return 0.0 if self.exact else math.nan
 
     @property

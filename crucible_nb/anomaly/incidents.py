@@ -40,7 +40,7 @@ class Incident:
 
     @property
     def severity(self) -> str:
-        """Severity by the peak score: "low" from 1, "medium" from 1.5, "high" from 3, "critical" from 6.
+        """Severity by the peak score, "low" from 1, "medium" from 1.5, "high" from 3, "critical" from 6.
 
         Examples:
             >>> Incident(0, 0, 1, 3.5, ("latency_ms",), "", 0, 0).severity

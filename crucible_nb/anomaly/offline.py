@@ -15,6 +15,7 @@ from crucible_nb.anomaly.registry import detector_of, methods_of
 from crucible_nb.anomaly.tellings import cap_repeated_alarms
 from crucible_nb.errors import SchemaError
 from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.events.pauses import pauses_of, without_pauses
 from crucible_nb.events.times import all_times, time_source
 from crucible_nb.utils import checks
 
@@ -136,7 +137,7 @@ def _verdicts(
     running = detector.begin()
     for start in range(0, len(rows), _BLOCK):
         block = slice(start, start + _BLOCK)
-        when = None if times is None else times[block]
+        when = None if times is None else without_pauses(times[block], pauses_of(rows))
         yield start, running.judge(EventColumns.of_frame(rows.iloc[block], start, given=given, times=when))
 
 

@@ -18,7 +18,7 @@ from crucible_nb.utils import checks, html
 class Comparisons(Mapping[str, Any]):
     """Mapping from arm to its comparison with the control; p-values are corrected over all metrics of all arms.
 
-    Values are `Comparison`s, with `by` `GroupedComparison`s; with pairs="all" the keys are "b against a".
+    Each value is a `Comparison`, with `by` a `GroupedComparison`; with pairs="all" the keys are "b against a".
 
     Examples:
         >>> import crucible_nb as cr

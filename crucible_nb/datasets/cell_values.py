@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from crucible_nb.windows.measures import EXACT
 from crucible_nb.windows.quantiles import quantiles, weighted_quantiles
@@ -98,9 +99,8 @@ class CellValues:
     def settle(self) -> None:
         """Count the values of cells that have many, and equal buckets once."""
         few, many = _joined(self._few, np.float64), _joined(self._many, np.int64)
-        cells, code = np.unique(np.concatenate([few.cell, many.cell]), return_inverse=True)
-        total = np.zeros(len(cells), np.int64)
-        np.add.at(total, code, np.concatenate([few.rows, many.rows]))
+        code, cells = pd.factorize(np.concatenate([few.cell, many.cell]))  # by hashing: cells need no order
+        total = np.bincount(code, np.concatenate([few.rows, many.rows]), minlength=len(cells))
         large = (total > EXACT)[code[: len(few.cell)]]
         if large.any():
             counted = few.take(large)
@@ -156,8 +156,8 @@ def _counted(many: Entries) -> Entries:
 
 def _quantiles(few: Entries, many: Entries, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the cells and their quantiles: of kept values exact, of sorted buckets within their width."""
-    order = np.lexsort((few.value, few.cell)) if few.weight is None else np.lexsort((few.weight, few.value, few.cell))
-    few = few.take(order)
+    by = (few.cell,) if few.weight is None else (few.weight, few.value, few.cell)
+    few = few.take(np.lexsort(by))
     small, lo = np.unique(few.cell, return_index=True)
     hi = np.append(lo, len(few.cell))[1:]
     if few.weight is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
@@ -369,13 +370,14 @@ class Dataset:
         known = [unit.rows for unit in units]
         try:
             bar = make_bar(None if None in known else sum(rows or 0 for rows in known))
-            for unit, found in self._executor.run(units, spec):
-                if isinstance(found, CrucibleError):
-                    self._leave_out(unit, found)
-                    continue
-                whole = merge(whole, found.state)
-                if bar is not None:
-                    bar.update(found.rows)
+            with closing(self._executor.run(units, spec)) as outcomes:
+                for unit, found in outcomes:
+                    if isinstance(found, CrucibleError):
+                        self._leave_out(unit, found)
+                        continue
+                    whole = merge(whole, found.state)
+                    if bar is not None:
+                        bar.update(found.rows)
         finally:
             if bar is not None:
                 bar.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from crucible_nb.datasets.state import Measured, Spec, measure
 from crucible_nb.datasets.units import Unit
 from crucible_nb.errors import CrucibleError
+from crucible_nb.utils.interrupts import unbroken
 
 Outcome = tuple[Unit, Measured | CrucibleError]
 """A unit, and its state or why there is none."""
@@ -19,10 +20,10 @@ Outcome = tuple[Unit, Measured | CrucibleError]
 class Executor(Protocol):
     """Protocol of what runs units: `run` yields the outcome of each unit, in any order.
 
-    Whoever stops the iteration early (by an error, or Ctrl-C) finds nothing running afterwards.
+    Nothing is running once the generator is closed, also before its end: by an error, or Ctrl-C.
     """
 
-    def run(self, units: Sequence[Unit], spec: Spec) -> Iterator[Outcome]:
+    def run(self, units: Sequence[Unit], spec: Spec) -> Generator[Outcome, None, None]:
         """Compute the states of units."""
 
 
@@ -41,7 +42,7 @@ class Threads:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores()
 
-    def run(self, units: Sequence[Unit], spec: Spec) -> Iterator[Outcome]:
+    def run(self, units: Sequence[Unit], spec: Spec) -> Generator[Outcome, None, None]:
         """Compute the states of units."""
         stop = Event()
         yield from in_threads(units, lambda unit: measure(spec, unit, stop.is_set), self.workers, stop.set)
@@ -49,26 +50,29 @@ class Threads:
 
 def in_threads(
     units: Sequence[Unit], work: Callable[[Unit], Any], workers: int, stop: Callable[[], None]
-) -> Iterator[tuple[Unit, Any]]:
+) -> Generator[tuple[Unit, Any], None, None]:
     """Yield each unit and the result of work on it, or its CrucibleError; twice as many units as workers are ahead.
 
     Args:
         units: The units.
         work: Called in threads; other errors than CrucibleError are raised here.
         workers: Number of threads.
-        stop: Called at the end, also by an error: makes running work return soon.
+        stop: Called if results are no longer wanted: makes running work return soon.
     """
     pool = ThreadPoolExecutor(workers, "crucible-dataset")
     running: dict[Future[Any], Unit] = {}
     try:
         for unit in units:
-            running[pool.submit(work, unit)] = unit
+            with unbroken():  # a thread that Ctrl-C meets at its start would not be waited for
+                running[pool.submit(work, unit)] = unit
             if len(running) >= 2 * workers:
                 yield from _done(running)
         while running:
             yield from _done(running)
-    finally:
+    except BaseException:  # Ctrl-C, an error of a unit, or nobody asks for more results
         stop()
+        raise
+    finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -27,6 +27,7 @@ from crucible_nb.metrics.sum_table import NUMBERS, Block, SumTable
 from crucible_nb.windows.measures import QUANTILES
 
 _LATENCY = 0
+_DENSE = 8  # cells per row up to which they are counted, not sorted
 ROWS = len(NUMBERS)
 """Columns of a table of sums."""
 
@@ -178,12 +179,12 @@ class WindowsState:
         times = all_times(rows)
         pane = np.searchsorted(self._spec.edges, times, side="right") - 1
         inside = (pane >= 0) & (pane < self._spec.panes)
-        cell = pane if not self._spec.by else self._numbers(rows) * self._spec.panes + pane
+        group = self._numbers(rows) if self._spec.by else np.zeros(len(rows), np.int64)
         if not inside.all():
             self._see_outside(rows[~inside], times[~inside])
-            rows, times, cell = rows[inside], times[inside], cell[inside]
+            rows, times, pane, group = rows[inside], times[inside], pane[inside], group[inside]
         if len(rows):
-            self._add(rows, times, cell.astype(np.int64, copy=False))
+            self._add(rows, times, *self._cells(pane, group))
 
     def _see_outside(self, rows: pd.DataFrame, times: np.ndarray) -> None:
         """Take rows outside of all windows into the time in which the rows happened."""
@@ -204,9 +205,20 @@ class WindowsState:
     def _number(self, key: Any) -> int:
         return self.groups.setdefault(key, len(self.groups))
 
-    def _add(self, rows: pd.DataFrame, times: np.ndarray, cell: np.ndarray) -> None:
-        found, codes = np.unique(cell, return_inverse=True)
-        cells = cells_of(codes, len(found))
+    def _cells(self, pane: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells that occur, and the index of each row's among them."""
+        low, size = int(pane.min()), len(self.groups)
+        local = (pane - low) * size + group  # few different ones: rows of a batch are close in time
+        high = int(local.max()) + 1
+        if high <= _DENSE * len(local):
+            occurs = np.bincount(local, minlength=high) > 0
+            found, codes = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[local]
+        else:
+            found, codes = np.unique(local, return_inverse=True)
+        return found % size * self._spec.panes + found // size + low, codes
+
+    def _add(self, rows: pd.DataFrame, times: np.ndarray, found: np.ndarray, codes: np.ndarray) -> None:
+        cell, cells = found[codes], cells_of(codes, len(found))
         block = block_of(lambda name: column_numbers(rows, name), times)
         further = [series.numbers(rows) for series in self._spec.series]
         tables = [fold(block, cells)]

@@ -85,6 +85,7 @@ class _Report(Protocol):
     def __call__(
         self, path: str | Path, *, compare: Experiment | Sequence[Experiment] | None = ...,
         data: Literal["parquet", "csv"] | None = ..., title: str | None = ..., redact: Any = ..., made_at: Any = ...,
+        interactive: bool = ...,
     ) -> Path: ...  # fmt: skip
 
 
@@ -852,7 +853,7 @@ class Experiment(Near):
 
     @property
     def should_stop(self) -> bool:
-        """Whether a loop should end: the experiment has ended, or a rule, a budget or an anomaly has paused it."""
+        """Whether a loop should end, as the experiment has ended, or a rule, a budget or an anomaly has paused it."""
         return self._alerting.should_stop
 
     def alerts(self) -> pd.DataFrame:
@@ -1090,7 +1091,7 @@ class Experiment(Near):
 
     @property
     def handle(self) -> str:
-        """Handle with which another process can join: `cr.attach(handle, mode="join")`, or as CRUCIBLE_RUN.
+        """Handle with which another process can join, as `cr.attach(handle, mode="join")`, or as CRUCIBLE_RUN.
 
         An experiment sent to another process (pickled by multiprocessing, joblib, Dask) is sent as this handle, and
         the other process joins it.

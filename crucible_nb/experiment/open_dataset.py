@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from crucible_nb.datasets.batches import Shape
+from crucible_nb.datasets.cluster import Cluster
 from crucible_nb.datasets.dataset import Dataset
 from crucible_nb.datasets.executors import Executor, Threads
 from crucible_nb.datasets.open import Opened, open_source, schema_of
+from crucible_nb.datasets.processes import Processes
 from crucible_nb.datasets.schema import Schema
 from crucible_nb.datasets.units import ComputedUnit
 from crucible_nb.experiment.accessor import flat
@@ -26,6 +28,7 @@ from crucible_nb.utils import checks
 def open_dataset(
     source: Any,
     *,
+    client: Any = None,
     executor: str | int = "threads",
     time: str | None = None,
     map: Mapping[str, str] | None = None,
@@ -39,7 +42,9 @@ def open_dataset(
             `model=a/`), a URL of fsspec ("s3://bucket/runs/"), or a list of paths. A store of experiments, or an
             Experiment or a list of them: each is one unit, read whole. A DataFrame, a Table or Dataset of
             pyarrow, a DataFrame of dask.
-        executor: "threads" for one thread per core, or the number of threads.
+        client: A `dask.distributed.Client`, whose cluster computes instead.
+        executor: "threads" for one thread per core; "processes" for one process per core, or the number of processes.
+            Processes pay where reading is slow: they take seconds to start.
         time: Column of times; None for `time`, or the time index that pandas has written.
         map: Name of a column in the files for names of this package: `{"latency_ms": "elapsed"}`.
         errors: "raise", or "skip" to leave out units that cannot be read, and copies of files; they are counted in
@@ -73,7 +78,7 @@ def open_dataset(
     return Dataset(
         opened.units,
         opened.schema,
-        executor=executor_of(executor),
+        executor=executor_of(executor, client),
         errors=errors,
         memory=checks.whole("memory", memory, ge=1, optional=True),
         shape=_shape(map, time, opened),
@@ -81,11 +86,14 @@ def open_dataset(
     )
 
 
-def executor_of(executor: Any) -> Executor:
-    """Return the executor that an argument names."""
-    if executor == "threads":
-        return Threads()
-    return Threads(checks.whole("executor", executor, ge=1))
+def executor_of(executor: Any, client: Any) -> Executor:
+    """Return the executor that the arguments name."""
+    if client is not None:
+        return Cluster(client)
+    if isinstance(executor, str):
+        named: dict[str, type[Threads | Processes]] = {"threads": Threads, "processes": Processes}
+        return named[checks.one_of("executor", executor, named)]()
+    return Processes(checks.whole("executor", executor, ge=1))
 
 
 def _shape(map: Any, time: str | None, opened: Opened) -> Shape:

@@ -12,6 +12,7 @@ from crucible_nb.errors import ConfigError
 from crucible_nb.events.declared import declare
 from crucible_nb.events.durations import Observed, set_observed
 from crucible_nb.events.marks import set_marks
+from crucible_nb.events.pauses import set_pauses
 from crucible_nb.events.sampling_info import mark
 from crucible_nb.events.scalars import plain
 from crucible_nb.events.where import Where, select
@@ -48,6 +49,7 @@ class Reads:
         frame = declare(self._log.rows(view).iloc[:], self._config.unit, self._config.cluster)
         self._set_time(frame, view)
         set_marks(frame, view.marks)
+        set_pauses(frame, view.experiment.pauses(view.now))
         if self._log.loses_evicted_rows and (evicted := _evicted(view)):
             frame.attrs["evicted_events"] = evicted
         facts = view.own.pipeline.sample.facts()
@@ -73,6 +75,7 @@ class Reads:
         times = frame.index.asi8  # type: ignore[attr-defined]
         rows = declare(frame.iloc[:], self._config.unit, self._config.cluster)
         set_marks(rows, view.marks)
+        set_pauses(rows, view.experiment.pauses(view.now))
         return mark(rows, {**view.own.pipeline.sample.facts(), "windowed": True}), times
 
     # -- metrics ------------------------------------------------------------------------------------------------------

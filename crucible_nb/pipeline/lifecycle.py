@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crucible_nb.errors import LifecycleError
+from crucible_nb.events.pauses import without_pauses
 
 Status = Literal["running", "paused", "stopped", "failed", "archived", "dead"]
 
@@ -146,12 +147,7 @@ class Lifecycle:
         """
         if not self.changes:
             return times
-        spans = self.pauses(int(times.max(initial=0)))
-        begins, ends = np.array(spans, np.int64).reshape(-1, 2).T
-        whole = np.concatenate(([0], np.cumsum(ends - begins)))
-        at = np.searchsorted(begins, times, "right")  # number of pauses that began before
-        running = np.where(at > 0, np.concatenate(([0], ends))[at] - times, 0)  # rest of a pause that lasts then
-        return np.asarray(times - whole[at] + np.maximum(running, 0))
+        return without_pauses(times, self.pauses(int(times.max(initial=0))))
 
     def active_each(self, start: np.ndarray, stop: np.ndarray, began: np.ndarray | None = None) -> np.ndarray:
         """Return the active nanoseconds of many spans, as `active` does for one.

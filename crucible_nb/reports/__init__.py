@@ -25,6 +25,7 @@ def report(
     title: str | None = None,
     redact: Any = None,
     made_at: Any = None,
+    interactive: bool = False,
     **comparing: Any,
 ) -> Path:
     """Write experiments into one HTML file that needs nothing else: no script, no network, light, dark and on paper.
@@ -43,6 +44,7 @@ def report(
             answers; False for nothing.
         made_at: Time that the page says it was made at: datetime, Timestamp, ISO text or int nanoseconds; None to say
             none.
+        interactive: Embed plotly once (about 5 MB), and figures that can be zoomed; the page then runs this script.
         **comparing: Further arguments of `cr.compare`: metrics, margin, direction, sequential and so on.
 
     Returns:
@@ -63,6 +65,7 @@ def report(
         (True, True)
     """
     from crucible_nb.reports import embedded, page  # noqa: PLC0415  with the first report
+    from crucible_nb.reports import interactive as zoomable  # noqa: PLC0415
     from crucible_nb.reports.arms import ReportArm  # noqa: PLC0415
 
     target = as_path(path)
@@ -84,7 +87,8 @@ def report(
         link, size = embedded.link(arm, str(data), f"{at}-" if len(shown) > 1 else "")
         links.append(link)
         sizes.append(size)
-    content = page.page(shown, heading[:300], links, comparing, moment)
+    drawn = zoomable.interactive(shown) if checks.one_of("interactive", interactive, (True, False)) else None
+    content = page.page(shown, heading[:300], links, comparing, moment, drawn)
     with replacing(target) as stream:
         stream.write(content.encode())
     embedded.warn_if_large(sum(sizes), target)
@@ -118,6 +122,7 @@ def _report(
     title: str | None = None,
     redact: Any = None,
     made_at: Any = None,
+    interactive: bool = False,
 ) -> Path:
     """Write this experiment into one HTML file that needs nothing else: no script, no network; see `cr.report`.
 
@@ -128,6 +133,7 @@ def _report(
         title: Title; None for the name.
         redact: Text to remove, as in `cr.report`.
         made_at: Time that the page says it was made at; None to say none, so that the same events give the same bytes.
+        interactive: Embed plotly once (about 5 MB), and figures that can be zoomed; the page then runs this script.
 
     Returns:
         The path.
@@ -148,4 +154,12 @@ def _report(
     others = [] if compare is None else [compare] if isinstance(compare, Experiment) else compare
     if isinstance(others, (str, Mapping)) or not isinstance(others, Sequence):
         raise checks.wrong("compare", compare, "another experiment, or a list of them")
-    return report([self, *others] if others else self, path, data=data, title=title, redact=redact, made_at=made_at)
+    return report(
+        [self, *others] if others else self,
+        path,
+        data=data,
+        title=title,
+        redact=redact,
+        made_at=made_at,
+        interactive=interactive,
+    )

@@ -55,7 +55,7 @@ def chart(
     frame = _Frame(left, right, low, high)
     grid = _grid(frame, axis, shares=shares)
     drawn = "".join(_bars(line, frame, width) if bars else _line(line, frame, width) for line in known)
-    signs = "".join(_mark(frame.x(at), text) for at, text in marks if left <= at <= right)
+    signs = _marks([(frame.x(at), text) for at, text in sorted(marks) if left <= at <= right])
     spoken = f"{title}. " + "; ".join(_spoken(line, shares=shares) for line in known)
     legend = "" if len(known) == 1 and not known[0].name else "<br>" + " ".join(map(_legend, known))
     svg = (
@@ -180,13 +180,19 @@ def _bars(line: Line, frame: _Frame, width: float) -> str:
     return f'<path class="bar" d="{path}"/>'
 
 
-def _mark(x: float, text: str) -> str:
-    """Draw a diamond at the top, and the number of the incident."""
-    side, anchor = (x - 6, "end") if x > _WIDTH - 30 else (x + 6, "start")
-    return (
-        f'<path class="mark" d="M{x:.1f} 1l4 4l-4 4l-4 -4z"/>'
-        f'<text x="{side:.1f}" y="9" text-anchor="{anchor}">{escape(text)}</text>'
-    )
+def _marks(marks: Sequence[tuple[float, str]]) -> str:
+    """Draw a diamond for each incident at the top, and its number where there is room."""
+    parts, free = [], 0.0
+    for at, (x, text) in enumerate(marks):
+        parts.append(f'<path class="mark" d="M{x:.1f} 1l4 4l-4 4l-4 -4z"/>')
+        width = 6 + _CHARACTER * len(text)
+        following = marks[at + 1][0] if at + 1 < len(marks) else _WIDTH + 4.0
+        if x + width < following - 4:
+            parts.append(f'<text x="{x + 6:.1f}" y="9">{escape(text)}</text>')
+        elif x - width > free:
+            parts.append(f'<text x="{x - 6:.1f}" y="9" text-anchor="end">{escape(text)}</text>')
+        free = x + 6
+    return "".join(parts)
 
 
 def _spoken(line: Line, *, shares: bool) -> str:

@@ -28,14 +28,18 @@ def charts(arms: Sequence[ReportArm]) -> str:
     columns = list(dict.fromkeys(name for arm in shown for name in arm.own_columns))
     series = [steps_of(arm.rows, step, columns, elapsed=elapsed) for arm in shown]
     names = [f"{letter(at)} {arm.name}" if elapsed else "" for at, arm in enumerate(shown)]
-    marks = [] if elapsed else _marks(shown[0])
     axis = "elapsed" if elapsed else "time"
+
+    def marked(column: str) -> list[tuple[float, str]]:
+        return [] if elapsed else _marks(shown[0], column)
+
     parts = [
-        chart("Latency, ms", _note(series, step, "latency_ms"), _latency(series, names), axis, marks=marks),
-        chart("Success rate", _note(series, step, "success"), _success(series, names), axis, shares=True, marks=marks),
-        chart("Cost per step, USD", _note(series, step, "cost_usd"), _cost(series, names), axis,
+        chart("Latency, ms", _note(series, "latency_ms"), _latency(series, names), axis, marks=marked("latency_ms")),
+        chart("Success rate", _note(series, "success"), _success(series, names), axis, marks=marked("success"),
+              shares=True),
+        chart("Cost per step, USD", _note(series, "cost_usd"), _cost(series, names), axis, marks=marked("cost_usd"),
               totals=True),
-        *(_own(shown, series, names, step, name, axis) for name in columns),
+        *(_own(shown, series, names, name, axis, marked(name)) for name in columns),
         chart(f"Events per {step}", f"n = {sum(len(arm.rows) for arm in shown):,}, in steps of {step}",
               _totals(series, names, "event_count", "seq"), axis, totals=True, bars=not elapsed),
     ]  # fmt: skip
@@ -43,13 +47,14 @@ def charts(arms: Sequence[ReportArm]) -> str:
     return f'<div class="charts">{inside}</div>' if inside else ""
 
 
-def _marks(arm: ReportArm) -> list[tuple[float, str]]:
+def _marks(arm: ReportArm, column: str) -> list[tuple[float, str]]:
+    """Return begin in seconds and number of the last incidents of a column."""
     starts = pd.DatetimeIndex(arm.incidents["start"]).as_unit("ns").asi8 / 1e9
-    numbered = [(at, str(number)) for number, at in enumerate(starts.tolist(), 1)]
-    return numbered[-_INCIDENTS:]
+    numbered = enumerate(zip(starts.tolist(), arm.incidents["metrics"], strict=True), 1)
+    return [(at, str(number)) for number, (at, metrics) in numbered if column in metrics.split(", ")][-_INCIDENTS:]
 
 
-def _note(series: Sequence[Steps], step: str, column: str) -> str:
+def _note(series: Sequence[Steps], column: str) -> str:
     """Say the length of a step and how many values there are."""
     counts = np.concatenate([one.known(column) for one in series])
     known = counts[counts > 0]
@@ -57,7 +62,7 @@ def _note(series: Sequence[Steps], step: str, column: str) -> str:
         return ""
     each = f"{known.min():,.0f}" if known.min() == known.max() else f"{known.min():,.0f} to {known.max():,.0f}"
     few = f"; open dots: fewer than {FEW}" if (known < FEW).any() else ""
-    return f"n = {counts.sum():,.0f}, in steps of {step} with {each} each{few}"
+    return f"n = {counts.sum():,.0f}, in steps of {series[0].length} with {each} each{few}"
 
 
 def _latency(series: Sequence[Steps], names: Sequence[str]) -> list[Line]:
@@ -98,7 +103,12 @@ def _totals(series: Sequence[Steps], names: Sequence[str], metric: str, column: 
 
 
 def _own(
-    arms: Sequence[ReportArm], series: Sequence[Steps], names: Sequence[str], step: str, column: str, axis: str
+    arms: Sequence[ReportArm],
+    series: Sequence[Steps],
+    names: Sequence[str],
+    column: str,
+    axis: str,
+    marks: Sequence[tuple[float, str]],
 ) -> str:
     """Draw a column over `step`, where its rows have one, else over time."""
     title = arms[0].words(column, 40)
@@ -123,7 +133,7 @@ def _own(
         if f"mean_{column}" in one.table.columns
     ]
     present = [one for one in series if column in one.rows.columns]
-    return chart(f"{title}, mean", _note(present, step, column), lines, axis)
+    return chart(f"{title}, mean", _note(present, column), lines, axis, marks=marks)
 
 
 def windows(arm: ReportArm) -> str:

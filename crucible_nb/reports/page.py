@@ -14,6 +14,7 @@ from typing import Any
 from crucible_nb.reports import course, origin, summary
 from crucible_nb.reports.arms import ReportArm
 from crucible_nb.reports.charts import letter
+from crucible_nb.reports.interactive import Interactive
 from crucible_nb.reports.markup import paragraph, points, section
 from crucible_nb.reports.style import STYLE
 from crucible_nb.reports.verdicts import verdicts
@@ -35,6 +36,7 @@ def page(
     links: Sequence[str] = (),
     arguments: Mapping[str, Any] | None = None,
     made_at: str | None = None,
+    drawn: Interactive | None = None,
 ) -> str:
     """Return the page.
 
@@ -44,6 +46,7 @@ def page(
         links: Links that save the events.
         arguments: Arguments of `cr.compare`, for several arms.
         made_at: Time that the page says it was made at; None to say none, so that it depends on the events alone.
+        drawn: Figures that can be zoomed; None for none.
     """
     shown, methods = summary.estimates(arms)
     parts = _single(arms[0], shown) if len(arms) == 1 else _several(arms, shown, arguments or {})
@@ -57,8 +60,11 @@ def page(
     ]
     if links:
         parts.insert(-2, section("Events", "".join(links)))
+    if drawn is not None:
+        figures = section("Figures to zoom", drawn.figures).replace("<section>", '<section class="screen">', 1)
+        parts.insert(3 if len(arms) > 1 else 2, figures)
     head = f"<header><h1>{escape(title)}</h1>{paragraph(_subtitle(arms))}</header>"
-    return _document(title, f"{head}<main>{''.join(parts)}</main>")
+    return _document(title, f"{head}<main>{''.join(parts)}</main>", drawn or Interactive())
 
 
 _SIDE_BY_SIDE = 4  # arms in a table of numbers, so that it fits on paper
@@ -111,14 +117,15 @@ def _versions() -> str:
     return ", ".join(found) + "."
 
 
-def _document(title: str, body: str) -> str:
-    """Wrap a body; the policy allows this stylesheet and nothing else."""
+def _document(title: str, body: str, drawn: Interactive) -> str:
+    """Wrap a body; the policy allows this stylesheet and nothing else, but for figures that are interactive."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    allowed = drawn.policy or f"style-src 'sha256-{digest}'"
+    policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}{drawn.scripts}</body></html>\n"
     )

@@ -59,11 +59,13 @@ class Steps(NamedTuple):
         x: float64[n]: begin of each step in seconds, since 1970 or since the first event.
         table: The windows, as `windowed_metrics` returns them.
         rows: The kept events.
+        length: Length of a step.
     """
 
     x: np.ndarray
     table: pd.DataFrame
     rows: pd.DataFrame
+    length: str
 
     def known(self, name: str) -> np.ndarray:
         """float64[n]: number of kept events with a value of a column, by step."""
@@ -86,7 +88,7 @@ def steps_of(rows: pd.DataFrame, step: str, columns: Sequence[str], *, elapsed: 
     origin: Any = "start" if elapsed else "start_day"
     table = windowed_metrics(rows, step, columns=present, origin=origin)
     x = table.index.as_unit("ns").asi8 / 1e9  # type: ignore[attr-defined]
-    return Steps(x - x[0] if elapsed else x, table, rows)
+    return Steps(x - x[0] if elapsed else x, table, rows, step)
 
 
 def by_step(rows: pd.DataFrame, name: str, most: int = MOST_STEPS) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

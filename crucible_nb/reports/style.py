@@ -30,10 +30,11 @@ svg.wide{width:100%}svg text{font:10px system-ui,sans-serif;fill:var(--dim)}
 .s5{stroke:var(--f);stroke-dasharray:1 3}
 .few{fill:var(--paper);stroke-dasharray:none}.dot{stroke:none}.s0.dot{fill:var(--a)}.s1.dot{fill:var(--b)}
 .s2.dot{fill:var(--c)}.s3.dot{fill:var(--d)}.s4.dot{fill:var(--e)}.s5.dot{fill:var(--f)}
-.bar{fill:var(--a);opacity:.55}.mark{fill:var(--bad);stroke:var(--paper)}
+.plot{min-height:22rem}.bar{fill:var(--a);opacity:.55}.mark{fill:var(--bad);stroke:var(--paper)}
 @media(max-width:40rem){dl div{grid-template-columns:1fr;gap:0}table{font-size:11px}th,td{padding-right:.3rem}}
 @media print{:root{color-scheme:light;--paper:#fff;--text:#000;--dim:#444;--line:#bbb;--soft:#fff;
 --a:#3b6ea8;--b:#b05f14;--c:#2a7770;--d:#7a3f9d;--e:#7a5f10;--f:#a13f6b;--bad:#b3261e;--link:#000}
 @page{margin:14mm}body{max-width:none;padding:0;font-size:10pt}table{font-size:8.5pt}
-h2,h3,h4,caption{break-after:avoid}tr,dl div{break-inside:avoid}.charts{grid-template-columns:1fr 1fr}}
+h2,h3,h4,caption{break-after:avoid}tr,dl div{break-inside:avoid}.screen{display:none}
+.charts{grid-template-columns:1fr 1fr}}
 """

@@ -28,7 +28,7 @@ class Raw(str):
 
 
 def table(rows: Iterable[Sequence[object]], header: Sequence[object] = (), caption: str = "") -> str:
-    """Render a plain table; cells, headers and the caption are escaped.
+    """Render a plain table; cells, headers and the caption are escaped, and an empty header is an ordinary cell.
 
     Examples:
         >>> table([("<b>", Raw("<svg/>"))])
@@ -36,7 +36,10 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[object] = (), capti
     """
 
     def line(cells: Sequence[object], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{_safe(cell)}</{tag}>" for cell in cells) + "</tr>"
+        tags = (tag if cell else "td" for cell in map(str, cells))
+        return (
+            "<tr>" + "".join(f"<{tag}>{_safe(cell)}</{tag}>" for cell, tag in zip(cells, tags, strict=True)) + "</tr>"
+        )
 
     head = f"<thead>{line(header, 'th')}</thead>" if header else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""

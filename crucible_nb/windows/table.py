@@ -73,7 +73,7 @@ def windowed_metrics(
         >>> times = pd.to_datetime(["2025-01-01 00:00:10", "2025-01-01 00:00:50", "2025-01-01 00:02:00"], utc=True)
         >>> frame = pd.DataFrame({"latency_ms": [100.0, 300.0, 500.0], "success": [True, False, True]}, index=times)
         >>> table = windowed_metrics(frame, "1min")
-        >>> table[["event_count", "mean_latency_ms", "success_rate"]].resetindex_of(drop=True)
+        >>> table[["event_count", "mean_latency_ms", "success_rate"]].reset_index(drop=True)
            event_count  mean_latency_ms  success_rate
         0            2            200.0           0.5
         1            0              NaN           NaN

@@ -23,7 +23,7 @@ def test_the_timeout_is_an_incident_that_says_so(shared_data: Path) -> None:
     found = cr.anomaly.anomalies(rows).set_index("first_seq")
     assert "latency_ms 300,030 is the highest ever" in found.reason[row]
     assert found.severity[row] == "critical"
-    assert len(found) <= 36  # 33 when it was measured, in 45,022 known latencies
+    assert len(found) <= 40  # 37 when it was measured, in 45,022 known latencies; 2 of them for missing ones
     raw = cr.anomaly.score(rows, cooldown=0)
     assert (raw > raw[row]).sum() <= 1  # the first call of minutes, at row 710, scores higher
 

@@ -14,6 +14,7 @@ import crucible_nb as cr
 from crucible_nb.anomaly import Auto
 from crucible_nb.anomaly.silence import Gaps, Silences
 from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.store import writer
 from crucible_nb.testing import ManualClock
 from crucible_nb.testing.detectors import (
     a_score_uses_only_the_past,
@@ -112,7 +113,7 @@ def test_the_laws_of_detectors_hold_with_times_and_names_of_events() -> None:
     assert whole[900:925].sum() > 5, "the missing values"
 
 
-def test_pauses_and_other_events_are_no_silence_and_an_outage_does_not_hide_the_next(clock: ManualClock) -> None:
+def test_pauses_are_no_silence_and_an_outage_does_not_hide_the_next(clock: ManualClock, tmp_path: Path) -> None:
     exp = cr.start("paused", anomaly="auto", clock=clock)
     calls(clock, exp)
     exp.pause()
@@ -124,6 +125,9 @@ def test_pauses_and_other_events_are_no_silence_and_an_outage_does_not_hide_the_
         calls(clock, exp, 2, 200)
     exp.stop()
     found = exp.anomalies()
+    pd.testing.assert_frame_equal(exp.df.crucible.anomalies("auto"), found)
+    path = exp.export(tmp_path / "run.parquet")
+    pd.testing.assert_frame_equal(cr.load(path).crucible.anomalies("auto"), found)
     assert found.first_seq.tolist() == [800, 1000]  # of the third the second longest gap before is as long
     assert found.reason.str.contains("no llm.call for 15 min").all()
     assert "all gaps before but one were" in found.reason[1]
@@ -207,8 +211,12 @@ def test_the_background_thread_hears_it(clock: ManualClock) -> None:
     exp.stop()
 
 
-def test_it_is_an_input_that_is_replayed_and_not_decided_again(tmp_path: Path, clock: ManualClock) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+def test_it_is_an_input_that_is_replayed_and_not_decided_again(
+    tmp_path: Path, clock: ManualClock, sealed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dying and being resumed in the middle of a silence tells of it once, and changes no state."""
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 100 if sealed else 10**9)
     heard: list[Any] = []
     exp = cr.start("silent", anomaly="auto", clock=clock, store=tmp_path)
     exp.on_anomaly(heard.append)

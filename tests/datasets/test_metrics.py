@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import crucible_nb as cr
-from crucible_nb.datasets import merge, state_of
+from crucible_nb.datasets import merge, progress, state_of
+from crucible_nb.datasets.executors import Threads
 from crucible_nb.datasets.metrics import MetricsSpec, answer
 from tests.conftest import need
 from tests.datasets.conftest import rows, said, write
@@ -35,15 +37,15 @@ def test_any_partitioning_and_order_gives_the_bits_of_the_frame(
     frame = FRAME.iloc[np.random.default_rng(seed).permutation(n)]
     with TemporaryDirectory() as folder:
         write(Path(folder), frame, sorted(int(place * n) for place in places), row_group_size=1 + seed % 20)
-        ds = cr.open_dataset(folder, executor=workers)
+        ds = cr.open_dataset(folder)
+        ds._executor = Threads(workers)
         for by in (None, ["model", "success"]):
             assert said(ds.metrics(by=by)) == said(FRAME.iloc[:n].crucible.metrics(by=by))
 
 
-@pytest.mark.parametrize("executor", ["threads", 1, 3])
-def test_large_groups_have_the_bits_of_the_frame(tmp_path: Path, executor: Any) -> None:
+def test_large_groups_have_the_bits_of_the_frame(tmp_path: Path) -> None:
     mixed = FRAME.sample(frac=1, random_state=1)
-    ds = cr.open_dataset(write(tmp_path, mixed, [1, 500, 501, 4_000]), executor=executor)
+    ds = cr.open_dataset(write(tmp_path, mixed, [1, 500, 501, 4_000]))
     assert said(ds.metrics()) == WHOLE
     grouped = ds.metrics(by="model")
     assert said(grouped) == BY_MODEL
@@ -119,6 +121,8 @@ def test_folders_name_columns(tmp_path: Path) -> None:
             write(tmp_path / f"model={model}" / f"year={year}", part, [])
     ds = cr.open_dataset(tmp_path)
     assert ds.metrics(by="year").keys() == [2024, 2025]
+    assert cr.open_dataset(f"{tmp_path}/model=*/*/*.parquet").metrics(by="model").keys() == ["a", "b"]
+    assert "model" not in cr.open_dataset(tmp_path / "model=a").columns  # as its name is not below the source
     expected = FRAME[FRAME.model.isin(["a", "b"])].crucible.metrics(by="model")
     assert ds.metrics(by="model")["a"].cost == expected["a"].cost
     via_arrow = cr.open_dataset(pads.dataset(tmp_path, partitioning="hive"))
@@ -195,6 +199,23 @@ def test_many_groups_are_refused_with_their_size() -> None:
     halves = [many.iloc[:300], many.iloc[300:600]]
     table = pa.concat_tables([pa.Table.from_pandas(half) for half in halves])
     assert len(cr.open_dataset(table, memory=2_000_000).metrics(by="user")) == 600
+
+
+def test_a_bar_counts_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    need("tqdm")
+    shown, total = StringIO(), []
+
+    def bar(rows: int | None) -> Any:
+        total.append(rows)
+        return progress.make_bar(rows, delay=0.0, file=shown)
+
+    monkeypatch.setattr("crucible_nb.datasets.dataset.make_bar", bar)
+    cr.open_dataset(FRAME).metrics()
+    assert total == [6_000]
+    assert "0.00/6.00k" in shown.getvalue()
+    assert "rows/s" in shown.getvalue()
+    monkeypatch.setenv("CRUCIBLE_UI", "off")
+    assert progress.make_bar(5, file=shown) is None
 
 
 def test_rows_in_memory(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -369,3 +370,24 @@ def test_the_command_reads_stores_folders_and_files(tmp_path: Path, capsys: pyte
     assert "name one of a store" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "none.parquet"), "--out", out]) == 2
     assert io.StringIO(capsys.readouterr().err).readline().startswith("crucible_nb: cannot read")
+
+
+def test_figures_to_zoom_bring_one_script_and_a_policy_for_it(tmp_path: Path) -> None:
+    with cr.start(f"run {SECRET}", clock="events") as exp:
+        exp.extend(calls(300))
+    page = Page(exp.report(tmp_path / "run.html", interactive=True))
+    scripts = re.findall(r"<script(.*?)>(.*?)</script>", page.source, re.DOTALL)
+    data, programs = ([text for kind, text in scripts if bool(kind) is with_kind] for with_kind in (True, False))
+    assert (len(data), len(programs)) == (2, 2)
+    assert all(json.loads(text)["data"] for text in data)
+    policy = next(
+        a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
+    for program in programs:
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(program.encode()).digest()).decode()}'" in policy
+    assert policy.startswith("default-src 'none'; script-src ")
+    assert SECRET not in page.source
+    assert len([tag for tag, attributes in page.tags if attributes.get("class") == "plot"]) == 2
+    with cr.start("empty") as empty:
+        pass
+    assert "<script" not in empty.report(tmp_path / "empty.html", interactive=True).read_text()

@@ -17,7 +17,7 @@ __all__ = ["Plot", "Plots", "plot"]
 
 
 class Plot:
-    """The figures of `exp.plot`: plain `plotly.graph_objects.Figure`s of the events recorded so far.
+    """The figures of `exp.plot`: plain `plotly.graph_objects.Figure` objects of the events recorded so far.
 
     All take `theme`: None has no background, and colours readable on light and on dark pages; "light" and "dark" have
     a background. Anomalies are marked by shape and number, never by colour alone. A figure tells how many events were
