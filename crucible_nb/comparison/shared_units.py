@@ -11,6 +11,7 @@ from crucible_nb.comparison.arms import Arm
 from crucible_nb.comparison.design import Design
 from crucible_nb.errors import StatError
 from crucible_nb.events.ids import joint_codes
+from crucible_nb.stats.estimates.sorted_arm import linearize_quantile
 from crucible_nb.stats.hypotests.interaction import WelchF
 from crucible_nb.stats.samples.arms import linearize
 from crucible_nb.stats.samples.groups import Group
@@ -58,7 +59,7 @@ def wald_of_groups(
     arms: tuple[Arm, Arm], metric: str, groups: Sequence[Group], estimates: Sequence[float], units: Units,
     design: Design,
 ) -> WelchF | None:  # fmt: skip
-    """Test whether the differences of means, rates or ratios are equal in groups that have units in common.
+    """Test whether the differences of means, rates, ratios or quantiles are equal in groups that have units in common.
 
     Each unit contributes to the difference of each group; the products of its contributions add up to the covariance of
     the differences. Hotelling's F of the contrasts of groups has as many degrees of freedom as there are units.
@@ -72,8 +73,9 @@ def wald_of_groups(
         design: Design of the comparison.
 
     Returns:
-        The test; None for other metrics, and for pairs whose mean difference is not the difference of the means of
-        their rows (items with unequal numbers of rows, or without a partner): these have no such covariance here.
+        The test; None for other metrics, for quantiles of so few rows that their density is not known, and for pairs
+        whose mean difference is not the difference of the means of their rows (items with unequal numbers of rows, or
+        without a partner): these have no such covariance here.
 
     References:
         Liang, Zeger: Longitudinal data analysis using generalized linear models. Biometrika 73 (1986). Korn, Graubard:
@@ -114,7 +116,8 @@ def _contributions(arms: tuple[Arm, Arm], metric: str, group: Group, units: Unit
     size = max(int(code.max(initial=-1)) for code in units.codes) + 1
     estimates, totals = [], []
     for values, rows, code in zip(read, group.rows, units.codes, strict=True):
-        estimate, deviation = linearize(values, "interaction")
+        is_quantile = values.metric.kind == "quantile"
+        estimate, deviation = linearize_quantile(values) if is_quantile else linearize(values, "interaction")
         own = code[rows] if values.known is None else code[rows][values.known]
         if (own < 0).any():
             raise StatError("rows without a unit are in no group of units")

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.optimize import brentq
 from statsmodels.stats.oneway import anova_generic
 
 import crucible_nb as cr
 from crucible_nb.stats.cluster_robust import Error
+from crucible_nb.stats.estimates.sorted_arm import linearize_quantile
 from crucible_nb.stats.hypotests.interaction import welch_f
+from crucible_nb.stats.samples.values import values_of
 
 METRICS = ["score", "success_rate", "p50_latency_ms", "cost_per_success"]
 
@@ -140,12 +143,11 @@ def test_items_in_several_groups_are_tested_by_the_differences_of_each_item() ->
 def test_shared_items_without_a_known_covariance_are_not_tested_and_it_is_said() -> None:
     first, second = paired_arms()
     twice = [pd.concat([part.assign(model="a"), part.assign(model="b")]) for part in (first, second)]
-    for metric, arms in (("p50_latency_ms", twice), ("score", [twice[0], twice[1].iloc[:-9]])):
+    few = [part[part.device == "tv"] for part in twice]
+    for metric, arms in (("p90_latency_ms", few), ("score", [twice[0], twice[1].iloc[:-9]])):
         test = cr.compare(*arms, metrics=[metric], by="model").interaction[metric]
         assert math.isnan(test.pvalue)
-        assert "of the 300 values of sample_id lie in several groups, so the differences are not independent" in (
-            test.method
-        )
+        assert "values of sample_id lie in several groups, so the differences are not independent" in test.method
 
 
 def test_rows_without_a_group_and_bad_columns() -> None:
@@ -243,8 +245,45 @@ def test_users_in_several_groups_are_tested_as_by_statsmodels(metric: str) -> No
     assert "lie in several groups, whose covariance is used" in test.method
     ratio = cr.compare(*arms, metrics=["cost_per_success"], by="device").interaction["cost_per_success"]
     assert 0 <= ratio.pvalue <= 1
-    quantile = cr.compare(*arms, metrics=["p50_cost_usd"], by="device").interaction["p50_cost_usd"]
-    assert math.isnan(quantile.pvalue)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["users of one arm", "users in both arms"])
+def test_quantiles_of_users_in_several_groups_are_tested_by_what_each_user_contributes(shared: bool) -> None:
+    arms = [arm[arm.device != "tv"].assign(session_id=lambda rows: rows.session_id % 1000) for arm in users(3)]
+    if not shared:
+        arms[1]["session_id"] += 1000
+    test = cr.compare(*arms, metrics=["p50_cost_usd"], by="device").interaction["p50_cost_usd"]
+    differences, contributions = [], []
+    for device in ("desk", "phone"):
+        medians, each = [], []
+        for arm in arms:
+            x = arm[arm.device == device].set_index("session_id").cost_usd
+            n, middle = len(x), float(np.median(x))
+            ranks = np.array([brentq(lambda k, p=p, n=n: stats.beta.cdf(0.5, k, n - k + 1) - p, 1e-9, n)
+                              for p in (0.975, 0.025)])  # fmt: skip
+            ends = np.interp(ranks - 1, np.arange(n), np.sort(x))  # a share s lies at the value of rank s n
+            below = (x <= middle).astype(float)
+            moved = (below.mean() - below) * (ends[1] - ends[0]) / ((ranks[1] - ranks[0]) / n) / n
+            medians.append(middle)
+            each.append(moved.groupby(level=0).sum())
+        differences.append(medians[1] - medians[0])
+        contributions.append(each[1].sub(each[0], fill_value=0.0))
+    apart = contributions[1].sub(contributions[0], fill_value=0.0)
+    clusters = len(apart)
+    f = (differences[1] - differences[0]) ** 2 / ((apart**2).sum() * clusters / (clusters - 1))
+    assert test.statistic == pytest.approx(f, rel=1e-6)
+    assert test.df == (1, clusters - 1)
+    assert test.pvalue == pytest.approx(stats.f.sf(f, 1, clusters - 1), rel=1e-6)
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9])
+def test_the_error_of_a_linearised_quantile_is_the_known_one(q: float) -> None:
+    x = np.random.default_rng(0).normal(0, 1, 20_000)
+    estimate, deviation = linearize_quantile(values_of(x, f"p{100 * q:.0f}_latency_ms"))
+    assert estimate == np.quantile(x, q)
+    assert deviation.sum() == pytest.approx(0, abs=1e-6)
+    expected = math.sqrt(q * (1 - q)) / stats.norm.pdf(stats.norm.ppf(q))
+    assert deviation.std() == pytest.approx(expected, rel=0.15)
 
 
 @pytest.mark.check
