@@ -173,7 +173,7 @@ COMMANDS = {
         "Write a report of the experiment, one HTML file without scripts.",
         (
             Argument(("path",), "file that ends in .html", "path"),
-            Argument(("--compare",), "a second experiment to compare with", "experiment"),
+            Argument(("--compare",), "experiments to compare with", "experiment", multiple=True),
             Argument(("--data",), "embed the events, to be saved from the page", choices=("parquet", "csv")),
             *_COMMON,
         ),

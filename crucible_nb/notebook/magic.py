@@ -178,9 +178,9 @@ class Magic:
     def _export(self, path: str, experiment: str | None = None, **options: Any) -> Path:
         return self.find_experiment(experiment).export(path, **options)
 
-    def _report(self, path: str, experiment: str | None = None, compare: str | None = None, **options: Any) -> Path:
-        other = None if compare is None else self.find_experiment(compare)
-        return self.find_experiment(experiment).report(path, compare=other, **options)
+    def _report(self, path: str, experiment: str | None = None, compare: tuple[str, ...] = (), **options: Any) -> Path:
+        others = [self.find_experiment(name) for name in compare]
+        return self.find_experiment(experiment).report(path, compare=others or None, **options)
 
 
 def _is_live(experiment: Experiment) -> bool:

@@ -14,6 +14,7 @@ import crucible_nb as cr
 from crucible_nb.anomaly import Auto
 from crucible_nb.anomaly.silence import Gaps, Silences
 from crucible_nb.events.event_columns import EventColumns
+from crucible_nb.store import writer
 from crucible_nb.testing import ManualClock
 from crucible_nb.testing.detectors import (
     a_score_uses_only_the_past,
@@ -210,8 +211,12 @@ def test_the_background_thread_hears_it(clock: ManualClock) -> None:
     exp.stop()
 
 
-def test_it_is_an_input_that_is_replayed_and_not_decided_again(tmp_path: Path, clock: ManualClock) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+def test_it_is_an_input_that_is_replayed_and_not_decided_again(
+    tmp_path: Path, clock: ManualClock, sealed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dying and being resumed in the middle of a silence tells of it once, and changes no state."""
+    monkeypatch.setattr(writer, "SEAL_EVENTS", 100 if sealed else 10**9)
     heard: list[Any] = []
     exp = cr.start("silent", anomaly="auto", clock=clock, store=tmp_path)
     exp.on_anomaly(heard.append)

@@ -136,6 +136,15 @@ def test_export(run: Any, tmp_path: Path) -> None:
     assert run(f"%crucible export '{tmp_path / 'other'}' --format csv") == tmp_path / "other"
 
 
+def test_report(run: Any, tmp_path: Path) -> None:
+    run("%crucible start a\nexp.record('tick', latency_ms=1.0)\n%crucible start b\nexp.record('tick', latency_ms=2.0)")
+    path = run(f"%crucible report {tmp_path / 'b.html'} --data csv")
+    assert "<title>b</title>" in path.read_text()
+    assert 'download="b.csv"' in path.read_text()
+    path = run(f"%crucible report {tmp_path / 'both.html'} -e a --compare b")
+    assert "<title>a against b</title>" in path.read_text()
+
+
 @pytest.fixture
 def runs(run: Any, ip: Any, tmp_path: Path) -> Path:
     """A store with an experiment whose process is gone."""
