@@ -20,7 +20,7 @@ exclude_patterns = ["parts", "inventories", "_build"]
 nitpicky = True
 # aliases of types, and records that no user builds
 _ALIASES = "Learn|Where|By|Hook|Metric|Status|Record|Report|Unit|Schema|Executor|Shape|_Entry"
-_INTERNAL = "ColumnStates|SharedValues|Recorder|RandomStream"
+_INTERNAL = "F|CompareOptions|ColumnStates|SharedValues|Recorder|RandomStream"
 nitpick_ignore_regex = [("py:class", rf"{_ALIASES}|(.*\.)?({_INTERNAL})")]
 suppress_warnings = ["myst.header"]  # tables of measurements are written by a script, with headings of one size
 

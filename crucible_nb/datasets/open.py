@@ -112,7 +112,14 @@ def _local(source: Any) -> list[File]:
         found = [path]
     else:
         found = [Path(one) for one in sorted(glob.glob(str(path), recursive=True)) if Path(one).is_file()]  # noqa: PTH207  absolute patterns
-    return [File(str(one), str(one)) for one in found]
+    return [File(str(one), str(one), _keys(str(one), str(path))) for one in found]
+
+
+def _keys(file: str, source: str) -> dict[str, str]:
+    """Return what the names of folders below a source say, `model=a/`; a glob begins at its first wildcard."""
+    plain = re.split(r"[*?\[]", source, maxsplit=1)[0]
+    base = plain if plain == source else plain[: max(plain.rfind("/"), plain.rfind("\\")) + 1]
+    return dict(re.findall(r"([^/\\=]+)=([^/\\]*)[/\\]", file.removeprefix(base)))
 
 
 def _is_visible(file: Path, folder: Path) -> bool:
@@ -132,12 +139,14 @@ def _remote(url: str) -> tuple[Any, list[File]]:
     else:
         found = [path] if remote.exists(path) else []
     scheme = url.partition("://")[0]
-    return PyFileSystem(FSSpecHandler(remote)), [File(f"{scheme}://{one.lstrip('/')}", one) for one in found]
+    return PyFileSystem(FSSpecHandler(remote)), [
+        File(f"{scheme}://{one.lstrip('/')}", one, _keys(one, path)) for one in found
+    ]
 
 
 def _with_keys(files: Sequence[File]) -> list[File]:
-    """Add the columns that names of folders give, `model=a/`; whole numbers if all values of a column are."""
-    keys = [dict(re.findall(r"([^/\\=]+)=([^/\\]*)[/\\]", file.path)) for file in files]
+    """Convert what names of folders say: to whole numbers if all values of a column are."""
+    keys = [dict(file.keys) for file in files]
     whole = {
         name
         for name in {name for one in keys for name in one}

@@ -121,6 +121,8 @@ def test_folders_name_columns(tmp_path: Path) -> None:
             write(tmp_path / f"model={model}" / f"year={year}", part, [])
     ds = cr.open_dataset(tmp_path)
     assert ds.metrics(by="year").keys() == [2024, 2025]
+    assert cr.open_dataset(f"{tmp_path}/model=*/*/*.parquet").metrics(by="model").keys() == ["a", "b"]
+    assert "model" not in cr.open_dataset(tmp_path / "model=a").columns  # as its name is not below the source
     expected = FRAME[FRAME.model.isin(["a", "b"])].crucible.metrics(by="model")
     assert ds.metrics(by="model")["a"].cost == expected["a"].cost
     via_arrow = cr.open_dataset(pads.dataset(tmp_path, partitioning="hive"))

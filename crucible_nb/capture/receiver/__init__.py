@@ -17,6 +17,8 @@ from crucible_nb.experiment.extensions import register
 from crucible_nb.utils import checks
 from crucible_nb.utils.environment import keeps_content
 
+_LONGEST = 0.1  # seconds between two looks whether everything is recorded
+
 ON_RESUME.append(record_left)
 ON_READ.append(show_left)
 
@@ -74,11 +76,12 @@ class Receiver:
             export OTEL_EXPORTER_OTLP_ENDPOINT=...
             True
         """
-        end = time.monotonic() + checks.number("timeout", timeout, ge=0)
+        end, pause = time.monotonic() + checks.number("timeout", timeout, ge=0), 0.005
         while self._serving.stats().get("pending", 1):
             if time.monotonic() > end:
                 return False
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
         return True
 
     def stop(self) -> None:

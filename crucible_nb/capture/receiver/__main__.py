@@ -8,6 +8,7 @@ when this process does.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -26,7 +27,9 @@ from crucible_nb.capture.receiver.board import Board
 from crucible_nb.capture.receiver.recording import COUNTED, SpoolRecorder
 from crucible_nb.capture.receiver.server import Server
 from crucible_nb.capture.receiver.spool import Spool, take_journal
+from crucible_nb.errors import ConfigError
 from crucible_nb.experiment.attach import attach
+from crucible_nb.otel.protobuf import request_class
 from crucible_nb.store.lock import Lock
 
 _REST = 0.02  # seconds between two looks for bodies
@@ -44,6 +47,9 @@ def main() -> None:
     taking = take_journal(folder)
     board, spool, (ours, theirs) = Board(), Spool(folder), socket.socketpair()
     server = _server(settings, spool, board, theirs)
+    with suppress(ConfigError):  # without the extra, JSON alone is taken
+        request_class()  # now, and not while the first sender waits
+    gc.freeze()  # what is imported stays: collections would walk over it, and copy its pages for the fork
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries have threads; the fork calls none of those libraries
         child = os.fork()
