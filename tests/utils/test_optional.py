@@ -14,7 +14,7 @@ from crucible_nb.utils import optional
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-BRINGS = {"sklearn": "scikit-learn", "opentelemetry": "opentelemetry-sdk"}
+BRINGS = {"sklearn": "scikit-learn", "opentelemetry": "opentelemetry-sdk", "distributed": "dask"}
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "crucible_nb").rglob("*.py"))
 
 
