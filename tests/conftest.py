@@ -102,6 +102,12 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True)
 def quiet_kernel() -> Iterator[None]:
-    """No experiment of one test is current, default or alive in the next."""
+    """No experiment of one test is current, default or alive in the next, and nothing is compiled meanwhile.
+
+    numba changes the filters of warnings while it compiles, for all threads: a warning that a test expects is lost.
+    """
     yield
     RUNTIME.reset()
+    for thread in threading.enumerate():
+        if thread.name == "crucible-compile":
+            thread.join()
