@@ -20,6 +20,7 @@ from crucible_nb import Experiment
 from crucible_nb.store import writer
 from crucible_nb.testing import ManualClock
 from crucible_nb.utils.runtime import RUNTIME
+from crucible_nb.utils.threads import COMPILER
 from tests import tiers
 
 tiers.register()
@@ -108,6 +109,7 @@ def quiet_kernel() -> Iterator[None]:
     """
     yield
     RUNTIME.reset()
-    for thread in threading.enumerate():
-        if thread.name == "crucible-compile":
-            thread.join()
+    if any(thread.name == "crucible-compile" for thread in threading.enumerate()):
+        done = threading.Event()
+        COMPILER.submit(done.set)
+        assert done.wait(600)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from crucible_nb.utils.optional import have
 from crucible_nb.utils.runtime import RUNTIME
-from crucible_nb.utils.threads import BackgroundWorker
+from crucible_nb.utils.threads import COMPILER
 
 _PAYS = 100_000  # rows; loading takes about half a second, compiling some seconds once
 
@@ -22,7 +22,6 @@ class Kernels:
 
     def __init__(self) -> None:
         self._module: ModuleType | None = None
-        self._worker = BackgroundWorker("crucible-compile")
         self._begin()
         RUNTIME.in_child(self._begin)
 
@@ -34,7 +33,7 @@ class Kernels:
         self._rows += rows
         if self._module is None and self._rows >= _PAYS and not self._asked:
             self._asked = True
-            self._worker.submit(self._load_quietly)
+            COMPILER.submit(self._load_quietly)
         return self._module
 
     def load(self) -> ModuleType | None:

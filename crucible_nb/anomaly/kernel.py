@@ -7,12 +7,12 @@ so the moment of the switch does not matter.
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import Any
 
 import numpy as np
 
 from crucible_nb.utils.optional import have
+from crucible_nb.utils.threads import COMPILER
 
 _LOAD_AFTER = 50_000  # scored values
 
@@ -30,7 +30,7 @@ class Kernel:
         self._scored += values
         if self._scored > _LOAD_AFTER and not self._requested:
             self._requested = True
-            threading.Thread(target=self._load_in_background, name="crucible-compile", daemon=True).start()
+            COMPILER.submit(self._load_in_background)
         return self._walk is not None
 
     def load(self) -> bool:

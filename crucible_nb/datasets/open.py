@@ -245,16 +245,16 @@ def _fragment(fragment: Any, schema: pa.Schema, columns: Sequence[str] | None) -
     yield from fragment.to_batches(schema=schema, columns=names, batch_size=ROWS, use_threads=False)
 
 
-def _of_dask(frame: Any) -> Opened:
+def _of_dask(parts: Any) -> Opened:
     schema = Schema()
-    schema.see("the dask frame", schema_of(frame._meta_nonempty))
-    count = int(frame.npartitions)
-    units = [ComputedUnit(f"partition {i}", partial(_partition, frame, i)) for i in range(count)]
+    schema.see("the dask frame", schema_of(parts._meta_nonempty))
+    count = int(parts.npartitions)
+    units = [ComputedUnit(f"partition {i}", partial(_partition, parts, i)) for i in range(count)]
     return Opened(units, schema)
 
 
-def _partition(frame: Any, number: int, columns: Sequence[str] | None) -> pd.DataFrame:
+def _partition(parts: Any, number: int, columns: Sequence[str] | None) -> pd.DataFrame:
     if columns is not None:
-        frame = frame[[name for name in frame.columns if name in columns]]
-    rows: pd.DataFrame = frame.get_partition(number).compute(scheduler="synchronous")
+        parts = parts[[name for name in parts.columns if name in columns]]
+    rows: pd.DataFrame = parts.get_partition(number).compute(scheduler="synchronous")
     return rows

@@ -52,10 +52,10 @@ def chart(
     width = _width_of_step(known)
     left = min(float(line.x[0]) for line in known)
     right = max(float(line.x[-1]) for line in known) + width
-    frame = _Frame(left, right, low, high)
-    grid = _grid(frame, axis, shares=shares)
-    drawn = "".join(_bars(line, frame, width) if bars else _line(line, frame, width) for line in known)
-    signs = _marks([(frame.x(at), text) for at, text in sorted(marks) if left <= at <= right])
+    area = _Area(left, right, low, high)
+    grid = _grid(area, axis, shares=shares)
+    drawn = "".join(_bars(line, area, width) if bars else _line(line, area, width) for line in known)
+    signs = _marks([(area.x(at), text) for at, text in sorted(marks) if left <= at <= right])
     spoken = f"{title}. " + "; ".join(_spoken(line, shares=shares) for line in known)
     legend = "" if len(known) == 1 and not known[0].name else "<br>" + " ".join(map(_legend, known))
     svg = (
@@ -65,7 +65,7 @@ def chart(
     return f"<figure><figcaption><strong>{escape(title)}</strong><br>{escape(note)}{legend}</figcaption>{svg}</figure>"
 
 
-class _Frame:
+class _Area:
     """Scales of a chart."""
 
     def __init__(self, left: float, right: float, low: float, high: float) -> None:
@@ -98,17 +98,17 @@ def _width_of_step(lines: Sequence[Line]) -> float:
     return max((float(np.diff(line.x).min()) for line in lines if len(line.x) > 1), default=1.0)
 
 
-def _grid(frame: _Frame, axis: str, *, shares: bool) -> str:
+def _grid(area: _Area, axis: str, *, shares: bool) -> str:
     parts = []
-    for value in _ticks(frame.low, frame.high):
-        y = frame.y(value)
+    for value in _ticks(area.low, area.high):
+        y = area.y(value)
         text = f"{100 * value:.4g} %" if shares else number(value)
         parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
         parts.append(f'<text x="{_LEFT - 4}" y="{y + 3:.1f}" text-anchor="end">{escape(text)}</text>')
-    places = _ticks(frame.left, frame.right) if axis == "step" else _round_times(frame.left, frame.right)
+    places = _ticks(area.left, area.right) if axis == "step" else _round_times(area.left, area.right)
     label, free = _labels(axis, places), 0.0
     for value in places:
-        x, text = frame.x(value), label(value)
+        x, text = area.x(value), label(value)
         half = _CHARACTER * len(text) / 2
         center = min(max(x, half), _WIDTH - half)
         parts.append(f'<path class="grid" d="M{x:.1f} {_HEIGHT - _BOTTOM}v4"/>')
@@ -149,10 +149,10 @@ def _labels(axis: str, places: Sequence[float]) -> Callable[[float], str]:
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 
 
-def _line(line: Line, frame: _Frame, width: float) -> str:
+def _line(line: Line, area: _Area, width: float) -> str:
     """Draw the points with enough values as a line with gaps, the others as open dots."""
-    x = [frame.x(at + width / 2) for at in line.x.tolist()]
-    y = [frame.y(min(max(value, frame.low), frame.high)) for value in line.y.tolist()]
+    x = [area.x(at + width / 2) for at in line.x.tolist()]
+    y = [area.y(min(max(value, area.low), area.high)) for value in line.y.tolist()]
     known = np.isfinite(line.y)
     firm = np.flatnonzero(known & (line.n >= FEW))
     runs = np.split(firm, np.flatnonzero(np.diff(firm) > 1) + 1) if len(firm) else []
@@ -170,10 +170,10 @@ def _run(points: Sequence[tuple[float, float]], arm: int) -> str:
     return f'<polyline class="s s{arm}" points="{path}"/>'
 
 
-def _bars(line: Line, frame: _Frame, width: float) -> str:
-    bottom = frame.y(0.0)
+def _bars(line: Line, area: _Area, width: float) -> str:
+    bottom = area.y(0.0)
     path = "".join(
-        f"M{frame.x(at):.1f} {bottom:.1f}V{frame.y(value):.1f}H{frame.x(at + width):.1f}V{bottom:.1f}z"
+        f"M{area.x(at):.1f} {bottom:.1f}V{area.y(value):.1f}H{area.x(at + width):.1f}V{bottom:.1f}z"
         for at, value in zip(line.x.tolist(), line.y.tolist(), strict=True)
         if value > 0
     )

@@ -55,6 +55,9 @@ class BackgroundWorker:
 PROCESSOR = BackgroundWorker("crucible-process")
 """Thread that processes full staging areas."""
 
+COMPILER = BackgroundWorker("crucible-compile")
+"""Thread in which numba compiles."""
+
 
 class Ticker:
     """Calls every registered method about 20 times a second; its thread waits while there is none.

@@ -14,6 +14,7 @@ from crucible_nb.accumulators.kernels import KERNELS, Kernels
 from crucible_nb.metrics.fold import cells_of, fold, one_cell
 from crucible_nb.metrics.live_state import finest
 from crucible_nb.metrics.sum_table import EVENTS, KNOWN, NUMBERS, ONES, Block, SumTable
+from crucible_nb.utils.threads import COMPILER
 
 N, SIZE = 3000, 7
 
@@ -161,15 +162,16 @@ def test_the_finest_cells(rng: np.random.Generator, spread: int) -> None:
     assert len(values[0]) == len(set(zip(*(one.tolist() for one in columns), strict=True)))
 
 
-def test_compiled_code_is_asked_for_once_it_pays() -> None:
+def test_compiled_code_is_asked_for_once_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = Kernels()
     asked: list[Any] = []
-    kernels._worker.submit = asked.append  # type: ignore[method-assign]
+    monkeypatch.setattr(COMPILER, "submit", asked.append)
     assert kernels.after(99_999) is None
     assert asked == []
     kernels.after(1)
     kernels.after(10**6)
     assert len(asked) == 1
+    monkeypatch.undo()
     if KERNELS.load() is not None:
         asked[0]()
         assert kernels.after(0) is KERNELS.after(0)
