@@ -102,7 +102,7 @@ def linearize_quantile(values: Values) -> tuple[float, np.ndarray]:
         >>> import numpy as np
         >>> from crucible_nb.stats.samples.values import values_of
         >>> estimate, deviation = linearize_quantile(values_of(np.arange(100.0), "p50_latency_ms"))
-        >>> estimate, deviation.min().round(6), deviation.max().round(6)  # the density is 1 / 100
+        >>> estimate, round(float(deviation.min()), 6), round(float(deviation.max()), 6)  # the density is 1 / 100
         (49.5, -50.0, 50.0)
 
     References:
