@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.util import logging
 
 import crucible_nb as cr
 
+from .backticks import to_rest
 from .families import ALIASES, FAMILIES, Family
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def write_pages(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
     pages = {f"{family.file}.rst": _page(family) for family in FAMILIES}
+    pages["experiment.rst"] += _record(app)
     pages["index.rst"] = _INDEX + "".join(f"   {family.file}\n" for family in FAMILIES)
     for name, text in pages.items():
         path = folder / name
@@ -55,6 +58,18 @@ def _page(family: Family) -> str:
         lines += [heading, "-" * len(heading), ""] if heading else []
         lines += [_entry(family.module, name) for name in names]
     return "\n".join(lines)
+
+
+def _record(app: Sphinx) -> str:
+    """Document `Experiment.record`, a function that each experiment has of its own."""
+    with cr.start("documentation") as exp:
+        record = exp.record
+    lines = GoogleDocstring(inspect.getdoc(record) or "", app.config).lines()
+    to_rest(app, "method", "record", record, None, lines)
+    plain = inspect.signature(record)
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in plain.parameters.values()]
+    head = f".. py:method:: Experiment.record{plain.replace(parameters=bare, return_annotation=plain.empty)}"
+    return "\n".join(["", "Record one event", "----------------", "", head, "", *(f"   {line}" for line in lines), ""])
 
 
 def _thing(module: str, name: str) -> Any:
@@ -135,8 +150,9 @@ def _target(code: str) -> str | None:
     thing: Any = cr if head == "cr" else cr.Experiment
     name = "crucible_nb" if head == "cr" else "crucible_nb.Experiment"
     for part in parts:
+        declared = part in getattr(thing, "__annotations__", {})
         thing = getattr(thing, part, None)
-        if thing is None:
+        if thing is None and not declared:  # `Experiment.record` is made for each experiment
             break
         name = ALIASES.get(f"{name}.{part}", f"{name}.{part}")
     return None if name in {"crucible_nb", "crucible_nb.Experiment"} or inspect.ismodule(thing) else name

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 _SINGLE = re.compile(r"(?<![`:\w])`([^`\n]+)`(?![`_\w])")
-_STARS = re.compile(r"(?<![\w*])(\*{1,2})(?=[\w.])")
+_STARS = re.compile(r"(?<![\w*\\])(\*{1,2})(?=[\w.])")
 _GROUP = re.compile(r" {4}(\w+(?:, \w+)+):")
 _REFERENCE = re.compile(r"(?<![`\w.])(\w+)_(?![`\w])")
 
