@@ -41,7 +41,7 @@ class File:
 
 @dataclass(frozen=True)
 class Footer:
-    """What the footer of a file tells.
+    """Facts from the footer of a file.
 
     Attributes:
         file: The file.

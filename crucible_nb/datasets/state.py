@@ -19,7 +19,7 @@ from crucible_nb.events.where import Where, select
 
 
 class State(Protocol):
-    """What a question has to know of rows."""
+    """Mergeable summary of rows, from which a question is answered."""
 
     def add(self, rows: pd.DataFrame, first: int) -> None:
         """Add rows, in place; `first` is the number of the first one in the dataset."""

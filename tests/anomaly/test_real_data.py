@@ -23,7 +23,9 @@ def test_the_timeout_is_an_incident_that_says_so(shared_data: Path) -> None:
     found = cr.anomaly.anomalies(rows).set_index("first_seq")
     assert "latency_ms 300,030 is the highest ever" in found.reason[row]
     assert found.severity[row] == "critical"
-    assert len(found) <= 40  # 37 when it was measured, in 45,022 known latencies; 2 of them for missing ones
+    missing = found.reason.str.contains("is missing")
+    assert (~missing).sum() <= 36  # 35 when it was measured, in 45,022 known latencies
+    assert missing.sum() <= 2
     raw = cr.anomaly.score(rows, cooldown=0)
     assert (raw > raw[row]).sum() <= 1  # the first call of minutes, at row 710, scores higher
 
@@ -79,7 +81,11 @@ def test_the_clock_that_restarts_in_each_training_run(shared_data: Path) -> None
     assert flags[[row for row, _ in case.spans]].sum() == len(case.spans) == 157
     found = bench.tally(flags, case.spans)
     assert found.found >= 156
-    assert found.raised - found.found <= 25  # 18 when it was measured, in 250,000 steps
+    assert found.raised - found.found <= 20  # 18 when it was measured, in 250,000 steps
+    outside = np.ones(len(flags), bool)
+    for start, stop in case.spans:
+        outside[start:stop] = False
+    assert outside[bench.begins(flags, 300)].sum() <= 5  # 3 where incidents end after 300 quiet steps
 
 
 def test_begins_are_the_alarms_of_score(shared_data: Path) -> None:

@@ -32,7 +32,7 @@ class Head(NamedTuple):
 
 
 class Host(Protocol):
-    """What a connection asks of its server."""
+    """The server as a connection sees it."""
 
     gate: Gate
     connections: set[Connection]

@@ -1,4 +1,4 @@
-"""What a receiver that died has left in its journal: recorded by who resumes the experiment, shown to who reads it."""
+"""Bodies in the journal of a receiver that died: resuming the experiment records them, reading it shows them."""
 
 from __future__ import annotations
 

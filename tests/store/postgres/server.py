@@ -49,20 +49,8 @@ class Server:
 
     def start(self) -> None:
         settings = f'-h "" -k {self.home} -p {PORT} -c max_wal_size=2GB'
-        self._run(
-            "pg_ctl",
-            "-w",
-            "-t",
-            "600",
-            "-s",
-            "-o",
-            settings,
-            "-l",
-            str(self.home / "log"),
-            "-D",
-            str(self.data),
-            "start",
-        )
+        place = ("-l", str(self.home / "log"), "-D", str(self.data))
+        self._run("pg_ctl", "-w", "-t", "600", "-s", "-o", settings, *place, "start")
 
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "-w", "-t", "600", "-s", "-D", str(self.data), "-m", mode, "stop")
