@@ -90,19 +90,22 @@ def executor_of(executor: Any, client: Any) -> Executor:
     """Return the executor that the arguments name."""
     if client is not None:
         return Cluster(client)
-    if isinstance(executor, str):
-        named: dict[str, type[Threads | Processes]] = {"threads": Threads, "processes": Processes}
-        return named[checks.one_of("executor", executor, named)]()
-    return Processes(checks.whole("executor", executor, ge=1))
+    named: dict[str, type[Threads | Processes]] = {"threads": Threads, "processes": Processes}
+    if isinstance(executor, str) and executor in named:
+        return named[executor]()
+    if isinstance(executor, bool) or not isinstance(executor, int) or executor < 1:
+        raise checks.wrong("executor", executor, "'threads', 'processes', or a number of processes from 1")
+    return Processes(executor)
 
 
 def _shape(map: Any, time: str | None, opened: Opened) -> Shape:
     wanted = checks.mapping("map", map)
+    opened.schema.require(wanted.values(), "map")
     if time is not None:
+        opened.schema.require([time], "time")
         wanted["time"] = time
     elif opened.time is not None:
         wanted.setdefault("time", opened.time)
-    opened.schema.require(wanted.values(), "map")
     return Shape({old: new for new, old in wanted.items() if old != new})
 
 

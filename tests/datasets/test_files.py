@@ -57,6 +57,11 @@ def test_columns_that_are_nowhere_are_refused(tmp_path: Path) -> None:
             call()
     with pytest.raises(cr.SchemaError, match="^map='modle': no such column; .* did you mean 'model'"):
         cr.open_dataset(tmp_path, map={"kind": "modle"})
+    with pytest.raises(cr.SchemaError, match="^time='when': no such column"):
+        cr.open_dataset(tmp_path, time="when")
+    for wrong in ("gpu", 0, True, 1.5):
+        with pytest.raises(cr.ConfigError, match=r"^executor=.*: expected 'threads', 'processes', or a number"):
+            cr.open_dataset(tmp_path, executor=wrong)
     for errors in ("raise", "skip"):  # a wrong argument is no bad file
         with pytest.raises(cr.SchemaError, match="^where="):
             cr.open_dataset(tmp_path, errors=errors).metrics(where="modle == 'a'")
